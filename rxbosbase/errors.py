@@ -1,0 +1,140 @@
+"""Every error this library raises on purpose, under one root.
+
+::
+
+    BosBaseError
+    ├── ClientResponseError          the server answered, and the answer is an error
+    ├── RequestTimeoutError          also a TimeoutError: no answer in time
+    ├── ConnectionFailedError        also a ConnectionError: no answer at all
+    │   └── StreamLostError          the event stream ended before its time
+    ├── ProtocolError                the answer is not what a BosBase server says
+    ├── ClientClosedError            also a RuntimeError: used after close()
+    └── MissingExtraError            also an ImportError: an optional part is not installed
+
+Wrong arguments are ``ValueError`` or ``TypeError``, at once. No message holds a token or a password.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = [
+    "BosBaseError",
+    "ClientClosedError",
+    "ClientResponseError",
+    "ConnectionFailedError",
+    "MissingExtraError",
+    "ProtocolError",
+    "RequestTimeoutError",
+    "StreamLostError",
+]
+
+
+class BosBaseError(Exception):
+    """The root of the tree: ``except BosBaseError`` catches whatever this library raises."""
+
+    @property
+    def retryable(self) -> bool:
+        """True where the same call may succeed later without any change to it."""
+        return False
+
+
+class ClientResponseError(BosBaseError):
+    """The server answered with an error.
+
+    Attributes:
+        status: the HTTP status code, for example 404.
+        url: the requested URL, without credentials.
+        data: the body's ``data``: ``{"field": {"code": …, "message": …}}``, or ``{}``.
+        message: the server's own sentence.
+        original: the exception this one was made from, if any.
+        retry_after: seconds the server asked to wait (``Retry-After``), or None.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        url: str = "",
+        data: Mapping[str, Any] | None = None,
+        message: str = "",
+        original: BaseException | None = None,
+        *,
+        retry_after: float | None = None,
+    ) -> None:
+        self.status = status
+        self.url = url
+        self.data: dict[str, Any] = dict(data or {})
+        self.message = message
+        self.original = original
+        self.retry_after = retry_after
+        super().__init__(status, url, self.data, message)
+
+    @property
+    def retryable(self) -> bool:
+        """True for 408, 429 and 5xx: the request may be right and the moment wrong."""
+        return self.status in (408, 429) or self.status >= 500
+
+    def __str__(self) -> str:
+        text = f"{self.status}: {self.message or 'the server refused the request'}"
+        fields = "; ".join(
+            f"{name}: {_field_message(problem)}" for name, problem in self.data.items()
+        )
+        if fields:
+            text += f" ({fields})"
+        return f"{text} [{self.url}]" if self.url else text
+
+
+def _field_message(problem: Any) -> str:
+    if isinstance(problem, Mapping):
+        return str(problem.get("message") or problem.get("code") or dict(problem))
+    return str(problem)
+
+
+class RequestTimeoutError(BosBaseError, TimeoutError):
+    """Nothing came back in time: from the server, or for the thing that was waited for."""
+
+    @property
+    def retryable(self) -> bool:
+        return True
+
+
+class ConnectionFailedError(BosBaseError, ConnectionError):
+    """The server could not be reached, or the connection broke before an answer."""
+
+    @property
+    def retryable(self) -> bool:
+        return True
+
+
+class StreamLostError(ConnectionFailedError):
+    """The event stream ended before its time.
+
+    Attributes:
+        healthy: True if the stream had been acknowledged and had lived long enough for
+            its loss to start a new count of failures.
+    """
+
+    def __init__(self, message: str, *, healthy: bool = False) -> None:
+        super().__init__(message)
+        self.healthy = healthy
+
+
+class ProtocolError(BosBaseError):
+    """The other side does not speak BosBase: a web page, a redirect, a broken answer."""
+
+    @property
+    def retryable(self) -> bool:
+        return True
+
+
+class ClientClosedError(BosBaseError, RuntimeError):
+    """The client was used after ``close()``."""
+
+
+class MissingExtraError(BosBaseError, ImportError):
+    """An optional part of the library is not installed; the message says how to install it."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs an optional part: pip install 'rxbosbase[{extra}]'")
+        self.extra = extra
