@@ -1,0 +1,255 @@
+"""Topics: what a subscriber asks for, and the exact text that asks the server for it.
+
+Pure. A record topic is ``collection/target`` and its options ride behind it::
+
+    posts/*?options={"headers":{"x-tenant":"a"},"query":{"filter":"n > 1"}}      (URL-encoded)
+
+The server sends a topic's text back with every event, so equal wishes must be one text, byte for
+byte: the JSON is compact, its keys are sorted, header names are in lower case.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, quote
+
+import orjson
+
+from rxbosbase.errors import ClientResponseError
+
+__all__ = [
+    "MAX_TOPICS",
+    "MAX_TOPIC_LENGTH",
+    "Options",
+    "Topic",
+    "custom_topic",
+    "normalise_options",
+    "parse_topic",
+    "record_topic",
+]
+
+MAX_TOPIC_LENGTH = 2500  # the server answers a POST with a longer topic with 400
+MAX_TOPICS = 1000  # and a POST with more topics too: one connection carries no more
+
+_LIKE_ENCODE_URI_COMPONENT = "!'()*-._~"
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_NOT_IN_A_NAME = re.compile(r"[/?#\\]|\.\.|^\.$")
+_NOT_IN_A_HEADER = re.compile("[\r\n\x00]")
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One subscription as the server knows it.
+
+    Attributes:
+        wire: the exact text that is submitted, and comes back with each event.
+        name: the part without options, as users know it: ``posts/*``.
+    """
+
+    wire: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a read or a topic is asked with: text pairs, sorted, absent ones left out."""
+
+    query: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def suffix(self) -> str:
+        """``?options=…`` for the end of a topic, or nothing where there are none."""
+        pairs = {"query": dict(self.query), "headers": dict(self.headers)}
+        given = {key: value for key, value in pairs.items() if value}
+        if not given:
+            return ""
+        text = orjson.dumps(given, option=orjson.OPT_SORT_KEYS)
+        return "?options=" + quote(text, safe=_LIKE_ENCODE_URI_COMPONENT)
+
+
+def normalise_options(
+    filter: str | None = None,
+    expand: str | None = None,
+    fields: str | None = None,
+    query: Mapping[str, Any] | None = None,
+    headers: Mapping[str, Any] | None = None,
+) -> Options:
+    """Bring options into their one form, so that equal options compare equal.
+
+    Values may be str, int, float and bool; a None, and an empty ``filter``, ``expand`` or
+    ``fields``, count as not given. Header names are compared without regard to case.
+
+    Raises:
+        ValueError: something is given twice, is not finite, or would break a header.
+        TypeError: a value is of a type that has no text form.
+
+    >>> normalise_options(filter="n > 1", query={"expand": "author", "page": 2}).query
+    (('expand', 'author'), ('filter', 'n > 1'), ('page', '2'))
+    """
+    pairs = _texts("query", query)
+    for key, value in (("filter", filter), ("expand", expand), ("fields", fields)):
+        if not pairs.get(key):
+            pairs.pop(key, None)
+        if value is None or value == "":
+            continue
+        if not isinstance(value, str):
+            raise TypeError(f"{key} must be a str, not {type(value).__name__}")
+        if key in pairs:
+            raise ValueError(f"{key} is given twice, as {key}= and in query=: keep one of them")
+        pairs[key] = _encodable(key, value)
+    return Options(tuple(sorted(pairs.items())), tuple(sorted(_header_texts(headers).items())))
+
+
+def record_topic(
+    collection: str,
+    target: str,
+    *,
+    filter: str | None = None,
+    expand: str | None = None,
+    fields: str | None = None,
+    query: Mapping[str, Any] | None = None,
+    headers: Mapping[str, Any] | None = None,
+) -> Topic:
+    """The topic of a collection's records (``target`` is ``"*"``) or of one record (its id).
+
+    Raises:
+        ClientResponseError: 400, the topic is longer than the server takes.
+        ValueError, TypeError: a name or an option that cannot be right.
+
+    >>> record_topic("posts", "*", filter="n=1").wire
+    'posts/*?options=%7B%22query%22%3A%7B%22filter%22%3A%22n%3D1%22%7D%7D'
+    """
+    name = f"{_name('collection', collection)}/{_name('target', target)}"
+    return _topic(name, normalise_options(filter, expand, fields, query, headers))
+
+
+def custom_topic(
+    topic: str,
+    *,
+    query: Mapping[str, Any] | None = None,
+    headers: Mapping[str, Any] | None = None,
+) -> Topic:
+    """Any other topic of the connection: ``PB_CONNECT``, or one your server's hooks send.
+
+    A topic that carries its own ``?options=`` is passed on as it is.
+
+    Raises:
+        ClientResponseError: 400, the topic is longer than the server takes.
+        ValueError, TypeError: a topic or an option that cannot be right.
+
+    >>> custom_topic("chat/lobby")
+    Topic(wire='chat/lobby', name='chat/lobby')
+    """
+    _text("topic", topic)
+    if topic.startswith("?"):
+        raise ValueError(f"topic must have a name before its '?': {topic!r}")
+    options = normalise_options(query=query, headers=headers)
+    if options != Options() and ("?" in topic or "#" in topic):
+        raise ValueError(
+            f"topic {topic!r} already holds a '?' or '#': leave it out, or leave out query/headers"
+        )
+    return _topic(topic, options)
+
+
+def parse_topic(wire: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """Take a topic's text apart into name, query and headers; never raises on odd text.
+
+    >>> parse_topic(record_topic("posts", "*", filter="n=1").wire)
+    ('posts/*', {'filter': 'n=1'}, {})
+    """
+    name, _, rest = wire.partition("?")
+    try:
+        options = orjson.loads(parse_qs(rest)["options"][0])
+    except (KeyError, ValueError):
+        return name, {}, {}
+    if not isinstance(options, dict):
+        return name, {}, {}
+    query, headers = options.get("query"), options.get("headers")
+    return (
+        name,
+        query if isinstance(query, dict) else {},
+        headers if isinstance(headers, dict) else {},
+    )
+
+
+def _topic(name: str, options: Options) -> Topic:
+    wire = name + options.suffix
+    length = len(wire)
+    if length > MAX_TOPIC_LENGTH:
+        message = (
+            f"the topic of {name[:80]!r} is {length} characters long with its options, and the "
+            f"server takes {MAX_TOPIC_LENGTH}: shorten the filter, or filter the events yourself"
+        )
+        problem = {"code": "topic_too_long", "message": f"{length} of {MAX_TOPIC_LENGTH}"}
+        raise ClientResponseError(400, data={"topic": problem}, message=message)
+    return Topic(wire, name.partition("?")[0])
+
+
+def _name(what: str, value: str) -> str:
+    _text(what, value)
+    if _NOT_IN_A_NAME.search(value):
+        raise ValueError(f"{what} must not hold '/', '?', '#', '\\' or '..': {value!r}")
+    return value
+
+
+def _text(what: str, value: str) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"{what} must be a str, not {type(value).__name__}")
+    if not value.strip():
+        raise ValueError(f"{what} must not be empty")
+    if value != value.strip() or _CONTROL.search(value):
+        raise ValueError(f"{what} must hold no control characters or outer spaces: {value!r}")
+    _encodable(what, value)
+
+
+def _header_texts(headers: Mapping[str, Any] | None) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for name, value in _texts("headers", headers).items():
+        if not name.strip() or _NOT_IN_A_HEADER.search(name) or _NOT_IN_A_HEADER.search(value):
+            raise ValueError(f"header {name!r} must have a name, and hold no CR, LF or NUL")
+        if pairs.setdefault(name.lower(), value) != value:
+            raise ValueError(f"header {name.lower()!r} is given twice: header names ignore case")
+    return pairs
+
+
+def _texts(what: str, values: Mapping[str, Any] | None) -> dict[str, str]:
+    if values is None:
+        return {}
+    if not isinstance(values, Mapping):
+        raise TypeError(f"{what} must be a dict, not {type(values).__name__}")
+    texts = {}
+    for key, value in values.items():
+        if not isinstance(key, str):
+            raise TypeError(f"{what} has the key {key!r}: keys must be str")
+        if value is not None:
+            texts[_encodable(what, key)] = _value_text(f"{what}[{key!r}]", value)
+    return texts
+
+
+def _value_text(what: str, value: Any) -> str:
+    if isinstance(value, str):
+        return _encodable(what, value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(int(value))
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{what} is {value}: only finite numbers have a text form")
+        return repr(float(value))
+    raise TypeError(
+        f"{what} is a {type(value).__name__}: give a str, int, float or bool, or turn it into text"
+    )
+
+
+def _encodable(what: str, value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{what} holds half a surrogate pair, which UTF-8 cannot carry") from None
+    return str.__str__(value)
