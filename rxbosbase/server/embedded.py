@@ -1,0 +1,287 @@
+"""``EmbeddedServer``: the real server, started for a while and gone without a trace."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import secrets
+import signal
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from rxbosbase.errors import ClientClosedError, ConnectionFailedError, RequestTimeoutError
+from rxbosbase.server._binary import find_binary
+from rxbosbase.server._home import Home
+from rxbosbase.server._ports import LOOPBACK, free_port, is_free
+from rxbosbase.server._probe import HealthProbe
+from rxbosbase.server._process import ServerProcess
+from rxbosbase.server._superuser import create_superuser
+
+if TYPE_CHECKING:
+    from rxbosbase.client import BosBase
+
+__all__ = ["EmbeddedServer"]
+
+POLL_INTERVAL = 0.02  # between two questions about the health of a starting server
+PORT_ATTEMPTS = 5  # with ports of our own choice, when others are faster
+QUOTED_LINES = 20  # of the output in an error message
+
+
+class EmbeddedServer:
+    """The real server on a loopback port, as a context manager. Linux and macOS.
+
+    It never outlives the program, however that ends. Each server has folders of its own.
+
+    Args:
+        data_dir: the server's data folder, made if missing, and kept. None: a temporary one,
+            removed at the end.
+        port: the port to listen on; 0 takes a free one.
+        superuser_email: the address of the superuser it creates. One of this address that the
+            data folder already has gets a new password.
+        superuser_password: None makes a random one.
+        hooks_dir: a folder with ``*.pb.js`` hooks to run, or None.
+        migrations_dir: a folder with migrations to apply, or None.
+        start_timeout: seconds a start may take until the server is healthy.
+
+    Raises:
+        MissingExtraError: the binary is not installed.
+
+    Example::
+
+        with EmbeddedServer() as server, server.client(superuser=True) as client:
+            print(client.health())
+    """
+
+    def __init__(
+        self,
+        data_dir: str | os.PathLike[str] | None = None,
+        port: int = 0,
+        *,
+        superuser_email: str = "superuser@example.com",
+        superuser_password: str | None = None,
+        hooks_dir: str | os.PathLike[str] | None = None,
+        migrations_dir: str | os.PathLike[str] | None = None,
+        start_timeout: float = 30.0,
+    ) -> None:
+        if not 0 <= port <= 65535:
+            raise ValueError(f"port is between 0 and 65535, not {port}")
+        if start_timeout <= 0:
+            raise ValueError(f"start_timeout is more than 0 seconds, not {start_timeout}")
+        self.superuser_email = superuser_email
+        self.superuser_password = superuser_password or secrets.token_urlsafe(24)
+        self._folders = tuple(
+            Path(path) if path is not None else None
+            for path in (data_dir, hooks_dir, migrations_dir)
+        )
+        self._wanted_port = port
+        self._start_timeout = start_timeout
+        self._binary = find_binary()
+        self._lock = threading.RLock()  # one start, stop or restart at a time
+        self._home: Home | None = None
+        self._port = port
+        self._process: ServerProcess | None = None
+
+    def __repr__(self) -> str:
+        state = f"running, pid {self.pid}" if self.is_running else "not running"
+        return f"<EmbeddedServer port {self._port or 'not chosen yet'}, {state}>"
+
+    # -- what it is
+
+    @property
+    def url(self) -> str:
+        """For example ``http://127.0.0.1:23456``; the same after a restart.
+
+        Raises:
+            ClientClosedError: the server has not been started.
+        """
+        self._require_home()
+        return f"http://{LOOPBACK}:{self._port}"
+
+    @property
+    def pid(self) -> int | None:
+        """The server's process id while it is running."""
+        process = self._process
+        return process.pid if process is not None and process.is_running else None
+
+    @property
+    def is_running(self) -> bool:
+        """True while its process lives, also while it is paused."""
+        return self.pid is not None
+
+    @property
+    def output(self) -> list[str]:
+        """The last lines that the latest run of the server wrote, 200 at most."""
+        return self._process.output if self._process is not None else []
+
+    def client(self, *, superuser: bool = False, **kwargs: Any) -> BosBase:
+        """A new client of this server, to be closed by the caller.
+
+        Args:
+            superuser: log in as the superuser; else the client is a guest.
+            kwargs: what ``BosBase`` takes.
+        """
+        from rxbosbase.client import BosBase
+
+        client = BosBase(self.url, **kwargs)
+        if superuser:
+            try:
+                client.collection("_superusers").auth_with_password(
+                    self.superuser_email, self.superuser_password
+                )
+            except BaseException:
+                client.close()
+                raise
+        return client
+
+    # -- its life
+
+    def start(self) -> Self:
+        """Start it and wait until it is healthy; nothing happens if it is running.
+
+        Raises:
+            ConnectionFailedError: it ended at once, or the port is taken; the message has its
+                last lines of output.
+            RequestTimeoutError: it was not healthy within ``start_timeout``.
+        """
+        with self._lock:
+            if self._home is not None:
+                return self if self.is_running else self.restart()
+            atexit.register(self._stop_at_exit, os.getpid())
+            try:
+                home = self._home = Home(*self._folders)
+                create_superuser(
+                    self._binary,
+                    home.options,
+                    self.superuser_email,
+                    self.superuser_password,
+                    cwd=home.root,
+                )
+                self._run_on_some_port(home)
+            except BaseException:
+                self.stop()
+                raise
+        return self
+
+    def stop(self) -> None:
+        """Stop it in good order and remove what was temporary. May be called again."""
+        with self._lock:
+            try:
+                self._end(graceful=True)
+            finally:
+                if self._home is not None:
+                    self._home.remove()
+                self._home = None
+                atexit.unregister(self._stop_at_exit)
+
+    def kill(self) -> None:
+        """Kill it as ``kill -9`` does, and return when it is dead. Port and data are kept."""
+        with self._lock:
+            self._end(graceful=False)
+
+    def restart(self) -> Self:
+        """Start it again on the same port and data, stopping it first if it is running.
+
+        Raises:
+            ClientClosedError: it has not been started, or was stopped.
+            ConnectionFailedError, RequestTimeoutError: as ``start()``. It is not running then.
+        """
+        with self._lock:
+            home = self._require_home()
+            self._end(graceful=True)
+            self._run(home)
+        return self
+
+    def pause(self) -> None:
+        """Freeze it: connections stay open and nothing answers, as with a vanished host."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a paused server go on."""
+        self._signal(signal.SIGCONT)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    # -- behind it
+
+    def _require_home(self) -> Home:
+        if self._home is None:
+            raise ClientClosedError(
+                "The embedded server is not started: use it in a with statement, or call start()"
+            )
+        return self._home
+
+    def _signal(self, number: signal.Signals) -> None:
+        process = self._process
+        if process is None or not process.is_running:
+            raise ClientClosedError("The embedded server is not running: call restart() first")
+        process.send_signal(number)
+
+    def _run_on_some_port(self, home: Home) -> None:
+        for attempts_left in reversed(range(PORT_ATTEMPTS)):
+            self._port = self._wanted_port or free_port()
+            try:
+                self._run(home)
+                return
+            except ConnectionFailedError:
+                # Another program may have been faster; any other reason would come again.
+                if self._wanted_port or is_free(self._port) or not attempts_left:
+                    raise
+
+    def _run(self, home: Home) -> None:
+        if not is_free(self._port):
+            raise ConnectionFailedError(
+                f"Port {self._port} is in use by another program: stop that, or take port=0"
+            )
+        probe = HealthProbe(self._port, home.public)
+        address = f"--http={LOOPBACK}:{self._port}"
+        process = self._process = ServerProcess(
+            [str(self._binary), "serve", address, *home.options],
+            cwd=home.root,
+            orphan_dir=home.root,
+        )
+        try:
+            self._wait_until_healthy(process, probe)
+        except BaseException:
+            self._end(graceful=False)
+            raise
+
+    def _wait_until_healthy(self, process: ServerProcess, probe: HealthProbe) -> None:
+        deadline = time.monotonic() + self._start_timeout
+        while not process.ended.is_set():
+            if probe():
+                return
+            if time.monotonic() > deadline:
+                raise RequestTimeoutError(
+                    f"The embedded server was not healthy within {self._start_timeout:g} s. "
+                    + _quote(process)
+                )
+            process.ended.wait(POLL_INTERVAL)
+        code = process.end(graceful=False)
+        raise ConnectionFailedError(
+            f"The embedded server ended at its start with exit code {code}. " + _quote(process)
+        )
+
+    def _end(self, *, graceful: bool) -> None:
+        if self._process is not None:
+            self._process.end(graceful=graceful)
+
+    def _stop_at_exit(self, owner: int) -> None:
+        if os.getpid() == owner:  # and not a fork of it
+            self.stop()
+
+
+def _quote(process: ServerProcess) -> str:
+    lines = process.output[-QUOTED_LINES:]
+    return "Its last output:\n" + "\n".join(lines) if lines else "It wrote nothing."
