@@ -44,6 +44,7 @@ class EmbeddedServer:
         superuser_password: None makes a random one.
         hooks_dir: a folder with ``*.pb.js`` hooks to run, or None.
         migrations_dir: a folder with migrations to apply, or None.
+        binary: the server's binary; None takes the one that ``rxbosbase[demo]`` installs.
         start_timeout: seconds a start may take until the server is healthy.
 
     Raises:
@@ -64,6 +65,7 @@ class EmbeddedServer:
         superuser_password: str | None = None,
         hooks_dir: str | os.PathLike[str] | None = None,
         migrations_dir: str | os.PathLike[str] | None = None,
+        binary: str | os.PathLike[str] | None = None,
         start_timeout: float = 30.0,
     ) -> None:
         if not 0 <= port <= 65535:
@@ -78,7 +80,7 @@ class EmbeddedServer:
         )
         self._wanted_port = port
         self._start_timeout = start_timeout
-        self._binary = find_binary()
+        self._binary = Path(binary).resolve() if binary is not None else find_binary()
         self._lock = threading.RLock()  # one start, stop or restart at a time
         self._home: Home | None = None
         self._port = port

@@ -1,0 +1,46 @@
+"""What every test has to leave behind: nothing.
+
+Warnings are errors (pyproject.toml), so a socket or a file that is collected unclosed fails the
+test it is collected in. The fixtures here make that the test that left it, and look for threads.
+"""
+
+from __future__ import annotations
+
+import gc
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+OUR_THREADS = "rxbosbase"  # how the name of every thread of the library begins
+THREAD_GRACE = 1.0  # seconds a thread may take to end after the test
+
+
+@pytest.fixture(autouse=True)
+def leaves_no_thread() -> Iterator[None]:
+    """Fail a test that leaves a thread of the library running.
+
+    Threads that were there before the test, those of session-wide fixtures, are not its concern.
+    """
+    before = set(threading.enumerate())
+    yield
+    started = [
+        thread
+        for thread in threading.enumerate()
+        if thread not in before and thread.name.startswith(OUR_THREADS)
+    ]
+    deadline = time.monotonic() + THREAD_GRACE
+    for thread in started:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    left = sorted(thread.name for thread in started if thread.is_alive())
+    if left:
+        pytest.fail(f"left running {THREAD_GRACE:g} s after the test: {', '.join(left)}")
+
+
+@pytest.fixture(autouse=True)
+def leaves_no_socket(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Collect the garbage of tests with I/O at their end, so that a leak is found where it is."""
+    yield
+    if "unit" not in request.path.parts:
+        gc.collect()

@@ -1,0 +1,48 @@
+"""The real server: one for all tests that only use it, a fresh one for those that harm it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rxbosbase.server import EmbeddedServer
+
+if TYPE_CHECKING:
+    from rxbosbase import BosBase
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[EmbeddedServer]:
+    """The server all tests share: do not kill, pause or restart it, and use ``names``."""
+    with EmbeddedServer() as running:
+        yield running
+
+
+@pytest.fixture
+def fresh_server() -> Iterator[EmbeddedServer]:
+    """A server of the test's own, to kill, pause and restart."""
+    with EmbeddedServer() as running:
+        yield running
+
+
+@pytest.fixture
+def names() -> Callable[[str], str]:
+    """Makes names for collections that no other test uses: ``names("posts")``."""
+    return lambda stem: f"{stem}_{secrets.token_hex(6)}"
+
+
+@pytest.fixture
+def client(server: EmbeddedServer) -> Iterator[BosBase]:
+    """A guest of the shared server."""
+    with server.client() as guest:
+        yield guest
+
+
+@pytest.fixture
+def admin(server: EmbeddedServer) -> Iterator[BosBase]:
+    """A superuser of the shared server."""
+    with server.client(superuser=True) as superuser:
+        yield superuser

