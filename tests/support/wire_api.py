@@ -1,0 +1,132 @@
+"""The wire server's ordinary answers outside the realtime routes: records, auth, health."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from support.wire_http import Answer, Request, problem, reply_json, status
+from support.wire_tokens import claims_of, make_token
+
+__all__ = ["Handler", "Reply", "WireApi", "to_answer"]
+
+Reply = int | Answer | Mapping[str, Any] | Sequence[Mapping[str, Any]]
+"""A status, a scripted answer, a JSON body, or the records of a collection."""
+Handler = Callable[[Request], Reply | None]
+
+EMPTY_PAGE = {"page": 1, "perPage": 1, "totalItems": -1, "totalPages": -1, "items": []}
+
+_COLLECTION = re.compile(r"/api/collections/([^/]+)/([^/]+)(?:/([^/]+))?$")
+
+
+class WireApi:
+    """Scripted collections.
+
+    Attributes:
+        collections: by name (or whatever the client puts there): what a request to it gets. An
+            ``int`` is a status, a mapping a JSON body, a list the records there are (no filter
+            is applied), an ``Answer`` is played, a callable is asked. A missing name is an
+            empty collection.
+        on_request: asked first for every request outside ``/api/realtime``; None goes on.
+        passwords: by identity; empty lets every password in.
+        token_life: seconds until the tokens made here expire.
+    """
+
+    def __init__(self) -> None:
+        self.collections: dict[str, Reply | Handler] = {}
+        self.on_request: Handler | None = None
+        self.passwords: dict[str, str] = {}
+        self.token_life = 3600.0
+        self._serial = itertools.count(1)
+
+    def answer(self, request: Request) -> Answer:
+        """What an ordinary request gets."""
+        reply = self.on_request(request) if self.on_request else None
+        if reply is not None:
+            return to_answer(reply)
+        if request.path == "/api/health":
+            return reply_json({"code": 200, "message": "API is healthy.", "data": {}})
+        match = _COLLECTION.match(request.path)
+        if match is None:
+            return problem(404, "The requested resource wasn't found.")
+        name, action, record_id = match.groups()
+        if action == "records":
+            return self._records(request, name, record_id)
+        if action == "auth-with-password" and request.method == "POST":
+            return self._log_in(request, name)
+        if action == "auth-refresh" and request.method == "POST":
+            return self._refresh(request)
+        return problem(404, "The requested resource wasn't found.")
+
+    def _records(self, request: Request, name: str, record_id: str | None) -> Answer:
+        script = self.collections.get(name)
+        reply = script(request) if callable(script) else script
+        if reply is None or reply == 200:
+            return _plain(request, name, record_id)
+        if isinstance(reply, Sequence):
+            return _of_list(reply, record_id)
+        return to_answer(reply)
+
+    def _log_in(self, request: Request, name: str) -> Answer:
+        body = request.json()
+        identity = body.get("identity", "")
+        if self.passwords and self.passwords.get(identity) != body.get("password"):
+            return problem(400, "Failed to authenticate.")
+        record_id = re.sub(r"\W", "", identity)[:15].ljust(15, "0")
+        return self._token(record_id, f"_pb_{name}_auth_", name, identity)
+
+    def _refresh(self, request: Request) -> Answer:
+        claims = claims_of(request.auth)
+        if claims is None or claims.get("exp", 0) <= time.time():
+            return problem(401, "The request requires valid record authorization token.")
+        return self._token(
+            claims["id"], claims["collectionId"], claims.get("name", ""), claims.get("email", "")
+        )
+
+    def _token(self, record_id: str, collection_id: str, name: str, email: str) -> Answer:
+        token = make_token(
+            record_id,
+            collection_id,
+            exp=time.time() + self.token_life,
+            # Two tokens made within one second would be the same text.
+            serial=next(self._serial),
+            name=name,
+            email=email,
+        )
+        record = {
+            "id": record_id,
+            "collectionId": collection_id,
+            "collectionName": name,
+            "email": email,
+        }
+        return reply_json({"token": token, "record": record})
+
+
+def to_answer(reply: Reply) -> Answer:
+    """Whatever a handler may return, as an answer."""
+    if isinstance(reply, Answer):
+        return reply
+    if isinstance(reply, int):
+        return problem(reply) if reply >= 400 else status(reply)
+    return reply_json(reply)
+
+
+def _plain(request: Request, name: str, record_id: str | None) -> Answer:
+    if request.method == "DELETE":
+        return status(204)
+    if request.method == "GET" and record_id is None:
+        return reply_json(EMPTY_PAGE)
+    body = request.json() if request.body else {}
+    return reply_json({"id": record_id or "record000000001", "collectionName": name, **body})
+
+
+def _of_list(records: Sequence[Mapping[str, Any]], record_id: str | None) -> Answer:
+    if record_id is None:
+        return reply_json({**EMPTY_PAGE, "perPage": len(records), "items": list(records)})
+    for record in records:
+        if record.get("id") == record_id:
+            return reply_json(record)
+    return problem(404, "The requested resource wasn't found.")

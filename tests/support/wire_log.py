@@ -1,0 +1,115 @@
+"""What happened on the wire server, and waiting for it without polling."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from support.wire_http import Request
+from support.wire_stream import Stream
+
+__all__ = ["WireLog"]
+
+T = TypeVar("T")
+WAIT_LIMIT = 5.0
+
+
+class WireLog:
+    """The record of one server's traffic; read it at any time, from any thread.
+
+    Attributes:
+        requests: every request in order of arrival, those of the stream too.
+        posts: the subscription list of each POST, in order of arrival, refused ones too.
+        accepted: how many POSTs were answered with 204; counted once the answer is written.
+        gets: how many streams were asked for, refused ones too.
+        connections: how many TCP connections were accepted.
+        streams: the open streams, oldest first.
+        all_streams: those that have ended as well.
+        errors: what went wrong inside the server, such as a handler of the test that raised.
+    """
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self.requests: list[Request] = []
+        self.posts: list[list[str]] = []
+        self.accepted = 0
+        self.gets = 0
+        self.connections = 0
+        self.all_streams: list[Stream] = []
+        self.errors: list[BaseException] = []
+
+    @property
+    def streams(self) -> list[Stream]:
+        with self.changed:
+            return [stream for stream in self.all_streams if stream.ended_by is None]
+
+    @property
+    def stream(self) -> Stream:
+        """The newest open stream."""
+        streams = self.streams
+        if not streams:
+            raise LookupError("no stream is open: wait_streams(1) first")
+        return streams[-1]
+
+    def requests_to(self, path: str, method: str | None = None) -> list[Request]:
+        """The requests whose path begins with ``path``."""
+        with self.changed:
+            return [
+                request
+                for request in self.requests
+                if request.path.startswith(path) and method in (None, request.method)
+            ]
+
+    def wait_for(
+        self, predicate: Callable[[], T], timeout: float = WAIT_LIMIT, what: str = "the predicate"
+    ) -> T:
+        """The predicate's value once it is true; looked at after each change of this log.
+
+        It runs under the log's lock: let it look at the server only, and send nothing. For
+        something of the test's own, call ``notify`` when it has changed.
+
+        Raises:
+            TimeoutError: after ``timeout`` seconds; the message tells what did happen.
+        """
+        with self.changed:
+            value = self.changed.wait_for(predicate, timeout)
+            if not value:
+                raise TimeoutError(f"{timeout:g} s passed without {what}; {self._summary()}")
+            return value
+
+    def wait_requests(self, count: int, path: str = "", timeout: float = WAIT_LIMIT) -> Request:
+        """The ``count``-th request to ``path``, once it has arrived."""
+        what = f"request {count} to {path or 'anywhere'}"
+        self.wait_for(lambda: len(self.requests_to(path)) >= count, timeout, what)
+        return self.requests_to(path)[count - 1]
+
+    def wait_post(self, count: int, timeout: float = WAIT_LIMIT) -> list[str]:
+        """The topics of the ``count``-th POST, once it has arrived and taken effect."""
+        self.wait_for(lambda: len(self.posts) >= count, timeout, f"POST {count}")
+        return self.posts[count - 1]
+
+    def wait_accepted(self, count: int, timeout: float = WAIT_LIMIT) -> None:
+        """Until ``count`` POSTs have been answered with 204."""
+        self.wait_for(lambda: self.accepted >= count, timeout, f"accepted POST {count}")
+
+    def wait_gets(self, count: int, timeout: float = WAIT_LIMIT) -> None:
+        """Until ``count`` streams have been asked for."""
+        self.wait_for(lambda: self.gets >= count, timeout, f"GET {count} of a stream")
+
+    def wait_streams(self, count: int, timeout: float = WAIT_LIMIT) -> list[Stream]:
+        """The open streams, once there are exactly ``count``."""
+        self.wait_for(lambda: len(self.streams) == count, timeout, f"{count} open streams")
+        return self.streams
+
+    def notify(self) -> None:
+        """Have every waiting predicate looked at again."""
+        with self.changed:
+            self.changed.notify_all()
+
+    def _summary(self) -> str:
+        last = [f"{request.method} {request.path}" for request in self.requests[-5:]]
+        return (
+            f"gets={self.gets} open={len(self.streams)} posts={self.posts[-3:]} "
+            f"accepted={self.accepted} last requests={last} errors={self.errors}"
+        )
