@@ -18,7 +18,7 @@ __all__ = ["ChunkedDecoder"]
 
 MAX_LINE = 4096  # bytes of a size line with its extensions, or of a trailer; more is an error
 MAX_TRAILERS = 64 * 1024  # bytes of trailer lines behind the last chunk; more is an error
-_MAX_KNOWN_SIZES = 4096  # size lines remembered; beyond that the memory of them starts afresh
+_MAX_KNOWN = 1024  # size lines remembered; beyond that the memory of them starts afresh
 
 _SIZE_LINE = re.compile(rb"([0-9A-Fa-f]+)[ \t]*(?:;.*)?", re.DOTALL)
 
@@ -40,7 +40,7 @@ class ChunkedDecoder:
         self._left = 0  # bytes of the current chunk that are still to come
         self._in_chunk = False  # its closing CRLF is still to come
         self._trailers: int | None = None  # their bytes so far, once the last chunk was seen
-        self._sizes: dict[bytes, int] = {}
+        self._known: dict[bytes, int] = {}  # a chunk's end with the next size line -> that size
 
     def feed(self, raw: bytes) -> bytes:
         """Take the next bytes as they were received, return the data among them, at once.
@@ -65,45 +65,44 @@ class ChunkedDecoder:
 
     def _chunks(self, raw: bytes, at: int, out: list[bytes]) -> int:
         """Append the data of all chunks from ``at`` on; return the position behind them."""
-        find, known = raw.find, self._sizes.get
-        if self._in_chunk and not self._left:
-            at = self._end_chunk(raw, at)
-        while not self._in_chunk:
-            line_end = find(b"\r\n", at)
+        while True:
+            if self._in_chunk:
+                at = self._pass_known(raw, at, out)
+                mark = raw[at : at + 2]
+                if mark != b"\r\n":
+                    if mark not in (b"", b"\r"):
+                        raise ProtocolError("a chunk is longer than its size: connect again")
+                    self._partial = mark
+                    return len(raw)
+                self._in_chunk = False
+                at += 2
+            line_end = raw.find(b"\r\n", at)
             if line_end < 0:
                 self._keep(raw[at:])
                 return len(raw)
-            line = raw[at:line_end]
-            size = known(line)
-            if size is None:
-                size = self._size_of(line)
+            size = self._size_of(raw[at:line_end])
             at = line_end + 2
             if not size:
                 self._trailers = 0
                 return at
-            end = at + size
-            if raw[end : end + 2] == b"\r\n":
-                out.append(raw[at:end])
-                at = end + 2
-                continue
-            out.append(raw[at:end])
+            out.append(raw[at : at + size])
             self._in_chunk = True
-            self._left = max(0, end - len(raw))
-            if self._left:
-                return len(raw)
-            at = self._end_chunk(raw, end)
-        return at
+            self._left = max(0, at + size - len(raw))
+            at += size - self._left
 
-    def _end_chunk(self, raw: bytes, at: int) -> int:
-        """Pass the CRLF behind a chunk's data, or keep the half of it that is there."""
-        mark = raw[at : at + 2]
-        if mark == b"\r\n":
-            self._in_chunk = False
-            return at + 2
-        if mark not in (b"", b"\r"):
-            raise ProtocolError("a chunk of the body is longer than its size: connect again")
-        self._partial = mark
-        return len(raw)
+    def _pass_known(self, raw: bytes, at: int, out: list[bytes]) -> int:
+        """Append whole chunks as long as their sizes were seen before: the hot loop.
+
+        ``at`` is behind a chunk's data. Its CRLF and the next size line are looked up as one.
+        """
+        find, known, append, length = raw.find, self._known.get, out.append, len(raw)
+        while True:
+            start = find(b"\n", at + 2) + 1
+            size = known(raw[at:start])
+            if size is None or start + size > length:
+                return at
+            at = start + size
+            append(raw[start:at])
 
     def _size_of(self, line: bytes) -> int:
         match = _SIZE_LINE.fullmatch(line) if len(line) <= MAX_LINE else None
@@ -113,9 +112,10 @@ class ChunkedDecoder:
                 "is there a proxy between you and the server that rewrites answers?"
             )
         size = int(match[1], 16)
-        if len(self._sizes) >= _MAX_KNOWN_SIZES:
-            self._sizes.clear()
-        self._sizes[line] = size
+        if len(self._known) >= _MAX_KNOWN:
+            self._known.clear()
+        if size:
+            self._known[b"\r\n" + line + b"\r\n"] = size
         return size
 
     def _skip_trailers(self, raw: bytes, at: int) -> None:

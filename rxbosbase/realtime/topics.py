@@ -32,7 +32,7 @@ __all__ = [
     "record_topic",
 ]
 
-MAX_TOPIC_LENGTH = 2500  # the server answers a POST with a longer topic with 400
+MAX_TOPIC_LENGTH = 2500  # bytes of UTF-8; the server answers a POST with a longer one with 400
 MAX_TOPICS = 1000  # and a POST with more topics too: one connection carries no more
 
 _LIKE_ENCODE_URI_COMPONENT = "!'()*-._~"
@@ -179,10 +179,10 @@ def parse_topic(wire: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
 
 def _topic(name: str, options: Options) -> Topic:
     wire = name + options.suffix
-    length = len(wire)
+    length = len(wire.encode())  # the server counts bytes
     if length > MAX_TOPIC_LENGTH:
         message = (
-            f"the topic of {name[:80]!r} is {length} characters long with its options, and the "
+            f"the topic of {name[:80]!r} is {length} bytes long with its options, and the "
             f"server takes {MAX_TOPIC_LENGTH}: shorten the filter, or filter the events yourself"
         )
         problem = {"code": "topic_too_long", "message": f"{length} of {MAX_TOPIC_LENGTH}"}
