@@ -6,6 +6,7 @@ import itertools
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from support.wire_http import Answer, Request, problem, reply_json, status
@@ -45,8 +46,14 @@ class WireApi:
     def answer(self, request: Request) -> Answer:
         """What an ordinary request gets."""
         reply = self.on_request(request) if self.on_request else None
-        if reply is not None:
-            return to_answer(reply)
+        if reply is None:
+            return self._ordinary(request)
+        answer = to_answer(reply)
+        if answer.kind == "normal":
+            return replace(self._ordinary(request), gate=answer.gate)
+        return answer
+
+    def _ordinary(self, request: Request) -> Answer:
         if request.path == "/api/health":
             return reply_json({"code": 200, "message": "API is healthy.", "data": {}})
         match = _COLLECTION.match(request.path)
@@ -68,7 +75,10 @@ class WireApi:
             return _plain(request, name, record_id)
         if isinstance(reply, Sequence):
             return _of_list(reply, record_id)
-        return to_answer(reply)
+        answer = to_answer(reply)
+        if answer.kind == "normal":
+            return replace(_plain(request, name, record_id), gate=answer.gate)
+        return answer
 
     def _log_in(self, request: Request, name: str) -> Answer:
         body = request.json()

@@ -9,7 +9,7 @@ from typing import TypeVar
 from support.wire_http import Request
 from support.wire_stream import Stream
 
-__all__ = ["WireLog"]
+__all__ = ["WAIT_LIMIT", "WireLog"]
 
 T = TypeVar("T")
 WAIT_LIMIT = 5.0
@@ -23,7 +23,6 @@ class WireLog:
         posts: the subscription list of each POST, in order of arrival, refused ones too.
         accepted: how many POSTs were answered with 204; counted once the answer is written.
         gets: how many streams were asked for, refused ones too.
-        connections: how many TCP connections were accepted.
         streams: the open streams, oldest first.
         all_streams: those that have ended as well.
         errors: what went wrong inside the server, such as a handler of the test that raised.
@@ -35,7 +34,6 @@ class WireLog:
         self.posts: list[list[str]] = []
         self.accepted = 0
         self.gets = 0
-        self.connections = 0
         self.all_streams: list[Stream] = []
         self.errors: list[BaseException] = []
 
@@ -85,7 +83,7 @@ class WireLog:
         return self.requests_to(path)[count - 1]
 
     def wait_post(self, count: int, timeout: float = WAIT_LIMIT) -> list[str]:
-        """The topics of the ``count``-th POST, once it has arrived and taken effect."""
+        """The topics of the ``count``-th POST: arrived and, unless scripted, in effect."""
         self.wait_for(lambda: len(self.posts) >= count, timeout, f"POST {count}")
         return self.posts[count - 1]
 

@@ -35,11 +35,7 @@ closes all sockets, ends all threads, and raises if a handler of the test had ra
 
 from __future__ import annotations
 
-import errno
-import socket
-import ssl
 import tempfile
-import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -67,7 +63,8 @@ from support.wire_http import (
     status,
     stream,
 )
-from support.wire_log import WireLog
+from support.wire_listener import Listener
+from support.wire_log import WAIT_LIMIT, WireLog
 from support.wire_socket import Gate, Wire
 from support.wire_stream import Stream
 from support.wire_tokens import identity_of, make_token
@@ -96,8 +93,6 @@ __all__ = [
 
 MAX_TOPICS = 1000
 MAX_TOPIC_LENGTH = 2500
-JOIN_LIMIT = 5.0
-"""Seconds ``close`` gives each thread; only a handler of the test can need them."""
 
 Streams = Literal["keep", "cut", "reset"]
 
@@ -124,23 +119,23 @@ class WireServer(WireLog, WireApi):
         self.identify: Callable[[Request], str] = identity_of
         self.ca_file: str | None = None
         self._tls = tls
-        self._send_buffer = send_buffer
-        self._context: ssl.SSLContext | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._dark = False
-        self._wires: dict[Wire, threading.Thread] = {}
-        self._listening: tuple[socket.socket, threading.Thread] | None = None
-        self._reservation = _bound(0)
-        self.port: int = self._reservation.getsockname()[1]
+        self._listener = Listener(self._serve, self.changed, self.errors, send_buffer)
+        self.port = self._listener.port
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
-        if self._tls:
-            self._folder = tempfile.TemporaryDirectory(prefix="wire-")
-            cert, key = make_certificate(Path(self._folder.name))
-            self.ca_file = str(cert)
-            self._context = server_context(cert, key)
-        self.accept_connections()
+        try:
+            if self._tls:
+                self._folder = tempfile.TemporaryDirectory(prefix="wire-")
+                cert, key = make_certificate(Path(self._folder.name))
+                self.ca_file = str(cert)
+                self._listener.context = server_context(cert, key)
+            self.accept_connections()
+        except BaseException:  # a skip, too: without openssl there is no certificate
+            self.close()
+            raise
         return self
 
     def __exit__(
@@ -155,20 +150,24 @@ class WireServer(WireLog, WireApi):
 
     def close(self) -> None:
         """Close every socket and end every thread. Idempotent."""
-        self._stop_listening()
         for each in self.streams:
             self._leave(each, "server")
-        left = self._snapshot()
-        for wire, _ in left:
-            wire.end()
-        for _, thread in left:
-            thread.join(JOIN_LIMIT)
-        self._reservation.close()
+        stuck = self._listener.close()
         if self._folder is not None:
             self._folder.cleanup()
-        stuck = [thread.name for _, thread in left if thread.is_alive()]
         if stuck:
             raise RuntimeError(f"{stuck} did not end: a handler of the test still runs there")
+
+    @property
+    def connections(self) -> int:
+        """How many TCP connections were accepted so far."""
+        return self._listener.accepted
+
+    def wait_connections(self, count: int, timeout: float = WAIT_LIMIT) -> None:
+        """Until exactly ``count`` TCP connections are open, streams and idle ones together."""
+        self.wait_for(
+            lambda: len(self._listener.wires()) == count, timeout, f"{count} open connections"
+        )
 
     # Sending
 
@@ -191,15 +190,15 @@ class WireServer(WireLog, WireApi):
 
     def refuse_connections(self, streams: Streams = "keep") -> None:
         """Refuse new connections and cut those without a stream; open streams as told."""
-        self._stop_listening()
+        self._listener.stop()
         kept = {each.wire for each in self.streams}
-        for wire, _ in self._snapshot():
+        for wire in self._listener.wires():
             if wire not in kept:
                 wire.stop()
         self._end_streams(streams)
 
     def black_hole(self, streams: Streams = "keep") -> None:
-        """Accept connections and answer nothing any more; kept streams stall."""
+        """Accept connections and answer nothing any more; kept streams stall for good."""
         self._dark = True
         for each in self.streams:
             each.stall()
@@ -208,17 +207,7 @@ class WireServer(WireLog, WireApi):
     def accept_connections(self) -> None:
         """Serve new connections as usual again, after one of the two above."""
         self._dark = False
-        if self._listening is not None:
-            return
-        listener = _bound(self.port)
-        if self._send_buffer is not None:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._send_buffer)
-        listener.listen(128)
-        thread = threading.Thread(
-            target=self._accept, args=(listener,), name="wire-accept", daemon=True
-        )
-        self._listening = listener, thread
-        thread.start()
+        self._listener.start()
 
     def _end_streams(self, how: Streams) -> None:
         for each in self.streams:
@@ -227,57 +216,14 @@ class WireServer(WireLog, WireApi):
             elif how == "reset":
                 each.reset()
 
-    # Connections
-
-    def _stop_listening(self) -> None:
-        if self._listening is None:
-            return
-        listener, thread = self._listening
-        self._listening = None
-        listener.shutdown(socket.SHUT_RDWR)  # wakes accept()
-        thread.join(JOIN_LIMIT)
-        listener.close()
-
-    def _accept(self, listener: socket.socket) -> None:
-        while True:
-            try:
-                sock, _ = listener.accept()
-            except OSError as error:
-                if error.errno != errno.EINVAL:  # what a shut down listener says
-                    self.errors.append(error)
-                return
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            with self.changed:
-                self.connections += 1
-                number = self.connections
-                self.changed.notify_all()
-            wire = Wire(sock, number, self._context)
-            thread = threading.Thread(
-                target=self._serve, args=(wire,), name=f"wire-{number}", daemon=True
-            )
-            wire.owner = thread
-            with self.changed:
-                self._wires[wire] = thread
-            thread.start()
-
-    def _snapshot(self) -> list[tuple[Wire, threading.Thread]]:
-        with self.changed:
-            return list(self._wires.items())
+    # Answering
 
     def _serve(self, wire: Wire) -> None:
-        try:
-            if self._dark:
-                wire.hold()
-            elif wire.handshake():
-                while (request := read_request(wire)) and self._answer(wire, request):
-                    pass
-        except Exception as error:
-            self.errors.append(error)
-        finally:
-            wire.close()
-            with self.changed:
-                self._wires.pop(wire, None)
-                self.changed.notify_all()
+        if self._dark:
+            wire.hold()
+        elif wire.handshake():
+            while (request := read_request(wire)) and self._answer(wire, request):
+                pass
 
     def _answer(self, wire: Wire, request: Request) -> bool:
         with self.changed:
@@ -374,11 +320,3 @@ def _scripted(
     if queue:
         return queue.popleft()
     return (ask(number) if ask else None) or NORMAL
-
-
-def _bound(port: int) -> socket.socket:
-    """A bound socket that does not listen: it keeps the port and refuses connections."""
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind(("127.0.0.1", port))
-    return sock

@@ -225,6 +225,21 @@ def test_unscripted_routes_answer_like_an_empty_server(server: wire.WireServer) 
     assert ask(server, "GET", "/nowhere")[0] == 404
 
 
+@pytest.mark.parametrize("by", ["collection", "request"])
+def test_an_ordinary_answer_may_wait_for_a_gate(server: wire.WireServer, by: str) -> None:
+    gate = wire.Gate()
+    if by == "collection":
+        server.collections["posts"] = wire.delay(gate)
+    else:
+        server.on_request = lambda _: wire.delay(gate)
+    with Raw(server) as client:
+        client.ask("GET", "/api/collections/posts/records")
+        server.wait_requests(1)
+        assert client.silent()
+        gate.set()
+        client.until(b'"items":[]}')
+
+
 def test_logging_in_and_refreshing_give_new_tokens_of_one_identity(
     server: wire.WireServer,
 ) -> None:
@@ -350,6 +365,8 @@ def test_a_hanging_request_is_not_answered(server: wire.WireServer) -> None:
         client.ask()
         server.wait_gets(1)
         assert client.silent()
+        server.wait_connections(1)
+    server.wait_connections(0)
 
 
 def test_on_stream_and_on_post_are_asked_with_the_number(server: wire.WireServer) -> None:
@@ -483,6 +500,12 @@ def test_tls_carries_streams_and_verifies_with_the_ca_file() -> None:
             with contextlib.suppress(ConnectionResetError):
                 plain.recv(100)
     assert server.errors == []
+
+
+def test_a_missing_openssl_skips_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(pytest.skip.Exception, match="NOT TESTED"):
+        wire.WireServer(tls=True).__enter__()
 
 
 def test_waiting_in_vain_tells_what_did_happen(server: wire.WireServer) -> None:
