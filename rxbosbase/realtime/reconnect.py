@@ -58,8 +58,8 @@ class BackoffPolicy:
             value = getattr(self, name)
             if not _is_number(value) or not math.isfinite(value) or value < least:
                 raise ValueError(f"{name} must be a finite number, {least} or more, not {value!r}")
-        most = self.max_attempts
-        if most is not None and (not isinstance(most, int) or isinstance(most, bool) or most < 1):
+        most: object = self.max_attempts
+        if most is not None and (not isinstance(most, int) or most is True or most < 1):
             raise ValueError(
                 f"max_attempts must be 1 or more, or None to retry for ever, not {most!r}"
             )
@@ -95,11 +95,11 @@ def retry_with_backoff(
     """Subscribe to the source again after each of its errors, waiting as ``policy`` says.
 
     A completion passes through, so a ``repeat()`` behind this begins with a fresh count. Here the
-    source fails after two seconds, each time::
+    source fails three seconds after each subscription::
 
-        source:  -a#
+        source:  -a1#
         call:    retry_with_backoff(BackoffPolicy(initial=1, jitter=False, max_attempts=3))
-        result:  -a--a----a#
+        result:  -a1--a1---a1#
 
     Args:
         policy: the waits, and how many failures in a row are too many.

@@ -172,9 +172,9 @@ def test_attempts_follow_the_waits_of_the_policy(clock: TestScheduler) -> None:
 def test_jitter_asks_the_given_chance_once_per_wait(clock: TestScheduler) -> None:
     script = Script(clock, fail(), fail(), stay)
     chances = iter([0.5, 0.25])
-    script.source.pipe(
-        retry_with_backoff(BackoffPolicy(), random=lambda: next(chances))
-    ).subscribe(scheduler=clock)
+    script.source.pipe(retry_with_backoff(BackoffPolicy(), random=lambda: next(chances))).subscribe(
+        scheduler=clock
+    )
     clock.advance_to(5.0)
     assert script.times == [0.0, 0.1, 0.2]
 
@@ -210,9 +210,7 @@ def test_resets_decides_instead_of_the_clock(clock: TestScheduler) -> None:
     script = Script(clock, fail(), fail(), fail(fine), stay)
     waits: list[int] = []
     script.source.pipe(
-        retry_with_backoff(
-            EVEN, resets=lambda e: e is fine, on_wait=lambda n, *_: waits.append(n)
-        )
+        retry_with_backoff(EVEN, resets=lambda e: e is fine, on_wait=lambda n, *_: waits.append(n))
     ).subscribe(scheduler=clock)
     clock.advance_to(20.0)
     assert waits == [1, 2, 1]
@@ -357,9 +355,7 @@ def test_disposing_from_inside_on_next_ends_all(clock: TestScheduler) -> None:
         seen.append(value)
         subscription.dispose()
 
-    subscription = script.source.pipe(retry_with_backoff(EVEN)).subscribe(
-        on_next, scheduler=clock
-    )
+    subscription = script.source.pipe(retry_with_backoff(EVEN)).subscribe(on_next, scheduler=clock)
     clock.advance_to(20.0)
     assert seen == ["value"] and len(script.times) == 2
     assert script.open == 0 and queued(clock) == 0
@@ -397,9 +393,9 @@ def test_a_scheduler_that_runs_work_at_once_does_not_pile_up_either(
 ) -> None:
     script = Script(clock, *[fail()] * 5_000, lambda o: o.on_completed())
     done: list[bool] = []
-    script.source.pipe(
-        retry_with_backoff(BackoffPolicy(initial=0), scheduler=scheduler)
-    ).subscribe(on_completed=lambda: done.append(True))
+    script.source.pipe(retry_with_backoff(BackoffPolicy(initial=0), scheduler=scheduler)).subscribe(
+        on_completed=lambda: done.append(True)
+    )
     assert done and len(script.times) == 5_001
 
 
@@ -435,9 +431,7 @@ def test_a_subscriber_that_raises_is_not_a_failure_of_the_source(clock: TestSche
     def on_next(_: Any) -> None:
         raise BOOM
 
-    script.source.pipe(retry_with_backoff(EVEN)).subscribe(
-        on_next, errors.append, scheduler=clock
-    )
+    script.source.pipe(retry_with_backoff(EVEN)).subscribe(on_next, errors.append, scheduler=clock)
     clock.advance_to(20.0)
     assert errors == [BOOM] and script.times == [0.0]
 

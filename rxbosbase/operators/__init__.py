@@ -1,0 +1,47 @@
+"""Operators for streams of record events: what RxPY lacks.
+
+Use them as ``from rxbosbase import operators as rxb``. Each works on any ``reactivex.Observable``,
+keeps its state per subscription, and cleans up when disposed. The diagrams in their docstrings are
+run by the tests; one character is one second::
+
+    a1 +a1 ~a1   an update, a create, a delete of record "a" in its version 1
+    (a1b1)       in the same moment
+    | #          completion, error
+    A … Z        another value, named below the diagram
+
+Timed ones run on their ``scheduler=`` argument, else on the one given to ``subscribe`` (which
+streams of this library do by themselves), else on RxPY's ``TimeoutScheduler``.
+"""
+
+from __future__ import annotations
+
+from rxbosbase.operators.bounded_observe_on import (
+    BufferOverflowError,
+    Overflow,
+    bounded_observe_on,
+)
+from rxbosbase.operators.changed import FieldChange, changed
+from rxbosbase.operators.conflate_by_id import conflate_by_id
+from rxbosbase.operators.debounce_by_id import debounce_by_id
+from rxbosbase.operators.distinct_record import distinct_record
+from rxbosbase.operators.of_action import of_action
+from rxbosbase.operators.rate import rate
+from rxbosbase.operators.records import records
+from rxbosbase.operators.to_state import to_state
+from rxbosbase.realtime.reconnect import retry_with_backoff
+
+__all__ = [
+    "BufferOverflowError",
+    "FieldChange",
+    "Overflow",
+    "bounded_observe_on",
+    "changed",
+    "conflate_by_id",
+    "debounce_by_id",
+    "distinct_record",
+    "of_action",
+    "rate",
+    "records",
+    "retry_with_backoff",
+    "to_state",
+]

@@ -1,0 +1,99 @@
+"""``bounded_observe_on``: hand values to another scheduler through a queue that cannot grow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar, get_args
+
+from reactivex import Observable, abc
+from reactivex.disposable import CompositeDisposable, Disposable, SingleAssignmentDisposable
+
+from rxbosbase.errors import BosBaseError
+from rxbosbase.operators._handover import Handover, Overflow
+
+__all__ = ["BufferOverflowError", "Overflow", "bounded_observe_on"]
+
+T = TypeVar("T")
+
+
+class BufferOverflowError(BosBaseError):
+    """The queue of ``bounded_observe_on`` was full, and the policy leaves no other way.
+
+    Attributes:
+        size: how many values the queue holds.
+    """
+
+    def __init__(self, size: int, why: str) -> None:
+        super().__init__(
+            f"{why} (queue of {size}): make the subscriber faster, the size larger, or choose "
+            "another overflow: 'block', 'drop_oldest', 'drop_newest' or 'conflate'"
+        )
+        self.size = size
+
+
+def bounded_observe_on(
+    scheduler: abc.SchedulerBase,
+    size: int,
+    overflow: Overflow = "block",
+    *,
+    on_drop: Callable[[int], None] | None = None,
+) -> Callable[[Observable[T]], Observable[T]]:
+    """Deliver values on `scheduler`, with at most `size` of them waiting for their turn.
+
+    The place for slow work: ``events.pipe(rxb.bounded_observe_on(EventLoopScheduler(), 100))``.
+    Order is kept, and the end comes after the queued values. Here three at once meet room for two,
+    and the scheduler begins when they are all there::
+
+        source:  (a1b1c1)--|
+        call:    bounded_observe_on(scheduler, 2, "drop_oldest")
+        result:  (b1c1)----|
+
+        source:  (a1b1a2c1)--|
+        call:    bounded_observe_on(scheduler, 3, "conflate")
+        result:  (a2b1c1)----|
+
+    Args:
+        scheduler: runs the subscriber; one value at a time, on whatever thread it has.
+        size: how many values may wait, 1 or more.
+        overflow: what happens to a value that finds the queue full. ``"block"``: its producer
+            waits for room, or for the end of the subscription. ``"drop_oldest"`` and
+            ``"drop_newest"`` lose one. ``"error"``: a `BufferOverflowError` follows the queued
+            values. ``"conflate"`` keeps the newest value per record id, at all times (values
+            without an id: the newest), in the place of the first; one id too many drops the
+            oldest.
+        on_drop: told the number of values so far that were not delivered, a conflated one
+            counted too, each time it grows; per subscription, on the producer's thread. What it
+            raises goes to ``on_error``.
+
+    A producer that would wait for itself, as it runs on the only thread that could make room, gets
+    a `BufferOverflowError` instead; that is seen for pushes from inside the subscriber, for
+    ``client.scheduler`` and ``EventLoopScheduler``, and for a thread that delivered before. A
+    subscriber that raises ends the subscription; the scheduler sees the exception.
+
+    Raises:
+        ValueError: a `size` below 1, or an unknown `overflow`.
+    """
+    number: object = size
+    if not isinstance(number, int) or number is True or number < 1:
+        raise ValueError(f"size must be 1 or more, not {size!r}")
+    if overflow not in get_args(Overflow):
+        raise ValueError(f"overflow must be one of {get_args(Overflow)}, not {overflow!r}")
+
+    def failure(why: str) -> Exception:
+        return BufferOverflowError(size, why)
+
+    def operator(source: Observable[T]) -> Observable[T]:
+        def subscribe(
+            observer: abc.ObserverBase[T], scheduler_: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            upstream = SingleAssignmentDisposable()
+            handover = Handover(observer, scheduler, size, overflow, on_drop, failure, upstream)
+            upstream.disposable = source.subscribe(
+                handover.on_next, handover.end, handover.end, scheduler=scheduler_
+            )
+            # The queue first: it frees a producer who waits, and whom the source may wait for.
+            return CompositeDisposable(Disposable(handover.dispose), upstream)
+
+        return Observable(subscribe)
+
+    return operator

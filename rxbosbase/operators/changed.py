@@ -1,0 +1,100 @@
+"""``changed``: only the updates that touch certain fields, with before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, cast
+
+import reactivex
+from reactivex import Observable
+from reactivex import operators as ops
+
+from rxbosbase.operators._common import record_id
+from rxbosbase.realtime.events import RecordEvent
+
+__all__ = ["FieldChange", "changed"]
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange(Generic[R]):
+    """An update that changed a field one asked for.
+
+    Attributes:
+        event: the update.
+        before: the named fields as they were in the record's preceding event.
+        after: the named fields as they are now. A field the record lacks is None.
+    """
+
+    event: RecordEvent[R]
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The names of those that differ."""
+        return tuple(name for name, value in self.after.items() if value != self.before[name])
+
+
+def changed(*fields: str) -> Callable[[Observable[RecordEvent[R]]], Observable[FieldChange[R]]]:
+    """Give a `FieldChange` for each update in which one of `fields` differs from before.
+
+    The first event of a record is remembered and gives nothing, as there is no before. So does a
+    create; a delete forgets the record. Here ``v`` is saved again unchanged, then changed::
+
+        source:  a1--a1--a2--~a2-a3--|
+        call:    changed("v")
+        result:  --------C-----------|
+        where:   C = FieldChange(event("a2"), {"v": 1}, {"v": 2})
+
+    Args:
+        fields: names of fields. A dot reaches into objects and expanded relations
+            (``"expand.author.name"``), a number into lists (``"tags.0"``).
+
+    Raises:
+        ValueError: no field. An event without a record id is one in ``on_error``.
+
+    >>> def save(n): return RecordEvent("posts/*", "update", {"id": "a", "n": n, "by": "me"})
+    >>> reactivex.of(save(1), save(1), save(5)).pipe(changed("n")).run().after
+    {'n': 5}
+    """
+    names: tuple[object, ...] = fields
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise ValueError("changed needs the names of fields, for example changed('status')")
+    paths = {name: tuple(name.split(".")) for name in fields}
+
+    def operator(source: Observable[RecordEvent[R]]) -> Observable[FieldChange[R]]:
+        def per_subscription(_: object) -> Observable[FieldChange[R]]:
+            last: dict[str, dict[str, Any]] = {}
+
+            def difference(event: RecordEvent[R]) -> FieldChange[R] | None:
+                key = record_id(event)
+                if event.action == "delete":
+                    last.pop(key, None)
+                    return None
+                before = last.get(key)
+                after = {name: _reach(event.record, path) for name, path in paths.items()}
+                last[key] = after
+                if event.action != "update" or before is None or before == after:
+                    return None
+                return FieldChange(event, dict(before), dict(after))
+
+            found = source.pipe(ops.map(difference), ops.filter(lambda change: change is not None))
+            return cast("Observable[FieldChange[R]]", found)
+
+        return reactivex.defer(per_subscription)
+
+    return operator
+
+
+def _reach(value: Any, path: tuple[str, ...]) -> Any:
+    for step in path:
+        if isinstance(value, Mapping):
+            value = value.get(step)
+        elif isinstance(value, Sequence) and not isinstance(value, str) and step.isdecimal():
+            value = value[int(step)] if int(step) < len(value) else None
+        else:
+            return None
+    return value

@@ -1,0 +1,108 @@
+"""``rate``: events per second, of late."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from reactivex import Observable, abc
+from reactivex.disposable import CompositeDisposable
+
+from rxbosbase.operators._common import Alarm, clock_of, seconds
+from rxbosbase.operators._outbox import Outbox
+
+__all__ = ["MAX_BUCKETS", "rate"]
+
+MAX_BUCKETS = 1000
+"""How often a window may be reported on. It bounds the memory: one count per report."""
+
+DEFAULT_REPORTS = 10
+
+
+def rate(
+    window: float | timedelta,
+    *,
+    scheduler: abc.SchedulerBase | None = None,
+    every: float | timedelta | None = None,
+) -> Callable[[Observable[Any]], Observable[float]]:
+    """Give how many values per second came within the last `window` seconds, again and again.
+
+    0.0 while the source is quiet. The window is filled with silence before the first value, so
+    that a single early one is no peak. Here four seconds, reported on every two::
+
+        source:  -a1a2---------|
+        call:    rate(4, every=2)
+        result:  --P-Q-P-Z-Z-Z-|
+        where:   P = 0.25
+        where:   Q = 0.5
+        where:   Z = 0.0
+
+    Args:
+        window: seconds (or a timedelta) looked back on.
+        scheduler: runs the timer; by default the subscriber's, else ``TimeoutScheduler``.
+        every: seconds between two reports, a whole part of `window`; a tenth of it by default.
+
+    Raises:
+        ValueError: a time that is not positive, or an `every` that does not divide `window` into
+            1 to ``MAX_BUCKETS`` equal parts.
+    """
+    width = seconds(window, "window")
+    step = width / DEFAULT_REPORTS if every is None else seconds(every, "every")
+    parts = round(width / step)
+    if not 1 <= parts <= MAX_BUCKETS or abs(parts * step - width) > 1e-6 * width:
+        raise ValueError(
+            f"every={step:g} must divide window={width:g} into 1 to {MAX_BUCKETS} equal parts"
+        )
+
+    def operator(source: Observable[Any]) -> Observable[float]:
+        def subscribe(
+            observer: abc.ObserverBase[float], scheduler_: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            clock = clock_of(scheduler, scheduler_)
+            outbox = Outbox(observer)
+            past: deque[int] = deque([0] * parts, maxlen=parts)
+            timer = Alarm(clock)
+            count = 0
+            due = clock.now
+
+            def start_timer() -> None:
+                nonlocal due
+                # From when the last report was due, so that lateness does not add up. Far off, a
+                # thread was held up or the clock was moved: begin anew.
+                late = (clock.now - due).total_seconds()
+                wait = step - late if 0 <= late < step else step
+                due = clock.now + timedelta(seconds=wait)
+                timer.set(wait, report)
+
+            def report() -> None:
+                nonlocal count
+                with outbox.lock:
+                    past.append(count)
+                    count = 0
+                    outbox.put(sum(past) / width)
+                try:
+                    outbox.drain()
+                finally:  # not before: a slow observer gets fewer reports, not a queue of them
+                    if not timer.is_disposed:
+                        start_timer()
+
+            def on_next(_: Any) -> None:
+                nonlocal count
+                with outbox.lock:
+                    count += 1
+
+            def end(error: Exception | None = None) -> None:
+                timer.dispose()
+                with outbox.lock:
+                    outbox.put_end(error)
+                outbox.drain()
+
+            start_timer()
+            subscription = source.subscribe(on_next, end, end, scheduler=scheduler_)
+            return CompositeDisposable(subscription, timer)
+
+        return Observable(subscribe)
+
+    return operator
