@@ -25,7 +25,8 @@ def create_superuser(
         ConnectionFailedError: the binary does not run, or refuses; its output is in the message.
         RequestTimeoutError: it did not end in time.
     """
-    command = [str(binary), "superuser", "upsert", email, password, *folders]
+    # After `--`, a password that begins with a dash is no option.
+    command = [str(binary), "superuser", "upsert", *folders, "--", email, password]
     try:
         done = subprocess.run(
             command,

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import dedent
@@ -16,13 +17,13 @@ import pytest
 import requests
 
 from rxbosbase.errors import (
-    BosBaseError,
     ClientClosedError,
     ConnectionFailedError,
     MissingExtraError,
     RequestTimeoutError,
 )
 from rxbosbase.server import EmbeddedServer, _binary
+from rxbosbase.server._process import STOP_GRACE
 
 GONE_WITHIN = 5.0  # seconds for a process to be gone
 HTTP_TIMEOUT = 10.0
@@ -221,7 +222,9 @@ def test_a_paused_server_can_be_stopped() -> None:
     server = EmbeddedServer().start()
     pid = running_pid(server)
     server.pause()
+    began = time.monotonic()
     server.stop()
+    assert time.monotonic() - began < STOP_GRACE  # in good order, not killed after the grace
     assert_gone(pid)
 
 
@@ -308,8 +311,8 @@ def test_ctrl_c_reaches_the_program_alone_and_leaves_nothing(
 ) -> None:
     program = run("""
         with EmbeddedServer() as server:
-            announce(server)
             try:
+                announce(server)
                 time.sleep(60)
             except KeyboardInterrupt:
                 time.sleep(0.2)  # time for a server that had heard it too
@@ -349,8 +352,10 @@ def test_a_killed_watcher_takes_the_server_along(fresh_server: EmbeddedServer) -
 
 def test_a_watcher_that_is_asked_to_stop_passes_it_on(fresh_server: EmbeddedServer) -> None:
     pid = running_pid(fresh_server)
-    os.kill(os.getpgid(pid), signal.SIGTERM)
+    watcher = os.getpgid(pid)
+    os.kill(watcher, signal.SIGTERM)
     assert_gone(pid)
+    assert is_alive(watcher)  # it did not die of the signal and take the server along
 
 
 # -- when it cannot start
@@ -432,12 +437,27 @@ def test_a_missing_binary_says_what_to_install(monkeypatch: pytest.MonkeyPatch) 
         EmbeddedServer()
 
 
-def test_the_password_shows_in_no_repr_and_no_error() -> None:
-    server = EmbeddedServer(superuser_password="hush")
+def test_a_password_the_server_refuses_is_an_error_with_its_reason() -> None:
+    with pytest.raises(ConnectionFailedError, match="at least 8 character"):
+        EmbeddedServer(superuser_password="short").start()
+
+
+def test_a_password_may_begin_with_a_dash() -> None:
+    with EmbeddedServer(superuser_password="--dashing") as server:
+        assert log_in(server)
+
+
+def test_the_password_shows_in_no_repr_and_no_error(tmp_path: Path) -> None:
+    binary = tmp_path / "server-binary"
+    binary.write_text('#!/bin/sh\necho "I was called with $@"; exit 1\n')
+    binary.chmod(0o755)
+    server = EmbeddedServer(binary=binary, superuser_password="hush-hush")
     assert "hush" not in repr(server)
-    with pytest.raises(BosBaseError, match="at least 8") as caught:  # the server wants more of it
+    with pytest.raises(
+        ConnectionFailedError, match=r"called with superuser upsert .* \*\*\*"
+    ) as caught:
         server.start()
-    assert "hush" not in f"{caught.value!r} {caught.value} {caught.value.__cause__!r}"
+    assert "hush" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_before_its_start_it_has_no_url_and_says_how_to_start() -> None:
