@@ -89,8 +89,7 @@ class Stream:
             self.wire.stop("cut")
             return
         self.wire.write(b"0\r\n\r\n")
-        self._finished = True
-        self.wire.nudge()
+        self._finished = True  # seen when the client asks for something else, or leaves
 
     def cut(self) -> None:
         """End the connection (FIN) in the middle of the body."""

@@ -346,6 +346,7 @@ def test_the_next_answer_alone_is_the_scripted_one(
         client.ask("POST", body=b'{"clientId":"x","subscriptions":["t"]}')
         client.until(expected)
     assert server.posts == [["t"]]
+    assert server.accepted == 0
 
 
 def test_a_dropped_request_ends_and_a_reset_one_is_reset(server: wire.WireServer) -> None:
@@ -462,22 +463,31 @@ def test_refusing_keeps_the_port_and_treats_open_streams_as_told(
         assert ask(server, "GET", "/api/health")[0] == 200
 
 
-def test_a_black_hole_accepts_and_never_answers(server: wire.WireServer) -> None:
-    with Raw(server) as client, Raw(server) as kept_alive:
-        client.listen()
-        kept_alive.ask("GET", "/api/health")
-        kept_alive.until(b"{}}")
-        server.black_hole()
-        with Raw(server) as late:
-            late.ask("GET", "/api/health")
+def test_a_black_hole_accepts_and_never_answers() -> None:
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(wire.WireServer())
+        with Raw(server) as client, Raw(server) as kept_alive:
+            client.listen()
             kept_alive.ask("GET", "/api/health")
-            server.wait_requests(2, "/api/health")
-            server.send("t", {})
-            assert late.silent()
-            assert kept_alive.silent()
-            assert client.silent()
-        server.accept_connections()
-        assert ask(server, "GET", "/api/health")[0] == 200
+            kept_alive.until(b"{}}")
+            server.black_hole()
+            with Raw(server) as late:
+                late.ask("GET", "/api/health")
+                server.wait_connections(3)
+                kept_alive.ask("GET", "/api/health")
+                server.wait_requests(2, "/api/health")
+                assert not server.stream.send_frame("t", {})
+                stack.close()
+                # All is closed now: this is everything that was ever said.
+                assert [kept_alive.rest(), client.rest()] == [b"", b""]
+                with pytest.raises(ConnectionResetError):  # it was not even read
+                    late.rest()
+
+
+def test_a_black_hole_can_be_left(server: wire.WireServer) -> None:
+    server.black_hole()
+    server.accept_connections()
+    assert ask(server, "GET", "/api/health")[0] == 200
 
 
 def test_tls_carries_streams_and_verifies_with_the_ca_file() -> None:
