@@ -23,7 +23,7 @@ MAX_UNUSUAL_WORK = 2**31  # lines x bytes of an unusual event: sseclient copies 
 MAX_NAMES = 4096  # decoded event names kept; beyond that the memory of them starts afresh
 MAX_REPORTS = 1000  # skipped frames listed one by one; one more stands for all that follow
 _HEAD_BYTES = 16 * 1024  # where the topic of a skipped frame is looked for; it comes first
-_PIECE_BYTES = 1024 * 1024  # a larger chunk is taken in pieces, so that its list of lines is short
+_PIECE_BYTES = 1024 * 1024  # a larger chunk is taken in pieces: its lines are a list for a moment
 
 _BOM = b"\xef\xbb\xbf"
 _NEWLINE = 10
@@ -169,9 +169,7 @@ class FrameParser:
         last = lines.pop()  # the only one without an end
         at = 0
         while True:
-            before = len(out)
-            self._cut_usual(lines[at:] if at else lines, out)
-            at += 4 * (len(out) - before)
+            at = self._cut_usual(lines, at, out)
             try:
                 end = lines.index(b"", at)
             except ValueError:
@@ -181,17 +179,21 @@ class FrameParser:
             at = end + 1
         self._hold(b"\n".join([*lines[at:], last]))
 
-    def _cut_usual(self, lines: list[bytes], out: list[Frame]) -> None:
-        """Append frames as long as they are in the server's usual shape: the hot loop."""
+    def _cut_usual(self, lines: list[bytes], start: int, out: list[Frame]) -> int:
+        """Append frames as long as they are in the server's usual shape: the hot loop.
+
+        Return where the first line is that belongs to none of them.
+        """
         id_line, name_of, append = self._id_line, self._names.get, out.append
-        walk = iter(lines)
-        for first, event, data, blank in zip(walk, walk, walk, walk, strict=False):
-            if blank or first != id_line or data[:6] != b"data:{":
-                return
-            name = name_of(event)
+        for at in range(start, len(lines) - 3, 4):
+            data = lines[at + 2]
+            if lines[at + 3] or lines[at] != id_line or data[:6] != b"data:{":
+                return at
+            name = name_of(lines[at + 1])
             if name is None:
-                return
+                return at
             append((name, data[5:]))
+        return len(lines) - (len(lines) - start) % 4
 
     def _read(self, block: bytes, out: list[Frame]) -> None:
         """Read the lines of one event, usual or not."""
