@@ -11,7 +11,8 @@
     ├── ClientClosedError            also a RuntimeError: used after close()
     └── MissingExtraError            also an ImportError: an optional part is not installed
 
-Wrong arguments are ``ValueError`` or ``TypeError``, at once. No message holds a token or a password.
+Wrong arguments are ``ValueError`` or ``TypeError``, at once. No message holds a token or a
+password.
 """
 
 from __future__ import annotations

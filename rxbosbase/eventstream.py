@@ -1,0 +1,138 @@
+"""The body of one event stream, as raw bytes: opened, read in large pieces, ended from outside.
+
+It reads past `requests`: `iter_content` costs several microseconds for each HTTP chunk, and the
+server puts every event into a chunk of its own. The buffered socket gives all that has arrived
+at once, and `ChunkedDecoder` undoes the chunks in bulk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from typing import Any
+
+import orjson
+import requests
+
+from .errors import ConnectionFailedError, ProtocolError, RequestTimeoutError, StreamLostError
+from .realtime.chunked import ChunkedDecoder
+from .transport import Channel, response_error
+
+__all__ = ["EventStream"]
+
+READ_SIZE = 256 * 1024
+"""Bytes asked of one read: enough that a burst of events costs one call."""
+
+ERROR_BODY_LIMIT = 64 * 1024
+"""Of an error's body no more is read: it is to be shown, not stored."""
+
+_HEADERS = {
+    "Accept": "text/event-stream",
+    "Accept-Encoding": "identity",  # a compressed stream would be held back until a block is full
+    "Cache-Control": "no-store",
+}
+
+
+class EventStream:
+    """One open stream.
+
+    Args:
+        channel: the connections it belongs to; aborting them ends the stream.
+        path: for example ``/api/realtime``.
+        timeout: seconds until the answer's headers must be there.
+
+    Raises:
+        ClientResponseError: the server answered with an error.
+        ProtocolError: a redirect, or an answer that is no event stream.
+        ConnectionFailedError, RequestTimeoutError: no answer.
+    """
+
+    def __init__(self, channel: Channel, path: str, timeout: float) -> None:
+        self._response = channel.send("GET", path, headers=_HEADERS, timeout=timeout, stream=True)
+        try:
+            self._check()
+            raw: Any = self._response.raw
+            self._file = raw._original_response.fp
+            self._socket: socket.socket = self._file.raw._sock
+            self._handle = channel.sockets.track(self._socket)
+            self._sockets = channel.sockets
+        except BaseException:
+            self._response.close()
+            raise
+        self._chunks = ChunkedDecoder() if raw.chunked else None
+        self._left = int(raw.headers.get("Content-Length", -1))
+
+    def _check(self) -> None:
+        response = self._response
+        kind = response.headers.get("Content-Type", "")
+        if response.status_code >= 400:
+            raise _error(response)
+        if response.status_code != 200:
+            target = response.headers.get("Location", "")
+            raise ProtocolError(
+                f"the event stream was answered with {response.status_code}"
+                + (f" to {target}; use the final address as base_url" if target else "")
+            )
+        if not kind.lower().startswith("text/event-stream"):
+            raise ProtocolError(
+                f"{response.url} answered {kind or 'no content type'!r} in place of an event "
+                "stream: is base_url a BosBase server, and does a proxy stand in between?"
+            )
+        if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise ProtocolError("a proxy compresses the event stream; switch that off for it")
+
+    def set_timeout(self, seconds: float) -> None:
+        """How long the stream may be silent before `read` raises `RequestTimeoutError`."""
+        self._socket.settimeout(seconds)
+
+    def read(self) -> bytes:
+        """What has arrived, at least one byte; ``b""`` at the ordinary end of the body.
+
+        Raises:
+            StreamLostError: the connection broke, or ended in the middle of the body.
+            RequestTimeoutError: silence for longer than the timeout.
+        """
+        while True:
+            try:
+                data: bytes = self._file.read1(READ_SIZE)
+            except TimeoutError as error:
+                raise RequestTimeoutError("the stream was silent for too long") from error
+            except (OSError, ValueError) as error:
+                raise StreamLostError(f"the event stream broke: {error}") from error
+            if self._chunks is None:
+                return self._plain(data)
+            if not data:
+                if self._chunks.finished:
+                    return b""
+                raise StreamLostError("the connection ended in the middle of the event stream")
+            body = self._chunks.feed(data)
+            if body:
+                return body
+            if self._chunks.finished:
+                return b""
+
+    def _plain(self, data: bytes) -> bytes:
+        # Without chunks the end of the connection is the end of the body, unless a length was
+        # announced and has not been reached.
+        if self._left >= 0:
+            self._left -= len(data)
+            if not data and self._left > 0:
+                raise StreamLostError("the connection ended in the middle of the event stream")
+        return data
+
+    def close(self) -> None:
+        """Gives the connection back to the system. For the thread that reads."""
+        self._sockets.release(self._handle)
+        self._response.close()
+
+
+def _error(response: requests.Response) -> Exception:
+    content = b""
+    try:
+        content = response.raw.read(ERROR_BODY_LIMIT, decode_content=True) or b""
+    except Exception as error:
+        return ConnectionFailedError(f"the answer broke off: {error}")
+    data: Any = None
+    with contextlib.suppress(orjson.JSONDecodeError):
+        data = orjson.loads(content)
+    return response_error(response, data)

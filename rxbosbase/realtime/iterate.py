@@ -1,0 +1,106 @@
+"""A stream as a plain blocking iterator, for scripts and notebooks."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Generic, TypeAlias, TypeVar
+
+from reactivex import abc
+
+from rxbosbase.loop import LoopScheduler
+
+__all__ = ["EventIterator", "Open"]
+
+T = TypeVar("T")
+
+Open: TypeAlias = Callable[
+    [Callable[[T], object], Callable[[Exception], object], Callable[[], object]],
+    abc.DisposableBase,
+]
+"""Subscribes the three callbacks, waits until that stands, and gives back how to end it."""
+
+LOOK_UP_SECONDS = 0.05
+"""How often a delivery thread that waits for room looks whether the client was closed."""
+
+
+class EventIterator(Generic[T]):
+    """Use it in ``with``, then iterate: each step waits for the next event.
+
+    At most `size` events wait in it; then the delivery thread waits, and nothing is lost. It ends
+    when the stream completes, raises the stream's error, and stops when the ``with`` is left.
+    """
+
+    def __init__(self, open_stream: Open[T], size: int, delivery: LoopScheduler) -> None:
+        if isinstance(size, bool) or not isinstance(size, int):
+            raise TypeError(f"size must be an int, not {type(size).__name__}")
+        if size < 1:
+            raise ValueError(f"size must be at least 1, not {size}")
+        self._open = open_stream
+        self._size = size
+        self._delivery = delivery
+        self._gate = threading.Condition()
+        self._events: deque[T] = deque()
+        self._error: Exception | None = None
+        self._ended = False
+        self._subscription: abc.DisposableBase | None = None
+
+    def __enter__(self) -> EventIterator[T]:
+        if self._subscription is None:
+            self._subscription = self._open(self._put, self._fail, self._finish)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[T]:
+        return self
+
+    def __next__(self) -> T:
+        if self._subscription is None:
+            raise RuntimeError("open it first: with collection.events(…) as events: …")
+        if self._delivery.is_current and not self._events:
+            raise RuntimeError("waiting for events in a callback would wait for itself")
+        with self._gate:
+            while not self._events and not self._ended:
+                self._gate.wait()
+            if self._events:
+                event = self._events.popleft()
+                self._gate.notify_all()
+                return event
+            if self._error is not None:
+                raise self._error
+        raise StopIteration
+
+    def close(self) -> None:
+        """Ends the subscription; events that are waiting can still be taken."""
+        self._finish()
+        if self._subscription is not None:
+            self._subscription.dispose()
+
+    def _put(self, event: T) -> None:
+        with self._gate:
+            while len(self._events) >= self._size and not self._ended:
+                self._gate.wait(LOOK_UP_SECONDS)
+                if self._delivery.is_closed:
+                    return
+            if not self._ended:
+                self._events.append(event)
+                self._gate.notify_all()
+
+    def _fail(self, error: Exception) -> None:
+        with self._gate:
+            self._error = error
+            self._finish()
+
+    def _finish(self) -> None:
+        with self._gate:
+            self._ended = True
+            self._gate.notify_all()

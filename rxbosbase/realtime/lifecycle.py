@@ -1,0 +1,89 @@
+"""The life of one connection, as one table.
+
+A connection is *idle* until a topic is wanted, *connecting* until the server has given it a
+client id, *connected* while the server's set is not yet the wanted set, and *active* when it
+is. A loss sends it *waiting*; the server's routine closes do not. What is not in the table
+cannot happen, and raises.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+__all__ = ["TRANSITIONS", "IllegalTransition", "Signal", "State", "mermaid", "transition"]
+
+
+class State(StrEnum):
+    """Where a connection stands; the words of ``Status.state``."""
+
+    IDLE = "idle"
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    ACTIVE = "active"
+    WAITING = "waiting"
+    FAILED = "failed"
+    CLOSED = "closed"
+
+
+class Signal(StrEnum):
+    """What can happen to a connection."""
+
+    WANTED = "a topic is wanted"
+    OPENED = "the server gave a client id"
+    ACKNOWLEDGED = "the server took the wanted set"
+    CHANGED = "the wanted set changed"
+    RENEWED = "routine close or renewal"
+    LOST = "lost or refused"
+    RETRIED = "the wait is over"
+    EXHAUSTED = "max_attempts used up"
+    UNWANTED = "no topics left"
+    CLOSED = "client closed"
+
+
+_RUNNING = (State.CONNECTING, State.CONNECTED, State.ACTIVE, State.WAITING)
+
+TRANSITIONS: dict[tuple[State, Signal], State] = {
+    (State.IDLE, Signal.WANTED): State.CONNECTING,
+    (State.FAILED, Signal.WANTED): State.CONNECTING,
+    (State.CONNECTING, Signal.OPENED): State.CONNECTED,
+    (State.CONNECTED, Signal.ACKNOWLEDGED): State.ACTIVE,
+    (State.ACTIVE, Signal.CHANGED): State.CONNECTED,
+    (State.CONNECTING, Signal.RENEWED): State.CONNECTING,
+    (State.CONNECTED, Signal.RENEWED): State.CONNECTING,
+    (State.ACTIVE, Signal.RENEWED): State.CONNECTING,
+    (State.CONNECTING, Signal.LOST): State.WAITING,
+    (State.CONNECTED, Signal.LOST): State.WAITING,
+    (State.ACTIVE, Signal.LOST): State.WAITING,
+    (State.WAITING, Signal.RETRIED): State.CONNECTING,
+    (State.CONNECTING, Signal.EXHAUSTED): State.FAILED,
+    (State.CONNECTED, Signal.EXHAUSTED): State.FAILED,
+    (State.ACTIVE, Signal.EXHAUSTED): State.FAILED,
+    **{(state, Signal.UNWANTED): State.IDLE for state in _RUNNING},
+    **{(state, Signal.CLOSED): State.CLOSED for state in State if state is not State.CLOSED},
+}
+
+
+class IllegalTransition(AssertionError):
+    """A signal came in a state in which it cannot: a defect of this library, never of its user."""
+
+
+def transition(state: State, signal: Signal) -> State:
+    """The state after `signal`.
+
+    >>> transition(State.CONNECTING, Signal.OPENED).value
+    'connected'
+    """
+    try:
+        return TRANSITIONS[state, signal]
+    except KeyError:
+        raise IllegalTransition(f"{signal.name} in state {state.value!r}") from None
+
+
+def mermaid() -> str:
+    """The table as a Mermaid state diagram, for the documentation."""
+    lines = ["stateDiagram-v2", "    [*] --> idle"]
+    lines += [
+        f"    {state.value} --> {after.value}: {signal.value}"
+        for (state, signal), after in TRANSITIONS.items()
+    ]
+    return "\n".join(lines)

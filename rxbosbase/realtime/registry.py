@@ -1,0 +1,178 @@
+"""Who wants which topic, and which connection carries it. Pure: the wanted set lives here alone.
+
+`entries` is also the routing table. Delivery reads it without a lock: an entry's tuples of
+subscribers are replaced, never changed, and looking a key up in a dict is one step of the
+interpreter. All other methods are to be called under their owner's lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from .topics import MAX_TOPICS, Topic
+
+__all__ = ["Entry", "Registry", "Share", "Subscriber"]
+
+
+def _ignore(_: Any) -> None:
+    """What a disposed subscriber's events go to: cheaper than a flag asked for each event."""
+
+
+class Subscriber:
+    """One observer or callback of one topic.
+
+    Attributes:
+        on_next, on_error, on_completed: where its events go.
+        entry: the topic it is subscribed to; None once it is out.
+        raw: True for one that takes `Message`s, whatever the topic; else `RecordEvent`s.
+        check: True if the preflight's verdict may end it.
+        keeps: True if it stays subscribed though it raised (a callback; an observer does not).
+        checked: True once the preflight has spoken, or was not asked for.
+        error: why it was ended, for one who waits.
+    """
+
+    __slots__ = (
+        "check", "checked", "entry", "error", "keeps", "on_completed", "on_error", "on_next", "raw",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        on_next: Callable[[Any], object],
+        on_error: Callable[[Exception], object],
+        on_completed: Callable[[], object],
+        *,
+        raw: bool = False,
+        check: bool = False,
+        keeps: bool = False,
+    ) -> None:
+        self.on_next = on_next
+        self.on_error = on_error
+        self.on_completed = on_completed
+        self.raw = raw
+        self.check = check
+        self.checked = not check
+        self.keeps = keeps
+        self.entry: Entry | None = None
+        self.error: Exception | None = None
+
+    def silence(self) -> None:
+        """Nothing reaches it from now on, not even the event that is being delivered."""
+        self.on_next = self.on_error = _ignore
+        self.on_completed = _nothing
+
+
+def _nothing() -> None:
+    """As `_ignore`, for completion."""
+
+
+class Entry:
+    """One wanted topic: its subscribers, and the share that carries it."""
+
+    __slots__ = ("messages", "name", "records", "share", "topic", "version")
+
+    def __init__(self, topic: Topic, share: Share, version: int) -> None:
+        self.topic = topic
+        self.name = topic.name
+        self.share = share
+        self.version = version
+        self.records: tuple[Subscriber, ...] = ()
+        self.messages: tuple[Subscriber, ...] = ()
+
+    @property
+    def subscribers(self) -> tuple[Subscriber, ...]:
+        """All of them, of both kinds."""
+        return self.records + self.messages
+
+
+class Share:
+    """The topics one connection carries. `version` grows with every change of the set."""
+
+    __slots__ = ("entries", "index", "version")
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.entries: dict[str, Entry] = {}
+        self.version = 0
+
+    def submitted(self, local: frozenset[str]) -> list[str]:
+        """The texts to submit: all but those that the server sends unasked."""
+        return [wire for wire in self.entries if wire not in local]
+
+
+class Registry:
+    """The wanted topics.
+
+    Args:
+        local: topics that are listened to, never submitted (``PB_CONNECT``).
+        limit: topics a connection carries at most.
+    """
+
+    def __init__(self, local: frozenset[str] = frozenset(), limit: int = MAX_TOPICS) -> None:
+        self.entries: dict[str, Entry] = {}
+        self.everything: tuple[Subscriber, ...] = ()
+        self.shares: list[Share] = []
+        self.local = local
+        self._limit = limit
+
+    def add(self, topic: Topic, subscriber: Subscriber) -> Entry:
+        """Subscribes; the topic's share has a new version if the topic is new."""
+        entry = self.entries.get(topic.wire)
+        if entry is None:
+            share = self._share_with_room(topic.wire)
+            share.version += 1
+            entry = Entry(topic, share, share.version)
+            share.entries[topic.wire] = self.entries[topic.wire] = entry
+        if subscriber.raw:
+            entry.messages += (subscriber,)
+        else:
+            entry.records += (subscriber,)
+        subscriber.entry = entry
+        return entry
+
+    def remove(self, subscriber: Subscriber) -> Entry | None:
+        """Unsubscribes; the entry if that took its topic out of the wanted set."""
+        subscriber.silence()
+        entry = subscriber.entry
+        if entry is None:
+            return None
+        subscriber.entry = None
+        if subscriber.raw:
+            entry.messages = tuple(s for s in entry.messages if s is not subscriber)
+        else:
+            entry.records = tuple(s for s in entry.records if s is not subscriber)
+        if entry.records or entry.messages:
+            return None
+        return self._drop(entry)
+
+    def take_out(self, entry: Entry) -> tuple[Subscriber, ...]:
+        """Removes the topic with all its subscribers, and returns them unsilenced."""
+        subscribers = entry.subscribers
+        if self.entries.get(entry.topic.wire) is not entry:
+            return ()
+        for subscriber in subscribers:
+            subscriber.entry = None
+        entry.records = entry.messages = ()
+        self._drop(entry)
+        return subscribers
+
+    def matching(self, wanted: Callable[[str], bool]) -> list[Entry]:
+        """The entries whose topic's name (without options) is wanted."""
+        return [entry for entry in self.entries.values() if wanted(entry.name)]
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(tuple(self.entries.values()))
+
+    def _drop(self, entry: Entry) -> Entry:
+        entry.share.version += 1
+        del self.entries[entry.topic.wire]
+        del entry.share.entries[entry.topic.wire]
+        return entry
+
+    def _share_with_room(self, wire: str) -> Share:
+        # A local topic costs no room on the server.
+        for share in self.shares:
+            if wire in self.local or len(share.entries) < self._limit:
+                return share
+        self.shares.append(Share(len(self.shares)))
+        return self.shares[-1]

@@ -1,0 +1,324 @@
+"""The realtime service behind ``client.realtime`` and ``collection.observe``: it joins the rooms.
+
+Topics live in the registry, connections in the links, decoding and isolation in delivery. Here
+is what ties them: subscribing, unsubscribing, waiting, and the news that go to the user.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from functools import partial
+from time import time
+from typing import Any
+
+from reactivex import abc
+from reactivex.disposable import Disposable
+
+from rxbosbase.errors import BosBaseError, ClientClosedError, RequestTimeoutError
+from rxbosbase.streams import Latest, Stream
+
+from .connection import CONNECT_TOPIC, Batch
+from .delivery import Delivery
+from .events import Message
+from .lifecycle import State
+from .link import Link, Settings
+from .preflight import Preflight, Question
+from .registry import Entry, Registry, Share, Subscriber
+from .status import Status, summarize
+from .topics import Topic
+
+__all__ = ["RealtimeService"]
+
+log = logging.getLogger("rxbosbase.realtime")
+
+LOCAL_TOPICS = frozenset({CONNECT_TOPIC})
+
+
+class RealtimeService:
+    """Everything behind the facade. One lock guards the wanted set; it is never held while user
+    code or I/O runs."""
+
+    def __init__(self, settings: Settings, preflight: Preflight) -> None:
+        self._settings = settings
+        self._preflight = preflight
+        self._changed = threading.Condition(threading.RLock())
+        self._registry = Registry(LOCAL_TOPICS)
+        self._links: list[Link] = []
+        self._closed = False
+        self._identity = settings.identity()
+        self._delivery = Delivery(self._registry, self.detach, self._on_skipped)
+        self._last_skip: BaseException | None = None
+        self.status: Latest[Status] = Latest(Status(since=time()), settings.delivery)
+        self.on_disconnect: Callable[[list[str]], object] | None = None
+
+    # -- subscribing -----------------------------------------------------------------------------
+
+    def attach(
+        self, topic: Topic, subscriber: Subscriber, question: Question | None, *, urgent: bool
+    ) -> None:
+        """Adds a subscriber; the topic goes up in the background. Never waits."""
+        with self._changed:
+            self._check_open()
+            entry = self._registry.add(topic, subscriber)
+            link = self._link_of(entry.share)
+            if entry.version == entry.share.version or not link.is_open:
+                link.touch(urgent=urgent)
+            if topic.wire == CONNECT_TOPIC and link.is_open:
+                now = Message(CONNECT_TOPIC, {"clientId": link.status.client_id})
+                self._settings.delivery.post(lambda: subscriber.on_next(now))
+        if question is not None and subscriber.check:
+            self._preflight.ask(question, partial(self._judged, subscriber))
+
+    def detach(self, subscriber: Subscriber) -> None:
+        """Removes a subscriber, and its topic with the last one. Never waits."""
+        with self._changed:
+            entry = self._registry.remove(subscriber)
+            if entry is not None:
+                self._links[entry.share.index].touch()
+
+    def wait_acknowledged(self, subscriber: Subscriber, timeout: float) -> None:
+        """Waits until the server has taken the subscriber's topic and the preflight passed.
+
+        Raises:
+            RequestTimeoutError: after `timeout` seconds; the subscriber stays.
+            BosBaseError: what ended the subscriber in the meantime.
+        """
+        with self._changed:
+            done = self._changed.wait_for(lambda: self._is_settled(subscriber), timeout)
+            if subscriber.error is not None:
+                raise subscriber.error
+            self._check_open()
+        if not done:
+            raise self._late("the topic was not acknowledged", timeout)
+
+    def _is_settled(self, subscriber: Subscriber) -> bool:
+        if self._closed or subscriber.error is not None or subscriber.entry is None:
+            return True
+        entry = subscriber.entry
+        link = self._links[entry.share.index]
+        return subscriber.checked and entry.version <= link.acknowledged
+
+    def wait_active(self, timeout: float) -> None:
+        """Waits until every wanted topic is acknowledged; at once if none is wanted."""
+
+        def is_active() -> bool:
+            return self._closed or all(
+                link.acknowledged == link.share.version
+                for link in self._links
+                if link.share.entries
+            )
+
+        with self._changed:
+            done = self._changed.wait_for(is_active, timeout)
+            self._check_open()
+        if not done:
+            raise self._late("the connection did not become active", timeout)
+
+    def _late(self, what: str, timeout: float) -> RequestTimeoutError:
+        status = self.status.value
+        because = f" ({status.error})" if status.error is not None else ""
+        return RequestTimeoutError(f"{what} within {timeout:g} s; it is {status.state}{because}")
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClientClosedError("the client is closed; make a new one")
+
+    def complete(self, wanted: Callable[[str], bool]) -> None:
+        """Takes topics off the server by their name without options; their streams complete."""
+        with self._changed:
+            gone = self._take_out(self._registry.matching(wanted))
+        self._tell(gone, lambda subscriber: subscriber.on_completed())
+
+    def stream(
+        self,
+        topic: Topic,
+        *,
+        raw: bool,
+        question: Callable[[], Question] | None,
+        owner: object,
+    ) -> Stream[Any]:
+        """The hot, lazy observable of a topic. While it is subscribed to, `owner` stays alive:
+        a pipeline must not fall silent because the client's last name went out of scope."""
+
+        def subscribe(
+            observer: abc.ObserverBase[Any], _: abc.SchedulerBase | None
+        ) -> abc.DisposableBase:
+            subscriber = Subscriber(
+                observer.on_next, observer.on_error, observer.on_completed,
+                raw=raw, check=question is not None,
+            )  # fmt: skip
+            asked = question() if question is not None else None
+            self.attach(topic, subscriber, asked, urgent=False)
+            return _Held(partial(self.detach, subscriber), owner)
+
+        return Stream(subscribe, self._settings.delivery)
+
+    def everything(self, owner: object) -> Stream[Message]:
+        """The hot observable of every message, whoever asked for it."""
+
+        def subscribe(
+            observer: abc.ObserverBase[Message], _: abc.SchedulerBase | None
+        ) -> abc.DisposableBase:
+            subscriber = Subscriber(observer.on_next, observer.on_error, observer.on_completed)
+            with self._changed:
+                self._check_open()
+                self._registry.everything += (subscriber,)
+            return _Held(partial(self._detach_from_everything, subscriber), owner)
+
+        return Stream(subscribe, self._settings.delivery)
+
+    def _detach_from_everything(self, subscriber: Subscriber) -> None:
+        subscriber.silence()
+        with self._changed:
+            self._registry.everything = tuple(
+                other for other in self._registry.everything if other is not subscriber
+            )
+
+    # -- the connections -------------------------------------------------------------------------
+
+    def renew(self) -> None:
+        """A new connection now: a wait is cut short, an open stream is begun anew."""
+        with self._changed:
+            for link in self._links:
+                link.renew()
+
+    def identity_changed(self) -> None:
+        """Somebody logged in or out, or a token was renewed. Never waits."""
+        with self._changed:
+            before, self._identity = self._identity, self._settings.identity()
+            for link in self._links:
+                if before != self._identity and link.submitted_as is not None:
+                    link.renew()
+                elif before == self._identity:
+                    link.resubmit()
+
+    def close(self) -> bool:
+        """Ends every connection; True if one was open. The streams end with `finish`."""
+        with self._changed:
+            if self._closed:
+                return False
+            self._closed = True
+            was_open = [link.shut() for link in self._links]
+            self.status.close(Status(state="closed", since=time()))
+            self._changed.notify_all()
+        return any(was_open)
+
+    def finish(self, was_open: bool) -> None:
+        """Completes all streams, on the calling thread, once no event can come any more."""
+        with self._changed:
+            gone = self._take_out(list(self._registry))
+            gone += self._registry.everything
+            self._registry.everything = ()
+        if was_open:
+            self._call_on_disconnect([])
+        for subscriber in gone:
+            _guarded(subscriber.on_completed)
+        self.status.end()
+
+    @property
+    def client_id(self) -> str:
+        """The first connection's client id, "" while it has none."""
+        return self.status.value.client_id
+
+    @property
+    def is_connected(self) -> bool:
+        """True while every connection that is wanted has a client id."""
+        return self.status.value.state in ("connected", "active")
+
+    # -- what the links tell ---------------------------------------------------------------------
+
+    def on_batch(self, batch: Batch) -> None:
+        self._delivery.deliver(batch)
+
+    def on_change(self) -> None:
+        if self._closed:
+            return
+        links = [
+            link.status for link in self._links
+            if link.share.entries or link.status.state is not State.IDLE
+        ]  # fmt: skip
+        self._publish(summarize(links, tuple(self._registry.entries)))
+
+    def on_lost(self, topics: list[str]) -> None:
+        self._settings.delivery.post(lambda: self._call_on_disconnect(topics))
+
+    def on_refused(self, share: Share, since: int, error: Exception) -> None:
+        with self._changed:
+            entries = list(share.entries.values())
+            # Those the server took before are not to blame, unless there are no others.
+            newer = [entry for entry in entries if entry.version > since] or entries
+            gone = self._take_out(newer)
+        self._fail(gone, error)
+
+    def on_failed(self, share: Share, error: Exception) -> None:
+        with self._changed:
+            gone = self._take_out(list(share.entries.values()))
+        self._fail(gone, error)
+
+    def _judged(self, subscriber: Subscriber, error: BosBaseError | None) -> None:
+        with self._changed:
+            subscriber.checked = True
+            if error is None or subscriber.entry is None:
+                self._changed.notify_all()
+                return
+            on_error = subscriber.on_error
+            self.detach(subscriber)
+            subscriber.error = error
+            self._changed.notify_all()
+        self._settings.delivery.post(partial(_guarded, partial(on_error, error)))
+
+    def _on_skipped(self, topic: str | None, reason: str) -> None:
+        log.warning("an event on %s was skipped: %s", topic or "an unknown topic", reason)
+
+    # -- small parts -----------------------------------------------------------------------------
+
+    def _link_of(self, share: Share) -> Link:
+        if share.index == len(self._links):
+            self._links.append(Link(share, self._registry, self._settings, self._changed, self))
+        return self._links[share.index]
+
+    def _take_out(self, entries: Iterable[Entry]) -> tuple[Subscriber, ...]:
+        gone: tuple[Subscriber, ...] = ()
+        for entry in entries:
+            gone += self._registry.take_out(entry)
+            self._links[entry.share.index].touch()
+        return gone
+
+    def _fail(self, subscribers: tuple[Subscriber, ...], error: Exception) -> None:
+        with self._changed:
+            for subscriber in subscribers:
+                subscriber.error = error
+            self._changed.notify_all()
+        self._tell(subscribers, lambda subscriber: subscriber.on_error(error))
+
+    def _tell(
+        self, subscribers: tuple[Subscriber, ...], call: Callable[[Subscriber], object]
+    ) -> None:
+        for subscriber in subscribers:
+            self._settings.delivery.post(partial(_guarded, partial(call, subscriber)))
+
+    def _publish(self, status: Status) -> None:
+        if status != self.status.value:
+            self.status.set(status)
+
+    def _call_on_disconnect(self, topics: list[str]) -> None:
+        callback = self.on_disconnect
+        if callback is not None:
+            _guarded(partial(callback, topics))
+
+
+class _Held(Disposable):
+    """A disposable that keeps its client alive."""
+
+    def __init__(self, action: Callable[[], None], owner: object) -> None:
+        super().__init__(action)
+        self._owner = owner
+
+
+def _guarded(call: Callable[[], object]) -> None:
+    try:
+        call()
+    except BaseException:
+        log.exception("a callback raised; the others go on")

@@ -1,0 +1,81 @@
+"""What the user is told of the connections: one immutable value, derived, never kept twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from .lifecycle import State
+
+__all__ = ["LinkStatus", "StateName", "Status", "summarize"]
+
+StateName = Literal["idle", "connecting", "connected", "active", "waiting", "failed", "closed"]
+
+# From the worst to the best: of several connections the worst one is shown.
+_SEVERITY = (
+    State.CLOSED,
+    State.FAILED,
+    State.WAITING,
+    State.CONNECTING,
+    State.CONNECTED,
+    State.ACTIVE,
+    State.IDLE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The state of the realtime connection at one moment.
+
+    Attributes:
+        state: ``"idle"`` (nothing wanted), ``"connecting"``, ``"connected"`` (stream open, the
+            topics not all acknowledged yet), ``"active"`` (all acknowledged), ``"waiting"`` (for
+            the next attempt), ``"failed"`` (attempts used up) or ``"closed"``.
+        client_id: the server's name for the first connection, "" while there is none.
+        attempt: how many attempts in a row have failed.
+        retry_in: seconds from `since` until the next attempt; None unless waiting.
+        error: why the last attempt failed, or what was last skipped; None after a success.
+        topics: the wanted topics as the server knows them, options included.
+        since: when this state began, in seconds since the epoch.
+    """
+
+    state: StateName = "idle"
+    client_id: str = ""
+    attempt: int = 0
+    retry_in: float | None = None
+    error: BaseException | None = None
+    topics: tuple[str, ...] = field(default=(), repr=False)
+    since: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LinkStatus:
+    """One connection's share of the status."""
+
+    state: State = State.IDLE
+    client_id: str = ""
+    attempt: int = 0
+    retry_in: float | None = None
+    error: BaseException | None = None
+    since: float = 0.0
+
+
+def summarize(links: Sequence[LinkStatus], topics: tuple[str, ...]) -> Status:
+    """The status of several connections: that of the worst, with the client id of the first.
+
+    >>> summarize([LinkStatus(State.ACTIVE, "a"), LinkStatus(State.WAITING)], ()).state
+    'waiting'
+    """
+    if not links:
+        return Status(topics=topics)
+    worst = min(links, key=lambda link: _SEVERITY.index(link.state))
+    return Status(
+        state=worst.state.value,
+        client_id=links[0].client_id,
+        attempt=worst.attempt,
+        retry_in=worst.retry_in,
+        error=worst.error,
+        topics=topics,
+        since=worst.since,
+    )

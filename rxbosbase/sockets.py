@@ -1,0 +1,153 @@
+"""Connections that can be ended from another thread, at any moment of their life.
+
+Closing a `requests` response wakes nobody who is blocked in ``recv``, and the socket object is
+replaced when TLS begins. So each connection is registered by a duplicate of its descriptor at
+birth: shutting that down ends a blocked connect, handshake, send or receive alike.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from typing import Any
+
+import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+
+__all__ = ["AbortableAdapter", "Sockets", "keep_alive_options"]
+
+# A host that vanished without a word is noticed within 45 s: 15 s of silence, then four probes
+# 7 s apart; the user timeout bounds data that was sent and never acknowledged.
+KEEP_ALIVE_IDLE = 15
+KEEP_ALIVE_INTERVAL = 7
+KEEP_ALIVE_PROBES = 4
+USER_TIMEOUT_MS = 43_000
+
+
+def keep_alive_options() -> list[tuple[int, int, int]]:
+    """The socket options for noticing a dead peer, as far as the platform has them."""
+    options = [
+        (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+        (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+    ]
+    wanted = [
+        ("TCP_KEEPIDLE", KEEP_ALIVE_IDLE),
+        ("TCP_KEEPALIVE", KEEP_ALIVE_IDLE),  # the name of the same on macOS
+        ("TCP_KEEPINTVL", KEEP_ALIVE_INTERVAL),
+        ("TCP_KEEPCNT", KEEP_ALIVE_PROBES),
+        ("TCP_USER_TIMEOUT", USER_TIMEOUT_MS),
+    ]
+    for name, value in wanted:
+        number = getattr(socket, name, None)
+        if isinstance(number, int):
+            options.append((socket.IPPROTO_TCP, number, value))
+    return options
+
+
+class Sockets:
+    """The open sockets of one owner; `abort` ends them all and refuses new ones."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: set[socket.socket] = set()
+        self.aborted = False
+
+    def track(self, sock: socket.socket) -> socket.socket:
+        """Registers `sock`; give the returned handle to `release` when it is closed."""
+        handle = sock.dup()
+        with self._lock:
+            if not self.aborted:
+                self._open.add(handle)
+                return handle
+        handle.close()
+        raise ConnectionAbortedError("closed by this side")
+
+    def release(self, handle: socket.socket) -> None:
+        """Forgets a connection that was closed in the ordinary way."""
+        with self._lock:
+            self._open.discard(handle)
+        handle.close()
+
+    def abort(self) -> None:
+        """Ends every connection at once, from any thread. Never waits."""
+        with self._lock:
+            self.aborted = True
+            handles, self._open = self._open, set()
+        for handle in handles:
+            with contextlib.suppress(OSError):  # not connected any more: that is the aim
+                handle.shutdown(socket.SHUT_RDWR)
+            handle.close()
+
+
+class _Tracked:
+    """What both kinds of connection do to be abortable. Mixed into urllib3's classes."""
+
+    sockets: Sockets
+    handle: socket.socket | None = None
+
+    def _new_conn(self: Any) -> socket.socket:
+        # As urllib3's own, but the socket is known to `sockets` before it connects.
+        try:
+            found = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from error
+        except UnicodeError as error:
+            raise NewConnectionError(self, f"'{self.host}' is not a host name") from error
+        problem: OSError = OSError("the name has no address")
+        for family, kind, protocol, _, address in found:
+            sock = socket.socket(family, kind, protocol)
+            try:
+                self.handle = self.sockets.track(sock)
+                for option in self.socket_options or ():
+                    sock.setsockopt(*option)
+                sock.settimeout(self.timeout)
+                sock.connect(address)
+                return sock
+            except OSError as error:
+                sock.close()
+                self._release()
+                problem = error
+                if self.sockets.aborted:
+                    break
+        if isinstance(problem, TimeoutError):
+            raise ConnectTimeoutError(self, "the connection timed out") from problem
+        raise NewConnectionError(self, str(problem)) from problem
+
+    def _release(self) -> None:
+        handle, self.handle = self.handle, None
+        if handle is not None:
+            self.sockets.release(handle)
+
+    def close(self) -> None:
+        super().close()  # type: ignore[misc]
+        self._release()
+
+
+class AbortableAdapter(HTTPAdapter):
+    """A `requests` adapter whose connections belong to a `Sockets` and keep themselves alive."""
+
+    def __init__(self, sockets: Sockets) -> None:
+        self._sockets = sockets
+        super().__init__(pool_maxsize=16)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs, socket_options=keep_alive_options())
+        self._track(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        known = proxy in self.proxy_manager
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        if not known:
+            self._track(manager)
+        return manager
+
+    def _track(self, manager: urllib3.PoolManager) -> None:
+        plain = type("Connection", (_Tracked, HTTPConnection), {"sockets": self._sockets})
+        secure = type("SecureConnection", (_Tracked, HTTPSConnection), {"sockets": self._sockets})
+        manager.pool_classes_by_scheme = {
+            "http": type("Pool", (urllib3.HTTPConnectionPool,), {"ConnectionCls": plain}),
+            "https": type("SecurePool", (urllib3.HTTPSConnectionPool,), {"ConnectionCls": secure}),
+        }

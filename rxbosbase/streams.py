@@ -1,0 +1,155 @@
+"""Observables that carry a scheduler, and the two hot sources made of them.
+
+RxPY's timed operators start a thread per timer unless they are given a scheduler. A `Stream`
+hands its own down to everything that is piped onto it, in both spellings.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from reactivex import ConnectableObservable, Observable, abc
+from reactivex.disposable import Disposable
+from reactivex.internal import DisposedException
+
+from .loop import LoopScheduler
+
+__all__ = ["Latest", "Stream"]
+
+log = logging.getLogger("rxbosbase.streams")
+
+T = TypeVar("T")
+
+Subscribe = Callable[[abc.ObserverBase[T], abc.SchedulerBase | None], abc.DisposableBase]
+
+
+class Stream(Observable[T]):
+    """An `Observable` whose operators run their timers on `scheduler` unless told otherwise.
+
+    Example:
+        ``stream.pipe(ops.debounce(0.25))`` and ``stream.debounce(0.25)`` both run their timer
+        on the client's delivery thread.
+    """
+
+    def __init__(self, subscribe: Subscribe[T], scheduler: abc.SchedulerBase) -> None:
+        super().__init__(subscribe)
+        self.scheduler = scheduler
+
+    def subscribe(
+        self,
+        on_next: abc.ObserverBase[T] | abc.OnNext[T] | None = None,
+        on_error: abc.OnError | None = None,
+        on_completed: abc.OnCompleted | None = None,
+        *,
+        scheduler: abc.SchedulerBase | None = None,
+    ) -> abc.DisposableBase:
+        """As RxPY's, with the stream's own scheduler as the default."""
+        return super().subscribe(
+            on_next, on_error, on_completed, scheduler=scheduler or self.scheduler
+        )
+
+    def pipe(self, *operators: Callable[[Any], Any]) -> Any:
+        """As RxPY's; what comes out carries the scheduler on."""
+        result = super().pipe(*operators)
+        plain = isinstance(result, Observable) and not isinstance(
+            result, (Stream, ConnectableObservable)
+        )
+        return _Piped(result, self.scheduler) if plain else result
+
+
+class _Piped(Stream[T]):
+    """A pipeline's end. It adds no observer of its own, so it costs nothing per event."""
+
+    def __init__(self, inner: Observable[T], scheduler: abc.SchedulerBase) -> None:
+        super().__init__(_never_called, scheduler)
+        self._inner = inner
+
+    def subscribe(
+        self,
+        on_next: abc.ObserverBase[T] | abc.OnNext[T] | None = None,
+        on_error: abc.OnError | None = None,
+        on_completed: abc.OnCompleted | None = None,
+        *,
+        scheduler: abc.SchedulerBase | None = None,
+    ) -> abc.DisposableBase:
+        return self._inner.subscribe(
+            on_next, on_error, on_completed, scheduler=scheduler or self.scheduler
+        )
+
+
+def _never_called(*_: object) -> abc.DisposableBase:
+    raise DisposedException("a piped stream subscribes to its inner one")
+
+
+class Latest(Stream[T]):
+    """A hot value: whoever subscribes gets the current one, then each that follows.
+
+    Unlike a ``BehaviorSubject`` it calls nobody under its lock: all observers are called on the
+    loop's thread, in the order in which the values were set, and one that raises is logged and
+    harms no other.
+    """
+
+    def __init__(self, value: T, loop: LoopScheduler) -> None:
+        super().__init__(self._attach, loop)
+        self._loop = loop
+        self._lock = threading.Lock()
+        self._value = value
+        self._observers: tuple[abc.ObserverBase[T], ...] = ()
+        self._closed = False
+
+    @property
+    def value(self) -> T:
+        """The current value."""
+        return self._value
+
+    def set(self, value: T) -> None:
+        """Makes `value` the current one and queues it for the observers; never waits."""
+        with self._lock:
+            if self._closed:
+                return
+            self._value = value
+            observers = self._observers
+            # Queued under the lock: the loop only takes it in, and the order stays true.
+            for observer in observers:
+                self._loop.post(lambda observer=observer: observer.on_next(value))  # type: ignore[misc]
+
+    def close(self, value: T) -> None:
+        """Makes `value` the last one; the observers hear of it by `end`."""
+        with self._lock:
+            self._value = value
+            self._closed = True
+
+    def end(self) -> None:
+        """Gives all observers the last value and completes them, on the calling thread."""
+        with self._lock:
+            observers, self._observers = self._observers, ()
+        for observer in observers:
+            _last_words(observer, self._value)
+
+    def _attach(
+        self, observer: abc.ObserverBase[T], _: abc.SchedulerBase | None
+    ) -> abc.DisposableBase:
+        with self._lock:
+            value = self._value
+            ended = self._closed
+            if not ended:
+                self._observers += (observer,)
+                self._loop.post(lambda: observer.on_next(value))
+        if ended:
+            _last_words(observer, value)
+        return Disposable(lambda: self._detach(observer))
+
+    def _detach(self, observer: abc.ObserverBase[T]) -> None:
+        with self._lock:
+            self._observers = tuple(o for o in self._observers if o is not observer)
+
+
+def _last_words(observer: abc.ObserverBase[T], value: T) -> None:
+    try:
+        observer.on_next(value)
+        observer.on_completed()
+    except Exception:
+        log.exception("an observer raised at the end; the others go on")

@@ -1,0 +1,277 @@
+"""The only place that speaks HTTP: requests out, answers or this library's errors back.
+
+A `Channel` is a set of connections that are ended together: the client has one for its plain
+requests, and each event stream one for itself and the POSTs that belong to it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import email.utils
+import logging
+import re
+import warnings
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+import orjson
+import requests
+import urllib3
+
+from .errors import (
+    ClientClosedError,
+    ClientResponseError,
+    ConnectionFailedError,
+    ProtocolError,
+    RequestTimeoutError,
+)
+from .sockets import AbortableAdapter, Sockets
+
+__all__ = ["Channel", "Transport", "check_base_url", "check_headers"]
+
+log = logging.getLogger("rxbosbase.transport")
+
+_FORBIDDEN = re.compile(r"[\r\n\0]")
+
+
+def check_base_url(url: object) -> str:
+    """`url` without a trailing slash, or an error that says what a base URL looks like."""
+    if not isinstance(url, str):
+        raise TypeError(f"base_url must be a str such as 'http://127.0.0.1:8090', not {url!r}")
+    parts = urlsplit(url.strip())
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"base_url needs scheme and host: 'http://127.0.0.1:8090', not {url!r}")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("base_url must hold no user or password; log in with auth_with_password")
+    if parts.query or parts.fragment:
+        raise ValueError("base_url must not have a query or a fragment")
+    return url.strip().rstrip("/")
+
+
+def check_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
+    """A copy of `headers`; names and values are strings without line breaks."""
+    checked: dict[str, str] = {}
+    for name, value in (headers or {}).items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise TypeError(f"header {name!r}: names and values must be str")
+        if not name or _FORBIDDEN.search(name) or _FORBIDDEN.search(value):
+            raise ValueError(f"header {name!r}: line breaks and NUL are not allowed")
+        checked[name] = value
+    return checked
+
+
+class Channel:
+    """A `requests` session whose connections can be ended from any thread."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self.sockets = Sockets()
+        self._session = requests.Session()
+        self._session.verify = transport.verify
+        # An auth callable of our own also keeps requests from taking a password out of .netrc.
+        self._session.auth = _no_auth
+        adapter = AbortableAdapter(self.sockets)
+        self._session.mount("http://", adapter)
+        self._session.mount("https://", adapter)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        files: Any = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        token: str | None = None,
+    ) -> Any:
+        """The decoded JSON of the answer, or None where it is empty.
+
+        Raises:
+            ClientResponseError: the server answered with 4xx or 5xx.
+            RequestTimeoutError, ConnectionFailedError: no answer.
+            ProtocolError: a redirect, or something other than JSON.
+        """
+        sent = dict(headers or {})
+        payload: Any = None
+        if files is not None:
+            payload = body
+        elif body is not None:
+            payload = orjson.dumps(body)
+            sent.setdefault("Content-Type", "application/json")
+        response = self.send(
+            method, path, query=query, data=payload, files=files, headers=sent,
+            timeout=timeout, token=token,
+        )  # fmt: skip
+        return _answer(response)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        data: Any = None,
+        files: Any = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        token: str | None = None,
+        stream: bool = False,
+    ) -> requests.Response:
+        """The raw answer, whatever its status."""
+        transport = self._transport
+        url = transport.url(path)
+        sent = {**transport.headers, **(headers or {})}
+        token = transport.token() if token is None else token
+        if token and not any(name.lower() == "authorization" for name in sent):
+            sent["Authorization"] = token
+        try:
+            return self._session.request(
+                method, url, params=cast(Any, query), data=data, files=files, headers=sent,
+                timeout=transport.timeout if timeout is None else timeout,
+                # Followed by hand, a redirect could carry the token to another host.
+                allow_redirects=False, stream=stream,
+            )  # fmt: skip
+        except requests.Timeout as error:
+            raise RequestTimeoutError(f"no answer from {url} in time") from error
+        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
+            if self.sockets.aborted:
+                raise ClientClosedError("the client was closed during the request") from error
+            raise ConnectionFailedError(f"cannot reach {url}: {_reason(error)}") from error
+        except requests.RequestException as error:
+            raise ProtocolError(f"the request to {url} failed: {_reason(error)}") from error
+        except (OSError, ValueError, AttributeError) as error:
+            # A socket that was shut down under TLS can fail with nearly anything.
+            if self.sockets.aborted:
+                raise ClientClosedError("the client was closed during the request") from error
+            raise
+
+    def abort(self) -> None:
+        """Ends every connection of this channel at once; requests in flight fail."""
+        self.sockets.abort()
+
+    def close(self) -> None:
+        """Gives the descriptors back. To be called by a thread that no longer reads."""
+        self.sockets.abort()
+        self._session.close()
+
+
+class Transport:
+    """What all channels of a client have in common: where to, with which headers, as whom."""
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        timeout: float,
+        headers: Mapping[str, str] | None,
+        token: Callable[[], str],
+        verify: bool | str = True,
+    ) -> None:
+        self.base_url = check_base_url(base_url)
+        self.timeout = timeout
+        self.headers = {"Accept-Language": "en-US", "User-Agent": "rxbosbase"}
+        self.headers.update(check_headers(headers))
+        self.token = token
+        self.verify = verify
+        if verify is False:
+            warnings.warn(
+                "verify=False: the server's certificate is not checked, anyone in between can "
+                "read and change what you send",
+                stacklevel=3,
+            )
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+        self._closed = False
+        self._plain = Channel(self)
+
+    def url(self, path: str) -> str:
+        """The full URL of `path`, always on the base URL's own origin."""
+        if not path.startswith("/"):
+            path = "/" + path
+        return self.base_url + path
+
+    def channel(self) -> Channel:
+        """A new channel, for one event stream and its POSTs."""
+        if self._closed:
+            raise ClientClosedError("the client is closed")
+        return Channel(self)
+
+    def request(self, method: str, path: str, **options: Any) -> Any:
+        """`Channel.request` on the client's shared channel."""
+        if self._closed:
+            raise ClientClosedError("the client is closed; make a new one")
+        return self._plain.request(method, path, **options)
+
+    def close(self) -> None:
+        """Ends the requests in flight."""
+        self._closed = True
+        self._plain.close()
+
+
+def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+def _reason(error: BaseException) -> str:
+    """The innermost cause, in its own words: the outer ones only repeat the URL."""
+    seen: BaseException = error
+    while True:
+        inner = seen.__cause__ or getattr(seen, "reason", None) or seen.__context__
+        if inner is None and seen.args and isinstance(seen.args[0], BaseException):
+            inner = seen.args[0]
+        if not isinstance(inner, BaseException):
+            return f"{type(seen).__name__}: {seen}"
+        seen = inner
+
+
+def _answer(response: requests.Response) -> Any:
+    content = response.content
+    status = response.status_code
+    if 300 <= status < 400:
+        target = response.headers.get("Location", "elsewhere")
+        raise ProtocolError(
+            f"{_url(response)} redirects to {target}; redirects are not followed, "
+            "use the server's final address as base_url"
+        )
+    data: Any = None
+    if content:
+        with contextlib.suppress(orjson.JSONDecodeError):
+            data = orjson.loads(content)
+    if status >= 400:
+        raise response_error(response, data)
+    if content and data is None and content.strip() != b"null":
+        kind = response.headers.get("Content-Type", "unknown content")
+        raise ProtocolError(f"{_url(response)} answered {kind} where JSON was expected")
+    return data
+
+
+def response_error(response: requests.Response, data: Any) -> ClientResponseError:
+    """The error that an answer of 4xx or 5xx stands for."""
+    fields: Any = data.get("data") if isinstance(data, dict) else None
+    message = data.get("message") if isinstance(data, dict) else None
+    return ClientResponseError(
+        response.status_code,
+        _url(response),
+        fields if isinstance(fields, dict) else None,
+        str(message or response.reason or ""),
+        retry_after=_retry_after(response.headers.get("Retry-After")),
+    )
+
+
+def _url(response: requests.Response) -> str:
+    return (response.url or "").split("?", 1)[0]
+
+
+def _retry_after(text: str | None) -> float | None:
+    """Seconds to wait, from a number or a date (RFC 9110, 10.2.3); None if it is neither."""
+    if not text:
+        return None
+    if text.strip().isdigit():
+        return float(text)
+    with contextlib.suppress(ValueError, TypeError):
+        due = email.utils.parsedate_to_datetime(text)
+        return max(0.0, (due - datetime.now(UTC)).total_seconds())
+    return None
