@@ -1,0 +1,1 @@
+"""Measurements of rxbosbase: what an event, a subscription and a reconnection cost."""
