@@ -456,7 +456,13 @@ def test_two_subscriptions_count_for_themselves(clock: TestScheduler) -> None:
 
 def test_no_attempt_survives_a_dispose_from_another_thread() -> None:
     """Real threads: one fails and retries without a pause, one disposes at any moment."""
-    scheduler = EventLoopScheduler()
+    threads: list[threading.Thread] = []
+
+    def make_thread(target: Callable[..., None]) -> threading.Thread:
+        threads.append(threading.Thread(target=target, daemon=True))
+        return threads[-1]
+
+    scheduler = EventLoopScheduler(make_thread)
     still_open = 0
     lock = threading.Lock()
 
@@ -488,3 +494,5 @@ def test_no_attempt_survives_a_dispose_from_another_thread() -> None:
         assert still_open == 0
     finally:
         scheduler.dispose()
+        for thread in threads:
+            thread.join(5.0)

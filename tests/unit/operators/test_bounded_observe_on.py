@@ -1,0 +1,352 @@
+"""``bounded_observe_on``: the queue is bounded, and each policy does what it says."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import reactivex
+from hypothesis import given
+from hypothesis import strategies as st
+from reactivex import Subject
+from reactivex import operators as ops
+from reactivex.scheduler import (
+    CurrentThreadScheduler,
+    EventLoopScheduler,
+    ImmediateScheduler,
+    ThreadPoolScheduler,
+)
+from reactivex.testing import TestScheduler
+from support.marbles import pending
+
+from rxbosbase import operators as rxb
+from rxbosbase.errors import BosBaseError
+from rxbosbase.loop import LoopScheduler
+
+SOON = 5.0
+
+
+class Worker(EventLoopScheduler):
+    """RxPY's event loop, with an end that can be waited for."""
+
+    def __init__(self) -> None:
+        self.threads: list[threading.Thread] = []
+        super().__init__(thread_factory=self.make_thread)
+
+    def make_thread(self, target: Callable[..., None]) -> threading.Thread:
+        def run() -> None:
+            # What a test raises on purpose ends the thread, as it would end RxPY's own.
+            with contextlib.suppress(LookupError):
+                target()
+
+        self.threads.append(threading.Thread(target=run, daemon=True))
+        return self.threads[-1]
+
+    def stop(self) -> None:
+        self.dispose()
+        for thread in self.threads:
+            thread.join(SOON)
+            assert not thread.is_alive()
+
+
+@pytest.fixture
+def worker() -> Iterator[Worker]:
+    scheduler = Worker()
+    yield scheduler
+    scheduler.stop()
+
+
+def run(overflow: Any, size: int, values: list[Any]) -> tuple[list[Any], list[int]]:
+    """Push all before the scheduler has a turn: what arrives, and what `on_drop` was told."""
+    scheduler = TestScheduler()
+    source: Subject[Any] = Subject()
+    came: list[Any] = []
+    drops: list[int] = []
+    source.pipe(rxb.bounded_observe_on(scheduler, size, overflow, on_drop=drops.append)).subscribe(
+        came.append, came.append, lambda: came.append("end")
+    )
+    for value in values:
+        source.on_next(value)
+    source.on_completed()
+    scheduler.advance_to(1)
+    assert pending(scheduler) == 0 and not source.observers
+    return came, drops
+
+
+@given(st.lists(st.integers()), st.integers(1, 5))
+def test_drop_oldest_keeps_the_last(values: list[int], size: int) -> None:
+    """The newest `size` values arrive in order, and each loss is counted."""
+    came, drops = run("drop_oldest", size, values)
+    assert came == [*values[-size:], "end"]
+    assert drops == list(range(1, max(0, len(values) - size) + 1))
+
+
+@given(st.lists(st.integers()), st.integers(1, 5))
+def test_drop_newest_keeps_the_first(values: list[int], size: int) -> None:
+    """The first `size` values arrive in order, and each loss is counted."""
+    came, drops = run("drop_newest", size, values)
+    assert came == [*values[:size], "end"]
+    assert drops == list(range(1, max(0, len(values) - size) + 1))
+
+
+@given(st.lists(st.sampled_from("abc")), st.integers(3, 5))
+def test_conflate_keeps_the_newest_of_each_record(keys: list[str], size: int) -> None:
+    """One value per id, the newest, in the order in which the ids came."""
+    values = [{"id": key, "n": number} for number, key in enumerate(keys)]
+    came, drops = run("conflate", size, values)
+    newest: dict[str, Any] = {}
+    for value in values:
+        newest[str(value["id"])] = value
+    assert came == [*newest.values(), "end"]
+    assert drops[-1:] == ([len(keys) - len(newest)] if len(keys) > len(newest) else [])
+
+
+def test_conflate_drops_the_oldest_of_too_many_records() -> None:
+    """The bound holds for ids that are all different, too."""
+    came, drops = run("conflate", 2, [{"id": key} for key in "abc"])
+    assert came == [{"id": "b"}, {"id": "c"}, "end"] and drops == [1]
+
+
+def test_conflate_keeps_the_newest_alone_of_values_without_an_id() -> None:
+    """Plain values are all one record."""
+    assert run("conflate", 3, [1, 2, 3]) == ([3, "end"], [1, 2])
+
+
+def test_error_comes_after_the_queued_values_and_says_what_to_do() -> None:
+    """A `BufferOverflowError`, part of the library's tree, that names the size."""
+    came, drops = run("error", 2, [1, 2, 3, 4])
+    assert came[:2] == [1, 2] and len(came) == 3 and drops == []
+    error = came[2]
+    assert isinstance(error, rxb.BufferOverflowError) and isinstance(error, BosBaseError)
+    assert error.size == 2 and "queue of 2" in str(error) and "drop_oldest" in str(error)
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_blocking_loses_nothing_between_real_threads(worker: Worker, size: int) -> None:
+    """A fast producer and a subscriber on another thread: all of it, in order, then the end."""
+    came: list[int] = []
+    done = threading.Event()
+    source: Subject[int] = Subject()
+    source.pipe(rxb.bounded_observe_on(worker, size)).subscribe(came.append, on_completed=done.set)
+    for number in range(3000):
+        source.on_next(number)
+    source.on_completed()
+    assert done.wait(SOON)
+    assert came == list(range(3000))
+
+
+def test_two_producers_lose_nothing(worker: Worker) -> None:
+    """Sources merged by hand may push from two threads; each one's order is kept."""
+    came: list[tuple[int, int]] = []
+    source: Subject[tuple[int, int]] = Subject()
+    done = threading.Event()
+    source.pipe(rxb.bounded_observe_on(worker, 3)).subscribe(came.append, on_completed=done.set)
+
+    def produce(name: int) -> None:
+        for number in range(500):
+            source.on_next((name, number))
+
+    producers = [threading.Thread(target=produce, args=(name,)) for name in range(2)]
+    for producer in producers:
+        producer.start()
+    for producer in producers:
+        producer.join(SOON)
+    source.on_completed()
+    assert done.wait(SOON)
+    assert [n for name, n in came if name == 0] == list(range(500))
+    assert [n for name, n in came if name == 1] == list(range(500))
+
+
+class Held:
+    """A subscriber that sits on its first value until it is let go, and a producer that waits."""
+
+    def __init__(self, worker: Worker, size: int = 1, *, raising: bool = False) -> None:
+        self.busy, self.go = threading.Event(), threading.Event()
+        self.came: list[int] = []
+        self.raising = raising
+        self.source: Subject[int] = Subject()
+        self.subscription = self.source.pipe(rxb.bounded_observe_on(worker, size)).subscribe(
+            self.on_next, on_completed=lambda: self.came.append(-1)
+        )
+        self.source.on_next(0)
+        assert self.busy.wait(SOON)
+        self.waiting = threading.Event()
+        self.producer = threading.Thread(target=self.produce)
+        self.producer.start()
+        assert self.waiting.wait(SOON)
+
+    def on_next(self, value: int) -> None:
+        self.came.append(value)
+        self.busy.set()
+        assert self.go.wait(SOON)
+        if self.raising:
+            raise LookupError(value)
+
+    def produce(self) -> None:
+        self.source.on_next(1)
+        self.waiting.set()
+        self.source.on_next(2)
+
+    def finish(self) -> None:
+        self.producer.join(SOON)
+        assert not self.producer.is_alive()
+
+
+def test_a_waiting_producer_goes_on_when_there_is_room(worker: Worker) -> None:
+    """The ordinary case: the subscriber takes one, the next one comes in."""
+    held = Held(worker)
+    assert held.came == [0]
+    held.go.set()
+    held.finish()
+    held.source.on_completed()
+    settled = threading.Event()
+    worker.schedule(lambda *_: settled.set())
+    assert settled.wait(SOON)
+    assert held.came[:3] == [0, 1, 2]
+
+
+def test_disposing_frees_a_waiting_producer(worker: Worker) -> None:
+    """Nobody waits for a subscriber that has gone."""
+    held = Held(worker)
+    held.subscription.dispose()
+    held.finish()
+    held.go.set()
+    assert held.came == [0]
+
+
+def test_an_end_from_another_thread_frees_a_waiting_producer(worker: Worker) -> None:
+    """A completion need not wait for room; its queue is delivered before it."""
+    held = Held(worker)
+    held.source.on_completed()
+    held.finish()
+    held.go.set()
+    settled = threading.Event()
+    worker.schedule(lambda *_: settled.set())
+    assert settled.wait(SOON)
+    assert held.came == [0, 1, -1]
+
+
+def test_a_subscriber_that_raises_frees_a_waiting_producer(worker: Worker) -> None:
+    """It ends the subscription, even where the scheduler's thread dies of it, as RxPY's does."""
+    held = Held(worker, raising=True)
+    held.go.set()
+    held.finish()
+    assert held.came == [0] and not held.source.observers
+
+
+def test_a_push_from_inside_the_subscriber_does_not_wait_for_itself() -> None:
+    """Full, the delivering thread gets an error instead of waiting for ever."""
+    scheduler = TestScheduler()
+    source: Subject[int] = Subject()
+    came: list[Any] = []
+
+    def on_next(value: int) -> None:
+        came.append(value)
+        if value < 10:
+            source.on_next(value + 10)
+            source.on_next(value + 11)
+
+    source.pipe(rxb.bounded_observe_on(scheduler, 1)).subscribe(on_next, came.append)
+    source.on_next(0)
+    scheduler.advance_to(1)
+    assert came[:2] == [0, 10]
+    assert isinstance(came[2], rxb.BufferOverflowError)
+    assert "wait for itself" in str(came[2])
+
+
+@pytest.mark.parametrize("make", [Worker, lambda: LoopScheduler("test loop")])
+def test_a_producer_on_the_scheduler_it_hands_over_to_does_not_wait_for_itself(
+    make: Callable[[], Any],
+) -> None:
+    """The mistake to hand over to the thread one is already on is found before its first turn."""
+    scheduler = make()
+    came: list[Any] = []
+    done = threading.Event()
+    source: Subject[int] = Subject()
+
+    def on_error(error: Exception) -> None:
+        came.append(error)
+        done.set()
+
+    def produce(*_: Any) -> None:
+        for number in range(5):
+            source.on_next(number)
+
+    source.pipe(rxb.bounded_observe_on(scheduler, 2)).subscribe(came.append, on_error)
+    scheduler.schedule(produce)
+    assert done.wait(SOON)
+    assert came[:2] == [0, 1] and isinstance(came[2], rxb.BufferOverflowError)
+    if isinstance(scheduler, Worker):
+        scheduler.stop()
+    else:
+        scheduler.close()
+        scheduler.join(SOON)
+
+
+def test_a_pool_may_deliver_on_another_worker_than_the_producers() -> None:
+    """With several workers, waiting is no deadlock, whoever delivered last."""
+    pool = ThreadPoolScheduler(4)
+    came: list[int] = []
+    done = threading.Event()
+    source: Subject[int] = Subject()
+    source.pipe(rxb.bounded_observe_on(pool, 2)).subscribe(came.append, on_completed=done.set)
+
+    def produce(*_: Any) -> None:
+        for number in range(200):
+            source.on_next(number)
+        source.on_completed()
+
+    pool.schedule(produce)
+    assert done.wait(SOON)
+    assert came == list(range(200))
+    pool.executor.shutdown()
+
+
+@pytest.mark.parametrize("scheduler", [ImmediateScheduler(), CurrentThreadScheduler()])
+def test_a_scheduler_that_runs_at_once_never_fills_the_queue(scheduler: Any) -> None:
+    """Each value is taken before the next one comes."""
+    came: list[int] = []
+    source: Subject[int] = Subject()
+    source.pipe(rxb.bounded_observe_on(scheduler, 1)).subscribe(came.append)
+    for number in range(2000):
+        source.on_next(number)
+    assert came == list(range(2000))
+
+
+def test_other_work_of_the_scheduler_has_its_turn() -> None:
+    """A long queue is delivered in batches, and what was scheduled meanwhile runs in between."""
+    scheduler = TestScheduler()
+    order: list[Any] = []
+    reactivex.range(500).pipe(
+        ops.observe_on(ImmediateScheduler()), rxb.bounded_observe_on(scheduler, 500)
+    ).subscribe(order.append)
+    scheduler.schedule(lambda *_: order.append("other"))
+    scheduler.advance_to(1)
+    assert order.index("other") < 100 and len(order) == 501
+
+
+def test_a_scheduler_that_has_been_shut_down_is_an_error() -> None:
+    """Instead of a queue that nobody will ever empty."""
+    scheduler = EventLoopScheduler()
+    scheduler.dispose()
+    errors: list[Exception] = []
+    source: Subject[int] = Subject()
+    source.pipe(rxb.bounded_observe_on(scheduler, 1)).subscribe(on_error=errors.append)
+    source.on_next(1)
+    assert len(errors) == 1 and not source.observers
+
+
+@pytest.mark.parametrize("size", [0, -1, True, 1.5, "10"])
+def test_a_wrong_size_is_refused(size: Any) -> None:
+    """At once."""
+    with pytest.raises(ValueError, match="size must be 1 or more"):
+        rxb.bounded_observe_on(TestScheduler(), size)
+
+
+def test_an_unknown_overflow_is_refused_with_the_known_ones() -> None:
+    """At once."""
+    with pytest.raises(ValueError, match="drop_oldest"):
+        rxb.bounded_observe_on(TestScheduler(), 1, "drop")  # type: ignore[arg-type]

@@ -1,0 +1,72 @@
+"""``rate`` counts each value for exactly one window, in bounded memory."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from reactivex import Subject
+from reactivex.testing import TestScheduler
+
+from rxbosbase import operators as rxb
+
+
+@given(
+    waits=st.lists(st.floats(0, 7).map(lambda x: round(x, 2)), max_size=30),
+    parts=st.integers(1, 12),
+    every=st.sampled_from([0.1, 0.5, 1.0, 3.0]),
+)
+def test_all_reports_add_up_to_all_values(waits: list[float], parts: int, every: float) -> None:
+    """Each value is in as many reports as the window has parts, so the sum is the total."""
+    scheduler = TestScheduler()
+    source: Subject[int] = Subject()
+    reports: list[float] = []
+    source.pipe(rxb.rate(parts * every, scheduler=scheduler, every=every)).subscribe(reports.append)
+    now = 0.0
+    for wait in waits:
+        now += wait
+        scheduler.advance_to(now)
+        source.on_next(1)
+    scheduler.advance_to(now + parts * every * 2 + 1)
+    assert sum(reports) * every == pytest.approx(len(waits))
+    assert reports[-1] == 0.0
+
+
+def test_a_steady_stream_has_its_rate_once_the_window_is_full() -> None:
+    """Five a second are 5.0, and silence is 0.0."""
+    scheduler = TestScheduler()
+    source: Subject[int] = Subject()
+    reports: list[float] = []
+    source.pipe(rxb.rate(timedelta(seconds=10), scheduler=scheduler)).subscribe(reports.append)
+    for tick in range(100):
+        scheduler.advance_to(0.1 + tick * 0.2)
+        source.on_next(tick)
+    scheduler.advance_to(40)
+    assert reports[9:20] == [5.0] * 11
+    assert reports[30:] == [0.0] * 10
+
+
+def test_lateness_does_not_add_up() -> None:
+    """A scheduler that is always a bit late still gets the reports at the planned pace."""
+
+    class Late(TestScheduler):
+        def schedule_relative(self, duetime: Any, action: Any, state: Any = None) -> Any:
+            return super().schedule_relative(duetime + 0.03, action, state)
+
+    scheduler = Late()
+    reports: list[float] = []
+    Subject[int]().pipe(rxb.rate(1, scheduler=scheduler)).subscribe(reports.append)
+    scheduler.advance_to(100.05)
+    assert len(reports) == 1000
+
+
+@pytest.mark.parametrize(
+    ("window", "every"), [(1, 0.3), (1, 2), (2000, 1), (0, None), (1, 0), (1, -1)]
+)
+def test_a_window_that_cannot_be_divided_is_refused(window: float, every: float | None) -> None:
+    """At once, with both numbers in the message or the rule that was broken."""
+    with pytest.raises(ValueError, match=r"must divide|more than 0"):
+        rxb.rate(window, every=every)
