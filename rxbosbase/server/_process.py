@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ OUTPUT_LINES = 200  # of the server's output are kept; older ones are forgotten
 LINE_LIMIT = 4096  # bytes; a longer line counts as several
 SPAWN_TIMEOUT = 10.0
 STOP_GRACE = 5.0  # for a server that was asked to stop; then it is killed
+FREEZE_TIMEOUT = 1.0  # for all threads of a paused server to have stopped
+FREEZE_POLL = 0.002
 DEATH_TIMEOUT = 10.0  # for a killed process to be gone
 
 
@@ -63,6 +66,21 @@ class ServerProcess:
         """While the watcher lives, the process id is the server's and nobody else's."""
         if self.pid is not None and self._watcher.poll() is None:
             os.kill(self.pid, number)
+
+    def pause(self) -> None:
+        """Stop all of its threads; each may answer a request until it is really stopped."""
+        self.send_signal(signal.SIGSTOP)
+        deadline = time.monotonic() + FREEZE_TIMEOUT
+        while not self._is_frozen() and time.monotonic() < deadline:
+            self.ended.wait(FREEZE_POLL)
+
+    def _is_frozen(self) -> bool:
+        """What Linux says; elsewhere nothing tells, and the signal has to do."""
+        stats = Path(f"/proc/{self.pid}/task").glob("*/stat")
+        try:
+            return all(stat.read_text().rpartition(")")[2].split()[0] == "T" for stat in stats)
+        except OSError:  # a thread ended meanwhile
+            return self.ended.is_set()
 
     def end(self, *, graceful: bool) -> int:
         """Stop the server, or kill it; gives its exit code. Nothing is left when it returns."""

@@ -10,8 +10,9 @@ import threading
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
+from rxbosbase.client import BosBase
 from rxbosbase.errors import ClientClosedError, ConnectionFailedError, RequestTimeoutError
 from rxbosbase.server._binary import find_binary
 from rxbosbase.server._home import Home
@@ -19,9 +20,6 @@ from rxbosbase.server._ports import LOOPBACK, free_port, is_free
 from rxbosbase.server._probe import HealthProbe
 from rxbosbase.server._process import ServerProcess
 from rxbosbase.server._superuser import create_superuser
-
-if TYPE_CHECKING:
-    from rxbosbase.client import BosBase
 
 __all__ = ["EmbeddedServer"]
 
@@ -125,8 +123,6 @@ class EmbeddedServer:
             superuser: log in as the superuser; else the client is a guest.
             kwargs: what ``BosBase`` takes.
         """
-        from rxbosbase.client import BosBase
-
         client = BosBase(self.url, **kwargs)
         if superuser:
             try:
@@ -198,11 +194,11 @@ class EmbeddedServer:
 
     def pause(self) -> None:
         """Freeze it: connections stay open and nothing answers, as with a vanished host."""
-        self._signal(signal.SIGSTOP)
+        self._require_process().pause()
 
     def resume(self) -> None:
         """Let a paused server go on."""
-        self._signal(signal.SIGCONT)
+        self._require_process().send_signal(signal.SIGCONT)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -224,11 +220,11 @@ class EmbeddedServer:
             )
         return self._home
 
-    def _signal(self, number: signal.Signals) -> None:
+    def _require_process(self) -> ServerProcess:
         process = self._process
         if process is None or not process.is_running:
             raise ClientClosedError("The embedded server is not running: call restart() first")
-        process.send_signal(number)
+        return process
 
     def _run_on_some_port(self, home: Home) -> None:
         for attempts_left in reversed(range(PORT_ATTEMPTS)):

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 import pytest
 
+from rxbosbase.client import BosBase
 from rxbosbase.server import EmbeddedServer
-
-if TYPE_CHECKING:
-    from rxbosbase import BosBase
 
 
 @pytest.fixture(scope="session")

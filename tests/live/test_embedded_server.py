@@ -16,8 +16,10 @@ from textwrap import dedent
 import pytest
 import requests
 
+from rxbosbase.client import BosBase
 from rxbosbase.errors import (
     ClientClosedError,
+    ClientResponseError,
     ConnectionFailedError,
     MissingExtraError,
     RequestTimeoutError,
@@ -244,6 +246,19 @@ def test_hooks_of_a_given_folder_run(tmp_path: Path) -> None:
     )
     with EmbeddedServer(hooks_dir=tmp_path) as server:
         assert requests.get(f"{server.url}/hello", timeout=HTTP_TIMEOUT).text == "from a hook"
+
+
+def test_a_client_is_a_guest_or_the_superuser(client: BosBase, admin: BosBase) -> None:
+    assert not client.auth_store.is_valid
+    assert client.health()
+    assert admin.auth_store.is_valid
+    assert admin.collection("_superusers").get_list()["items"]
+
+
+def test_a_client_whose_login_fails_is_closed_again(fresh_server: EmbeddedServer) -> None:
+    fresh_server.superuser_password = "not the password"
+    with pytest.raises(ClientResponseError):
+        fresh_server.client(superuser=True)
 
 
 # -- what it leaves

@@ -1,0 +1,478 @@
+"""Hot streams of a collection's events, on the real server."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from reactivex import operators as ops
+from support.live_schema import Heard, World, eventually, listen, titles
+
+from rxbosbase import ClientClosedError, RecordEvent, RequestTimeoutError
+
+pytest_plugins = ["support.live_schema"]
+
+Event = RecordEvent[dict[str, Any]]
+
+UNICODE = [
+    "Zażółć gęślą jaźń, ŁÓDŹ",
+    "👩‍👩‍👧 🇵🇱 🫠",
+    "日本語 עברית ‮العربية",
+    "e\u0301 \ufeff bom \ufffd",
+    "first\nsecond\r\nthird\rfourth",
+    *(f"before{separator}after" for separator in "\u2028\u2029\x85\x0b\x0c\x1c\x1d\x1e"),
+    "data: x\n\nevent: y\nid: z\n\n",
+    "\x01\x02\x1f\x7f\x80\x9f",
+    "x" * 50_000,
+]
+
+
+# -- what arrives ----------------------------------------------------------------------------------
+
+
+def test_create_update_and_delete_of_any_record_arrive_on_the_star_topic(world: World) -> None:
+    posts = world.collection()
+    heard = listen(world.client().collection(posts.name).observe("*"))
+    heard_there = heard  # the same observer, on another client than the writer's
+    world_active(world)
+    created = posts.create({"title": "one", "n": 1})
+    updated = posts.update(created["id"], {"title": "two"})
+    posts.delete(created["id"])
+    events = heard_there.have(3)
+    assert {event.action for event in events} == {"create", "update", "delete"}
+    by_action = {event.action: event for event in events}
+    assert by_action["create"].record == {**created}
+    assert by_action["update"].record == updated
+    assert by_action["delete"].record == updated  # as it last was
+    assert {event.topic for event in events} == {f"{posts.name}/*"}
+    assert by_action["create"]["record"]["title"] == "one"
+
+
+def world_active(world: World) -> None:
+    for client in world._clients:
+        client.realtime.wait_active()
+
+
+def test_a_record_topic_carries_that_record_alone(world: World) -> None:
+    posts = world.collection()
+    mine, other = posts.create({"title": "mine"}), posts.create({"title": "other"})
+    heard = listen(posts.observe(mine["id"]))
+    world_active(world)
+    posts.update(other["id"], {"title": "other 2"})
+    posts.update(mine["id"], {"title": "mine 2"})
+    posts.delete(mine["id"])
+    events = heard.have(2)
+    assert {(event.action, event.record["title"]) for event in events} == {
+        ("update", "mine 2"),
+        ("delete", "mine 2"),
+    }
+    assert {event.topic for event in events} == {f"{posts.name}/{mine['id']}"}
+
+
+def test_a_record_topic_delivers_once_its_record_is_created(world: World) -> None:
+    posts = world.collection()
+    heard = listen(posts.observe("aaaaaaaaaaaaaaa"))
+    world_active(world)
+    posts.create({"id": "aaaaaaaaaaaaaaa", "title": "late"})
+    assert titles(heard.have(1)) == ["late"]
+
+
+def test_events_come_by_the_collections_id_as_well_as_by_its_name(world: World) -> None:
+    posts = world.collection()
+    ident = world.admin.collections.get(posts.name)["id"]
+    heard = listen(world.admin.collection(ident).observe("*"))
+    world_active(world)
+    posts.create({"title": "by id"})
+    assert heard.have(1)[0].topic == f"{ident}/*"
+
+
+@pytest.mark.parametrize("text", UNICODE, ids=lambda text: ascii(text[:20]))
+def test_text_in_records_arrives_as_it_was_written(world: World, text: str) -> None:
+    posts = world.collection()
+    heard = listen(posts.observe("*"))
+    world_active(world)
+    stored = posts.create({"title": text})
+    assert stored["title"] == text
+    assert titles(heard.have(1)) == [text]
+
+
+@pytest.mark.parametrize("text", UNICODE[:-1], ids=lambda text: ascii(text[:20]))
+def test_text_in_a_filter_selects_the_records_that_hold_it(world: World, text: str) -> None:
+    posts = world.collection()
+    condition = world.admin.filter("title = {:text}", text=text)
+    heard = listen(posts.observe("*", filter=condition))
+    world_active(world)
+    posts.create({"title": "another"})
+    posts.create({"title": text})
+    assert titles(heard.have(1)) == [text]
+
+
+def test_every_event_of_many_writers_arrives_once(world: World) -> None:
+    posts = world.collection()
+    heard = listen(posts.observe("*"))
+    world_active(world)
+
+    def write(writer: int) -> None:
+        for number in range(100):
+            posts.create({"n": writer * 1000 + number})
+
+    writers = [threading.Thread(target=write, args=(number,)) for number in range(4)]
+    for thread in writers:
+        thread.start()
+    for thread in writers:
+        thread.join()
+    events = heard.have(400)
+    assert len(events) == len({event.record["n"] for event in events}) == 400
+
+
+# -- hot, shared, lazy -----------------------------------------------------------------------------
+
+
+def test_building_a_stream_connects_to_nothing_and_the_last_to_leave_disconnects(
+    world: World,
+) -> None:
+    posts = world.collection()
+    client = world.client()
+    stream = client.collection(posts.name).observe("*")
+    assert client.realtime.status.value.state == "idle"
+    first, second = listen(stream), listen(stream)
+    client.realtime.wait_active()
+    posts.create({"title": "both"})
+    assert titles(first.have(1)) == titles(second.have(1)) == ["both"]
+    assert first.items[0] is second.items[0]  # decoded once, shared by all
+    first.dispose()
+    posts.create({"title": "second alone"})
+    second.have(2)
+    second.dispose()
+    eventually(lambda: client.realtime.status.value.state == "idle")
+    assert not client.realtime.is_connected
+    assert client.realtime.client_id == ""
+    assert titles(first.items) == ["both"]
+
+
+def test_a_stream_can_be_subscribed_to_again_after_its_end(world: World) -> None:
+    posts = world.collection()
+    stream = posts.observe("*")
+    listen(stream).dispose()
+    heard = listen(stream)
+    world_active(world)
+    posts.create({"title": "again"})
+    assert titles(heard.have(1)) == ["again"]
+
+
+def test_all_events_and_timers_run_on_the_delivery_thread(world: World) -> None:
+    posts = world.collection()
+    plain = listen(posts.observe("*"))
+    timed = listen(posts.observe("*").pipe(ops.debounce(0.02)))
+    fluent = listen(posts.observe("*").debounce(0.02))
+    world_active(world)
+    posts.create({"title": "x"})
+    for heard in (plain, timed, fluent):
+        heard.have(1)
+        assert heard.threads == {"rxbosbase-delivery"}
+
+
+# -- composing -------------------------------------------------------------------------------------
+
+
+def test_filter_map_and_scan_compose_in_both_spellings(world: World) -> None:
+    posts = world.collection()
+
+    def is_even(event: Event) -> bool:
+        return bool(event.record["n"] % 2 == 0)
+
+    piped = listen(
+        posts.observe("*").pipe(
+            ops.filter(is_even), ops.map(lambda e: e.record["n"]), ops.scan(lambda a, b: a + b, 0)
+        )
+    )
+    fluent = listen(
+        posts.observe("*")
+        .filter(is_even)
+        .map(lambda e: e.record["n"])
+        .scan(lambda a, b: a + b, 0)
+    )
+    world_active(world)
+    for number in range(1, 7):
+        posts.create({"n": number})
+        listen_to = number // 2
+        piped.have(listen_to)
+    assert piped.have(3) == fluent.have(3) == [2, 6, 12]
+
+
+def test_events_are_grouped_by_action(world: World) -> None:
+    posts = world.collection()
+    counts: Heard[tuple[str, int]] = listen(
+        posts.observe("*").pipe(
+            ops.group_by(lambda event: event.action),
+            ops.flat_map(
+                lambda group: group.pipe(
+                    ops.scan(lambda count, _: count + 1, 0),
+                    ops.map(lambda count: (group.key, count)),
+                )
+            ),
+        )
+    )
+    world_active(world)
+    for _ in range(2):
+        record = posts.create({})
+        posts.update(record["id"], {"n": 1})
+        posts.delete(record["id"])
+    assert sorted(counts.have(6)) == [
+        (action, count) for action in ("create", "delete", "update") for count in (1, 2)
+    ]
+
+
+def test_debounce_gives_the_last_of_a_burst_and_buffer_all_of_it(world: World) -> None:
+    posts = world.collection()
+    last = listen(posts.observe("*").pipe(ops.debounce(0.2)))
+    buffers = listen(
+        posts.observe("*").pipe(ops.buffer_with_time(0.1), ops.filter(lambda batch: bool(batch)))
+    )
+    everything = listen(posts.observe("*"))
+    world_active(world)
+    for number in range(20):
+        posts.create({"n": number})
+    assert last.have(1) == everything.have(20)[-1:]
+    heard = buffers.until(lambda b: sum(map(len, b.items)) >= 20)
+    assert [event for batch in heard for event in batch] == everything.items
+
+
+# -- the callback form -----------------------------------------------------------------------------
+
+
+def test_subscribe_returns_once_the_server_will_send(world: World) -> None:
+    posts = world.collection()
+    heard: Heard[Event] = Heard()
+    with posts.subscribe("*", heard):
+        assert world.admin.realtime.is_connected
+        posts.create({"title": "at once"})
+        assert titles(heard.have(1)) == ["at once"]
+    assert world.admin.realtime.status.value.topics == ()
+
+
+@pytest.mark.parametrize("how", ["call", "dispose", "with", "topic", "collection", "everything"])
+def test_every_way_to_unsubscribe_ends_the_events_and_closes_the_connection(
+    world: World, how: str
+) -> None:
+    posts = world.collection()
+    client = world.admin
+    heard: Heard[Event] = Heard()
+    unsubscribe = posts.subscribe("*", heard, filter="n >= 0")
+    witness: Heard[Event] = Heard()
+    with world.client().collection(posts.name).subscribe("*", witness):
+        if how == "call":
+            unsubscribe()
+        elif how == "dispose":
+            unsubscribe.dispose()
+        elif how == "with":
+            with unsubscribe:
+                pass
+        elif how == "topic":
+            posts.unsubscribe("*")
+        elif how == "collection":
+            posts.unsubscribe()
+        else:
+            client.realtime.unsubscribe()
+        eventually(lambda: client.realtime.status.value.state == "idle")
+        posts.create({"title": "unheard"})
+        witness.have(1)
+    unsubscribe()  # once more harms nobody
+    assert heard.items == []
+
+
+def test_unsubscribe_completes_all_option_variants_of_its_topic_and_no_other(
+    world: World,
+) -> None:
+    posts, others = world.collection(), world.collection("others")
+    record = posts.create({"title": "r"})
+    plain, filtered = listen(posts.observe("*")), listen(posts.observe("*", filter="n > 0"))
+    single, elsewhere = listen(posts.observe(record["id"])), listen(others.observe("*"))
+    world_active(world)
+    posts.unsubscribe("*")
+    plain.end()
+    filtered.end()
+    posts.update(record["id"], {"n": 5})
+    others.create({"title": "still"})
+    single.have(1)
+    elsewhere.have(1)
+    posts.unsubscribe(record["id"])
+    single.end()
+    others.create({"title": "still there"})
+    elsewhere.have(2)
+    assert not plain.items
+    assert not filtered.items
+    assert not elsewhere.completed
+
+
+def test_unsubscribe_of_a_collection_leaves_those_whose_names_begin_alike(world: World) -> None:
+    posts = world.collection("aa")
+    name = posts.name + "b"
+    world.admin.collections.create({"name": name, "type": "base", "fields": []})
+    alike = listen(world.admin.collection(name).observe("*"))
+    gone = listen(posts.observe("*"))
+    world_active(world)
+    posts.unsubscribe()
+    gone.end()
+    world_active(world)
+    world.admin.collection(name).create({})
+    alike.have(1)
+
+
+def test_a_blocking_subscribe_inside_a_callback_works(world: World) -> None:
+    posts, others = world.collection(), world.collection("others")
+    inner: Heard[Event] = Heard()
+    stood = threading.Event()
+
+    def nest(_: Event) -> None:
+        others.subscribe("*", inner)
+        stood.set()
+
+    posts.subscribe("*", nest)
+    posts.create({})
+    assert stood.wait(5)
+    others.create({"title": "nested"})
+    assert titles(inner.have(1)) == ["nested"]
+
+
+def test_a_callback_may_unsubscribe_itself_and_hears_nothing_more(world: World) -> None:
+    posts = world.collection()
+    heard: Heard[Event] = Heard()
+    witness = listen(posts.observe("*"))
+
+    def once(event: Event) -> None:
+        heard(event)
+        unsubscribe()
+
+    unsubscribe = posts.subscribe("*", once)
+    world_active(world)
+    for _ in range(3):
+        posts.create({})
+    witness.have(3)
+    assert len(heard.items) == 1
+
+
+def test_a_callback_that_raises_stays_and_an_observer_that_raises_goes_and_none_suffers(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    posts = world.collection()
+    calls: Heard[Event] = Heard()
+    pushed: Heard[Event] = Heard()
+
+    def raise_in_callback(event: Event) -> None:
+        calls(event)
+        raise ZeroDivisionError("in the callback")
+
+    def raise_in_observer(event: Event) -> None:
+        pushed(event)
+        raise ZeroDivisionError("in the observer")
+
+    posts.subscribe("*", raise_in_callback)
+    posts.observe("*").subscribe(raise_in_observer)
+    witness = listen(posts.observe("*"))
+    world_active(world)
+    for _ in range(3):
+        posts.create({})
+    witness.have(3)
+    calls.have(3)
+    assert len(pushed.items) == 1
+    assert "in the callback" in caplog.text and "in the observer" in caplog.text
+
+
+def test_an_acknowledgement_that_does_not_come_is_a_timeout_error(fragile: World) -> None:
+    posts = fragile.collection()
+    fragile.server.pause()
+    with pytest.raises(RequestTimeoutError, match=r"not acknowledged within 0\.2 s.*connecting"):
+        posts.subscribe("*", print, timeout=0.2)
+    fragile.server.resume()
+    assert fragile.admin.realtime.status.value.topics == ()
+
+
+def test_wait_active_times_out_while_the_server_is_frozen(fragile: World) -> None:
+    posts = fragile.collection()
+    fragile.admin.realtime.wait_active(0.001)  # nothing is wanted: at once
+    fragile.server.pause()
+    listen(posts.observe("*"))
+    with pytest.raises(RequestTimeoutError):
+        fragile.admin.realtime.wait_active(0.1)
+    fragile.server.resume()
+    fragile.admin.realtime.wait_active()
+
+
+# -- the iterator ----------------------------------------------------------------------------------
+
+
+def test_the_iterator_gives_every_event_from_the_moment_it_was_entered(world: World) -> None:
+    posts = world.collection()
+    with posts.events("*") as events:
+        written = [posts.create({"title": f"{number}"})["id"] for number in range(5)]
+        seen = [next(events).record["id"] for _ in range(5)]
+    assert sorted(seen) == sorted(written)
+    assert list(events) == []
+    assert world.admin.realtime.status.value.topics == ()
+
+
+def test_a_small_iterator_holds_events_back_and_loses_none(world: World) -> None:
+    posts = world.collection()
+    with posts.events("*", size=2) as events:
+        for number in range(50):
+            posts.create({"n": number})
+        assert {next(events).record["n"] for _ in range(50)} == set(range(50))
+
+
+def test_the_iterator_ends_when_its_topic_is_unsubscribed_or_its_client_closed(
+    world: World,
+) -> None:
+    posts = world.collection()
+    with posts.events("*") as events:
+        posts.create({"title": "last"})
+        assert next(events).record["title"] == "last"
+        posts.unsubscribe("*")
+        assert list(events) == []
+    client = world.client()
+    with client.collection(posts.name).events("*") as events:
+        client.close()
+        assert list(events) == []
+
+
+# -- the end ---------------------------------------------------------------------------------------
+
+
+def test_close_completes_the_streams_and_further_use_is_an_error(world: World) -> None:
+    posts = world.collection()
+    client = world.client()
+    mine = client.collection(posts.name)
+    heard, states = listen(mine.observe("*")), listen(client.realtime.status)
+    everything = listen(client.realtime.events)
+    gone: Heard[list[str]] = Heard()
+    client.realtime.on_disconnect = gone
+    client.realtime.wait_active()
+    client.close()
+    client.close()
+    for stream in (heard, states, everything):
+        stream.end()
+    assert states.items[-1].state == "closed"
+    assert gone.items == [[]]
+    for use in (
+        lambda: mine.get_list(),
+        lambda: mine.subscribe("*", print),
+        lambda: mine.observe("*").subscribe(print),
+        lambda: client.realtime.wait_active(),
+        lambda: client.health(),
+    ):
+        with pytest.raises(ClientClosedError):
+            use()
+
+
+def test_close_inside_a_callback_ends_everything(world: World) -> None:
+    posts = world.collection()
+    client = world.client()
+    mine = client.collection(posts.name)
+    heard: Heard[Event] = listen(mine.observe("*"))
+    mine.subscribe("*", lambda _: client.close())
+    posts.create({})
+    posts.create({})
+    heard.end()
+    assert client.is_closed
+    assert client.realtime.status.value.state == "closed"
