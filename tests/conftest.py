@@ -13,6 +13,9 @@ from collections.abc import Iterator
 
 import pytest
 
+# Before any of them is imported: their asserts then explain themselves as those of tests do.
+pytest.register_assert_rewrite("support")
+
 OUR_THREADS = "rxbosbase"  # how the name of every thread of the library begins
 THREAD_GRACE = 1.0  # seconds a thread may take to end after the test
 

@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
 import requests
@@ -24,7 +25,7 @@ from rxbosbase.errors import (
     MissingExtraError,
     RequestTimeoutError,
 )
-from rxbosbase.server import EmbeddedServer, _binary
+from rxbosbase.server import EmbeddedServer, _binary, embedded
 from rxbosbase.server._process import STOP_GRACE
 
 GONE_WITHIN = 5.0  # seconds for a process to be gone
@@ -255,10 +256,22 @@ def test_a_client_is_a_guest_or_the_superuser(client: BosBase, admin: BosBase) -
     assert admin.collection("_superusers").get_list()["items"]
 
 
-def test_a_client_whose_login_fails_is_closed_again(fresh_server: EmbeddedServer) -> None:
+def test_a_client_whose_login_fails_is_closed_again(
+    fresh_server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[BosBase] = []
+
+    class Remembered(BosBase):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            made.append(self)
+
+    monkeypatch.setattr(embedded, "BosBase", Remembered)
     fresh_server.superuser_password = "not the password"
     with pytest.raises(ClientResponseError):
         fresh_server.client(superuser=True)
+    with pytest.raises(ClientClosedError):
+        made[0].health()
 
 
 # -- what it leaves
