@@ -1,8 +1,11 @@
 """rxbosbase: BosBase's realtime API as reactive streams."""
 
 from .auth import AuthState, AuthStore
+from .auth_file import FileAuthStore
 from .client import BosBase
+from .collection import Collection
 from .errors import (
+    AuthLostError,
     BosBaseError,
     ClientClosedError,
     ClientResponseError,
@@ -15,10 +18,11 @@ from .errors import (
 from .realtime.events import Message, RecordEvent
 from .realtime.facade import Unsubscribe
 from .realtime.reconnect import BackoffPolicy
+from .realtime.stats import Stats
 from .realtime.status import Status
-from .records import Collection
 
 __all__ = [
+    "AuthLostError",
     "AuthState",
     "AuthStore",
     "BackoffPolicy",
@@ -28,11 +32,13 @@ __all__ = [
     "ClientResponseError",
     "Collection",
     "ConnectionFailedError",
+    "FileAuthStore",
     "Message",
     "MissingExtraError",
     "ProtocolError",
     "RecordEvent",
     "RequestTimeoutError",
+    "Stats",
     "Status",
     "StreamLostError",
     "Unsubscribe",

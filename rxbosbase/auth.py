@@ -118,15 +118,20 @@ class AuthStore:
 
     def save(self, token: str, record: Mapping[str, Any] | None = None) -> None:
         """Logs in with a token that the server gave."""
-        if not isinstance(token, str):
-            raise TypeError(f"token must be a str, not {type(token).__name__}")
-        if any(character in token for character in "\r\n\0"):
-            raise ValueError("the token holds a line break; pass it as the server gave it")
+        self._check(token)
         self._set(AuthState(token, record))
 
     def clear(self) -> None:
         """Logs out. The server is not asked: a token is valid until it expires."""
         self._set(AuthState())
+
+    @staticmethod
+    def _check(token: object) -> None:
+        """Refuses what cannot be sent as a header."""
+        if not isinstance(token, str):
+            raise TypeError(f"token must be a str, not {type(token).__name__}")
+        if not token.isascii() or any(character in token for character in "\r\n\0"):
+            raise ValueError("the token holds a line break, or is not ASCII: pass it as it came")
 
     def _set(self, state: AuthState) -> None:
         with self._lock:

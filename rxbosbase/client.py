@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
+import os
 import threading
 import weakref
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import partial
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
+from urllib.parse import quote, urlencode
 
-from .auth import AuthState, AuthStore
-from .errors import ClientClosedError
+from reactivex import abc
+
+from .auth import AuthState, AuthStore, token_claims
+from .collection import Collection
+from .errors import AuthLostError, ClientClosedError
 from .filters import build_filter
 from .loop import LoopScheduler
 from .pool import ReadPool
@@ -21,7 +27,7 @@ from .realtime.link import Settings
 from .realtime.preflight import Preflight
 from .realtime.reconnect import BackoffPolicy
 from .realtime.service import RealtimeService
-from .records import Collection
+from .refresh import AutoRefresh, SingleFlight
 from .schema import Collections
 from .transport import Transport, check_headers
 
@@ -29,6 +35,9 @@ __all__ = ["BosBase"]
 
 IDLE_TIMEOUT = 330.0
 """Above the 5 minutes after which the server itself closes an idle stream."""
+
+CHECK_EVERY = 60.0
+"""Seconds between two looks of `auto_refresh` whether the token is still accepted."""
 
 JOIN_SECONDS = 0.04
 """How long `close` waits for each of the two threads; they end by themselves all the same."""
@@ -45,6 +54,7 @@ class _Rooms:
         backoff: BackoffPolicy,
         idle_timeout: float,
         max_event_bytes: int,
+        on_auth_lost: str,
     ) -> None:
         self.closed = False
         self._closing = threading.Lock()
@@ -63,6 +73,11 @@ class _Rooms:
         )
         preflight = Preflight(self._read, self.pool, self.control, backoff)
         self.realtime = RealtimeService(settings, preflight)
+        self._store = auth_store
+        self._policy = backoff
+        self._on_auth_lost = on_auth_lost
+        self._process = os.getpid()
+        self._refreshers: list[AutoRefresh] = []
         self._auth = auth_store.changes.subscribe(self._auth_changed)
 
     def _auth_changed(self, _: AuthState) -> None:
@@ -71,13 +86,45 @@ class _Rooms:
     def _read(self, path: str, query: dict[str, str], headers: dict[str, str]) -> Any:
         return self.transport.request("GET", path, query=query, headers=headers)
 
+    def auto_refresh(self, threshold: float, check_every: float) -> AutoRefresh:
+        """Starts to renew the token."""
+        refresher = AutoRefresh(
+            self._store, self._refresh, self._keep, self._auth_lost,
+            threshold=threshold, check_every=check_every,
+            control=self.control, pool=self.pool, policy=self._policy,
+        )  # fmt: skip
+        self._refreshers.append(refresher)
+        return refresher
+
+    def _refresh(self) -> dict[str, Any]:
+        claims = token_claims(self._store.token)
+        record = self._store.record or {}
+        name = record.get("collectionName") or claims.get("collectionId") or "users"
+        path = f"/api/collections/{quote(str(name), safe='')}/auth-refresh"
+        result: dict[str, Any] = self.transport.request("POST", path, body={})
+        return result
+
+    def _keep(self, answer: dict[str, Any]) -> None:
+        self._store.save(answer["token"], answer["record"])
+
+    def _auth_lost(self, error: Exception) -> None:
+        if self._on_auth_lost == "error":
+            lost = AuthLostError(f"the server does not accept the login any more: {error}")
+            lost.__cause__ = error
+            self.realtime.fail_all(lost)
+        self._store.clear()
+
     def close(self) -> None:
         """Ends everything; never waits for user code."""
+        if os.getpid() != self._process:
+            return  # in a child the sockets are still the parent's: nothing here is ours to end
         with self._closing:
             if self.closed:
                 return
             self.closed = True
         self._auth.dispose()
+        for refresher in self._refreshers:
+            refresher.dispose()
         was_open = self.realtime.close()
         self.transport.close()
         self.pool.close()
@@ -98,7 +145,10 @@ class BosBase:
         backoff: how to wait between attempts to connect.
         idle_timeout: seconds a stream may be silent before it is renewed.
         verify: check the server's certificate; a path names a file of authorities.
-        max_event_bytes: a larger event is skipped, and told in the log.
+        max_event_bytes: a larger event is skipped, and told on ``status`` and in the log.
+        on_auth_lost: what happens when the server does not accept the login any more (found by
+            `auto_refresh`): ``"error"`` ends all streams with an `AuthLostError`, ``"guest"``
+            goes on as a guest. Either way the login is cleared.
 
     Raises:
         ValueError, TypeError: an argument that cannot be right, at once.
@@ -119,6 +169,7 @@ class BosBase:
         idle_timeout: float = IDLE_TIMEOUT,
         verify: bool | str = True,
         max_event_bytes: int = MAX_FRAME_BYTES,
+        on_auth_lost: Literal["error", "guest"] = "error",
     ) -> None:
         check_seconds("timeout", timeout)
         check_seconds("idle_timeout", idle_timeout)
@@ -128,14 +179,18 @@ class BosBase:
             raise TypeError(f"auth_store must be an AuthStore, not {type(auth_store).__name__}")
         if backoff is not None and not isinstance(backoff, BackoffPolicy):
             raise TypeError(f"backoff must be a BackoffPolicy, not {type(backoff).__name__}")
-        self.auth_store = auth_store or AuthStore()
+        if on_auth_lost not in ("error", "guest"):
+            raise ValueError(f"on_auth_lost must be 'error' or 'guest', not {on_auth_lost!r}")
+        self.auth_store = auth_store if auth_store is not None else AuthStore()
         store = self.auth_store
         self.transport = Transport(
             base_url, timeout=timeout, headers=headers, token=lambda: store.token, verify=verify
         )
         self._rooms = _Rooms(
-            self.transport, store, backoff or BackoffPolicy(), idle_timeout, max_event_bytes
-        )
+            self.transport, store, backoff or BackoffPolicy(), idle_timeout, max_event_bytes,
+            on_auth_lost,
+        )  # fmt: skip
+        self.single_flight = SingleFlight()
         self._finalizer = weakref.finalize(self, _close_later, self._rooms)
 
     def __repr__(self) -> str:
@@ -202,6 +257,7 @@ class BosBase:
         *,
         query: Mapping[str, Any] | None = None,
         body: Any = None,
+        files: Any = None,
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
         token: str | None = None,
@@ -210,7 +266,8 @@ class BosBase:
 
         Args:
             path: below the base URL, for example ``"/api/health"``.
-            body: sent as JSON.
+            body: sent as JSON; with `files`, as the fields of a form.
+            files: ``[(field, (name, content[, type])), …]``, as `requests` takes them.
             timeout: seconds; the client's own by default.
             token: sent in place of the login's; "" sends none.
 
@@ -224,9 +281,56 @@ class BosBase:
         if self.is_closed:
             raise ClientClosedError("the client is closed; make a new one")
         return self.transport.request(
-            method, path, query=query, body=body, headers=check_headers(headers),
-            timeout=timeout, token=token,
+            method, path, query=query, body=body, files=files,
+            headers=check_headers(headers), timeout=timeout, token=token,
         )  # fmt: skip
+
+    def file_url(
+        self,
+        record: Mapping[str, Any],
+        name: str,
+        *,
+        thumb: str | None = None,
+        token: str | None = None,
+        download: bool = False,
+    ) -> str:
+        """The address of a record's file; no request is made.
+
+        Args:
+            name: the file's name as it stands in the record's file field.
+            thumb: a size such as ``"100x100"``, for images.
+            token: a file token, for protected files.
+            download: ask the browser to save it rather than to show it.
+
+        Example:
+            >>> BosBase("http://localhost").file_url(
+            ...     {"id": "abc", "collectionId": "pbc_1"}, "a b.png", thumb="50x50")
+            'http://localhost/api/files/pbc_1/abc/a%20b.png?thumb=50x50'
+        """
+        collection = record.get("collectionId") or record.get("collectionName")
+        parts = (collection, record.get("id"), name)
+        if not all(isinstance(part, str) and part for part in parts):
+            raise ValueError("file_url needs a record with id and collectionId, and a file's name")
+        path = "/".join(quote(str(part), safe="") for part in parts)
+        query = {"thumb": thumb, "token": token, "download": "1" if download else None}
+        asked = urlencode({key: value for key, value in query.items() if value})
+        return f"{self.base_url}/api/files/{path}" + (f"?{asked}" if asked else "")
+
+    def auto_refresh(
+        self,
+        threshold: timedelta = timedelta(minutes=30),
+        *,
+        check_every: float = CHECK_EVERY,
+    ) -> abc.DisposableBase:
+        """Renews the token by itself, `threshold` before it expires, until disposed.
+
+        It also looks every `check_every` seconds whether the server still accepts the token,
+        and does what ``on_auth_lost`` says once it does not.
+        """
+        if not isinstance(threshold, timedelta):
+            raise TypeError(f"threshold must be a timedelta, not {type(threshold).__name__}")
+        check_seconds("check_every", check_every)
+        return self._rooms.auto_refresh(threshold.total_seconds(), check_every)
 
     @property
     def is_closed(self) -> bool:

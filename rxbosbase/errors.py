@@ -8,6 +8,7 @@
     ├── ConnectionFailedError        also a ConnectionError: no answer at all
     │   └── StreamLostError          the event stream ended before its time
     ├── ProtocolError                the answer is not what a BosBase server says
+    ├── AuthLostError                the server does not accept the login any more
     ├── ClientClosedError            also a RuntimeError: used after close()
     └── MissingExtraError            also an ImportError: an optional part is not installed
 
@@ -21,6 +22,7 @@ from collections.abc import Mapping
 from typing import Any
 
 __all__ = [
+    "AuthLostError",
     "BosBaseError",
     "ClientClosedError",
     "ClientResponseError",
@@ -129,8 +131,15 @@ class ProtocolError(BosBaseError):
         return True
 
 
+class AuthLostError(BosBaseError):
+    """The server does not accept the login any more: log in again.
+
+    It happens when the user's password changed, the user was deleted, or the token expired.
+    """
+
+
 class ClientClosedError(BosBaseError, RuntimeError):
-    """The client was used after ``close()``."""
+    """The client was used after ``close()``, or in a child process after ``fork()``."""
 
 
 class MissingExtraError(BosBaseError, ImportError):

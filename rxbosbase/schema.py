@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -44,6 +44,17 @@ class Collections:
         """Changes what stands in `body`."""
         result: dict[str, Any] = self._send("PATCH", _path(name), body=dict(body))
         return result
+
+    def import_(
+        self, collections: Sequence[Mapping[str, Any]], *, delete_missing: bool = False
+    ) -> None:
+        """Creates or changes all of `collections` in one step; with `delete_missing` those that
+        are not among them are deleted, with their records."""
+        body = {
+            "collections": [dict(each) for each in collections],
+            "deleteMissing": delete_missing,
+        }
+        self._send("PUT", f"{PATH}/import", body=body)
 
     def delete(self, name: str) -> None:
         """Deletes the collection and all its records."""

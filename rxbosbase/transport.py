@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import email.utils
 import logging
+import os
 import re
 import warnings
 from collections.abc import Callable, Mapping
@@ -27,6 +28,7 @@ from .errors import (
     ProtocolError,
     RequestTimeoutError,
 )
+from .process import check_process
 from .sockets import AbortableAdapter, Sockets
 
 __all__ = ["Channel", "Transport", "check_base_url", "check_headers"]
@@ -185,6 +187,7 @@ class Transport:
             )
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         self._closed = False
+        self._process = os.getpid()
         self._plain = Channel(self)
 
     def url(self, path: str) -> str:
@@ -201,6 +204,7 @@ class Transport:
 
     def request(self, method: str, path: str, **options: Any) -> Any:
         """`Channel.request` on the client's shared channel."""
+        check_process(self._process)
         if self._closed:
             raise ClientClosedError("the client is closed; make a new one")
         return self._plain.request(method, path, **options)

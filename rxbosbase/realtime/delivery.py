@@ -27,6 +27,7 @@ def dispatch(
     A callback stays subscribed; an observer is expelled, as RxPY disposes it.
     """
     rest = iter(subscribers)
+    subscriber: Subscriber | None = None
     while True:
         try:
             for subscriber in rest:
@@ -35,7 +36,7 @@ def dispatch(
         except BaseException:  # also sys.exit(): the others' events go on
             name = getattr(event, "topic", "")
             log.exception("a subscriber of %r raised; the others go on", name)
-            if not subscriber.keeps:
+            if subscriber is not None and not subscriber.keeps:
                 expel(subscriber)
 
 
@@ -44,19 +45,21 @@ class Delivery:
 
     Attributes:
         events: how many frames were handed to somebody.
+        skipped: how many were left out, being too large or malformed.
     """
 
     def __init__(
         self,
         registry: Registry,
         expel: Callable[[Subscriber], None],
-        skipped: Callable[[str | None, str], None],
+        skipped: Callable[[MalformedEvent], None],
     ) -> None:
         self._entries = registry.entries
         self._registry = registry
         self._expel = expel
         self._skipped = skipped
         self.events = 0
+        self.skipped = 0
 
     def deliver(self, batch: Batch) -> None:
         """Delivers the frames of one read, in order."""
@@ -71,7 +74,7 @@ class Delivery:
                     try:
                         event = decode_record_event(entry.name, data)
                     except MalformedEvent as error:
-                        self._skipped(wire, str(error))
+                        self._skip(error)
                     else:
                         dispatch(entry.records, event, expel)
                 if entry.messages:
@@ -80,5 +83,10 @@ class Delivery:
                 name = wire.partition("?")[0]
                 dispatch(self._registry.everything, decode_message(name, data), expel)
         self.events += delivered
-        for skipped in batch.skipped:
-            self._skipped(skipped.topic, skipped.reason)
+        for frame in batch.skipped:
+            name = (frame.topic or "an unknown topic").partition("?")[0]
+            self._skip(MalformedEvent(name, f"{frame.reason} (it has {frame.size} bytes)"))
+
+    def _skip(self, error: MalformedEvent) -> None:
+        self.skipped += 1
+        self._skipped(error)

@@ -15,6 +15,7 @@ from .events import Message
 from .preflight import Question
 from .registry import Subscriber
 from .service import RealtimeService
+from .stats import Stats
 from .status import Status
 from .topics import Topic, custom_topic
 
@@ -185,6 +186,11 @@ class Realtime:
     def reconnect_now(self) -> None:
         """A new connection at once: a wait is cut short, an open stream is begun anew."""
         self._service.renew()
+
+    @property
+    def stats(self) -> Stats:
+        """Counters: frames, bytes, reconnects, what waits, and more; see `Stats`."""
+        return self._service.stats
 
     @property
     def client_id(self) -> str:

@@ -15,8 +15,6 @@ from functools import partial
 from time import monotonic, time
 from typing import Any, Protocol
 
-from reactivex import Observable, abc
-from reactivex import operators as ops
 from reactivex.disposable import SingleAssignmentDisposable
 from reactivex.subject import Subject
 
@@ -24,14 +22,15 @@ from rxbosbase.errors import BosBaseError, ClientClosedError, StreamLostError
 from rxbosbase.loop import LoopScheduler
 from rxbosbase.transport import Transport
 
-from .connection import Batch, Connection, Opened, connect
+from .connection import Batch, Connection, Opened
 from .lifecycle import Signal, State, transition
-from .reconnect import MAX_RETRY_AFTER, BackoffPolicy, retry_with_backoff
+from .pipeline import reconnecting
+from .reconnect import MAX_RETRY_AFTER, BackoffPolicy
 from .registry import Registry, Share
 from .status import LinkStatus
 from .submit import Verdict, judge, pause, post_topics
 
-__all__ = ["Link", "LinkEvents", "Settings", "reconnecting"]
+__all__ = ["Link", "LinkEvents", "Settings"]
 
 log = logging.getLogger("rxbosbase.realtime")
 
@@ -68,31 +67,6 @@ class LinkEvents(Protocol):
         """The attempts are used up."""
 
 
-def reconnecting(
-    dial: Callable[[], Connection],
-    policy: BackoffPolicy,
-    *,
-    scheduler: abc.SchedulerBase,
-    on_wait: Callable[[int, float, Exception], None],
-    wake: Observable[Any],
-) -> Observable[Opened | Batch]:
-    """The whole of reconnection: one connection, tried again after a fault, begun anew at its end.
-
-    A routine end completes the connection, and `repeat` dials the next one at once with a fresh
-    count of failures. An error waits as `policy` says.
-    """
-    return connect(dial).pipe(
-        retry_with_backoff(
-            policy, scheduler=scheduler, resets=_was_healthy, on_wait=on_wait, wake=wake
-        ),
-        ops.repeat(),
-    )
-
-
-def _was_healthy(error: Exception) -> bool:
-    return isinstance(error, StreamLostError) and error.healthy
-
-
 class Link:
     """Keeps one share of the wanted topics on the server, whatever happens to the connection."""
 
@@ -123,6 +97,9 @@ class Link:
         self._burst_began = self._last_change = 0.0
         self.posts = 0
         self.opened = 0
+        self.frames = 0
+        self.bytes = 0
+        self.last_frame_at: float | None = None
 
     # -- what the owner may call, under the lock -------------------------------------------------
 
@@ -332,6 +309,9 @@ class Link:
     def _received(self, run: _Run, signal: Opened | Batch) -> None:
         connection = signal.connection
         if isinstance(signal, Batch):
+            self.frames += len(signal.frames)
+            self.bytes += signal.size
+            self.last_frame_at = monotonic()
             self._settings.delivery.feed(
                 partial(self._events.on_batch, signal),
                 len(signal.frames),

@@ -7,25 +7,29 @@ is what ties them: subscribing, unsubscribing, waiting, and the news that go to 
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
-from time import time
+from time import monotonic, time
 from typing import Any
 
 from reactivex import abc
 from reactivex.disposable import Disposable
 
 from rxbosbase.errors import BosBaseError, ClientClosedError, RequestTimeoutError
+from rxbosbase.process import check_process
 from rxbosbase.streams import Latest, Stream
 
 from .connection import CONNECT_TOPIC, Batch
 from .delivery import Delivery
-from .events import Message
+from .events import MalformedEvent, Message
 from .lifecycle import State
 from .link import Link, Settings
 from .preflight import Preflight, Question
 from .registry import Entry, Registry, Share, Subscriber
+from .stats import Stats
 from .status import Status, summarize
 from .topics import Topic
 
@@ -47,9 +51,9 @@ class RealtimeService:
         self._registry = Registry(LOCAL_TOPICS)
         self._links: list[Link] = []
         self._closed = False
+        self._process = os.getpid()
         self._identity = settings.identity()
         self._delivery = Delivery(self._registry, self.detach, self._on_skipped)
-        self._last_skip: BaseException | None = None
         self.status: Latest[Status] = Latest(Status(since=time()), settings.delivery)
         self.on_disconnect: Callable[[list[str]], object] | None = None
 
@@ -59,6 +63,7 @@ class RealtimeService:
         self, topic: Topic, subscriber: Subscriber, question: Question | None, *, urgent: bool
     ) -> None:
         """Adds a subscriber; the topic goes up in the background. Never waits."""
+        check_process(self._process)  # before the lock: a child may have inherited it taken
         with self._changed:
             self._check_open()
             entry = self._registry.add(topic, subscriber)
@@ -73,6 +78,8 @@ class RealtimeService:
 
     def detach(self, subscriber: Subscriber) -> None:
         """Removes a subscriber, and its topic with the last one. Never waits."""
+        if os.getpid() != self._process:
+            return  # in a child process there is nothing to end
         with self._changed:
             entry = self._registry.remove(subscriber)
             if entry is not None:
@@ -103,6 +110,8 @@ class RealtimeService:
     def wait_active(self, timeout: float) -> None:
         """Waits until every wanted topic is acknowledged; at once if none is wanted."""
 
+        check_process(self._process)
+
         def is_active() -> bool:
             return self._closed or all(
                 link.acknowledged == link.share.version
@@ -122,11 +131,13 @@ class RealtimeService:
         return RequestTimeoutError(f"{what} within {timeout:g} s; it is {status.state}{because}")
 
     def _check_open(self) -> None:
+        check_process(self._process)
         if self._closed:
             raise ClientClosedError("the client is closed; make a new one")
 
     def complete(self, wanted: Callable[[str], bool]) -> None:
         """Takes topics off the server by their name without options; their streams complete."""
+        check_process(self._process)
         with self._changed:
             gone = self._take_out(self._registry.matching(wanted))
         self._tell(gone, lambda subscriber: subscriber.on_completed())
@@ -171,15 +182,39 @@ class RealtimeService:
 
     def _detach_from_everything(self, subscriber: Subscriber) -> None:
         subscriber.silence()
+        if os.getpid() != self._process:
+            return
         with self._changed:
             self._registry.everything = tuple(
                 other for other in self._registry.everything if other is not subscriber
             )
 
+    @property
+    def stats(self) -> Stats:
+        """The counters, added up over all connections."""
+        links = self._links
+        waiting, size = self._settings.delivery.depth
+        ages = [
+            monotonic() - link.last_frame_at for link in links if link.last_frame_at is not None
+        ]
+        return Stats(
+            frames=sum(link.frames for link in links),
+            bytes=sum(link.bytes for link in links),
+            events=self._delivery.events,
+            skipped=self._delivery.skipped,
+            connects=sum(link.opened for link in links),
+            posts=sum(link.posts for link in links),
+            queue_events=waiting,
+            queue_bytes=size,
+            last_event_age=min(ages, default=None),
+            topics=len(self._registry.entries),
+        )
+
     # -- the connections -------------------------------------------------------------------------
 
     def renew(self) -> None:
         """A new connection now: a wait is cut short, an open stream is begun anew."""
+        check_process(self._process)
         with self._changed:
             for link in self._links:
                 link.renew()
@@ -252,6 +287,13 @@ class RealtimeService:
             gone = self._take_out(newer)
         self._fail(gone, error)
 
+    def fail_all(self, error: Exception) -> None:
+        """Ends every stream with `error`, and shows it on the status."""
+        with self._changed:
+            self._publish(replace(self.status.value, error=error))
+            gone = self._take_out(list(self._registry))
+        self._fail(gone, error)
+
     def on_failed(self, share: Share, error: Exception) -> None:
         with self._changed:
             gone = self._take_out(list(share.entries.values()))
@@ -269,8 +311,11 @@ class RealtimeService:
             self._changed.notify_all()
         self._settings.delivery.post(partial(_guarded, partial(on_error, error)))
 
-    def _on_skipped(self, topic: str | None, reason: str) -> None:
-        log.warning("an event on %s was skipped: %s", topic or "an unknown topic", reason)
+    def _on_skipped(self, error: MalformedEvent) -> None:
+        log.warning("%s", error)
+        with self._changed:
+            if not self._closed:
+                self._publish(replace(self.status.value, error=error))
 
     # -- small parts -----------------------------------------------------------------------------
 

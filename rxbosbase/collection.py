@@ -1,0 +1,154 @@
+"""A collection: its records by request (`Records`), and its events as streams."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .realtime.events import RecordEvent
+from .realtime.facade import Unsubscribe, subscribe_blocking
+from .realtime.iterate import EventIterator
+from .realtime.preflight import Question
+from .realtime.topics import Topic, normalise_options, record_topic
+from .records import Record, Records
+from .streams import Stream
+
+__all__ = ["Collection"]
+
+
+class Collection(Records):
+    """One collection. Get it by ``client.collection("posts")``; it does no I/O by itself.
+
+    `observe`, `subscribe` and `events` tell of changes, each in the form that suits its user;
+    the requests are those of `Records`.
+    """
+
+    def observe(
+        self,
+        target: str = "*",
+        *,
+        filter: str | None = None,
+        expand: str | None = None,
+        fields: str | None = None,
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, Any] | None = None,
+        check: bool = True,
+    ) -> Stream[RecordEvent[Record]]:
+        """The hot observable of the events of all records (``"*"``) or of one (its id).
+
+        Building it does nothing; the first subscriber brings the topic to the server, the last
+        one to leave takes it off. Trouble of the network is retried and never an error here.
+
+        Args:
+            target: ``"*"`` or a record id.
+            filter, expand, fields, query, headers: as in a read; part of the topic.
+            check: read once beforehand, so that a missing collection (404), a forbidden one (403)
+                or a bad filter (400) is an error instead of silence.
+
+        Raises:
+            ClientResponseError: 400 at once, the topic is longer than 2500 characters.
+            ValueError, TypeError: the arguments cannot be right.
+
+        Example:
+            ``posts.observe("*").pipe(ops.filter(lambda e: e.action == "create"))``
+        """
+        topic, question = self._topic(target, check, filter, expand, fields, query, headers)
+        return self._client.service.stream(topic, raw=False, question=question, owner=self._client)
+
+    def subscribe(
+        self,
+        target: str,
+        callback: Callable[[RecordEvent[Record]], object],
+        *,
+        filter: str | None = None,
+        expand: str | None = None,
+        fields: str | None = None,
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, Any] | None = None,
+        check: bool = True,
+        timeout: float = 10.0,
+    ) -> Unsubscribe:
+        """Calls `callback` for each event; waits until the server has acknowledged the topic.
+
+        Arguments as for `observe`. A callback that raises is logged and stays subscribed.
+
+        Returns:
+            what ends it: to be called, disposed, or used in ``with``.
+
+        Raises:
+            ClientResponseError: the preflight found 400, 403 or 404.
+            RequestTimeoutError: not acknowledged within `timeout` seconds.
+        """
+        topic, question = self._topic(target, check, filter, expand, fields, query, headers)
+        return subscribe_blocking(
+            self._client.service, topic, callback, raw=False,
+            question=question() if question else None, timeout=timeout, owner=self._client,
+        )  # fmt: skip
+
+    def events(
+        self,
+        target: str = "*",
+        *,
+        size: int = 1000,
+        filter: str | None = None,
+        expand: str | None = None,
+        fields: str | None = None,
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, Any] | None = None,
+        check: bool = True,
+        timeout: float = 10.0,
+    ) -> EventIterator[RecordEvent[Record]]:
+        """A blocking iterator over the events, for ``with`` and ``for``.
+
+        Entering the ``with`` waits for the acknowledgement as `subscribe` does, and raises as it
+        does. At most `size` events wait in it; then the delivery waits, and nothing is lost.
+        """
+        topic, question = self._topic(target, check, filter, expand, fields, query, headers)
+        client = self._client
+
+        def open_stream(
+            on_next: Callable[[RecordEvent[Record]], object],
+            on_error: Callable[[Exception], object],
+            on_completed: Callable[[], object],
+        ) -> Unsubscribe:
+            return subscribe_blocking(
+                client.service, topic, on_next, raw=False,
+                question=question() if question else None, timeout=timeout, owner=client,
+                on_error=on_error, on_completed=on_completed,
+            )  # fmt: skip
+
+        return EventIterator(open_stream, size, client.scheduler)
+
+    def unsubscribe(self, target: str | None = None) -> None:
+        """Takes the topic of a record id or of ``"*"`` (in all its option variants), or with no
+        argument every topic of this collection, off the server; their observables complete."""
+        if target is None:
+            self._client.service.complete(lambda name: name.startswith(f"{self.name}/"))
+        else:
+            wanted = record_topic(self.name, target).name
+            self._client.service.complete(lambda name: name == wanted)
+
+    def _topic(
+        self,
+        target: str,
+        check: bool,
+        filter: str | None,
+        expand: str | None,
+        fields: str | None,
+        query: Mapping[str, Any] | None,
+        headers: Mapping[str, Any] | None,
+    ) -> tuple[Topic, Callable[[], Question] | None]:
+        topic = record_topic(
+            self.name, target,
+            filter=filter, expand=expand, fields=fields, query=query, headers=headers,
+        )  # fmt: skip
+        if not check:
+            return topic, None
+        options = normalise_options(filter, expand, fields, query, headers)
+        one = target != "*"
+
+        def question() -> Question:
+            identity = self._client.auth_store.state.identity
+            return Question(self.name, one, options, identity, target if one else "")
+
+        return topic, question

@@ -1,0 +1,40 @@
+"""Counters of a client's connections, for dashboards and for looking into trouble."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Stats"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """The counts since the client was made, over all its connections.
+
+    Attributes:
+        frames: frames that came, ``PB_CONNECT`` included.
+        bytes: bytes of event streams that came.
+        events: frames that were handed to somebody.
+        skipped: frames that were too large or malformed, and were left out.
+        connects: connections that were opened; all but the first are reconnects.
+        posts: POSTs of topics.
+        queue_events, queue_bytes: what waits for the delivery thread now.
+        last_event_age: seconds since a frame came last; None before the first.
+        topics: topics wanted now.
+    """
+
+    frames: int = 0
+    bytes: int = 0
+    events: int = 0
+    skipped: int = 0
+    connects: int = 0
+    posts: int = 0
+    queue_events: int = 0
+    queue_bytes: int = 0
+    last_event_age: float | None = None
+    topics: int = 0
+
+    @property
+    def reconnects(self) -> int:
+        """How often a connection was opened again."""
+        return max(0, self.connects - 1)
