@@ -1,0 +1,218 @@
+"""A corner of the real server for one test: collections, users and clients of its own.
+
+`Heard` collects what a subscriber gets, so that a test awaits events instead of sleeping. The
+fixtures that give out a `World` are in ``support.live_fixtures``.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from time import monotonic
+from typing import Any, Generic, TypeVar
+
+from reactivex import Observable, abc
+
+from rxbosbase import AuthState, AuthStore, BosBase, Collection, RecordEvent, Status
+from rxbosbase.server import EmbeddedServer
+
+__all__ = [
+    "CLOSED", "OPEN", "PASSWORD", "Event", "Heard", "World",
+    "eventually", "listen", "log_in", "status", "titles",
+]  # fmt: skip
+
+T = TypeVar("T")
+
+Event = RecordEvent[dict[str, Any]]
+
+WAIT = 10.0
+"""Seconds an event may take on a busy machine; a test that passes never waits so long."""
+
+PASSWORD = "correct horse battery"
+
+_RULES = ("listRule", "viewRule", "createRule", "updateRule", "deleteRule")
+OPEN: dict[str, str | None] = dict.fromkeys(_RULES, "")
+"""Rules that let everybody do everything."""
+CLOSED: dict[str, str | None] = dict.fromkeys(_RULES)
+"""Rules that leave everything to superusers."""
+
+FIELDS: tuple[dict[str, Any], ...] = (
+    {"name": "title", "type": "text", "max": 100_000},
+    {"name": "n", "type": "number"},
+    {"name": "owner", "type": "text"},
+    {"name": "created", "type": "autodate", "onCreate": True},
+    {"name": "updated", "type": "autodate", "onCreate": True, "onUpdate": True},
+)
+
+
+class Heard(Generic[T]):
+    """What a subscriber heard, in order; call it, or subscribe it.
+
+    Attributes:
+        items: the values so far.
+        error: how the stream failed, or None.
+        completed: True once it completed.
+        threads: the names of the threads that called.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self.items: list[T] = []
+        self.error: Exception | None = None
+        self.completed = False
+        self.threads: set[str] = set()
+        self.subscription: abc.DisposableBase | None = None
+
+    def __call__(self, item: T) -> None:
+        with self._changed:
+            self.items.append(item)
+            self.threads.add(threading.current_thread().name)
+            self._changed.notify_all()
+
+    def fail(self, error: Exception) -> None:
+        with self._changed:
+            self.error = error
+            self._changed.notify_all()
+
+    def complete(self) -> None:
+        with self._changed:
+            self.completed = True
+            self._changed.notify_all()
+
+    def until(self, done: Callable[[Heard[T]], object], timeout: float = WAIT) -> list[T]:
+        """Waits until `done(self)` is true; the items so far."""
+        with self._changed:
+            heard = self._changed.wait_for(lambda: done(self), timeout)
+            assert heard, f"not heard within {timeout:g} s; {self!r}"
+            return list(self.items)
+
+    def have(self, count: int, timeout: float = WAIT) -> list[T]:
+        """Waits for `count` values."""
+        return self.until(lambda heard: len(heard.items) >= count, timeout)
+
+    def first(self, wanted: Callable[[T], object], timeout: float = WAIT) -> T:
+        """Waits for the first value that is `wanted`."""
+        self.until(lambda heard: any(wanted(item) for item in heard.items), timeout)
+        return next(item for item in self.items if wanted(item))
+
+    def failure(self, timeout: float = WAIT) -> Exception:
+        """Waits for the error."""
+        self.until(lambda heard: heard.error, timeout)
+        assert self.error is not None
+        return self.error
+
+    def end(self, timeout: float = WAIT) -> None:
+        """Waits for the completion."""
+        self.until(lambda heard: heard.completed, timeout)
+
+    def dispose(self) -> None:
+        assert self.subscription is not None
+        self.subscription.dispose()
+
+    def __repr__(self) -> str:
+        last = self.items[-3:]
+        state = self.error or ("completed" if self.completed else "running")
+        return f"<Heard {len(self.items)} items, the last {last}, {state}>"
+
+
+def listen(stream: Observable[T]) -> Heard[T]:
+    """Subscribes a `Heard`."""
+    heard: Heard[T] = Heard()
+    heard.subscription = stream.subscribe(heard, heard.fail, heard.complete)
+    return heard
+
+
+def eventually(condition: Callable[[], object], timeout: float = WAIT) -> None:
+    """Waits for what no event tells of."""
+    deadline = monotonic() + timeout
+    while not condition():
+        assert monotonic() < deadline, f"not within {timeout:g} s"
+        threading.Event().wait(0.005)
+
+
+def titles(events: list[Event]) -> list[str]:
+    """The records' titles, in order."""
+    return [event.record["title"] for event in events]
+
+
+def status(client: BosBase) -> Status:
+    """The client's status now."""
+    return client.service.status.value
+
+
+class World:
+    """Makes collections, users and clients, and closes the clients."""
+
+    def __init__(self, server: EmbeddedServer, superuser: AuthState) -> None:
+        self.server = server
+        self._superuser = superuser
+        self._clients: list[BosBase] = []
+        self.admin = self.client(superuser)
+
+    def name(self, stem: str) -> str:
+        """A name that no other test uses."""
+        return f"{stem}_{secrets.token_hex(6)}"
+
+    def collection(
+        self,
+        stem: str = "posts",
+        *,
+        fields: tuple[dict[str, Any], ...] = (),
+        **rules: str | None,
+    ) -> Collection:
+        """A new collection, as a superuser sees it; open to all except for `rules`."""
+        name = self.name(stem)
+        body = {"name": name, "type": "base", "fields": [*FIELDS, *fields], **OPEN, **rules}
+        self.admin.collections.create(body)
+        return self.admin.collection(name)
+
+    def users(self, **rules: str | None) -> str:
+        """The name of a new auth collection, open to all except for `rules`."""
+        name = self.name("users")
+        fields = [{"name": "name", "type": "text"}]
+        self.admin.collections.create(
+            {"name": name, "type": "auth", "fields": fields, **OPEN, **rules}
+        )
+        return name
+
+    def user(self, users: str, **values: Any) -> dict[str, Any]:
+        """A new user of the auth collection `users`; log in with its email and `PASSWORD`."""
+        email = f"{secrets.token_hex(6)}@example.com"
+        body = {"email": email, "password": PASSWORD, "passwordConfirm": PASSWORD, **values}
+        return {**self.admin.collection(users).create(body), "email": email}
+
+    def client(self, login: AuthState | None = None, **options: Any) -> BosBase:
+        """A new client: a guest, or who `login` says."""
+        store = AuthStore()
+        if login is not None:
+            store.save(login.token, login.record)
+        client = self.server.client(auth_store=store, **options)
+        self._clients.append(client)
+        return client
+
+    def logged_in(self, users: str, user: Mapping[str, Any], **options: Any) -> BosBase:
+        """A new client of this user."""
+        client = self.client(**options)
+        client.collection(users).auth_with_password(user["email"], PASSWORD)
+        return client
+
+    def superuser(self, **options: Any) -> BosBase:
+        """One more client of the superuser."""
+        return self.client(self._superuser, **options)
+
+    def wait_active(self) -> None:
+        """Waits until the server has taken every topic of every client."""
+        for client in self._clients:
+            if not client.is_closed:
+                client.realtime.wait_active()
+
+    def close(self) -> None:
+        for client in self._clients:
+            client.close()
+
+
+def log_in(server: EmbeddedServer) -> AuthState:
+    """The superuser's login."""
+    with server.client(superuser=True) as client:
+        return client.auth_store.state
