@@ -10,7 +10,7 @@ from typing import Any, Generic, Literal, TypeVar
 from reactivex import abc
 from reactivex.disposable import SerialDisposable, SingleAssignmentDisposable
 from reactivex.internal import DisposedException
-from reactivex.scheduler import ThreadPoolScheduler, VirtualTimeScheduler
+from reactivex.scheduler import EventLoopScheduler, ThreadPoolScheduler, VirtualTimeScheduler
 from reactivex.scheduler.trampolinescheduler import TrampolineScheduler
 
 __all__ = ["BATCH", "Handover", "Overflow"]
@@ -47,7 +47,8 @@ class Handover(Generic[T]):
         self._error: Exception | None = None
         self._draining = False
         self._work = SerialDisposable()
-        self._deliverer: Thread | None = None  # who delivers, or did last
+        self._deliverer: Thread | None = None  # who delivered last
+        self._inside: Thread | None = None  # who is in the subscriber's on_next
         self._asker: Thread | None = None  # who scheduled that
 
     # -- the producer's side ----------------------------------------------------------------------
@@ -99,15 +100,15 @@ class Handover(Generic[T]):
 
     def _waits_for_itself(self) -> bool:
         me = current_thread()
-        if self._draining and self._deliverer is me:
+        if self._inside is me:
             return True
         if isinstance(self._scheduler, (TrampolineScheduler, VirtualTimeScheduler)):
             return self._asker is me
         if isinstance(self._scheduler, ThreadPoolScheduler):
             return False  # another worker can deliver
-        # `_thread` is RxPY's EventLoopScheduler, `is_current` our own loop.
-        its_own = getattr(self._scheduler, "_thread", None) is me
-        return its_own or self._deliverer is me or getattr(self._scheduler, "is_current", 0) is True
+        if isinstance(self._scheduler, EventLoopScheduler):
+            return self._scheduler._thread is me
+        return self._deliverer is me or getattr(self._scheduler, "is_current", False) is True
 
     def end(self, error: Exception | None = None) -> None:
         with self._room:
@@ -144,7 +145,7 @@ class Handover(Generic[T]):
             self._observer.on_error(error)
 
     def _deliver_some(self, *_: Any) -> None:
-        self._deliverer = current_thread()
+        self._deliverer = self._inside = current_thread()
         try:
             for _number in range(BATCH):
                 if not self._deliver_one():
@@ -154,12 +155,14 @@ class Handover(Generic[T]):
             self.dispose()
             self._upstream.dispose()
             raise
+        self._inside = None
         self._schedule()
 
     def _deliver_one(self) -> bool:
         with self._room:
             if self._disposed or not (self._queue or self._ended):
                 self._draining = False
+                self._inside = None
                 return False
             values = [self._queue.popitem(last=False)[1]] if self._queue else []
             if len(self._queue) <= self._size // 2:

@@ -83,7 +83,6 @@ def conflate_by_id(
                     timer.set(wait, elapsed)
 
             def end(error: Exception | None = None) -> None:
-                timer.dispose()
                 with outbox.lock:
                     release()
                     outbox.put_end(error)

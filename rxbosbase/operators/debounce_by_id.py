@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
@@ -64,26 +63,18 @@ def debounce_by_id(
     return operator
 
 
-@dataclass(slots=True)
-class _Quiet(Generic[R]):
-    """What is held of one record: its place in the order, and since when it has been quiet."""
-
-    place: int
-    since: datetime
-    events: list[RecordEvent[R]]
-
-
 class _Debounce(Generic[R]):
     """One subscription. All records wait equally long, so the one quiet for longest is due first:
-    ``_held`` is in the order of the last events, and one timer serves its head.
+    ``_since`` is in the order of the last events, and one timer serves its head. ``_held`` is in
+    the order of the first ones.
     """
 
     def __init__(
         self, wait: timedelta, clock: abc.SchedulerBase, outbox: Outbox[RecordEvent[R]]
     ) -> None:
         self._wait, self._clock, self._outbox = wait, clock, outbox
-        self._held: OrderedDict[str, _Quiet[R]] = OrderedDict()
-        self._places = 0
+        self._held: dict[str, list[RecordEvent[R]]] = {}
+        self._since: OrderedDict[str, datetime] = OrderedDict()
         self.timer = Alarm(clock)
 
     def on_next(self, event: RecordEvent[R]) -> None:
@@ -95,10 +86,9 @@ class _Debounce(Generic[R]):
         now = self._clock.now
         with self._outbox.lock:
             idle = not self._held
-            self._places += 1
-            quiet = self._held.setdefault(key, _Quiet(self._places, now, []))
-            quiet.since, quiet.events = now, newest_of(quiet.events, event)
-            self._held.move_to_end(key)
+            self._held[key] = newest_of(self._held.get(key, []), event)
+            self._since[key] = now
+            self._since.move_to_end(key)
         if idle:
             self.timer.set(self._wait, self._elapsed)
 
@@ -111,20 +101,20 @@ class _Debounce(Generic[R]):
         self._outbox.drain()
 
     def _release_due(self, now: datetime) -> timedelta | None:
-        while self._held:
-            quiet = next(iter(self._held.values()))
-            left = quiet.since + self._wait - now
+        while self._since:
+            key, since = next(iter(self._since.items()))
+            left = since + self._wait - now
             if timedelta(0) < left <= self._wait:  # more than that: the clock was put back
                 return left
-            self._held.popitem(last=False)
-            self._outbox.put(*quiet.events)
+            del self._since[key]
+            self._outbox.put(*self._held.pop(key))
         return None
 
     def end(self, error: Exception | None = None) -> None:
-        self.timer.dispose()
         with self._outbox.lock:
-            for quiet in sorted(self._held.values(), key=lambda quiet: quiet.place):
-                self._outbox.put(*quiet.events)
+            for events in self._held.values():
+                self._outbox.put(*events)
             self._held.clear()
+            self._since.clear()
             self._outbox.put_end(error)
         self._outbox.drain()

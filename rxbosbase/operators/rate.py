@@ -85,8 +85,7 @@ def rate(
                 try:
                     outbox.drain()
                 finally:  # not before: a slow observer gets fewer reports, not a queue of them
-                    if not timer.is_disposed:
-                        start_timer()
+                    start_timer()
 
             def on_next(_: Any) -> None:
                 nonlocal count
@@ -94,7 +93,6 @@ def rate(
                     count += 1
 
             def end(error: Exception | None = None) -> None:
-                timer.dispose()
                 with outbox.lock:
                     outbox.put_end(error)
                 outbox.drain()

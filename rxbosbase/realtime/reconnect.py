@@ -194,7 +194,7 @@ class _Retry(Generic[T]):
     def _attempt(self) -> None:
         attempt = SingleAssignmentDisposable()
         self._current.disposable = attempt
-        if attempt.is_disposed:
+        if attempt.is_disposed:  # cancelling a timer is only best effort
             return
         began = self.clock.now
         delivered = False
@@ -222,8 +222,6 @@ class _Retry(Generic[T]):
         )
 
     def _failed(self, error: Exception, healthy: Callable[[], bool]) -> None:
-        if self._current.is_disposed:
-            return
         try:
             final = None if self._retries(error, healthy) else error
         except Exception as broken:  # a callback raised, or the scheduler has been shut down
@@ -250,8 +248,7 @@ class _Retry(Generic[T]):
             self._wait = wait  # from here a wake counts, one from inside on_wait too
         if self.on_wait is not None:
             self.on_wait(attempt, delay, error)
-        if not wait.is_disposed:
-            wait.disposable = self.clock.schedule_relative(delay, lambda *_: self._elapsed(wait))
+        wait.disposable = self.clock.schedule_relative(delay, lambda *_: self._elapsed(wait))
 
     def _elapsed(self, wait: SingleAssignmentDisposable) -> None:
         with self._lock:

@@ -11,8 +11,9 @@ import pytest
 import reactivex
 from hypothesis import given
 from hypothesis import strategies as st
-from reactivex import Subject
+from reactivex import Subject, abc
 from reactivex import operators as ops
+from reactivex.disposable import Disposable
 from reactivex.scheduler import (
     CurrentThreadScheduler,
     EventLoopScheduler,
@@ -71,6 +72,7 @@ def run(overflow: Any, size: int, values: list[Any]) -> tuple[list[Any], list[in
     for value in values:
         source.on_next(value)
     source.on_completed()
+    assert pending(scheduler) == 1  # one delivery at a time, whatever is queued
     scheduler.advance_to(1)
     assert pending(scheduler) == 0 and not source.observers
     return came, drops
@@ -286,19 +288,65 @@ def test_a_producer_on_the_scheduler_it_hands_over_to_does_not_wait_for_itself(
         scheduler.join(SOON)
 
 
-def test_a_pool_may_deliver_on_another_worker_than_the_producers() -> None:
-    """With several workers, waiting is no deadlock, whoever delivered last."""
-    pool = ThreadPoolScheduler(4)
-    came: list[int] = []
-    done = threading.Event()
+def test_a_producer_in_virtual_time_does_not_wait_for_itself() -> None:
+    """There time only passes on the producer's own thread, so nobody would make room."""
+    came, _ = run("block", 2, [1, 2, 3])
+    assert came[:2] == [1, 2] and isinstance(came[2], rxb.BufferOverflowError)
+
+
+def test_a_completion_does_not_cover_an_overflow() -> None:
+    """A source that goes on after the queue was full cannot turn the error into a success."""
+    scheduler = TestScheduler()
+    came: list[Any] = []
+
+    def subscribe(observer: abc.ObserverBase[int], _: Any = None) -> abc.DisposableBase:
+        observer.on_next(1)
+        observer.on_next(2)
+        observer.on_completed()
+        return Disposable()
+
+    reactivex.Observable(subscribe).pipe(rxb.bounded_observe_on(scheduler, 1, "error")).subscribe(
+        came.append, came.append, lambda: came.append("end")
+    )
+    scheduler.advance_to(1)
+    assert came[0] == 1 and isinstance(came[1], rxb.BufferOverflowError) and len(came) == 2
+
+
+def test_an_overflow_leaves_the_source_at_once() -> None:
+    """Not only when the queued values have been delivered."""
     source: Subject[int] = Subject()
-    source.pipe(rxb.bounded_observe_on(pool, 2)).subscribe(came.append, on_completed=done.set)
+    source.pipe(rxb.bounded_observe_on(TestScheduler(), 1, "error")).subscribe()
+    source.on_next(1)
+    assert source.observers
+    source.on_next(2)
+    assert not source.observers
+
+
+def test_a_pool_may_deliver_on_another_worker_than_the_producers() -> None:
+    """With several workers waiting is no deadlock, even on the worker that delivered last."""
+    pool = ThreadPoolScheduler(2)
+    came: list[int] = []
+    deliverers: list[threading.Thread] = []
+    began, done = threading.Event(), threading.Event()
+    source: Subject[int] = Subject()
+
+    def on_next(value: int) -> None:
+        came.append(value)
+        deliverers[:] = [threading.current_thread()]
+        began.set()
+
+    source.pipe(rxb.bounded_observe_on(pool, 2)).subscribe(on_next, on_completed=done.set)
 
     def produce(*_: Any) -> None:
-        for number in range(200):
+        if threading.current_thread() is not deliverers[0]:
+            pool.schedule(produce)
+            return
+        for number in range(1, 200):
             source.on_next(number)
         source.on_completed()
 
+    source.on_next(0)
+    assert began.wait(SOON)
     pool.schedule(produce)
     assert done.wait(SOON)
     assert came == list(range(200))

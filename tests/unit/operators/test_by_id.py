@@ -156,7 +156,7 @@ def test_a_busy_subscriber_gets_fewer_events_not_a_queue_of_them(operator: Any) 
 
     def interval_ends() -> None:
         scheduler.sleep(5)
-        timers[-1](scheduler)
+        timers.pop()(scheduler)
 
     def slow(e: Event) -> None:
         came.append(e.record["v"])

@@ -23,7 +23,7 @@ Make = Callable[[TestScheduler], Operator]
 
 BOOM = RuntimeError("the source broke")
 ONCE = BackoffPolicy(initial=1, jitter=False, max_attempts=1)
-PLAY = ["+a1", "a2", "b1", "~a2", "b2"]
+PLAY = ["+a1", "a2", "b1", "~a2", "b2", "c1"]
 LONG = 100.0
 
 
@@ -261,6 +261,17 @@ def test_two_subscriptions_share_no_state(law: Law) -> None:
     )
     assert first == second == third
     assert isinstance(first[-1][1], OnCompleted) and not isinstance(first[0][1], OnError)
+
+
+@EACH
+def test_an_operators_own_scheduler_is_preferred_to_the_subscribers(law: Law) -> None:
+    """What is given to the operator is meant; the subscriber's is only a default."""
+    own, subscribers = TestScheduler(), TestScheduler()
+    source: Subject[Any] = Subject()
+    source.pipe(law.make(own)).subscribe(on_error=lambda _: None, scheduler=subscribers)
+    source.on_next(event("+a1"))
+    source.on_error(BOOM)
+    assert not subscribers._queue.items
 
 
 @EACH

@@ -283,6 +283,7 @@ def test_waking_ends_the_wait_at_once_and_keeps_the_count(clock: TestScheduler) 
     clock.advance_to(0.1)
     wake.on_next(None)
     wake.on_next(None)  # once is enough: the second finds nothing to end
+    assert len(clock._queue.items) == 2  # the cancelled wait, and one attempt
     clock.advance_to(0.15)
     assert script.times == [0.0, 0.1]
     clock.advance_to(20.0)
@@ -296,6 +297,50 @@ def test_waking_while_nothing_waits_does_nothing(clock: TestScheduler) -> None:
     script.source.pipe(retry_with_backoff(EVEN, wake=wake)).subscribe(scheduler=clock)
     wake.on_next(None)
     clock.advance_to(5.0)
+    assert script.times == [0.0]
+
+
+def test_waking_while_an_attempt_runs_does_nothing_after_an_earlier_wake_either(
+    clock: TestScheduler,
+) -> None:
+    wake: Subject[None] = Subject()
+    script = Script(clock, fail(), stay)
+    script.source.pipe(retry_with_backoff(EVEN, wake=wake)).subscribe(scheduler=clock)
+    wake.on_next(None)
+    clock.advance_to(0.1)
+    wake.on_next(None)
+    clock.advance_to(5.0)
+    assert script.times == [0.0, 0.0] and script.open == 1
+
+
+class Unstoppable(TestScheduler):
+    """Runs what the test tells it to, cancelled or not: cancelling is best effort for a timer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.actions: list[Callable[[], Any]] = []
+
+    def schedule_relative(self, duetime: Any, action: Any, state: Any = None) -> Any:
+        self.actions.append(lambda: action(self, state))
+        return super().schedule_relative(duetime, action, state)
+
+
+def test_a_timer_that_fires_although_a_wake_came_first_starts_nothing() -> None:
+    clock = Unstoppable()
+    wake: Subject[None] = Subject()
+    script = Script(clock, fail(), stay)
+    script.source.pipe(retry_with_backoff(EVEN, wake=wake)).subscribe(scheduler=clock)
+    wake.on_next(None)
+    clock.advance_to(0.1)
+    clock.actions[0]()
+    assert script.times == [0.0, 0.0] and script.open == 1
+
+
+def test_a_timer_that_fires_although_it_was_disposed_starts_nothing() -> None:
+    clock = Unstoppable()
+    script = Script(clock, fail(), stay)
+    script.source.pipe(retry_with_backoff(EVEN)).subscribe(scheduler=clock).dispose()
+    clock.actions[0]()
     assert script.times == [0.0]
 
 
