@@ -1,0 +1,193 @@
+"""Persistent collections: a new version shares all but a few hundred slots with the one before.
+
+`SortedRows` keeps entries in order, in chunks; `Buckets` finds them by id, in small dicts. Both
+are immutable: an insertion or a removal copies one chunk (or dict) and the short spine above.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate, chain
+from typing import Any, Generic, NamedTuple, TypeVar, overload
+
+__all__ = ["Buckets", "Entry", "Records", "SortedRows"]
+
+T = TypeVar("T")
+Key = tuple[Any, ...]
+
+CHUNK = 256
+"""Entries in a chunk when it is built or split; it splits at twice as many."""
+BUCKETS = 256
+"""Dicts in a `Buckets`: 40 entries each at 10 000 records."""
+
+
+class Entry(NamedTuple, Generic[T]):
+    """A record with its place in the order."""
+
+    key: Key
+    record: T
+
+
+class _Chunk(NamedTuple, Generic[T]):
+    keys: tuple[Key, ...]
+    records: tuple[T, ...]
+
+
+class SortedRows(Generic[T]):
+    """Records in the order of their keys. No two keys are equal."""
+
+    __slots__ = ("_chunks", "_firsts", "_starts")
+
+    def __init__(self, chunks: tuple[_Chunk[T], ...] = ()) -> None:
+        self._chunks = chunks
+        self._firsts = [chunk.keys[0] for chunk in chunks]
+        self._starts = list(accumulate((len(chunk.keys) for chunk in chunks), initial=0))
+
+    @classmethod
+    def build(cls, entries: Iterable[Entry[T]]) -> SortedRows[T]:
+        """All at once, in any order: much cheaper than one by one."""
+        ordered = sorted(entries, key=lambda entry: entry.key)
+        pieces = (ordered[at : at + CHUNK] for at in range(0, len(ordered), CHUNK))
+        return cls(tuple(_chunk_of(piece) for piece in pieces))
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    def __iter__(self) -> Iterator[T]:
+        return chain.from_iterable(chunk.records for chunk in self._chunks)
+
+    def __getitem__(self, index: int) -> T:
+        at = bisect_right(self._starts, index) - 1
+        return self._chunks[at].records[index - self._starts[at]]
+
+    def insert(self, entry: Entry[T]) -> tuple[SortedRows[T], int]:
+        """With the entry, and its index."""
+        if not self._chunks:
+            return SortedRows((_chunk_of([entry]),)), 0
+        at = max(bisect_right(self._firsts, entry.key) - 1, 0)
+        keys, records = self._chunks[at]
+        within = bisect_left(keys, entry.key)
+        keys = (*keys[:within], entry.key, *keys[within:])
+        records = (*records[:within], entry.record, *records[within:])
+        return self._with(at, _split(_Chunk(keys, records))), self._starts[at] + within
+
+    def remove(self, key: Key) -> tuple[SortedRows[T], int]:
+        """Without the record at ``key``, and the index it had. It must be there."""
+        at = bisect_right(self._firsts, key) - 1
+        keys, records = self._chunks[at]
+        within = bisect_left(keys, key)
+        left = _Chunk(
+            (*keys[:within], *keys[within + 1 :]), (*records[:within], *records[within + 1 :])
+        )
+        return self._with(at, (left,) if left.keys else ()), self._starts[at] + within
+
+    def replace(self, entry: Entry[T]) -> tuple[SortedRows[T], int]:
+        """With another record at a key that is there, and its index."""
+        at = bisect_right(self._firsts, entry.key) - 1
+        keys, records = self._chunks[at]
+        within = bisect_left(keys, entry.key)
+        records = (*records[:within], entry.record, *records[within + 1 :])
+        return self._with(at, (_Chunk(keys, records),)), self._starts[at] + within
+
+    def _with(self, at: int, chunks: tuple[_Chunk[T], ...]) -> SortedRows[T]:
+        return SortedRows((*self._chunks[:at], *chunks, *self._chunks[at + 1 :]))
+
+
+def _chunk_of(entries: Sequence[Entry[T]]) -> _Chunk[T]:
+    return _Chunk(tuple(e.key for e in entries), tuple(e.record for e in entries))
+
+
+def _split(chunk: _Chunk[T]) -> tuple[_Chunk[T], ...]:
+    if len(chunk.keys) < 2 * CHUNK:
+        return (chunk,)
+    left = _Chunk(chunk.keys[:CHUNK], chunk.records[:CHUNK])
+    return left, _Chunk(chunk.keys[CHUNK:], chunk.records[CHUNK:])
+
+
+class Records(Sequence[T]):
+    """The records of a snapshot, in order. Equal to any list or tuple with the same records."""
+
+    __slots__ = ("_rows",)
+
+    def __init__(self, rows: SortedRows[T]) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[T]: ...
+    def __getitem__(self, index: int | slice) -> T | Sequence[T]:
+        size = len(self._rows)
+        if isinstance(index, slice):
+            return [self._rows[at] for at in range(*index.indices(size))]
+        at = index + size if index < 0 else index
+        if not 0 <= at < size:
+            raise IndexError("no record has this index")
+        return self._rows[at]
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Records | list | tuple):
+            return len(self) == len(other) and all(a == b for a, b in zip(self, other, strict=True))
+        return NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # it may hold dicts
+
+    def __repr__(self) -> str:
+        return f"Records({list(self)!r})"
+
+
+class Buckets(Mapping[str, T]):
+    """A mapping from id that is cheap to copy with one change."""
+
+    __slots__ = ("_buckets", "_size")
+
+    def __init__(self, buckets: tuple[dict[str, T], ...] = (), size: int = 0) -> None:
+        self._buckets = buckets or ({},) * BUCKETS
+        self._size = size
+
+    @classmethod
+    def build(cls, items: Mapping[str, T]) -> Buckets[T]:
+        """All at once."""
+        buckets: tuple[dict[str, T], ...] = tuple({} for _ in range(BUCKETS))
+        for id, value in items.items():
+            buckets[hash(id) % BUCKETS][id] = value
+        return cls(buckets, len(items))
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __iter__(self) -> Iterator[str]:
+        return chain.from_iterable(self._buckets)
+
+    def __getitem__(self, id: str) -> T:
+        return self._buckets[hash(id) % BUCKETS][id]
+
+    def set(self, id: str, value: T) -> Buckets[T]:
+        """With this value for the id."""
+        bucket = self._buckets[hash(id) % BUCKETS]
+        return self._with(id, {**bucket, id: value}, self._size + (id not in bucket))
+
+    def without(self, id: str) -> Buckets[T]:
+        """Without the id, which must be there."""
+        bucket = dict(self._buckets[hash(id) % BUCKETS])
+        del bucket[id]
+        return self._with(id, bucket, self._size - 1)
+
+    def differing(self, other: Buckets[T]) -> Iterator[str]:
+        """The ids whose values are not the very same object in both."""
+        for mine, theirs in zip(self._buckets, other._buckets, strict=True):
+            if mine is not theirs:
+                for id in {**theirs, **mine}:
+                    if mine.get(id) is not theirs.get(id):
+                        yield id
+
+    def _with(self, id: str, bucket: dict[str, T], size: int) -> Buckets[T]:
+        at = hash(id) % BUCKETS
+        return Buckets((*self._buckets[:at], bucket, *self._buckets[at + 1 :]), size)

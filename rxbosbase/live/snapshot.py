@@ -1,0 +1,282 @@
+"""What a live view shows: immutable snapshots, and the exact changes from one to the next.
+
+A snapshot of 10 000 records shares all but a few hundred slots with the one before, so that an
+event costs microseconds, and keeping old snapshots costs little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, Literal, TypeVar, cast
+
+from rxbosbase.live.arrange import arrangement
+from rxbosbase.live.messages import Edit, Record
+from rxbosbase.live.ordering import Order
+from rxbosbase.live.rows import Buckets, Entry, Records, SortedRows
+
+__all__ = ["Change", "Snapshot", "apply_changes"]
+
+T = TypeVar("T")
+
+REBUILD = 512
+"""From so many edits on an empty view, all is sorted at once instead of inserted one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change(Generic[T]):
+    """One record of a view was added, modified or removed.
+
+    Changes are applied in order: ``old_index`` is where the record is before this change (None if
+    added), ``new_index`` where it is after (None if removed), both valid once the changes before
+    have been applied.
+
+    Attributes:
+        record: the record as it is now; of a removed one, as it last was.
+        before: the record as it was; None if added.
+        caught_up: it happened, or was noticed, across a gap in the stream.
+    """
+
+    type: Literal["added", "modified", "removed"]
+    record: T
+    before: T | None
+    old_index: int | None
+    new_index: int | None
+    caught_up: bool = False
+
+
+def apply_changes(records: Iterable[T], changes: Iterable[Change[T]]) -> list[T]:
+    """The records after the changes.
+
+    >>> apply_changes(["a", "b"], [Change("removed", "a", "a", 0, None)])
+    ['b']
+    """
+    result = list(records)
+    for change in changes:
+        if change.old_index is not None:
+            del result[change.old_index]
+        if change.new_index is not None:
+            result.insert(change.new_index, change.record)
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Lineage(Generic[T]):
+    """What all snapshots of one view have in common. Compared by identity."""
+
+    order: Order | None
+    decode: Callable[[Record], T]
+
+
+class _ById(Mapping[str, T]):
+    """The records by id, in no particular order."""
+
+    __slots__ = ("_entries",)
+
+    def __init__(self, entries: Buckets[Entry[T]]) -> None:
+        self._entries = entries
+
+    def __getitem__(self, id: str) -> T:
+        return self._entries[id].record
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+class Snapshot(Generic[T]):
+    """A live view at one moment. Immutable; the records are shared, so copy before changing one.
+
+    Attributes:
+        changes: what changed since the preceding ``version``; version 1 lists all as added.
+        fresh: False while the view is disconnected or catching up.
+        version: 1, 2, 3, …; 0 is the empty one before the first.
+
+    >>> view = Snapshot.empty(Order.parse("title"))
+    >>> first = view.advance([Edit("b", None, {"id": "b", "title": "x"})], fresh=True)
+    >>> second = first.advance([Edit("a", None, {"id": "a", "title": "w"})], fresh=True)
+    >>> [record["id"] for record in second.records], second.by_id["a"]["title"], second.version
+    (['a', 'b'], 'w', 2)
+    >>> [(change.type, change.new_index) for change in second.changes]
+    [('added', 0)]
+    """
+
+    __slots__ = ("_entries", "_lineage", "_rows", "changes", "fresh", "version")
+
+    changes: tuple[Change[T], ...]
+    fresh: bool
+    version: int
+
+    def __init__(
+        self,
+        lineage: _Lineage[T],
+        rows: SortedRows[T],
+        entries: Buckets[Entry[T]],
+        changes: tuple[Change[T], ...],
+        fresh: bool,
+        version: int,
+    ) -> None:
+        self._lineage = lineage
+        self._rows = rows
+        self._entries = entries
+        self.changes = changes
+        self.fresh = fresh
+        self.version = version
+
+    @classmethod
+    def empty(cls, order: Order | None, decode: Callable[[Record], T] | None = None) -> Snapshot[T]:
+        """A view of nothing. ``order`` None: the rows come arranged by the server.
+
+        ``decode`` makes what the user sees of a row; it is called once for each version of a row.
+        """
+        lineage = _Lineage(order, decode or cast("Callable[[Record], T]", _as_it_is))
+        return cls(lineage, SortedRows(), Buckets(), (), False, 0)
+
+    @property
+    def records(self) -> Sequence[T]:
+        """The records, in order."""
+        return Records(self._rows)
+
+    @property
+    def by_id(self) -> Mapping[str, T]:
+        """The records by id, in no particular order."""
+        return _ById(self._entries)
+
+    def advance(self, edits: Iterable[Edit], *, fresh: bool) -> Snapshot[T]:
+        """The next snapshot of an ordered view.
+
+        Raises `UnorderableError` if a record does not tell its place; this snapshot stays valid.
+        """
+        order, decode = self._order(), self._lineage.decode
+        moves = []
+        for edit in edits:
+            row = edit.record
+            entry = None if row is None else Entry(order.key(row), decode(row))
+            moves.append((edit.id, entry, edit.caught_up))
+        return self._fold(moves, fresh, self.version + 1)
+
+    def arrange(self, rows: Sequence[Record], *, fresh: bool, caught_up: bool) -> Snapshot[T]:
+        """The next snapshot of a view that the server arranges: it shows just these rows."""
+        entries: dict[str, Entry[T]] = {}
+        for at, row in enumerate(rows):
+            record = self._lineage.decode(row)
+            old = self._entries.get(row["id"])
+            kept = old is not None and old.record == record
+            entries[row["id"]] = Entry((at,), old.record if kept and old else record)
+        after = Snapshot(
+            self._lineage,
+            SortedRows.build(entries.values()),
+            Buckets.build(entries),
+            (),
+            fresh,
+            self.version + 1,
+        )
+        after.changes = tuple(_rearranged(self, after, caught_up))
+        return after
+
+    def since(self, older: Snapshot[T]) -> tuple[Change[T], ...]:
+        """The exact difference to an older snapshot of this view: applied to it, they give this.
+
+        One change for each record that differs. Raises ValueError for a snapshot of another view,
+        or a newer one.
+        """
+        if older._lineage is not self._lineage or older.version > self.version:
+            raise ValueError("since() takes an older snapshot of the same view")
+        if older is self:
+            return ()
+        if self._lineage.order is None:
+            return tuple(_rearranged(older, self, caught_up=False))
+        ids = list(self._entries.differing(older._entries))
+        gone = sorted(id for id in ids if id not in self._entries)
+        here = sorted((self._entries[id].key, id) for id in ids if id in self._entries)
+        moves: list[_Move[T]] = [(id, None, False) for id in gone]
+        moves += [(id, self._entries[id], False) for _, id in here]
+        return older._fold(moves, self.fresh, self.version).changes
+
+    def refreshed(self, fresh: bool) -> Snapshot[T]:
+        """The next version, with the same records."""
+        return self._fold([], fresh, self.version + 1)
+
+    def _order(self) -> Order:
+        if self._lineage.order is None:
+            raise ValueError("the server arranges this view: use arrange()")
+        return self._lineage.order
+
+    def _fold(self, moves: Sequence[_Move[T]], fresh: bool, version: int) -> Snapshot[T]:
+        if not self._entries and len(moves) >= REBUILD:
+            return self._built(moves, fresh, version)
+        rows, entries, changes = self._rows, self._entries, []
+        for id, entry, caught_up in moves:
+            before = entries.get(id)
+            rows, change = _move(rows, before, entry)
+            if change is not None:
+                changes.append(replace(change, caught_up=True) if caught_up else change)
+            if entry is not None:
+                entries = entries.set(id, entry)
+            elif before is not None:
+                entries = entries.without(id)
+        return Snapshot(self._lineage, rows, entries, tuple(changes), fresh, version)
+
+    def _built(self, moves: Sequence[_Move[T]], fresh: bool, version: int) -> Snapshot[T]:
+        entries = {id: entry for id, entry, _ in moves if entry is not None}
+        caught_up = {id for id, _, caught_up in moves if caught_up}
+        ordered = sorted(entries.items(), key=lambda item: item[1].key)
+        changes = tuple(
+            Change("added", entry.record, None, None, at, id in caught_up)
+            for at, (id, entry) in enumerate(ordered)
+        )
+        rows = SortedRows.build(entries.values())
+        return Snapshot(self._lineage, rows, Buckets.build(entries), changes, fresh, version)
+
+    def __repr__(self) -> str:
+        state = "fresh" if self.fresh else "stale"
+        return f"<Snapshot {self.version}: {len(self._rows)} records, {state}>"
+
+
+_Move = tuple[str, Entry[T] | None, bool]
+"""A record's id, where it goes (None: away), and whether it was caught up."""
+
+
+def _as_it_is(record: Any) -> Any:
+    return record
+
+
+def _move(
+    rows: SortedRows[T], before: Entry[T] | None, entry: Entry[T] | None
+) -> tuple[SortedRows[T], Change[T] | None]:
+    """The rows with the record at its new place, and the change that this is, if it is one."""
+    if before is None:
+        if entry is None:
+            return rows, None
+        rows, new = rows.insert(entry)
+        return rows, Change("added", entry.record, None, None, new)
+    if entry is None:
+        rows, old = rows.remove(before.key)
+        return rows, Change("removed", before.record, before.record, old, None)
+    if before.key == entry.key:
+        rows, old = rows.replace(entry)
+        new = old
+    else:
+        rows, old = rows.remove(before.key)
+        rows, new = rows.insert(entry)
+    if old == new and before.record == entry.record:
+        return rows, None  # nothing of it can be seen
+    return rows, Change("modified", entry.record, before.record, old, new)
+
+
+def _rearranged(older: Snapshot[T], newer: Snapshot[T], caught_up: bool) -> Iterator[Change[T]]:
+    was, now = older.by_id, newer.by_id
+    changed = {id for id in now if id in was and was[id] is not now[id]}
+    for id, old, new in arrangement(_ids(older), _ids(newer), changed):
+        if new is None:
+            yield Change("removed", was[id], was[id], old, None, caught_up)
+        elif old is None:
+            yield Change("added", now[id], None, None, new, caught_up)
+        else:
+            yield Change("modified", now[id], was[id], old, new, caught_up)
+
+
+def _ids(snapshot: Snapshot[T]) -> list[str]:
+    return sorted(snapshot._entries, key=lambda id: snapshot._entries[id].key)

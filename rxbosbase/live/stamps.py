@@ -1,0 +1,73 @@
+"""What a row says of its own age: its ``updated``, and those of the records it expands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+__all__ = ["Stamp", "earlier", "expanded_records", "is_stamped", "stamp_of", "updated_of"]
+
+Stamp = tuple[tuple[str, str], ...]
+"""``(id, updated)`` of a row and of every record it expands: equal while nothing has moved."""
+
+
+def updated_of(record: Mapping[str, Any]) -> str:
+    """The row's ``updated``, or "" if it has none. The server's text sorts as the time does.
+
+    >>> updated_of({"id": "a", "updated": "2026-01-02 03:04:05.678Z"})
+    '2026-01-02 03:04:05.678Z'
+    >>> updated_of({"id": "a"})
+    ''
+    """
+    updated = record.get("updated")
+    return updated if isinstance(updated, str) else ""
+
+
+def expanded_records(record: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Every record under ``expand``, at any depth, each where it stands."""
+    expand = record.get("expand")
+    if not isinstance(expand, Mapping):
+        return
+    for found in expand.values():
+        for related in found if isinstance(found, list) else [found]:
+            if isinstance(related, Mapping):
+                yield related
+                yield from expanded_records(related)
+
+
+def stamp_of(record: Mapping[str, Any]) -> Stamp:
+    """The row's stamp. The order within ``expand`` does not matter.
+
+    >>> stamp_of({"id": "a", "updated": "2026", "expand": {"by": {"id": "u", "updated": "2025"}}})
+    (('a', '2026'), ('u', '2025'))
+    """
+    own = (str(record["id"]), updated_of(record))
+    if "expand" not in record:
+        return (own,)
+    related = {(str(r.get("id")), updated_of(r)) for r in expanded_records(record)}
+    return (own, *sorted(related))
+
+
+def is_stamped(record: Mapping[str, Any]) -> bool:
+    """False if the row, or a record it expands, has no ``updated``: then only the whole compares.
+
+    >>> is_stamped({"id": "a", "updated": "2026", "expand": {"by": {"id": "u"}}})
+    False
+    """
+    return all(updated for _, updated in stamp_of(record))
+
+
+def earlier(updated: str, seconds: float) -> str:
+    """The stamp so many seconds before; "" (before everything) if ``updated`` is no date.
+
+    >>> earlier("2026-01-01 00:00:02.500Z", 5)
+    '2025-12-31 23:59:57.500Z'
+    >>> earlier("soon", 5)
+    ''
+    """
+    try:
+        moment = datetime.fromisoformat(updated) - timedelta(seconds=seconds)
+    except (ValueError, OverflowError):
+        return ""
+    return moment.strftime("%Y-%m-%d %H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"

@@ -1,0 +1,453 @@
+"""A model of the server, the network and a live view's driver, all in virtual time.
+
+`Scenario` is one story: how the server stamps rows, how late frames are, and a list of steps with
+every delay written into it, so that a run is a pure function of its scenario. `run` plays it and
+returns a `Verdict`: what the view shows, and what the query says, once all is quiet.
+
+The server has one table. A row is in the view's query if ``match`` is true, and visible at all if
+``hidden`` is false (the list rule). Each write sends a frame for each topic of the client: on the
+view's own topic, and, if the view has a filter, on the unfiltered watch. Whether a topic gets its
+frame is decided a while after the write, on the table as it is then; which row the frame holds
+is decided by the write. Frames overtake one another and may come twice; they are lost only across
+a gap: with the connection, at a re-submit, or when one is skipped.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from heapq import heappop, heappush
+from typing import Any
+
+from rxbosbase.live.messages import Ask, Effects, ReadRequest, Record, Rules
+from rxbosbase.live.ordering import Order
+from rxbosbase.live.reducer import Reducer
+from rxbosbase.live.snapshot import Snapshot, apply_changes
+
+__all__ = ["Scenario", "Step", "Verdict", "make_scenario", "random_scenario", "run"]
+
+Pick = Callable[[int, int], int]
+"""Gives an integer between two bounds, both included: hypothesis, or a seeded generator."""
+
+IDS = tuple("abcdefg")
+RULES = Rules(batch=2, page=3, reconcile=100_000.0, retry_at_most=4.0)
+PROMISE = 60.0  # s after the last frame: settling, and the pauses after some failed reads
+CLOCKS = ("fine", "coarse", "skewed", "absent", "frozen")
+ACTIONS = (
+    *("create", "update", "update", "update", "enter", "leave", "leave", "delete", "recreate"),
+    *("update again", "leave again", "hide", "unhide"),
+    *("disconnect", "connect", "skip", "resubmit", "break link", "fail reads"),
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that happens, ``after`` seconds after the one before; delays in seconds."""
+
+    after: float
+    action: str
+    id: str
+    decided: float  # from the write to the evaluation of the topics
+    event_late: float  # from the write to the frame's arrival, unless decided later
+    hint_late: float
+    twice: bool
+    stamp_early: float  # how long before the write `updated` was stamped (skewed clocks only)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One story."""
+
+    clock: str
+    filtered: bool
+    reconcile: float
+    read_delays: tuple[tuple[float, float], ...]  # (to the moment the table is read, to the answer)
+    acknowledge_late: float
+    steps: tuple[Step, ...]
+
+
+@dataclass
+class Verdict:
+    """What came out. ``told``: what the stream told must be right without a reconcile."""
+
+    shown: dict[str, Record]
+    truth: dict[str, Record]
+    reconciled: dict[str, Record]
+    untold: set[str]
+    fresh: bool
+    reads: int
+    versions: list[Snapshot[Record]]
+
+    @property
+    def problems(self) -> list[str]:
+        """One sentence for each broken promise."""
+        found = [
+            f"{id}: shows {self.shown.get(id)}, is {self.truth.get(id)}"
+            for id in sorted({*self.shown, *self.truth} - self.untold)
+            if self.shown.get(id) != self.truth.get(id)
+        ]
+        if self.reconciled != self.truth:
+            found.append(f"after reconcile: shows {self.reconciled}, is {self.truth}")
+        if not self.fresh:
+            found.append("connected and quiet, and not fresh")
+        return found
+
+
+def make_scenario(pick: Pick, steps: int = 30) -> Scenario:
+    """Makes a story out of picked integers."""
+    clock = CLOCKS[pick(0, len(CLOCKS) - 1)]
+    filtered = pick(0, 3) > 0
+    late = 1.9 if clock == "skewed" else 4.4  # the bounds of the reducer's theory
+    return Scenario(
+        clock=clock,
+        filtered=filtered,
+        reconcile=(RULES.reconcile, RULES.reconcile, 3.0)[pick(0, 2)],
+        read_delays=tuple((_short(pick), _short(pick)) for _ in range(5)),
+        acknowledge_late=_short(pick),
+        steps=tuple(_make_step(pick, late) for _ in range(pick(1, steps))),
+    )
+
+
+def _make_step(pick: Pick, late: float) -> Step:
+    decided = (0.0, _short(pick))[pick(0, 1)]
+    return Step(
+        after=(0.0, 0.0004, _short(pick), 0.5 * _short(pick), pick(0, 8) / 2 + 0.1)[pick(0, 4)],
+        action=ACTIONS[pick(0, len(ACTIONS) - 1)],
+        id=IDS[min(pick(0, len(IDS) - 1), pick(0, len(IDS) - 1))],
+        decided=decided,
+        event_late=_lateness(pick, late),
+        hint_late=_lateness(pick, late),
+        twice=pick(0, 9) == 9,
+        stamp_early=pick(0, 20) / 10,
+    )
+
+
+def _short(pick: Pick) -> float:
+    return (0.0, 0.001, 0.01, 0.05, 0.3)[pick(0, 4)]
+
+
+def _lateness(pick: Pick, late: float) -> float:
+    return (0.0, 0.002, 0.02, 0.15, 0.5, late / 2, late)[pick(0, 6)]
+
+
+def random_scenario(seed: int, steps: int = 30) -> Scenario:
+    """The story of a seed: much faster than hypothesis, and it does not shrink."""
+    return make_scenario(random.Random(seed).randint, steps)
+
+
+class _Clock:
+    """Virtual time: things to do, in order."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._queue: list[tuple[float, int, Callable[[], None]]] = []
+        self._count = 0
+
+    def at(self, time: float, action: Callable[[], None]) -> None:
+        self._count += 1
+        heappush(self._queue, (max(time, self.now), self._count, action))
+
+    def run_until(self, time: float) -> None:
+        while self._queue and self._queue[0][0] <= time:
+            self.now, _, action = heappop(self._queue)
+            action()
+        self.now = time
+
+
+@dataclass
+class _Write:
+    """One write, with what decides about its frames."""
+
+    action: str
+    record: Record
+    matched: bool
+    visible: bool
+    step: Step
+
+
+@dataclass
+class _Connection:
+    alive: bool = True
+    skip_next: int = 0
+    deaf_until: float = -1.0  # the gap of a re-submit
+    acknowledged: bool = False
+
+
+@dataclass
+class _Server:
+    clock: str
+    table: dict[str, Record] = field(default_factory=dict)
+    hidden: set[str] = field(default_factory=set)
+    counter: int = 0
+
+    def stamp(self, now: float, step: Step) -> str:
+        early = step.stamp_early if self.clock == "skewed" else 0.0
+        milliseconds = int((now - early + 1000) * 1000)
+        if self.clock == "coarse":
+            milliseconds -= milliseconds % 1000
+        minutes, rest = divmod(milliseconds, 60_000)
+        hours, minutes = divmod(minutes, 60)
+        days, hours = divmod(hours, 24)
+        seconds, rest = divmod(rest, 1000)
+        return f"2026-01-{days + 1:02d} {hours:02d}:{minutes:02d}:{seconds:02d}.{rest:03d}Z"
+
+    def write(self, step: Step, now: float) -> _Write | None:
+        """Does the step's write; None if there is nothing to do."""
+        id, before = step.id, self.table.get(step.id)
+        if step.action in ("create", "recreate", "enter") and before is None:
+            return self._store("create", {"id": id, "match": True}, step, now, None)
+        if before is None:
+            return None
+        if step.action in ("delete", "recreate"):
+            matched, visible = before["match"], id not in self.hidden
+            del self.table[id]
+            self.hidden.discard(id)
+            return _Write("delete", before, matched, visible, step)
+        if step.action in ("hide", "unhide"):
+            (self.hidden.add if step.action == "hide" else self.hidden.discard)(id)
+            return None
+        match = {"leave": False, "leave again": False, "enter": True}.get(
+            step.action, before["match"]
+        )
+        return self._store("update", {"id": id, "match": match}, step, now, before)
+
+    def _store(
+        self, action: str, body: Record, step: Step, now: float, before: Record | None
+    ) -> _Write:
+        self.counter += 1
+        record = {**body, "n": self.counter}
+        stamp = self.stamp(now, step)
+        record["created"] = before["created"] if before else stamp
+        if self.clock == "frozen":
+            record["updated"] = record["created"]
+        elif self.clock != "absent":
+            record["updated"] = stamp
+        self.table[step.id] = record
+        return _Write(action, record, True, True, step)
+
+    def query(self, filtered: bool) -> dict[str, Record]:
+        return {
+            id: record
+            for id, record in self.table.items()
+            if id not in self.hidden and (record["match"] or not filtered)
+        }
+
+    def sends(self, write: _Write, *, filtered: bool) -> bool:
+        """Whether the topic gets the frame: decided on the table as it is now, deletes excepted."""
+        if write.action == "delete":
+            return write.visible and (write.matched or not filtered)
+        return write.record["id"] in self.query(filtered)
+
+
+class _World:
+    def __init__(self, scenario: Scenario, make: Callable[[Rules], Reducer]) -> None:
+        self.scenario = scenario
+        self.clock = _Clock()
+        self.server = _Server(scenario.clock)
+        self.reducer = make(replace(RULES, reconcile=scenario.reconcile))
+        self.connection: _Connection | None = None
+        self.untold: set[str] = set()
+        self.shown: dict[str, Record] = {}
+        self.versions: list[Snapshot[Record]] = []
+        self.loaded = False
+        self.fresh = False
+        self.reads = 0
+        self.failing = 0
+        self.timer = 0
+        self.last_arrival = 0.0
+
+    # -- the driver
+
+    def apply(self, effects: Effects) -> None:
+        """What a real driver does with the reducer's effects."""
+        for edit in effects.edits:
+            assert self.shown.get(edit.id) == edit.before, f"{edit} does not fit what is shown"
+            assert edit.before != edit.record, f"{edit} edits nothing"
+            if edit.record is None:
+                del self.shown[edit.id]
+            else:
+                self.shown[edit.id] = edit.record
+        self.keep_version(effects)
+        self.loaded, self.fresh = effects.loaded, effects.fresh
+        if effects.read is not None:
+            self.begin_read(effects.read)
+        self.timer += 1
+        if effects.wake is not None:
+            assert effects.wake > self.clock.now or self.clock.now == 0 or effects.read is None
+            timer = self.timer
+            self.clock.at(effects.wake, lambda: self.tick(timer))
+
+    def keep_version(self, effects: Effects) -> None:
+        changed = effects.edits or effects.loaded != self.loaded or effects.fresh != self.fresh
+        if not effects.loaded or not changed:
+            return
+        before = self.versions[-1] if self.versions else Snapshot.empty(Order.parse("-n"))
+        after = before.advance(effects.edits, fresh=effects.fresh)
+        assert apply_changes(before.records, after.changes) == list(after.records)
+        self.versions.append(after)
+
+    def tick(self, timer: int) -> None:
+        if timer == self.timer:
+            self.apply(self.reducer.tick(self.clock.now))
+
+    def begin_read(self, read: ReadRequest) -> None:
+        to_moment, to_answer = self.scenario.read_delays[self.reads % 5]
+        self.reads += 1
+        fails = self.failing > 0
+        self.failing -= fails
+
+        def look() -> None:
+            rows = self.rows_for(read)
+            self.clock.at(self.clock.now + to_answer, lambda: self.end_read(read, rows, fails))
+
+        self.clock.at(self.clock.now + to_moment, look)
+
+    def rows_for(self, read: ReadRequest) -> list[Record]:
+        rows = sorted(self.server.query(self.scenario.filtered).items())
+        if isinstance(read, Ask):
+            assert 0 < len(read.ids) <= RULES.batch
+            return [row for id, row in rows if id in read.ids]
+        return [
+            row if read.whole else {"id": id, **_only(row, "updated")}
+            for id, row in rows
+            if id > read.after and row.get("updated", "") >= read.since
+        ][: RULES.page]
+
+    def end_read(self, read: ReadRequest, rows: list[Record], fails: bool) -> None:
+        now = self.clock.now
+        if fails:
+            self.apply(self.reducer.failed(read, now))
+        elif isinstance(read, Ask):
+            self.apply(self.reducer.answer(read, rows, now))
+        else:
+            self.apply(self.reducer.page(read, rows, len(rows) < RULES.page, now))
+
+    # -- the network
+
+    def connect(self) -> None:
+        if self.connection is None:
+            connection = self.connection = _Connection()
+            self.clock.at(
+                self.clock.now + self.scenario.acknowledge_late,
+                lambda: self.acknowledge(connection),
+            )
+
+    def acknowledge(self, connection: _Connection) -> None:
+        if connection is self.connection and connection.alive:
+            connection.acknowledged = True
+            self.apply(self.reducer.acknowledged(self.clock.now))
+
+    def disconnect(self) -> None:
+        if self.connection is not None:
+            self.connection.alive = False
+            self.connection = None
+            self.apply(self.reducer.lost(self.clock.now))
+
+    def publish(self, write: _Write) -> None:
+        step, written = write.step, self.clock.now
+        decide_at = written + step.decided
+        topics = [(True, step.event_late)]
+        if self.scenario.filtered:
+            topics.append((False, step.hint_late))
+        for is_event, late in topics:
+            self.clock.at(decide_at, partial(self.decide, write, is_event, written + late))
+
+    def decide(self, write: _Write, is_event: bool, arrival: float) -> None:
+        connection = self.connection
+        if connection is None:
+            return
+        filtered = is_event and self.scenario.filtered
+        if not self.server.sends(write, filtered=filtered):
+            return
+        if self.clock.now <= connection.deaf_until:
+            self.untold.add(write.record["id"])
+            return
+        arrivals = [arrival] + [arrival + 0.05] * write.step.twice
+        for time in arrivals:
+            self.last_arrival = max(self.last_arrival, time)
+            self.clock.at(time, lambda: self.deliver(connection, write, is_event))
+
+    def deliver(self, connection: _Connection, write: _Write, is_event: bool) -> None:
+        if connection is not self.connection or not connection.alive:
+            return
+        now, record = self.clock.now, write.record
+        if connection.skip_next > 0:
+            connection.skip_next -= 1
+            self.apply(self.reducer.skipped(now))
+        elif is_event:
+            self.apply(self.reducer.event(write.action, record, now))
+        else:
+            updated = record.get("updated", "")
+            self.apply(self.reducer.hint(write.action, record["id"], updated, now))
+
+    # -- the story
+
+    def perform(self, step: Step) -> None:
+        action, connection = step.action, self.connection
+        if action == "connect":
+            self.connect()
+        elif action == "disconnect":
+            self.disconnect()
+        elif action == "break link" and connection is not None:
+            connection.alive = False  # noticed when the story says "disconnect", or at its end
+        elif action == "skip" and connection is not None:
+            connection.skip_next += 1
+        elif action == "resubmit" and connection is not None and connection.acknowledged:
+            if connection.alive:
+                self.resubmit(connection)
+        elif action == "fail reads":
+            self.failing = 2
+        else:
+            self.write(step)
+
+    def resubmit(self, connection: _Connection) -> None:
+        connection.deaf_until = self.clock.now + 0.02
+
+        def accepted() -> None:
+            if connection is self.connection and connection.alive:
+                self.apply(self.reducer.resubmitted(self.clock.now))
+
+        self.clock.at(self.clock.now + 0.03, accepted)
+
+    def write(self, step: Step) -> None:
+        if step.action in ("hide", "unhide"):
+            self.untold.add(step.id)
+        write = self.server.write(step, self.clock.now)
+        if write is None:
+            return
+        self.publish(write)
+        again = {"recreate": "create", "update again": "update", "leave again": "leave"}
+        follow_up = again.get(step.action)
+        if follow_up is not None:  # a second write within the same tick
+            late = (step.hint_late, step.event_late)
+            self.write(replace(step, action=follow_up, event_late=late[0], hint_late=late[1]))
+
+
+def _only(row: Record, name: str) -> dict[str, Any]:
+    return {name: row[name]} if name in row else {}
+
+
+def run(scenario: Scenario, make: Callable[[Rules], Reducer] = Reducer) -> Verdict:
+    """Plays the story with the reducer that ``make`` gives, until all is quiet, and judges it."""
+    world = _World(scenario, make)
+    world.connect()
+    time = 0.0
+    for step in scenario.steps:
+        time += step.after
+        world.clock.at(time, partial(world.perform, step))
+    world.clock.run_until(time + 1)
+    if world.connection is not None and not world.connection.alive:
+        world.disconnect()
+    world.connect()
+    world.clock.run_until(max(world.last_arrival, world.clock.now) + PROMISE)
+    if world.scenario.reconcile < PROMISE:
+        world.untold.clear()
+    shown, fresh = dict(world.shown), world.fresh
+    world.apply(world.reducer.reconcile(world.clock.now))
+    world.clock.run_until(world.clock.now + PROMISE)
+    truth = world.server.query(scenario.filtered)
+    return Verdict(
+        shown, truth, dict(world.shown), world.untold, fresh, world.reads, world.versions
+    )
