@@ -49,7 +49,13 @@ class Worker(EventLoopScheduler):
     def stop(self) -> None:
         self.dispose()
         for thread in self.threads:
-            thread.join(SOON)
+            for _ in range(500):
+                # RxPY's loop misses a dispose that comes while an action runs: wake it again.
+                with self._condition:
+                    self._condition.notify_all()
+                thread.join(0.01)
+                if not thread.is_alive():
+                    break
             assert not thread.is_alive()
 
 

@@ -17,6 +17,7 @@ from reactivex.disposable import Disposable
 from reactivex.scheduler import CurrentThreadScheduler, EventLoopScheduler, ImmediateScheduler
 from reactivex.testing import TestScheduler
 
+from rxbosbase.loop import LoopScheduler
 from rxbosbase.realtime.reconnect import (
     MAX_RETRY_AFTER,
     RESET_AFTER,
@@ -501,13 +502,7 @@ def test_two_subscriptions_count_for_themselves(clock: TestScheduler) -> None:
 
 def test_no_attempt_survives_a_dispose_from_another_thread() -> None:
     """Real threads: one fails and retries without a pause, one disposes at any moment."""
-    threads: list[threading.Thread] = []
-
-    def make_thread(target: Callable[..., None]) -> threading.Thread:
-        threads.append(threading.Thread(target=target, daemon=True))
-        return threads[-1]
-
-    scheduler = EventLoopScheduler(make_thread)
+    scheduler = LoopScheduler("test loop")
     still_open = 0
     lock = threading.Lock()
 
@@ -538,6 +533,5 @@ def test_no_attempt_survives_a_dispose_from_another_thread() -> None:
         assert idle.wait(5.0)
         assert still_open == 0
     finally:
-        scheduler.dispose()
-        for thread in threads:
-            thread.join(5.0)
+        scheduler.close()
+        scheduler.join(5.0)
