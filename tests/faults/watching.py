@@ -1,0 +1,164 @@
+"""What a user sees of one topic behind a proxy: events, ends, losses, states; and a writer."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+from rxbosbase import BackoffPolicy, BosBase, Status
+from rxbosbase.server import EmbeddedServer
+
+from .proxy import FaultProxy
+
+__all__ = ["FLOWS_WITHIN", "PATIENCE", "QUICK", "Log", "Scene", "make_collection"]
+
+PATIENCE = 20.0
+"""Seconds a wait may take on a machine that does other things; an ordinary one takes far less."""
+
+FLOWS_WITHIN = 10.0
+"""The same for events to flow again."""
+
+QUICK = BackoffPolicy(initial=0.02, maximum=0.1)
+
+_names = itertools.count(1)
+
+
+class Log(logging.Handler):
+    """Collects what the library logs."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+    def __enter__(self) -> Self:
+        logging.getLogger("rxbosbase").addHandler(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        logging.getLogger("rxbosbase").removeHandler(self)
+
+    def at_least(self, level: int) -> list[str]:
+        """The messages of this level and above."""
+        return [record.getMessage() for record in self.records if record.levelno >= level]
+
+
+def make_collection(admin: BosBase, stem: str) -> str:
+    """A collection that everybody may read and write, with a number and a kind; its name."""
+    name = f"{stem}_{next(_names)}_{time.monotonic_ns() % 10**9}"
+    admin.collections.create(
+        {
+            "name": name,
+            "type": "base",
+            "fields": [{"name": "n", "type": "number"}, {"name": "kind", "type": "text"}],
+            **dict.fromkeys(["listRule", "viewRule", "createRule", "updateRule"], ""),
+            "deleteRule": "",
+        }
+    )
+    return name
+
+
+class Scene:
+    """A client behind a fault proxy, watching one topic of the real server.
+
+    Attributes:
+        seen: the numbers of the records whose creation arrived, in that order.
+        errors, completed: what else came to the observer.
+        lost: the arguments of `on_disconnect`.
+        states: every `Status`, in order.
+    """
+
+    def __init__(self, server: EmbeddedServer, collection: str, **settings: Any) -> None:
+        settings = {"timeout": 3.0, "backoff": QUICK, **settings}
+        self.server = server
+        self.collection = collection
+        self.proxy = FaultProxy(server.url)
+        self.client = BosBase(self.proxy.url, **settings)
+        self.writer = BosBase(server.url)
+        self.log = Log()
+        self.seen: list[int] = []
+        self.errors: list[Exception] = []
+        self.completed = 0
+        self.lost: list[list[str]] = []
+        self.states: list[Status] = []
+        self._numbers = itertools.count(1)
+        self._changed = threading.Condition()
+
+    def __enter__(self) -> Self:
+        self.log.__enter__()
+        self.proxy.__enter__()
+        self.client.realtime.status.subscribe(self._note(self.states.append))
+        self.client.realtime.on_disconnect = self._note(self.lost.append)
+        topic = self.client.collection(self.collection).observe("*")
+        topic.subscribe(
+            self._note(lambda event: self.seen.append(int(event.record["n"]))),
+            self._note(self.errors.append),
+            lambda: self._note(self._complete)(None),
+        )
+        self.client.realtime.wait_active(PATIENCE)
+        self.flows()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.client.close()
+        self.writer.close()
+        self.proxy.close()
+        self.log.__exit__()
+        if error is None:
+            assert self.proxy.injected.total() == self.proxy.asked, "a fault did not happen"
+
+    def write(self) -> int:
+        """Creates a record past the proxy; its number."""
+        number = next(self._numbers)
+        self.writer.collection(self.collection).create({"n": number})
+        return number
+
+    def wait(self, what: Callable[[], object], timeout: float = PATIENCE) -> None:
+        """Until `what()` is true; looked at after everything that arrives."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: bool(what()), timeout):
+                raise AssertionError(f"not within {timeout:g} s; {self.client!r}: {self.story()}")
+
+    def flows(self) -> float:
+        """Writes until something written afterwards arrives; the seconds that took."""
+        began = time.monotonic()
+        while time.monotonic() - began < FLOWS_WITHIN:
+            number = self.write()
+            with self._changed:
+                if self._changed.wait_for(lambda n=number: n in self.seen, 0.1):  # type: ignore[misc]
+                    return time.monotonic() - began
+        raise AssertionError(f"nothing arrives any more; {self.story()}")
+
+    def story(self) -> str:
+        """What happened, for a failing test."""
+        return " -> ".join(f"{each.state}({each.error or ''})" for each in self.states)
+
+    def assert_unharmed(self) -> None:
+        """No error or end came to the observer, no event twice, nothing was logged as an error."""
+        assert not self.errors
+        assert not self.completed
+        assert len(self.seen) == len(set(self.seen)), "an event came twice"
+        assert not self.log.at_least(logging.ERROR)
+
+    def _complete(self, _: object) -> None:
+        self.completed += 1
+
+    def _note(self, call: Callable[[Any], object]) -> Callable[[Any], None]:
+        def noted(value: Any) -> None:
+            with self._changed:
+                call(value)
+                self._changed.notify_all()
+
+        return noted
