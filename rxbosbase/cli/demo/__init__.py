@@ -1,0 +1,1 @@
+"""``rxbosbase demo``: what the library does, shown on a real server that dies half-way."""

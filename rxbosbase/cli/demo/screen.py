@@ -1,0 +1,165 @@
+"""The demo's picture on a terminal. Pure: a board and a story in, something rich can print out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from rxbosbase.cli.console import plain_text
+from rxbosbase.cli.demo.board import Board, FeedLine
+from rxbosbase.cli.events_text import ACTION_STYLES
+from rxbosbase.realtime.status import Status
+
+__all__ = ["Scene", "describe", "screen"]
+
+STORY_LINES = 5
+LEAST_FEED_LINES, MOST_FEED_LINES = 3, 12
+OTHER_LINES = 18  # of the screen, besides the feed
+RATE_BAR = 10  # characters
+FULL_RATE = 40.0  # events per second that fill the bar, at least
+
+LAMPS = {"active": "green", "connected": "yellow", "connecting": "yellow", "waiting": "red"}
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Where the story stands: `elapsed` of `seconds`, and what was said, with its second."""
+
+    elapsed: float
+    seconds: float
+    story: Sequence[tuple[float, str]] = ()
+
+
+def screen(board: Board, scene: Scene, height: int) -> RenderableType:
+    """The whole picture, no higher than `height` lines as long as that is 21 or more."""
+    lines = max(LEAST_FEED_LINES, min(MOST_FEED_LINES, height - OTHER_LINES))
+    return Group(
+        _title(scene),
+        _panels(board),
+        _panel("feed: the newest event of each moment, and how many more", _feed(board, lines)),
+        _panel("what happens", _story(scene)),
+    )
+
+
+def _title(scene: Scene) -> RenderableType:
+    row = Table.grid(expand=True, padding=(0, 1))
+    row.add_column()
+    row.add_column(ratio=1)
+    row.add_column(justify="right")
+    bar = ProgressBar(total=scene.seconds, completed=min(scene.elapsed, scene.seconds))
+    clock = f"{min(scene.elapsed, scene.seconds):4.1f} of {scene.seconds:g} s"
+    row.add_row(Text("rxbosbase demo", style="bold"), bar, clock)
+    return row
+
+
+def _panels(board: Board) -> RenderableType:
+    row = Table.grid(expand=True)
+    for _ in range(3):
+        row.add_column(ratio=1)
+    row.add_row(
+        _panel("connection", _connection(board)),
+        _panel("events per second", _rates(board.rates)),
+        _panel("from write to event", _latency(board)),
+    )
+    return row
+
+
+def _panel(title: str, content: RenderableType) -> Panel:
+    return Panel(content, title=title, title_align="left", box=box.ROUNDED, border_style="dim")
+
+
+def _connection(board: Board) -> RenderableType:
+    status = board.status
+    first = Text.assemble(("● ", LAMPS.get(status.state, "dim")), (status.state, "bold"))
+    return Group(
+        first,
+        Text(_detail(status), style="dim", no_wrap=True, overflow="ellipsis"),
+        Text(f"{board.received} events"),
+    )
+
+
+def _detail(status: Status) -> str:
+    if status.state == "waiting":
+        return f"attempt {status.attempt} failed, next soon"
+    if status.state == "active":
+        return f"{len(status.topics)} topics"
+    return ""
+
+
+def _rates(rates: Mapping[str, float]) -> RenderableType:
+    table = Table.grid(padding=(0, 1))
+    full = max(FULL_RATE, *rates.values()) if rates else FULL_RATE
+    for action, style in ACTION_STYLES.items():
+        rate = rates.get(action, 0.0)
+        bar = "█" * round(RATE_BAR * rate / full)
+        table.add_row(Text(action, style=style), f"{rate:5.1f}", Text(bar, style=style))
+    return table
+
+
+def _latency(board: Board) -> RenderableType:
+    table = Table.grid(padding=(0, 1))
+    for name, value in (("p50", board.latency.p50), ("p99", board.latency.p99)):
+        table.add_row(name, "–" if value is None else f"{value * 1000:7.1f} ms")
+    return table
+
+
+def _feed(board: Board, lines: int) -> RenderableType:
+    table = Table.grid(expand=True, padding=(0, 1))
+    table.add_column(width=6)
+    table.add_column(width=8)
+    table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+    table.add_column(justify="right", width=4)
+    newest = board.feed[-lines:]
+    for line in newest:
+        table.add_row(*_feed_row(line))
+    for _ in range(lines - len(newest)):
+        table.add_row()
+    return table
+
+
+def _feed_row(line: FeedLine) -> tuple[RenderableType, ...]:
+    event = line.event
+    return (
+        Text(event.action, style=ACTION_STYLES[event.action]),
+        Text(event.topic.partition("/")[0], style="dim"),
+        Text(describe(event.record)),
+        Text(f"+{line.more}" if line.more else "", style="dim"),
+    )
+
+
+def _story(scene: Scene) -> RenderableType:
+    newest = list(scene.story[-STORY_LINES:])
+    lines = [
+        Text.assemble((f"{at:5.1f} s  ", "dim"), line, no_wrap=True, overflow="ellipsis")
+        for at, line in newest
+    ]
+    return Group(*lines, *[Text("")] * (STORY_LINES - len(lines)))
+
+
+def describe(record: Mapping[str, Any]) -> str:
+    """A sample record in a few words.
+
+    >>> describe({"room": "help", "text": "Hello?", "expand": {"author": {"name": "Ada"}}})
+    '#help Ada: Hello?'
+    """
+    expanded: Mapping[str, Any] = record.get("expand") or {}
+    who = expanded.get("author") or expanded.get("customer") or {}
+    name = who.get("name", "somebody")
+    if "room" in record:
+        text = f"#{record['room']} {name}: {record['text']}"
+    elif "item" in record:
+        text = f"{name} orders {record['quantity']} × {record['item']} ({record['status']})"
+    elif "post" in record:
+        title = expanded.get("post", {}).get("title", "a post")
+        text = f"{name} on “{title}”: {record['text']}"
+    else:
+        text = f"{name} posts “{record.get('title', '')}”"
+    return plain_text(text)

@@ -1,0 +1,106 @@
+"""The demo's plot: users write, the server is killed, it comes back, the books are balanced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import monotonic, sleep
+from typing import Protocol
+
+from reactivex.disposable import CompositeDisposable
+
+from rxbosbase.cli.demo.board import Board, watch
+from rxbosbase.cli.demo.books import Books
+from rxbosbase.cli.demo.ledger import Summary
+from rxbosbase.cli.writers import Writers, writing
+from rxbosbase.client import BosBase
+from rxbosbase.server import EmbeddedServer
+from rxbosbase.server.sample import SAMPLE_USERS, create_sample
+
+__all__ = ["View", "tell"]
+
+TICK_SECONDS = 0.05
+MOST_DOWN_SECONDS = 1.5
+DOWN_SHARE = 1 / 8  # of the whole, so that a short demo has time to recover
+BACK_SECONDS = 10.0  # waited at most for the stream to come back
+SETTLE_SECONDS = 3.0  # waited at most for the last events
+
+
+class View(Protocol):
+    """Where the demo is shown."""
+
+    def show(self, board: Board) -> None:
+        """The newest picture; called on the delivery thread."""
+
+    def say(self, line: str) -> None:
+        """Something has happened."""
+
+    def tick(self, elapsed: float) -> None:
+        """Called again and again on the main thread; `elapsed` seconds of the demo are over."""
+
+
+def tell(seconds: float, rate: float, view: View) -> Summary:
+    """Plays the demo for `seconds` of writing, and says how it went."""
+    view.say("starting a server, with sample collections and users")
+    with EmbeddedServer() as server, server.client(superuser=True) as client:
+        create_sample(client)
+        books = Books()
+        with _watching(client, books, view):
+            client.realtime.wait_active(BACK_SECONDS)
+            view.say(f"watching {server.url}; {len(SAMPLE_USERS)} users begin to write")
+            with writing(server.url, rate, listener=books) as writers:
+                _Play(server, books, view, writers, seconds).play()
+            _wait(lambda: books.is_settled, SETTLE_SECONDS)
+            return books.summary()
+
+
+def _watching(client: BosBase, books: Books, view: View) -> CompositeDisposable:
+    return CompositeDisposable(
+        client.realtime.status.subscribe(books.status),
+        watch(client, books.received).subscribe(view.show),
+    )
+
+
+class _Play:
+    def __init__(
+        self, server: EmbeddedServer, books: Books, view: View, writers: Writers, seconds: float
+    ) -> None:
+        self._server = server
+        self._books = books
+        self._view = view
+        self._writers = writers
+        self._seconds = seconds
+        self._began = monotonic()
+
+    def play(self) -> None:
+        """The three acts."""
+        view, books = self._view, self._books
+        self._until(self._seconds / 2)
+        books.killed()
+        self._server.kill()
+        view.say("killed the server (SIGKILL): writers retry, the stream backs off")
+        down = min(MOST_DOWN_SECONDS, self._seconds * DOWN_SHARE)
+        self._until(self._seconds / 2 + down)
+        self._server.restart()
+        books.healthy()
+        view.say("restarted the server; the stream finds its way back by itself")
+        healthy = self._elapsed
+        self._until(healthy + BACK_SECONDS, lambda: books.is_back)
+        if books.is_back:
+            view.say("the stream is back, and every topic is subscribed again")
+        self._until(self._seconds)
+
+    @property
+    def _elapsed(self) -> float:
+        return monotonic() - self._began
+
+    def _until(self, elapsed: float, done: Callable[[], bool] = lambda: False) -> None:
+        while self._elapsed < elapsed and not done():
+            self._writers.check()
+            self._view.tick(self._elapsed)
+            sleep(TICK_SECONDS)
+
+
+def _wait(done: Callable[[], bool], seconds: float) -> None:
+    deadline = monotonic() + seconds
+    while not done() and monotonic() < deadline:
+        sleep(TICK_SECONDS)

@@ -1,0 +1,126 @@
+"""Where the demo is shown: a live terminal, plain lines, or nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+
+from rxbosbase.cli.demo.board import Board
+from rxbosbase.cli.demo.screen import Scene, screen
+
+__all__ = ["LineView", "LiveView", "NoView", "status_line"]
+
+FRAMES_PER_SECOND = 8
+LINE_SECONDS = 1.0
+
+
+class NoView:
+    """For ``--json``: nothing but the summary is of interest."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Nothing to put back in order."""
+
+    def show(self, board: Board) -> None:
+        """Shows nothing."""
+
+    def say(self, line: str) -> None:
+        """Says nothing."""
+
+    def tick(self, elapsed: float) -> None:
+        """Does nothing."""
+
+
+class LineView(NoView):
+    """Plain lines for pipes and files: what happens, and the numbers once a second."""
+
+    def __init__(self) -> None:
+        self._board = Board()
+        self._elapsed = 0.0
+        self._due = LINE_SECONDS
+
+    def show(self, board: Board) -> None:
+        """Keeps the picture for the next line."""
+        self._board = board
+
+    def say(self, line: str) -> None:
+        """Prints the line."""
+        print(f"{self._elapsed:5.1f} s  {line}", flush=True)
+
+    def tick(self, elapsed: float) -> None:
+        """Prints the numbers when a second is over."""
+        self._elapsed = elapsed
+        if elapsed >= self._due:
+            self._due = elapsed + LINE_SECONDS
+            self.say(status_line(self._board))
+
+
+def status_line(board: Board) -> str:
+    """The numbers of a board in one line.
+
+    >>> status_line(Board(received=7, rates={"create": 3.5}))
+    'idle: 7 events; per second: 3.5 create, 0.0 update, 0.0 delete'
+    """
+    rates: Mapping[str, float] = board.rates
+    actions = ", ".join(f"{rates.get(name, 0.0):.1f} {name}" for name in _ACTIONS)
+    line = f"{board.status.state}: {board.received} events; per second: {actions}"
+    latency = board.latency
+    if latency.p50 is None or latency.p99 is None:
+        return line
+    return f"{line}; p50 {latency.p50 * 1000:.1f} ms, p99 {latency.p99 * 1000:.1f} ms"
+
+
+_ACTIONS = ("create", "update", "delete")
+
+
+class LiveView(NoView):
+    """A picture on the terminal, drawn by a thread of rich's own."""
+
+    def __init__(self, console: Console, seconds: float) -> None:
+        self._console = console
+        self._seconds = seconds
+        self._board = Board()
+        self._elapsed = 0.0
+        self._story: tuple[tuple[float, str], ...] = ()
+        self._live = Live(
+            console=console, get_renderable=self._draw, refresh_per_second=FRAMES_PER_SECOND
+        )
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._live.stop()
+
+    def show(self, board: Board) -> None:
+        """Keeps the picture for the next frame."""
+        self._board = board
+
+    def say(self, line: str) -> None:
+        """Adds a line to the story."""
+        self._story += ((self._elapsed, line),)
+
+    def tick(self, elapsed: float) -> None:
+        """Keeps the time for the next frame."""
+        self._elapsed = elapsed
+
+    def _draw(self) -> RenderableType:
+        scene = Scene(self._elapsed, self._seconds, self._story)
+        return screen(self._board, scene, self._console.height)

@@ -1,0 +1,72 @@
+"""Events as text: a JSON line for programs, a coloured line for people. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from rich.text import Text
+
+from rxbosbase.cli.console import plain_text
+from rxbosbase.realtime.events import RecordEvent
+
+__all__ = ["ACTION_STYLES", "json_line", "pretty_line", "value_text"]
+
+ACTION_STYLES = {"create": "green", "update": "yellow", "delete": "red"}
+
+BOOKKEEPING = frozenset(
+    {"id", "collectionId", "collectionName", "created", "updated", "expand", "revision"}
+)
+"""Fields a person can do without in a line; the JSON has them all."""
+
+NAMES = ("name", "title", "username", "email", "id")
+"""The fields that tell best who or what an expanded record is, the best one first."""
+
+
+def json_line(event: RecordEvent[Any]) -> bytes:
+    r"""The whole event as one line of JSON.
+
+    >>> json_line(RecordEvent("posts/*", "create", {"id": "a", "title": "Zażółć"})).decode()
+    '{"topic":"posts/*","action":"create","record":{"id":"a","title":"Zażółć"}}\n'
+    """
+    content = {"topic": event.topic, "action": event.action, "record": event.record}
+    return orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def pretty_line(event: RecordEvent[Any], moment: str, width: int | None = None) -> Text:
+    """One line: when, what happened, to which record, and its fields. Cut to `width` columns.
+
+    >>> event = RecordEvent("posts/*", "create", {"id": "a", "title": "Hi", "n": 3})
+    >>> print(pretty_line(event, "12:00:00"))
+    12:00:00 create posts/a title=Hi n=3
+    """
+    collection = event.topic.partition("/")[0]
+    record = event.record
+    line = Text(no_wrap=True, overflow="ellipsis", end="")
+    line.append(f"{moment} ", style="dim")
+    line.append(f"{event.action} ", style=ACTION_STYLES.get(event.action, ""))
+    line.append(plain_text(f"{collection}/{record.get('id', '?')}"), style="bold")
+    expanded = record.get("expand")
+    known = expanded if isinstance(expanded, Mapping) else {}
+    for name, value in record.items():
+        if name not in BOOKKEEPING:
+            line.append(f" {plain_text(name)}=", style="dim")
+            line.append(value_text(known.get(name, value)))
+    if width is not None:
+        line.truncate(width, overflow="ellipsis")
+    return line
+
+
+def value_text(value: Any) -> str:
+    """A field's value, short: an expanded record by its name, a text with spaces in quotes."""
+    if isinstance(value, Mapping):
+        named = next((value[name] for name in NAMES if value.get(name)), None)
+        if named is not None:
+            return value_text(named)
+    if isinstance(value, list):
+        return "[" + ", ".join(value_text(item) for item in value) + "]"
+    if isinstance(value, str):
+        text = plain_text(value)
+        return text if text and " " not in text else f'"{text}"'
+    return orjson.dumps(value).decode()

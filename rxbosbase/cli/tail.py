@@ -1,0 +1,155 @@
+"""``rxbosbase tail``: the events of collections as they come."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from reactivex import operators as ops
+from rich.console import Console
+
+from rxbosbase import BosBase, RecordEvent
+from rxbosbase import operators as rxb
+from rxbosbase.cli.console import complain, expected_ends
+from rxbosbase.cli.events_text import json_line, pretty_line
+from rxbosbase.cli.tale import Tale, next_tale
+from rxbosbase.streams import Stream
+
+__all__ = ["Action", "Format", "tail"]
+
+DEFAULT_URL = "http://127.0.0.1:8090"
+DEFAULT_PASSWORD_ENV = "RXBOSBASE_PASSWORD"
+
+Event = RecordEvent[dict[str, Any]]
+
+
+class Format(StrEnum):
+    """How events are written."""
+
+    PRETTY = "pretty"
+    JSON = "json"
+
+
+class Action(StrEnum):
+    """What can happen to a record."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+
+
+def tail(
+    collections: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="COLLECTION...", help="Collections, or single records as COLLECTION/ID."
+        ),
+    ],
+    url: Annotated[
+        str, typer.Option(envvar="RXBOSBASE_URL", help="The server's address.")
+    ] = DEFAULT_URL,
+    filter: Annotated[
+        str | None, typer.Option(help="Only records that match, as in: room = 'general'")
+    ] = None,
+    expand: Annotated[
+        str | None, typer.Option(help="Relations to bring along: author,post.author")
+    ] = None,
+    fields: Annotated[str | None, typer.Option(help="Only these fields: id,title")] = None,
+    action: Annotated[list[Action] | None, typer.Option(help="Only these; repeatable.")] = None,
+    format: Annotated[
+        Format | None, typer.Option(help="By default pretty on a terminal, else JSON lines.")
+    ] = None,
+    identity: Annotated[
+        str | None, typer.Option(help="Log in: e-mail address or user name. Else as a guest.")
+    ] = None,
+    password_env: Annotated[
+        str, typer.Option(metavar="NAME", help="The environment variable with the password.")
+    ] = DEFAULT_PASSWORD_ENV,
+    auth_collection: Annotated[
+        str, typer.Option(help="Where the identity is kept; _superusers for a superuser.")
+    ] = "users",
+) -> None:
+    """Print the events of collections as they come, until Ctrl-C.
+
+    Reconnects by itself and tells so on stderr.
+    """
+    password = os.environ.get(password_env, "")
+    if identity is not None and not password:
+        raise typer.BadParameter(
+            f"the environment variable {password_env} holds no password for {identity}",
+            param_hint="--password-env",
+        )
+    with expected_ends(interrupted=0), BosBase(url) as client:
+        streams = [
+            client.collection(name).observe(
+                target or "*", filter=filter, expand=expand, fields=fields
+            )
+            for name, _, target in (entry.partition("/") for entry in dict.fromkeys(collections))
+        ]
+        events = streams[0].pipe(
+            ops.merge(*streams[1:]), rxb.of_action(*(action or Action))
+        )
+        if identity is not None:
+            client.collection(auth_collection).auth_with_password(identity, password)
+        _tell_the_connections_tale(client, f"to {', '.join(collections)} at {client.base_url}")
+        _write_each(events, _writer(format))
+
+
+def _write_each(events: Stream[Event], write: Callable[[Event], None]) -> None:
+    """Writes until the stream's end, and raises what ended it."""
+    over = threading.Event()
+    failures: list[Exception] = []
+
+    def end(error: Exception | None = None) -> None:
+        if error is not None:
+            failures.append(error)
+        over.set()
+
+    # Written where the events arrive: a reader that is slow slows the connection down, and
+    # nothing has to be stored or dropped. What `write` raises reaches `end` by the operator.
+    with events.pipe(ops.do_action(write)).subscribe(on_error=end, on_completed=end):
+        over.wait()
+    if failures:
+        raise failures[0]
+
+
+def _tell_the_connections_tale(client: BosBase, what: str) -> None:
+    client.realtime.status.pipe(
+        ops.scan(next_tale, Tale()),
+        ops.map(lambda tale: tale.line),
+        ops.filter(bool),
+        ops.map(lambda line: f"{line} {what}; Ctrl-C ends" if line == "listening" else line),
+    ).subscribe(complain)
+
+
+def _writer(format: Format | None) -> Callable[[Event], None]:
+    pretty = format is Format.PRETTY if format is not None else sys.stdout.isatty()
+    if not pretty:
+        return _write_json
+    console = _Console()
+    # What a program reads from a pipe is whole; what a person sees is one line each.
+    width = console.width if console.is_terminal else None
+
+    def write_pretty(event: Event) -> None:
+        moment = datetime.now().astimezone().strftime("%H:%M:%S")
+        console.print(pretty_line(event, moment, width), soft_wrap=True, highlight=False)
+
+    return write_pretty
+
+
+class _Console(Console):
+    """One that leaves a broken pipe to `expected_ends`, where rich would end the thread."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+def _write_json(event: Event) -> None:
+    sys.stdout.buffer.write(json_line(event))
+    sys.stdout.buffer.flush()

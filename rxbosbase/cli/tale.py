@@ -1,0 +1,49 @@
+"""What a person should hear of the connection: few words, at the turns alone. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from rxbosbase.realtime.status import Status
+
+__all__ = ["Tale", "next_tale"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tale:
+    """How far the story has got.
+
+    Attributes:
+        line: what to say now; "" for nothing.
+        was_active: the connection has been active before.
+        lost_at: when it was lost, in seconds since the epoch; None while it is not.
+    """
+
+    line: str = ""
+    was_active: bool = False
+    lost_at: float | None = None
+
+
+def next_tale(tale: Tale, status: Status) -> Tale:
+    """The story after `status`; made for ``ops.scan(next_tale, Tale())``.
+
+    The server's routine closes are not told, nor the second and later attempts of an outage.
+
+    >>> next_tale(Tale(), Status("active")).line
+    'listening'
+    """
+    quiet = replace(tale, line="")
+    if status.state == "active":
+        if not tale.was_active:
+            return Tale("listening", was_active=True)
+        if tale.lost_at is not None:
+            gap = status.since - tale.lost_at
+            missed = "what happened in between was not sent"
+            return Tale(f"connected again after {gap:.1f} s; {missed}", was_active=True)
+    elif status.state == "waiting" and tale.lost_at is None:
+        turn = "connection lost, reconnecting" if tale.was_active else "no connection, still trying"
+        because = f": {status.error}" if status.error is not None else ""
+        return replace(tale, line=f"{turn}{because}", lost_at=status.since)
+    elif status.state == "failed":
+        return replace(tale, line=f"gave up after {status.attempt} attempts: {status.error}")
+    return quiet

@@ -1,0 +1,146 @@
+"""Sample collections, users and records, for demos, examples and tests.
+
+====================== ========================================= ==================================
+collection             who may read                              fields
+====================== ========================================= ==================================
+``users``              everyone (names, not addresses)           name
+``messages``           everyone                                  room, text, author
+``posts``              everyone                                  title, text, author
+``comments``           everyone                                  post, text, author
+``orders``             each customer their own                   customer, item, quantity, status
+``audit``              superusers alone                          entry
+====================== ========================================= ==================================
+
+Logged-in users may write what is theirs. All but ``users`` and ``audit`` also have ``revision``,
+``created`` and ``updated``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rxbosbase.errors import ClientResponseError
+
+if TYPE_CHECKING:
+    from rxbosbase.client import BosBase
+
+__all__ = ["POSTS", "ROOMS", "SAMPLE_PASSWORD", "SAMPLE_USERS", "SampleUser", "create_sample"]
+
+SAMPLE_PASSWORD = "password123"
+"""Of every sample user. Meant to be known: the sample is for servers on this machine."""
+
+ROOMS = ("general", "random", "help")
+
+
+@dataclass(frozen=True, slots=True)
+class SampleUser:
+    """Someone who can log in with `email` and ``SAMPLE_PASSWORD``."""
+
+    id: str
+    name: str
+    email: str
+
+
+SAMPLE_USERS = tuple(
+    SampleUser(f"{name.lower():0<15}", name, f"{name.lower()}@example.com")
+    for name in ("Ada", "Ben", "Chloe", "Dan")
+)
+
+POSTS = {
+    "post00000000001": "Why streams beat polling",
+    "post00000000002": "A week with relations",
+    "post00000000003": "Notes from the night shift",
+}
+"""The ids and titles of the posts that are there from the start."""
+
+_Field = dict[str, Any]
+
+
+def create_sample(admin: BosBase) -> None:
+    """Make what the table above lists, as far as it is not there yet; `admin` is a superuser.
+
+    Raises:
+        ClientResponseError: the client may not do that, or has collections of these names with
+            other fields.
+
+    Example::
+
+        with EmbeddedServer() as server, server.client(superuser=True) as admin:
+            create_sample(admin)
+    """
+    open_to_all = {"listRule": "", "viewRule": "", "authAlert": {"enabled": False}}
+    users = admin.collections.update("users", open_to_all)["id"]
+    _create_users(admin)
+    author = _relation("author", users)
+    _create_collection(admin, "messages", [_text("room"), _text("text"), author], "author")
+    posts = _create_collection(admin, "posts", [_text("title"), _text("text"), author], "author")
+    _create_posts(admin)
+    comment = [_relation("post", posts), _text("text"), author]
+    _create_collection(admin, "comments", comment, "author")
+    order = [_relation("customer", users), _text("item"), _number("quantity"), _text("status")]
+    _create_collection(admin, "orders", order, "customer", readers="customer = @request.auth.id")
+    _create_collection(admin, "audit", [_text("entry")], None, readers=None)
+
+
+def _create_collection(
+    admin: BosBase, name: str, fields: list[_Field], owner: str | None, readers: str | None = ""
+) -> str:
+    """Makes the collection if it is missing; its id. `owner` names the field of who may write."""
+    try:
+        there: str = admin.collections.get(name)["id"]
+        return there
+    except ClientResponseError as error:
+        if error.status != 404:
+            raise
+    theirs = f'@request.auth.id != "" && {owner} = @request.auth.id' if owner else None
+    times = [
+        {"name": "created", "type": "autodate", "onCreate": True},
+        {"name": "updated", "type": "autodate", "onCreate": True, "onUpdate": True},
+    ]
+    body = {
+        "name": name,
+        "type": "base",
+        "fields": [*fields, *([_number("revision")] if owner else []), *times],
+        "listRule": readers,
+        "viewRule": readers,
+        "createRule": theirs,
+        "updateRule": theirs,
+        "deleteRule": theirs,
+    }
+    made: str = admin.collections.create(body)["id"]
+    return made
+
+
+def _create_users(admin: BosBase) -> None:
+    for user in SAMPLE_USERS:
+        login = {"email": user.email, "password": SAMPLE_PASSWORD}
+        body = {"id": user.id, "name": user.name, "passwordConfirm": SAMPLE_PASSWORD, **login}
+        _create_if_missing(admin, "users", {**body, "verified": True})
+
+
+def _create_posts(admin: BosBase) -> None:
+    for number, (id, title) in enumerate(POSTS.items()):
+        author = SAMPLE_USERS[number % len(SAMPLE_USERS)].id
+        body = {"id": id, "title": title, "text": f"{title}: a first draft.", "author": author}
+        _create_if_missing(admin, "posts", body)
+
+
+def _create_if_missing(admin: BosBase, collection: str, body: Mapping[str, Any]) -> None:
+    records = admin.collection(collection)
+    if not records.get_list(1, 1, filter=admin.filter("id = {:id}", id=body["id"]))["items"]:
+        records.create(body)
+
+
+def _text(name: str) -> _Field:
+    return {"name": name, "type": "text", "max": 1000}
+
+
+def _number(name: str) -> _Field:
+    return {"name": name, "type": "number"}
+
+
+def _relation(name: str, collection: str) -> _Field:
+    there = {"collectionId": collection, "cascadeDelete": True}
+    return {"name": name, "type": "relation", "maxSelect": 1, "required": True, **there}
