@@ -14,7 +14,7 @@ from rxbosbase.server import EmbeddedServer
 
 from .live_schema import World, log_in
 
-__all__ = ["fragile", "superuser", "world"]
+__all__ = ["fragile", "mortal", "superuser", "world"]
 
 
 @pytest.fixture(scope="session")
@@ -31,9 +31,20 @@ def world(server: EmbeddedServer, superuser: AuthState) -> Iterator[World]:
     made.close()
 
 
+@pytest.fixture(scope="session")
+def mortal() -> Iterator[tuple[EmbeddedServer, AuthState]]:
+    """One server for all tests that kill theirs: to start it again costs little, a new one much."""
+    with EmbeddedServer() as server:
+        login = log_in(server)
+        server.kill()
+        yield server, login
+
+
 @pytest.fixture
-def fragile(fresh_server: EmbeddedServer) -> Iterator[World]:
-    """A world on a server of its own, to kill and restart."""
-    made = World(fresh_server, log_in(fresh_server))
+def fragile(mortal: tuple[EmbeddedServer, AuthState]) -> Iterator[World]:
+    """A world on a server that may be killed, paused and restarted; it runs for this test only."""
+    server, login = mortal
+    made = World(server.restart(), login)
     yield made
     made.close()
+    server.kill()

@@ -1,0 +1,452 @@
+"""The server is killed, comes back, and the streams go on as if nobody had noticed."""
+
+from __future__ import annotations
+
+import threading
+from time import monotonic
+from typing import Any
+
+import pytest
+from support.live_schema import Event, Heard, World, eventually, listen, status, titles
+
+from rxbosbase import BackoffPolicy, BosBase, BosBaseError, Collection, StreamLostError
+
+pytest_plugins = ["support.live_fixtures"]
+
+BACK_WITHIN = 2.5
+"""Seconds from the server's health to the stream's."""
+
+LAST_MOMENT = 0.1
+"""What was written so shortly before a kill may have died with the server."""
+
+QUICK = BackoffPolicy(initial=0.05, maximum=0.2)
+
+
+def kill_and_restart(world: World, *clients: BosBase) -> tuple[float, float, float]:
+    """Kills, restarts, and waits for the clients.
+
+    Returns when the killing began and was done, and the seconds from healthy to active.
+    """
+    began = monotonic()
+    world.server.kill()
+    dead = monotonic()
+    for client in clients:
+        listen(client.realtime.status).first(lambda now: now.state != "active")
+    world.server.restart()
+    healthy = monotonic()
+    for client in clients:
+        client.realtime.wait_active()
+    return began, dead, monotonic() - healthy
+
+
+class Writer:
+    """Writes without a pause, and notes when the server had taken each record."""
+
+    def __init__(self, posts: Collection) -> None:
+        self._posts = posts
+        self._stop = threading.Event()
+        self.written: dict[int, tuple[float, float]] = {}  # number: began, done
+        self._thread = threading.Thread(target=self._write)
+
+    def __enter__(self) -> Writer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _write(self) -> None:
+        number = 0
+        while not self._stop.wait(0.002):
+            number += 1
+            began = monotonic()
+            try:
+                self._posts.create({"n": number})
+            except BosBaseError:
+                self._stop.wait(0.02)
+            else:
+                self.written[number] = (began, monotonic())
+
+
+def test_under_continuous_writes_a_kill_loses_only_what_was_written_while_down(
+    fragile: World,
+) -> None:
+    posts = fragile.collection()
+    client = fragile.client()
+    states: list[tuple[float, str]] = []
+    client.realtime.status.subscribe(lambda now: states.append((monotonic(), now.state)))
+    lost: Heard[list[str]] = Heard()
+    client.realtime.on_disconnect = lost
+    heard = listen(client.collection(posts.name).observe("*"))
+    client.realtime.wait_active()
+    kills: list[tuple[float, float]] = []
+    with Writer(posts) as writer:
+        for _ in range(3):
+            heard.have(len(heard.items) + 50)
+            began, dead, took = kill_and_restart(fragile, client)
+            assert took <= BACK_WITHIN
+            kills.append((began - LAST_MOMENT, dead))
+        heard.have(len(heard.items) + 50)
+    arrived = [event.record["n"] for event in heard.until(lambda h: _all_in(h, writer))]
+    assert len(arrived) == len(set(arrived))
+    missing = set(writer.written) - set(arrived)
+    while_active = {number for number in missing if _was_active(writer.written[number], states)}
+    excused = {
+        number
+        for number in while_active
+        if any(since <= writer.written[number][1] <= until for since, until in kills)
+    }
+    assert while_active == excused
+    assert lost.have(3) == [[f"{posts.name}/*"]] * 3
+    assert heard.error is None
+
+
+def _all_in(heard: Heard[Event], writer: Writer) -> bool:
+    """The last written record has come: only stragglers can be behind it."""
+    return any(event.record["n"] == max(writer.written) for event in heard.items)
+
+
+def _was_active(written: tuple[float, float], states: list[tuple[float, str]]) -> bool:
+    """True if the status was active from before the write until after its answer."""
+    before = [state for moment, state in states if moment <= written[0]]
+    during = [state for moment, state in states if written[0] < moment <= written[1]]
+    return bool(before) and before[-1] == "active" and not during
+
+
+def test_three_hundred_topics_of_several_collections_all_come_back(fragile: World) -> None:
+    collections = [fragile.collection(f"c{number}") for number in range(4)]
+    client = fragile.client()
+    heard: dict[tuple[str, str], Heard[Event]] = {}
+    for posts in collections:
+        mine = client.collection(posts.name)
+        heard[posts.name, "*"] = listen(mine.observe("*"))
+        for number in range(75):
+            heard[posts.name, f"{number:015d}"] = listen(mine.observe(f"{number:015d}"))
+    client.realtime.wait_active()
+    assert kill_and_restart(fragile, client)[2] <= BACK_WITHIN
+    assert len(status(client).topics) == 304
+    for posts in collections:
+        for number in (0, 37, 74):
+            posts.create({"id": f"{number:015d}"})
+    for posts in collections:
+        heard[posts.name, "*"].have(3)
+        for number in (0, 37, 74):
+            assert len(heard[posts.name, f"{number:015d}"].have(1)) == 1
+
+
+def test_a_loss_is_told_once_with_the_topics_still_wanted_and_shown_in_the_status(
+    fragile: World,
+) -> None:
+    posts = fragile.collection()
+    client = fragile.client(backoff=QUICK)
+    lost: Heard[list[str]] = Heard()
+    client.realtime.on_disconnect = lost
+    states = listen(client.realtime.status)
+    mine = client.collection(posts.name)
+    heard = listen(mine.observe("*")), listen(mine.observe("*", filter="n > 1"))
+    client.realtime.wait_active()
+    topics, first_id = status(client).topics, client.realtime.client_id
+    fragile.server.kill()
+    waiting = states.first(lambda now: now.state == "waiting" and now.attempt >= 3)
+    assert isinstance(waiting.error, BosBaseError)
+    assert waiting.retry_in is not None
+    assert not client.realtime.is_connected
+    assert client.realtime.client_id == ""
+    fragile.server.restart()
+    client.realtime.wait_active()
+    now = status(client)
+    assert (now.state, now.attempt, now.retry_in, now.error) == ("active", 0, None, None)
+    assert now.topics == topics
+    assert client.realtime.client_id not in ("", first_id)
+    assert [sorted(topics) for topics in lost.items] == [sorted(topics)]
+    assert isinstance(states.first(lambda now: now.state == "waiting").error, StreamLostError)
+    for stream in heard:
+        stream.dispose()
+    assert lost.have(2)[1] == []  # that was on purpose
+
+
+def test_pb_connect_comes_again_after_a_restart(fragile: World) -> None:
+    client = fragile.client(backoff=QUICK)
+    heard: Heard[Any] = Heard()
+    client.realtime.subscribe("PB_CONNECT", heard)
+    kill_and_restart(fragile, client)
+    assert len({message["clientId"] for message in heard.have(2)}) == 2
+
+
+def test_an_identity_survives_a_restart_and_rules_go_on_to_hold(fragile: World) -> None:
+    users = fragile.users()
+    ann, bob = fragile.user(users), fragile.user(users)
+    posts = fragile.collection(listRule="owner = @request.auth.id")
+    client = fragile.logged_in(users, ann)
+    heard = listen(client.collection(posts.name).observe("*"))
+    client.realtime.wait_active()
+    kill_and_restart(fragile, client)
+    posts.create({"title": "bob's", "owner": bob["id"]})
+    posts.create({"title": "ann's", "owner": ann["id"]})
+    assert titles(heard.have(1)) == ["ann's"]
+
+
+def test_a_login_while_the_server_is_down_counts_when_it_is_back(fragile: World) -> None:
+    posts = fragile.collection(listRule=None)
+    login = fragile.admin.auth_store.state
+    client = fragile.client(backoff=QUICK)
+    heard = listen(client.collection(posts.name).observe("*", check=False))
+    client.realtime.wait_active()
+    fragile.server.kill()
+    listen(client.realtime.status).first(lambda now: now.state == "waiting")
+    client.auth_store.save(login.token, login.record)
+    fragile.server.restart()
+    client.realtime.wait_active()
+    posts.create({"title": "as a superuser"})
+    assert titles(heard.have(1)) == ["as a superuser"]
+
+
+def test_topics_wanted_and_dropped_while_down_are_right_when_it_is_back(fragile: World) -> None:
+    posts, others = fragile.collection(), fragile.collection("others")
+    client = fragile.client(backoff=QUICK)
+    dropped = listen(client.collection(posts.name).observe("*"))
+    client.realtime.wait_active()
+    fragile.server.kill()
+    listen(client.realtime.status).first(lambda now: now.state == "waiting")
+    added = listen(client.collection(others.name).observe("*"))
+    dropped.dispose()
+    fragile.server.restart()
+    client.realtime.wait_active()
+    assert status(client).topics == (f"{others.name}/*",)
+    posts.create({})
+    others.create({})
+    added.have(1)
+    assert not dropped.items
+
+
+def test_a_stream_begun_while_the_server_is_down_starts_when_it_is_up(fragile: World) -> None:
+    posts = fragile.collection()
+    fragile.server.kill()
+    client = fragile.client(backoff=QUICK)
+    heard = listen(client.collection(posts.name).observe("*"))
+    listen(client.realtime.status).first(lambda now: now.state == "waiting")
+    fragile.server.restart()
+    client.realtime.wait_active()
+    posts.create({})
+    heard.have(1)
+
+
+def test_a_preflight_that_found_no_server_is_made_up_for(fragile: World) -> None:
+    fragile.server.kill()
+    client = fragile.client(backoff=QUICK)
+    heard = listen(client.collection("no_such_thing").observe("*"))
+    listen(client.realtime.status).first(lambda now: now.attempt >= 2)
+    assert heard.error is None
+    fragile.server.restart()
+    assert heard.failure().status == 404  # type: ignore[attr-defined]
+
+
+def test_reconnect_now_cuts_a_wait_short(fragile: World) -> None:
+    posts = fragile.collection()
+    client = fragile.client(backoff=BackoffPolicy(initial=60.0, maximum=60.0, jitter=False))
+    listen(client.collection(posts.name).observe("*"))
+    client.realtime.wait_active()
+    fragile.server.kill()
+    listen(client.realtime.status).first(lambda now: now.state == "waiting")
+    fragile.server.restart()
+    client.realtime.reconnect_now()
+    client.realtime.wait_active(5.0)
+
+
+def test_used_up_attempts_fail_the_streams_and_a_new_one_starts_afresh(fragile: World) -> None:
+    posts = fragile.collection()
+    client = fragile.client(backoff=BackoffPolicy(initial=0.02, maximum=0.02, max_attempts=3))
+    heard = listen(client.collection(posts.name).observe("*"))
+    client.realtime.wait_active()
+    fragile.server.kill()
+    assert isinstance(heard.failure(), ConnectionError)
+    assert listen(client.realtime.status).first(lambda now: now.state == "failed").error
+    fragile.server.restart()
+    again = listen(client.collection(posts.name).observe("*"))
+    client.realtime.wait_active()
+    posts.create({})
+    again.have(1)
+
+
+def test_a_frozen_server_is_left_and_found_again(fragile: World) -> None:
+    posts = fragile.collection()
+    client = fragile.client(idle_timeout=0.5, timeout=0.5, backoff=QUICK)
+    heard = listen(client.collection(posts.name).observe("*", check=False))
+    lost: Heard[list[str]] = Heard()
+    client.realtime.on_disconnect = lost
+    client.realtime.wait_active()
+    fragile.server.pause()
+    listen(client.realtime.status).first(lambda now: now.state == "waiting")
+    fragile.server.resume()
+    client.realtime.wait_active()
+    posts.create({"title": "after"})
+    heard.first(lambda event: event.record["title"] == "after")
+
+
+def test_a_silent_stream_is_renewed_as_routine(world: World) -> None:
+    posts = world.collection()
+    client = world.client(idle_timeout=0.3)
+    connected: Heard[Any] = Heard()
+    lost: Heard[list[str]] = Heard()
+    client.realtime.on_disconnect = lost
+    client.realtime.subscribe("PB_CONNECT", connected)
+    heard = listen(client.collection(posts.name).observe("*"))
+    states = listen(client.realtime.status)
+    connected.have(3)
+    client.realtime.wait_active()
+    posts.create({})
+    heard.have(1)
+    assert not lost.items
+    assert {now.state for now in states.items} <= {"connecting", "connected", "active"}
+
+
+# -- callbacks that misbehave while the connection drops -------------------------------------------
+
+
+@pytest.mark.parametrize("misbehaviour", ["raise", "sleep", "subscribe", "unsubscribe"])
+def test_a_callback_that_misbehaves_during_a_kill_costs_nobody_else_an_event(
+    fragile: World, misbehaviour: str
+) -> None:
+    posts, others = fragile.collection(), fragile.collection("others")
+    client = fragile.client(backoff=QUICK)
+    mine = client.collection(posts.name)
+    entered, leave = threading.Event(), threading.Event()
+    nested: Heard[Event] = Heard()
+    calls: Heard[Event] = Heard()
+
+    def misbehave(event: Event) -> None:
+        calls(event)
+        if entered.is_set():
+            return
+        entered.set()
+        leave.wait(30)
+        if misbehaviour == "subscribe":
+            client.collection(others.name).subscribe("*", nested, timeout=30)
+        elif misbehaviour == "unsubscribe":
+            unsubscribe()
+        elif misbehaviour == "raise":
+            raise ZeroDivisionError("while the connection drops")
+
+    unsubscribe = mine.subscribe("*", misbehave)
+    witness = listen(mine.observe("*"))
+    client.realtime.wait_active()
+    posts.create({"title": "before"})
+    assert entered.wait(10)
+    if misbehaviour == "subscribe":  # blocked in it, for a frozen server acknowledges nothing
+        fragile.server.pause()
+        leave.set()
+        eventually(lambda: len(status(client).topics) == 2)
+    fragile.server.kill()
+    eventually(lambda: status(client).state == "waiting")
+    leave.set()
+    fragile.server.restart()
+    client.realtime.wait_active()
+    posts.create({"title": "after"})
+    assert titles(witness.have(2)) == ["before", "after"]
+    if misbehaviour == "unsubscribe":
+        assert len(calls.items) == 1
+    else:
+        calls.have(2)
+    if misbehaviour == "subscribe":
+        others.create({"title": "nested"})
+        assert titles(nested.have(1)) == ["nested"]
+
+
+@pytest.mark.parametrize("moment", ["connected", "waiting"])
+def test_close_in_a_callback_while_the_connection_drops_ends_everything(
+    fragile: World, moment: str
+) -> None:
+    posts = fragile.collection()
+    client = fragile.client(backoff=QUICK)
+    mine = client.collection(posts.name)
+    entered, leave = threading.Event(), threading.Event()
+    took: list[float] = []
+
+    def close(_: Event) -> None:
+        entered.set()
+        leave.wait(30)
+        began = monotonic()
+        client.close()
+        took.append(monotonic() - began)
+
+    mine.subscribe("*", close)
+    heard = listen(mine.observe("*"))
+    posts.create({})
+    assert entered.wait(10)
+    if moment == "waiting":
+        fragile.server.kill()
+        eventually(lambda: status(client).state == "waiting")
+        leave.set()
+    else:
+        leave.set()
+        fragile.server.kill()
+    heard.end()
+    eventually(lambda: took)
+    assert took[0] <= 0.1
+    assert client.is_closed
+
+
+def test_close_is_quick_and_leaves_no_thread_in_any_state(fragile: World) -> None:
+    posts = fragile.collection()
+    before = set(threading.enumerate())
+
+    def closing(client: BosBase) -> None:
+        began = monotonic()
+        client.close()
+        assert monotonic() - began <= 0.1
+        mine = [t for t in threading.enumerate() if t not in before]
+        for thread in mine:
+            thread.join(max(0.0, began + 0.3 - monotonic()))
+        assert [thread.name for thread in mine if thread.is_alive()] == []
+
+    closing(fragile.client())
+    active = fragile.client()
+    listen(active.collection(posts.name).observe("*"))
+    active.realtime.wait_active()
+    closing(active)
+    frozen = fragile.client()
+    listen(frozen.collection(posts.name).observe("*"))
+    frozen.realtime.wait_active()
+    fragile.server.pause()
+    closing(frozen)
+    connecting = fragile.client()
+    listen(connecting.collection(posts.name).observe("*"))
+    listen(connecting.realtime.status).first(lambda now: now.state == "connecting")
+    closing(connecting)
+    fragile.server.resume()
+    fragile.server.kill()
+    waiting = fragile.client()
+    listen(waiting.collection(posts.name).observe("*"))
+    listen(waiting.realtime.status).first(lambda now: now.state == "waiting")
+    closing(waiting)
+
+
+def test_twenty_threads_subscribing_and_disposing_end_with_the_wanted_set(fragile: World) -> None:
+    posts = fragile.collection()
+    client = fragile.client(backoff=QUICK)
+    mine = client.collection(posts.name)
+    ids = [f"{number:015d}" for number in range(10)]
+    stop = monotonic() + 1.5
+    kept: dict[int, Heard[Event]] = {}
+
+    def churn(number: int) -> None:
+        turn = number
+        while monotonic() < stop:
+            turn += 1
+            listen(mine.observe(ids[turn % 10])).dispose()
+        if number % 2:
+            kept[number] = listen(mine.observe(ids[number // 2]))
+
+    threads = [threading.Thread(target=churn, args=(number,)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    fragile.server.restart()  # the drop in the middle
+    for thread in threads:
+        thread.join()
+    client.realtime.wait_active()
+    assert sorted(status(client).topics) == sorted(f"{posts.name}/{id}" for id in ids)
+    for id in ids:
+        posts.create({"id": id})
+    for number, heard in kept.items():
+        assert [event.record["id"] for event in heard.have(1)] == [ids[number // 2]]
