@@ -75,6 +75,7 @@ class Connection:
         channel: carries the stream and the POSTs that belong to it.
         client_id: the server's name for it, "" until it is open.
         acknowledged: set by the submitter once the server took a set of topics (or none was due).
+        submitted: the topics that the server holds; None while that is not known.
         identity: as whom the topics were first submitted; None before.
         ending: True once it was told to end; what it has read by then is still delivered.
     """
@@ -83,6 +84,7 @@ class Connection:
         self.channel = transport.channel()
         self.client_id = ""
         self.acknowledged = False
+        self.submitted: set[str] | None = set()
         self.identity: str | None = None
         self.ending = False
         self.post_timeout = min(POST_TIMEOUT, transport.timeout)
@@ -133,11 +135,14 @@ class Connection:
         stream = EventStream(self.channel, PATH, self._timeout)
         try:
             self._handshake(stream, observer)
+            size = 0  # of all reads since the last batch: a large event takes many
             while True:
                 data = stream.read()
                 if not data:
                     break
-                self._emit(self._parser.feed(data), len(data), observer)
+                size += len(data)
+                if self._emit(self._parser.feed(data), size, observer):
+                    size = 0
         except RequestTimeoutError as error:
             # Silence past idle_timeout is how a proxy that swallows bytes shows itself. It is
             # renewed like the server's own idle close.
@@ -171,10 +176,13 @@ class Connection:
 
     def _emit(
         self, frames: list[Frame], size: int, observer: abc.ObserverBase[Opened | Batch]
-    ) -> None:
+    ) -> bool:
+        """Tells of what was read; False if there is nothing to tell yet."""
         skipped = self._parser.take_skipped() if self._parser.skipped else []
         if frames or skipped:
             observer.on_next(Batch(self, frames, size, skipped))
+            return True
+        return False
 
 
 def _client_id(topic: str, payload: bytes) -> str:

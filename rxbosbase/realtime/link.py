@@ -57,14 +57,23 @@ class LinkEvents(Protocol):
     def on_change(self) -> None:
         """The link's status changed; called under the lock."""
 
+    def on_held(self, share: Share, version: int) -> None:
+        """The server has taken the share's topics up to `version`; called under the lock."""
+
+    def on_gap(self, share: Share) -> None:
+        """The open connection ended, by whatever cause; called under the lock."""
+
     def on_lost(self, topics: list[str]) -> None:
         """An open connection ended otherwise than by routine; `topics` are still wanted."""
 
-    def on_refused(self, share: Share, since: int, error: Exception) -> None:
-        """The server will not take the topics; those up to version `since` it took before."""
+    def on_refused(self, share: Share, since: int, upto: int, error: Exception) -> None:
+        """The server will not take the topics of version `upto`; up to `since` it took them."""
 
     def on_failed(self, share: Share, error: Exception) -> None:
         """The attempts are used up."""
+
+
+_OPEN = (State.CONNECTED, State.ACTIVE)
 
 
 class Link:
@@ -94,6 +103,7 @@ class Link:
         self._retry_at = 0.0  # no POST before, on this connection
         self._settling = False
         self._urgent = False
+        self._turn = 0  # the newest `_settle` that waits; older ones have nothing to say
         self._burst_began = self._last_change = 0.0
         self.posts = 0
         self.opened = 0
@@ -129,7 +139,8 @@ class Link:
             self._burst_began = now
         self._settling = True
         self._urgent = urgent
-        self._settings.control.post(self._settle)
+        self._turn += 1
+        self._settings.control.post(partial(self._settle, self._turn))
 
     def renew(self) -> None:
         """Ends the open connection, or the attempt, as routine; a wait is cut short."""
@@ -143,6 +154,7 @@ class Link:
         """Submits all topics once more on the same connection, under a renewed token."""
         if self._connection is not None and self._held >= 0:
             self._held = -1
+            self._connection.submitted = None
             self.touch(urgent=True)
 
     def shut(self) -> bool:
@@ -166,13 +178,16 @@ class Link:
 
     # -- the control thread ----------------------------------------------------------------------
 
-    def _settle(self) -> None:
+    def _settle(self, turn: int) -> None:
         with self._changed:
+            if turn != self._turn:
+                return
             wait = self._pause()
             if wait > 0:
-                self._settings.control.call_later(wait, self._settle)
+                self._settings.control.call_later(wait, partial(self._settle, turn))
                 return
             self._settling = self._urgent = False
+            self._events.on_change()  # the wanted topics are part of the status
             act = self._next_step()
         if act is not None:
             act()
@@ -256,11 +271,14 @@ class Link:
         identity = self._settings.identity()
         connection.identity = connection.identity or identity
         try:
-            if topics or connection.acknowledged:
+            # Each POST opens a gap for the topics it repeats: none is made for nothing.
+            if set(topics) != connection.submitted:
                 self.posts += 1
+                connection.submitted = None
                 post_topics(connection, topics)
+                connection.submitted = set(topics)
         except BosBaseError as error:
-            self._refused(connection, identity, error)
+            self._refused(connection, identity, version, error)
             return
         with self._changed:
             if connection is not self._connection:
@@ -273,18 +291,21 @@ class Link:
                 self._note(Signal.ACKNOWLEDGED, attempt=0, error=None)
             else:
                 self.touch()
+            self._events.on_held(self.share, version)
             self._changed.notify_all()
 
-    def _refused(self, connection: Connection, identity: str, error: BosBaseError) -> None:
+    def _refused(
+        self, connection: Connection, identity: str, version: int, error: BosBaseError
+    ) -> None:
         with self._changed:
-            if connection is not self._connection:
-                return  # the answer of a stream that has been given up
+            if connection is not self._connection or connection.channel.sockets.aborted:
+                return  # the stream is over: its reader tells why
             verdict = judge(error)
             if verdict is Verdict.TRANSIENT:
                 self._retry_later(error)
                 return
         if verdict is Verdict.WRONG:
-            self._events.on_refused(self.share, self._proven, error)
+            self._events.on_refused(self.share, self._proven, version, error)
         elif identity != self._settings.identity():
             connection.retire()  # somebody logged in or out meanwhile: mere routine
         else:
@@ -365,6 +386,8 @@ class Link:
         state = transition(before.state, signal)
         since = time() if state is not before.state else before.since
         self.status = replace(before, state=state, since=since, **changes)
+        if before.state in _OPEN and state not in _OPEN:
+            self._events.on_gap(self.share)
         self._events.on_change()
 
 

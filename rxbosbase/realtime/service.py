@@ -51,6 +51,7 @@ class RealtimeService:
         self._registry = Registry(LOCAL_TOPICS)
         self._links: list[Link] = []
         self._closed = False
+        self._left: tuple[Subscriber, ...] = ()  # those that `finish` has to complete
         self._process = os.getpid()
         self._identity = settings.identity()
         self._delivery = Delivery(self._registry, self.detach, self._on_skipped)
@@ -66,6 +67,8 @@ class RealtimeService:
         check_process(self._process)  # before the lock: a child may have inherited it taken
         with self._changed:
             self._check_open()
+            if topic.wire == CONNECT_TOPIC:
+                subscriber.on_next = _once_each(subscriber.on_next)
             entry = self._registry.add(topic, subscriber)
             link = self._link_of(entry.share)
             if entry.version == entry.share.version or not link.is_open:
@@ -84,6 +87,7 @@ class RealtimeService:
             entry = self._registry.remove(subscriber)
             if entry is not None:
                 self._links[entry.share.index].touch()
+                self._changed.notify_all()
 
     def wait_acknowledged(self, subscriber: Subscriber, timeout: float) -> None:
         """Waits until the server has taken the subscriber's topic and the preflight passed.
@@ -140,6 +144,7 @@ class RealtimeService:
         check_process(self._process)
         with self._changed:
             gone = self._take_out(self._registry.matching(wanted))
+            self._changed.notify_all()
         self._tell(gone, lambda subscriber: subscriber.on_completed())
 
     def stream(
@@ -236,18 +241,18 @@ class RealtimeService:
                 return False
             self._closed = True
             was_open = [link.shut() for link in self._links]
+            # Out of the routing table now: what a callback has before it is not delivered any more.
+            self._left = self._take_out(list(self._registry)) + self._registry.everything
+            self._registry.everything = ()
             self.status.close(Status(state="closed", since=time()))
             self._changed.notify_all()
         return any(was_open)
 
     def finish(self, was_open: bool) -> None:
         """Completes all streams, on the calling thread, once no event can come any more."""
-        with self._changed:
-            gone = self._take_out(list(self._registry))
-            gone += self._registry.everything
-            self._registry.everything = ()
         if was_open:
             self._call_on_disconnect([])
+        gone, self._left = self._left, ()
         for subscriber in gone:
             _guarded(subscriber.on_completed)
         self.status.end()
@@ -270,20 +275,28 @@ class RealtimeService:
     def on_change(self) -> None:
         if self._closed:
             return
-        links = [
-            link.status for link in self._links
-            if link.share.entries or link.status.state is not State.IDLE
-        ]  # fmt: skip
-        self._publish(summarize(links, tuple(self._registry.entries)))
+        # A link without topics is on its way out, or failed: it counts only where no other does.
+        links = [link for link in self._links if link.share.entries] or [
+            link for link in self._links if link.status.state is not State.IDLE
+        ]
+        wanted = tuple(self._registry.entries)
+        self._publish(summarize([link.status for link in links], wanted))
+
+    def on_held(self, share: Share, version: int) -> None:
+        """Nothing to do: whoever waits looks at the link itself."""
+
+    def on_gap(self, share: Share) -> None:
+        """Nothing to do: the user hears of a loss by `on_lost`, and of no routine end."""
 
     def on_lost(self, topics: list[str]) -> None:
         self._settings.delivery.post(lambda: self._call_on_disconnect(topics))
 
-    def on_refused(self, share: Share, since: int, error: Exception) -> None:
+    def on_refused(self, share: Share, since: int, upto: int, error: Exception) -> None:
         with self._changed:
-            entries = list(share.entries.values())
-            # Those the server took before are not to blame, unless there are no others.
-            newer = [entry for entry in entries if entry.version > since] or entries
+            # Those that came since were not in the POST; those the server took before are not
+            # to blame, unless there are no others.
+            asked = [entry for entry in share.entries.values() if entry.version <= upto]
+            newer = [entry for entry in asked if entry.version > since] or asked
             gone = self._take_out(newer)
         self._fail(gone, error)
 
@@ -360,6 +373,20 @@ class _Held(Disposable):
     def __init__(self, action: Callable[[], None], owner: object) -> None:
         super().__init__(action)
         self._owner = owner
+
+
+def _once_each(on_next: Callable[[Message], object]) -> Callable[[Message], object]:
+    """Leaves out what equals the message before: a subscriber that comes while the frame of the
+    current connection waits to be delivered is greeted by both."""
+    last: Message | None = None
+
+    def called(message: Message) -> None:
+        nonlocal last
+        if message != last:
+            last = message
+            on_next(message)
+
+    return called
 
 
 def _guarded(call: Callable[[], object]) -> None:

@@ -1,0 +1,51 @@
+"""A client of the wire server that waits little, and what its tests wait for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from support.seen import LIMIT, Seen
+from support.wire_server import WireServer
+
+from rxbosbase import BackoffPolicy, BosBase, Status
+
+__all__ = ["FAST", "connect", "library_threads", "statuses", "wait_state", "wait_until"]
+
+FAST = BackoffPolicy(initial=0.01, factor=1.0, jitter=False)
+
+
+def connect(server: WireServer, **options: Any) -> BosBase:
+    """A client with a short backoff."""
+    return BosBase(server.url, **{"backoff": FAST, "timeout": 5.0, **options})
+
+
+def statuses(client: BosBase) -> Seen[Status]:
+    """Everything that ``status`` says from now on."""
+    seen: Seen[Status] = Seen()
+    client.realtime.status.subscribe(seen)
+    return seen
+
+
+def wait_state(client: BosBase, state: str, timeout: float = LIMIT) -> Status:
+    """The status, once its state is ``state``."""
+    seen: Seen[Status] = Seen()
+    with client.realtime.status.subscribe(seen):
+        seen.until(lambda items: items and items[-1].state == state, timeout)
+    return seen.items[-1]
+
+
+def wait_until(client: BosBase, holds: Callable[[], Any], timeout: float = LIMIT) -> None:
+    """Until a fact about the client holds, looked at on its own timer: no sleep in the test."""
+    done = threading.Event()
+    with client.service._settings.control.schedule_periodic(
+        0.002, lambda state: done.set() if holds() else None
+    ):
+        if not done.wait(timeout):
+            raise TimeoutError(f"{timeout:g} s passed; the status is {client.service.status.value}")
+
+
+def library_threads() -> list[str]:
+    """The names of the library's threads that are running."""
+    return sorted(t.name for t in threading.enumerate() if t.name.startswith("rxbosbase"))
