@@ -78,7 +78,7 @@ def run(overflow: Any, size: int, values: list[Any]) -> tuple[list[Any], list[in
     for value in values:
         source.on_next(value)
     source.on_completed()
-    assert pending(scheduler) == 1  # one delivery at a time, whatever is queued
+    assert len(scheduler._queue.items) == 1  # one delivery at a time, whatever is queued
     scheduler.advance_to(1)
     assert pending(scheduler) == 0 and not source.observers
     return came, drops
