@@ -6,6 +6,7 @@ line is wrong, 130 it was stopped by Ctrl-C before its end.
 
 from __future__ import annotations
 
+import logging
 import sys
 
 from rxbosbase.errors import MissingExtraError
@@ -24,4 +25,13 @@ def main() -> None:
         if (missing.name or "").partition(".")[0] not in EXTRA_PACKAGES:
             raise
         sys.exit(str(MissingExtraError("The command line", EXTRA)))
+    _leave_the_connections_news_to_the_commands()
     app(prog_name="rxbosbase")
+
+
+def _leave_the_connections_news_to_the_commands() -> None:
+    """Warnings of the library are about reconnecting, which the commands tell in their own way
+    and place; errors are defects, and go to stderr."""
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.ERROR)
+    logging.getLogger("rxbosbase").addHandler(handler)

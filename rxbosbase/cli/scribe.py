@@ -49,7 +49,7 @@ class Key(NamedTuple):
     revision: int
 
 
-def key_of(event: RecordEvent[Mapping[str, Any]]) -> Key:
+def key_of(event: RecordEvent[dict[str, Any]]) -> Key:
     """Which write the event is about.
 
     >>> key_of(RecordEvent("orders/*", "update", {"id": "a", "revision": 2}))

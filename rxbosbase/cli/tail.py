@@ -92,9 +92,7 @@ def tail(
             )
             for name, _, target in (entry.partition("/") for entry in dict.fromkeys(collections))
         ]
-        events = streams[0].pipe(
-            ops.merge(*streams[1:]), rxb.of_action(*(action or Action))
-        )
+        events = streams[0].pipe(ops.merge(*streams[1:]), rxb.of_action(*(action or Action)))
         if identity is not None:
             client.collection(auth_collection).auth_with_password(identity, password)
         _tell_the_connections_tale(client, f"to {', '.join(collections)} at {client.base_url}")

@@ -20,6 +20,8 @@ REQUEST_TIMEOUT = 5.0
 RETRY_SECONDS = 0.1
 """Between two attempts at a server that does not answer."""
 
+UNEVEN = (0.5, 1.5)  # times the usual pause: people are no clocks
+
 JOIN_SECONDS = 2 * REQUEST_TIMEOUT
 
 
@@ -78,12 +80,12 @@ class Writers:
         try:
             with BosBase(self._url, timeout=REQUEST_TIMEOUT) as client:
                 client.collection("users").auth_with_password(user.email, SAMPLE_PASSWORD)
-                # Out of step from the start, as people are.
                 due = monotonic() + random.uniform(0, self._interval)
                 while not self._stop.wait(max(0.0, due - monotonic())):
                     self._carry_out(client, scribe.next())
                     # After an outage they go on at their pace; they do not make up for it.
-                    due = max(due + self._interval, monotonic() - self._interval)
+                    wait = self._interval * random.uniform(*UNEVEN)
+                    due = max(due + wait, monotonic() - self._interval)
         except Exception as error:  # told where the main thread looks
             self.failures.append(error)
 

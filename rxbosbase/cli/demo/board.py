@@ -66,6 +66,7 @@ class Latency:
 
     p50: float | None = None
     p99: float | None = None
+    count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,7 @@ def _latency(events: Stream[_Seen]) -> Observable[Latency]:
         ops.filter(bool),
         ops.scan(lambda kept, batch: (kept + batch)[-LATENCIES_KEPT:], nothing),
         ops.map(sorted),
-        ops.map(lambda kept: Latency(percentile(kept, 0.5), percentile(kept, 0.99))),
+        ops.map(lambda kept: Latency(percentile(kept, 0.5), percentile(kept, 0.99), len(kept))),
         ops.start_with(Latency()),
     )
     return latency

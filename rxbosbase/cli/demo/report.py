@@ -18,7 +18,7 @@ def report(summary: Summary) -> RenderableType:
 
 def _counts(summary: Summary) -> RenderableType:
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
-    table.add_column("made")
+    table.add_column("written")
     for name in ("writes", "events", "missed"):
         table.add_column(name, justify="right")
     rows: list[tuple[str, Count]] = [
@@ -37,7 +37,7 @@ def _remarks(summary: Summary) -> list[Text]:
     if summary.server_down is not None:
         remarks.append(f"The server was down for {summary.server_down:.1f} s.")
     if summary.reconnect is not None:
-        remarks.append(f"The stream was back {summary.reconnect:.2f} s after it.")
+        remarks.append(f"The stream was back {summary.reconnect:.2f} s after the server.")
     if summary.unconfirmed:
         remarks.append(f"{summary.unconfirmed} writes were cut off; they may be done, or not.")
     if summary.latencies:
@@ -46,7 +46,7 @@ def _remarks(summary: Summary) -> list[Text]:
             f"{name} within {(percentile(summary.latencies, share) or 0.0) * 1000:.1f} ms"
             for name, share in shares
         )
-        remarks.append(f"Events came, counted from the sending of their write: {within}.")
+        remarks.append(f"From sending a write to its event: {within}.")
     return [Text(remark) for remark in remarks]
 
 

@@ -22,7 +22,7 @@ __all__ = ["Scene", "describe", "screen"]
 
 STORY_LINES = 5
 LEAST_FEED_LINES, MOST_FEED_LINES = 3, 12
-OTHER_LINES = 18  # of the screen, besides the feed
+OTHER_LINES = 16  # of the screen, besides the feed
 RATE_BAR = 10  # characters
 FULL_RATE = 40.0  # events per second that fill the bar, at least
 
@@ -39,7 +39,7 @@ class Scene:
 
 
 def screen(board: Board, scene: Scene, height: int) -> RenderableType:
-    """The whole picture, no higher than `height` lines as long as that is 21 or more."""
+    """The whole picture, no higher than `height` lines as long as that is 19 or more."""
     lines = max(LEAST_FEED_LINES, min(MOST_FEED_LINES, height - OTHER_LINES))
     return Group(
         _title(scene),
@@ -88,7 +88,7 @@ def _connection(board: Board) -> RenderableType:
 
 def _detail(status: Status) -> str:
     if status.state == "waiting":
-        return f"attempt {status.attempt} failed, next soon"
+        return f"attempt {status.attempt} failed"
     if status.state == "active":
         return f"{len(status.topics)} topics"
     return ""
@@ -108,11 +108,11 @@ def _latency(board: Board) -> RenderableType:
     table = Table.grid(padding=(0, 1))
     for name, value in (("p50", board.latency.p50), ("p99", board.latency.p99)):
         table.add_row(name, "–" if value is None else f"{value * 1000:7.1f} ms")
-    return table
+    return Group(table, Text(f"of the last {board.latency.count}", style="dim"))
 
 
 def _feed(board: Board, lines: int) -> RenderableType:
-    table = Table.grid(expand=True, padding=(0, 1))
+    table = Table.grid(expand=True, padding=(0, 2, 0, 0))
     table.add_column(width=6)
     table.add_column(width=8)
     table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
