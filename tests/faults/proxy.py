@@ -39,6 +39,7 @@ REALTIME = "/api/realtime"
 RETRY_AFTER = 1
 """Seconds that answers with 429 and 503 ask to wait."""
 HEAD_LIMIT = 64 * 1024
+SEEN_LIMIT = 2000  # requests remembered: a soak makes many more
 JOIN_SECONDS = 5.0
 HTML = b"<!doctype html><title>Sign in</title><p>Welcome to the hotel's network!</p>"
 
@@ -58,7 +59,8 @@ class FaultProxy:
 
     Attributes:
         port, url: where it listens, the same for its whole life.
-        seen: the requests in order; `role` is "stream", "post" or "other".
+        seen: the last requests in order; `role` is "stream", "post" or "other".
+        streams: how many GETs of a stream came.
         asked: how many faults were asked for.
         injected: how many faults of each kind have taken effect.
     """
@@ -70,7 +72,8 @@ class FaultProxy:
         self._reservation = _bound(0)
         self.port: int = self._reservation.getsockname()[1]
         self.url = f"http://{HOST}:{self.port}"
-        self.seen: list[Seen] = []
+        self.seen: deque[Seen] = deque(maxlen=SEEN_LIMIT)
+        self.streams = 0
         self.asked = 0
         self.injected: Counter[Kind] = Counter()
         self._relays: set[StreamRelay] = set()
@@ -215,6 +218,7 @@ class FaultProxy:
         body = await reader.readexactly(_length(head))
         role = _role(head)
         self.seen.append(Seen(role, head, body, time.monotonic()))
+        self.streams += role == "stream"
         fault = self._waiting[role].popleft() if self._waiting.get(role) else None
         if fault is not None:
             self._happened(fault)

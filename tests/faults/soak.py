@@ -1,0 +1,242 @@
+"""All faults together, by seed, for as long as you like::
+
+    python -m tests.faults.soak --seconds 600 --seed 1
+
+A client behind a fault proxy listens to several topics of the real server while others write, and
+meets a burst of random faults. Then comes a quiet point: every topic has to deliver again within
+`RECOVERS_WITHIN` seconds. No subscriber may see an event twice, one out of its topic, or an error,
+and threads, descriptors and memory must not grow. It prints a table, and exits with 1 if anything
+was not so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import random
+import socket
+import threading
+import time
+from collections import Counter
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+from rxbosbase import BackoffPolicy, BosBase
+from rxbosbase.server import EmbeddedServer
+
+from .kinds import Kind, random_fault
+from .proxy import FaultProxy
+from .soak_parts import Churner, Complaints, Ear, Footprint, Hand, Numbers
+from .watching import make_collection
+
+__all__ = ["RECOVERS_WITHIN", "Report", "main", "soak"]
+
+RECOVERS_WITHIN = 2.5
+"""Seconds from the end of the faults until every topic delivers."""
+
+GIVES_UP_AFTER = 20.0
+"""Seconds after which a topic that is still silent counts as dead."""
+
+FAULTS_IN_A_ROW = 12
+LONGEST_PAUSE = 0.3  # seconds between two faults of a row
+CALM = 0.1  # seconds of peace before the next row
+HANDS = 2
+
+# What takes time to be noticed has to be noticed within the quiet time, so: shorter than usual.
+SETTINGS: dict[str, Any] = {
+    "timeout": 0.8,
+    "idle_timeout": 0.8,
+    "backoff": BackoffPolicy(initial=0.1, maximum=1.0),
+}
+
+THREADS_OF_A_CLIENT = 3  # control, delivery, one reader
+SETTLES_WITHIN = 8.0  # seconds until threads without work have ended
+MORE_DESCRIPTORS = 24  # kept-alive connections, at both sides of the proxy, come and go
+MORE_MEMORY = 24 * 1024 * 1024  # bytes; what the allocator and the caches still find to do
+
+
+@dataclass
+class Report:
+    """What a soak has seen. It is good if `complaints` is empty."""
+
+    seed: int
+    seconds: float = 0.0
+    faults: Counter[Kind] = field(default_factory=Counter)
+    heard: dict[str, int] = field(default_factory=dict)
+    written: int = 0
+    streams: int = 0
+    losses: int = 0
+    recoveries: list[float] = field(default_factory=list)
+    before: Footprint | None = None
+    after: Footprint | None = None
+    complaints: list[str] = field(default_factory=list)
+
+    def table(self) -> str:
+        """For people."""
+        rows = [(kind.value, str(count)) for kind, count in sorted(self.faults.items())]
+        rows.append(("= faults", str(self.faults.total())))
+        rows += [(f"events on {name}", str(count)) for name, count in self.heard.items()]
+        average = sum(self.recoveries) / max(1, len(self.recoveries))
+        rows += [
+            ("= events", str(sum(self.heard.values()))),
+            ("writes", str(self.written)),
+            ("streams opened", str(self.streams)),
+            ("losses told", str(self.losses)),
+            ("quiet points", str(len(self.recoveries))),
+            ("average recovery", f"{average:.2f} s"),
+            ("worst recovery", f"{max(self.recoveries, default=0.0):.2f} s"),
+        ]
+        for name in ("threads", "descriptors", "memory"):
+            was, now = getattr(self.before, name, 0), getattr(self.after, name, 0)
+            unit = 1 if name != "memory" else 1024 * 1024
+            rows.append((f"{name}, early -> late", f"{was // unit} -> {now // unit}"))
+        width = max(len(label) for label, _ in rows)
+        title = f"soak of {self.seconds:.0f} s, seed {self.seed}"
+        lines = [title, "-" * len(title), *(f"{label:<{width}}  {text}" for label, text in rows)]
+        lines += [f"WRONG: {text}" for text in self.complaints] or ["all is well"]
+        return "\n".join(lines)
+
+
+class _Soak:
+    """One run: the rooms and people in it."""
+
+    def __init__(self, server: EmbeddedServer, seed: int, stack: ExitStack) -> None:
+        self.chance = random.Random(seed)
+        self.report = Report(seed)
+        self.complaints = Complaints()
+        self.numbers = Numbers()
+        admin = stack.enter_context(server.client(superuser=True))
+        writer = stack.enter_context(BosBase(server.url))
+        self.proxy = stack.enter_context(FaultProxy(server.url))
+        self.client = stack.enter_context(BosBase(self.proxy.url, **SETTINGS))
+        self.elsewhere = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        self.elsewhere.setblocking(False)
+        names = [make_collection(admin, stem) for stem in ("left", "right")]
+        fixed = [writer.collection(name).create({"n": 0, "kind": "red"})["id"] for name in names]
+        targets = list(zip(names, fixed, strict=True))
+        self.client.realtime.on_disconnect = self._on_disconnect
+        self.ears = [ear for name, record_id in targets for ear in self._listen(name, record_id)]
+        self.hands = [
+            Hand(writer, targets, self.numbers, self._chance(), self.complaints)
+            for _ in range(HANDS)
+        ]
+        self.churner = Churner(self.client, names, self._chance(), self.complaints)
+
+    def _chance(self) -> random.Random:
+        return random.Random(self.chance.random())
+
+    def _on_disconnect(self, topics: list[str]) -> None:
+        self.report.losses += 1
+
+    def _listen(self, name: str, record_id: str) -> list[Ear]:
+        records = self.client.collection(name)
+        stem = name.partition("_")[0]
+        all_of_it = Ear(f"{stem}/*", lambda r: r["collectionName"] == name, self.complaints)
+        again = Ear(f"{stem}/* again", lambda r: r["collectionName"] == name, self.complaints)
+        red = Ear(f"{stem}/* red", lambda r: r["kind"] == "red", self.complaints)
+        short = Ear(f"{stem}/* fields", lambda r: set(r) == {"id", "n"}, self.complaints)
+        one = Ear(f"{stem}/ID", lambda r: r["id"] == record_id, self.complaints)
+        for ear, stream in [
+            (all_of_it, records.observe("*")),
+            (again, records.observe("*")),
+            (red, records.observe("*", filter="kind = 'red'")),
+            (short, records.observe("*", fields="id,n", headers={"x-soak": "yes"})),
+            (one, records.observe(record_id)),
+        ]:
+            stream.subscribe(ear.on_next, ear.on_error, ear.on_completed)
+        return [all_of_it, again, red, short, one]
+
+    def run(self, seconds: float) -> None:
+        """Rows of faults and quiet points, in turn; then the counting."""
+        began = time.monotonic()
+        for worker in [*self.hands, self.churner]:
+            worker.start()
+        try:
+            self._quiet()
+            while time.monotonic() - began < seconds:
+                self._hurt()
+                self._quiet()
+                # Caches and pools fill up at first; growth is what comes after.
+                if self.report.before is None and time.monotonic() - began >= seconds / 4:
+                    self.report.before = Footprint.now()
+        finally:
+            for worker in [self.churner, *self.hands]:
+                worker.stop()
+        self.report.seconds = time.monotonic() - began
+        self._count()
+
+    def _hurt(self) -> None:
+        port = self.elsewhere.getsockname()[1]
+        for _ in range(FAULTS_IN_A_ROW):
+            self.proxy.inject(random_fault(self.chance, f"http://127.0.0.1:{port}/"))
+            time.sleep(self.chance.uniform(0.0, LONGEST_PAUSE))
+
+    def _quiet(self) -> None:
+        self.proxy.calm()
+        began = time.monotonic()
+        mark = self.numbers.latest + 1
+        waiting = list(self.ears)
+        while waiting and time.monotonic() - began < GIVES_UP_AFTER:
+            time.sleep(0.005)
+            waiting = [ear for ear in waiting if ear.newest < mark]
+        took = time.monotonic() - began
+        self.report.recoveries.append(took)
+        if took > RECOVERS_WITHIN:
+            names = [ear.name for ear in waiting]
+            status = self.client.realtime.status
+            self.complaints.add(f"recovered in {took:.2f} s, silent: {names}, {status!r}")
+        for ear in self.ears:
+            ear.forget()
+        time.sleep(CALM)
+
+    def _count(self) -> None:
+        report = self.report
+        report.after = after = Footprint.settled(THREADS_OF_A_CLIENT, SETTLES_WITHIN)
+        report.before = before = report.before or after
+        report.faults = self.proxy.injected
+        report.heard = {ear.name: ear.heard for ear in self.ears}
+        report.written = self.numbers.latest
+        report.streams = self.proxy.streams
+        if after.threads > THREADS_OF_A_CLIENT:
+            names = sorted(each.name for each in threading.enumerate())
+            self.complaints.add(f"{after.threads} threads are left: {names}")
+        if after.descriptors > before.descriptors + MORE_DESCRIPTORS:
+            self.complaints.add(f"descriptors: {before.descriptors} -> {after.descriptors}")
+        if after.memory > before.memory + MORE_MEMORY:
+            self.complaints.add(f"memory: {before.memory} -> {after.memory} bytes")
+        try:
+            self.elsewhere.accept()[0].close()
+        except BlockingIOError:
+            pass
+        else:
+            self.complaints.add("a redirect was followed to another host")
+        report.complaints = self.complaints.found
+
+
+def soak(server: EmbeddedServer, seconds: float, seed: int) -> Report:
+    """Runs for about `seconds` against `server`, and tells how it went."""
+    with ExitStack() as stack:
+        one = _Soak(server, seed, stack)
+        logger = logging.getLogger("rxbosbase")
+        logger.addHandler(one.complaints)
+        stack.callback(logger.removeHandler, one.complaints)
+        one.run(seconds)
+        return one.report
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.soak", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    chosen = parser.parse_args(arguments)
+    logging.getLogger("rxbosbase").propagate = False  # thousands of lines on losses, as wanted
+    with EmbeddedServer() as server:
+        report = soak(server, chosen.seconds, chosen.seed)
+    print(report.table())
+    return 1 if report.complaints else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
