@@ -47,7 +47,9 @@ class Knowledge:
     def event(self, action: str, record: Record) -> None:
         """A frame of the view's own topic."""
         id, updated = record["id"], updated_of(record)
-        trace = self._hear(id, action, updated, is_event=True)
+        trace = self._hear(id, updated)
+        is_known = record == self.held.get(id)
+        trace.note_event(action, updated, self._now, self._step, is_known=is_known)
         if id in self.doubts and not trace.has_unpaired():
             self.doubts.withdraw(id)
         if action == "delete":
@@ -57,7 +59,8 @@ class Knowledge:
 
     def hint(self, action: str, id: str, updated: str) -> None:
         """A frame of the unfiltered watch: if the record is held, its event should come too."""
-        trace = self._hear(id, action, updated, is_event=False)
+        trace = self._hear(id, updated)
+        trace.note_hint(action, updated, self._now, self._step)
         if id in self.held and trace.is_unpaired(action, updated):
             self.doubts.open(id, self._now, firm=False)
 
@@ -67,12 +70,10 @@ class Knowledge:
             self._traces.touch(holder, self._now).mark(self._now, self._step)
             self._doubt(holder)
 
-    def _hear(self, id: str, action: str, updated: str, *, is_event: bool) -> Trace:
-        trace = self._traces.touch(id, self._now)
-        trace.note((action, updated), self._now, self._step, is_event=is_event)
+    def _hear(self, id: str, updated: str) -> Trace:
         self.doubts.touch(id, self._now)
         self.ages.heard(updated)
-        return trace
+        return self._traces.touch(id, self._now)
 
     def _written(self, id: str, action: str, record: Record, trace: Trace) -> None:
         held, updated = self.held.get(id), updated_of(record)

@@ -45,17 +45,24 @@ class Trace:
         """Something was heard that is neither event nor hint of the record itself."""
         self.at, self.step = now, step
 
-    def note(self, key: tuple[str, str], now: float, step: int, *, is_event: bool) -> None:
-        """Takes in one event or hint."""
+    def note_event(
+        self, action: str, updated: str, now: float, step: int, *, is_known: bool
+    ) -> None:
+        """Takes in an event; ``is_known`` if it says nothing new, and so may be a second copy."""
+        heard = self._note(action, updated, now, step)
+        heard.events += not (is_known and heard.events)
+        self.event_step = step
+
+    def note_hint(self, action: str, updated: str, now: float, step: int) -> None:
+        """Takes in a hint."""
+        self._note(action, updated, now, step).hints += 1
+
+    def _note(self, action: str, updated: str, now: float, step: int) -> _Heard:
         self.mark(now, step)
-        heard = self._heard.setdefault(key, _Heard())
-        self._heard.move_to_end(key)
+        heard = self._heard.setdefault((action, updated), _Heard())
+        self._heard.move_to_end((action, updated))
         heard.at = now
-        if is_event:
-            heard.events += 1
-            self.event_step = step
-        else:
-            heard.hints += 1
+        return heard
 
     def forget_before(self, time: float) -> None:
         """Frees what was heard before ``time``."""
@@ -73,9 +80,12 @@ class Trace:
         return sum(heard.changes for heard in newest if heard.at >= since) <= 1
 
     def is_unpaired(self, action: str, updated: str) -> bool:
-        """True if there are more such hints than events to go with them."""
+        """True if there are more such hints than events to go with them.
+
+        Without an ``updated`` nothing tells one change from the next: such a hint never pairs.
+        """
         heard = self._heard[action, updated]
-        return heard.hints > heard.events
+        return not updated or heard.hints > heard.events
 
     def has_unpaired(self) -> bool:
         """True if a hint still waits for its event."""

@@ -10,6 +10,9 @@ view's own topic, and, if the view has a filter, on the unfiltered watch. Whethe
 frame is decided a while after the write, on the table as it is then; which row the frame holds
 is decided by the write. Frames overtake one another and may come twice; they are lost only across
 a gap: with the connection, at a re-submit, or when one is skipped.
+
+One thing is left out, since no comparison of stamps can see it: a record that is written within
+one tick while the list rule hides it, and shown again untouched.
 """
 
 from __future__ import annotations
@@ -35,11 +38,9 @@ IDS = tuple("abcdefg")
 RULES = Rules(batch=2, page=3, reconcile=100_000.0, retry_at_most=4.0)
 PROMISE = 60.0  # s after the last frame: settling, and the pauses after some failed reads
 CLOCKS = ("fine", "coarse", "skewed", "absent", "frozen")
-ACTIONS = (
-    *("create", "update", "update", "update", "enter", "leave", "leave", "delete", "recreate"),
-    *("update again", "leave again", "hide", "unhide"),
-    *("disconnect", "connect", "skip", "resubmit", "break link", "fail reads"),
-)
+TIE = 4.0  # s between two writes that surely have different stamps, however skewed the clock
+WRITES = ("update", "leave", "delete", "recreate", "update again", "leave again")
+TROUBLE = ("reconnect", "disconnect", "skip", "resubmit", "break link", "fail reads", "hide")
 
 
 @dataclass(frozen=True)
@@ -96,26 +97,32 @@ class Verdict:
 
 
 def make_scenario(pick: Pick, steps: int = 30) -> Scenario:
-    """Makes a story out of picked integers."""
+    """Makes a story out of picked integers.
+
+    Each story knows only some of the actions and a few ids, so that what it does it does often.
+    """
     clock = CLOCKS[pick(0, len(CLOCKS) - 1)]
     filtered = pick(0, 3) > 0
     late = 1.9 if clock == "skewed" else 4.4  # the bounds of the reducer's theory
+    ids = IDS[: (1, 1, 2, 3, 7)[pick(0, 4)]]
+    actions = ("enter", *(each for each in WRITES if pick(0, 1)))
+    actions += tuple(each for each in TROUBLE if pick(0, 2) == 2)
     return Scenario(
         clock=clock,
         filtered=filtered,
         reconcile=(RULES.reconcile, RULES.reconcile, 3.0)[pick(0, 2)],
         read_delays=tuple((_short(pick), _short(pick)) for _ in range(5)),
         acknowledge_late=_short(pick),
-        steps=tuple(_make_step(pick, late) for _ in range(pick(1, steps))),
+        steps=tuple(_make_step(pick, ids, actions, late) for _ in range(pick(2, steps))),
     )
 
 
-def _make_step(pick: Pick, late: float) -> Step:
+def _make_step(pick: Pick, ids: tuple[str, ...], actions: tuple[str, ...], late: float) -> Step:
     decided = (0.0, _short(pick))[pick(0, 1)]
     return Step(
-        after=(0.0, 0.0004, _short(pick), 0.5 * _short(pick), pick(0, 8) / 2 + 0.1)[pick(0, 4)],
-        action=ACTIONS[pick(0, len(ACTIONS) - 1)],
-        id=IDS[min(pick(0, len(IDS) - 1), pick(0, len(IDS) - 1))],
+        after=(0.0, 0.0004, _short(pick), 0.1, 0.6, pick(0, 8) / 2, 12.0)[pick(0, 6)],
+        action=actions[pick(0, len(actions) - 1)],
+        id=ids[pick(0, len(ids) - 1)],
         decided=decided,
         event_late=_lateness(pick, late),
         hint_late=_lateness(pick, late),
@@ -181,6 +188,7 @@ class _Server:
     table: dict[str, Record] = field(default_factory=dict)
     hidden: set[str] = field(default_factory=set)
     counter: int = 0
+    written_at: dict[str, float] = field(default_factory=dict)
 
     def stamp(self, now: float, step: Step) -> str:
         early = step.stamp_early if self.clock == "skewed" else 0.0
@@ -196,18 +204,22 @@ class _Server:
     def write(self, step: Step, now: float) -> _Write | None:
         """Does the step's write; None if there is nothing to do."""
         id, before = step.id, self.table.get(step.id)
-        if step.action in ("create", "recreate", "enter") and before is None:
-            return self._store("create", {"id": id, "match": True}, step, now, None)
+        may_tie = now - self.written_at.get(id, -TIE) < TIE
+        if step.action == "hide":
+            self.hidden ^= set() if may_tie else {id}
+            return None
+        if id in self.hidden and may_tie:
+            return None
+        self.written_at[id] = now
         if before is None:
+            if step.action in ("create", "enter", "update"):
+                return self._store("create", {"id": id, "match": True}, step, now, None)
             return None
         if step.action in ("delete", "recreate"):
             matched, visible = before["match"], id not in self.hidden
             del self.table[id]
             self.hidden.discard(id)
             return _Write("delete", before, matched, visible, step)
-        if step.action in ("hide", "unhide"):
-            (self.hidden.add if step.action == "hide" else self.hidden.discard)(id)
-            return None
         match = {"leave": False, "leave again": False, "enter": True}.get(
             step.action, before["match"]
         )
@@ -386,10 +398,11 @@ class _World:
 
     def perform(self, step: Step) -> None:
         action, connection = step.action, self.connection
-        if action == "connect":
-            self.connect()
-        elif action == "disconnect":
+        if action in ("disconnect", "reconnect"):
+            down = self.connection is None
             self.disconnect()
+            if down or action == "reconnect":
+                self.connect()
         elif action == "break link" and connection is not None:
             connection.alive = False  # noticed when the story says "disconnect", or at its end
         elif action == "skip" and connection is not None:
@@ -412,7 +425,7 @@ class _World:
         self.clock.at(self.clock.now + 0.03, accepted)
 
     def write(self, step: Step) -> None:
-        if step.action in ("hide", "unhide"):
+        if step.action == "hide":
             self.untold.add(step.id)
         write = self.server.write(step, self.clock.now)
         if write is None:

@@ -1,0 +1,189 @@
+"""Reducers with one rule of their theory removed. The model must find each of them wrong.
+
+Each mutant is the smallest possible: one method overridden, or one number changed. Its docstring
+says which rule it breaks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from rxbosbase.live.ages import Ages, is_newer
+from rxbosbase.live.knowledge import Knowledge
+from rxbosbase.live.messages import Effects, Record, Rules
+from rxbosbase.live.reducer import Reducer
+from rxbosbase.live.traces import Trace
+
+__all__ = ["MUTANTS"]
+
+
+class NoGraves(Knowledge):
+    """A delete leaves no tombstone."""
+
+    def _is_buried(self, id: str) -> bool:
+        return False
+
+
+class EqualIsNewer(Knowledge):
+    """An equal ``updated`` counts as newer."""
+
+    def _proves_later(self, record: Record, held: Record) -> bool:
+        return not is_newer(held, record)
+
+
+class NobodySwaps(Knowledge):
+    """Two changes shortly after one another are taken in the order they came."""
+
+    def _is_lone(self, trace: Trace, window: float) -> bool:
+        return not self._is_after_gap()
+
+
+class NoHints(Knowledge):
+    """The unfiltered watch is not listened to."""
+
+    def hint(self, action: str, id: str, updated: str) -> None:
+        return
+
+
+class HintsForgotten(Knowledge):
+    """A hint for a record that is not held is not remembered."""
+
+    def _is_overshadowed(self, trace: Trace, updated: str) -> bool:
+        return False
+
+    def hint(self, action: str, id: str, updated: str) -> None:
+        if id in self.held:
+            super().hint(action, id, updated)
+
+
+class OlderIsDropped(Knowledge):
+    """An event that is older than what is held is dropped, and that is all."""
+
+    def _written(self, id: str, action: str, record: Record, trace: Trace) -> None:
+        held = self.held.get(id)
+        if held is None or not is_newer(held, record):
+            super()._written(id, action, record, trace)
+
+
+class RacedAnswersAreFinal(Knowledge):
+    """An answer that raced with frames is shown, and the record is not asked about again."""
+
+    def _learn_raced(self, id: str, row: Record | None, by_event: bool, caught_up: bool) -> None:
+        self._believe(id, row, caught_up)
+        self.doubts.close(id)
+
+
+class PagesOverEvents(Knowledge):
+    """Pages and answers are applied over what was heard while they were read."""
+
+    def learn(self, id: str, row: Record | None, asked_step: int, *, caught_up: bool) -> None:
+        self.doubts.close(id)
+        self._believe(id, row, caught_up)
+
+
+class GapsEndAtOnce(Knowledge):
+    """Events shortly after a gap are trusted like any other."""
+
+    def _is_after_gap(self) -> bool:
+        return False
+
+
+class HintsPairAcrossGaps(Knowledge):
+    """A hint heard after a gap may pair with an event heard before it."""
+
+    def lose_frames(self) -> set[str]:
+        return {*self.doubts.ids(), *self._changed_lately()}
+
+
+class StampsAreProof(Knowledge):
+    """An equal stamp is proof also for records changed shortly before a loss."""
+
+    def lose_frames(self) -> set[str]:
+        super().lose_frames()
+        return set(self.doubts.ids())
+
+
+class DoubtsEndWithTheStream(Knowledge):
+    """What was in doubt when the stream was lost is not asked about again."""
+
+    def lose_frames(self) -> set[str]:
+        found = super().lose_frames() - set(self.doubts.ids())
+        self.doubts.clear()
+        return found
+
+
+class UpdatedIsTrusted(Ages):
+    """``updated`` is taken to move with every write, unseen."""
+
+    def __init__(self, rules: Rules) -> None:
+        super().__init__(replace(rules, trust_updated=True))
+
+
+class TrustingKnowledge(Knowledge):
+    __doc__ = UpdatedIsTrusted.__doc__
+
+    def __init__(self, rules: Rules) -> None:
+        super().__init__(rules)
+        self.ages = UpdatedIsTrusted(rules)
+
+
+class ReadsBeforeAcknowledged(Reducer):
+    """The snapshot is read before the server has acknowledged the topics."""
+
+    def _start_over(self) -> None:
+        super()._start_over()
+        self._begin_sweep(mends=True)
+
+    def _may_read(self) -> bool:
+        return True
+
+    def _mend_gap(self) -> None:
+        self._known.unbroken_since = self._now
+        if self._loaded:
+            self._begin_sweep(mends=True)
+
+
+class NoCatchUp(Reducer):
+    """Nothing is compared after a reconnect."""
+
+    def _begin_sweep(self, *, mends: bool) -> None:
+        if self._loaded and mends:
+            self._gap_open = False
+        else:
+            super()._begin_sweep(mends=mends)
+
+
+class SkipsAreNothing(Reducer):
+    """A frame that had to be dropped is dropped, and that is all."""
+
+    def skipped(self, now: float) -> Effects:
+        return self.tick(now)
+
+
+class AbsenceIsNoNews(Reducer):
+    """What a page does not list stays."""
+
+    def _learn(self, id: str, row: Record | None) -> None:
+        if row is not None or self._reads.current is not None:
+            super()._learn(id, row)
+
+
+def _reducer(known: type[Knowledge]) -> Callable[[Rules], Reducer]:
+    return type(known.__name__, (Reducer,), {"knowledge": known})
+
+
+MUTANTS: dict[str, Callable[[Rules], Reducer]] = {
+    **{
+        known.__name__: _reducer(known)
+        for known in (
+            *(NoGraves, EqualIsNewer, NobodySwaps, NoHints, HintsForgotten, OlderIsDropped),
+            *(RacedAnswersAreFinal, PagesOverEvents, GapsEndAtOnce, HintsPairAcrossGaps),
+            *(StampsAreProof, DoubtsEndWithTheStream, TrustingKnowledge),
+        )
+    },
+    "ReadsBeforeAcknowledged": ReadsBeforeAcknowledged,
+    "NoCatchUp": NoCatchUp,
+    "SkipsAreNothing": SkipsAreNothing,
+    "AbsenceIsNoNews": AbsenceIsNoNews,
+}
