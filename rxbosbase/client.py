@@ -7,6 +7,7 @@ import os
 import threading
 import weakref
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from types import TracebackType
@@ -19,6 +20,7 @@ from .auth import AuthState, AuthStore, token_claims
 from .collection import Collection
 from .errors import AuthLostError, ClientClosedError
 from .filters import build_filter
+from .live.hub import LiveHub
 from .loop import LoopScheduler
 from .pool import ReadPool
 from .realtime.facade import Realtime, check_seconds
@@ -73,6 +75,9 @@ class _Rooms:
         )
         preflight = Preflight(self._read, self.pool, self.control, backoff)
         self.realtime = RealtimeService(settings, preflight)
+        live = replace(settings, delivery=LoopScheduler("rxbosbase-live"))
+        self.live = LiveHub(live, preflight, self.pool, self._read, self.delivery)
+        self._identity = auth_store.state.identity
         self._store = auth_store
         self._policy = backoff
         self._on_auth_lost = on_auth_lost
@@ -80,10 +85,12 @@ class _Rooms:
         self._refreshers: list[AutoRefresh] = []
         self._auth = auth_store.changes.subscribe(self._auth_changed)
 
-    def _auth_changed(self, _: AuthState) -> None:
+    def _auth_changed(self, state: AuthState) -> None:
         self.realtime.identity_changed()
+        before, self._identity = self._identity, state.identity
+        self.live.identity_changed(other=before != self._identity)
 
-    def _read(self, path: str, query: dict[str, str], headers: dict[str, str]) -> Any:
+    def _read(self, path: str, query: Mapping[str, Any], headers: Mapping[str, str]) -> Any:
         return self.transport.request("GET", path, query=query, headers=headers)
 
     def auto_refresh(self, threshold: float, check_every: float) -> AutoRefresh:
@@ -112,6 +119,7 @@ class _Rooms:
             lost = AuthLostError(f"the server does not accept the login any more: {error}")
             lost.__cause__ = error
             self.realtime.fail_all(lost)
+            self.live.service.fail_all(lost)
         self._store.clear()
 
     def close(self) -> None:
@@ -126,12 +134,17 @@ class _Rooms:
         for refresher in self._refreshers:
             refresher.dispose()
         was_open = self.realtime.close()
+        self.live.close()
         self.transport.close()
         self.pool.close()
         self.control.close()
-        self.delivery.close(partial(self.realtime.finish, was_open))
+        self.delivery.close(partial(self._finish, was_open))
         self.control.join(JOIN_SECONDS)
         self.delivery.join(JOIN_SECONDS)
+
+    def _finish(self, was_open: bool) -> None:
+        self.live.finish()
+        self.realtime.finish(was_open)
 
 
 class BosBase:
@@ -167,7 +180,7 @@ class BosBase:
         headers: Mapping[str, str] | None = None,
         backoff: BackoffPolicy | None = None,
         idle_timeout: float = IDLE_TIMEOUT,
-        verify: bool | str = True,
+        verify: bool | str | os.PathLike[str] = True,
         max_event_bytes: int = MAX_FRAME_BYTES,
         on_auth_lost: Literal["error", "guest"] = "error",
     ) -> None:
@@ -216,6 +229,11 @@ class BosBase:
     def service(self) -> RealtimeService:
         """The library's own entrance to the realtime rooms."""
         return self._rooms.realtime
+
+    @property
+    def live_hub(self) -> LiveHub:
+        """The library's own entrance to the live views."""
+        return self._rooms.live
 
     @property
     def scheduler(self) -> LoopScheduler:
@@ -309,7 +327,7 @@ class BosBase:
         """
         collection = record.get("collectionId") or record.get("collectionName")
         parts = (collection, record.get("id"), name)
-        if not all(isinstance(part, str) and part for part in parts):
+        if not all(isinstance(part, str) and part.strip(".") for part in parts):
             raise ValueError("file_url needs a record with id and collectionId, and a file's name")
         path = "/".join(quote(str(part), safe="") for part in parts)
         query = {"thumb": thumb, "token": token, "download": "1" if download else None}

@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from reactivex import Observable
+
+from .live.make import make_record_view, make_view
+from .live.snapshot import Change
+from .live.source import make_query
+from .live.view import LiveView
 from .realtime.events import RecordEvent
 from .realtime.facade import Unsubscribe, subscribe_blocking
 from .realtime.iterate import EventIterator
@@ -118,6 +124,73 @@ class Collection(Records):
             )  # fmt: skip
 
         return EventIterator(open_stream, size, client.scheduler)
+
+    def live(
+        self,
+        *,
+        filter: str | None = None,
+        sort: str | None = None,
+        expand: str | None = None,
+        fields: str | None = None,
+        limit: int | None = None,
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, Any] | None = None,
+        reconcile: float = 60.0,
+        interval: float = 0.25,
+    ) -> LiveView[Record]:
+        """A query that stays true: an observable of snapshots; nothing happens before `subscribe`.
+
+        Args:
+            filter, expand, fields, query, headers: as in a read.
+            sort: as in a read; by id where it is not given. ``id`` is always the last key.
+            limit: show only so many records; the window is read again when something changes.
+            reconcile: seconds between two comparisons with the server, for what it never tells.
+            interval: seconds between two reads of the window, with a limit.
+
+        Raises:
+            ClientResponseError: 400 at once, the topic is longer than 2500 bytes.
+            ValueError, TypeError: the arguments cannot be right.
+
+        Example:
+            ``posts.live(sort="-created", limit=20).subscribe(lambda s: print(len(s.records)))``
+        """
+        wanted = make_query(
+            self.name, filter=filter, sort=sort, expand=expand, fields=fields,
+            limit=limit, query=query, headers=headers,
+        )  # fmt: skip
+        return make_view(
+            self._client.live_hub, wanted,
+            reconcile=reconcile, interval=interval, owner=self._client,
+        )  # fmt: skip
+
+    def live_record(
+        self,
+        id: str,
+        *,
+        expand: str | None = None,
+        fields: str | None = None,
+        query: Mapping[str, Any] | None = None,
+        headers: Mapping[str, Any] | None = None,
+        reconcile: float = 60.0,
+    ) -> Observable[Record | None]:
+        """One record that stays true: its value now, then each new one; None while it does not
+        exist or may not be seen."""
+        wanted = make_query(self.name, expand=expand, fields=fields, query=query, headers=headers)
+        view = make_record_view(
+            self._client.live_hub, wanted, id, reconcile=reconcile, owner=self._client
+        )
+        return view.record(id)
+
+    def changes(self, **options: Any) -> Observable[Change[Record]]:
+        """The changes of a live view alone: ``"added"``, ``"modified"``, ``"removed"``.
+
+        Unlike events these also tell what happened while disconnected, as one net change for each
+        record, marked ``caught_up``. Each record that is there at first comes as ``"added"``.
+
+        Args:
+            options: those of `live`.
+        """
+        return self.live(**options).changes()
 
     def unsubscribe(self, target: str | None = None) -> None:
         """Takes the topic of a record id or of ``"*"`` (in all its option variants), or with no

@@ -14,7 +14,7 @@ from .connection import Batch
 from .events import MalformedEvent, decode_message, decode_record_event
 from .registry import Registry, Subscriber
 
-__all__ = ["Delivery", "dispatch"]
+__all__ = ["Delivery", "dispatch", "guarded"]
 
 log = logging.getLogger("rxbosbase.delivery")
 
@@ -38,6 +38,14 @@ def dispatch(
             log.exception("a subscriber of %r raised; the others go on", name)
             if subscriber is not None and not subscriber.keeps:
                 expel(subscriber)
+
+
+def guarded(call: Callable[[], object]) -> None:
+    """Runs user code that must hurt nobody else: what it raises is logged."""
+    try:
+        call()
+    except BaseException:
+        log.exception("a callback raised; the others go on")
 
 
 class Delivery:

@@ -124,6 +124,10 @@ class Preflight:
             again = partial(self._pool.submit, partial(self._work, question, attempt + 1))
             self._control.call_later(wait, again)
             return
+        except Exception:
+            # A read that cannot even be made says nothing against the topic.
+            log.exception("the check of %r could not be made", question.collection)
+            verdict = None
         with self._lock:
             answers = self._asked.pop(question, [])
             if verdict is None:

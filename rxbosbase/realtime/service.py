@@ -23,7 +23,7 @@ from rxbosbase.process import check_process
 from rxbosbase.streams import Latest, Stream
 
 from .connection import CONNECT_TOPIC, Batch
-from .delivery import Delivery
+from .delivery import Delivery, guarded
 from .events import MalformedEvent, Message
 from .lifecycle import State
 from .link import Link, Settings
@@ -254,7 +254,7 @@ class RealtimeService:
             self._call_on_disconnect([])
         gone, self._left = self._left, ()
         for subscriber in gone:
-            _guarded(subscriber.on_completed)
+            guarded(subscriber.on_completed)
         self.status.end()
 
     @property
@@ -322,7 +322,7 @@ class RealtimeService:
             self.detach(subscriber)
             subscriber.error = error
             self._changed.notify_all()
-        self._settings.delivery.post(partial(_guarded, partial(on_error, error)))
+        self._settings.delivery.post(partial(guarded, partial(on_error, error)))
 
     def _on_skipped(self, error: MalformedEvent) -> None:
         log.warning("%s", error)
@@ -355,7 +355,7 @@ class RealtimeService:
         self, subscribers: tuple[Subscriber, ...], call: Callable[[Subscriber], object]
     ) -> None:
         for subscriber in subscribers:
-            self._settings.delivery.post(partial(_guarded, partial(call, subscriber)))
+            self._settings.delivery.post(partial(guarded, partial(call, subscriber)))
 
     def _publish(self, status: Status) -> None:
         if status != self.status.value:
@@ -364,7 +364,7 @@ class RealtimeService:
     def _call_on_disconnect(self, topics: list[str]) -> None:
         callback = self.on_disconnect
         if callback is not None:
-            _guarded(partial(callback, topics))
+            guarded(partial(callback, topics))
 
 
 class _Held(Disposable):
@@ -387,10 +387,3 @@ def _once_each(on_next: Callable[[Message], object]) -> Callable[[Message], obje
             on_next(message)
 
     return called
-
-
-def _guarded(call: Callable[[], object]) -> None:
-    try:
-        call()
-    except BaseException:
-        log.exception("a callback raised; the others go on")

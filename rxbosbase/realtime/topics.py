@@ -38,7 +38,8 @@ MAX_TOPICS = 1000  # and a POST with more topics too: one connection carries no 
 _LIKE_ENCODE_URI_COMPONENT = "!'()*-._~"
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _NOT_IN_A_NAME = re.compile(r"[/?#\\]|\.\.|^\.$")
-_NOT_IN_A_HEADER = re.compile("[\r\n\x00]")
+_HEADER_NAME = re.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2: a token
+_NOT_IN_A_HEADER = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,8 +211,11 @@ def _text(what: str, value: str) -> None:
 def _header_texts(headers: Mapping[str, Any] | None) -> dict[str, str]:
     pairs: dict[str, str] = {}
     for name, value in _texts("headers", headers).items():
-        if not name.strip() or _NOT_IN_A_HEADER.search(name) or _NOT_IN_A_HEADER.search(value):
-            raise ValueError(f"header {name!r} must have a name, and hold no CR, LF or NUL")
+        if not _HEADER_NAME.fullmatch(name) or _NOT_IN_A_HEADER.search(value):
+            raise ValueError(
+                f"header {name!r} must have a name of letters, digits and hyphens, and hold no "
+                "CR, LF, NUL or other control characters"
+            )
         if pairs.setdefault(name.lower(), value) != value:
             raise ValueError(f"header {name.lower()!r} is given twice: header names ignore case")
     return pairs

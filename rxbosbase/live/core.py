@@ -1,0 +1,314 @@
+"""What drives one live view: it feeds the brain, makes its reads, and shows its snapshots.
+
+All thinking happens on the hub's thread, which runs no user code; observers are called on the
+client's delivery thread. Between the two stand the edits that nobody has seen yet: a slow observer
+gets fewer snapshots with more changes each, and never an old one.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from time import monotonic
+from typing import Generic, TypeVar
+
+from rxbosbase.errors import (
+    BosBaseError,
+    ClientClosedError,
+    ClientResponseError,
+    RequestTimeoutError,
+)
+from rxbosbase.realtime.delivery import dispatch, guarded
+from rxbosbase.realtime.events import RecordEvent
+from rxbosbase.realtime.registry import Share, Subscriber
+from rxbosbase.realtime.topics import Topic
+
+from .brain import Brain
+from .hub import LiveHub
+from .messages import Effects, ReadRequest, Record
+from .snapshot import Snapshot
+from .source import Source, watch_topic
+from .stamps import expanded_records, updated_of
+
+__all__ = ["ViewCore"]
+
+log = logging.getLogger("rxbosbase.live")
+
+T = TypeVar("T")
+
+Event = RecordEvent[Record]
+
+
+class ViewCore(Generic[T]):
+    """One shared view, alive while it has `users`."""
+
+    def __init__(
+        self, hub: LiveHub, source: Source, brain: Brain, empty: Snapshot[T], *, expands: bool
+    ) -> None:
+        self.users = 0
+        self._hub = hub
+        self._source = source
+        self._brain = brain
+        self._expands = expands
+        self._topics: list[Subscriber] = []
+        self._watched: set[str] = set()
+        self._wake_at: float | None = None
+        self._ended = False
+        # What both threads touch, under this lock:
+        self._changed = threading.Condition()
+        self._current = empty
+        self._outbox: list[Snapshot[T]] = []
+        self._flushing = False
+        self._error: Exception | None = None
+        # The delivery thread's own:
+        self._shown: Snapshot[T] | None = None
+        self._observers: tuple[Subscriber, ...] = ()
+
+    # -- for its users ---------------------------------------------------------------------------
+
+    @property
+    def current(self) -> Snapshot[T]:
+        """The newest snapshot; version 0 until the first read is complete."""
+        with self._changed:
+            self._materialize()
+            return self._current
+
+    def wait_fresh(self, timeout: float) -> Snapshot[T]:
+        """Waits for a snapshot that may be trusted.
+
+        Raises:
+            RequestTimeoutError: after `timeout` seconds.
+            BosBaseError: what ended the view.
+        """
+
+        def is_settled() -> bool:
+            self._materialize()
+            return self._current.fresh or self._error is not None or self._ended
+
+        with self._changed:
+            done = self._changed.wait_for(is_settled, timeout)
+            if self._error is not None:
+                raise self._error
+            if self._ended:
+                raise ClientClosedError("the view has ended")
+            if not done:
+                state = self._hub.service.status.value.state
+                raise RequestTimeoutError(
+                    f"the view was not fresh within {timeout:g} s; its connection is {state}"
+                )
+            return self._current
+
+    def attach(self, observer: Subscriber) -> None:
+        """Adds an observer; it gets the current snapshot at once if there is one."""
+
+        def welcome() -> None:
+            if self._error is not None:
+                guarded(partial(observer.on_error, self._error))
+                return
+            self._observers += (observer,)
+            if self._shown is not None:
+                dispatch((observer,), self._shown, self.detach)
+
+        self._hub.delivery.post(welcome)
+
+    def detach(self, observer: Subscriber) -> None:
+        """Removes an observer; nothing reaches it from now on."""
+        observer.silence()
+
+        def leave() -> None:
+            self._observers = tuple(o for o in self._observers if o is not observer)
+
+        self._hub.delivery.post(leave)
+
+    # -- beginning and end -----------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Listens; the reads begin once the server has taken the topics."""
+        self._hub.loop.post(self._listen)
+
+    def end(self) -> None:
+        """Takes the topics off the server; what is under way is ignored."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+        self._hub.loop.post(self._unlisten)
+
+    def complete(self) -> None:
+        """Completes the observers, on the calling thread."""
+        self.end()
+        observers, self._observers = self._observers, ()
+        for observer in observers:
+            guarded(observer.on_completed)
+
+    def _listen(self) -> None:
+        self._add_topic(self._source.topic(), self._on_event)
+        watch = self._source.watch()
+        if watch is not None:
+            self._add_topic(watch, self._on_hint)
+
+    def _add_topic(self, topic: Topic, on_next: Callable[[Event], None]) -> None:
+        if self._ended:
+            return
+        subscriber = Subscriber(on_next, self._fail, _nothing, keeps=True)
+        self._topics.append(subscriber)
+        try:
+            self._hub.service.attach(topic, subscriber, None, urgent=False)
+        except ClientClosedError:
+            self._topics.remove(subscriber)
+
+    def _unlisten(self) -> None:
+        for subscriber in self._topics:
+            self._hub.service.detach(subscriber)
+        self._topics = []
+
+    def _fail(self, error: Exception) -> None:
+        """Ends the view with an error that retrying cannot mend."""
+        if self._ended:
+            return
+        log.info("a live view of %r ended: %s", self._source.query.collection, error)
+        self._hub.forget(self)
+        with self._changed:
+            self._error = error
+        self.end()
+
+        def tell() -> None:
+            observers, self._observers = self._observers, ()
+            for observer in observers:
+                guarded(partial(observer.on_error, error))
+
+        self._hub.delivery.post(tell)
+
+    # -- the hub's thread: what the stream tells -------------------------------------------------
+
+    def topics_held(self, share: Share, held: Mapping[Share, int]) -> None:
+        """The server has taken topics; once it has all of ours, reads may begin."""
+        entries = [topic.entry for topic in self._topics if topic.entry is not None]
+        if any(entry.share is share for entry in entries) and all(
+            entry.version <= held.get(entry.share, -1) for entry in entries
+        ):
+            self._apply(self._brain.acknowledged(monotonic()))
+
+    def topics_lost(self, share: Share) -> None:
+        """The connection of `share` ended."""
+        if any(topic.entry is not None and topic.entry.share is share for topic in self._topics):
+            self._apply(self._brain.lost(monotonic()))
+
+    def frame_skipped(self, name: str) -> None:
+        """A frame could not be read; where its topic is not known, it may have been ours."""
+        names = {topic.entry.name for topic in self._topics if topic.entry is not None}
+        if name in names or "/" not in name:
+            self._apply(self._brain.skipped(monotonic()))
+
+    def reset(self) -> None:
+        """Somebody else is logged in: what was seen may not be theirs to see."""
+        if not self._ended:
+            self._apply(self._brain.reset(monotonic()))
+
+    def _on_event(self, event: Event) -> None:
+        record = event.record
+        if isinstance(record.get("id"), str):
+            self._watch_related((record,))
+            self._apply(self._brain.event(event.action, record, monotonic()))
+
+    def _on_hint(self, event: Event) -> None:
+        id = event.record.get("id")
+        if isinstance(id, str):
+            updated = updated_of(event.record)
+            self._apply(self._brain.hint(event.action, id, updated, monotonic()))
+
+    def _on_related(self, event: Event) -> None:
+        id = event.record.get("id")
+        if isinstance(id, str):
+            self._apply(self._brain.related(id, monotonic()))
+
+    def _watch_related(self, rows: Iterable[Record]) -> None:
+        """Listens to the collections of what the rows expand: nothing else tells of a change
+        there. Where they may not be read, that stays silent and `reconcile` finds it."""
+        if not self._expands:
+            return
+        for row in rows:
+            for related in expanded_records(row):
+                name = related.get("collectionName")
+                if isinstance(name, str) and name not in self._watched:
+                    self._watched.add(name)
+                    topic = watch_topic(name, self._source.query.headers)
+                    self._add_topic(topic, self._on_related)
+
+    # -- the hub's thread: reads and time --------------------------------------------------------
+
+    def _apply(self, effects: Effects) -> None:
+        if self._ended:
+            return
+        if effects.read is not None:
+            self._hub.pool.submit(partial(self._read, effects.read))
+        self._set_timer(effects.wake)
+        with self._changed:
+            if not self._brain.show(effects):
+                return
+            self._changed.notify_all()
+            if self._flushing:
+                return
+            self._flushing = True
+        self._hub.delivery.post(self._flush)
+
+    def _set_timer(self, wake: float | None) -> None:
+        # A timer that fires too early only ticks once more; one for each event would cost more.
+        if wake is None or (self._wake_at is not None and self._wake_at <= wake):
+            return
+        self._wake_at = wake
+        self._hub.loop.call_later(max(0.0, wake - monotonic()), partial(self._tick, wake))
+
+    def _tick(self, due: float) -> None:
+        if self._wake_at == due:
+            self._wake_at = None
+            self._apply(self._brain.tick(monotonic()))
+
+    def _read(self, request: ReadRequest) -> None:
+        """On a thread of the pool."""
+        if self._ended:
+            return
+        post = self._hub.loop.post
+        try:
+            rows, last = self._source.rows(request)
+        except ClientClosedError:
+            return
+        except BosBaseError as error:
+            if isinstance(error, ClientResponseError) and error.status in (400, 403, 404):
+                post(partial(self._fail, error))
+            else:
+                log.info("a read of a live view failed: %s", error)
+                after = getattr(error, "retry_after", None) or 0.0
+                post(lambda: self._apply(self._brain.failed(request, monotonic(), after)))
+            return
+        post(partial(self._answered, request, rows, last))
+
+    def _answered(self, request: ReadRequest, rows: list[Record], last: bool) -> None:
+        self._watch_related(rows)
+        self._apply(self._brain.read_done(request, rows, last, monotonic()))
+
+    # -- the delivery thread ---------------------------------------------------------------------
+
+    def _flush(self) -> None:
+        with self._changed:
+            self._flushing = False
+            try:
+                self._materialize()
+            except BosBaseError as error:
+                self._hub.loop.post(partial(self._fail, error))
+            ready, self._outbox = self._outbox, []
+        for snapshot in ready:
+            self._shown = snapshot
+            dispatch(self._observers, snapshot, self.detach)
+
+    def _materialize(self) -> None:
+        """Makes a snapshot of the edits that are waiting. Under the lock."""
+        after = self._brain.snapshot(self._current)
+        if after is not None:
+            self._current = after
+            self._outbox.append(after)
+
+
+def _nothing() -> None:
+    """The views' topics complete only with the client."""

@@ -1,0 +1,156 @@
+"""The stream that all live views of a client share, apart from the user's own topics.
+
+Views must hear of more than events: when the server has taken their topics, and when anything may
+have been lost. They hear it here, in order, on one thread that runs no user code.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any
+
+from rxbosbase.errors import ClientClosedError
+from rxbosbase.loop import LoopScheduler
+from rxbosbase.pool import ReadPool
+from rxbosbase.realtime.connection import Batch
+from rxbosbase.realtime.events import MalformedEvent
+from rxbosbase.realtime.link import Settings
+from rxbosbase.realtime.preflight import Preflight
+from rxbosbase.realtime.registry import Share
+from rxbosbase.realtime.service import RealtimeService
+
+from .source import Read
+
+if TYPE_CHECKING:
+    from .core import ViewCore
+
+__all__ = ["LiveHub"]
+
+log = logging.getLogger("rxbosbase.live")
+
+
+class LiveService(RealtimeService):
+    """The realtime service of the views: it tells the hub what a user need not know."""
+
+    def __init__(self, settings: Settings, preflight: Preflight, hub: LiveHub) -> None:
+        super().__init__(settings, preflight)
+        self._hub = hub
+
+    def on_batch(self, batch: Batch) -> None:
+        # What a retired connection still had is left out: its gap is being compared already.
+        if not batch.connection.ending:
+            super().on_batch(batch)
+
+    def on_held(self, share: Share, version: int) -> None:
+        self._hub.loop.post(lambda: self._hub.held(share, version))
+
+    def on_gap(self, share: Share) -> None:
+        self._hub.loop.post(lambda: self._hub.gap(share))
+
+    def _on_skipped(self, error: MalformedEvent) -> None:
+        super()._on_skipped(error)
+        self._hub.skipped(error.topic)
+
+
+class LiveHub:
+    """The views of one client, and what they share: a stream, a thread, and the reads."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        preflight: Preflight,
+        pool: ReadPool,
+        read: Read,
+        delivery: LoopScheduler,
+    ) -> None:
+        self.loop = settings.delivery
+        self.delivery = delivery
+        self.pool = pool
+        self.read = read
+        self.service = LiveService(settings, preflight, self)
+        self._lock = threading.Lock()
+        self._cores: dict[Hashable, ViewCore[Any]] = {}
+        self._held: dict[Share, int] = {}
+        self._closed = False
+
+    # -- sharing ---------------------------------------------------------------------------------
+
+    def acquire(self, key: Hashable, make: Callable[[], ViewCore[Any]]) -> ViewCore[Any]:
+        """The view of this key, begun by the first who asks; give it back with `release`."""
+        with self._lock:
+            if self._closed:
+                raise ClientClosedError("the client is closed; make a new one")
+            core = self._cores.get(key)
+            begins = core is None
+            if core is None:
+                core = self._cores[key] = make()
+            core.users += 1
+        if begins:
+            core.begin()
+        return core
+
+    def release(self, key: Hashable, core: ViewCore[Any]) -> None:
+        """One user less; the last one ends the view."""
+        with self._lock:
+            core.users -= 1
+            ends = core.users == 0
+            if ends and self._cores.get(key) is core:
+                del self._cores[key]
+        if ends:
+            core.end()
+
+    def find(self, key: Hashable) -> ViewCore[Any] | None:
+        """The running view of this key."""
+        with self._lock:
+            return self._cores.get(key)
+
+    def forget(self, core: ViewCore[Any]) -> None:
+        """A view that has failed is shared no more."""
+        with self._lock:
+            self._cores = {key: other for key, other in self._cores.items() if other is not core}
+
+    # -- what the stream tells, on the loop's thread ---------------------------------------------
+
+    def held(self, share: Share, version: int) -> None:
+        """The server has a share's topics up to `version`."""
+        self._held[share] = version
+        for core in self._all():
+            core.topics_held(share, self._held)
+
+    def gap(self, share: Share) -> None:
+        """The connection of a share ended."""
+        self._held.pop(share, None)
+        for core in self._all():
+            core.topics_lost(share)
+
+    def skipped(self, topic: str) -> None:
+        """A frame could not be read: for the views of its topic that is a loss."""
+        for core in self._all():
+            core.frame_skipped(topic)
+
+    # -- what the client tells -------------------------------------------------------------------
+
+    def identity_changed(self, *, other: bool) -> None:
+        """A token was renewed; `other`: somebody else is logged in now."""
+        self.service.identity_changed()
+        if other:
+            for core in self._all():
+                self.loop.post(core.reset)
+
+    def close(self) -> None:
+        """Ends the stream and all views' work. Never waits."""
+        with self._lock:
+            self._closed = True
+        self.service.close()
+        self.loop.close()
+
+    def finish(self) -> None:
+        """Completes all views, on the calling thread."""
+        for core in self._all():
+            core.complete()
+
+    def _all(self) -> list[ViewCore[Any]]:
+        with self._lock:
+            return list(self._cores.values())

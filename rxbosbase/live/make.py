@@ -1,0 +1,56 @@
+"""From the arguments of ``live`` to a view: which core keeps it, and which views are equal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rxbosbase.realtime.facade import check_seconds
+from rxbosbase.realtime.topics import record_topic
+
+from .brain import RecordBrain
+from .core import ViewCore
+from .hub import LiveHub
+from .messages import Record, Rules
+from .ordering import Order
+from .snapshot import Snapshot
+from .source import Query, QuerySource, RecordSource, Source
+from .view import LiveView
+
+__all__ = ["make_record_view", "make_view"]
+
+
+def make_view(
+    hub: LiveHub, query: Query, *, reconcile: float, interval: float, owner: object
+) -> LiveView[Record]:
+    """The view of a query. Raises what makes its topic impossible, at once."""
+    check_seconds("reconcile", reconcile)
+    check_seconds("interval", interval)
+    source = QuerySource(query, hub.read)
+    source.topic()
+    rules = Rules(reconcile=reconcile)
+
+    def make() -> ViewCore[Any]:
+        return _core(hub, source, rules, Order.parse(query.sort, expand=query.get("expand")))
+
+    return LiveView(hub, (query, reconcile, interval), make, owner)
+
+
+def make_record_view(
+    hub: LiveHub, query: Query, id: str, *, reconcile: float, owner: object
+) -> LiveView[Record]:
+    """The view of one record."""
+    check_seconds("reconcile", reconcile)
+    record_topic(query.collection, id)
+    source = RecordSource(query, id, hub.read)
+    source.topic()
+
+    def make() -> ViewCore[Any]:
+        return _core(hub, source, Rules(reconcile=reconcile), Order.parse())
+
+    return LiveView(hub, (query, id, reconcile), make, owner)
+
+
+def _core(hub: LiveHub, source: Source, rules: Rules, order: Order) -> ViewCore[Any]:
+    empty: Snapshot[Any] = Snapshot.empty(order)
+    expands = bool(source.query.get("expand"))
+    return ViewCore(hub, source, RecordBrain(rules), empty, expands=expands)

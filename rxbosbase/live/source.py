@@ -1,0 +1,265 @@
+"""Where a live view's rows come from: the reads its core asks for, as requests to the server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import quote
+
+from rxbosbase.errors import ClientResponseError
+from rxbosbase.live.messages import Ask, ReadPage, ReadRequest, Record
+from rxbosbase.realtime.topics import Options, Topic, normalise_options, record_topic
+
+__all__ = ["Query", "QuerySource", "RecordSource", "Source"]
+
+MAX_FILTER = 3500
+"""Characters of a filter; the server answers a longer one with 400."""
+
+MAX_PER_PAGE = 1000
+"""Rows of a page; the server gives no more."""
+
+Read = Callable[[str, Mapping[str, Any], Mapping[str, str]], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a view shows: the arguments of ``collection.live``, checked and comparable."""
+
+    collection: str
+    options: Options
+    sort: str = ""
+    limit: int | None = None
+
+    def get(self, name: str) -> str:
+        """A query option, "" where it is not given."""
+        return dict(self.options.query).get(name, "")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers that the rules may look at."""
+        return dict(self.options.headers)
+
+    @property
+    def path(self) -> str:
+        """Where its rows are read."""
+        return f"/api/collections/{quote(self.collection, safe='')}/records"
+
+
+class Source(Protocol):
+    """Topics to listen to, and rows to read. Reads are made on a pool's thread."""
+
+    query: Query
+
+    def topic(self) -> Topic:
+        """The topic of the view's own events."""
+
+    def watch(self) -> Topic | None:
+        """The topic of hints about what leaves the view; None where nothing can leave unheard."""
+
+    def rows(self, request: ReadRequest) -> tuple[list[Record], bool]:
+        """The rows, and whether they are the last."""
+
+
+class QuerySource:
+    """The rows that match a filter."""
+
+    def __init__(self, query: Query, read: Read, page: int = MAX_PER_PAGE) -> None:
+        self.query = query
+        self._read = read
+        self._page = page
+        self._fields = _with_own_fields(query)
+
+    def topic(self) -> Topic:
+        """The filtered topic, with the fields the view itself needs."""
+        query = {**dict(self.query.options.query), "fields": self._fields}
+        return record_topic(self.query.collection, "*", query=query, headers=self.query.headers)
+
+    def watch(self) -> Topic | None:
+        """The whole collection, but of each record its id and age alone."""
+        if not self.query.get("filter"):
+            return None
+        return watch_topic(self.query.collection, self.query.headers)
+
+    def rows(self, request: ReadRequest) -> tuple[list[Record], bool]:
+        """One page, or the rows of some ids."""
+        if isinstance(request, ReadPage):
+            return self._a_page(request)
+        found: list[Record] = []
+        for condition in self._conditions(request):
+            found += self._list(condition, self._fields, len(request.ids))
+        return found, True
+
+    def arranged(self) -> list[Record]:
+        """The rows in the server's own order, cut at the limit."""
+        rows: dict[str, Record] = {}
+        limit = self.query.limit
+        page = 1
+        size = MAX_PER_PAGE if limit is None else min(limit, MAX_PER_PAGE)
+        while True:
+            asked = {
+                **dict(self.query.options.query),
+                "fields": self._fields, "sort": self._sort(),
+                "page": page, "perPage": size, "skipTotal": 1,
+            }  # fmt: skip
+            items = self._read(self.query.path, _given(asked), self.query.headers)["items"]
+            # While others delete, a page can repeat or miss a row; the next read mends it.
+            rows.update((row["id"], row) for row in items)
+            if len(items) < size or (limit is not None and len(rows) >= limit):
+                return list(rows.values())[:limit]
+            page += 1
+
+    def _sort(self) -> str:
+        keys = [key.strip().lstrip("+-") for key in self.query.sort.split(",")]
+        if "id" in keys or "@random" in keys:
+            return self.query.sort
+        return f"{self.query.sort},id" if self.query.sort else "id"
+
+    def _a_page(self, request: ReadPage) -> tuple[list[Record], bool]:
+        conditions = [self.query.get("filter")]
+        if request.after:
+            conditions.append(f"id > {_quoted(request.after)}")
+        if request.since:
+            conditions.append(f"updated >= {_quoted(request.since)}")
+        fields = self._fields if request.whole else self._stamps()
+        rows = self._list(_all(conditions), fields, self._page)
+        return rows, len(rows) < self._page
+
+    def _list(self, condition: str, fields: str, size: int) -> list[Record]:
+        asked = {
+            **dict(self.query.options.query),
+            "filter": condition, "fields": fields, "sort": "id",
+            "page": 1, "perPage": min(max(size, 1), MAX_PER_PAGE), "skipTotal": 1,
+        }  # fmt: skip
+        items: list[Record] = self._read(self.query.path, _given(asked), self.query.headers)[
+            "items"
+        ]
+        return items
+
+    def _conditions(self, ask: Ask) -> Iterator[str]:
+        """The question's filter, cut into several where one would be too long."""
+        own = self.query.get("filter")
+        room = MAX_FILTER - len(own) - len("() && ()")
+        part: list[str] = []
+        for id in ask.ids:
+            term = f"id = {_quoted(id)}"
+            if part and len(" || ".join([*part, term])) > room:
+                yield _all([own, " || ".join(part)])
+                part = []
+            part.append(term)
+        yield _all([own, " || ".join(part)])
+
+    def _stamps(self) -> str:
+        paths = [path.strip() for path in self.query.get("expand").split(",") if path.strip()]
+        fields = ["id", "updated"]
+        for path in paths:
+            names = path.split(".")
+            for depth in range(1, len(names) + 1):
+                place = "expand." + ".expand.".join(names[:depth])
+                fields += [f"{place}.id", f"{place}.updated"]
+        return ",".join(dict.fromkeys(fields))
+
+
+class RecordSource:
+    """One record, by the collection's view rule."""
+
+    def __init__(self, query: Query, id: str, read: Read) -> None:
+        self.query = query
+        self._id = id
+        self._read = read
+
+    def topic(self) -> Topic:
+        """The record's own topic."""
+        query = {**dict(self.query.options.query), "fields": _with_own_fields(self.query)}
+        return record_topic(
+            self.query.collection, self._id, query=query, headers=self.query.headers
+        )
+
+    def watch(self) -> Topic | None:
+        """Nothing: the record's topic tells whatever happens to it."""
+        return None
+
+    def rows(self, request: ReadRequest) -> tuple[list[Record], bool]:
+        """The record, if it is there and may be seen."""
+        asked = {**dict(self.query.options.query), "fields": _with_own_fields(self.query)}
+        try:
+            row = self._read(
+                f"{self.query.path}/{quote(self._id, safe='')}", _given(asked), self.query.headers
+            )
+        except ClientResponseError as error:
+            if error.status not in (403, 404):
+                raise
+            return [], True
+        return [row], True
+
+
+def watch_topic(collection: str, headers: Mapping[str, str]) -> Topic:
+    """The topic of a collection's hints: which record, how old, and nothing more."""
+    return record_topic(collection, "*", fields="id,updated", headers=headers)
+
+
+def make_query(
+    collection: str,
+    *,
+    filter: str | None = None,
+    sort: str | None = None,
+    expand: str | None = None,
+    fields: str | None = None,
+    limit: int | None = None,
+    query: Mapping[str, Any] | None = None,
+    headers: Mapping[str, Any] | None = None,
+) -> Query:
+    """Checks the arguments of a live view. Raises ValueError or TypeError."""
+    extra = dict(query or {})
+    if sort is not None and not isinstance(sort, str):
+        raise TypeError(f"sort must be a str, not {type(sort).__name__}")
+    if sort and extra.get("sort"):
+        raise ValueError("sort is given twice, as sort= and in query=: keep one of them")
+    sort = sort or extra.pop("sort", "") or ""
+    for name in ("page", "perPage", "skipTotal"):
+        if name in extra:
+            raise ValueError(f"{name} is a live view's own business: use limit= to cut it")
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int)):
+        raise TypeError(f"limit must be an int, not {type(limit).__name__}")
+    if limit is not None and limit < 1:
+        raise ValueError(f"limit must be at least 1, not {limit}")
+    options = normalise_options(filter, expand, fields, extra, headers)
+    return Query(collection, options, sort, limit)
+
+
+def _with_own_fields(query: Query) -> str:
+    """The user's fields, and those without which the view could not be kept; "" for all."""
+    fields = query.get("fields")
+    if not fields:
+        return ""
+    sorted_by = []
+    for key in query.sort.split(","):
+        names = key.strip().lstrip("+-").split(".")
+        if names != [""] and not names[0].startswith("@"):
+            sorted_by.append("".join(f"expand.{name}." for name in names[:-1]) + names[-1])
+            sorted_by += names[:1]
+    return ",".join(dict.fromkeys(["id", "updated", *sorted_by, *_split(fields)]))
+
+
+def _split(fields: str) -> Iterable[str]:
+    depth, start = 0, 0
+    for at, character in enumerate(fields):
+        depth += (character == "(") - (character == ")")
+        if character == "," and depth == 0:
+            yield fields[start:at].strip()
+            start = at + 1
+    yield fields[start:].strip()
+
+
+def _all(conditions: Iterable[str]) -> str:
+    given = [condition for condition in conditions if condition]
+    return " && ".join(f"({each})" for each in given) if len(given) > 1 else "".join(given)
+
+
+def _quoted(text: str) -> str:
+    # Ids and stamps come from the server; a quote in one would be its own doing, and is escaped.
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _given(asked: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in asked.items() if value != ""}
