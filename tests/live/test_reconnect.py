@@ -220,6 +220,22 @@ def test_topics_wanted_and_dropped_while_down_are_right_when_it_is_back(fragile:
     assert not dropped.items
 
 
+def test_the_status_shows_the_wanted_topics_of_now_during_a_long_wait_too(fragile: World) -> None:
+    posts = fragile.collection()
+    client = fragile.client(backoff=BackoffPolicy(initial=60.0, maximum=60.0, jitter=False))
+    mine = client.collection(posts.name)
+    states = listen(client.realtime.status)
+    listen(mine.observe("*"))
+    client.realtime.wait_active()
+    fragile.server.kill()
+    states.first(lambda now: now.state == "waiting")
+    added = listen(mine.observe("*", filter="n > 1", check=False))
+    states.first(lambda now: now.state == "waiting" and len(now.topics) == 2)
+    added.dispose()
+    states.until(lambda heard: heard.items[-1].topics == (f"{posts.name}/*",))
+    assert status(client).state == "waiting"
+
+
 def test_a_stream_begun_while_the_server_is_down_starts_when_it_is_up(fragile: World) -> None:
     posts = fragile.collection()
     fragile.server.kill()
