@@ -130,8 +130,8 @@ class AuthStore:
         """Refuses what cannot be sent as a header."""
         if not isinstance(token, str):
             raise TypeError(f"token must be a str, not {type(token).__name__}")
-        if not token.isascii() or any(character in token for character in "\r\n\0"):
-            raise ValueError("the token holds a line break, or is not ASCII: pass it as it came")
+        if not token.isascii() or not token.isprintable() or token != token.strip():
+            raise ValueError("the token is not printable ASCII: pass it as it came")
 
     def _set(self, state: AuthState) -> None:
         with self._lock:

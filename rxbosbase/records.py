@@ -35,6 +35,8 @@ class Records:
         record_topic(name, "*")  # refuses what cannot be a name
         self._client = client
         self.name = name
+        # Quoted, since `requests` takes "%2e%2e" for "..", which leads to other endpoints.
+        self._base = f"/api/collections/{quote(name, safe='')}"
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"
@@ -173,7 +175,7 @@ class Records:
             if not isinstance(value, str):
                 raise TypeError(f"{what} must be a str, not {type(value).__name__}")
         sent = {"identity": identity, "password": password, **(body or {})}
-        path = f"/api/collections/{self.name}/auth-with-password"
+        path = f"{self._base}/auth-with-password"
         # As a guest: an old token that the server no longer likes must not be in the way.
         return self._login(self._request("POST", path, options, body=sent, token=""))
 
@@ -194,7 +196,7 @@ class Records:
         return answer
 
     def _refresh(self, body: Mapping[str, Any] | None, options: dict[str, Any]) -> dict[str, Any]:
-        path = f"/api/collections/{self.name}/auth-refresh"
+        path = f"{self._base}/auth-refresh"
         result: dict[str, Any] = self._request("POST", path, options, body=dict(body or {}))
         return result
 
@@ -205,7 +207,7 @@ class Records:
     # -- small parts -----------------------------------------------------------------------------
 
     def _path(self, id: str | None = None) -> str:
-        path = f"/api/collections/{self.name}/records"
+        path = f"{self._base}/records"
         if id is None:
             return path
         record_topic(self.name, id)  # refuses what cannot be an id

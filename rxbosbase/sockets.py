@@ -57,7 +57,8 @@ class Sockets:
 
     def track(self, sock: socket.socket) -> socket.socket:
         """Registers `sock`; give the returned handle to `release` when it is closed."""
-        handle = sock.dup()
+        # Not `sock.dup()`, which a TLS socket refuses.
+        handle = socket.socket(fileno=socket.dup(sock.fileno()))
         with self._lock:
             if not self.aborted:
                 self._open.add(handle)

@@ -11,6 +11,7 @@ import email.utils
 import logging
 import os
 import re
+import ssl
 import warnings
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -35,21 +36,43 @@ __all__ = ["Channel", "Transport", "check_base_url", "check_headers"]
 
 log = logging.getLogger("rxbosbase.transport")
 
-_FORBIDDEN = re.compile(r"[\r\n\0]")
+_NO_ANSWER = (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)
+
+_NOT_IN_A_URL = re.compile(r"[\x00-\x20\x7f\\]")
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2: a token
+_NOT_IN_A_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def check_base_url(url: object) -> str:
     """`url` without a trailing slash, or an error that says what a base URL looks like."""
     if not isinstance(url, str):
-        raise TypeError(f"base_url must be a str such as 'http://127.0.0.1:8090', not {url!r}")
-    parts = urlsplit(url.strip())
+        kind = type(url).__name__
+        raise TypeError(f"base_url must be a str such as 'http://127.0.0.1:8090', not a {kind}")
+    url = url.strip()
+    if "@" in url:  # first: the messages below quote the URL
+        raise ValueError("base_url must hold no user or password; log in with auth_with_password")
+    if _NOT_IN_A_URL.search(url):
+        raise ValueError(f"base_url must hold no spaces, line breaks or backslashes: {url!r}")
+    parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"base_url needs scheme and host: 'http://127.0.0.1:8090', not {url!r}")
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("base_url must hold no user or password; log in with auth_with_password")
     if parts.query or parts.fragment:
         raise ValueError("base_url must not have a query or a fragment")
-    return url.strip().rstrip("/")
+    if parts.port == 0:  # asking for the port also refuses what is none
+        raise ValueError("base_url must not have the port 0")
+    return url.rstrip("/")
+
+
+def check_verify(verify: object) -> bool | str:
+    """`verify` as `requests` takes it. What is merely false there would switch the check off."""
+    if isinstance(verify, bool):
+        return verify
+    if not isinstance(verify, (str, os.PathLike)):
+        raise TypeError(f"verify must be a bool or a path, not {type(verify).__name__}")
+    path = os.fspath(verify)
+    if not isinstance(path, str) or not os.path.exists(path):
+        raise ValueError(f"verify names no file or folder of certificates: {path!r}")
+    return path
 
 
 def check_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
@@ -58,8 +81,12 @@ def check_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
     for name, value in (headers or {}).items():
         if not isinstance(name, str) or not isinstance(value, str):
             raise TypeError(f"header {name!r}: names and values must be str")
-        if not name or _FORBIDDEN.search(name) or _FORBIDDEN.search(value):
-            raise ValueError(f"header {name!r}: line breaks and NUL are not allowed")
+        if not _HEADER_NAME.fullmatch(name):
+            raise ValueError(f"header {name!r}: a name is made of letters, digits and hyphens")
+        if _NOT_IN_A_HEADER.search(value):
+            raise ValueError(
+                f"header {name!r}: line breaks, NUL and other control characters are not allowed"
+            )
         checked[name] = value
     return checked
 
@@ -71,7 +98,6 @@ class Channel:
         self._transport = transport
         self.sockets = Sockets()
         self._session = requests.Session()
-        self._session.verify = transport.verify
         # An auth callable of our own also keeps requests from taking a password out of .netrc.
         self._session.auth = _no_auth
         adapter = AbortableAdapter(self.sockets)
@@ -132,24 +158,44 @@ class Channel:
             sent["Authorization"] = token
         try:
             return self._session.request(
-                method, url, params=cast(Any, query), data=data, files=files, headers=sent,
+                method, url, params=cast(Any, query), data=data, files=files,
+                headers=cast(Any, {name: _header_bytes(value) for name, value in sent.items()}),
                 timeout=transport.timeout if timeout is None else timeout,
                 # Followed by hand, a redirect could carry the token to another host.
                 allow_redirects=False, stream=stream,
+                # Left to the session, the environment's bundle would outrank it.
+                verify=transport.verify,
             )  # fmt: skip
-        except requests.Timeout as error:
-            raise RequestTimeoutError(f"no answer from {url} in time") from error
-        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
-            if self.sockets.aborted:
-                raise ClientClosedError("the client was closed during the request") from error
-            raise ConnectionFailedError(f"cannot reach {url}: {_reason(error)}") from error
-        except requests.RequestException as error:
-            raise ProtocolError(f"the request to {url} failed: {_reason(error)}") from error
-        except (OSError, ValueError, AttributeError) as error:
-            # A socket that was shut down under TLS can fail with nearly anything.
-            if self.sockets.aborted:
-                raise ClientClosedError("the client was closed during the request") from error
-            raise
+        except (requests.RequestException, OSError, ValueError, AttributeError) as error:
+            problem: Exception = error
+        # Raised out here, so that the error of `requests` is not its context: that one quotes
+        # the URL with its query, which may hold a file token.
+        raise self._translated(problem, url.partition("?")[0])
+
+    def _translated(self, error: Exception, url: str) -> Exception:
+        """The error to raise for one of `requests`, with the innermost cause as its cause."""
+        # A socket that was shut down under TLS can fail with nearly anything.
+        if self.sockets.aborted:
+            return ClientClosedError("the client was closed during the request")
+        cause = _innermost(error)
+        reason = f"{type(cause).__name__}: {cause}"
+        if isinstance(error, requests.Timeout):
+            translated: Exception = RequestTimeoutError(f"no answer from {url} in time")
+        elif isinstance(cause, ssl.SSLCertVerificationError):
+            translated = ConnectionFailedError(
+                f"cannot trust {url}: {reason}; if the certificate is right, name the file of the "
+                "authority that signed it: BosBase(url, verify='/path/to/ca.pem')"
+            )
+        elif isinstance(
+            error, (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)
+        ):
+            translated = ConnectionFailedError(f"cannot reach {url}: {reason}")
+        elif isinstance(error, requests.RequestException):
+            translated = ProtocolError(f"the request to {url} failed: {type(error).__name__}")
+        else:
+            return error
+        translated.__cause__ = cause if isinstance(cause, OSError) else None
+        return translated
 
     def abort(self) -> None:
         """Ends every connection of this channel at once; requests in flight fail."""
@@ -171,14 +217,14 @@ class Transport:
         timeout: float,
         headers: Mapping[str, str] | None,
         token: Callable[[], str],
-        verify: bool | str = True,
+        verify: bool | str | os.PathLike[str] = True,
     ) -> None:
         self.base_url = check_base_url(base_url)
         self.timeout = timeout
         self.headers = {"Accept-Language": "en-US", "User-Agent": "rxbosbase"}
         self.headers.update(check_headers(headers))
         self.token = token
-        self.verify = verify
+        self.verify = check_verify(verify)
         if verify is False:
             warnings.warn(
                 "verify=False: the server's certificate is not checked, anyone in between can "
@@ -219,15 +265,20 @@ def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def _reason(error: BaseException) -> str:
-    """The innermost cause, in its own words: the outer ones only repeat the URL."""
+def _header_bytes(value: str) -> bytes:
+    """UTF-8, as the server reads the headers inside a topic; outer spaces are no part of it."""
+    return value.strip(" \t").encode()
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """The first cause: the outer ones only repeat the URL."""
     seen: BaseException = error
     while True:
         inner = seen.__cause__ or getattr(seen, "reason", None) or seen.__context__
         if inner is None and seen.args and isinstance(seen.args[0], BaseException):
             inner = seen.args[0]
         if not isinstance(inner, BaseException):
-            return f"{type(seen).__name__}: {seen}"
+            return seen
         seen = inner
 
 
@@ -273,7 +324,7 @@ def _retry_after(text: str | None) -> float | None:
     """Seconds to wait, from a number or a date (RFC 9110, 10.2.3); None if it is neither."""
     if not text:
         return None
-    if text.strip().isdigit():
+    if text.strip().isdecimal():
         return float(text)
     with contextlib.suppress(ValueError, TypeError):
         due = email.utils.parsedate_to_datetime(text)

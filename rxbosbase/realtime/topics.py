@@ -213,8 +213,8 @@ def _header_texts(headers: Mapping[str, Any] | None) -> dict[str, str]:
     for name, value in _texts("headers", headers).items():
         if not _HEADER_NAME.fullmatch(name) or _NOT_IN_A_HEADER.search(value):
             raise ValueError(
-                f"header {name!r} must have a name of letters, digits and hyphens, and hold no "
-                "CR, LF, NUL or other control characters"
+                f"header {name!r} must have a name of letters, digits and hyphens, and hold "
+                "no CR, LF or NUL, nor any other control character"
             )
         if pairs.setdefault(name.lower(), value) != value:
             raise ValueError(f"header {name.lower()!r} is given twice: header names ignore case")

@@ -1,0 +1,391 @@
+"""What leaves this machine, where it goes to, and that nothing smuggles itself in between."""
+
+from __future__ import annotations
+
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import wire_server as wire
+
+from rxbosbase import BosBase, BosBaseError, ConnectionFailedError, ProtocolError
+
+TOKEN = wire.make_token("user1")
+
+
+@pytest.fixture
+def server() -> Iterator[wire.WireServer]:
+    with wire.WireServer() as running:
+        yield running
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[wire.WireServer]:
+    """Another host, as far as anybody can tell: another origin."""
+    with wire.WireServer() as running:
+        yield running
+
+
+def logged_in(url: str, **options: Any) -> BosBase:
+    client = BosBase(url, **options)
+    client.auth_store.save(TOKEN, {"id": "user1", "collectionName": "users"})
+    return client
+
+
+# -- the token goes to the base URL's origin alone ------------------------------------------------
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+def test_a_redirected_request_does_not_carry_the_token_to_another_host(
+    server: wire.WireServer, elsewhere: wire.WireServer, code: int
+) -> None:
+    target = {"Location": f"{elsewhere.url}/api/health"}
+    server.on_request = lambda _: wire.status(code, headers=target)
+    with logged_in(server.url) as client:
+        for ask in (
+            client.health,
+            lambda: client.send("POST", "/api/x", body={}),
+            lambda: client.collection("posts").get_one("abc"),
+            lambda: client.collection("users").auth_with_password("ann", "geheim12"),
+            lambda: client.collection("users").auth_refresh(),
+        ):
+            with pytest.raises(ProtocolError, match="redirects are not followed") as caught:
+                ask()
+            assert elsewhere.url in str(caught.value)  # where to look for the right address
+    assert elsewhere.connections == 0
+
+
+@pytest.mark.parametrize("code", [301, 302, 307, 308])
+def test_a_redirected_stream_does_not_carry_the_token_to_another_host(
+    server: wire.WireServer, elsewhere: wire.WireServer, code: int
+) -> None:
+    target = {"Location": f"{elsewhere.url}/api/realtime"}
+    server.on_stream = lambda _: wire.status(code, headers=target)
+    with logged_in(server.url) as client:
+        client.collection("posts").observe("*", check=False).subscribe()
+        server.wait_gets(2)
+        with pytest.raises(TimeoutError, match="use the final address as base_url"):
+            client.realtime.wait_active(0.05)
+    assert elsewhere.connections == 0
+
+
+@pytest.mark.parametrize("code", [302, 307, 308])
+def test_a_redirected_post_of_topics_does_not_carry_the_token_to_another_host(
+    server: wire.WireServer, elsewhere: wire.WireServer, code: int
+) -> None:
+    target = {"Location": f"{elsewhere.url}/api/realtime"}
+    server.post_answers.append(wire.status(code, headers=target))
+    with logged_in(server.url) as client:
+        client.collection("posts").observe("*", check=False).subscribe()
+        server.wait_accepted(1)  # tried again at the right place
+    assert elsewhere.connections == 0
+
+
+@pytest.mark.parametrize(
+    "path", ["//evil.example/x", "/@evil.example/x", "/\\evil.example", "/http://evil.example/"]
+)
+def test_a_path_cannot_name_another_host(server: wire.WireServer, path: str) -> None:
+    server.on_request = lambda _: 404
+    with logged_in(server.url) as client, pytest.raises(BosBaseError):
+        client.send("GET", path)
+    assert len(server.requests) == 1
+
+
+def test_a_path_that_does_not_begin_with_a_slash_is_refused(server: wire.WireServer) -> None:
+    with logged_in(server.url) as client:
+        for path in ("http://evil.example/", "@evil.example/", ".evil.example/", ":99/"):
+            with pytest.raises(ValueError, match="must begin with '/'"):
+                client.send("GET", path)
+    assert server.connections == 0
+
+
+def test_netrc_never_takes_the_place_of_the_token(
+    server: wire.WireServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login joe password hunter2\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    with logged_in(server.url) as client:
+        client.health()
+        client.collection("posts").observe("*", check=False).subscribe()
+        server.wait_accepted(1)
+        client.auth_store.clear()
+        client.health()
+    health = [request.auth for request in server.requests_to("/api/health")]
+    assert health == [TOKEN, ""]
+    assert not [request for request in server.requests if "Basic" in request.auth]
+
+
+def test_a_proxy_of_the_environment_sees_nothing_of_what_no_proxy_names(
+    server: wire.WireServer, elsewhere: wire.WireServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, elsewhere.url)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with logged_in(server.url) as client:
+        client.health()
+        client.collection("posts").observe("*", check=False).subscribe()
+        server.wait_accepted(1)
+    assert elsewhere.connections == 0
+
+
+def test_guests_send_no_authorization_and_logins_none_of_before(server: wire.WireServer) -> None:
+    with logged_in(server.url) as client:
+        client.collection("users").auth_with_password("ann", "geheim12")
+        (login,) = server.requests_to("/api/collections/users/auth-with-password")
+        assert "authorization" not in login.headers
+        client.auth_store.clear()
+        client.health()
+        (health,) = server.requests_to("/api/health")
+        assert "authorization" not in health.headers
+
+
+# -- TLS ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def secure(monkeypatch: pytest.MonkeyPatch) -> Iterator[wire.WireServer]:
+    """A server whose certificate no authority of the system has signed."""
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
+    with wire.WireServer(tls=True) as running:
+        yield running
+
+
+def test_tls_is_verified_by_default_and_the_error_says_what_to_do(secure: wire.WireServer) -> None:
+    with logged_in(secure.url) as client:
+        with pytest.raises(ConnectionFailedError, match=r"verify='/path/to/ca\.pem'"):
+            client.health()
+        client.collection("posts").observe("*", check=False).subscribe()
+        with pytest.raises(TimeoutError, match="cannot trust https://"):
+            client.realtime.wait_active(0.5)
+    assert secure.requests == []  # nothing was sent, no token above all
+
+
+def test_a_path_to_the_authority_serves_requests_and_the_stream(secure: wire.WireServer) -> None:
+    heard: list[Any] = []
+    with logged_in(secure.url, verify=secure.ca_file) as client:
+        assert client.health()["code"] == 200
+        client.collection("posts").subscribe("*", heard.append)
+        secure.send("posts/*", {"id": "a"}, "create")
+        client.realtime.events.subscribe(lambda _: secure.notify())
+        secure.send("posts/*", {"id": "b"}, "create")
+        secure.wait_for(lambda: len(heard) == 2)
+    assert [event.record["id"] for event in heard] == ["a", "b"]
+
+
+def test_close_wakes_a_reader_that_waits_on_tls(secure: wire.WireServer) -> None:
+    client = logged_in(secure.url, verify=secure.ca_file)
+    client.collection("posts").subscribe("*", lambda _: None)
+    client.close()
+    secure.wait_streams(0)  # and conftest.py sees that the thread has ended
+
+
+def test_the_environments_bundle_does_not_outrank_the_clients_own(
+    secure: wire.WireServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(Path(__file__)))  # holds no certificate
+    with logged_in(secure.url, verify=Path(str(secure.ca_file))) as client:
+        assert client.health()["code"] == 200
+
+
+def test_verify_false_warns_and_works(secure: wire.WireServer) -> None:
+    with pytest.warns(UserWarning, match="certificate is not checked") as caught:
+        client = BosBase(secure.url, verify=False)
+    assert caught[0].filename == __file__
+    with client, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert client.health()["code"] == 200
+
+
+@pytest.mark.parametrize("verify", [None, 0, b"", []])
+def test_what_is_merely_false_does_not_switch_the_check_off(verify: Any) -> None:
+    with pytest.raises(TypeError, match="verify must be a bool or a path"):
+        BosBase("https://127.0.0.1", verify=verify)
+
+
+@pytest.mark.parametrize("verify", ["", "/nowhere/ca.pem"])
+def test_a_path_to_no_certificates_is_refused_at_once(verify: str) -> None:
+    with pytest.raises(ValueError, match="names no file"):
+        BosBase("https://127.0.0.1", verify=verify)
+
+
+# -- nothing smuggles itself into a request -------------------------------------------------------
+
+BREAKS = ["\r\n", "\n", "\r", "\0", "\x0b", "\x1f"]
+
+
+@pytest.mark.parametrize("bad", BREAKS, ids=ascii)
+def test_line_breaks_and_nul_are_refused_wherever_text_goes_to_the_wire(
+    server: wire.WireServer, bad: str
+) -> None:
+    evil = f"a{bad}X-Evil: 1"
+    with logged_in(server.url) as client:
+        posts = client.collection("posts")
+        uses: list[Callable[[], object]] = [
+            lambda: BosBase(server.url, headers={"X-A": evil}),
+            lambda: BosBase(server.url, headers={evil: "a"}),
+            lambda: BosBase(f"{server.url}/{evil}"),
+            lambda: client.send("GET", "/api/health", headers={"X-A": evil}),
+            lambda: client.send("GET", "/api/health", headers={evil: "a"}),
+            lambda: posts.get_list(headers={"X-A": evil}),
+            lambda: posts.observe("*", headers={"X-A": evil}),
+            lambda: posts.observe(evil),
+            lambda: posts.subscribe(evil, print),
+            lambda: posts.unsubscribe(evil),
+            lambda: posts.get_one(evil),
+            lambda: posts.update(evil, {}),
+            lambda: posts.delete(evil),
+            lambda: client.collection(evil),
+            lambda: client.collections.get(evil),
+            lambda: client.realtime.observe(evil),
+            lambda: client.realtime.observe("topic", headers={"X-A": evil}),
+            lambda: client.auth_store.save(evil),
+        ]
+        for use in uses:
+            with pytest.raises(ValueError, match=r".") as caught:
+                use()
+            assert not isinstance(caught.value, UnicodeError)
+        assert client.auth_store.token == TOKEN
+    assert server.connections == 0
+
+
+def test_a_path_with_a_line_break_stays_one_request(server: wire.WireServer) -> None:
+    with logged_in(server.url) as client, pytest.raises(BosBaseError, match="404"):
+        client.send("GET", "/api/x\r\nX-Evil: 1\r\n\r\nGET /api/y HTTP/1.1\r\n\r\n")
+    (request,) = server.requests
+    assert "x-evil" not in request.headers
+    assert request.target.startswith("/api/x%0D%0AX-Evil")
+
+
+@pytest.mark.parametrize(
+    "name", ["%2e%2e", "%2E%2e", "%2e", "a%2fb", "a b", "a%0d%0ab", "日本", "a;b", "a&b=c"]
+)
+def test_an_odd_name_or_id_reaches_no_other_endpoint(server: wire.WireServer, name: str) -> None:
+    with logged_in(server.url) as client:
+        posts, odd = client.collection("posts"), client.collection(name)
+        posts.get_one(name)
+        posts.update(name, {"a": 1})
+        posts.delete(name)
+        odd.get_list()
+        odd.get_one("abc")
+        asks: list[Callable[[], object]] = [
+            lambda: odd.auth_with_password("ann", "geheim12"),
+            odd.auth_refresh,
+            lambda: client.collections.get(name),
+        ]
+        for ask in asks:
+            try:
+                ask()
+            except BosBaseError:
+                assert server.requests  # a 404 of the right endpoint is an answer too
+    seen = [request.path for request in server.requests]
+    assert seen == [
+        f"/api/collections/posts/records/{name}",
+        f"/api/collections/posts/records/{name}",
+        f"/api/collections/posts/records/{name}",
+        f"/api/collections/{name}/records",
+        f"/api/collections/{name}/records/abc",
+        f"/api/collections/{name}/auth-with-password",
+        f"/api/collections/{name}/auth-refresh",
+        f"/api/collections/{name}",
+    ]
+
+
+@pytest.mark.parametrize("name", ["..", ".", "../../users", "a/b", "a?b", "a#b", "a\\b", "", " a"])
+def test_a_name_or_id_that_leads_elsewhere_is_refused(server: wire.WireServer, name: str) -> None:
+    with logged_in(server.url) as client:
+        posts = client.collection("posts")
+        for use in (
+            lambda: posts.get_one(name),
+            lambda: posts.update(name, {}),
+            lambda: posts.delete(name),
+            lambda: posts.observe(name),
+            lambda: client.collection(name),
+            lambda: client.collections.get(name),
+            lambda: client.collections.update(name, {}),
+            lambda: client.collections.delete(name),
+        ):
+            with pytest.raises(ValueError, match="must"):
+                use()
+    assert server.connections == 0
+
+
+def test_unicode_and_outer_spaces_in_headers_mean_the_same_in_a_read_and_in_a_topic(
+    server: wire.WireServer,
+) -> None:
+    with logged_in(server.url) as client:
+        posts = client.collection("posts")
+        posts.get_list(headers={"X-Who": " Żółć "})
+        posts.subscribe("*", print, headers={"X-Who": "Żółć"}, timeout=5)
+    sent = [request.headers.get("x-who") for request in server.requests_to("/api/collections")]
+    # Header bytes are read as Latin-1 by the wire server; the real one takes them for UTF-8.
+    assert [str(each).encode("latin-1").decode() for each in sent] == ["Żółć", "Żółć"]
+
+
+# -- what an error may show -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://joe:hunter2@127.0.0.1",
+        "joe:hunter2@127.0.0.1:8090",
+        "ftp://joe:hunter2@127.0.0.1",
+        "http://joe:hunter2@127.0.0.1/?a=b",
+        "http://joe:hunter2@",
+    ],
+)
+def test_a_password_in_the_base_url_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(ValueError, match="no user or password") as caught:
+        BosBase(url)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://a b", "http://127.0.0.1\r\nx", "http://a\\b", "http://127.0.0.1:99999", "http://h:x"],
+)
+def test_a_base_url_that_cannot_be_right_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match=r"base_url|[Pp]ort"):
+        BosBase(url)
+
+
+def test_no_error_shows_the_query_of_its_request(server: wire.WireServer) -> None:
+    """A file token, or a filter with personal data, may be in it."""
+    problems: list[BaseException] = []
+    with logged_in(server.url, timeout=0.3) as client:
+
+        def ask(answer: wire.Answer | int) -> None:
+            server.on_request = lambda _: answer
+            for path, query in (("/api/x?token=s3cret", None), ("/api/x", {"token": "s3cret"})):
+                with pytest.raises(BosBaseError) as caught:
+                    client.send("GET", path, query=query)
+                problems.append(caught.value)
+
+        for answer in (500, wire.drop(), wire.reset(), wire.hang(), wire.raw(b"nonsense\r\n\r\n")):
+            ask(answer)
+        ask(wire.status(200, "<html>", {"Content-Encoding": "gzip"}))
+        ask(wire.status(302, headers={"Location": "/x"}))
+        server.refuse_connections()
+        ask(500)
+    for problem in problems:
+        shown = "".join(traceback.format_exception(problem)) + repr(problem) + str(problem)
+        assert "s3cret" not in shown, type(problem)
+        assert all("s3cret" not in str(link) for link in chain(problem))
+    assert len(problems) == 16
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """All exceptions behind one, whether a traceback would show them or not."""
+    seen: list[BaseException] = [error]
+    for each in seen:
+        for other in (each.__cause__, each.__context__):
+            if other is not None and other not in seen:
+                seen.append(other)
+    yield from seen
