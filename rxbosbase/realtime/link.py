@@ -88,7 +88,7 @@ class Link:
         events: LinkEvents,
     ) -> None:
         self.share = share
-        self.status = LinkStatus()
+        self.status = LinkStatus(since=time())
         self._registry = registry
         self._settings = settings
         self._changed = changed  # the registry's lock, and how waiters hear of acknowledgements
@@ -187,8 +187,8 @@ class Link:
                 self._settings.control.call_later(wait, partial(self._settle, turn))
                 return
             self._settling = self._urgent = False
-            self._events.on_change()  # the wanted topics are part of the status
             act = self._next_step()
+            self._events.on_change()  # the wanted topics are part of the status
         if act is not None:
             act()
 

@@ -276,9 +276,11 @@ class RealtimeService:
         if self._closed:
             return
         # A link without topics is on its way out, or failed: it counts only where no other does.
-        links = [link for link in self._links if link.share.entries] or [
-            link for link in self._links if link.status.state is not State.IDLE
-        ]
+        links = (
+            [link for link in self._links if link.share.entries]
+            or [link for link in self._links if link.status.state is not State.IDLE]
+            or self._links[:1]
+        )
         wanted = tuple(self._registry.entries)
         self._publish(summarize([link.status for link in links], wanted))
 

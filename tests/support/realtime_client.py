@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -37,13 +38,13 @@ def wait_state(client: BosBase, state: str, timeout: float = LIMIT) -> Status:
 
 
 def wait_until(client: BosBase, holds: Callable[[], Any], timeout: float = LIMIT) -> None:
-    """Until a fact about the client holds, looked at on its own timer: no sleep in the test."""
-    done = threading.Event()
-    with client.service._settings.control.schedule_periodic(
-        0.002, lambda state: done.set() if holds() else None
-    ):
-        if not done.wait(timeout):
+    """Until a fact holds that the client tells nobody of; it is looked at again and again."""
+    deadline = time.monotonic() + timeout
+    never = threading.Event()
+    while not holds():
+        if time.monotonic() > deadline:
             raise TimeoutError(f"{timeout:g} s passed; the status is {client.service.status.value}")
+        never.wait(0.002)
 
 
 def library_threads() -> list[str]:

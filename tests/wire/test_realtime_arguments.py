@@ -1,0 +1,127 @@
+"""Row 13 of the realtime list: what cannot be right is refused at once, in words that help."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+import pytest
+from support import wire_server as wire
+from support.realtime_client import connect
+from support.seen import Seen
+
+from rxbosbase import BosBase, ClientClosedError
+
+Use: TypeAlias = Callable[[BosBase], object]
+
+TABLE: list[tuple[str, Use, type[Exception], str]] = [
+    ("empty topic", lambda c: c.realtime.observe(""), ValueError, "topic must not be empty"),
+    ("blank topic", lambda c: c.realtime.observe("  "), ValueError, "topic must not be empty"),
+    ("no name", lambda c: c.realtime.observe("?a"), ValueError, "a name before its"),
+    ("number", lambda c: c.realtime.observe(3), TypeError, "topic must be a str, not int"),  # type: ignore[arg-type]
+    ("control", lambda c: c.realtime.observe("a\nb"), ValueError, "no control characters"),
+    ("collection", lambda c: c.collection(""), ValueError, "collection must not be empty"),
+    ("collection type", lambda c: c.collection(None), TypeError, "must be a str, not NoneType"),  # type: ignore[arg-type]
+    ("collection path", lambda c: c.collection("a/b"), ValueError, "must not hold '/'"),
+    ("no target", lambda c: c.collection("p").observe(""), ValueError, "must not be empty"),
+    ("target", lambda c: c.collection("p").observe("a/b"), ValueError, "must not hold '/'"),
+    ("filter", lambda c: c.collection("p").observe("*", filter=1), TypeError, "filter must be a str"),  # type: ignore[arg-type] # noqa: E501
+    ("filter twice", lambda c: c.collection("p").observe("*", filter="a", query={"filter": "b"}), ValueError, "given twice"),  # noqa: E501
+    ("option", lambda c: c.collection("p").observe("*", query={"a": []}), TypeError, r"query\['a'\] is a list: give a str, int, float or bool"),  # noqa: E501
+    ("infinite", lambda c: c.collection("p").observe("*", query={"a": float("inf")}), ValueError, "only finite numbers"),  # noqa: E501
+    ("key", lambda c: c.collection("p").observe("*", headers={1: "a"}), TypeError, "keys must be str"),  # type: ignore[dict-item] # noqa: E501
+    ("header", lambda c: c.collection("p").observe("*", headers={"a": "b\r\nc"}), ValueError, "no CR, LF or NUL"),  # noqa: E501
+    ("callback", lambda c: c.collection("p").subscribe("*", None), TypeError, "the callback must be callable, not NoneType"),  # type: ignore[arg-type] # noqa: E501
+    ("topic callback", lambda c: c.realtime.subscribe("a", 5), TypeError, "must be callable, not int"),  # type: ignore[arg-type] # noqa: E501
+    ("timeout", lambda c: c.realtime.subscribe("a", print, timeout=0), ValueError, "more than 0 seconds"),  # noqa: E501
+    ("timeout type", lambda c: c.realtime.subscribe("a", print, timeout="5"), TypeError, "a number of seconds, not str"),  # type: ignore[arg-type] # noqa: E501
+    ("nan", lambda c: c.realtime.wait_active(float("nan")), ValueError, "more than 0 seconds"),
+    ("wait", lambda c: c.realtime.wait_active(None), TypeError, "a number of seconds"),  # type: ignore[arg-type] # noqa: E501
+    ("size", lambda c: c.collection("p").events("*", size=0), ValueError, "size must be at least 1"),  # noqa: E501
+    ("size type", lambda c: c.collection("p").events("*", size="1"), TypeError, "size must be an int"),  # type: ignore[arg-type] # noqa: E501
+    ("unsubscribe", lambda c: c.collection("p").unsubscribe(""), ValueError, "must not be empty"),
+    ("unsubscribe topic", lambda c: c.realtime.unsubscribe(""), ValueError, "must not be empty"),
+    ("path", lambda c: c.send("GET", "api"), ValueError, "path must begin with '/'"),
+]
+
+
+@pytest.fixture
+def server() -> Iterator[wire.WireServer]:
+    with wire.WireServer() as started:
+        yield started
+
+
+@pytest.mark.parametrize(
+    ("use", "kind", "message"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE]
+)
+def test_row_13_wrong_arguments_are_refused_at_once_and_nothing_is_sent(
+    server: wire.WireServer, use: Use, kind: type[Exception], message: str
+) -> None:
+    with connect(server) as client:
+        with pytest.raises(kind, match=message):
+            use(client)
+        assert server.connections == 0
+        assert client.realtime.stats.topics == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "sent"),
+    [({"n": 1}, "1"), ({"n": 1.5}, "1.5"), ({"n": True}, "true"), ({"n": None}, None)],
+)
+def test_row_13_numbers_and_bools_become_text(
+    server: wire.WireServer, options: dict[str, Any], sent: str | None
+) -> None:
+    with connect(server) as client:
+        client.collection("posts").subscribe("*", lambda _: None, query=options)
+        read = server.requests_to("/api/collections/posts")[0]
+        assert read.query.get("n") == sent
+
+
+AFTER_CLOSE: list[tuple[str, Use]] = [
+    ("subscribe", lambda c: c.collection("p").subscribe("*", print)),
+    ("topic", lambda c: c.realtime.subscribe("a", print)),
+    ("observe", lambda c: c.collection("p").observe("*").subscribe(print)),
+    ("events", lambda c: c.realtime.events.subscribe(print)),
+    ("iterate", lambda c: c.collection("p").events("*").__enter__()),
+    ("wait", lambda c: c.realtime.wait_active(1.0)),
+    ("send", lambda c: c.send("GET", "/api/health")),
+    ("record", lambda c: c.collection("p").get_one("r1")),
+    ("login", lambda c: c.collection("p").auth_with_password("a", "b")),
+]
+
+
+@pytest.mark.parametrize("use", [row[1] for row in AFTER_CLOSE], ids=[row[0] for row in AFTER_CLOSE])
+def test_row_13_use_after_close_raises(server: wire.WireServer, use: Use) -> None:
+    client = connect(server)
+    client.close()
+    with pytest.raises(ClientClosedError, match="the client is closed; make a new one"):
+        use(client)
+    assert server.connections == 0
+
+
+def test_row_13_after_close_an_observer_gets_the_error_as_an_rx_program_expects(
+    server: wire.WireServer,
+) -> None:
+    client = connect(server)
+    client.close()
+    errors: Seen[Exception] = Seen()
+    client.collection("p").observe("*").subscribe(print, errors)
+    assert isinstance(errors.items[0], ClientClosedError)
+
+
+def test_row_13_what_only_ends_things_may_be_called_after_close(server: wire.WireServer) -> None:
+    client = connect(server)
+    unsubscribe = client.collection("posts").subscribe("*", lambda _: None)
+    subscription = client.collection("posts").observe("*").subscribe(lambda _: None)
+    everything = client.realtime.events.subscribe(lambda _: None)
+    client.close()
+    unsubscribe()
+    subscription.dispose()
+    everything.dispose()
+    client.realtime.unsubscribe()
+    client.collection("posts").unsubscribe()
+    client.realtime.reconnect_now()
+    client.auth_store.clear()
+    client.close()
+    assert client.is_closed
+    assert repr(client).endswith(" closed>")

@@ -1,0 +1,220 @@
+"""Row 10 of the realtime list: what never delivers is told from what only has not yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from support import wire_server as wire
+from support.realtime_client import connect, wait_state
+from support.seen import LIMIT, Seen, run_thread
+
+from rxbosbase import BosBase, ClientResponseError, RecordEvent
+from rxbosbase.realtime import preflight as preflight_room
+
+Event = RecordEvent[dict[str, Any]]
+
+
+@pytest.fixture
+def server() -> Iterator[wire.WireServer]:
+    with wire.WireServer() as started:
+        yield started
+
+
+@pytest.fixture
+def client(server: wire.WireServer) -> Iterator[BosBase]:
+    with connect(server) as made:
+        yield made
+
+
+def ignore(_: Any) -> None:
+    pass
+
+
+def reads(server: wire.WireServer) -> list[wire.Request]:
+    return server.requests_to("/api/collections/")
+
+
+@pytest.mark.parametrize("code", [400, 403, 404])
+def test_row_10_a_collection_topic_fails_with_what_the_list_read_says(
+    server: wire.WireServer, client: BosBase, code: int
+) -> None:
+    server.collections["posts"] = wire.problem(code, "said the server", {"filter": {"code": "x"}})
+    events: Seen[Event] = Seen()
+    errors: Seen[Exception] = Seen()
+    client.collection("posts").observe("*", filter="a = b").subscribe(events, errors)
+    error = errors.wait(1)[0]
+    assert isinstance(error, ClientResponseError)
+    assert (error.status, error.message, error.data) == (
+        code, "said the server", {"filter": {"code": "x"}},
+    )  # fmt: skip
+    assert error.url.endswith("/api/collections/posts/records")
+    assert errors.threads == ["rxbosbase-delivery"]
+    wait_state(client, "idle")  # the topic is taken back
+    with pytest.raises(ClientResponseError) as caught:
+        client.collection("posts").subscribe("*", ignore, filter="a = b")
+    assert caught.value.status == code
+    assert events.items == []
+
+
+def test_row_10_the_read_asks_with_the_topics_own_options(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    client.collection("pośty ę").subscribe(
+        "*", ignore, filter="n > 1", expand="author", fields="id", query={"x": 1},
+        headers={"X-Tenant": "Żółw"},
+    )  # fmt: skip
+    request = reads(server)[0]
+    assert request.path == "/api/collections/pośty ę/records"
+    assert request.query == {
+        "expand": "author", "fields": "id", "filter": "n > 1", "x": "1",
+        "perPage": "1", "skipTotal": "1",
+    }  # fmt: skip
+    assert request.headers["x-tenant"].encode("latin-1").decode() == "Żółw"
+
+
+@pytest.mark.parametrize(
+    ("one", "listing", "expected"),
+    [
+        (200, 404, None),  # it is there: nothing else matters
+        (403, 200, 403),  # the view rule forbids it
+        (404, 200, None),  # it may come later
+        (404, 403, None),  # view allowed, list not
+        (404, 404, 404),  # the collection is missing
+        (404, 400, 400),
+    ],
+)
+def test_row_10_a_record_topic_fails_only_for_a_missing_collection_or_a_forbidden_record(
+    server: wire.WireServer, client: BosBase, one: int, listing: int, expected: int | None
+) -> None:
+    def answer(request: wire.Request) -> int:
+        return one if request.path.endswith("/r1") else listing
+
+    server.collections["posts"] = answer
+    if expected is None:
+        client.collection("posts").subscribe("r1", ignore)
+        return
+    with pytest.raises(ClientResponseError) as caught:
+        client.collection("posts").subscribe("r1", ignore)
+    assert caught.value.status == expected
+
+
+def test_row_10_the_filter_of_a_record_topic_is_checked_by_a_list_read(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    server.collections["posts"] = lambda r: 400 if "filter" in r.query else 200
+    with pytest.raises(ClientResponseError) as caught:
+        client.collection("posts").subscribe("r1", ignore, filter="oops")
+    assert caught.value.status == 400
+    assert [request.path.endswith("/r1") for request in reads(server)] == [True, False]
+
+
+@pytest.mark.parametrize("fault", [wire.status(500), wire.status(429), wire.drop(), wire.reset()])
+def test_row_10_a_check_that_fails_itself_is_repeated_beside_the_topic(
+    server: wire.WireServer, client: BosBase, fault: wire.Answer
+) -> None:
+    gate = wire.Gate()
+    answers = [fault, fault, wire.delay(gate)]
+    server.collections["posts"] = lambda _: answers.pop(0)
+    seen: Seen[Event] = Seen()
+    result = run_thread(lambda: client.collection("posts").subscribe("*", seen))
+    server.wait_requests(3, "/api/collections/")
+    server.wait_accepted(1)
+    server.send("posts/*", {"id": "a"})
+    seen.wait(1)  # the topic is up all the same
+    gate.set()
+    result()
+
+
+def test_row_10_a_check_that_fails_at_first_may_still_end_the_topic(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    answers = [wire.status(502), wire.status(404)]
+    server.collections["posts"] = lambda _: answers.pop(0)
+    errors: Seen[Exception] = Seen()
+    client.collection("posts").observe("*").subscribe(ignore, errors)
+    assert getattr(errors.wait(1)[0], "status", None) == 404
+
+
+def test_row_10_a_thousand_record_topics_cost_one_read(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    gate = wire.Gate()
+    server.collections["posts"] = wire.delay(gate)
+    posts = client.collection("posts")
+    for n in range(1000):
+        posts.observe(f"r{n}").subscribe(ignore)
+    gate.set()
+    posts.subscribe("*", ignore)
+    posts.subscribe("*", ignore, filter="n > 1")
+    posts.subscribe("r5", ignore)
+    assert len([request for request in reads(server) if "/records/r" in request.path]) == 1
+    assert len(reads(server)) == 3
+
+
+def test_row_10_one_verdict_ends_all_who_asked_the_same(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    gate = wire.Gate()
+    server.collections["posts"] = wire.delay(gate, wire.problem(404))
+    errors: Seen[Exception] = Seen()
+    for _ in range(3):
+        client.collection("posts").observe("*").subscribe(ignore, errors)
+    gone = client.collection("posts").observe("*").subscribe(ignore, errors)
+    gone.dispose()
+    gate.set()
+    errors.wait(3)
+    wait_state(client, "idle")
+    assert (errors.count, len(reads(server))) == (3, 1)
+
+
+def test_row_10_another_identity_is_another_question(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    server.collections["posts"] = lambda r: 200 if r.auth else 403
+    with pytest.raises(ClientResponseError):
+        client.collection("posts").subscribe("*", ignore)
+    client.auth_store.save(wire.make_token("ann"))
+    client.collection("posts").subscribe("*", ignore)
+    client.auth_store.clear()
+    with pytest.raises(ClientResponseError):
+        client.collection("posts").subscribe("*", ignore)
+    assert len(reads(server)) == 3
+
+
+def test_row_10_a_bad_verdict_is_not_remembered(server: wire.WireServer, client: BosBase) -> None:
+    answers = [404, 200]
+    server.collections["posts"] = lambda _: answers.pop(0)
+    with pytest.raises(ClientResponseError):
+        client.collection("posts").subscribe("*", ignore)
+    client.collection("posts").subscribe("*", ignore)
+
+
+def test_row_10_check_false_reads_nothing(server: wire.WireServer, client: BosBase) -> None:
+    server.collections["posts"] = 404
+    client.collection("posts").subscribe("*", ignore, check=False)
+    client.collection("posts").observe("r1", check=False).subscribe(ignore)
+    client.realtime.subscribe("chat", ignore)
+    assert reads(server) == []
+
+
+def test_row_10_one_without_a_check_survives_the_verdict_on_another(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    server.collections["posts"] = 404
+    seen: Seen[Event] = Seen()
+    client.collection("posts").subscribe("*", seen, check=False)
+    with pytest.raises(ClientResponseError):
+        client.collection("posts").subscribe("*", ignore)
+    server.send("posts/*", {"id": "a"})
+    seen.wait(1)
+
+
+def test_row_10_the_memory_of_good_verdicts_is_bounded(
+    server: wire.WireServer, client: BosBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preflight_room, "MAX_TRUSTED", 2)
+    for name in ("a", "b", "c", "a"):
+        client.collection(name).subscribe("*", ignore)
+    assert len(reads(server)) == 4

@@ -1,0 +1,574 @@
+"""Rows 6, 7 and 8 of the realtime list: losses, routine closes, and what the status says of them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from support import wire_server as wire
+from support.realtime_client import connect, statuses, wait_state, wait_until
+from support.seen import LIMIT, Seen, run_thread, wait_event
+
+from rxbosbase import (
+    BackoffPolicy,
+    BosBase,
+    ClientResponseError,
+    ProtocolError,
+    RecordEvent,
+    RequestTimeoutError,
+    StreamLostError,
+)
+from rxbosbase.realtime import connection as connection_room
+
+Event = RecordEvent[dict[str, Any]]
+
+SLOW = BackoffPolicy(initial=60.0, maximum=60.0, jitter=False)
+
+
+@pytest.fixture
+def server() -> Iterator[wire.WireServer]:
+    with wire.WireServer() as started:
+        yield started
+
+
+@pytest.fixture
+def client(server: wire.WireServer) -> Iterator[BosBase]:
+    with connect(server) as made:
+        yield made
+
+
+@pytest.fixture
+def healthy_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every acknowledged connection has lived long enough."""
+    monkeypatch.setattr(connection_room, "HEALTHY_AFTER", 0.0)
+
+
+def ignore(_: Any) -> None:
+    pass
+
+
+def states(seen: Seen[Any]) -> list[str]:
+    """The states in the order in which they were shown, repeats left out."""
+    names = [status.state for status in list(seen.items)]
+    return [name for at, name in enumerate(names) if at == 0 or names[at - 1] != name]
+
+
+# -- row 6: on_disconnect
+
+
+@pytest.mark.parametrize("how", [wire.Stream.cut, wire.Stream.reset, wire.Stream.finish])
+def test_row_6_on_disconnect_is_told_once_of_each_loss_with_the_topics_still_wanted(
+    server: wire.WireServer, client: BosBase, how: Callable[[wire.Stream], None]
+) -> None:
+    lost: Seen[list[str]] = Seen()
+    client.realtime.on_disconnect = lost
+    assert client.realtime.on_disconnect is lost
+    client.collection("posts").observe("*").subscribe(ignore)
+    client.realtime.observe("chat").subscribe(ignore)
+    client.realtime.wait_active(LIMIT)
+    how(server.stream)
+    server.wait_gets(2)
+    client.realtime.wait_active(LIMIT)
+    assert [sorted(topics) for topics in lost.wait(1)] == [["chat", "posts/*"]]
+    assert lost.threads == ["rxbosbase-delivery"]
+
+
+def test_row_6_failed_attempts_are_no_further_losses(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    lost: Seen[list[str]] = Seen()
+    client.realtime.on_disconnect = lost
+    client.collection("posts").subscribe("*", ignore)
+    server.stream_answers += [wire.status(503), wire.drop(), wire.reset(), wire.status(502)]
+    server.stream.cut()
+    server.wait_streams(1)
+    client.realtime.wait_active(LIMIT)
+    assert lost.items == [["posts/*"]]
+    client.close()
+    assert lost.wait(2) == [["posts/*"], []]
+
+
+def test_row_6_routine_closes_are_no_losses(
+    server: wire.WireServer, client: BosBase, healthy_at_once: None
+) -> None:
+    lost: Seen[list[str]] = Seen()
+    client.realtime.on_disconnect = lost
+    client.collection("posts").subscribe("*", ignore)
+    server.stream.finish()
+    server.wait_accepted(2)
+    client.realtime.reconnect_now()
+    server.wait_accepted(3)
+    client.auth_store.save(wire.make_token("ann"))
+    server.wait_accepted(4)
+    client.realtime.wait_active(LIMIT)
+    assert lost.items == []
+
+
+def test_row_6_an_on_disconnect_that_raises_harms_nobody(
+    server: wire.WireServer, client: BosBase, caplog: pytest.LogCaptureFixture
+) -> None:
+    told = threading.Event()
+
+    def bad(_: list[str]) -> None:
+        told.set()
+        raise ValueError("my mistake")
+
+    client.realtime.on_disconnect = bad
+    seen: Seen[Event] = Seen()
+    client.collection("posts").subscribe("*", seen)
+    server.stream.cut()
+    wait_event(told)
+    server.wait_accepted(2)
+    server.send("posts/*", {"id": "a"})
+    seen.wait(1)
+    assert "my mistake" in caplog.text
+    client.realtime.on_disconnect = None
+    server.stream.cut()
+    server.wait_accepted(3)
+    with pytest.raises(TypeError, match="on_disconnect must be callable, not int"):
+        client.realtime.on_disconnect = 1  # type: ignore[assignment]
+
+
+# -- row 7: reconnection
+
+
+@pytest.mark.parametrize("how", [wire.Stream.cut, wire.Stream.reset])
+def test_row_7_after_a_loss_all_wanted_topics_are_submitted_again(
+    server: wire.WireServer, client: BosBase, how: Callable[[wire.Stream], None]
+) -> None:
+    seen: Seen[Event] = Seen()
+    for name in ("*", "r1"):
+        client.collection("posts").subscribe(name, seen)
+    before = server.stream
+    how(before)
+    server.wait_accepted(3)
+    assert sorted(server.posts[-1]) == ["posts/*", "posts/r1"]
+    assert server.stream.client_id != before.client_id
+    server.send("posts/*", {"id": "a"})
+    seen.wait(1)
+    wait_until(client, lambda: client.realtime.client_id == server.stream.client_id)
+
+
+def test_row_7_topics_that_changed_while_away_are_the_ones_submitted(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    old = client.collection("posts").subscribe("*", ignore)
+    server.refuse_connections("cut")
+    wait_state(client, "waiting")
+    client.collection("posts").observe("r1").subscribe(ignore)
+    old()
+    posts = len(server.posts)
+    server.accept_connections()
+    client.realtime.wait_active(LIMIT)
+    assert server.posts[posts:] == [["posts/r1"]]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        wire.status(500),
+        wire.status(404),
+        wire.drop(),
+        wire.reset(),
+        wire.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 0\r\n\r\n"),
+        wire.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<p>hello"),
+        wire.raw(b"HTTP/1.1 200 OK\r\n\r\n"),
+        wire.raw(b"HTTP/1.1 302 Found\r\nLocation: http://elsewhere\r\nContent-Length: 0\r\n\r\n"),
+        wire.raw(b"HTTP/1.1 500 Oops\r\nContent-Length: 100\r\n\r\n{"),
+        wire.raw(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 9\r\n\r\nid"
+        ),
+        wire.raw(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Encoding: gzip\r\n\r\n"
+        ),
+        wire.raw(b"rubbish"),
+        wire.stream(greet=False, then=wire.Stream.finish),
+        wire.stream(greet=False, then=lambda s: s.send_unframed(b"zz\r\n")),
+        wire.stream(greet=False, then=lambda s: s.send_frame("posts/*", {"clientId": "x"})),
+        wire.stream(greet=False, then=lambda s: s.send_frame("PB_CONNECT", {"clientId": ""})),
+        wire.stream(greet=False, then=lambda s: s.send_frame("PB_CONNECT", "[]")),
+    ],
+    ids=lambda answer: f"{answer.kind}-{answer.code}",
+)
+def test_row_7_whatever_the_stream_is_answered_with_the_client_comes_back(
+    server: wire.WireServer, client: BosBase, answer: wire.Answer
+) -> None:
+    seen = statuses(client)
+    server.stream_answers.append(answer)
+    client.collection("posts").subscribe("*", ignore)
+    waiting = [status for status in seen.items if status.state == "waiting"]
+    assert len(waiting) == 1
+    assert waiting[0].attempt == 1
+    assert isinstance(
+        waiting[0].error, (ClientResponseError, StreamLostError, ProtocolError, ConnectionError)
+    )
+    assert "NoneType" not in str(waiting[0].error)
+
+
+def test_row_7_a_web_page_in_place_of_the_stream_is_told_in_words_that_help(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    server.on_stream = lambda n: wire.status(200, "<p>hi", {"Content-Type": "text/html"})
+    with pytest.raises(RequestTimeoutError, match="is base_url a BosBase server"):
+        client.collection("posts").subscribe("*", ignore, timeout=0.2)
+
+
+def test_row_7_a_stream_without_chunks_works_too(server: wire.WireServer, client: BosBase) -> None:
+    server.stream_answers.append(wire.stream(chunked=False))
+    seen: Seen[Event] = Seen()
+    client.collection("posts").subscribe("*", seen)
+    server.send("posts/*", {"id": "a"})
+    seen.wait(1)
+    server.stream.cut()
+    server.wait_accepted(2)
+
+
+def test_row_7_a_routine_close_reconnects_at_once_and_counts_as_no_failure(
+    server: wire.WireServer, healthy_at_once: None
+) -> None:
+    with connect(server, backoff=SLOW) as client:  # any wait would be a minute
+        client.collection("posts").subscribe("*", ignore)
+        seen = statuses(client)
+        for n in range(2, 5):
+            server.stream.finish()
+            server.wait_accepted(n)
+            client.realtime.wait_active(LIMIT)
+        server.wait_gets(4)
+        assert "waiting" not in states(seen)
+        assert {(status.attempt, status.error) for status in seen.items} == {(0, None)}
+
+
+def test_row_7_a_stream_that_ends_before_it_was_acknowledged_is_a_failure(
+    server: wire.WireServer, client: BosBase, healthy_at_once: None
+) -> None:
+    server.post_answers.append(wire.hang())
+    seen = statuses(client)
+    client.collection("posts").observe("*").subscribe(ignore)
+    server.wait_post(1)
+    server.stream.finish()
+    server.wait_accepted(1)
+    client.realtime.wait_active(LIMIT)
+    waiting = [status for status in seen.items if status.state == "waiting"]
+    assert len(waiting) == 1
+    assert "closed the event stream right after" in str(waiting[0].error)
+    assert not any("client was closed" in str(status.error) for status in seen.items)
+
+
+def test_row_7_a_server_that_accepts_and_hangs_up_is_not_hammered(
+    server: wire.WireServer,
+) -> None:
+    server.on_stream = lambda n: wire.stream(then=wire.Stream.finish)
+    policy = BackoffPolicy(initial=0.01, factor=2.0, maximum=60.0, jitter=False)
+    with connect(server, backoff=policy) as client:
+        seen = statuses(client)
+        client.collection("posts").observe("*").subscribe(ignore)
+        seen.until(lambda items: items and items[-1].attempt >= 4)
+        waits = [status.retry_in for status in seen.items if status.state == "waiting"]
+    assert waits[:4] == [0.01, 0.02, 0.04, 0.08]
+
+
+def test_row_7_a_healthy_connection_starts_the_count_of_failures_afresh(
+    server: wire.WireServer, healthy_at_once: None
+) -> None:
+    policy = BackoffPolicy(initial=0.01, factor=2.0, maximum=60.0, jitter=False)
+    with connect(server, backoff=policy) as client:
+        seen = statuses(client)
+        server.stream_answers += [wire.status(500)] * 3
+        client.collection("posts").subscribe("*", ignore)
+        server.stream.cut()
+        server.wait_accepted(2)
+        client.realtime.wait_active(LIMIT)
+        waits = [status.retry_in for status in seen.items if status.state == "waiting"]
+    assert waits == [0.01, 0.02, 0.04, 0.01]
+
+
+def test_row_7_the_server_may_ask_for_a_longer_wait(server: wire.WireServer) -> None:
+    server.stream_answers.append(wire.status(429, headers={"Retry-After": "40"}))
+    with connect(server) as client:
+        seen = statuses(client)
+        client.collection("posts").observe("*").subscribe(ignore)
+        seen.until(lambda items: items and items[-1].state == "waiting")
+        assert seen.items[-1].retry_in == 40.0
+
+
+def test_row_7_silence_is_ended_and_renewed_as_routine(server: wire.WireServer) -> None:
+    with connect(server, idle_timeout=0.05, backoff=SLOW) as client:
+        lost: Seen[list[str]] = Seen()
+        client.realtime.on_disconnect = lost
+        client.collection("posts").observe("*").subscribe(ignore)
+        server.wait_gets(3)
+        assert lost.items == []
+
+
+def test_row_7_a_stream_that_never_greets_is_given_up_after_the_timeout(
+    server: wire.WireServer,
+) -> None:
+    server.stream_answers.append(wire.stream(greet=False))
+    with connect(server, timeout=0.1) as client:
+        seen = statuses(client)
+        client.collection("posts").subscribe("*", ignore)
+        assert any(isinstance(status.error, RequestTimeoutError) for status in seen.items)
+
+
+def test_row_7_comments_that_drip_before_the_greeting_do_not_hold_the_client_for_ever(
+    server: wire.WireServer,
+) -> None:
+    over = threading.Event()
+
+    def drip(stream: wire.Stream) -> None:
+        while stream.send_raw(b":\n\n") and not over.wait(0.02):
+            pass
+
+    server.stream_answers.append(wire.stream(greet=False, then=drip))
+    try:
+        with connect(server, timeout=0.1) as client:
+            client.collection("posts").subscribe("*", ignore)
+            assert server.gets == 2
+    finally:
+        over.set()
+
+
+@pytest.mark.parametrize("code", [404, 403])
+def test_row_7_a_refusal_of_the_post_with_404_or_403_means_a_new_stream(
+    server: wire.WireServer, client: BosBase, code: int
+) -> None:
+    lost: Seen[list[str]] = Seen()
+    client.realtime.on_disconnect = lost
+    server.post_answers.append(wire.problem(code, "no such client"))
+    seen: Seen[Event] = Seen()
+    errors: Seen[Exception] = Seen()
+    client.collection("posts").observe("*").subscribe(seen, errors)
+    server.wait_accepted(1)
+    assert server.gets == 2
+    server.send("posts/*", {"id": "a"})
+    seen.wait(1)
+    assert (errors.items, lost.items) == ([], [["posts/*"]])
+
+
+def test_row_7_a_400_on_the_post_ends_the_new_topics_alone(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    old: Seen[Event] = Seen()
+    old_errors: Seen[Exception] = Seen()
+    new_errors: Seen[Exception] = Seen()
+    client.collection("posts").observe("*").subscribe(old, old_errors)
+    client.realtime.wait_active(LIMIT)
+    server.post_answers.append(wire.problem(400, "I do not like it"))
+    client.collection("posts").observe("bad").subscribe(ignore, new_errors)
+    error = new_errors.wait(1)[0]
+    assert isinstance(error, ClientResponseError)
+    assert (error.status, error.message) == (400, "I do not like it")
+    server.wait_accepted(2)
+    assert server.posts[-1] == ["posts/*"]
+    server.send("posts/*", {"id": "a"})
+    old.wait(1)
+    assert old_errors.items == []
+    assert server.gets == 1
+
+
+def test_row_7_a_400_does_not_blame_topics_that_came_while_the_post_was_under_way(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    gate = wire.Gate()
+    server.post_answers.append(wire.delay(gate, wire.problem(400)))
+    errors: Seen[str] = Seen()
+    posts = client.collection("posts")
+    posts.observe("bad").subscribe(ignore, lambda _: errors("bad"))
+    server.wait_post(1)
+    posts.observe("good").subscribe(ignore, lambda _: errors("good"))
+    gate.set()
+    server.wait_accepted(1)
+    client.realtime.wait_active(LIMIT)
+    assert server.posts == [["posts/bad"], ["posts/good"]]
+    assert errors.wait(1) == ["bad"]
+
+
+def test_row_7_a_400_reaches_a_blocking_subscribe(server: wire.WireServer, client: BosBase) -> None:
+    server.post_answers.append(wire.problem(400, "no"))
+    with pytest.raises(ClientResponseError, match="400: no"):
+        client.realtime.subscribe("chat", ignore)
+    wait_state(client, "idle")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        wire.status(500),
+        wire.status(429, headers={"Retry-After": "0"}),
+        wire.drop(),
+        wire.reset(),
+        wire.raw(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhe"),
+        wire.raw(b"HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n"),
+        wire.hang(),
+        wire.applied_then(wire.drop()),
+    ],
+    ids=lambda answer: f"{answer.kind}-{answer.code}-{answer.applied}",
+)
+def test_row_9_a_post_that_fails_for_the_moment_is_repeated_on_the_same_stream(
+    server: wire.WireServer, answer: wire.Answer
+) -> None:
+    server.post_answers += [answer, answer]
+    with connect(server, timeout=0.2) as client:
+        seen = statuses(client)
+        client.collection("posts").subscribe("*", ignore)
+        assert server.gets == 1
+        assert server.posts == [["posts/*"]] * 3
+        client.realtime.wait_active(LIMIT)
+        tried = [status for status in seen.items if status.error is not None]
+        assert [status.attempt for status in tried] == [1, 2]
+        assert seen.until(lambda items: items[-1].state == "active")[-1].error is None
+
+
+def test_row_7_the_status_tells_each_step_in_order(server: wire.WireServer) -> None:
+    with connect(server) as client:
+        seen = statuses(client)
+        posts = client.collection("posts").subscribe("*", ignore)
+        server.stream.cut()
+        server.wait_accepted(2)
+        client.realtime.wait_active(LIMIT)
+        posts()
+        seen.until(lambda items: items[-1].state == "idle")
+    steps = ["connecting", "connected", "active"]
+    leaving = ["connected", "idle", "closed"]  # the wanted set changes first, to none
+    assert states(seen) == ["idle", *steps, "waiting", *steps, *leaving]
+    assert all(status.client_id for status in seen.items if status.state == "active")
+    assert all(not status.client_id for status in seen.items if status.state == "waiting")
+    times = [status.since for status in seen.items]
+    assert times == sorted(times)
+
+
+def test_row_7_after_max_attempts_all_streams_fail_and_a_new_one_starts_afresh(
+    server: wire.WireServer,
+) -> None:
+    server.refuse_connections()
+    policy = BackoffPolicy(initial=0.001, jitter=False, max_attempts=3)
+    with connect(server, backoff=policy) as client:
+        seen = statuses(client)
+        errors: Seen[Exception] = Seen()
+        for name in ("*", "r1"):
+            client.collection("posts").observe(name, check=False).subscribe(ignore, errors)
+        assert all("cannot reach" in str(error) for error in errors.wait(2))
+        failed = seen.until(lambda items: items[-1].state == "failed" and not items[-1].topics)[-1]
+        assert failed.error is errors.items[0]
+        with pytest.raises(ConnectionError, match="cannot reach"):
+            client.realtime.subscribe("chat", ignore)
+        server.accept_connections()
+        client.realtime.subscribe("chat", ignore)
+        assert server.posts == [["chat"]]
+        seen.until(lambda items: items[-1].state == "active")
+        assert seen.items[-1].error is None
+
+
+def test_row_7_the_last_attempt_may_be_lost_while_it_was_open(
+    server: wire.WireServer,
+) -> None:
+    policy = BackoffPolicy(initial=0.001, jitter=False, max_attempts=1)
+    with connect(server, backoff=policy) as client:
+        lost: Seen[list[str]] = Seen()
+        errors: Seen[Exception] = Seen()
+        client.realtime.on_disconnect = lost
+        client.realtime.observe("chat").subscribe(ignore, errors)
+        client.realtime.wait_active(LIMIT)
+        server.stream.cut()
+        assert isinstance(errors.wait(1)[0], StreamLostError)
+        assert lost.items == [["chat"]]
+
+
+# -- row 8: status, client_id, wait_active, reconnect_now
+
+
+def test_row_8_the_connection_says_what_it_is(server: wire.WireServer, client: BosBase) -> None:
+    realtime = client.realtime
+    assert (realtime.is_connected, realtime.client_id) == (False, "")
+    realtime.wait_active(0.001)  # nothing is wanted: at once
+    client.collection("posts").subscribe("*", ignore)
+    assert realtime.is_connected
+    assert realtime.client_id == server.stream.client_id
+    assert wait_state(client, "active").topics == ("posts/*",)
+    server.refuse_connections("cut")
+    wait_state(client, "waiting")
+    assert (realtime.is_connected, realtime.client_id) == (False, "")
+    with pytest.raises(RequestTimeoutError, match=r"did not become active within 0.01 s; it is"):
+        realtime.wait_active(0.01)
+
+
+def test_row_8_wait_active_waits_for_every_topic(server: wire.WireServer, client: BosBase) -> None:
+    client.collection("posts").subscribe("*", ignore)
+    gate = wire.Gate()
+    server.post_answers.append(wire.delay(gate))
+    client.collection("posts").observe("r1").subscribe(ignore)
+    server.wait_post(2)
+    result = run_thread(lambda: client.realtime.wait_active(LIMIT))
+    assert wait_state(client, "connected").client_id == server.stream.client_id
+    gate.set()
+    result()
+    assert server.stream.topics == ["posts/*", "posts/r1"]
+
+
+def test_row_8_reconnect_now_cuts_a_wait_short(server: wire.WireServer) -> None:
+    server.stream_answers.append(wire.status(503))
+    with connect(server, backoff=SLOW) as client:
+        client.realtime.reconnect_now()  # nothing to do
+        client.collection("posts").observe("*").subscribe(ignore)
+        wait_state(client, "waiting")
+        client.realtime.reconnect_now()
+        client.realtime.wait_active(LIMIT)
+        assert server.gets == 2
+
+
+def test_row_8_reconnect_now_begins_an_open_stream_anew(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    client.collection("posts").subscribe("*", ignore)
+    before = server.stream
+    client.realtime.reconnect_now()
+    server.wait_accepted(2)
+    client.realtime.wait_active(LIMIT)
+    server.wait_streams(1)
+    assert before.ended_by == "client"
+    assert server.stream is not before
+
+
+def test_row_8_reconnect_now_while_connecting_dials_again(server: wire.WireServer) -> None:
+    gate = wire.Gate()
+    server.stream_answers.append(wire.delay(gate))
+    with connect(server, backoff=SLOW) as client:
+        client.collection("posts").observe("*").subscribe(ignore)
+        server.wait_gets(1)
+        client.realtime.reconnect_now()
+        client.realtime.wait_active(LIMIT)
+        assert server.gets == 2
+        gate.set()
+        server.wait_streams(1)
+
+
+def test_row_8_a_hail_of_reconnect_now_ends_active(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    seen: Seen[Event] = Seen()
+    client.collection("posts").subscribe("*", seen)
+    for _ in range(200):
+        client.realtime.reconnect_now()
+    client.realtime.wait_active(LIMIT)
+    server.wait_streams(1)
+    server.wait_for(lambda: server.stream.topics == ["posts/*"])
+    server.send("posts/*", {"id": "a"})
+    seen.wait(1)
+
+
+def test_the_counters_count(server: wire.WireServer, client: BosBase) -> None:
+    seen: Seen[Event] = Seen()
+    assert client.realtime.stats.last_event_age is None
+    client.collection("posts").subscribe("*", seen)
+    server.send("posts/*", {"id": "a"})
+    seen.wait(1)
+    server.stream.cut()
+    server.wait_accepted(2)
+    client.realtime.wait_active(LIMIT)
+    stats = client.realtime.stats
+    assert (stats.events, stats.posts, stats.reconnects, stats.topics) == (1, 2, 1, 1)
+    assert stats.last_event_age is not None and stats.last_event_age < LIMIT
+
+

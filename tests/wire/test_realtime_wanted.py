@@ -1,0 +1,353 @@
+"""Rows 9, 11 and 12 of the realtime list: the server's set is the wanted set, whoever asks."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from support import wire_server as wire
+from support.realtime_client import connect, statuses, wait_state, wait_until
+from support.seen import LIMIT, Seen, run_thread
+
+from rxbosbase import BackoffPolicy, BosBase, ClientResponseError, RecordEvent
+from rxbosbase.realtime.topics import MAX_TOPIC_LENGTH, MAX_TOPICS
+
+Event = RecordEvent[dict[str, Any]]
+
+LONG = bool(os.environ.get("RXBOSBASE_LONG"))
+"""Set in the environment, the storm of threads lasts the ten seconds of the promise."""
+
+
+@pytest.fixture
+def server() -> Iterator[wire.WireServer]:
+    with wire.WireServer() as started:
+        yield started
+
+
+@pytest.fixture
+def client(server: wire.WireServer) -> Iterator[BosBase]:
+    with connect(server) as made:
+        yield made
+
+
+def ignore(_: Any) -> None:
+    pass
+
+
+# -- row 9: bursts
+
+
+def test_row_9_a_thousand_subscriptions_in_a_loop_cost_at_most_three_posts(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    posts = client.collection("posts")
+    subscriptions = [posts.observe(f"r{n}").subscribe(ignore) for n in range(1000)]
+    client.realtime.wait_active(LIMIT)
+    assert len(server.posts) <= 3
+    assert len(server.posts[-1]) == len(set(server.posts[-1])) == 1000
+    made = len(server.posts)
+    for subscription in subscriptions[1:]:
+        subscription.dispose()
+    client.realtime.wait_active(LIMIT)
+    assert server.posts[-1] == ["posts/r0"]
+    assert len(server.posts) - made <= 3
+
+
+def test_row_9_a_burst_on_an_open_connection_is_coalesced_too(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    client.collection("posts").subscribe("*", ignore)
+    for n in range(999):
+        client.collection("posts").observe(f"r{n}").subscribe(ignore)
+    client.realtime.wait_active(LIMIT)
+    assert len(server.posts) <= 4
+    assert len(server.posts[-1]) == 1000
+
+
+def test_row_9_one_post_is_in_flight_and_the_next_holds_all_that_came_meanwhile(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    gate = wire.Gate()
+    server.post_answers.append(wire.delay(gate))
+    posts = client.collection("posts")
+    posts.observe("*").subscribe(ignore)
+    server.wait_post(1)
+    results = [
+        run_thread(lambda name=name: posts.subscribe(name, ignore))  # type: ignore[misc]
+        for name in ("r1", "r2", "r3")
+    ]
+    wait_until(client, lambda: client.realtime.stats.topics == 4)
+    assert len(server.posts) == 1
+    gate.set()
+    for result in results:
+        result()
+    assert len(server.posts) == 2
+    assert sorted(server.posts[1]) == ["posts/*", "posts/r1", "posts/r2", "posts/r3"]
+
+
+def test_row_9_a_topic_that_comes_and_goes_within_a_burst_costs_no_post(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    posts = client.collection("posts")
+    posts.subscribe("*", ignore)
+    gate = wire.Gate()
+    server.post_answers.append(wire.delay(gate))
+    posts.observe("r1").subscribe(ignore)
+    server.wait_post(2)
+    posts.observe("r2").subscribe(ignore).dispose()
+    gate.set()
+    client.realtime.wait_active(LIMIT)
+    assert len(server.posts) == 2
+
+
+def test_row_9_while_posts_fail_further_subscribing_adds_no_posts_of_its_own(
+    server: wire.WireServer,
+) -> None:
+    calm = BackoffPolicy(initial=60.0, maximum=60.0, jitter=False)
+    with connect(server, backoff=calm) as client:
+        seen = statuses(client)
+        server.post_answers.append(wire.status(500))
+        posts = client.collection("posts")
+        posts.observe("*").subscribe(ignore)
+        seen.until(lambda items: items and items[-1].error is not None)
+        for n in range(100):
+            posts.observe(f"r{n}").subscribe(ignore)
+        with pytest.raises(TimeoutError):
+            client.realtime.wait_active(0.05)
+        assert server.posts == [["posts/*"]]
+        client.realtime.reconnect_now()  # a new stream owes nothing to the old one's failures
+        client.realtime.wait_active(LIMIT)
+        assert len(server.posts[-1]) == 101
+
+
+def test_row_9_threads_that_subscribe_and_dispose_leave_the_wanted_set_on_the_server(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    """Twenty threads on the same and on other topics, blocking calls among them."""
+    end = time.monotonic() + (10.0 if LONG else 2.0)
+    kept: Seen[str] = Seen()
+    failures: Seen[BaseException] = Seen()
+
+    def storm(seed: int) -> None:
+        chance = random.Random(seed)
+        held: list[tuple[str, Any]] = []
+        while time.monotonic() < end:
+            if held and chance.random() < 0.5:
+                held.pop(chance.randrange(len(held)))[1].dispose()
+                continue
+            name = f"r{chance.randrange(6)}" if chance.random() < 0.7 else f"own{seed}"
+            if chance.random() < 0.05:
+                held.append((name, posts.subscribe(name, ignore, timeout=20.0)))
+            else:
+                held.append((name, posts.observe(name).subscribe(ignore)))
+        for name, _ in held:
+            kept(f"posts/{name}")
+
+    def guarded(seed: int) -> None:
+        try:
+            storm(seed)
+        except BaseException as error:
+            failures(error)
+
+    posts = client.collection("posts")
+    threads = [threading.Thread(target=guarded, args=(seed,)) for seed in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60.0)
+        assert not thread.is_alive()
+    assert failures.items == []
+    client.realtime.wait_active(20.0)
+    assert set(server.stream.topics) == set(kept.items) == set(server.posts[-1])
+    assert server.gets == 1
+
+
+def test_row_9_a_storm_over_a_failing_network_ends_with_the_wanted_set(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    chance = random.Random(7)
+    faults = [wire.status(500), wire.drop(), wire.reset(), wire.problem(404), wire.NORMAL]
+    server.on_post = lambda n: chance.choice(faults) if n % 2 else None
+    server.on_stream = lambda n: wire.status(503) if n % 3 == 0 else None
+    posts = client.collection("posts")
+    held: dict[str, Any] = {}
+    for step in range(300):
+        name = f"r{chance.randrange(20)}"
+        if name in held:
+            held.pop(name).dispose()
+        else:
+            held[name] = posts.observe(name).subscribe(ignore)
+        if step % 25 == 0:
+            for stream in server.streams:
+                stream.cut()
+            client.realtime.reconnect_now()
+    if not held:
+        held["r0"] = posts.observe("r0").subscribe(ignore)
+    client.realtime.wait_active(20.0)
+    server.wait_for(
+        lambda: server.streams and set(server.streams[-1].topics) == {f"posts/{n}" for n in held}
+    )
+
+
+# -- row 11: identity
+
+
+@pytest.fixture
+def logged_in(server: wire.WireServer, client: BosBase) -> wire.Stream:
+    """The stream of ann, whose topic is up."""
+    client.auth_store.save(wire.make_token("ann"))
+    client.collection("posts").subscribe("*", ignore)
+    return server.stream
+
+
+@pytest.mark.parametrize("who", ["", "bob"])
+def test_row_11_a_logout_and_another_user_renew_the_stream(
+    server: wire.WireServer, client: BosBase, logged_in: wire.Stream, who: str
+) -> None:
+    lost: Seen[list[str]] = Seen()
+    client.realtime.on_disconnect = lost
+    assert logged_in.auth.endswith("/ann")
+    if who:
+        client.auth_store.save(wire.make_token(who))
+    else:
+        client.auth_store.clear()
+    server.wait_accepted(2)
+    client.realtime.wait_active(LIMIT)
+    assert server.stream is not logged_in
+    assert server.stream.auth.endswith(who)
+    assert server.stream.topics == ["posts/*"]
+    assert lost.items == []
+
+
+def test_row_11_a_login_renews_the_stream_of_a_guest(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    seen: Seen[Event] = Seen()
+    client.collection("posts").subscribe("*", seen)
+    assert server.stream.auth == ""
+    client.collection("users").auth_with_password("ann@example.com", "password123")
+    server.wait_accepted(2)
+    client.realtime.wait_active(LIMIT)
+    assert server.gets == 2
+    assert server.stream.auth.endswith("annexamplecom00")
+    server.send("posts/*", {"id": "a"})
+    seen.wait(1)
+
+
+def test_row_11_a_refresh_of_the_same_user_submits_again_on_the_same_stream(
+    server: wire.WireServer, client: BosBase, logged_in: wire.Stream
+) -> None:
+    client.auth_store.save(wire.make_token("ann", serial=2))
+    server.wait_accepted(2)
+    client.realtime.wait_active(LIMIT)
+    assert server.stream is logged_in
+    assert server.posts == [["posts/*"]] * 2
+    post = server.requests_to("/api/realtime", "POST")[-1]
+    assert post.auth == client.auth_store.token
+
+
+def test_row_11_a_login_during_a_hanging_post_is_not_held_up_by_it(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    server.post_answers.append(wire.hang())
+    client.collection("posts").observe("*").subscribe(ignore)
+    server.wait_post(1)
+    client.auth_store.save(wire.make_token("ann"))
+    client.realtime.wait_active(LIMIT)
+    assert server.stream.auth.endswith("/ann")
+    assert server.gets == 2
+
+
+def test_row_11_a_login_while_there_is_no_connection_waits_for_the_next(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    server.refuse_connections()
+    client.collection("posts").observe("*").subscribe(ignore)
+    wait_state(client, "waiting")
+    client.auth_store.save(wire.make_token("ann"))
+    server.accept_connections()
+    client.realtime.wait_active(LIMIT)
+    assert server.stream.auth.endswith("/ann")
+    assert len(server.posts) == 1
+
+
+def test_row_11_many_logins_end_with_the_last_one(
+    server: wire.WireServer, client: BosBase, logged_in: wire.Stream
+) -> None:
+    for n in range(30):
+        client.auth_store.save(wire.make_token(f"user{n}"))
+    client.auth_store.save(wire.make_token("last"))
+    client.realtime.wait_active(LIMIT)
+    server.wait_for(lambda: server.streams and server.streams[-1].auth.endswith("/last"))
+    server.wait_streams(1)
+
+
+# -- row 12: limits
+
+
+def test_row_12_a_topic_that_is_too_long_is_refused_here(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    name = "x" * MAX_TOPIC_LENGTH
+    client.realtime.subscribe(name, ignore)
+    with pytest.raises(ClientResponseError, match="shorten the filter") as caught:
+        client.realtime.observe(name + "x")
+    assert caught.value.status == 400
+    with pytest.raises(ClientResponseError, match="the server takes 2500"):
+        client.collection("posts").observe("*", filter="x" * 2500)
+    with pytest.raises(ClientResponseError):
+        client.collection("posts").subscribe("*", ignore, filter="x" * 2500)
+    assert server.posts == [[name]]
+
+
+def test_row_12_more_than_a_thousand_topics_spread_over_more_connections(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    seen: Seen[Event] = Seen()
+    connects: Seen[Any] = Seen()
+    lost: Seen[list[str]] = Seen()
+    client.realtime.on_disconnect = lost
+    posts = client.collection("posts")
+    held = [posts.observe(f"r{n}", check=False).subscribe(seen) for n in range(MAX_TOPICS + 5)]
+    client.realtime.observe("PB_CONNECT").subscribe(connects)
+    client.realtime.wait_active(LIMIT)
+    server.wait_streams(2)
+    assert sorted(len(stream.topics) for stream in server.streams) == [5, MAX_TOPICS]
+    assert len(server.posts) <= 4
+    server.send("posts/r0", {"id": "r0"})
+    server.send(f"posts/r{MAX_TOPICS + 4}", {"id": "far"})
+    assert {event.record["id"] for event in seen.wait(2)} == {"r0", "far"}
+    for stream in server.streams:
+        stream.cut()
+    assert sorted(len(topics) for topics in lost.wait(2)) == [5, MAX_TOPICS + 1]  # + PB_CONNECT
+    server.wait_streams(2)
+    client.realtime.wait_active(LIMIT)
+    assert sorted(len(stream.topics) for stream in server.streams) == [5, MAX_TOPICS]
+    for subscription in held[MAX_TOPICS:]:
+        subscription.dispose()
+    server.wait_streams(1)
+    assert wait_state(client, "active").client_id == server.stream.client_id
+    assert client.realtime.is_connected
+
+
+def test_row_12_a_second_connection_that_failed_does_not_spoil_the_status_for_ever(
+    server: wire.WireServer,
+) -> None:
+    server.refuse_connections()
+    policy = BackoffPolicy(initial=0.001, jitter=False, max_attempts=2)
+    with connect(server, backoff=policy) as client:
+        errors: Seen[Exception] = Seen()
+        for n in range(MAX_TOPICS + 1):
+            client.realtime.observe(f"r{n}").subscribe(ignore, errors)
+        errors.until(lambda items: len(items) >= 2)
+        wait_until(client, lambda: client.realtime.stats.topics == 0)
+        wait_state(client, "failed")
+        server.accept_connections()
+        client.realtime.subscribe("chat", ignore)
+        wait_state(client, "active")
+        assert client.realtime.is_connected
