@@ -16,6 +16,7 @@ __all__ = ["MalformedEvent", "Message", "RecordEvent", "decode_message", "decode
 
 T = TypeVar("T")
 
+_loads = orjson.loads
 _ACTIONS = frozenset({"create", "update", "delete"})
 
 
@@ -111,19 +112,29 @@ def decode_record_event(name: str, data: bytes) -> RecordEvent[dict[str, Any]]:
     >>> decode_record_event("posts/*", b'{"action":"delete","record":{"id":"abc"}}')
     RecordEvent(delete on 'posts/*', id='abc')
     """
+    # The usual case first, in as few steps as there can be: this is half of what an event costs.
     try:
-        content = orjson.loads(data)
+        content = _loads(data)
+        action = content["action"]
+        record = content["record"]
+        if record.__class__ is dict and action in _ACTIONS:
+            return RecordEvent(name, action, record)
+    except (ValueError, TypeError, KeyError):
+        pass
+    raise MalformedEvent(name, _what_is_wrong(data))
+
+
+def _what_is_wrong(data: bytes) -> str:
+    try:
+        content = _loads(data)
     except ValueError:
-        raise MalformedEvent(name, "its data is not JSON") from None
-    try:
-        action, record = content["action"], content["record"]
-    except (TypeError, KeyError):
-        raise MalformedEvent(name, "its data is no object with an action and a record") from None
-    if type(record) is not dict:
-        raise MalformedEvent(name, f"its record is a {type(record).__name__}, not an object")
-    if type(action) is not str or action not in _ACTIONS:
-        raise MalformedEvent(name, "its action is none of create, update and delete")
-    return RecordEvent(name, action, record)
+        return "its data is not JSON"
+    if not isinstance(content, dict) or not content.keys() >= {"action", "record"}:
+        return "its data is no object with an action and a record"
+    record = content["record"]
+    if not isinstance(record, dict):
+        return f"its record is a {type(record).__name__}, not an object"
+    return "its action is none of create, update and delete"
 
 
 def decode_message(topic: str, data: bytes) -> Message:
