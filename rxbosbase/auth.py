@@ -134,11 +134,18 @@ class AuthStore:
             raise ValueError("the token is not printable ASCII: pass it as it came")
 
     def _set(self, state: AuthState) -> None:
+        self._tell(self._swap(state), state)
+
+    def _swap(self, state: AuthState) -> tuple[abc.ObserverBase[AuthState], ...]:
+        """Makes `state` the current one; gives whom to tell: nobody where nothing changed."""
         with self._lock:
             if state == self._state:
-                return
+                return ()
             self._state = state
-            observers = self._observers
+            return self._observers
+
+    @staticmethod
+    def _tell(observers: tuple[abc.ObserverBase[AuthState], ...], state: AuthState) -> None:
         for observer in observers:
             try:
                 observer.on_next(state)

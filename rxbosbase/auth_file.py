@@ -5,32 +5,45 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import stat
 import tempfile
+import threading
 from collections.abc import Mapping
 from pathlib import Path
+from time import time
 from typing import Any
 
 import orjson
 
-from .auth import AuthStore
+from .auth import AuthState, AuthStore
 
-__all__ = ["FileAuthStore"]
+__all__ = ["MAX_FILE_BYTES", "FileAuthStore"]
 
 log = logging.getLogger("rxbosbase.auth")
 
 MAX_FILE_BYTES = 1024 * 1024
-"""No login is that large; a larger file is somebody else's, and is not read."""
+"""No login is that large: a larger one is refused, a larger file is somebody else's."""
+
+LEFTOVER_SECONDS = 60.0
+"""After so long a half-written file is nobody's any more: a write takes milliseconds."""
+
+_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
 class FileAuthStore(AuthStore):
     """Keeps the login in `path`, with mode 0600 from its first byte on.
 
     Each change is written to a file beside it that then takes its place, so that a reader, or a
-    crash, sees the old login or the new one and never half of one. A file that holds no login
-    is kept aside as ``NAME.broken``, and the store begins logged out.
+    crash, sees the old login or the new one and never half of one. Two programs may share the
+    file: each keeps its own login, and the next start finds the one written last.
+
+    What is there and holds no login (half a file, somebody else's, one that cannot be read) is
+    kept aside as ``NAME.broken``, and the store begins logged out. So is a symbolic link: it is
+    not followed, since whoever made it could choose which file is read and replaced.
 
     Raises:
-        OSError: the folder cannot be written to.
+        ValueError: `path` is a folder, a FIFO, a device or a socket; nothing is touched.
+        OSError: the folder around it cannot be used.
 
     Example:
         ``BosBase(url, auth_store=FileAuthStore("~/.config/myapp/login.json"))``
@@ -39,59 +52,86 @@ class FileAuthStore(AuthStore):
     def __init__(self, path: str | os.PathLike[str]) -> None:
         super().__init__()
         self._path = Path(path).expanduser()
+        # Held while the file is written: of two logins the later one is in file and memory both.
+        self._writing = threading.Lock()
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._remove_leftovers()
         found = self._read()
         if found is not None:
             super().save(*found)
 
     def save(self, token: str, record: Mapping[str, Any] | None = None) -> None:
-        """Logs in, and writes that down before anybody is told."""
+        """Logs in, and writes that down before anybody is told.
+
+        Raises:
+            OSError: it could not be written; the old login stays, in the file and here.
+        """
         self._check(token)
-        self._write({"token": token, "record": record})
-        super().save(token, record)
+        state = AuthState(token, record)
+        content = _encoded(state)
+        with self._writing:
+            self._write(content)
+            observers = self._swap(state)
+        self._tell(observers, state)
 
     def clear(self) -> None:
         """Logs out, and removes the file."""
-        with contextlib.suppress(FileNotFoundError):
-            self._path.unlink()
-        super().clear()
+        state = AuthState()
+        with self._writing:
+            with contextlib.suppress(FileNotFoundError):
+                self._path.unlink()
+            observers = self._swap(state)
+        self._tell(observers, state)
+
+    # -- reading ---------------------------------------------------------------------------------
 
     def _read(self) -> tuple[str, dict[str, Any] | None] | None:
         try:
-            descriptor = os.open(self._path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+            kind = os.lstat(self._path).st_mode
         except FileNotFoundError:
             return None
-        with open(descriptor, "rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
+        if not stat.S_ISREG(kind) and not stat.S_ISLNK(kind):
+            raise ValueError(f"{self._path} is no file: give the path of a file to keep a login in")
         try:
-            if len(content) > MAX_FILE_BYTES:
-                raise ValueError("it is too large")
-            data = orjson.loads(content)
-            token, record = data["token"], data.get("record")
+            content = self._content()
+            token, record = _decoded(content)
             self._check(token)
-            if not token or not (record is None or isinstance(record, dict)):
-                raise ValueError("it holds no token, or no record")
-        except (ValueError, TypeError, KeyError, AttributeError):
-            self._set_aside()
+        except (OSError, ValueError, TypeError) as error:
+            # The reason by its type: orjson's own words might quote what is in the file.
+            self._set_aside(type(error).__name__)
             return None
-        self._restrict()
         return token, record
 
-    def _restrict(self) -> None:
-        if self._path.stat().st_mode & 0o077:
-            log.warning("%s could be read by others; it is now the owner's alone", self._path)
-            self._path.chmod(0o600)
+    def _content(self) -> bytes:
+        descriptor = os.open(self._path, _READ)
+        with open(descriptor, "rb") as file:
+            info = os.fstat(descriptor)
+            if not _is_ours(info):
+                raise PermissionError("it belongs to somebody else")
+            if info.st_mode & 0o077:
+                log.warning("%s could be read by others; it is now the owner's alone", self._path)
+                self._path.chmod(0o600)
+            return file.read(MAX_FILE_BYTES + 1)
 
-    def _set_aside(self) -> None:
+    def _set_aside(self, reason: str) -> None:
         aside = self._path.with_name(self._path.name + ".broken")
-        os.replace(self._path, aside)
-        aside.chmod(0o600)
-        log.warning("%s holds no login; it was kept as %s, you are logged out", self._path, aside)
+        try:
+            os.replace(self._path, aside)
+            if not aside.is_symlink():
+                aside.chmod(0o600)
+        except OSError as error:
+            log.warning("%s holds no login, and stays there: %s", self._path, error)
+        else:
+            log.warning(
+                "%s holds no login (%s); it was kept as %s, you are logged out",
+                self._path, reason, aside,
+            )  # fmt: skip
 
-    def _write(self, data: dict[str, Any]) -> None:
-        content = orjson.dumps(data)
+    # -- writing ---------------------------------------------------------------------------------
+
+    def _write(self, content: bytes) -> None:
         # mkstemp makes the file with mode 0600, whatever the umask.
-        descriptor, name = tempfile.mkstemp(prefix=self._path.name, dir=self._path.parent)
+        descriptor, name = tempfile.mkstemp(*self._temporary, self._path.parent)
         try:
             with open(descriptor, "wb") as file:
                 file.write(content)
@@ -102,3 +142,46 @@ class FileAuthStore(AuthStore):
             with contextlib.suppress(OSError):
                 os.unlink(name)
             raise
+
+    @property
+    def _temporary(self) -> tuple[str, str]:
+        """How the name of a half-written file ends and begins."""
+        return ".new", f".{self._path.name}."
+
+    def _remove_leftovers(self) -> None:
+        """Removes what a killed program left half-written: a token may be in it."""
+        suffix, prefix = self._temporary
+        with os.scandir(self._path.parent) as entries:
+            for entry in entries:
+                if entry.name.startswith(prefix) and entry.name.endswith(suffix):
+                    with contextlib.suppress(OSError):  # another program was faster
+                        if entry.stat(follow_symlinks=False).st_mtime < time() - LEFTOVER_SECONDS:
+                            os.unlink(entry.path)
+
+
+def _is_ours(info: os.stat_result) -> bool:
+    """False for a file that another user put there; root may read everybody's."""
+    user = os.geteuid() if hasattr(os, "geteuid") else 0
+    return user in (0, info.st_uid)
+
+
+def _encoded(state: AuthState) -> bytes:
+    record = None if state.record is None else dict(state.record)
+    content = orjson.dumps({"token": state.token, "record": record})
+    if len(content) > MAX_FILE_BYTES:
+        raise ValueError(f"the login has {len(content)} bytes, a file keeps {MAX_FILE_BYTES}")
+    return content
+
+
+def _decoded(content: bytes) -> tuple[str, dict[str, Any] | None]:
+    if len(content) > MAX_FILE_BYTES:
+        raise ValueError("it is too large")
+    data = orjson.loads(content)
+    if not isinstance(data, dict):
+        raise ValueError("it holds no object")
+    token, record = data.get("token"), data.get("record")
+    if not isinstance(token, str) or not token:
+        raise ValueError("it holds no token")
+    if record is not None and not isinstance(record, dict):
+        raise ValueError("it holds no record")
+    return token, record
