@@ -2,6 +2,10 @@
 
 RxPY's timed operators start a thread per timer unless they are given a scheduler. A `Stream`
 hands its own down to everything that is piped onto it, in both spellings.
+
+Only what takes time runs there. Work that is due at once (how ``merge``, ``repeat`` and
+``start_with`` subscribe) is done where it is asked for, as RxPY does it: on the loop it would
+wait behind slow user code, and ``subscribe`` would return before its topic is wanted.
 """
 
 from __future__ import annotations
@@ -9,11 +13,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, TypeVar
 
-from reactivex import ConnectableObservable, Observable, abc
+from reactivex import ConnectableObservable, Observable, abc, typing
 from reactivex.disposable import Disposable
 from reactivex.internal import DisposedException
+from reactivex.scheduler import CurrentThreadScheduler
+from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
 from .loop import LoopScheduler
 
@@ -22,8 +29,45 @@ __all__ = ["Latest", "Stream"]
 log = logging.getLogger("rxbosbase.streams")
 
 T = TypeVar("T")
+State = TypeVar("State")
 
 Subscribe = Callable[[abc.ObserverBase[T], abc.SchedulerBase | None], abc.DisposableBase]
+
+
+class _NowOrOnLoop(PeriodicScheduler):
+    """Runs what is due at once on the calling thread, and everything timed on the loop."""
+
+    def __init__(self, loop: LoopScheduler) -> None:
+        super().__init__()
+        self._loop = loop
+
+    @property
+    def now(self) -> datetime:
+        return self._loop.now
+
+    def schedule(
+        self, action: typing.ScheduledAction[State], state: State | None = None
+    ) -> abc.DisposableBase:
+        def act(_: abc.SchedulerBase, given: State | None = None) -> abc.DisposableBase | None:
+            return action(self, given)
+
+        return CurrentThreadScheduler.singleton().schedule(act, state)
+
+    def schedule_relative(
+        self,
+        duetime: typing.RelativeTime,
+        action: typing.ScheduledAction[State],
+        state: State | None = None,
+    ) -> abc.DisposableBase:
+        return self._loop.schedule_relative(duetime, action, state)
+
+    def schedule_absolute(
+        self,
+        duetime: typing.AbsoluteTime,
+        action: typing.ScheduledAction[State],
+        state: State | None = None,
+    ) -> abc.DisposableBase:
+        return self._loop.schedule_absolute(duetime, action, state)
 
 
 class Stream(Observable[T]):
@@ -34,9 +78,10 @@ class Stream(Observable[T]):
         on the client's delivery thread.
     """
 
-    def __init__(self, subscribe: Subscribe[T], scheduler: abc.SchedulerBase) -> None:
+    def __init__(self, subscribe: Subscribe[T], scheduler: LoopScheduler) -> None:
         super().__init__(subscribe)
         self.scheduler = scheduler
+        self._default = _NowOrOnLoop(scheduler)
 
     def subscribe(
         self,
@@ -48,7 +93,7 @@ class Stream(Observable[T]):
     ) -> abc.DisposableBase:
         """As RxPY's, with the stream's own scheduler as the default."""
         return super().subscribe(
-            on_next, on_error, on_completed, scheduler=scheduler or self.scheduler
+            on_next, on_error, on_completed, scheduler=scheduler or self._default
         )
 
     def pipe(self, *operators: Callable[[Any], Any]) -> Any:
@@ -63,7 +108,7 @@ class Stream(Observable[T]):
 class _Piped(Stream[T]):
     """A pipeline's end. It adds no observer of its own, so it costs nothing per event."""
 
-    def __init__(self, inner: Observable[T], scheduler: abc.SchedulerBase) -> None:
+    def __init__(self, inner: Observable[T], scheduler: LoopScheduler) -> None:
         super().__init__(_never_called, scheduler)
         self._inner = inner
 
@@ -76,7 +121,7 @@ class _Piped(Stream[T]):
         scheduler: abc.SchedulerBase | None = None,
     ) -> abc.DisposableBase:
         return self._inner.subscribe(
-            on_next, on_error, on_completed, scheduler=scheduler or self.scheduler
+            on_next, on_error, on_completed, scheduler=scheduler or self._default
         )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 
 import pytest
-from reactivex import operators as ops
 from support.live_schema import Event, Heard, World, listen, status, titles
 
 from rxbosbase import ClientClosedError, RequestTimeoutError
@@ -150,83 +149,6 @@ def test_a_stream_can_be_subscribed_to_again_after_its_end(world: World) -> None
     world.wait_active()
     posts.create({"title": "again"})
     assert titles(heard.have(1)) == ["again"]
-
-
-def test_all_events_and_timers_run_on_the_delivery_thread(world: World) -> None:
-    posts = world.collection()
-    plain = listen(posts.observe("*"))
-    timed = listen(posts.observe("*").pipe(ops.debounce(0.02)))
-    fluent = listen(posts.observe("*").debounce(0.02))
-    world.wait_active()
-    posts.create({"title": "x"})
-    for heard in (plain, timed, fluent):
-        heard.have(1)
-        assert heard.threads == {"rxbosbase-delivery"}
-
-
-# -- composing -------------------------------------------------------------------------------------
-
-
-def test_filter_map_and_scan_compose_in_both_spellings(world: World) -> None:
-    posts = world.collection()
-
-    def is_even(event: Event) -> bool:
-        return bool(event.record["n"] % 2 == 0)
-
-    piped = listen(
-        posts.observe("*").pipe(
-            ops.filter(is_even), ops.map(lambda e: e.record["n"]), ops.scan(lambda a, b: a + b, 0)
-        )
-    )
-    fluent = listen(
-        posts.observe("*").filter(is_even).map(lambda e: e.record["n"]).scan(lambda a, b: a + b, 0)
-    )
-    world.wait_active()
-    for number in range(1, 7):
-        posts.create({"n": number})
-        listen_to = number // 2
-        piped.have(listen_to)
-    assert piped.have(3) == fluent.have(3) == [2, 6, 12]
-
-
-def test_events_are_grouped_by_action(world: World) -> None:
-    posts = world.collection()
-    counts: Heard[tuple[str, int]] = listen(
-        posts.observe("*").pipe(
-            ops.group_by(lambda event: event.action),
-            ops.flat_map(
-                lambda group: group.pipe(
-                    ops.scan(lambda count, _: count + 1, 0),
-                    ops.map(lambda count: (group.key, count)),
-                )
-            ),
-        )
-    )
-    world.wait_active()
-    for _ in range(2):
-        record = posts.create({})
-        posts.update(record["id"], {"n": 1})
-        posts.delete(record["id"])
-    assert sorted(counts.have(6)) == [
-        (action, count) for action in ("create", "delete", "update") for count in (1, 2)
-    ]
-
-
-def test_debounce_gives_the_last_of_a_burst_and_buffer_all_of_it(world: World) -> None:
-    posts = world.collection()
-    last = listen(posts.observe("*").pipe(ops.debounce(0.2)))
-    buffers = listen(
-        posts.observe("*").pipe(ops.buffer_with_time(0.1), ops.filter(lambda batch: bool(batch)))
-    )
-    everything = listen(posts.observe("*"))
-    world.wait_active()
-    for number in range(20):
-        posts.create({"n": number})
-    final = everything.have(20)[-1]
-    last.first(lambda event: event is final)
-    assert len(last.items) < 20
-    heard = buffers.until(lambda b: sum(map(len, b.items)) >= 20)
-    assert [event for batch in heard for event in batch] == everything.items
 
 
 # -- the callback form -----------------------------------------------------------------------------

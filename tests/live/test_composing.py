@@ -1,0 +1,265 @@
+"""Streams composed with RxPY's own operators, on the real server: all on the delivery thread."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import reactivex
+from reactivex import operators as ops
+from support.live_schema import Event, Heard, World, listen, status, titles
+
+from rxbosbase import operators as rxb
+
+pytest_plugins = ["support.live_fixtures"]
+
+DELIVERY = "rxbosbase-delivery"
+
+Operator = Callable[[Any], Any]
+
+
+def by_action(inner: Operator) -> Operator:
+    """The operator on each action's events alone."""
+
+    def within(group: Any) -> Any:
+        return group.pipe(inner)
+
+    def each(stream: Any) -> Any:
+        return stream.pipe(ops.group_by(lambda event: event.action), ops.flat_map(within))
+
+    return each
+
+
+def windowed(stream: Any) -> Any:
+    return stream.pipe(ops.window_with_time(0.02), ops.merge_all())
+
+
+TIMED: dict[str, Operator] = {
+    "debounce": ops.debounce(0.02),
+    "sample": ops.sample(0.02),
+    "delay": ops.delay(0.02),
+    "buffer_with_time": ops.buffer_with_time(0.02),
+    "buffer_with_time_or_count": ops.buffer_with_time_or_count(0.02, 100),
+    "window_with_time": windowed,
+    "throttle_first": ops.throttle_first(0.02),
+    "throttle_with_timeout": ops.throttle_with_timeout(0.02),
+    "time_interval": ops.time_interval(),
+    "timestamp": ops.timestamp(),
+    "timer of the user's": ops.flat_map(lambda _: reactivex.timer(0.02)),
+    "interval of the user's": ops.flat_map(lambda _: reactivex.interval(0.01).pipe(ops.take(2))),
+    "group_by, then debounce": by_action(ops.debounce(0.02)),
+    "share, then debounce": lambda s: s.pipe(ops.share(), ops.debounce(0.02)),
+    "replay, then debounce": lambda s: s.pipe(
+        ops.replay(buffer_size=1), ops.ref_count(), ops.debounce(0.02)
+    ),
+    "merge, then debounce": lambda s: s.pipe(ops.merge(s), ops.debounce(0.02)),
+    "conflate_by_id": rxb.conflate_by_id(0.02),
+    "debounce_by_id": rxb.debounce_by_id(0.02),
+    "rate": rxb.rate(0.05),
+}
+
+
+@pytest.mark.parametrize("name", TIMED)
+def test_timed_operators_run_on_the_delivery_thread_and_start_none(world: World, name: str) -> None:
+    posts = world.collection()
+    started_before = set(threading.enumerate())
+    heard: Heard[Any] = listen(posts.observe("*").pipe(TIMED[name]))
+    world.wait_active()
+    posts.create({"title": "x"})
+    heard.have(1)
+    others = {thread.name for thread in threading.enumerate() if thread not in started_before} - {
+        DELIVERY
+    }
+    heard.dispose()
+    assert heard.threads == {DELIVERY}
+    assert {name for name in others if not name.startswith("rxbosbase")} == set()
+
+
+def test_both_spellings_run_on_the_delivery_thread(world: World) -> None:
+    posts = world.collection()
+    plain = listen(posts.observe("*"))
+    timed = listen(posts.observe("*").pipe(ops.debounce(0.02)))
+    fluent = listen(posts.observe("*").debounce(0.02))
+    world.wait_active()
+    posts.create({"title": "x"})
+    for heard in (plain, timed, fluent):
+        heard.have(1)
+        assert heard.threads == {DELIVERY}
+
+
+# -- composing -------------------------------------------------------------------------------------
+
+
+def test_filter_map_and_scan_compose_in_both_spellings(world: World) -> None:
+    posts = world.collection()
+
+    def is_even(event: Event) -> bool:
+        return bool(event.record["n"] % 2 == 0)
+
+    piped = listen(
+        posts.observe("*").pipe(
+            ops.filter(is_even), ops.map(lambda e: e.record["n"]), ops.scan(lambda a, b: a + b, 0)
+        )
+    )
+    fluent = listen(
+        posts.observe("*").filter(is_even).map(lambda e: e.record["n"]).scan(lambda a, b: a + b, 0)
+    )
+    world.wait_active()
+    for number in range(1, 7):
+        posts.create({"n": number})
+        piped.have(number // 2)
+    assert piped.have(3) == fluent.have(3) == [2, 6, 12]
+
+
+def test_events_are_grouped_by_action(world: World) -> None:
+    posts = world.collection()
+    counts: Heard[tuple[str, int]] = listen(
+        posts.observe("*").pipe(
+            ops.group_by(lambda event: event.action),
+            ops.flat_map(
+                lambda group: group.pipe(
+                    ops.scan(lambda count, _: count + 1, 0),
+                    ops.map(lambda count: (group.key, count)),
+                )
+            ),
+        )
+    )
+    world.wait_active()
+    for _ in range(2):
+        record = posts.create({})
+        posts.update(record["id"], {"n": 1})
+        posts.delete(record["id"])
+    assert sorted(counts.have(6)) == [
+        (action, count) for action in ("create", "delete", "update") for count in (1, 2)
+    ]
+
+
+def test_debounce_gives_the_last_of_a_burst_and_buffer_all_of_it(world: World) -> None:
+    posts = world.collection()
+    last = listen(posts.observe("*").pipe(ops.debounce(0.2)))
+    buffers = listen(
+        posts.observe("*").pipe(ops.buffer_with_time(0.1), ops.filter(lambda batch: bool(batch)))
+    )
+    everything = listen(posts.observe("*"))
+    world.wait_active()
+    for number in range(20):
+        posts.create({"n": number})
+    final = everything.have(20)[-1]
+    last.first(lambda event: event is final)
+    assert len(last.items) < 20
+    heard = buffers.until(lambda b: sum(map(len, b.items)) >= 20)
+    assert [event for batch in heard for event in batch] == everything.items
+
+
+def test_take_and_first_take_the_topic_off_the_server_when_they_have_enough(world: World) -> None:
+    posts = world.collection()
+    taken = listen(posts.observe("*").pipe(ops.take(2)))
+    first = listen(posts.observe("*").pipe(ops.first(lambda e: e.record["n"] == 2)))
+    world.wait_active()
+    for number in range(1, 4):
+        posts.create({"n": number})
+    taken.end()
+    first.end()
+    assert [event.record["n"] for event in first.items] == [2]
+    assert len(taken.items) == 2
+    listen(world.admin.realtime.status).first(lambda now: now.state == "idle")
+
+
+PLURAL: dict[str, Operator] = {
+    "merge": lambda s: s.pipe(ops.merge(s)),
+    "concat": lambda s: s.pipe(ops.take(1), ops.concat(s)),
+    "start_with": ops.start_with("before"),
+    "repeat": ops.repeat(),
+    "retry": ops.retry(3),
+    "catch": lambda s: s.pipe(ops.catch(s)),
+    "combine_latest": lambda s: s.pipe(ops.combine_latest(s)),
+    "merge, map, timestamp": lambda s: s.pipe(ops.merge(s), ops.map(str), ops.timestamp()),
+}
+
+
+@pytest.mark.parametrize("name", PLURAL)
+def test_once_subscribe_has_returned_the_topic_is_wanted_whatever_is_piped_on(
+    world: World, name: str
+) -> None:
+    posts = world.collection()
+    entered, leave = threading.Event(), threading.Event()
+
+    def linger(_: Event) -> None:
+        entered.set()
+        leave.wait(20)
+
+    with world.admin.collection(posts.name).subscribe("*", linger, filter="n = -1"):
+        posts.create({"n": -1})
+        assert entered.wait(10)  # also while a slow callback holds the delivery up
+        before = len(status(world.admin).topics)
+        subscription = posts.observe("*").pipe(PLURAL[name]).subscribe()
+        world.admin.realtime.wait_active()
+        assert len(status(world.admin).topics) == before + 1
+        leave.set()
+        subscription.dispose()
+
+
+def test_streams_of_two_collections_merge(world: World) -> None:
+    posts, comments = world.collection(), world.collection("comments")
+    both = listen(
+        reactivex.merge(posts.observe("*"), comments.observe("*")).pipe(
+            ops.debounce(0.02, scheduler=world.admin.scheduler)
+        )
+    )
+    world.wait_active()
+    posts.create({"title": "post"})
+    assert titles(both.have(1)) == ["post"]
+    comments.create({"title": "comment"})
+    assert titles(both.have(2)) == ["post", "comment"]
+    assert both.threads == {DELIVERY}
+
+
+def test_an_operator_that_raises_ends_its_own_pipeline_alone(world: World) -> None:
+    posts = world.collection()
+    broken = listen(posts.observe("*").pipe(ops.map(lambda e: 1 / 0)))
+    whole: Heard[Event] = listen(posts.observe("*"))
+    world.wait_active()
+    posts.create({})
+    posts.create({})
+    assert isinstance(broken.failure(), ZeroDivisionError)
+    whole.have(2)
+
+
+def test_a_pipeline_starts_afresh_with_repeat_after_an_unsubscribe(world: World) -> None:
+    posts = world.collection()
+    heard = listen(posts.observe("*").pipe(ops.repeat(2)))
+    world.wait_active()
+    posts.create({"title": "one"})
+    heard.have(1)
+    posts.unsubscribe("*")
+    listen(world.admin.realtime.status).first(lambda now: len(now.topics) == 1)
+    world.wait_active()
+    posts.create({"title": "two"})
+    assert titles(heard.have(2)) == ["one", "two"]
+    posts.unsubscribe("*")
+    heard.end()
+
+
+def test_events_behind_a_bounded_queue_leave_the_delivery_thread_free(world: World) -> None:
+    posts = world.collection()
+    leave = threading.Event()
+    slow: Heard[Event] = Heard()
+
+    def work(event: Event) -> None:
+        leave.wait(10)
+        slow(event)
+
+    pool = reactivex.scheduler.ThreadPoolScheduler(1)
+    posts.observe("*").pipe(rxb.bounded_observe_on(pool, 100)).subscribe(work)
+    quick = listen(posts.observe("*"))
+    world.wait_active()
+    for _ in range(5):
+        posts.create({})
+    assert quick.have(5)
+    assert slow.items == []
+    leave.set()
+    assert slow.have(5) == quick.items
+    posts.unsubscribe()
+    pool.executor.shutdown()
