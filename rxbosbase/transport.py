@@ -13,7 +13,7 @@ import os
 import re
 import ssl
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -91,13 +91,21 @@ def check_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
     return checked
 
 
+class _Session(requests.Session):
+    """Knows no redirects. The original, told not to follow them, still reads the whole body of
+    one and takes its target apart, which raises when that is no URL."""
+
+    def resolve_redirects(self, *_: Any, **__: Any) -> Iterator[requests.Response]:
+        return iter(())
+
+
 class Channel:
     """A `requests` session whose connections can be ended from any thread."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self.sockets = Sockets()
-        self._session = requests.Session()
+        self._session = _Session()
         # An auth callable of our own also keeps requests from taking a password out of .netrc.
         self._session.auth = _no_auth
         adapter = AbortableAdapter(self.sockets)
@@ -326,7 +334,7 @@ def _retry_after(text: str | None) -> float | None:
         return None
     if text.strip().isdecimal():
         return float(text)
-    with contextlib.suppress(ValueError, TypeError):
+    with contextlib.suppress(ValueError, TypeError, OverflowError):
         due = email.utils.parsedate_to_datetime(text)
         return max(0.0, (due - datetime.now(UTC)).total_seconds())
     return None
