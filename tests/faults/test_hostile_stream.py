@@ -1,0 +1,324 @@
+"""A stream that lies: it never raises out of the reader, and nobody gets what is not theirs."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from faults.watching import PATIENCE, QUICK, Log
+from support import wire_server as wire
+
+from rxbosbase import BosBase
+
+MINE = "posts/*"
+GOOD = b'{"record":{"id":"good"},"action":"create"}'
+MEGABYTE = b"x" * 1024 * 1024
+
+
+class Ear:
+    """Subscribers of one topic, of its records, of its messages, and of everything."""
+
+    def __init__(self, server: wire.WireServer, **settings: Any) -> None:
+        self.server = server
+        self.client = BosBase(server.url, backoff=QUICK, **settings)
+        self.heard: list[Any] = []
+        self.messages: list[Any] = []
+        self.everything: list[Any] = []
+        self.ends: list[object] = []
+        self._changed = threading.Condition()
+        self.log = Log()
+
+    def __enter__(self) -> Ear:
+        self.log.__enter__()
+        posts = self.client.collection("posts")
+        posts.observe("*", check=False).subscribe(
+            self._into(self.heard), self.ends.append, lambda: self.ends.append("completed")
+        )
+        self.client.realtime.observe(MINE).subscribe(self._into(self.messages), self.ends.append)
+        self.client.realtime.events.subscribe(self._into(self.everything), self.ends.append)
+        self.client.realtime.wait_active(PATIENCE)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        told = list(self.ends)
+        self.client.close()
+        self.log.__exit__()
+        assert told == []
+        raised = [record for record in self.log.records if record.exc_info]
+        assert not raised, raised[0].getMessage()
+        assert not self.log.at_least(logging.ERROR)
+
+    def ids(self) -> list[str]:
+        """Of the records that came."""
+        return [event.record.get("id") for event in self.heard]
+
+    def lives(self) -> None:
+        """A good event arrives, on this stream or the next."""
+        deadline = time.monotonic() + PATIENCE
+        while "good" not in self.ids():
+            assert time.monotonic() < deadline, "nothing arrives any more"
+            for stream in self.server.streams:
+                if MINE in stream.topics:
+                    stream.send_frame(MINE, GOOD)
+            with self._changed:
+                self._changed.wait_for(lambda: "good" in self.ids(), 0.1)
+
+    def _into(self, values: list[Any]) -> Callable[[Any], None]:
+        def take(value: Any) -> None:
+            with self._changed:
+                values.append(value)
+                self._changed.notify_all()
+
+        return take
+
+
+@pytest.fixture
+def server() -> Iterator[wire.WireServer]:
+    with wire.WireServer() as running:
+        yield running
+
+
+@pytest.fixture
+def ear(server: wire.WireServer) -> Iterator[Callable[..., Ear]]:
+    with ExitStack() as stack:
+        yield lambda **settings: stack.enter_context(Ear(server, **settings))
+
+
+def record(inner: bytes) -> bytes:
+    return b'{"record":{"id":"odd","value":' + inner + b'},"action":"create"}'
+
+
+ODD_DATA = {
+    "nothing": b"",
+    "no JSON": b"{",
+    "a number": b"17",
+    "a list": b"[]",
+    "null": b"null",
+    "no record": b'{"action":"create"}',
+    "a record of null": b'{"record":null,"action":"create"}',
+    "a record of text": b'{"record":"id","action":"create"}',
+    "an unknown action": b'{"record":{"id":"odd"},"action":"explode"}',
+    "an action of a list": b'{"record":{"id":"odd"},"action":["create"]}',
+    "invalid UTF-8": record(b'"\xff\xfe"'),
+    "an overlong encoding": record(b'"\xc0\xaf"'),
+    "a surrogate in UTF-8": record(b'"\xed\xa0\x80"'),
+    "a lone surrogate": record(rb'"\ud800"'),
+    "NaN": record(b"NaN"),
+    "infinity": record(b"-Infinity"),
+    "lists in lists": record(b"[" * 100_000 + b"]" * 100_000),
+    "objects in objects": record(b'{"a":' * 100_000 + b"1" + b"}" * 100_000),
+    "half of them": record(b"[" * 1_000_000),
+    "NUL": b"\x00" * 1000,
+    "two values": b'{"record":{"id":"odd"},"action":"create"}{}',
+}
+
+
+@pytest.mark.parametrize("data", ODD_DATA.values(), ids=ODD_DATA.keys())
+def test_odd_data_is_left_out_and_the_stream_goes_on(
+    server: wire.WireServer, ear: Callable[..., Ear], data: bytes
+) -> None:
+    it = ear()
+    server.stream.send_frame(MINE, data)
+    it.lives()
+    assert set(it.ids()) == {"good"}
+    assert server.gets == 1
+
+
+ODD_BUT_VALID = {
+    "a megabyte": record(b'"' + MEGABYTE + b'"'),
+    "a huge number": record(b"9" * 300),
+    "a huge exponent": record(b"1e-400"),
+    "duplicate keys": b'{"record":{"id":"bad","id":"odd"},"action":"delete","action":"create"}',
+    "an escaped NUL": record(rb'"\u0000"'),
+    "line separators": record('"\u2028\u2029\u0085"'.encode()),
+    "many keys": b'{"record":{"id":"odd",'
+    + b",".join(b'"k%d":1' % n for n in range(10_000))
+    + b'},"action":"create"}',
+    "shallow nesting": record(b"[" * 500 + b"]" * 500),
+    "dunder keys": b'{"record":{"id":"odd","__class__":"x","__init__":1},"action":"create"}',
+}
+
+
+@pytest.mark.parametrize("data", ODD_BUT_VALID.values(), ids=ODD_BUT_VALID.keys())
+def test_odd_but_valid_data_arrives(
+    server: wire.WireServer, ear: Callable[..., Ear], data: bytes
+) -> None:
+    it = ear()
+    server.stream.send_frame(MINE, data)
+    it.lives()
+    assert it.ids()[0] == "odd"
+
+
+OTHERS = [
+    "posts/other", "posts", "posts/*?options=x", "POSTS/*", "posts/* ", "", "*", "PB_CONNECT/*",
+    "posts/*\x00", "pösts/*", "x" * 100_000, "message",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("topic", OTHERS, ids=range(len(OTHERS)))
+def test_an_event_of_a_topic_never_asked_for_reaches_no_subscriber_of_another(
+    server: wire.WireServer, ear: Callable[..., Ear], topic: str
+) -> None:
+    it = ear()
+    server.stream.send_record(topic, {"id": "stranger"}, "create")
+    it.lives()
+    assert set(it.ids()) == {"good"}
+    assert {message["record"]["id"] for message in it.messages} == {"good"}
+
+
+ODD_BYTES = {
+    "an event name of a megabyte": b"event:" + MEGABYTE + b"\ndata:{}\n\n",
+    "an id of a megabyte": b"id:" + MEGABYTE + b"\nevent:x\ndata:{}\n\n",
+    "an event name that is no UTF-8": b"event:\xff\ndata:{}\n\n",
+    "a field of a megabyte": MEGABYTE + b": x\n\n",
+    "a field without a name": b":" + MEGABYTE + b"\n\n",
+    "a retry of ages": b"retry: 99999999999999999999\n\n",
+    "many data lines": b"event:posts/*\n" + b"data:{\n" * 20_000 + b"\n",
+    "many empty lines": b"\n" * 100_000,
+    "every kind of line end": b"id:x\r\revent:y\r\n\r\ndata:z\n\r\n\n",
+    "a BOM in mid-stream": b"\xef\xbb\xbf\n\n",
+    "every byte there is": bytes(range(256)) + b"\n\n",
+    "the start of a stream": b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<p>\n\n",
+}
+
+
+@pytest.mark.parametrize("data", ODD_BYTES.values(), ids=ODD_BYTES.keys())
+def test_odd_bytes_between_events_harm_nobody(
+    server: wire.WireServer, ear: Callable[..., Ear], data: bytes
+) -> None:
+    it = ear()
+    server.stream.send_raw(data)
+    it.lives()
+    assert set(it.ids()) == {"good"}
+    assert server.gets == 1
+
+
+BAD_FRAMING = {
+    "a negative size": b"-5\r\nhello\r\n",
+    "no size": b"\r\nhello\r\n",
+    "text for a size": b"hello\r\nhello\r\n",
+    "0x": b"0x5\r\nhello\r\n",
+    "a plus": b"+5\r\nhello\r\n",
+    "an underscore": b"1_0\r\nhello\r\n",
+    "a size line without end": b"5;" + MEGABYTE,
+    "a chunk longer than it says": b"2\r\nhello\r\n",
+    "a trailer without end": b"0\r\n" + b"x: y\r\n" * 50_000,
+    "digits that are no ASCII": "٥\r\nhello\r\n".encode(),
+}
+
+
+@pytest.mark.parametrize("data", BAD_FRAMING.values(), ids=BAD_FRAMING.keys())
+def test_bad_chunk_framing_costs_the_stream_and_the_next_one_lives(
+    server: wire.WireServer, ear: Callable[..., Ear], data: bytes
+) -> None:
+    it = ear()
+    server.stream.send_unframed(data)
+    server.wait_gets(2)
+    it.lives()
+
+
+@pytest.mark.parametrize("size", [b"f" * 7, b"f" * 16, b"f" * 4000])
+def test_a_size_beyond_all_memory_reserves_none(
+    server: wire.WireServer, ear: Callable[..., Ear], size: bytes
+) -> None:
+    it = ear(idle_timeout=0.5)
+    server.stream.send_unframed(size + b"\r\n")
+    it.lives()
+
+
+@pytest.mark.parametrize(
+    "client_id", ['"other"', '""', "null", "17", '["x"]', '"' + "x" * 1_000_000 + '"', "{"]
+)
+def test_a_second_pb_connect_changes_nothing(
+    server: wire.WireServer, ear: Callable[..., Ear], client_id: str
+) -> None:
+    it = ear()
+    known = it.client.realtime.client_id
+    server.stream.send_frame("PB_CONNECT", '{"clientId":' + client_id + "}")
+    it.lives()
+    assert it.client.realtime.client_id == known == server.stream.client_id
+    assert server.gets == 1
+
+
+BAD_GREETINGS = {
+    "no client id": b'event:PB_CONNECT\ndata:{"other":1}\n\n',
+    "an empty one": b'event:PB_CONNECT\ndata:{"clientId":""}\n\n',
+    "one of null": b'event:PB_CONNECT\ndata:{"clientId":null}\n\n',
+    "a list": b'event:PB_CONNECT\ndata:["clientId"]\n\n',
+    "no JSON": b"event:PB_CONNECT\ndata:clientId\n\n",
+    "nested": b"event:PB_CONNECT\ndata:" + b"[" * 100_000 + b"\n\n",
+    "another event first": b'event:posts/*\ndata:{"record":{"id":"early"},"action":"create"}\n\n',
+}
+
+
+@pytest.mark.parametrize("greeting", BAD_GREETINGS.values(), ids=BAD_GREETINGS.keys())
+def test_a_stream_that_does_not_begin_with_a_client_id_is_given_up(
+    server: wire.WireServer, ear: Callable[..., Ear], greeting: bytes
+) -> None:
+    it = ear()
+
+    def greet(stream: wire.Stream) -> None:
+        stream.send_raw(greeting)
+
+    server.stream_answers.append(wire.stream(greet=False, then=greet))
+    server.stream.cut()
+    server.wait_gets(3)
+    it.lives()
+    assert set(it.ids()) == {"good"}
+
+
+def test_a_client_id_of_a_megabyte_is_as_good_as_any(
+    server: wire.WireServer, ear: Callable[..., Ear]
+) -> None:
+    it = ear()
+    huge = "c" * 1_000_000
+
+    def greet(stream: wire.Stream) -> None:
+        stream.client_id = huge
+        stream.send_frame("PB_CONNECT", {"clientId": huge})
+
+    server.stream_answers.append(wire.stream(greet=False, then=greet))
+    server.stream.cut()
+    server.wait_gets(2)
+    it.lives()
+
+
+HOSTILE_HEADERS = {
+    "a Retry-After of no digit": {"Retry-After": "²"},
+    "an endless Retry-After": {"Retry-After": "9" * 400},
+    "a negative Retry-After": {"Retry-After": "-5"},
+    "a Retry-After of the year 99999999999": {
+        "Retry-After": "Mon, 01 Jan 99999999999 00:00:00 GMT"
+    },
+    "a Retry-After of nowhere": {"Retry-After": "Mon, 01 Jan 2001 00:00:00 +99999999999999"},
+    "a Location that is no URL": {"Location": "http://["},
+    "a Location with a port that is none": {"Location": "http://a:b/"},
+    "a Location of control characters": {"Location": "\x01\x02"},
+    "a cookie that is none": {"Set-Cookie": "=;;;=\x01"},
+    "a content encoding that is none": {"Content-Encoding": "gzip"},
+}
+
+
+@pytest.mark.parametrize("headers", HOSTILE_HEADERS.values(), ids=HOSTILE_HEADERS.keys())
+@pytest.mark.parametrize("code", [200, 307, 500])
+@pytest.mark.parametrize("to", ["stream", "post"])
+def test_hostile_headers_of_an_answer_never_end_the_connecting(
+    server: wire.WireServer,
+    ear: Callable[..., Ear],
+    headers: dict[str, str],
+    code: int,
+    to: str,
+) -> None:
+    it = ear()
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    answer = f"HTTP/1.1 {code} X\r\n{lines}Content-Length: 2\r\n\r\nhi".encode("latin-1")
+    (server.stream_answers if to == "stream" else server.post_answers).append(wire.raw(answer))
+    if "9" * 400 in lines and code == 500:
+        return  # 5 minutes, as far as a server may ask to wait: see the test of `retry_after`
+    server.stream.cut()
+    it.lives()
