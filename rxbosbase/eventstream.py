@@ -53,6 +53,8 @@ class EventStream:
             self._check()
             raw: Any = self._response.raw
             self._file = raw._original_response.fp
+            if self._file is None:  # http.client lets an empty body go at once
+                raise StreamLostError("the server answered with an empty event stream")
             self._socket: socket.socket = self._file.raw._sock
             self._handle = channel.sockets.track(self._socket)
             self._sockets = channel.sockets
@@ -93,6 +95,9 @@ class EventStream:
             RequestTimeoutError: silence for longer than the timeout.
         """
         while True:
+            # The end may have come with the last event; the connection stays open behind it.
+            if self._chunks is not None and self._chunks.finished:
+                return b""
             try:
                 data: bytes = self._file.read1(READ_SIZE)
             except TimeoutError as error:
@@ -102,14 +107,10 @@ class EventStream:
             if self._chunks is None:
                 return self._plain(data)
             if not data:
-                if self._chunks.finished:
-                    return b""
                 raise StreamLostError("the connection ended in the middle of the event stream")
             body = self._chunks.feed(data)
             if body:
                 return body
-            if self._chunks.finished:
-                return b""
 
     def _plain(self, data: bytes) -> bytes:
         # Without chunks the end of the connection is the end of the body, unless a length was

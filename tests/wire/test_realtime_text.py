@@ -1,0 +1,141 @@
+"""Text arrives as it was written, in whatever pieces the network brings it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from support import wire_server as wire
+from support.realtime_client import connect
+from support.seen import LIMIT, Seen
+
+from rxbosbase import BosBase, RecordEvent
+
+Event = RecordEvent[dict[str, Any]]
+
+TEXTS = {
+    "polish": "Zażółć gęślą jaźń",
+    "emoji": "👩‍👩‍👧 🇵🇱 😀",
+    "separators": "a\u2028b\u2029c\u0085d\x0be\x0cf\x1cg\x1dh\x1ei",
+    "breaks": "a\nb\r\nc\rd\x00e",
+    "frame lookalike": "x\n\nid:1\nevent:posts/*\ndata:{}\n\n",
+    "rtl and combining": "\u202eright e\u0301 \ufeff bom",
+    "astral end": "\U0010ffff",
+}
+
+
+@pytest.fixture
+def server() -> Iterator[wire.WireServer]:
+    with wire.WireServer() as started:
+        yield started
+
+
+@pytest.fixture
+def client(server: wire.WireServer) -> Iterator[BosBase]:
+    with connect(server) as made:
+        yield made
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
+@pytest.mark.parametrize("ascii", [False, True], ids=["utf-8", "escaped"])
+def test_text_in_a_record_arrives_as_written(
+    server: wire.WireServer, client: BosBase, text: str, ascii: bool
+) -> None:
+    seen: Seen[Event] = Seen()
+    client.collection("posts").subscribe("*", seen)
+    record = {"id": "a", "text": text, text.replace("\x00", ""): "as a key"}
+    data = json.dumps({"record": record, "action": "update"}, ensure_ascii=ascii)
+    server.stream.send_frame("posts/*", data)
+    assert seen.wait(1)[0].record == record
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
+def test_text_in_a_filter_reaches_the_server_and_its_topic_comes_back(
+    server: wire.WireServer, client: BosBase, text: str
+) -> None:
+    text = text.replace("\x00", "")
+    condition = client.filter("title = {:text}", text=text)
+    seen: Seen[Event] = Seen()
+    client.collection("posts").subscribe("*", seen, filter=condition, headers={"x-a": "Żółw"})
+    assert server.requests_to("/api/collections/posts")[0].query["filter"] == condition
+    topic = server.posts[-1][0]
+    assert topic.isascii() and not any(c.isspace() for c in topic)
+    server.send(topic, {"id": "a"})
+    assert seen.wait(1)[0].topic == "posts/*"
+
+
+def test_topics_may_have_names_in_any_script(server: wire.WireServer, client: BosBase) -> None:
+    seen: Seen[Any] = Seen()
+    client.realtime.subscribe("czat/żółw 👋", seen)
+    server.stream.send_frame("czat/żółw 👋", {"a": "ą"})
+    assert (seen.wait(1)[0].topic, seen.items[0].data) == ("czat/żółw 👋", {"a": "ą"})
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+def test_frames_in_pieces_of_one_byte_arrive_whole(
+    server: wire.WireServer, client: BosBase, chunked: bool
+) -> None:
+    server.stream_answers.append(wire.stream(chunked=chunked))
+    seen: Seen[Event] = Seen()
+    client.collection("posts").subscribe("*", seen)
+    stream = server.stream
+    records = [{"id": f"r{n}", "text": text} for n, text in enumerate(TEXTS.values())]
+    for record in records:
+        data = stream.frame("posts/*", {"record": record, "action": "update"})
+        for at in range(len(data)):
+            stream.send_raw(data[at : at + 1])
+    assert [event.record for event in seen.wait(len(records))] == records
+
+
+def test_a_greeting_in_pieces_of_one_byte_is_understood(server: wire.WireServer) -> None:
+    def greet(stream: wire.Stream) -> None:
+        for byte in stream.frame("PB_CONNECT", {"clientId": stream.client_id}):
+            stream.send_raw(bytes([byte]))
+
+    server.stream_answers.append(wire.stream(greet=False, then=greet))
+    with connect(server) as client:
+        client.collection("posts").subscribe("*", lambda _: None)
+        assert client.realtime.client_id == server.stream.client_id
+
+
+def test_events_in_the_same_read_as_the_greeting_are_delivered(server: wire.WireServer) -> None:
+    def greet(stream: wire.Stream) -> None:
+        stream.send_many(
+            [
+                stream.frame("PB_CONNECT", {"clientId": stream.client_id}),
+                stream.frame("chat", {"n": 1}),
+            ]
+        )
+
+    server.stream_answers.append(wire.stream(greet=False, then=greet))
+    with connect(server) as client:
+        seen: Seen[Any] = Seen()
+        client.realtime.observe("chat").subscribe(seen)
+        assert seen.wait(1)[0]["n"] == 1
+
+
+def test_half_an_event_at_the_end_of_a_stream_is_never_delivered(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    seen: Seen[Event] = Seen()
+    client.collection("posts").subscribe("*", seen)
+    whole = server.stream.frame("posts/*", {"record": {"id": "half"}, "action": "update"})
+    server.stream.send_raw(whole[:-1])
+    server.stream.finish()
+    server.wait_accepted(2)
+    client.realtime.wait_active(LIMIT)
+    server.send("posts/*", {"id": "next"})
+    assert seen.wait(1)[0].record == {"id": "next"}
+
+
+def test_a_large_event_counts_whole_in_the_queue(server: wire.WireServer, client: BosBase) -> None:
+    seen: Seen[Event] = Seen()
+    client.collection("posts").subscribe("*", seen)
+    before = client.realtime.stats.bytes
+    text = "x" * 3_000_000
+    server.send("posts/*", {"id": "a", "text": text})
+    assert seen.wait(1)[0].record["text"] == text
+    assert client.realtime.stats.bytes - before > 3_000_000
+    assert client.realtime.stats.queue_bytes == 0
