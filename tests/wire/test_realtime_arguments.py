@@ -18,27 +18,102 @@ TABLE: list[tuple[str, Use, type[Exception], str]] = [
     ("empty topic", lambda c: c.realtime.observe(""), ValueError, "topic must not be empty"),
     ("blank topic", lambda c: c.realtime.observe("  "), ValueError, "topic must not be empty"),
     ("no name", lambda c: c.realtime.observe("?a"), ValueError, "a name before its"),
-    ("number", lambda c: c.realtime.observe(3), TypeError, "topic must be a str, not int"),  # type: ignore[arg-type]
+    (
+        "number",
+        lambda c: c.realtime.observe(3),  # type: ignore[arg-type]
+        TypeError,
+        "topic must be a str, not int",
+    ),
     ("control", lambda c: c.realtime.observe("a\nb"), ValueError, "no control characters"),
     ("collection", lambda c: c.collection(""), ValueError, "collection must not be empty"),
-    ("collection type", lambda c: c.collection(None), TypeError, "must be a str, not NoneType"),  # type: ignore[arg-type]
+    (
+        "collection type",
+        lambda c: c.collection(None),  # type: ignore[arg-type]
+        TypeError,
+        "must be a str, not NoneType",
+    ),
     ("collection path", lambda c: c.collection("a/b"), ValueError, "must not hold '/'"),
     ("no target", lambda c: c.collection("p").observe(""), ValueError, "must not be empty"),
     ("target", lambda c: c.collection("p").observe("a/b"), ValueError, "must not hold '/'"),
-    ("filter", lambda c: c.collection("p").observe("*", filter=1), TypeError, "filter must be a str"),  # type: ignore[arg-type] # noqa: E501
-    ("filter twice", lambda c: c.collection("p").observe("*", filter="a", query={"filter": "b"}), ValueError, "given twice"),  # noqa: E501
-    ("option", lambda c: c.collection("p").observe("*", query={"a": []}), TypeError, r"query\['a'\] is a list: give a str, int, float or bool"),  # noqa: E501
-    ("infinite", lambda c: c.collection("p").observe("*", query={"a": float("inf")}), ValueError, "only finite numbers"),  # noqa: E501
-    ("key", lambda c: c.collection("p").observe("*", headers={1: "a"}), TypeError, "keys must be str"),  # type: ignore[dict-item] # noqa: E501
-    ("header", lambda c: c.collection("p").observe("*", headers={"a": "b\r\nc"}), ValueError, "no CR, LF or NUL"),  # noqa: E501
-    ("callback", lambda c: c.collection("p").subscribe("*", None), TypeError, "the callback must be callable, not NoneType"),  # type: ignore[arg-type] # noqa: E501
-    ("topic callback", lambda c: c.realtime.subscribe("a", 5), TypeError, "must be callable, not int"),  # type: ignore[arg-type] # noqa: E501
-    ("timeout", lambda c: c.realtime.subscribe("a", print, timeout=0), ValueError, "more than 0 seconds"),  # noqa: E501
-    ("timeout type", lambda c: c.realtime.subscribe("a", print, timeout="5"), TypeError, "a number of seconds, not str"),  # type: ignore[arg-type] # noqa: E501
+    (
+        "filter",
+        lambda c: c.collection("p").observe("*", filter=1),  # type: ignore[arg-type]
+        TypeError,
+        "filter must be a str",
+    ),
+    (
+        "filter twice",
+        lambda c: c.collection("p").observe("*", filter="a", query={"filter": "b"}),
+        ValueError,
+        "given twice",
+    ),
+    (
+        "option",
+        lambda c: c.collection("p").observe("*", query={"a": []}),
+        TypeError,
+        r"query\['a'\] is a list: give a str, int, float or bool",
+    ),
+    (
+        "infinite",
+        lambda c: c.collection("p").observe("*", query={"a": float("inf")}),
+        ValueError,
+        "only finite numbers",
+    ),
+    (
+        "key",
+        lambda c: c.collection("p").observe("*", headers={1: "a"}),  # type: ignore[dict-item]
+        TypeError,
+        "keys must be str",
+    ),
+    (
+        "header",
+        lambda c: c.collection("p").observe("*", headers={"a": "b\r\nc"}),
+        ValueError,
+        "no CR, LF or NUL",
+    ),
+    (
+        "callback",
+        lambda c: c.collection("p").subscribe("*", None),  # type: ignore[arg-type]
+        TypeError,
+        "the callback must be callable, not NoneType",
+    ),
+    (
+        "topic callback",
+        lambda c: c.realtime.subscribe("a", 5),  # type: ignore[arg-type]
+        TypeError,
+        "must be callable, not int",
+    ),
+    (
+        "timeout",
+        lambda c: c.realtime.subscribe("a", print, timeout=0),
+        ValueError,
+        "more than 0 seconds",
+    ),
+    (
+        "timeout type",
+        lambda c: c.realtime.subscribe("a", print, timeout="5"),  # type: ignore[arg-type]
+        TypeError,
+        "a number of seconds, not str",
+    ),
     ("nan", lambda c: c.realtime.wait_active(float("nan")), ValueError, "more than 0 seconds"),
-    ("wait", lambda c: c.realtime.wait_active(None), TypeError, "a number of seconds"),  # type: ignore[arg-type] # noqa: E501
-    ("size", lambda c: c.collection("p").events("*", size=0), ValueError, "size must be at least 1"),  # noqa: E501
-    ("size type", lambda c: c.collection("p").events("*", size="1"), TypeError, "size must be an int"),  # type: ignore[arg-type] # noqa: E501
+    (
+        "wait",
+        lambda c: c.realtime.wait_active(None),  # type: ignore[arg-type]
+        TypeError,
+        "a number of seconds",
+    ),
+    (
+        "size",
+        lambda c: c.collection("p").events("*", size=0),
+        ValueError,
+        "size must be at least 1",
+    ),
+    (
+        "size type",
+        lambda c: c.collection("p").events("*", size="1"),  # type: ignore[arg-type]
+        TypeError,
+        "size must be an int",
+    ),
     ("unsubscribe", lambda c: c.collection("p").unsubscribe(""), ValueError, "must not be empty"),
     ("unsubscribe topic", lambda c: c.realtime.unsubscribe(""), ValueError, "must not be empty"),
     ("path", lambda c: c.send("GET", "api"), ValueError, "path must begin with '/'"),
@@ -90,7 +165,9 @@ AFTER_CLOSE: list[tuple[str, Use]] = [
 ]
 
 
-@pytest.mark.parametrize("use", [row[1] for row in AFTER_CLOSE], ids=[row[0] for row in AFTER_CLOSE])
+@pytest.mark.parametrize(
+    "use", [row[1] for row in AFTER_CLOSE], ids=[row[0] for row in AFTER_CLOSE]
+)
 def test_row_13_use_after_close_raises(server: wire.WireServer, use: Use) -> None:
     client = connect(server)
     client.close()

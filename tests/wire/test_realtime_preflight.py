@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support import wire_server as wire
 from support.realtime_client import connect, wait_state
-from support.seen import LIMIT, Seen, run_thread
+from support.seen import Seen, run_thread
 
 from rxbosbase import BosBase, ClientResponseError, RecordEvent
 from rxbosbase.realtime import preflight as preflight_room

@@ -1,4 +1,4 @@
-"""Rows 6, 7 and 8 of the realtime list: losses, routine closes, and what the status says of them."""
+"""Rows 6, 7 and 8 of the realtime list: losses, routine closes, and the status of both."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def test_row_7_topics_that_changed_while_away_are_the_ones_submitted(
         wire.status(404),
         wire.drop(),
         wire.reset(),
-        wire.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 0\r\n\r\n"),
+        wire.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length:0\r\n\r\n"),
         wire.raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<p>hello"),
         wire.raw(b"HTTP/1.1 200 OK\r\n\r\n"),
         wire.raw(b"HTTP/1.1 302 Found\r\nLocation: http://elsewhere\r\nContent-Length: 0\r\n\r\n"),

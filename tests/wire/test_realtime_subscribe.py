@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -192,7 +193,7 @@ def test_row_3_unsubscribe_takes_a_topic_with_all_its_variants_off_the_server(
     posts = client.collection("posts")
     completed: Seen[str] = Seen()
     for name in ("*", "r1", "r2"):
-        posts.observe(name).subscribe(on_completed=lambda name=name: completed(name))
+        posts.observe(name).subscribe(on_completed=partial(completed, name))
     posts.observe("*", filter="n > 1").subscribe(on_completed=lambda: completed("* filtered"))
     client.collection("users").observe("*").subscribe(on_completed=lambda: completed("users"))
     client.realtime.wait_active(LIMIT)

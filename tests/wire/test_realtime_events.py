@@ -1,0 +1,140 @@
+"""``collection.events``: the plain blocking iterator over a stream."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from support import wire_server as wire
+from support.realtime_client import connect, wait_until
+from support.seen import LIMIT, Seen, run_thread, wait_event
+
+from rxbosbase import BosBase, ClientResponseError, RecordEvent
+
+Event = RecordEvent[dict[str, Any]]
+
+
+@pytest.fixture
+def server() -> Iterator[wire.WireServer]:
+    with wire.WireServer() as started:
+        yield started
+
+
+@pytest.fixture
+def client(server: wire.WireServer) -> Iterator[BosBase]:
+    with connect(server) as made:
+        yield made
+
+
+def test_row_1_events_are_iterated_in_order_until_the_with_is_left(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    with client.collection("posts").events("*", filter="n > 0") as events:
+        topic = server.posts[-1][0]
+        for n in range(3):
+            server.send(topic, {"id": f"r{n}"})
+        assert [next(events).record["id"] for _ in range(3)] == ["r0", "r1", "r2"]
+    assert list(events) == []
+    server.wait_streams(0)
+
+
+def test_a_full_iterator_holds_the_others_back_and_loses_nothing(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    other: Seen[Event] = Seen()
+    with client.collection("posts").events("*", size=2) as events:
+        client.collection("posts").subscribe("*", other)
+        for n in range(10):
+            server.send("posts/*", {"id": f"r{n}"})
+        other.wait(2)
+        wait_until(client, lambda: len(events._events) == 2)
+        assert other.count <= 3
+        assert [next(events).record["id"] for _ in range(10)] == [f"r{n}" for n in range(10)]
+    other.wait(10)
+
+
+def test_leaving_the_with_frees_a_delivery_thread_that_waits_for_room(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    other: Seen[Event] = Seen()
+    with client.collection("posts").events("*", size=1) as events:
+        client.collection("posts").subscribe("*", other)
+        for n in range(5):
+            server.send("posts/*", {"id": f"r{n}"})
+        wait_until(client, lambda: len(events._events) == 1)
+    other.wait(5)
+    assert len(list(events)) == 1  # what waited may still be taken
+
+
+def test_the_streams_error_is_raised_behind_what_came_before_it(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    with client.collection("posts").events("*") as events:
+        server.send("posts/*", {"id": "a"})
+        assert next(events).record["id"] == "a"
+        server.post_answers.append(wire.problem(400, "no more"))
+        client.auth_store.save(wire.make_token("ann"))
+        with pytest.raises(ClientResponseError, match="no more"):
+            next(events)
+
+
+def test_an_error_of_the_check_is_raised_on_entering(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    server.collections["posts"] = 404
+    with pytest.raises(ClientResponseError), client.collection("posts").events("*"):
+        pytest.fail("entered")
+
+
+@pytest.mark.parametrize("how", ["close", "unsubscribe"])
+def test_whoever_waits_in_it_is_freed(server: wire.WireServer, client: BosBase, how: str) -> None:
+    with client.collection("posts").events("*") as events:
+        entered = threading.Event()
+
+        def iterate() -> list[Event]:
+            entered.set()
+            return list(events)
+
+        result = run_thread(iterate)
+        wait_event(entered)
+        if how == "close":
+            client.close()
+        else:
+            client.collection("posts").unsubscribe()
+        assert result() == []
+
+
+def test_closing_the_client_frees_a_delivery_thread_that_waits_for_room(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    with client.collection("posts").events("*", size=1) as events:
+        for n in range(5):
+            server.send("posts/*", {"id": f"r{n}"})
+        wait_until(client, lambda: len(events._events) == 1)
+        client.close()
+        assert [event.record["id"] for event in events] == ["r0"]
+
+
+def test_iterating_in_a_callback_is_refused_in_words(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    errors: Seen[str] = Seen()
+    with client.collection("posts").events("other") as events:
+
+        def on_event(_: Event) -> None:
+            try:
+                next(events)
+            except RuntimeError as error:
+                errors(str(error))
+
+        client.collection("posts").subscribe("*", on_event)
+        server.send("posts/*", {"id": "a"})
+        assert errors.wait(1) == ["waiting for events in a callback would wait for itself"]
+
+
+def test_it_has_to_be_opened_first(client: BosBase) -> None:
+    with pytest.raises(RuntimeError, match="open it first"):
+        next(client.collection("posts").events("*"))
+    client.realtime.wait_active(LIMIT)
