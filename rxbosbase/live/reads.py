@@ -6,6 +6,7 @@ from math import inf
 
 from rxbosbase.live.doubts import Doubts
 from rxbosbase.live.messages import Ask, ReadRequest, Rules
+from rxbosbase.live.pause import Pause
 from rxbosbase.live.sweep import Sweep
 
 __all__ = ["Reads"]
@@ -25,8 +26,7 @@ class Reads:
         self.current: ReadRequest | None = None
         self.step = 0
         self._page_has_turn = False
-        self._pause = 0.0
-        self._retry_at = 0.0
+        self._pause = Pause(rules)
 
     @property
     def asked(self) -> tuple[str, ...]:
@@ -35,7 +35,7 @@ class Reads:
 
     def can_begin(self, now: float) -> bool:
         """True if none is in flight and no pause is on."""
-        return self.current is None and now >= self._retry_at
+        return self.current is None and now >= self._pause.until
 
     def begin(
         self, now: float, step: int, sweep: Sweep | None, doubts: Doubts
@@ -60,16 +60,15 @@ class Reads:
         if read is not self.current:
             return False
         self.current = None
-        self._pause = 0.0
+        self._pause.end()
         return True
 
     def fail(self, read: ReadRequest, now: float, retry_after: float) -> bool:
-        """The read failed: the next waits, twice as long at each failure in a row."""
-        pause = min(self._pause * 2 or self._rules.retry, self._rules.retry_at_most)
-        if not self.end(read):
+        """The read failed: the next waits. False if it is a stale one."""
+        if read is not self.current:
             return False
-        self._pause = pause
-        self._retry_at = now + max(pause, retry_after)
+        self.current = None
+        self._pause.lengthen(now, retry_after)
         return True
 
     def abandon(self) -> None:
@@ -77,12 +76,11 @@ class Reads:
         self.current = None
 
     def hurry(self, now: float) -> None:
-        """The server has just answered something else: no need for a long pause any more."""
-        self._pause = 0.0
-        self._retry_at = min(self._retry_at, now + self._rules.retry)
+        """The server is there again: no need for a long pause any more."""
+        self._pause.shorten(now)
 
     def wake(self, wanted_at: float) -> float | None:
         """When to look again, if something is to be read at ``wanted_at``."""
         if self.current is not None or wanted_at == inf:
             return None
-        return max(wanted_at, self._retry_at)
+        return max(wanted_at, self._pause.until)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Generic, Literal, TypeVar, cast
+from typing import Any, Generic, Literal, TypeVar, overload
 
 from rxbosbase.live.arrange import arrangement
 from rxbosbase.live.messages import Edit, Record
@@ -125,14 +125,20 @@ class Snapshot(Generic[T]):
         self.fresh = fresh
         self.version = version
 
+    @overload
     @classmethod
-    def empty(cls, order: Order | None, decode: Callable[[Record], T] | None = None) -> Snapshot[T]:
+    def empty(cls, order: Order | None) -> Snapshot[Record]: ...
+    @overload
+    @classmethod
+    def empty(cls, order: Order | None, decode: Callable[[Record], T] | None) -> Snapshot[T]: ...
+    @classmethod
+    def empty(cls, order: Order | None, decode: Any = None) -> Snapshot[Any]:
         """A view of nothing. ``order`` None: the rows come arranged by the server.
 
         ``decode`` makes what the user sees of a row; it is called once for each version of a row.
         """
-        lineage = _Lineage(order, decode or cast("Callable[[Record], T]", _as_it_is))
-        return cls(lineage, SortedRows(), Buckets(), (), False, 0)
+        lineage: _Lineage[Any] = _Lineage(order, decode or _as_it_is)
+        return Snapshot(lineage, SortedRows(), Buckets(), (), False, 0)
 
     @property
     def records(self) -> Sequence[T]:

@@ -71,14 +71,18 @@ class Scenario:
 
 @dataclass
 class Verdict:
-    """What came out. ``told``: what the stream told must be right without a reconcile."""
+    """What came out, once all was quiet.
+
+    ``shown`` is the view before a last reconcile and ``reconciled`` the one after it; ``untold``
+    are the records that only the reconcile can get right. ``idle``: nothing is read or awaited.
+    """
 
     shown: dict[str, Record]
     truth: dict[str, Record]
     reconciled: dict[str, Record]
     untold: set[str]
     fresh: bool
-    reads: int
+    idle: bool
     versions: list[Snapshot[Record]]
 
     @property
@@ -268,6 +272,7 @@ class _World:
         self.reads = 0
         self.failing = 0
         self.timer = 0
+        self.wake: float | None = None
         self.last_arrival = 0.0
 
     # -- the driver
@@ -286,8 +291,8 @@ class _World:
         if effects.read is not None:
             self.begin_read(effects.read)
         self.timer += 1
+        self.wake = effects.wake
         if effects.wake is not None:
-            assert effects.wake > self.clock.now or self.clock.now == 0 or effects.read is None
             timer = self.timer
             self.clock.at(effects.wake, lambda: self.tick(timer))
 
@@ -457,10 +462,9 @@ def run(scenario: Scenario, make: Callable[[Rules], Reducer] = Reducer) -> Verdi
     world.clock.run_until(max(world.last_arrival, world.clock.now) + PROMISE)
     if world.scenario.reconcile < PROMISE:
         world.untold.clear()
-    shown, fresh = dict(world.shown), world.fresh
+    shown, fresh, wake = dict(world.shown), world.fresh, world.wake
+    idle = wake is not None and wake > world.clock.now + PROMISE
     world.apply(world.reducer.reconcile(world.clock.now))
     world.clock.run_until(world.clock.now + PROMISE)
     truth = world.server.query(scenario.filtered)
-    return Verdict(
-        shown, truth, dict(world.shown), world.untold, fresh, world.reads, world.versions
-    )
+    return Verdict(shown, truth, dict(world.shown), world.untold, fresh, idle, world.versions)

@@ -15,7 +15,9 @@ from rxbosbase.live.messages import Effects, Record, Rules
 from rxbosbase.live.reducer import Reducer
 from rxbosbase.live.traces import Trace
 
-__all__ = ["MUTANTS"]
+__all__ = ["MUTANTS", "Make"]
+
+Make = Callable[[Rules], Reducer]
 
 
 class NoGraves(Knowledge):
@@ -87,13 +89,6 @@ class GapsEndAtOnce(Knowledge):
 
     def _is_after_gap(self) -> bool:
         return False
-
-
-class HintsPairAcrossGaps(Knowledge):
-    """A hint heard after a gap may pair with an event heard before it."""
-
-    def lose_frames(self) -> set[str]:
-        return {*self.doubts.ids(), *self._changed_lately()}
 
 
 class StampsAreProof(Knowledge):
@@ -169,16 +164,16 @@ class AbsenceIsNoNews(Reducer):
             super()._learn(id, row)
 
 
-def _reducer(known: type[Knowledge]) -> Callable[[Rules], Reducer]:
+def _reducer(known: type[Knowledge]) -> Make:
     return type(known.__name__, (Reducer,), {"knowledge": known})
 
 
-MUTANTS: dict[str, Callable[[Rules], Reducer]] = {
+MUTANTS: dict[str, Make] = {
     **{
         known.__name__: _reducer(known)
         for known in (
             *(NoGraves, EqualIsNewer, NobodySwaps, NoHints, HintsForgotten, OlderIsDropped),
-            *(RacedAnswersAreFinal, PagesOverEvents, GapsEndAtOnce, HintsPairAcrossGaps),
+            *(RacedAnswersAreFinal, PagesOverEvents, GapsEndAtOnce),
             *(StampsAreProof, DoubtsEndWithTheStream, TrustingKnowledge),
         )
     },

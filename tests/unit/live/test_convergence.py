@@ -1,0 +1,62 @@
+"""Whatever the server, the network and the reads do, a live view ends up equal to its query.
+
+300 stories in a plain run. A long run::
+
+    RXBOSBASE_LIVE_EXAMPLES=20000 python -m pytest tests/unit/live/test_convergence.py
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.live_model import Scenario, make_scenario, random_scenario, run
+
+from rxbosbase.live.snapshot import apply_changes
+
+EXAMPLES = int(os.environ.get("RXBOSBASE_LIVE_EXAMPLES", "300"))
+
+
+@st.composite
+def scenarios(draw: Any) -> Scenario:
+    return make_scenario(lambda low, high: draw(st.integers(low, high)))
+
+
+@pytest.mark.timeout(60 + EXAMPLES // 10)
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=EXAMPLES <= 300,
+    suppress_health_check=list(HealthCheck),
+)
+@given(scenarios())
+def test_a_quiet_view_equals_its_query(scenario: Scenario) -> None:
+    """At once for what the stream tells, after a reconcile for what it does not."""
+    assert run(scenario).problems == []
+
+
+@pytest.mark.parametrize("block", range(max(EXAMPLES // 100, 1)))
+def test_long_stories_end_well_too(block: int) -> None:
+    """Stories of up to 60 steps: more than hypothesis likes to draw."""
+    for seed in range(block * 100, block * 100 + 100):
+        assert run(random_scenario(seed, steps=60)).problems == [], f"seed {seed}"
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_since_leads_from_any_version_to_any_later_one(seed: int) -> None:
+    """`since` is exact between all versions that a story brings forth."""
+    versions = run(random_scenario(seed)).versions
+    for older in versions[::3]:
+        for newer in versions[older.version - 1 :: 5]:
+            assert apply_changes(older.records, newer.since(older)) == list(newer.records)
+
+
+def test_a_quiet_view_asks_nothing() -> None:
+    """Once all is settled, the only thing a view waits for is the next reconcile."""
+    for seed in range(100):
+        scenario = replace(random_scenario(seed), reconcile=100_000.0)
+        assert run(scenario).idle, f"seed {seed}"

@@ -1,0 +1,191 @@
+"""Snapshots are immutable, and their changes are exact."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rxbosbase.live import rows as rows_module
+from rxbosbase.live.arrange import arrangement
+from rxbosbase.live.messages import Edit, Record
+from rxbosbase.live.ordering import Order, UnorderableError
+from rxbosbase.live.rows import SortedRows
+from rxbosbase.live.snapshot import Snapshot, apply_changes
+
+ID = st.sampled_from("abcdefghijkl")
+STEPS = st.lists(
+    st.lists(st.tuples(ID, st.none() | st.integers(0, 3)), max_size=5, unique_by=lambda x: x[0]),
+    max_size=20,
+)
+
+
+@pytest.fixture
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Chunks that split after a few rows, and batches that are built at once."""
+    monkeypatch.setattr(rows_module, "CHUNK", 2)
+    monkeypatch.setattr("rxbosbase.live.snapshot.REBUILD", 4)
+
+
+def row(id: str, n: int | None) -> Record | None:
+    return None if n is None else {"id": id, "n": n}
+
+
+def play(steps: list[list[tuple[str, int | None]]]) -> tuple[list[Snapshot[Any]], list[Any]]:
+    """All versions of a view, and the rows each should show."""
+    held: dict[str, Record] = {}
+    versions: list[Snapshot[Any]] = [Snapshot.empty(Order.parse("-n"))]
+    expected: list[list[Record]] = [[]]
+    for step in steps:
+        edits = [Edit(id, held.get(id), row(id, n)) for id, n in step]
+        held = {id: r for id, r in {**held, **{e.id: e.record for e in edits}}.items() if r}
+        versions.append(versions[-1].advance(edits, fresh=True))
+        expected.append(sorted(held.values(), key=lambda r: (-r["n"], r["id"])))
+    return versions, expected
+
+
+@pytest.mark.usefixtures("small_chunks")
+@given(steps=STEPS)
+def test_changes_lead_from_each_version_to_the_next(
+    steps: list[list[tuple[str, int | None]]],
+) -> None:
+    """Also: the records are in order, found by id, and old versions stay as they were."""
+    versions, expected = play(steps)
+    for before, after in pairwise(versions):
+        assert apply_changes(before.records, after.changes) == list(after.records)
+    for version, rows in zip(versions, expected, strict=True):
+        assert version.records == rows
+        assert dict(version.by_id) == {r["id"]: r for r in rows}
+        assert [version.records[i] for i in range(-len(rows), len(rows))] == rows + rows
+
+
+@pytest.mark.usefixtures("small_chunks")
+@given(steps=STEPS, data=st.data())
+def test_since_leads_from_any_version_to_any_later_one(
+    steps: list[list[tuple[str, int | None]]], data: st.DataObject
+) -> None:
+    """One change for each record that differs, and none for the others."""
+    versions, _ = play(steps)
+    newer = data.draw(st.sampled_from(versions))
+    older = data.draw(st.sampled_from(versions[: newer.version + 1]))
+    changes = newer.since(older)
+    assert apply_changes(older.records, changes) == list(newer.records)
+    was, now = dict(older.by_id), dict(newer.by_id)
+    differing = {id for id in {*was, *now} if was.get(id) != now.get(id)}
+    assert sorted(change.record["id"] for change in changes) == sorted(differing)
+
+
+ARRANGED = st.lists(st.tuples(ID, st.integers(0, 2)), max_size=8, unique_by=lambda x: x[0])
+
+
+@given(st.lists(ARRANGED, max_size=8), st.data())
+def test_arranged_views_have_exact_changes_too(
+    windows: list[list[tuple[str, int]]], data: st.DataObject
+) -> None:
+    """A view that the server arranges: `changes` and `since` for any order of rows."""
+    versions: list[Snapshot[Any]] = [Snapshot.empty(None)]
+    for window in windows:
+        shown = [{"id": id, "n": n} for id, n in window]
+        after = versions[-1].arrange(shown, fresh=True, caught_up=False)
+        assert after.records == shown
+        assert apply_changes(versions[-1].records, after.changes) == shown
+        versions.append(after)
+    newer = data.draw(st.sampled_from(versions))
+    older = data.draw(st.sampled_from(versions[: newer.version + 1]))
+    assert apply_changes(older.records, newer.since(older)) == list(newer.records)
+
+
+def test_an_arrangement_moves_no_more_than_it_must() -> None:
+    """A row that drops from the top to the bottom is one move, not a move of all others."""
+    assert list(arrangement("abcde", "bcdea", ())) == [("a", 0, 4)]
+
+
+def test_a_change_carries_the_record_before_and_whether_it_was_caught_up() -> None:
+    view = Snapshot.empty(Order.parse())
+    first = view.advance([Edit("a", None, {"id": "a", "n": 1})], fresh=False)
+    second = first.advance([Edit("a", {"id": "a"}, {"id": "a", "n": 2}, True)], fresh=True)
+    (change,) = second.changes
+    assert (change.type, change.before, change.record) == (
+        "modified",
+        {"id": "a", "n": 1},
+        {"id": "a", "n": 2},
+    )
+    assert change.caught_up and (change.old_index, change.new_index) == (0, 0)
+    assert (first.fresh, second.fresh, second.version) == (False, True, 2)
+
+
+def test_the_first_version_lists_every_record_as_added() -> None:
+    """In order, also when there are so many that they are built at once."""
+    edits = [Edit(f"{n:04d}", None, {"id": f"{n:04d}"}) for n in reversed(range(2000))]
+    first = Snapshot.empty(Order.parse()).advance(edits, fresh=True)
+    assert [change.new_index for change in first.changes] == list(range(2000))
+    assert {change.type for change in first.changes} == {"added"}
+    assert apply_changes([], first.changes) == list(first.records)
+
+
+def test_since_refuses_what_is_not_an_older_snapshot_of_the_view() -> None:
+    view = Snapshot.empty(Order.parse())
+    later = view.refreshed(True)
+    for stranger in (Snapshot.empty(Order.parse()), later):
+        with pytest.raises(ValueError, match="older snapshot of the same view"):
+            view.since(stranger)
+    assert later.since(view) == ()
+
+
+def test_a_record_without_a_place_leaves_the_snapshot_as_it_was() -> None:
+    view = Snapshot.empty(Order.parse("tags"))
+    with pytest.raises(UnorderableError):
+        view.advance([Edit("a", None, {"id": "a", "tags": []})], fresh=True)
+    assert len(view.records) == 0
+
+
+def test_decode_is_called_once_for_each_version_of_a_row() -> None:
+    """And a change that the decoded record does not show is no change."""
+    calls: list[Record] = []
+
+    def title(record: Record) -> str:
+        calls.append(record)
+        return str(record["title"])
+
+    view = Snapshot.empty(Order.parse("title"), title)
+    first = view.advance([Edit("a", None, {"id": "a", "title": "x", "updated": "1"})], fresh=True)
+    second = first.advance([Edit("a", {}, {"id": "a", "title": "x", "updated": "2"})], fresh=True)
+    assert first.records == ["x"] and second.changes == ()
+    assert len(calls) == 2
+
+
+def test_a_change_of_place_alone_moves_the_record_later_on() -> None:
+    """The sort key may be a field that the decoded record does not show."""
+    view = Snapshot.empty(Order.parse("n"), lambda record: str(record["id"]))
+    rows = [Edit("a", None, {"id": "a", "n": 1}), Edit("b", None, {"id": "b", "n": 5})]
+    first = view.advance(rows, fresh=True)
+    second = first.advance([Edit("a", {}, {"id": "a", "n": 2})], fresh=True)
+    third = second.advance([Edit("a", {}, {"id": "a", "n": 9})], fresh=True)
+    assert second.changes == ()
+    assert [(c.type, c.old_index, c.new_index) for c in third.changes] == [("modified", 0, 1)]
+    assert third.records == ["b", "a"]
+
+
+def test_records_behave_like_a_sequence() -> None:
+    first = Snapshot.empty(Order.parse()).advance(
+        [Edit(id, None, {"id": id}) for id in "abc"], fresh=True
+    )
+    records: Any = first.records
+    assert records[-1] == {"id": "c"} and records[1:] == [{"id": "b"}, {"id": "c"}]
+    assert {"id": "b"} in records and records.index({"id": "c"}) == 2
+    assert records != [{"id": "a"}] and records != {"id": "a"}
+    with pytest.raises(IndexError):
+        records[3]
+
+
+def test_an_event_copies_a_few_hundred_slots_of_ten_thousand() -> None:
+    """Counted in objects, not in microseconds: the chunks but one are the very same."""
+    edits = [Edit(f"{n:05d}", None, {"id": f"{n:05d}"}) for n in range(10_000)]
+    first = Snapshot.empty(Order.parse()).advance(edits, fresh=True)
+    second = first.advance([Edit("05000x", None, {"id": "05000x"})], fresh=True)
+    old: SortedRows[Any] = first._rows
+    shared = {id(chunk) for chunk in old._chunks} & {id(chunk) for chunk in second._rows._chunks}
+    assert len(shared) == len(old._chunks) - 1
