@@ -52,7 +52,8 @@ def serve(
 def welcome(server: EmbeddedServer) -> str:
     """What a newcomer has to know: the address, who can log in, and what to try."""
     url = "" if server.url.endswith(f":{DEFAULT_PORT}") else f" --url {server.url}"
-    users = ", ".join(user.email for user in SAMPLE_USERS)
+    first, *others = SAMPLE_USERS
+    users = f"{first.email}; also {', '.join(user.name.lower() for user in others)}"
     return "\n".join(
         [
             f"Serving sample data at {server.url} (Ctrl-C ends it)",

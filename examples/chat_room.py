@@ -1,0 +1,36 @@
+"""A chat room: its messages appear and disappear; other rooms are not heard."""
+
+import os
+import threading
+
+from reactivex import operators as ops
+
+from rxbosbase import BosBase
+from rxbosbase import operators as rxb
+
+URL = os.environ.get("RXBOSBASE_URL", "http://127.0.0.1:8090")
+
+
+def show(event):
+    author = event.record["expand"]["author"]["name"]
+    sign = "+" if event.action == "create" else "-"
+    print(f"{sign} {author}: {event.record['text']}")
+
+
+with BosBase(URL) as client:
+    client.collection("users").auth_with_password("ada@example.com", "password123")
+    me = client.auth_store.record["id"]
+    chat = client.collection("messages")
+    done = threading.Event()
+
+    in_this_room = client.filter("room = {:room}", room="general")  # quotes are escaped
+    chat.observe("*", filter=in_this_room, expand="author").pipe(
+        rxb.of_action("create", "delete"),
+        ops.take(2),
+    ).subscribe(show, on_completed=done.set)
+    client.realtime.wait_active()  # from here on the server tells us
+
+    chat.create({"room": "random", "text": "Nobody in #general hears this", "author": me})
+    message = chat.create({"room": "general", "text": "Cześć! 👋", "author": me})
+    chat.delete(message["id"])
+    done.wait(10)

@@ -1,0 +1,30 @@
+"""Leave nothing behind: the last one out of a topic takes it off the server."""
+
+import os
+import threading
+
+from reactivex.disposable import CompositeDisposable
+
+from rxbosbase import BosBase
+
+URL = os.environ.get("RXBOSBASE_URL", "http://127.0.0.1:8090")
+
+with BosBase(URL) as client:  # closed at the end, whatever happens
+    posts, messages = client.collection("posts"), client.collection("messages")
+
+    with posts.subscribe("*", print):  # unsubscribed at the end of the block
+        print(client.realtime.status.value.topics)
+
+    page = CompositeDisposable(  # all of a page's subscriptions, to be left together
+        posts.observe("*").subscribe(print),
+        messages.observe("*").subscribe(print),
+    )
+    client.realtime.wait_active()
+    print(client.realtime.status.value.topics)
+    page.dispose()  # no topics left: the connection is closed too
+
+    with messages.events("*") as events:  # an iterator ends with its block as well
+        print(client.realtime.status.value.topics)
+
+left = [thread.name for thread in threading.enumerate() if thread.name.startswith("rxbosbase")]
+print(f"threads left: {left}")

@@ -1,0 +1,36 @@
+"""Errors that retrying cannot mend come to `on_error`, or are raised; all others are retried."""
+
+import os
+import threading
+
+from rxbosbase import BosBase, BosBaseError, ClientResponseError, RequestTimeoutError
+
+URL = os.environ.get("RXBOSBASE_URL", "http://127.0.0.1:8090")
+
+
+def explain(error):
+    match error:
+        case ClientResponseError(status=403):
+            print("403: log in as someone who may read this collection")
+        case ClientResponseError(status=404):
+            print("404: there is no such collection")
+        case ClientResponseError():
+            print(f"{error.status}: {error.message}")  # 400 is a bad filter, for example
+        case RequestTimeoutError():
+            print("the server did not answer in time")
+        case BosBaseError():  # the root of all
+            print(f"something else: {error}")
+
+
+with BosBase(URL) as client:
+    for name, condition in (("audit", None), ("nonsense", None), ("messages", "room =")):
+        try:  # the callback form waits for the server's word, and raises
+            client.collection(name).subscribe("*", print, filter=condition)
+        except BosBaseError as error:
+            explain(error)
+
+    told = threading.Event()  # an observable tells its subscriber
+    client.collection("audit").observe("*").subscribe(
+        print, on_error=lambda error: (explain(error), told.set())
+    )
+    told.wait(10)
