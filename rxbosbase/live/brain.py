@@ -6,36 +6,42 @@ cut. A brain adds to either the snapshots that its effects lead to.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from .messages import Edit, Effects, ReadPage, ReadRequest, Record, Rules
 from .reducer import Reducer
 from .snapshot import Snapshot
+from .window import ReadWindow, Window, WindowEffects
 
-__all__ = ["Brain", "RecordBrain"]
+__all__ = ["AnyEffects", "AnyRead", "Brain", "RecordBrain", "WindowBrain"]
+
+
+AnyEffects: TypeAlias = Effects | WindowEffects
+AnyRead: TypeAlias = ReadRequest | ReadWindow
 
 
 class Brain(Protocol):
-    """See `Reducer` for what each input means. All but `snapshot` run on the hub's thread."""
+    """See `Reducer` for what each input means. `show` and `snapshot` run under the core's lock,
+    the others on the hub's thread."""
 
-    def acknowledged(self, now: float) -> Effects: ...
-    def lost(self, now: float) -> Effects: ...
-    def skipped(self, now: float) -> Effects: ...
-    def reset(self, now: float) -> Effects: ...
-    def event(self, action: str, record: Record, now: float) -> Effects: ...
-    def hint(self, action: str, id: str, updated: str, now: float) -> Effects: ...
-    def related(self, id: str, now: float) -> Effects: ...
-    def failed(self, read: ReadRequest, now: float, retry_after: float = 0.0) -> Effects: ...
-    def tick(self, now: float) -> Effects: ...
+    def acknowledged(self, now: float) -> AnyEffects: ...
+    def lost(self, now: float) -> AnyEffects: ...
+    def skipped(self, now: float) -> AnyEffects: ...
+    def reset(self, now: float) -> AnyEffects: ...
+    def event(self, action: str, record: Record, now: float) -> AnyEffects: ...
+    def hint(self, action: str, id: str, updated: str, now: float) -> AnyEffects: ...
+    def related(self, id: str, now: float) -> AnyEffects: ...
+    def failed(self, read: Any, now: float, retry_after: float = 0.0) -> AnyEffects: ...
+    def tick(self, now: float) -> AnyEffects: ...
 
-    def read_done(self, read: ReadRequest, rows: list[Record], last: bool, now: float) -> Effects:
+    def read_done(self, read: Any, rows: list[Record], last: bool, now: float) -> AnyEffects:
         """The rows that were found."""
 
-    def show(self, effects: Effects) -> bool:
-        """Keeps what is to be shown; True if there is anything new. Under the core's lock."""
+    def show(self, effects: Any) -> bool:
+        """Keeps what is to be shown; True if there is anything new."""
 
     def snapshot(self, before: Snapshot[Any]) -> Snapshot[Any] | None:
-        """The next snapshot, None if nothing is new. Under the core's lock."""
+        """The next snapshot, None if nothing is new."""
 
 
 class RecordBrain(Reducer):
@@ -68,9 +74,7 @@ class RecordBrain(Reducer):
 
     def snapshot(self, before: Snapshot[Any]) -> Snapshot[Any] | None:
         """Advances by the folded edits."""
-        if not self._is_new() and before.version:
-            return None
-        if not self._is_shown:
+        if not self._is_new() and (before.version or not self._is_shown):
             return None
         edits, self._pending = self._pending, {}
         self._shown_fresh = self._fresh
@@ -78,3 +82,45 @@ class RecordBrain(Reducer):
 
     def _is_new(self) -> bool:
         return self._is_shown and (bool(self._pending) or self._fresh != self._shown_fresh)
+
+
+class WindowBrain(Window):
+    """A window, and the newest rows nobody has seen yet."""
+
+    def __init__(self, rules: Rules | None = None, *, interval: float = 0.25) -> None:
+        super().__init__(rules, interval=interval)
+        self._rows: tuple[Record, ...] | None = None
+        self._caught_up = False
+        self._is_shown = False
+        self._is_fresh = self._shown_fresh = False
+
+    def read_done(
+        self, read: ReadWindow, rows: list[Record], last: bool, now: float
+    ) -> WindowEffects:
+        """Feeds `rows_read`; a window has one page only."""
+        return self.rows_read(read, rows, now)
+
+    def show(self, effects: WindowEffects) -> bool:
+        """Keeps the newest rows."""
+        if effects.rows is not None:
+            self._rows = effects.rows
+            self._caught_up = self._caught_up or effects.caught_up
+        self._is_fresh = effects.fresh
+        self._is_shown = self._is_shown or effects.loaded
+        return self._is_new()
+
+    def snapshot(self, before: Snapshot[Any]) -> Snapshot[Any] | None:
+        """Arranges the rows as the server did."""
+        if not self._is_new():
+            return None
+        rows, self._rows = self._rows, None
+        fresh, caught_up = self._is_fresh, self._caught_up
+        unchanged = fresh == self._shown_fresh and before.version > 0
+        self._shown_fresh, self._caught_up = fresh, False
+        if rows is None:
+            return before.refreshed(fresh)
+        after = before.arrange(rows, fresh=fresh, caught_up=caught_up)
+        return None if unchanged and not after.changes else after
+
+    def _is_new(self) -> bool:
+        return self._is_shown and (self._rows is not None or self._is_fresh != self._shown_fresh)

@@ -25,9 +25,9 @@ from rxbosbase.realtime.events import RecordEvent
 from rxbosbase.realtime.registry import Share, Subscriber
 from rxbosbase.realtime.topics import Topic
 
-from .brain import Brain
+from .brain import AnyEffects, AnyRead, Brain
 from .hub import LiveHub
-from .messages import Effects, ReadRequest, Record
+from .messages import Record
 from .snapshot import Snapshot
 from .source import Source, watch_topic
 from .stamps import expanded_records, updated_of
@@ -238,7 +238,7 @@ class ViewCore(Generic[T]):
 
     # -- the hub's thread: reads and time --------------------------------------------------------
 
-    def _apply(self, effects: Effects) -> None:
+    def _apply(self, effects: AnyEffects) -> None:
         if self._ended:
             return
         if effects.read is not None:
@@ -265,7 +265,7 @@ class ViewCore(Generic[T]):
             self._wake_at = None
             self._apply(self._brain.tick(monotonic()))
 
-    def _read(self, request: ReadRequest) -> None:
+    def _read(self, request: AnyRead) -> None:
         """On a thread of the pool."""
         if self._ended:
             return
@@ -284,7 +284,7 @@ class ViewCore(Generic[T]):
             return
         post(partial(self._answered, request, rows, last))
 
-    def _answered(self, request: ReadRequest, rows: list[Record], last: bool) -> None:
+    def _answered(self, request: AnyRead, rows: list[Record], last: bool) -> None:
         self._watch_related(rows)
         self._apply(self._brain.read_done(request, rows, last, monotonic()))
 

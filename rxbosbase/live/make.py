@@ -7,11 +7,11 @@ from typing import Any
 from rxbosbase.realtime.facade import check_seconds
 from rxbosbase.realtime.topics import record_topic
 
-from .brain import RecordBrain
+from .brain import Brain, RecordBrain, WindowBrain
 from .core import ViewCore
 from .hub import LiveHub
 from .messages import Record, Rules
-from .ordering import Order
+from .ordering import Order, orderable
 from .snapshot import Snapshot
 from .source import Query, QuerySource, RecordSource, Source
 from .view import LiveView
@@ -30,7 +30,11 @@ def make_view(
     rules = Rules(reconcile=reconcile)
 
     def make() -> ViewCore[Any]:
-        return _core(hub, source, rules, Order.parse(query.sort, expand=query.get("expand")))
+        # What the client cannot order as the server does, the server arranges, as it cuts a window.
+        if query.limit is not None or not orderable(query.sort, expand=query.get("expand")):
+            return _core(hub, source, WindowBrain(rules, interval=interval), None)
+        order = Order.parse(query.sort, expand=query.get("expand"))
+        return _core(hub, source, RecordBrain(rules), order)
 
     return LiveView(hub, (query, reconcile, interval), make, owner)
 
@@ -45,12 +49,12 @@ def make_record_view(
     source.topic()
 
     def make() -> ViewCore[Any]:
-        return _core(hub, source, Rules(reconcile=reconcile), Order.parse())
+        return _core(hub, source, RecordBrain(Rules(reconcile=reconcile)), Order.parse())
 
     return LiveView(hub, (query, id, reconcile), make, owner)
 
 
-def _core(hub: LiveHub, source: Source, rules: Rules, order: Order) -> ViewCore[Any]:
+def _core(hub: LiveHub, source: Source, brain: Brain, order: Order | None) -> ViewCore[Any]:
     empty: Snapshot[Any] = Snapshot.empty(order)
     expands = bool(source.query.get("expand"))
-    return ViewCore(hub, source, RecordBrain(rules), empty, expands=expands)
+    return ViewCore(hub, source, brain, empty, expands=expands)

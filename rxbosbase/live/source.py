@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from rxbosbase.errors import ClientResponseError
 from rxbosbase.live.messages import Ask, ReadPage, ReadRequest, Record
+from rxbosbase.live.window import ReadWindow
 from rxbosbase.realtime.topics import Options, Topic, normalise_options, record_topic
 
 __all__ = ["Query", "QuerySource", "RecordSource", "Source"]
@@ -57,7 +58,7 @@ class Source(Protocol):
     def watch(self) -> Topic | None:
         """The topic of hints about what leaves the view; None where nothing can leave unheard."""
 
-    def rows(self, request: ReadRequest) -> tuple[list[Record], bool]:
+    def rows(self, request: ReadRequest | ReadWindow) -> tuple[list[Record], bool]:
         """The rows, and whether they are the last."""
 
 
@@ -81,8 +82,10 @@ class QuerySource:
             return None
         return watch_topic(self.query.collection, self.query.headers)
 
-    def rows(self, request: ReadRequest) -> tuple[list[Record], bool]:
-        """One page, or the rows of some ids."""
+    def rows(self, request: ReadRequest | ReadWindow) -> tuple[list[Record], bool]:
+        """One page, the rows of some ids, or the window in the server's order."""
+        if isinstance(request, ReadWindow):
+            return self._arranged(), True
         if isinstance(request, ReadPage):
             return self._a_page(request)
         found: list[Record] = []
@@ -90,8 +93,7 @@ class QuerySource:
             found += self._list(condition, self._fields, len(request.ids))
         return found, True
 
-    def arranged(self) -> list[Record]:
-        """The rows in the server's own order, cut at the limit."""
+    def _arranged(self) -> list[Record]:
         rows: dict[str, Record] = {}
         limit = self.query.limit
         page = 1
@@ -179,7 +181,7 @@ class RecordSource:
         """Nothing: the record's topic tells whatever happens to it."""
         return None
 
-    def rows(self, request: ReadRequest) -> tuple[list[Record], bool]:
+    def rows(self, request: ReadRequest | ReadWindow) -> tuple[list[Record], bool]:
         """The record, if it is there and may be seen."""
         asked = {**dict(self.query.options.query), "fields": _with_own_fields(self.query)}
         try:
