@@ -28,6 +28,8 @@ class Rules:
     """A record in doubt is asked about once nothing was heard of it for so long."""
     patience: float = 2.0
     """… and after so long at the latest, however often it is heard of."""
+    spacing: float = 0.1
+    """Questions begin at least this far apart, so that they gather; unless the last was full."""
     remember: float = 5.0
     """How long a hint, an event or a grave counts against late frames."""
     before_loss: float = 10.0

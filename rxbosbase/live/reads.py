@@ -19,12 +19,14 @@ class Reads:
         current: the read in flight.
         step: the reducer's step at which it was asked for, so that it began after all heard till
             then.
+        questions_from: no question before this time.
     """
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self.current: ReadRequest | None = None
         self.step = 0
+        self.questions_from = -inf
         self._page_has_turn = False
         self._pause = Pause(rules)
 
@@ -50,9 +52,12 @@ class Reads:
             self._page_has_turn = False  # whole pages answer what a question would ask
             return sweep.next_page()
         self._page_has_turn = True
-        ids = doubts.take_due(now, self._rules.batch)
-        if ids:
-            return Ask(ids)
+        if now >= self.questions_from:
+            ids = doubts.take_due(now, self._rules.batch)
+            if ids:
+                is_full = len(ids) == self._rules.batch
+                self.questions_from = now + (0.0 if is_full else self._rules.spacing)
+                return Ask(ids)
         return sweep.next_page() if sweep is not None else None
 
     def end(self, read: ReadRequest) -> bool:

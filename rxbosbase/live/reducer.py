@@ -57,10 +57,17 @@ than 5 s, where** ``updated`` **never falls from one write of a record to its ne
 *Across a gap* nothing was heard, so all is compared, after the acknowledgement: whatever happens
 later is heard again. An equal stamp proves nothing if the record changed shortly before the stream
 was last known to be alive, so those are asked about, and so is whatever was in doubt. What the
-stream never tells waits for the next comparison, ``reconcile`` seconds later at most.
+stream never tells waits for the next comparison, ``reconcile`` seconds later at most. (One thing
+no stamp can tell: a record hidden by the list rule, written in the very tick of the write last
+heard, and shown again untouched.)
+
+*Fresh* means: acknowledged, a first snapshot complete, every gap mended, and every record that a
+gap left in doubt answered for. Doubt from the stream alone does not make the view stale: it ends
+within moments, and what is shown was true moments ago. Neither does a periodic comparison.
 
 *It ends*: an answer raises doubt only if something was heard while it was under way, and each
 doubt waits until the record is quiet, or 2 s: a hot record costs one read in 2 s, not a loop.
+Many hot records share their questions, which begin 0.1 s apart.
 
 Where this mends the rules it was built from
 --------------------------------------------
@@ -348,7 +355,7 @@ class Reducer:
 
     def _next_doubt(self) -> float:
         due = self._known.doubts.next_due()
-        return inf if due is None else due
+        return inf if due is None else max(due, self._reads.questions_from)
 
     def _is_fresh(self) -> bool:
         settled = self._loaded and not self._gap_open and not self._owed

@@ -196,6 +196,16 @@ def test_questions_are_batched_and_one_at_a_time() -> None:
     assert len(ask_of(effects).ids) == 50
 
 
+def test_questions_gather_for_a_tenth_of_a_second() -> None:
+    """Many hot records share their questions; a lone one waits for nothing."""
+    reducer = loaded(row("a", 5), row("b", 5))
+    reducer.event("update", row("a", 4), START)
+    reducer.event("update", row("b", 4), START + 0.01)
+    read = ask_of(reducer.tick(START + 0.205))
+    effects = reducer.answer(read, [row("a", 5)], START + 0.206)
+    assert read.ids == ("a",) and effects.wake == pytest.approx(START + 0.305)
+
+
 def test_a_loss_makes_the_view_stale_until_all_is_compared() -> None:
     reducer = loaded(row("a", 1), row("b", 1), row("c", 50), row("d", 1))
     reducer.event("update", row("d", 51), START)
