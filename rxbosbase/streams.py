@@ -98,11 +98,16 @@ class Stream(Observable[T]):
 
     def pipe(self, *operators: Callable[[Any], Any]) -> Any:
         """As RxPY's; what comes out carries the scheduler on."""
-        result = super().pipe(*operators)
-        plain = isinstance(result, Observable) and not isinstance(
-            result, (Stream, ConnectableObservable)
-        )
-        return _Piped(result, self.scheduler) if plain else result
+        return _carrying(super().pipe(*operators), self.scheduler)
+
+
+def _carrying(result: Any, scheduler: LoopScheduler) -> Any:
+    """What a pipeline came to, with the scheduler carried on where it is an observable."""
+    if isinstance(result, (Stream, _Connectable)) or not isinstance(result, Observable):
+        return result
+    if isinstance(result, ConnectableObservable):
+        return _Connectable(result, scheduler)
+    return _Piped(result, scheduler)
 
 
 class _Piped(Stream[T]):
@@ -123,6 +128,24 @@ class _Piped(Stream[T]):
         return self._inner.subscribe(
             on_next, on_error, on_completed, scheduler=scheduler or self._default
         )
+
+
+class _Connectable(ConnectableObservable[T]):
+    """What ``publish`` and ``replay`` make, for ``ref_count`` and others to go on from."""
+
+    def __init__(self, plain: ConnectableObservable[T], scheduler: LoopScheduler) -> None:
+        super().__init__(plain.source, plain.subject)
+        self._scheduler = scheduler
+        self._default = _NowOrOnLoop(scheduler)
+
+    def connect(self, scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase | None:
+        return super().connect(scheduler or self._default)
+
+    def auto_connect(self, subscriber_count: int = 1) -> Observable[T]:
+        return _Piped(super().auto_connect(subscriber_count), self._scheduler)
+
+    def pipe(self, *operators: Callable[[Any], Any]) -> Any:
+        return _carrying(super().pipe(*operators), self._scheduler)
 
 
 def _never_called(*_: object) -> abc.DisposableBase:

@@ -54,6 +54,13 @@ TIMED: dict[str, Operator] = {
     "replay, then debounce": lambda s: s.pipe(
         ops.replay(buffer_size=1), ops.ref_count(), ops.debounce(0.02)
     ),
+    "fluent publish": lambda s: s.publish().ref_count().debounce(0.02),
+    "fluent replay": lambda s: s.debounce(0.02).replay(1).ref_count(),
+    "publish in a pipe of its own": lambda s: s.pipe(ops.publish()).pipe(
+        ops.ref_count(), ops.debounce(0.02)
+    ),
+    "debounce before publish": lambda s: s.pipe(ops.debounce(0.02), ops.publish()).auto_connect(),
+    "debounce after auto_connect": lambda s: s.publish().auto_connect().debounce(0.02),
     "merge, then debounce": lambda s: s.pipe(ops.merge(s), ops.debounce(0.02)),
     "conflate_by_id": rxb.conflate_by_id(0.02),
     "debounce_by_id": rxb.debounce_by_id(0.02),
