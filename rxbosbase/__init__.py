@@ -12,6 +12,7 @@ from .errors import (
     ConnectionFailedError,
     MissingExtraError,
     ProtocolError,
+    RecordDecodeError,
     RequestTimeoutError,
     StreamLostError,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "Message",
     "MissingExtraError",
     "ProtocolError",
+    "RecordDecodeError",
     "RecordEvent",
     "RequestTimeoutError",
     "Stats",

@@ -8,6 +8,7 @@
     ├── ConnectionFailedError        also a ConnectionError: no answer at all
     │   └── StreamLostError          the event stream ended before its time
     ├── ProtocolError                the answer is not what a BosBase server says
+    ├── RecordDecodeError            a record does not fit the model given for its collection
     ├── AuthLostError                the server does not accept the login any more
     ├── ClientClosedError            also a RuntimeError: used after close()
     └── MissingExtraError            also an ImportError: an optional part is not installed
@@ -29,6 +30,7 @@ __all__ = [
     "ConnectionFailedError",
     "MissingExtraError",
     "ProtocolError",
+    "RecordDecodeError",
     "RequestTimeoutError",
     "StreamLostError",
 ]
@@ -129,6 +131,47 @@ class ProtocolError(BosBaseError):
     @property
     def retryable(self) -> bool:
         return True
+
+
+class RecordDecodeError(BosBaseError):
+    """A record does not fit the ``model`` given for its collection. It never shows a value.
+
+    Attributes:
+        field: which field, such as ``"n"`` or ``"expand.author.name"``; "" for the whole record.
+        collection: the collection's name.
+        expected: what the model asks for, such as ``"int"``.
+        found: what kind of value the server sent, such as ``"str"``, or ``"nothing"``.
+        record_id: the record's id, "" where it has none.
+        original: what the model itself raised, if it did. It may hold values.
+    """
+
+    def __init__(
+        self,
+        field: str,
+        collection: str,
+        expected: str,
+        *,
+        found: str = "",
+        record_id: str = "",
+        original: BaseException | None = None,
+    ) -> None:
+        self.field = field
+        self.collection = collection
+        self.expected = expected
+        self.found = found
+        self.record_id = record_id
+        self.original = original
+        super().__init__(field, collection, expected)
+
+    def __str__(self) -> str:
+        record = f"record {self.record_id!r}" if self.record_id else "a record"
+        place = f"its field {self.field!r}" if self.field else "it"
+        found = f", not {self.found}" if self.found else ""
+        raised = f" ({type(self.original).__name__} was raised)" if self.original else ""
+        return (
+            f"{record} of {self.collection!r} does not fit the model: {place} must be "
+            f"{self.expected}{found}{raised}; mend the model, or pass on_decode_error='skip'"
+        )
 
 
 class AuthLostError(BosBaseError):
