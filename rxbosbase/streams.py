@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from reactivex import ConnectableObservable, Observable, abc, typing
+from reactivex import operators as ops
 from reactivex.disposable import Disposable
 from reactivex.internal import DisposedException
 from reactivex.scheduler import CurrentThreadScheduler
@@ -143,6 +144,9 @@ class _Connectable(ConnectableObservable[T]):
 
     def auto_connect(self, subscriber_count: int = 1) -> Observable[T]:
         return _Piped(super().auto_connect(subscriber_count), self._scheduler)
+
+    def ref_count(self) -> Observable[T]:
+        return self.pipe(ops.ref_count())  # type: ignore[no-any-return]
 
     def pipe(self, *operators: Callable[[Any], Any]) -> Any:
         return _carrying(super().pipe(*operators), self._scheduler)

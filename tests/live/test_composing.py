@@ -54,6 +54,14 @@ TIMED: dict[str, Operator] = {
     "replay, then debounce": lambda s: s.pipe(
         ops.replay(buffer_size=1), ops.ref_count(), ops.debounce(0.02)
     ),
+    "merge, then debounce": lambda s: s.pipe(ops.merge(s), ops.debounce(0.02)),
+    "conflate_by_id": rxb.conflate_by_id(0.02),
+    "debounce_by_id": rxb.debounce_by_id(0.02),
+    "rate": rxb.rate(0.05),
+}
+
+
+CONNECTABLE: dict[str, Operator] = {
     "fluent publish": lambda s: s.publish().ref_count().debounce(0.02),
     "fluent replay": lambda s: s.debounce(0.02).replay(1).ref_count(),
     "publish in a pipe of its own": lambda s: s.pipe(ops.publish()).pipe(
@@ -61,10 +69,6 @@ TIMED: dict[str, Operator] = {
     ),
     "debounce before publish": lambda s: s.pipe(ops.debounce(0.02), ops.publish()).auto_connect(),
     "debounce after auto_connect": lambda s: s.publish().auto_connect().debounce(0.02),
-    "merge, then debounce": lambda s: s.pipe(ops.merge(s), ops.debounce(0.02)),
-    "conflate_by_id": rxb.conflate_by_id(0.02),
-    "debounce_by_id": rxb.debounce_by_id(0.02),
-    "rate": rxb.rate(0.05),
 }
 
 
@@ -82,6 +86,18 @@ def test_timed_operators_run_on_the_delivery_thread_and_start_none(world: World,
     heard.dispose()
     assert heard.threads == {DELIVERY}
     assert {name for name in others if not name.startswith("rxbosbase")} == set()
+
+
+@pytest.mark.parametrize("name", CONNECTABLE)
+def test_timers_behind_publish_and_replay_run_on_the_delivery_thread(
+    world: World, name: str
+) -> None:
+    posts = world.collection()
+    heard: Heard[Any] = listen(CONNECTABLE[name](posts.observe("*")))
+    world.wait_active()
+    posts.create({"title": "x"})
+    heard.have(1)
+    assert heard.threads == {DELIVERY}
 
 
 def test_both_spellings_run_on_the_delivery_thread(world: World) -> None:
