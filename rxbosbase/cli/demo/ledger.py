@@ -75,8 +75,8 @@ class Summary:
         if self.reconnect is None:
             found.append("the stream did not come back after the server's restart")
         elif self.reconnect > RECONNECT_LIMIT:
-            took = f"{self.reconnect:.1f} s, more than {RECONNECT_LIMIT:g} s"
-            found.append(f"the stream took {took}, to come back")
+            took = f"the stream took {self.reconnect:.1f} s to come back, more than {RECONNECT_LIMIT:g} s"
+            found.append(took)
         return found
 
     def as_json(self) -> dict[str, Any]:

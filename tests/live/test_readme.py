@@ -1,0 +1,77 @@
+"""The README: its examples are the files in examples/, and every one of them runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rxbosbase.server import EmbeddedServer
+from rxbosbase.server.sample import create_sample
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+SHOWN = dict(re.findall(r"<!-- (examples/\S+) -->\n```python\n(.*?)```\n", README, re.DOTALL))
+
+COMMANDS = [
+    "python3 -m venv .venv && .venv/bin/pip install '.[demo]' && .venv/bin/rxbosbase demo",
+    "python3 -m venv .venv && .venv/bin/pip install '.[test]' && .venv/bin/python -m pytest",
+]
+ARGUMENTS = {"connection_monitoring": ["0.2"]}
+PRINTED = {
+    "chat_room": ["+ Ada: Cześć! 👋", "- Ada: Cześć! 👋"],
+    "clean_up": ["('posts/*',)", "('posts/*', 'messages/*')", "('messages/*',)", "threads left: []"],
+    "connection_monitoring": ["active", "closed on purpose"],
+    "dashboard": ["by Ben: 0 comments", ": 1 comments"],
+    "error_handling": ["403: log in", "404: there is no such collection", "400: "],
+    "first_program": ["Hello!"],
+    "own_activity": ["create Draft", "update Published", "delete Published", "! “Published”"],
+}
+
+
+@pytest.fixture(scope="module")
+def sample_url() -> Iterator[str]:
+    """A server with the sample data that ``rxbosbase serve`` has."""
+    with EmbeddedServer() as server:
+        with server.client(superuser=True) as admin:
+            create_sample(admin)
+        yield server.url
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_readme_has_the_command_in_a_fenced_block(command: str) -> None:
+    assert f"```sh\n{command}\n```" in README
+
+
+def test_the_readme_shows_every_example_as_it_is_in_its_file() -> None:
+    files = {f"examples/{path.name}": path.read_text(encoding="utf-8") for path in EXAMPLES}
+    assert files == SHOWN
+
+
+def test_the_links_of_the_readme_lead_somewhere() -> None:
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", README)
+    assert targets
+    assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_runs_to_its_end_and_prints_what_it_is_about(
+    path: Path, sample_url: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(path), *ARGUMENTS.get(path.stem, [])],
+        env={**os.environ, "RXBOSBASE_URL": sample_url, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [text for text in PRINTED[path.stem] if text not in done.stdout] == []

@@ -1,0 +1,238 @@
+"""What the commands print: pure functions, with no terminal."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import orjson
+import pytest
+from rich.console import Console, RenderableType
+
+from rxbosbase import ConnectionFailedError, RecordEvent, Status
+from rxbosbase.cli.console import expected_ends, plain_text
+from rxbosbase.cli.demo.board import Board, FeedLine, Latency
+from rxbosbase.cli.demo.ledger import Count, Summary
+from rxbosbase.cli.demo.report import report
+from rxbosbase.cli.demo.screen import Scene, describe, screen
+from rxbosbase.cli.demo.views import LineView, status_line
+from rxbosbase.cli.events_text import json_line, pretty_line
+from rxbosbase.cli.tale import Tale, next_tale
+
+HOSTILE = "a\x1b[31mred\u202etext\x07\x9b\r\nnext\u2028line"
+MESSAGE: dict[str, Any] = {
+    "id": "m1",
+    "collectionName": "messages",
+    "room": "help",
+    "text": "Hello there",
+    "author": "u1",
+    "expand": {"author": {"id": "u1", "name": "Ada"}},
+}
+
+
+def rendered(picture: RenderableType, width: int) -> list[str]:
+    console = Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False)
+    with console.capture() as capture:
+        console.print(picture)
+    return capture.get().splitlines()
+
+
+# -- tail
+
+
+def test_a_json_line_holds_the_whole_event_in_one_line() -> None:
+    event = RecordEvent("messages/*", "create", {"id": "m1", "text": HOSTILE})
+    line = json_line(event)
+    assert line.count(b"\n") == 1 and line.endswith(b"\n") and b"\x1b" not in line
+    assert orjson.loads(line) == {"topic": "messages/*", "action": "create", "record": event.record}
+
+
+def test_a_pretty_line_shows_what_a_person_wants_to_know() -> None:
+    line = pretty_line(RecordEvent("messages/*", "create", MESSAGE), "12:00:00")
+    wanted = '12:00:00 create messages/m1 room=help text="Hello there" author=Ada'
+    assert line.plain == wanted
+
+
+def test_a_pretty_line_is_cut_to_the_width_in_columns_not_in_characters() -> None:
+    wide = {"id": "m1", "text": "日本語" * 40}
+    line = pretty_line(RecordEvent("messages/*", "create", wide), "12:00:00", 60)
+    assert line.cell_len <= 60
+    assert line.plain.endswith("…")
+
+
+@pytest.mark.parametrize("value", ["", None, True, 1.5, [], ["a", "b c"], {"lon": 1}, {"name": ""}])
+def test_a_pretty_line_takes_values_of_any_type(value: object) -> None:
+    assert " x=" in pretty_line(RecordEvent("t/*", "update", {"x": value}), "").plain
+
+
+def test_a_record_cannot_command_the_terminal() -> None:
+    event = RecordEvent("messages/*", "create", {"id": HOSTILE, HOSTILE: HOSTILE})
+    assert pretty_line(event, "").plain.isprintable()
+    assert describe({"room": HOSTILE, "text": HOSTILE}).isprintable()
+
+
+@pytest.mark.parametrize("text", ["Zażółć gęślą jaźń", "👨‍👩‍👧 ok", "日本語", "5 × “tea”…"])
+def test_text_that_does_no_harm_is_shown_as_it_is(text: str) -> None:
+    assert plain_text(text) == text
+
+
+def lines_of(*statuses: Status) -> list[str]:
+    tale, lines = Tale(), []
+    for status in statuses:
+        tale = next_tale(tale, status)
+        lines += [tale.line] if tale.line else []
+    return lines
+
+
+def waiting(attempt: int, since: float) -> Status:
+    error = ConnectionFailedError("refused")
+    return Status("waiting", attempt=attempt, retry_in=1.0, error=error, since=since)
+
+
+def test_an_outage_is_told_twice_however_many_attempts_it_takes() -> None:
+    told = lines_of(
+        Status("idle"), Status("connecting"), Status("connected"), Status("active", since=1.0),
+        waiting(1, 10.0), Status("connecting"), waiting(2, 11.0), Status("connecting"),
+        Status("connected"), Status("active", since=12.5), Status("active", since=12.5),
+    )  # fmt: skip
+    assert told == [
+        "listening",
+        "connection lost, reconnecting: refused",
+        "connected again after 2.5 s; what happened in between was not sent",
+    ]
+
+
+def test_a_server_that_is_not_there_yet_is_told_once() -> None:
+    told = lines_of(waiting(1, 1.0), waiting(2, 2.0), Status("active", since=3.0))
+    assert told == ["no connection, still trying: refused", "listening"]
+
+
+def test_the_servers_routine_closes_are_not_told() -> None:
+    assert lines_of(Status("active"), Status("connecting"), Status("active")) == ["listening"]
+
+
+def test_giving_up_is_told() -> None:
+    error = ConnectionFailedError("refused")
+    assert lines_of(Status("failed", attempt=3, error=error)) == [
+        "gave up after 3 attempts: refused"
+    ]
+
+
+# -- how commands end
+
+
+def test_an_expected_error_is_one_line_and_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended, expected_ends():
+        raise ConnectionFailedError("no\nserver")
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == "rxbosbase: no\\nserver\n"
+
+
+@pytest.mark.parametrize("code", [130, 0])
+def test_ctrl_c_ends_with_the_commands_own_code(code: int) -> None:
+    with pytest.raises(SystemExit) as ended, expected_ends(interrupted=code):
+        raise KeyboardInterrupt
+    assert ended.value.code == code
+
+
+def test_a_defect_keeps_its_traceback() -> None:
+    with pytest.raises(KeyError), expected_ends():
+        raise KeyError("defect")
+
+
+# -- the demo's picture
+
+
+@pytest.fixture
+def board() -> Board:
+    event = RecordEvent("messages/*", "create", MESSAGE)
+    return Board(
+        Status("active", topics=("a", "b")),
+        {"create": 120.0, "update": 3.25},
+        tuple(FeedLine(event, more) for more in range(20)),
+        Latency(0.0031, 0.0123, 500),
+        4711,
+    )
+
+
+SCENE = Scene(3.0, 16.0, [(float(second), f"event number {second}") for second in range(9)])
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("height", [19, 24, 50])
+def test_the_picture_fits_the_terminal(board: Board, width: int, height: int) -> None:
+    lines = rendered(screen(board, SCENE, height), width)
+    assert len(lines) < height
+    assert max(map(len, lines)) <= width
+
+
+def test_the_picture_does_not_jump_while_it_fills(board: Board) -> None:
+    empty = rendered(screen(Board(), Scene(0.0, 16.0), 24), 80)
+    assert len(empty) == len(rendered(screen(board, SCENE, 24), 80))
+
+
+def test_the_picture_shows_the_newest_of_everything(board: Board) -> None:
+    picture = "\n".join(rendered(screen(board, SCENE, 24), 80))
+    shown = ["● active", "2 topics", "4711 events", "120.0 ██████████", "3.1 ms", "12.3 ms"]
+    shown += ["last 500", "#help Ada: Hello there", "+19", "event number 8", "3.0 of 16 s"]
+    assert [text for text in shown if text not in picture] == []
+    assert "event number 3" not in picture
+
+
+@pytest.mark.parametrize(
+    ("record", "text"),
+    [
+        (MESSAGE, "#help Ada: Hello there"),
+        ({"room": "help", "text": "Hi"}, "#help somebody: Hi"),
+        (
+            {
+                "item": "tea", "quantity": 3, "status": "new",
+                "expand": {"customer": {"name": "Ben"}},
+            },
+            "Ben orders 3 × tea (new)",
+        ),
+        (
+            {
+                "post": "p1", "text": "Yes", "author": "u1",
+                "expand": {"author": {"name": "Dan"}, "post": {"title": "Streams"}},
+            },
+            "Dan on “Streams”: Yes",
+        ),
+        ({"title": "News", "expand": {"author": {"name": "Chloe"}}}, "Chloe posts “News”"),
+    ],
+)  # fmt: skip
+def test_each_sample_record_is_put_into_words(record: dict[str, Any], text: str) -> None:
+    assert describe(record) == text
+
+
+def test_the_plain_view_prints_the_numbers_once_a_second(
+    board: Board, capsys: pytest.CaptureFixture[str]
+) -> None:
+    view = LineView()
+    view.show(board)
+    for tenth in range(25):
+        view.tick(tenth / 10)
+    printed = capsys.readouterr().out.splitlines()
+    assert printed == [f"  {n}.0 s  {status_line(board)}" for n in (1, 2)]
+    assert "\x1b" not in "".join(printed)
+
+
+def summary(connected: Count) -> Summary:
+    down = Count(4, 1)
+    return Summary(
+        Count(connected.written + 4, connected.received + 1), connected, Count(), down,
+        {"create": 14}, 2, 0, 1.5, 0.25, [0.003, 0.01],
+    )  # fmt: skip
+
+
+def test_the_report_counts_and_praises() -> None:
+    text = "\n".join(rendered(report(summary(Count(10, 10))), 80))
+    shown = ["All 10 events of the connected phases arrived.", "0.25 s after the server"]
+    shown += ["down for 1.5 s", "2 writes were cut off", "half within 3.0 ms, 99 % within 10.0 ms"]
+    assert [line for line in shown if line not in text] == []
+
+
+def test_the_report_says_what_failed() -> None:
+    text = "\n".join(rendered(report(summary(Count(10, 9))), 80))
+    assert "Failed: 1 events of the connected phases did not arrive." in text
+    assert "arrived." not in text
