@@ -68,13 +68,23 @@ def subscribe_blocking(
     if not callable(callback):
         raise TypeError(f"the callback must be callable, not {type(callback).__name__}")
     check_seconds("timeout", timeout)
+    tell = on_error or _log_error(topic)
+    stands = False
+
+    def fail(error: Exception) -> None:
+        if stands:  # until then the caller gets it raised, and once is enough
+            tell(error)
+
     subscriber = Subscriber(
-        callback, on_error or _log_error(topic), on_completed or _nothing,
+        callback, fail, on_completed or _nothing,
         raw=raw, check=question is not None, keeps=True,
     )  # fmt: skip
     service.attach(topic, subscriber, question, urgent=True)
     try:
         service.wait_acknowledged(subscriber, timeout)
+        stands = True
+        if subscriber.error is not None:  # at the very moment between the two
+            raise subscriber.error
     except BaseException:
         service.detach(subscriber)
         raise
