@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.live_model import Scenario, make_scenario, random_scenario, run
+from support.live_model import run
+from support.live_stories import NEVER, Scenario, make_scenario, random_scenario
 
 from rxbosbase.live.snapshot import apply_changes
 
@@ -58,5 +59,5 @@ def test_since_leads_from_any_version_to_any_later_one(seed: int) -> None:
 def test_a_quiet_view_asks_nothing() -> None:
     """Once all is settled, the only thing a view waits for is the next reconcile."""
     for seed in range(100):
-        scenario = replace(random_scenario(seed), reconcile=100_000.0)
+        scenario = replace(random_scenario(seed), reconcile=NEVER)
         assert run(scenario).idle, f"seed {seed}"

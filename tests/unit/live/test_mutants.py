@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from support.live_model import random_scenario, run
+from support.live_model import run
 from support.live_mutants import MUTANTS, Make
+from support.live_stories import random_scenario
 
 TRIES = 4000
 """Stories, the same ones each time: every mutant falls for one of the first 2000."""

@@ -1,0 +1,97 @@
+"""Stories for the live view's model: what is written, lost and late, and when.
+
+A story is drawn from integers, by hypothesis (which then shrinks it) or by a seeded generator
+(which is much faster). See `live_model` for what is done with it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+__all__ = ["NEVER", "TIE", "Scenario", "Step", "make_scenario", "random_scenario"]
+
+Pick = Callable[[int, int], int]
+"""Gives an integer between two bounds, both included: hypothesis, or a seeded generator."""
+
+NEVER = 100_000.0  # s between two reconciles: not within any story
+IDS = tuple("abcdefg")
+CLOCKS = ("fine", "coarse", "skewed", "absent", "frozen")
+TIE = 4.0  # s between two writes that surely have different stamps, however skewed the clock
+WRITES = ("update", "leave", "delete", "recreate", "update again", "leave again")
+TROUBLE = ("reconnect", "disconnect", "skip", "resubmit", "break link", "fail reads", "hide")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that happens, ``after`` seconds after the one before; delays in seconds."""
+
+    after: float
+    action: str
+    id: str
+    decided: float  # from the write to the evaluation of the topics
+    event_late: float  # from the write to the frame's arrival, unless decided later
+    hint_late: float
+    twice: bool
+    stamp_early: float  # how long before the write `updated` was stamped (skewed clocks only)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One story."""
+
+    clock: str
+    filtered: bool
+    reconcile: float
+    read_delays: tuple[tuple[float, float], ...]  # (to the moment the table is read, to the answer)
+    acknowledge_late: float
+    steps: tuple[Step, ...]
+
+
+def make_scenario(pick: Pick, steps: int = 30) -> Scenario:
+    """Makes a story out of picked integers.
+
+    Each story knows only some of the actions and a few ids, so that what it does it does often.
+    """
+    clock = CLOCKS[pick(0, len(CLOCKS) - 1)]
+    filtered = pick(0, 3) > 0
+    late = 1.9 if clock == "skewed" else 4.4  # the bounds of the reducer's theory
+    ids = IDS[: (1, 1, 2, 3, 7)[pick(0, 4)]]
+    actions = ("enter", *(each for each in WRITES if pick(0, 1)))
+    actions += tuple(each for each in TROUBLE if pick(0, 2) == 2)
+    return Scenario(
+        clock=clock,
+        filtered=filtered,
+        reconcile=(NEVER, NEVER, 3.0)[pick(0, 2)],
+        read_delays=tuple((_short(pick), _short(pick)) for _ in range(5)),
+        acknowledge_late=_short(pick),
+        steps=tuple(_make_step(pick, ids, actions, late) for _ in range(pick(2, steps))),
+    )
+
+
+def _make_step(pick: Pick, ids: tuple[str, ...], actions: tuple[str, ...], late: float) -> Step:
+    decided = (0.0, _short(pick))[pick(0, 1)]
+    return Step(
+        after=(0.0, 0.0004, _short(pick), 0.1, 0.6, pick(0, 8) / 2, 12.0)[pick(0, 6)],
+        action=actions[pick(0, len(actions) - 1)],
+        id=ids[pick(0, len(ids) - 1)],
+        decided=decided,
+        event_late=_lateness(pick, late),
+        hint_late=_lateness(pick, late),
+        twice=pick(0, 9) == 9,
+        stamp_early=pick(0, 20) / 10,
+    )
+
+
+def _short(pick: Pick) -> float:
+    return (0.0, 0.001, 0.01, 0.05, 0.3)[pick(0, 4)]
+
+
+def _lateness(pick: Pick, late: float) -> float:
+    return (0.0, 0.002, 0.02, 0.15, 0.5, late / 2, late)[pick(0, 6)]
+
+
+def random_scenario(seed: int, steps: int = 30) -> Scenario:
+    """The story of a seed: much faster than hypothesis, and it does not shrink."""
+    return make_scenario(random.Random(seed).randint, steps)
