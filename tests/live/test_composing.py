@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import reactivex
 from reactivex import operators as ops
+from reactivex.scheduler import ThreadPoolScheduler
 from support.live_schema import Event, Heard, World, listen, status, titles
 
 from rxbosbase import operators as rxb
@@ -20,6 +21,14 @@ DELIVERY = "rxbosbase-delivery"
 Operator = Callable[[Any], Any]
 
 
+def action_of(event: Event) -> str:
+    return event.action
+
+
+def number_of(event: Event) -> int:
+    return int(event.record["n"])
+
+
 def by_action(inner: Operator) -> Operator:
     """The operator on each action's events alone."""
 
@@ -27,7 +36,7 @@ def by_action(inner: Operator) -> Operator:
         return group.pipe(inner)
 
     def each(stream: Any) -> Any:
-        return stream.pipe(ops.group_by(lambda event: event.action), ops.flat_map(within))
+        return stream.pipe(ops.group_by(action_of), ops.flat_map(within))
 
     return each
 
@@ -123,7 +132,7 @@ def test_filter_map_and_scan_compose_in_both_spellings(world: World) -> None:
 
     piped = listen(
         posts.observe("*").pipe(
-            ops.filter(is_even), ops.map(lambda e: e.record["n"]), ops.scan(lambda a, b: a + b, 0)
+            ops.filter(is_even), ops.map(number_of), ops.scan(lambda a, b: a + b, 0)
         )
     )
     fluent = listen(
@@ -138,16 +147,14 @@ def test_filter_map_and_scan_compose_in_both_spellings(world: World) -> None:
 
 def test_events_are_grouped_by_action(world: World) -> None:
     posts = world.collection()
-    counts: Heard[tuple[str, int]] = listen(
-        posts.observe("*").pipe(
-            ops.group_by(lambda event: event.action),
-            ops.flat_map(
-                lambda group: group.pipe(
-                    ops.scan(lambda count, _: count + 1, 0),
-                    ops.map(lambda count: (group.key, count)),
-                )
-            ),
+
+    def counted(group: Any) -> Any:
+        return group.pipe(
+            ops.scan(lambda count, _: count + 1, 0), ops.map(lambda count: (group.key, count))
         )
+
+    counts: Heard[tuple[str, int]] = listen(
+        posts.observe("*").pipe(ops.group_by(action_of), ops.flat_map(counted))
     )
     world.wait_active()
     for _ in range(2):
@@ -274,7 +281,7 @@ def test_events_behind_a_bounded_queue_leave_the_delivery_thread_free(world: Wor
         leave.wait(10)
         slow(event)
 
-    pool = reactivex.scheduler.ThreadPoolScheduler(1)
+    pool = ThreadPoolScheduler(1)
     posts.observe("*").pipe(rxb.bounded_observe_on(pool, 100)).subscribe(work)
     quick = listen(posts.observe("*"))
     world.wait_active()
