@@ -152,6 +152,7 @@ NAMES = [
     "Message",
     "MissingExtraError",
     "ProtocolError",
+    "RecordDecodeError",
     "RecordEvent",
     "RequestTimeoutError",
     "Stats",
@@ -197,8 +198,8 @@ maximum
 __enter__(self) -> BosBase
 __init__(self, base_url: str, *, auth_store: AuthStore | None = None, timeout: float = 30.0,
     headers: Mapping[str, str] | None = None, backoff: BackoffPolicy | None = None,
-    idle_timeout: float = 330.0, verify: bool | str = True, max_event_bytes: int = 16777216,
-    on_auth_lost: Literal['error', 'guest'] = 'error') -> None
+    idle_timeout: float = 330.0, verify: bool | str | os.PathLike[str] = True, max_event_bytes:
+    int = 16777216, on_auth_lost: Literal['error', 'guest'] = 'error') -> None
 auto_refresh(self, threshold: timedelta = datetime.timedelta(seconds=1800), *, check_every:
     float = 60.0) -> abc.DisposableBase
 base_url: str
@@ -210,6 +211,7 @@ file_url(self, record: Mapping[str, Any], name: str, *, thumb: str | None = None
 filter(self, expression: str, /, **values: Any) -> str
 health(self) -> dict[str, Any]
 is_closed: bool
+live_hub: LiveHub
 realtime: Realtime
 scheduler: LoopScheduler
 send(self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None,
@@ -232,6 +234,7 @@ retryable: bool
 auth_refresh(self, *, body: Mapping[str, Any] | None = None, **options: Any) -> dict[str, Any]
 auth_with_password(self, identity: str, password: str, *, body: Mapping[str, Any] | None = None,
     **options: Any) -> dict[str, Any]
+changes(self, **options: Any) -> Observable[Change[Record]]
 create(self, body: Mapping[str, Any], **options: Any) -> Record
 delete(self, id: str, **options: Any) -> None
 events(self, target: str = '*', *, size: int = 1000, filter: str | None = None, expand: str |
@@ -244,6 +247,13 @@ get_list(self, page: int = 1, per_page: int = 30, *, skip_total: bool = False, *
     -> dict[str, Any]
 get_one(self, id: str, **options: Any) -> Record
 iter_records(self, batch: int = 500, **options: Any) -> Iterator[Record]
+live(self, *, filter: str | None = None, sort: str | None = None, expand: str | None = None,
+    fields: str | None = None, limit: int | None = None, query: Mapping[str, Any] | None = None,
+    headers: Mapping[str, Any] | None = None, reconcile: float = 60.0, interval: float = 0.25)
+    -> LiveView[Record]
+live_record(self, id: str, *, expand: str | None = None, fields: str | None = None, query:
+    Mapping[str, Any] | None = None, headers: Mapping[str, Any] | None = None, reconcile: float
+    = 60.0) -> Observable[Record | None]
 observe(self, target: str = '*', *, filter: str | None = None, expand: str | None = None,
     fields: str | None = None, query: Mapping[str, Any] | None = None, headers: Mapping[str,
     Any] | None = None, check: bool = True) -> Stream[RecordEvent[Record]]
@@ -327,6 +337,11 @@ subscribe(self, topic: str, callback: Callable[[Message], object], *, query: Map
     None = None, headers: Mapping[str, Any] | None = None, timeout: float = 10.0) -> Unsubscribe
 unsubscribe(self, topic: str | None = None) -> None
 wait_active(self, timeout: float = 10.0) -> None
+""",
+    "RecordDecodeError": """
+__init__(self, field: str, collection: str, expected: str, *, found: str = '', record_id: str =
+    '', original: BaseException | None = None) -> None
+retryable: bool
 """,
     "RecordEvent": """
 __getitem__(self, key: str) -> Any
