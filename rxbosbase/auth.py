@@ -144,9 +144,10 @@ class AuthStore:
             self._state = state
             return self._observers
 
-    @staticmethod
-    def _tell(observers: tuple[abc.ObserverBase[AuthState], ...], state: AuthState) -> None:
+    def _tell(self, observers: tuple[abc.ObserverBase[AuthState], ...], state: AuthState) -> None:
         for observer in observers:
+            if self._state is not state:
+                return  # an observer has changed it again: all have been told of that already
             try:
                 observer.on_next(state)
             except Exception:

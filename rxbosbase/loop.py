@@ -192,8 +192,9 @@ class LoopScheduler(PeriodicScheduler):
 
     def _wake(self) -> None:
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+            thread.start()  # where this raises, the next piece of work tries again
+            self._thread = thread
         else:
             self._gate.notify()
 
@@ -209,8 +210,6 @@ class LoopScheduler(PeriodicScheduler):
                 log.exception("work on %s raised; the thread goes on", self._name)
             # A reference kept here would hold the last event until the next one comes.
             del call
-        if self._last is not None:
-            self._last()
 
     def _next(self) -> Callable[[], object] | None:
         """The next due piece of work; None when the thread shall end. Runs under the gate."""
@@ -225,7 +224,7 @@ class LoopScheduler(PeriodicScheduler):
                     continue
             if self._ready:
                 work, items, size = self._ready.popleft()
-                if items:
+                if items or size:
                     self._items -= items
                     self._bytes -= size
                     self._room.notify_all()
@@ -234,7 +233,9 @@ class LoopScheduler(PeriodicScheduler):
                 # Under the gate, so that whoever queues next sees there is no thread.
                 self._thread = None
                 return None
-        return None
+        # Taken, so that a thread that was about to leave for lack of work cannot run it too.
+        last, self._last = self._last, None
+        return last
 
 
 class _Timer:
@@ -261,10 +262,11 @@ class _Job(abc.DisposableBase):
         self.timer: _Timer | None = None
 
     def __call__(self) -> None:
+        state = self._state  # read first: `dispose` on another thread clears both
         action, self._action = self._action, None
         if action is None:
             return
-        result = action(self._scheduler, self._state)
+        result = action(self._scheduler, state)
         self._inner.disposable = result if result is not None else Disposable()
 
     def dispose(self) -> None:

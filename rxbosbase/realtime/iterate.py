@@ -66,7 +66,7 @@ class EventIterator(Generic[T]):
     def __next__(self) -> T:
         if self._subscription is None:
             raise RuntimeError("open it first: with collection.events(…) as events: …")
-        if self._delivery.is_current and not self._events:
+        if self._delivery.is_current and not self._events and not self._ended:
             raise RuntimeError("waiting for events in a callback would wait for itself")
         with self._gate:
             while not self._events and not self._ended:

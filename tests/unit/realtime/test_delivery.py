@@ -1,0 +1,113 @@
+"""Routing: each frame to those who asked for its topic, decoded once, in isolation."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from rxbosbase.realtime.connection import Batch, Connection
+from rxbosbase.realtime.delivery import Delivery, dispatch
+from rxbosbase.realtime.events import MalformedEvent, Message, RecordEvent
+from rxbosbase.realtime.frames import Frame, Skipped
+from rxbosbase.realtime.registry import Registry, Subscriber
+from rxbosbase.realtime.topics import custom_topic, record_topic
+
+FRAME = b'{"action":"update","record":{"id":"a"}}'
+
+
+class Room:
+    """A delivery with its registry, and what came of it."""
+
+    def __init__(self) -> None:
+        self.registry = Registry()
+        self.skipped: list[MalformedEvent] = []
+        self.delivery = Delivery(self.registry, self.expel, self.skipped.append)
+
+    def expel(self, subscriber: Subscriber) -> None:
+        self.registry.remove(subscriber)
+
+    def want(self, topic: str, raw: bool = False, keeps: bool = False) -> list[Any]:
+        log: list[Any] = []
+        subscriber = Subscriber(log.append, log.append, lambda: None, raw=raw, keeps=keeps)
+        wanted = custom_topic(topic) if raw else record_topic(*topic.split("/"))
+        self.registry.add(wanted, subscriber)
+        return log
+
+    def deliver(self, *frames: Frame, skipped: list[Skipped] | None = None) -> None:
+        nobody = cast(Connection, None)  # who brought them is not the delivery's business
+        self.delivery.deliver(Batch(nobody, list(frames), 0, skipped or []))
+
+
+def test_a_frame_reaches_those_of_its_topic_alone_and_is_built_once() -> None:
+    room = Room()
+    first, second, other = room.want("posts/*"), room.want("posts/*"), room.want("posts/r1")
+    room.deliver(("posts/*", FRAME), ("nobody/*", FRAME))
+    assert first == [RecordEvent("posts/*", "update", {"id": "a"})]
+    assert first[0] is second[0]
+    assert (other, room.delivery.events) == ([], 1)
+
+
+def test_messages_and_records_of_one_topic_each_get_their_form() -> None:
+    room = Room()
+    records, messages = room.want("posts/*"), room.want("posts/*", raw=True)
+    room.deliver(("posts/*", FRAME))
+    assert isinstance(records[0], RecordEvent)
+    assert messages == [Message("posts/*", {"action": "update", "record": {"id": "a"}})]
+
+
+def test_those_who_listen_to_everything_get_also_what_nobody_asked_for() -> None:
+    room = Room()
+    log: list[Message] = []
+    room.registry.everything = (Subscriber(log.append, print, lambda: None),)
+    room.deliver(("posts/*?options=%7B%7D", FRAME), ("chat", b"hello"))
+    assert [(message.topic, message.data) for message in log] == [
+        ("posts/*", {"action": "update", "record": {"id": "a"}}),
+        ("chat", "hello"),
+    ]
+
+
+def test_malformed_and_skipped_frames_are_told_and_the_next_one_comes() -> None:
+    room = Room()
+    log = room.want("posts/*")
+    room.deliver(
+        ("posts/*", b"{"),
+        ("posts/*", FRAME),
+        skipped=[Skipped("too large", 5, "posts/*?options=x"), Skipped("too large", 5, None)],
+    )
+    assert len(log) == 1
+    assert [error.topic for error in room.skipped] == ["posts/*", "posts/*", "an unknown topic"]
+    assert room.delivery.skipped == 3
+
+
+def failing(log: list[str], keeps: bool) -> Subscriber:
+    def on_next(_: Any) -> None:
+        log.append("failed")
+        raise ValueError("by the user")
+
+    return Subscriber(on_next, log.append, lambda: None, keeps=keeps)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_one_that_raises_is_logged_and_the_others_get_the_event_once(
+    keeps: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    log: list[str] = []
+    expelled: list[Subscriber] = []
+    fine = Subscriber(lambda event: log.append(event), log.append, lambda: None)  # type: ignore[arg-type]
+    bad = failing(log, keeps)
+    dispatch((fine, bad, fine, bad), "event", expelled.append)
+    assert log == ["event", "failed", "event", "failed"]
+    assert expelled == ([] if keeps else [bad, bad])
+    assert "by the user" in caplog.text
+
+
+def test_unsubscribing_in_mid_event_silences_the_later_ones() -> None:
+    room = Room()
+    victim = room.want("posts/*")
+    entry = room.registry.entries["posts/*"]
+    target = entry.records[0]
+    first = Subscriber(lambda _: room.registry.remove(target), print, lambda: None)
+    entry.records = (first, target)
+    room.deliver(("posts/*", FRAME), ("posts/*", FRAME))
+    assert victim == []

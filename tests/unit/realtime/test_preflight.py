@@ -1,0 +1,161 @@
+"""The preflight's verdicts and its memory, without a network."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from support.seen import LIMIT, Seen
+
+from rxbosbase.errors import BosBaseError, ClientResponseError, ConnectionFailedError
+from rxbosbase.loop import LoopScheduler
+from rxbosbase.pool import ReadPool
+from rxbosbase.realtime import preflight as preflight_room
+from rxbosbase.realtime.preflight import Preflight, Question, verdict_on
+from rxbosbase.realtime.reconnect import BackoffPolicy
+from rxbosbase.realtime.topics import normalise_options
+
+NOW = BackoffPolicy(initial=0.0)
+
+
+class Server:
+    """Answers reads by their path."""
+
+    def __init__(self, **codes: int) -> None:
+        self.codes = codes
+        self.reads: list[tuple[str, dict[str, str], dict[str, str]]] = []
+
+    def read(self, path: str, query: dict[str, str], headers: dict[str, str]) -> Any:
+        self.reads.append((path, query, headers))
+        code = self.codes["listed" if path.endswith("/records") else "one"]
+        if code == 0:
+            raise ConnectionFailedError("no network")
+        if code == -1:
+            raise UnicodeEncodeError("latin-1", "ż", 0, 1, "cannot be sent")
+        if code >= 400:
+            raise ClientResponseError(code)
+
+
+def question(one: bool = False, **options: Any) -> Question:
+    return Question("posts", one, normalise_options(**options), "me", "r 1")
+
+
+def test_a_list_is_asked_for_one_row_with_the_topics_options() -> None:
+    server = Server(listed=200)
+    asked = question(filter="n > 1", headers={"X-A": "b"})
+    assert verdict_on(asked, server.read) is None
+    path = "/api/collections/posts/records"
+    query = {"filter": "n > 1", "perPage": "1", "skipTotal": "1"}
+    assert server.reads == [(path, query, {"x-a": "b"})]
+
+
+@pytest.mark.parametrize("code", [400, 403, 404])
+def test_a_list_that_is_refused_is_an_error(code: int) -> None:
+    verdict = verdict_on(question(), Server(listed=code).read)
+    assert isinstance(verdict, ClientResponseError)
+    assert verdict.status == code
+
+
+@pytest.mark.parametrize("code", [0, 401, 429, 500])
+def test_what_may_pass_is_no_verdict(code: int) -> None:
+    with pytest.raises(BosBaseError):
+        verdict_on(question(), Server(listed=code).read)
+    with pytest.raises(BosBaseError):
+        verdict_on(question(one=True), Server(one=404, listed=code).read)
+
+
+@pytest.mark.parametrize(
+    ("one", "listed", "filter", "expected"),
+    [
+        (200, 404, None, None),
+        (200, 400, "oops", 400),
+        (403, 200, None, 403),
+        (404, 200, None, None),
+        (404, 403, None, None),
+        (404, 404, None, 404),
+        (400, 200, None, None),
+    ],
+)
+def test_a_records_verdict_weighs_both_reads(
+    one: int, listed: int, filter: str | None, expected: int | None
+) -> None:
+    server = Server(one=one, listed=listed)
+    verdict = verdict_on(question(one=True, filter=filter), server.read)
+    assert getattr(verdict, "status", None) == expected
+    assert server.reads[0][0].endswith("/records/r%201")
+    assert "filter" not in server.reads[0][1]
+
+
+@pytest.fixture
+def rooms() -> Iterator[tuple[ReadPool, LoopScheduler]]:
+    pool, control = ReadPool(), LoopScheduler("rxbosbase-test-control")
+    yield pool, control
+    pool.close()
+    control.close()
+    control.join(LIMIT)
+
+
+def test_one_read_serves_all_who_ask_the_same_and_those_who_come_soon(
+    rooms: tuple[ReadPool, LoopScheduler],
+) -> None:
+    server = Server(listed=200)
+    go_on = threading.Event()
+
+    def read(*args: Any) -> Any:
+        go_on.wait(LIMIT)
+        return server.read(*args)
+
+    preflight = Preflight(read, *rooms, NOW)
+    answers: Seen[BosBaseError | None] = Seen()
+    for _ in range(5):
+        preflight.ask(question(), answers)
+    preflight.ask(question(filter="other"), answers)
+    go_on.set()
+    assert answers.wait(6) == [None] * 6
+    preflight.ask(question(), answers)
+    assert answers.count == 7  # at once, on the asking thread
+    assert len(server.reads) == 2
+
+
+def test_trust_ends(
+    rooms: tuple[ReadPool, LoopScheduler], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server(listed=200)
+    preflight = Preflight(server.read, *rooms, NOW)
+    answers: Seen[BosBaseError | None] = Seen()
+    preflight.ask(question(), answers)
+    answers.wait(1)
+    monkeypatch.setattr(preflight_room, "TRUST_SECONDS", 0.0)
+    preflight.ask(question(), answers)
+    answers.wait(2)
+    assert len(server.reads) == 2
+
+
+def test_a_read_that_fails_for_the_moment_is_repeated(
+    rooms: tuple[ReadPool, LoopScheduler],
+) -> None:
+    server = Server(listed=0)
+    preflight = Preflight(server.read, *rooms, NOW)
+
+    def read(*args: Any) -> Any:
+        if len(server.reads) == 3:
+            server.codes["listed"] = 404
+        return server.read(*args)
+
+    preflight = Preflight(read, *rooms, NOW)
+    answers: Seen[BosBaseError | None] = Seen()
+    preflight.ask(question(), answers)
+    assert getattr(answers.wait(1)[0], "status", None) == 404
+    assert len(server.reads) == 4
+
+
+def test_a_read_that_cannot_be_made_is_logged_and_held_against_nobody(
+    rooms: tuple[ReadPool, LoopScheduler], caplog: pytest.LogCaptureFixture
+) -> None:
+    preflight = Preflight(Server(listed=-1).read, *rooms, NOW)
+    answers: Seen[BosBaseError | None] = Seen()
+    preflight.ask(question(), answers)
+    assert answers.wait(1) == [None]
+    assert "the check of 'posts' could not be made" in caplog.text

@@ -1,0 +1,95 @@
+"""The pool of reads: few threads, in order, gone when idle."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from support.seen import LIMIT, Seen, wait_event
+
+from rxbosbase import pool as pool_room
+from rxbosbase.pool import ReadPool
+
+
+@pytest.fixture
+def pool() -> Iterator[ReadPool]:
+    made = ReadPool(size=2)
+    yield made
+    made.close()
+
+
+def threads() -> list[threading.Thread]:
+    return [t for t in threading.enumerate() if t.name.startswith("rxbosbase-read-")]
+
+
+def test_it_uses_no_more_threads_than_its_size(pool: ReadPool) -> None:
+    go_on = threading.Event()
+    seen: Seen[int] = Seen()
+
+    def work(n: int) -> None:
+        seen(n)
+        wait_event(go_on)
+
+    for n in range(6):
+        pool.submit(lambda n=n: work(n))  # type: ignore[misc]
+    seen.wait(2)
+    assert len(threads()) == 2
+    go_on.set()
+    assert sorted(seen.wait(6)) == list(range(6))
+
+
+def test_an_idle_thread_is_used_again(pool: ReadPool) -> None:
+    seen: Seen[int] = Seen()
+    for n in range(20):
+        pool.submit(lambda n=n: seen(n))  # type: ignore[misc]
+        seen.wait(n + 1)
+    assert len(set(seen.threads)) <= 2
+
+
+def test_idle_threads_leave(pool: ReadPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_room, "IDLE_SECONDS", 0.005)
+    seen: Seen[int] = Seen()
+    for n in range(2):
+        pool.submit(lambda n=n: seen(n))  # type: ignore[misc]
+        seen.wait(n + 1)
+        for thread in threads():
+            thread.join(LIMIT)
+        assert threads() == []
+
+
+def test_work_that_raises_is_logged_and_harms_no_other(
+    pool: ReadPool, caplog: pytest.LogCaptureFixture
+) -> None:
+    def bad() -> None:
+        raise ValueError("a bad read")
+
+    seen: Seen[str] = Seen()
+    for _ in range(3):
+        pool.submit(bad)
+    pool.submit(lambda: seen("fine"))
+    seen.wait(1)
+    pool.close()
+    for thread in threads():
+        thread.join(LIMIT)  # another thread may still be writing its log
+    assert caplog.text.count("a background read raised") == 3
+
+
+def test_close_discards_what_waits_and_waits_for_nobody(pool: ReadPool) -> None:
+    entered, go_on = threading.Event(), threading.Event()
+    seen: Seen[str] = Seen()
+
+    def block() -> None:
+        entered.set()
+        wait_event(go_on)
+
+    pool.submit(block)
+    pool.submit(block)
+    wait_event(entered)
+    pool.submit(lambda: seen("discarded"))
+    pool.close()
+    pool.submit(lambda: seen("ignored"))
+    go_on.set()
+    for thread in threads():
+        thread.join(LIMIT)
+    assert seen.items == []

@@ -1,0 +1,178 @@
+"""Streams that carry a scheduler, and values whose latest one is kept."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import reactivex
+from reactivex import ConnectableObservable, abc
+from reactivex import operators as ops
+from reactivex.internal import DisposedException
+from reactivex.testing import TestScheduler
+from support.seen import LIMIT, Seen, wait_event
+
+from rxbosbase.loop import LoopScheduler
+from rxbosbase.streams import Latest, Stream, _never_called
+
+
+def virtual() -> Any:
+    """A clock in place of the loop: a stream asks of either only to schedule."""
+    return TestScheduler()
+
+
+def source(
+    observer: abc.ObserverBase[int], scheduler: abc.SchedulerBase | None
+) -> abc.DisposableBase:
+    assert scheduler is not None
+    return scheduler.schedule_relative(10, lambda *_: observer.on_next(1))
+
+
+@pytest.mark.parametrize("how", ["pipe", "fluent", "both", "no operator"])
+def test_timers_of_what_is_piped_run_on_the_streams_scheduler(how: str) -> None:
+    clock: Any = virtual()
+    stream = Stream(source, clock)
+    ways: dict[str, Callable[[], Any]] = {
+        "pipe": lambda: stream.pipe(ops.map(lambda n: n + 1), ops.debounce(5)),
+        "fluent": lambda: stream.map(lambda n: n + 1).debounce(5),
+        "both": lambda: stream.pipe(ops.map(lambda n: n + 1)).delay(2).pipe(ops.delay(3)),
+        "no operator": lambda: stream.pipe().map(lambda n: n + 1).delay(5),
+    }
+    composed = ways[how]()
+    assert isinstance(composed, Stream)
+    assert composed.scheduler == clock
+    seen: list[float] = []
+    composed.subscribe(lambda n: seen.append(clock.clock + n / 10))
+    clock.start()
+    assert seen == [15.2]
+
+
+def test_a_scheduler_given_to_subscribe_or_to_the_operator_wins() -> None:
+    mine, other = virtual(), virtual()
+    seen: list[int] = []
+    stream = Stream(source, mine)
+    stream.subscribe(seen.append, scheduler=other)
+    stream.pipe(ops.delay(1)).subscribe(seen.append, scheduler=other)
+    mine.start()
+    assert seen == []
+    other.start()
+    assert seen == [1, 1]
+
+
+def test_an_observer_object_is_taken_like_callbacks() -> None:
+    clock: Any = virtual()
+    seen: list[int] = []
+    Stream(source, clock).pipe(ops.map(lambda n: n)).subscribe(
+        reactivex.Observer(on_next=seen.append)
+    )
+    clock.start()
+    assert seen == [1]
+
+
+def test_a_connectable_and_what_is_no_observable_pass_through() -> None:
+    stream = Stream(source, virtual())
+    assert isinstance(stream.pipe(ops.publish()), ConnectableObservable)
+    assert stream.pipe(lambda _: 5) == 5
+
+
+def test_a_piped_streams_own_subscribe_function_is_no_entrance() -> None:
+    with pytest.raises(DisposedException):
+        _never_called()
+
+
+@pytest.fixture
+def loop() -> Iterator[LoopScheduler]:
+    made = LoopScheduler("rxbosbase-test-latest")
+    yield made
+    made.close()
+    made.join(LIMIT)
+
+
+def test_a_subscriber_gets_the_current_value_and_then_each_change_in_order(
+    loop: LoopScheduler,
+) -> None:
+    latest = Latest(0, loop)
+    early: Seen[int] = Seen()
+    late: Seen[int] = Seen()
+    latest.subscribe(early)
+    for n in range(1, 50):
+        latest.set(n)
+    assert latest.value == 49
+    latest.subscribe(late)
+    latest.set(50)
+    assert early.wait(51) == list(range(51))
+    assert late.wait(2) == [49, 50]
+    assert set(early.threads) == {"rxbosbase-test-latest"}
+
+
+def test_the_order_is_the_same_for_all_while_threads_set_and_subscribe(
+    loop: LoopScheduler,
+) -> None:
+    latest = Latest(0, loop)
+    observers: list[Seen[int]] = []
+    lock = threading.Lock()
+
+    def work() -> None:
+        for _ in range(50):
+            with lock:
+                latest.set(latest.value + 1)
+            seen: Seen[int] = Seen()
+            latest.subscribe(seen)
+            observers.append(seen)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LIMIT)
+    for seen in observers:
+        items = seen.until(lambda items: items and items[-1] == 200)
+        assert items == list(range(items[0], 201))
+
+
+def test_an_observer_that_raises_harms_no_other_and_a_disposed_one_hears_no_more(
+    loop: LoopScheduler, caplog: pytest.LogCaptureFixture
+) -> None:
+    latest = Latest("a", loop)
+
+    def bad(_: str) -> None:
+        raise ValueError("in a status observer")
+
+    seen: Seen[str] = Seen()
+    gone: Seen[str] = Seen()
+    latest.subscribe(bad)
+    latest.subscribe(seen)
+    disposed = latest.subscribe(gone)
+    gone.wait(1)
+    disposed.dispose()
+    latest.set("b")
+    assert seen.wait(2) == ["a", "b"]
+    assert gone.items == ["a"]
+    assert caplog.text.count("in a status observer") >= 1
+
+
+def test_at_the_end_all_get_the_last_value_and_completion(
+    loop: LoopScheduler, caplog: pytest.LogCaptureFixture
+) -> None:
+    latest = Latest("open", loop)
+    seen: Seen[str] = Seen()
+    completed = threading.Event()
+
+    def bad(value: str) -> None:
+        if value == "closed":
+            raise ValueError("at the end")
+
+    latest.subscribe(bad)
+    latest.subscribe(seen, on_completed=completed.set)
+    seen.wait(1)
+    latest.close("closed")
+    latest.set("ignored")
+    latest.end()
+    assert seen.items == ["open", "closed"]
+    wait_event(completed)
+    assert "an observer raised at the end" in caplog.text
+    late: Seen[str] = Seen()
+    latest.subscribe(late).dispose()
+    assert late.items == ["closed"]
