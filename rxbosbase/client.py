@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar, overload
 from urllib.parse import quote, urlencode
 
 from reactivex import abc
@@ -22,18 +22,22 @@ from .errors import AuthLostError, ClientClosedError
 from .filters import build_filter
 from .live.hub import LiveHub
 from .loop import LoopScheduler
+from .models import Model
 from .pool import ReadPool
+from .reader import OnDecodeError, RecordReader
 from .realtime.facade import Realtime, check_seconds
 from .realtime.frames import MAX_FRAME_BYTES
 from .realtime.link import Settings
 from .realtime.preflight import Preflight
 from .realtime.reconnect import BackoffPolicy
 from .realtime.service import RealtimeService
-from .refresh import AutoRefresh, SingleFlight
+from .refresh import AutoRefresh, SingleFlight, refresh_key
 from .schema import Collections
 from .transport import Transport, check_headers
 
 __all__ = ["BosBase"]
+
+T = TypeVar("T")
 
 IDLE_TIMEOUT = 330.0
 """Above the 5 minutes after which the server itself closes an idle stream."""
@@ -82,6 +86,7 @@ class _Rooms:
         self._policy = backoff
         self._on_auth_lost = on_auth_lost
         self._process = os.getpid()
+        self.single_flight = SingleFlight()
         self._refreshers: list[AutoRefresh] = []
         self._auth = auth_store.changes.subscribe(self._auth_changed)
 
@@ -98,26 +103,30 @@ class _Rooms:
         refresher = AutoRefresh(
             self._store, self._refresh, self._keep, self._auth_lost,
             threshold=threshold, check_every=check_every,
-            control=self.control, pool=self.pool, policy=self._policy,
+            scheduler=self.control, submit=self.pool.submit, policy=self._policy,
         )  # fmt: skip
         self._refreshers.append(refresher)
         return refresher
 
     def _refresh(self) -> dict[str, Any]:
-        claims = token_claims(self._store.token)
-        record = self._store.record or {}
-        name = record.get("collectionName") or claims.get("collectionId") or "users"
-        path = f"/api/collections/{quote(str(name), safe='')}/auth-refresh"
-        result: dict[str, Any] = self.transport.request("POST", path, body={})
+        state = self._store.state
+        claims, record = token_claims(state.token), state.record or {}
+        name = str(record.get("collectionName") or claims.get("collectionId") or "users")
+        path = f"/api/collections/{quote(name, safe='')}/auth-refresh"
+        result: dict[str, Any] = self.single_flight.run(
+            refresh_key(name, state.identity, None, {}),
+            lambda: self.transport.request("POST", path, body={}),
+        )
         return result
 
     def _keep(self, answer: dict[str, Any]) -> None:
         self._store.save(answer["token"], answer["record"])
 
     def _auth_lost(self, error: Exception) -> None:
+        lost = AuthLostError(f"the server does not accept the login any more, log in: {error}")
+        lost.__cause__ = error
+        self.realtime.report_lost(lost)
         if self._on_auth_lost == "error":
-            lost = AuthLostError(f"the server does not accept the login any more: {error}")
-            lost.__cause__ = error
             self.realtime.fail_all(lost)
             self.live.service.fail_all(lost)
         self._store.clear()
@@ -203,7 +212,7 @@ class BosBase:
             self.transport, store, backoff or BackoffPolicy(), idle_timeout, max_event_bytes,
             on_auth_lost,
         )  # fmt: skip
-        self.single_flight = SingleFlight()
+        self.single_flight = self._rooms.single_flight
         self._finalizer = weakref.finalize(self, _close_later, self._rooms)
 
     def __repr__(self) -> str:
@@ -250,9 +259,25 @@ class BosBase:
         """Creates and changes collections, for superusers."""
         return Collections(self.send)
 
-    def collection(self, name: str) -> Collection:
-        """The collection of this name (or id); no request is made."""
-        return Collection(self, name)
+    @overload
+    def collection(self, name: str) -> Collection[dict[str, Any]]: ...
+
+    @overload
+    def collection(
+        self, name: str, *, model: Model[T], on_decode_error: OnDecodeError[T] = "raise"
+    ) -> Collection[T]: ...
+
+    def collection(self, name: str, *, model: Any = None, on_decode_error: Any = "raise") -> Any:
+        """The collection of this name (or id); no request is made.
+
+        Args:
+            model: what its records become: a dataclass, a ``TypedDict`` or a callable that takes
+                the record's dict, such as ``Post.model_validate``; without it they stay dicts.
+            on_decode_error: a record that does not fit is a `RecordDecodeError` by ``"raise"``
+                (callbacks: in the log), and left out by ``"skip"``, where not asked for alone; a
+                callable gets error and dict, and returns what to take, None to leave it out.
+        """
+        return Collection(self, name, RecordReader(name, model, on_decode_error))
 
     def filter(self, expression: str, /, **values: Any) -> str:
         """A filter with values put in safely, whatever they hold.

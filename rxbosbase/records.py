@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypedDict
 from urllib.parse import quote
 
 from .errors import ClientResponseError
 from .files import split_files
 from .options import check_body, check_count, is_given, read_options, with_id, without_id
+from .reader import RecordReader
 from .realtime.topics import record_topic
+from .refresh import refresh_key
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
     from .client import BosBase
 
-__all__ = ["Record", "Records"]
+    T = TypeVar("T", default=dict[str, Any])
+else:
+    from typing import TypeVar
+
+    T = TypeVar("T")  # its default, for a plain `Collection`, is for type checkers alone
+
+__all__ = ["Page", "Record", "Records", "T"]
 
 Record = dict[str, Any]
 
@@ -22,18 +32,30 @@ MAX_PER_PAGE = 1000
 """The server gives no more records a page."""
 
 
-class Records:
+class Page(TypedDict, Generic[T]):
+    """One page of records. With ``skip_total`` both totals are -1."""
+
+    page: int
+    perPage: int
+    totalItems: int
+    totalPages: int
+    items: list[T]
+
+
+class Records(Generic[T]):
     """The requests of one collection.
 
     All requests take the keywords ``expand``, ``fields``, ``query`` (further query parameters),
     ``headers`` and ``timeout`` (seconds), raise `ClientResponseError` where the server refuses,
     and `RequestTimeoutError` or `ConnectionFailedError` where there is no answer. Records are
-    plain dicts, as the server sent them.
+    plain dicts, as the server sent them, or of the collection's model. One that does not fit it
+    is a `RecordDecodeError`; where there are several, ``on_decode_error`` decides.
     """
 
-    def __init__(self, client: BosBase, name: str) -> None:
+    def __init__(self, client: BosBase, name: str, reader: RecordReader[T]) -> None:
         record_topic(name, "*")  # refuses what cannot be a name
         self._client = client
+        self._reader = reader
         self.name = name
         # Quoted, since `requests` takes "%2e%2e" for "..", which leads to other endpoints.
         self._base = f"/api/collections/{quote(name, safe='')}"
@@ -45,44 +67,48 @@ class Records:
 
     def get_list(
         self, page: int = 1, per_page: int = 30, *, skip_total: bool = False, **options: Any
-    ) -> dict[str, Any]:
+    ) -> Page[T]:
         """One page: ``{"page", "perPage", "totalItems", "totalPages", "items"}``.
 
         Further keywords: ``filter``, ``sort``, ``expand``, ``fields``, ``query``, ``headers``,
         ``timeout``. Offset pages skip records when others delete meanwhile: see `iter_records`.
         """
+        raw = self._page(page, per_page, skip_total=skip_total, **options)
+        return {**raw, "items": self._reader.many(raw["items"])}
+
+    def _page(
+        self, page: int, per_page: int, *, skip_total: bool = True, **options: Any
+    ) -> Page[Record]:
         check_count("page", page)
         check_count("per_page", per_page, MAX_PER_PAGE)
         extra = {"page": page, "perPage": per_page}
         if skip_total:
             extra["skipTotal"] = 1
-        result: dict[str, Any] = self._request("GET", self._path(), options, extra)
+        result: Page[Record] = self._request("GET", self._path(), options, extra)
         return result
 
-    def get_one(self, id: str, **options: Any) -> Record:
+    def get_one(self, id: str, **options: Any) -> T:
         """The record with this id.
 
         Raises:
             ClientResponseError: 404, it does not exist or may not be seen.
         """
-        result: Record = self._request("GET", self._path(id), options)
-        return result
+        return self._reader.one(self._request("GET", self._path(id), options))
 
-    def get_first_list_item(self, filter: str, **options: Any) -> Record:
+    def get_first_list_item(self, filter: str, **options: Any) -> T:
         """The first record that matches.
 
         Raises:
             ClientResponseError: 404, there is none.
         """
-        page = self.get_list(1, 1, skip_total=True, filter=filter, **options)
+        page = self._page(1, 1, filter=filter, **options)
         if not page["items"]:
             raise ClientResponseError(
                 404, self._client.transport.url(self._path()), {}, "no record matches the filter"
             )
-        item: Record = page["items"][0]
-        return item
+        return self._reader.one(page["items"][0])
 
-    def get_full_list(self, batch: int = 500, **options: Any) -> list[Record]:
+    def get_full_list(self, batch: int = 500, **options: Any) -> list[T]:
         """All records, read in batches.
 
         Without ``sort`` they come in the order of their ids, and none is skipped or doubled
@@ -93,13 +119,13 @@ class Records:
         records: dict[str, Record] = {}
         page = 1
         while True:
-            items = self.get_list(page, batch, skip_total=True, **with_id(options))["items"]
+            items = self._page(page, batch, **with_id(options))["items"]
             records.update((item["id"], item) for item in items)
             if len(items) < batch:
-                return [without_id(record, options) for record in records.values()]
+                return self._reader.many(without_id(each, options) for each in records.values())
             page += 1
 
-    def iter_records(self, batch: int = 500, **options: Any) -> Iterator[Record]:
+    def iter_records(self, batch: int = 500, **options: Any) -> Iterator[T]:
         """All records, one by one, read lazily in the order of their ids.
 
         Each page begins behind the last id of the page before, so writes by others neither hide
@@ -111,7 +137,7 @@ class Records:
         read_options(options)
         return self._pages(batch, options)
 
-    def _pages(self, batch: int, options: dict[str, Any]) -> Iterator[Record]:
+    def _pages(self, batch: int, options: dict[str, Any]) -> Iterator[T]:
         query = dict(options.get("query") or {})
         condition = options.get("filter") or query.pop("filter", "")
         asked = with_id({**options, "query": query})
@@ -120,16 +146,18 @@ class Records:
             behind = f'id > "{last}"' if last else ""
             both = f"({condition}) && {behind}" if condition and behind else condition or behind
             asked["filter"] = both or None
-            page = self.get_list(1, batch, skip_total=True, sort="id", **asked)
+            page = self._page(1, batch, sort="id", **asked)
             for item in page["items"]:
                 last = item["id"]
-                yield without_id(item, options)
+                record = self._reader.read(without_id(item, options))
+                if record is not None:
+                    yield record
             if len(page["items"]) < batch:
                 return
 
     # -- writing ---------------------------------------------------------------------------------
 
-    def create(self, body: Mapping[str, Any], **options: Any) -> Record:
+    def create(self, body: Mapping[str, Any], **options: Any) -> T:
         """Creates a record of the fields in `body`, and returns it as it was stored.
 
         A file field takes an open binary file, a `pathlib.Path`, ``(name, content)`` or
@@ -137,17 +165,17 @@ class Records:
         """
         return self._write("POST", self._path(), body, options)
 
-    def update(self, id: str, body: Mapping[str, Any], **options: Any) -> Record:
+    def update(self, id: str, body: Mapping[str, Any], **options: Any) -> T:
         """Changes the fields in `body`, and returns the record as it was stored.
 
         Files as for `create`; ``"field+"`` adds to a list of files, ``"field-"`` takes away.
         """
         return self._write("PATCH", self._path(id), body, options)
 
-    def _write(self, method: str, path: str, body: Any, options: dict[str, Any]) -> Record:
+    def _write(self, method: str, path: str, body: Any, options: dict[str, Any]) -> T:
         fields, files = split_files(check_body(body))
-        result: Record = self._request(method, path, options, body=fields, files=files or None)
-        return result
+        stored = self._request(method, path, options, body=fields, files=files or None)
+        return self._reader.one(stored)
 
     def delete(self, id: str, **options: Any) -> None:
         """Deletes the record."""
@@ -189,11 +217,14 @@ class Records:
         Raises:
             ClientResponseError: 401, the token is not valid any more.
         """
-        key = f"{self.name} {self._client.auth_store.state.identity} {body} {options}"
+        store = self._client.auth_store
+        before = store.state
         answer: dict[str, Any] = self._client.single_flight.run(
-            key, lambda: self._login(self._refresh(body, options))
+            refresh_key(self.name, before.identity, body, options),
+            lambda: self._refresh(body, options),
         )
-        return answer
+        # The first of them keeps it. A logout, or another login, that came meanwhile stands.
+        return self._login(answer) if store.state == before else answer
 
     def _refresh(self, body: Mapping[str, Any] | None, options: dict[str, Any]) -> dict[str, Any]:
         path = f"{self._base}/auth-refresh"

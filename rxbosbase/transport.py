@@ -320,8 +320,14 @@ def response_error(response: requests.Response, data: Any) -> ClientResponseErro
         _url(response),
         fields if isinstance(fields, dict) else None,
         str(message or response.reason or ""),
+        None if isinstance(data, dict) else _not_its_own(response),
         retry_after=_retry_after(response.headers.get("Retry-After")),
     )
+
+
+def _not_its_own(response: requests.Response) -> ProtocolError:
+    kind = response.headers.get("Content-Type", "no content type")
+    return ProtocolError(f"the answer is {kind}, not the server's JSON: a proxy's page?")
 
 
 def _url(response: requests.Response) -> str:

@@ -54,6 +54,7 @@ class RealtimeService:
         self._left: tuple[Subscriber, ...] = ()  # those that `finish` has to complete
         self._process = os.getpid()
         self._identity = settings.identity()
+        self._lost: Exception | None = None  # why the login is gone, until the next one
         self._delivery = Delivery(self._registry, self.detach, self._on_skipped)
         self.status: Latest[Status] = Latest(Status(since=time()), settings.delivery)
         self.on_disconnect: Callable[[list[str]], object] | None = None
@@ -228,6 +229,8 @@ class RealtimeService:
         """Somebody logged in or out, or a token was renewed. Never waits."""
         with self._changed:
             before, self._identity = self._identity, self._settings.identity()
+            if self._identity:
+                self._lost = None
             for link in self._links:
                 if before != self._identity and link.submitted_as is not None:
                     link.renew()
@@ -282,7 +285,8 @@ class RealtimeService:
             or self._links[:1]
         )
         wanted = tuple(self._registry.entries)
-        self._publish(summarize([link.status for link in links], wanted))
+        status = summarize([link.status for link in links], wanted)
+        self._publish(replace(status, error=status.error or self._lost))
 
     def on_held(self, share: Share, version: int) -> None:
         """Nothing to do: whoever waits looks at the link itself."""
@@ -302,10 +306,15 @@ class RealtimeService:
             gone = self._take_out(newer)
         self._fail(gone, error)
 
-    def fail_all(self, error: Exception) -> None:
-        """Ends every stream with `error`, and shows it on the status."""
+    def report_lost(self, error: Exception) -> None:
+        """Shows on the status that the login is lost, until somebody logs in."""
         with self._changed:
+            self._lost = error
             self._publish(replace(self.status.value, error=error))
+
+    def fail_all(self, error: Exception) -> None:
+        """Ends every stream with `error`."""
+        with self._changed:
             gone = self._take_out(list(self._registry))
         self._fail(gone, error)
 

@@ -35,7 +35,8 @@ class Status:
         client_id: the server's name for the first connection, "" while there is none.
         attempt: how many attempts in a row have failed.
         retry_in: seconds from `since` until the next attempt; None unless waiting.
-        error: why the last attempt failed, or what was last skipped; None after a success.
+        error: why the last attempt failed, or what was last skipped; None after a success. An
+            `AuthLostError` when the login was lost, until the next login.
         topics: the wanted topics as the server knows them, options included.
         since: when this state began, in seconds since the epoch.
     """

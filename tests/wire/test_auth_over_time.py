@@ -1,0 +1,142 @@
+"""Refreshing while something else happens: shared, overtaken, and answered by somebody else."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from support import wire_server as wire
+
+from rxbosbase import AuthLostError, BackoffPolicy, BosBase, ClientResponseError
+
+REFRESH = "/api/collections/users/auth-refresh"
+
+
+@pytest.fixture
+def server() -> Iterator[wire.WireServer]:
+    with wire.WireServer() as running:
+        yield running
+
+
+@pytest.fixture
+def client(server: wire.WireServer) -> Iterator[BosBase]:
+    quick = BackoffPolicy(initial=0.01, maximum=0.02, jitter=False)
+    with BosBase(server.url, backoff=quick) as made:
+        made.collection("users").auth_with_password("ann@example.com", "geheim12")
+        yield made
+
+
+def test_twenty_callers_and_the_automatic_one_make_one_request(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    gate = wire.Gate()
+    server.on_request = lambda request: wire.delay(gate) if request.path == REFRESH else None
+    answers: list[dict[str, Any]] = []
+    arrived = threading.Barrier(21)
+
+    def refresh() -> None:
+        arrived.wait(10)
+        answers.append(client.collection("users").auth_refresh())
+
+    client.auto_refresh(timedelta(days=1))  # due at once
+    server.wait_requests(1, REFRESH)
+    callers = [threading.Thread(target=refresh) for _ in range(20)]
+    for caller in callers:
+        caller.start()
+    arrived.wait(10)
+    for _ in range(200):  # until they have all had the time to ask for themselves
+        if server.requests_to(REFRESH)[1:]:
+            break
+        threading.Event().wait(0.001)
+    gate.set()
+    for caller in callers:
+        caller.join(10)
+    assert len(server.requests_to(REFRESH)) == 1
+    assert len({answer["token"] for answer in answers}) == 1
+    assert client.auth_store.token == answers[0]["token"]
+
+
+def test_a_logout_during_a_refresh_stands(server: wire.WireServer, client: BosBase) -> None:
+    def log_out_first(request: wire.Request) -> None:
+        if request.path == REFRESH:
+            client.auth_store.clear()
+
+    server.on_request = log_out_first
+    answer = client.collection("users").auth_refresh()
+    assert answer["token"]
+    assert client.auth_store.token == ""
+
+
+def test_another_login_during_a_refresh_stands(server: wire.WireServer, client: BosBase) -> None:
+    other = wire.make_token("bob")
+
+    def log_in_first(request: wire.Request) -> None:
+        if request.path == REFRESH:
+            client.auth_store.save(other, {"id": "bob"})
+
+    server.on_request = log_in_first
+    client.collection("users").auth_refresh()
+    assert client.auth_store.token == other
+
+
+def test_an_observer_of_logins_may_refresh_again(server: wire.WireServer, client: BosBase) -> None:
+    """The shared request is over by then: nobody waits for himself."""
+    users = client.collection("users")
+    tokens: list[str] = []
+
+    def once_more(state: Any) -> None:
+        tokens.append(state.token)
+        if len(tokens) == 2:
+            users.auth_refresh()
+
+    client.auth_store.changes.subscribe(once_more)
+    users.auth_refresh()
+    assert len(set(tokens)) == 3
+    assert len(server.requests_to(REFRESH)) == 2
+
+
+@pytest.mark.parametrize("code", [400, 401, 403, 404])
+def test_a_proxys_page_says_nothing_of_the_login(
+    server: wire.WireServer, client: BosBase, code: int
+) -> None:
+    page = wire.status(code, "<html>nginx</html>", {"Content-Type": "text/html"})
+    server.on_request = lambda request: page if request.path == REFRESH else None
+    token = client.auth_store.token
+    client.auto_refresh(check_every=0.01)
+    server.wait_requests(4, REFRESH)
+    assert client.auth_store.token == token
+    with pytest.raises(ClientResponseError) as caught:
+        client.collection("users").auth_refresh()
+    assert "a proxy's page?" in str(caught.value.original)
+
+
+def test_a_loss_is_shown_on_status_even_before_anything_is_streamed(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    server.on_request = lambda request: 401 if request.path == REFRESH else None
+    errors: list[BaseException | None] = []
+    lost = threading.Event()
+
+    def look(status: Any) -> None:
+        errors.append(status.error)
+        if status.error is not None:
+            lost.set()
+
+    client.realtime.status.subscribe(look)
+    client.auto_refresh(check_every=0.01)
+    assert lost.wait(5)
+    assert isinstance(errors[-1], AuthLostError)
+
+
+def test_requests_of_others_go_on_while_a_refresh_hangs(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    server.on_request = lambda request: wire.hang() if request.path == REFRESH else None
+    client.auto_refresh(timedelta(days=1))
+    server.wait_requests(1, REFRESH)
+    heard: list[Any] = []
+    client.collection("posts").subscribe("*", heard.append)
+    assert client.health()["code"] == 200
