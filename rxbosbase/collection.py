@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Generic
 
 from reactivex import Observable
 
@@ -16,13 +16,13 @@ from .realtime.facade import Unsubscribe, subscribe_blocking
 from .realtime.iterate import EventIterator
 from .realtime.preflight import Question
 from .realtime.topics import Topic, normalise_options, record_topic
-from .records import Record, Records
+from .records import Records, T
 from .streams import Stream
 
 __all__ = ["Collection"]
 
 
-class Collection(Records):
+class Collection(Records[T], Generic[T]):
     """One collection. Get it by ``client.collection("posts")``; it does no I/O by itself.
 
     `observe`, `subscribe` and `events` tell of changes, each in the form that suits its user;
@@ -39,7 +39,7 @@ class Collection(Records):
         query: Mapping[str, Any] | None = None,
         headers: Mapping[str, Any] | None = None,
         check: bool = True,
-    ) -> Stream[RecordEvent[Record]]:
+    ) -> Stream[RecordEvent[T]]:
         """The hot observable of the events of all records (``"*"``) or of one (its id).
 
         Building it does nothing; the first subscriber brings the topic to the server, the last
@@ -59,12 +59,15 @@ class Collection(Records):
             ``posts.observe("*").pipe(ops.filter(lambda e: e.action == "create"))``
         """
         topic, question = self._topic(target, check, filter, expand, fields, query, headers)
-        return self._client.service.stream(topic, raw=False, question=question, owner=self._client)
+        stream = self._client.service.stream(
+            topic, raw=False, question=question, owner=self._client
+        )
+        return self._reader.stream(stream)
 
     def subscribe(
         self,
         target: str,
-        callback: Callable[[RecordEvent[Record]], object],
+        callback: Callable[[RecordEvent[T]], object],
         *,
         filter: str | None = None,
         expand: str | None = None,
@@ -76,7 +79,8 @@ class Collection(Records):
     ) -> Unsubscribe:
         """Calls `callback` for each event; waits until the server has acknowledged the topic.
 
-        Arguments as for `observe`. A callback that raises is logged and stays subscribed.
+        Arguments as for `observe`. A callback that raises is logged and stays subscribed; so it
+        is for a record that does not fit the model.
 
         Returns:
             what ends it: to be called, disposed, or used in ``with``.
@@ -87,7 +91,7 @@ class Collection(Records):
         """
         topic, question = self._topic(target, check, filter, expand, fields, query, headers)
         return subscribe_blocking(
-            self._client.service, topic, callback, raw=False,
+            self._client.service, topic, self._decoding(callback), raw=False,
             question=question() if question else None, timeout=timeout, owner=self._client,
         )  # fmt: skip
 
@@ -103,7 +107,7 @@ class Collection(Records):
         headers: Mapping[str, Any] | None = None,
         check: bool = True,
         timeout: float = 10.0,
-    ) -> EventIterator[RecordEvent[Record]]:
+    ) -> EventIterator[RecordEvent[T]]:
         """A blocking iterator over the events, for ``with`` and ``for``.
 
         Entering the ``with`` waits for the acknowledgement as `subscribe` does, and raises as it
@@ -113,12 +117,12 @@ class Collection(Records):
         client = self._client
 
         def open_stream(
-            on_next: Callable[[RecordEvent[Record]], object],
+            on_next: Callable[[RecordEvent[T]], object],
             on_error: Callable[[Exception], object],
             on_completed: Callable[[], object],
         ) -> Unsubscribe:
             return subscribe_blocking(
-                client.service, topic, on_next, raw=False,
+                client.service, topic, self._reader.callback(on_next, on_error), raw=False,
                 question=question() if question else None, timeout=timeout, owner=client,
                 on_error=on_error, on_completed=on_completed,
             )  # fmt: skip
@@ -137,7 +141,7 @@ class Collection(Records):
         headers: Mapping[str, Any] | None = None,
         reconcile: float = 60.0,
         interval: float = 0.25,
-    ) -> LiveView[Record]:
+    ) -> LiveView[T]:
         """A query that stays true: an observable of snapshots; nothing happens before `subscribe`.
 
         Args:
@@ -159,7 +163,7 @@ class Collection(Records):
             limit=limit, query=query, headers=headers,
         )  # fmt: skip
         return make_view(
-            self._client.live_hub, wanted,
+            self._client.live_hub, wanted, self._reader,
             reconcile=reconcile, interval=interval, owner=self._client,
         )  # fmt: skip
 
@@ -172,16 +176,17 @@ class Collection(Records):
         query: Mapping[str, Any] | None = None,
         headers: Mapping[str, Any] | None = None,
         reconcile: float = 60.0,
-    ) -> Observable[Record | None]:
+    ) -> Observable[T | None]:
         """One record that stays true: its value now, then each new one; None while it does not
         exist or may not be seen."""
         wanted = make_query(self.name, expand=expand, fields=fields, query=query, headers=headers)
         view = make_record_view(
-            self._client.live_hub, wanted, id, reconcile=reconcile, owner=self._client
-        )
+            self._client.live_hub, wanted, id, self._reader,
+            reconcile=reconcile, owner=self._client,
+        )  # fmt: skip
         return view.record(id)
 
-    def changes(self, **options: Any) -> Observable[Change[Record]]:
+    def changes(self, **options: Any) -> Observable[Change[T]]:
         """The changes of a live view alone: ``"added"``, ``"modified"``, ``"removed"``.
 
         Unlike events these also tell what happened while disconnected, as one net change for each
@@ -200,6 +205,10 @@ class Collection(Records):
         else:
             wanted = record_topic(self.name, target).name
             self._client.service.complete(lambda name: name == wanted)
+
+    def _decoding(self, callback: Callable[[RecordEvent[T]], object]) -> Any:
+        # What is no callable goes through, to be refused as it is.
+        return self._reader.callback(callback) if callable(callback) else callback
 
     def _topic(
         self,

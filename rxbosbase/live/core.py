@@ -70,9 +70,12 @@ class ViewCore(Generic[T]):
 
     @property
     def current(self) -> Snapshot[T]:
-        """The newest snapshot; version 0 until the first read is complete."""
+        """The newest snapshot; version 0 until the first read is complete. Raises what ended the
+        view."""
         with self._changed:
             self._materialize()
+            if self._error is not None:
+                raise self._error
             return self._current
 
     def wait_fresh(self, timeout: float) -> Snapshot[T]:
@@ -293,18 +296,25 @@ class ViewCore(Generic[T]):
     def _flush(self) -> None:
         with self._changed:
             self._flushing = False
-            try:
-                self._materialize()
-            except BosBaseError as error:
-                self._hub.loop.post(partial(self._fail, error))
+            self._materialize()
             ready, self._outbox = self._outbox, []
         for snapshot in ready:
             self._shown = snapshot
             dispatch(self._observers, snapshot, self.detach)
 
     def _materialize(self) -> None:
-        """Makes a snapshot of the edits that are waiting. Under the lock."""
-        after = self._brain.snapshot(self._current)
+        """Makes a snapshot of the edits that are waiting. Under the lock.
+
+        A record that tells no place, or that its model refuses, is the end of the view.
+        """
+        if self._error is not None:
+            return
+        try:
+            after = self._brain.snapshot(self._current)
+        except Exception as error:  # what an `on_decode_error` of the user's raises, too
+            self._error = error
+            self._hub.loop.post(partial(self._fail, error))
+            return
         if after is not None:
             self._current = after
             self._outbox.append(after)

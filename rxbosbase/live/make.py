@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
+from rxbosbase.reader import RecordReader
 from rxbosbase.realtime.facade import check_seconds
 from rxbosbase.realtime.topics import record_topic
 
 from .brain import Brain, RecordBrain, WindowBrain
 from .core import ViewCore
 from .hub import LiveHub
-from .messages import Record, Rules
+from .messages import Rules
 from .ordering import Order, orderable
 from .snapshot import Snapshot
 from .source import Query, QuerySource, RecordSource, Source
@@ -18,10 +19,18 @@ from .view import LiveView
 
 __all__ = ["make_record_view", "make_view"]
 
+T = TypeVar("T")
+
 
 def make_view(
-    hub: LiveHub, query: Query, *, reconcile: float, interval: float, owner: object
-) -> LiveView[Record]:
+    hub: LiveHub,
+    query: Query,
+    reader: RecordReader[T],
+    *,
+    reconcile: float,
+    interval: float,
+    owner: object,
+) -> LiveView[T]:
     """The view of a query. Raises what makes its topic impossible, at once."""
     check_seconds("reconcile", reconcile)
     check_seconds("interval", interval)
@@ -40,8 +49,14 @@ def make_view(
 
 
 def make_record_view(
-    hub: LiveHub, query: Query, id: str, *, reconcile: float, owner: object
-) -> LiveView[Record]:
+    hub: LiveHub,
+    query: Query,
+    id: str,
+    reader: RecordReader[T],
+    *,
+    reconcile: float,
+    owner: object,
+) -> LiveView[T]:
     """The view of one record."""
     check_seconds("reconcile", reconcile)
     record_topic(query.collection, id)

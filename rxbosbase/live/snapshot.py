@@ -65,7 +65,7 @@ class _Lineage(Generic[T]):
     """What all snapshots of one view have in common. Compared by identity."""
 
     order: Order | None
-    decode: Callable[[Record], T]
+    decode: Callable[[Record], T | None]
 
 
 class _ById(Mapping[str, T]):
@@ -156,10 +156,11 @@ class Snapshot(Generic[T]):
         Raises `UnorderableError` if a record does not tell its place; this snapshot stays valid.
         """
         order, decode = self._order(), self._lineage.decode
-        moves = []
+        moves: list[_Move[T]] = []
         for edit in edits:
-            row = edit.record
-            entry = None if row is None else Entry(order.key(row), decode(row))
+            entry = None
+            if edit.record is not None and (record := decode(edit.record)) is not None:
+                entry = Entry(order.key(edit.record), record)
             moves.append((edit.id, entry, edit.caught_up))
         return self._fold(moves, fresh, self.version + 1)
 
@@ -168,6 +169,8 @@ class Snapshot(Generic[T]):
         entries: dict[str, Entry[T]] = {}
         for at, row in enumerate(rows):
             record = self._lineage.decode(row)
+            if record is None:
+                continue
             old = self._entries.get(row["id"])
             kept = old is not None and old.record == record
             entries[row["id"]] = Entry((at,), old.record if kept and old else record)

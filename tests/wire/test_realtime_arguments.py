@@ -28,7 +28,7 @@ TABLE: list[tuple[str, Use, type[Exception], str]] = [
     ("collection", lambda c: c.collection(""), ValueError, "collection must not be empty"),
     (
         "collection type",
-        lambda c: c.collection(None),  # type: ignore[arg-type]
+        lambda c: c.collection(None),  # type: ignore[call-overload]
         TypeError,
         "must be a str, not NoneType",
     ),
