@@ -1,0 +1,52 @@
+"""From the rounds' raw figures to medians, their spread, and ratios in the same round. Pure."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterable
+from typing import Any
+
+__all__ = ["Row", "Spread", "spread", "stream_row"]
+
+Spread = dict[str, float]
+"""``median``, ``low`` and ``high`` of the rounds."""
+
+Row = dict[str, Any]
+"""A line of a table: the name of a figure -> its `Spread`; ``note`` where there is none."""
+
+Rounds = list[dict[str, Any]]
+
+
+def spread(values: Iterable[float]) -> Spread:
+    """The median of `values`, and the least and greatest of them.
+
+    >>> spread([3.0, 1.0, 2.0])
+    {'median': 2.0, 'low': 1.0, 'high': 3.0}
+    """
+    ordered = sorted(values)
+    return {"median": statistics.median(ordered), "low": ordered[0], "high": ordered[-1]}
+
+
+def stream_row(rounds: Rounds, limit: Rounds = [], deliveries: int = 1) -> Row:  # noqa: B006
+    """Events a second and CPU an event; against `limit` round by round, where that is given."""
+    if not rounds:
+        return {}
+    row: Row = {
+        "events/s": spread(one["events"] / one["seconds"] for one in rounds),
+        "CPU µs/event": spread(_cpu(one) * 1e6 for one in rounds),
+        "threads": spread(one["threads"] for one in rounds),
+    }
+    if deliveries > 1:
+        row["CPU µs/delivery"] = spread(_cpu(one) * 1e6 / deliveries for one in rounds)
+    if limit:
+        row["× limit"] = _ratios(limit, rounds, lambda one: one["seconds"] / one["events"])
+        row["CPU × limit"] = _ratios(limit, rounds, _cpu)
+    return row
+
+
+def _cpu(one: dict[str, Any]) -> float:
+    return float(one["cpu"] / one["events"])
+
+
+def _ratios(above: Rounds, below: Rounds, cost: Callable[[dict[str, Any]], float]) -> Spread:
+    return spread(cost(a) / max(1e-12, cost(b)) for a, b in zip(above, below, strict=False))

@@ -1,0 +1,36 @@
+"""What ``import rxbosbase`` costs, against the packages it needs anyway."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from .figures import Row, spread
+
+__all__ = ["import_times"]
+
+_TIMED = "import time; start = time.process_time(); import {}; print(time.process_time() - start)"
+_NEEDED = "reactivex, requests"
+
+
+def import_times(rounds: int) -> dict[str, Row]:
+    """Seconds of CPU, each import in a fresh interpreter, the two in turns."""
+    taken: dict[str, list[float]] = {"rxbosbase": [], _NEEDED: []}
+    for names in taken:  # once for the bytecode and the disk
+        _import(names)
+    for _ in range(rounds):
+        for names, seconds in taken.items():
+            seconds.append(_import(names))
+    ratios = [ours / theirs for ours, theirs in zip(*taken.values(), strict=True)]
+    rows: dict[str, Row] = {
+        f"import {names}": {"CPU ms": spread(1000 * one for one in seconds)}
+        for names, seconds in taken.items()
+    }
+    rows["import rxbosbase"]["× needed"] = spread(ratios)
+    return rows
+
+
+def _import(names: str) -> float:
+    code = _TIMED.format(names)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return float(done.stdout)

@@ -1,0 +1,85 @@
+"""The benchmarks' pure parts: the same bytes for all, honest ratios, and a chart that is XML."""
+
+from __future__ import annotations
+
+import json
+from xml.etree import ElementTree
+
+import pytest
+
+from benchmarks.chart import chart
+from benchmarks.figures import Row, stream_row
+from benchmarks.latency import quantiles, sent_at
+from benchmarks.marks import MARKS, judged
+from benchmarks.payloads import chunk, frame, payloads, stamped
+
+
+@pytest.mark.parametrize(("size", "fields"), [(300, 8), (2000, 40), (20_000, 40)])
+def test_records_have_the_size_and_the_fields_they_should(size: int, fields: int) -> None:
+    """All to the byte, so that every contender is given the same work."""
+    records = payloads(size, 20)
+    assert {len(record) for record in records} == {size}
+    assert {len(json.loads(record)) for record in records} == {fields}
+
+
+def test_records_are_the_same_in_every_run() -> None:
+    """Results of two runs can be compared."""
+    assert payloads(300, 3) == payloads(300, 3)
+
+
+def test_a_later_version_changes_the_time_alone() -> None:
+    """A live view sees the same records, updated."""
+    old, new = (json.loads(payloads(2000, 1, version=version)[0]) for version in (1, 2))
+    assert new["updated"] > old["updated"]
+    assert {name for name in old if old[name] != new[name]} == {"updated"}
+
+
+def test_an_event_is_a_chunk_in_the_servers_shape() -> None:
+    """Size line, the three lines of the event, and the chunk's end."""
+    assert chunk(frame("c1", "posts/*", b"{}", "create")) == (
+        b'3a\r\nid:c1\nevent:posts/*\ndata:{"record":{},"action":"create"}\n\n\r\n'
+    )
+
+
+def test_a_stamp_is_found_again_and_changes_no_length() -> None:
+    """The moment of sending travels in the title."""
+    event = frame("c1", "posts/*", payloads(300, 1)[0])
+    sent = stamped(event, 123_456_789)
+    assert len(sent) == len(event)
+    assert sent_at(json.loads(sent.split(b"data:")[1])["record"]) == 123_456_789
+
+
+def test_ratios_are_taken_round_by_round() -> None:
+    """A machine that is half as fast for a round changes no ratio."""
+    limit = [_run(seconds=1.0), _run(seconds=2.0)]
+    ours = [_run(seconds=2.0), _run(seconds=4.0)]
+    row = stream_row(ours, limit)
+    assert row["× limit"] == {"median": 0.5, "low": 0.5, "high": 0.5}
+    assert row["events/s"] == {"median": 37.5, "low": 25.0, "high": 50.0}
+
+
+def _run(seconds: float) -> dict[str, float]:
+    return {"events": 100, "seconds": seconds, "cpu": seconds, "threads": 1}
+
+
+def test_quantiles_are_of_the_slowest() -> None:
+    """One slow event in a thousand is the p99.9 and not the p99."""
+    figures = quantiles([1000] * 999 + [5_000_000])
+    assert (figures["p50"], figures["p99"], figures["p99.9"]) == (1.0, 1.0, 5000.0)
+
+
+def test_a_mark_is_met_missed_or_unknown() -> None:
+    """What was not measured is not said to be met."""
+    mark = MARKS[0]
+    for value, met in ((mark.bound, True), (mark.bound / 2, False)):
+        suites = {mark.suite: {mark.row: {mark.figure: {"median": value}}}}
+        assert judged(suites)[0]["met"] is met
+    assert all(told["met"] is None for told in judged({}))
+
+
+def test_the_chart_is_well_formed_and_has_a_bar_for_each_contender() -> None:
+    """What was not measured is left out."""
+    row: Row = {"× limit": {"median": 0.8, "low": 0.7, "high": 0.9}}
+    suites = {"300 B": {"observe": row, "bosbase": row, "pocketbase": {"note": "missing"}}}
+    root = ElementTree.fromstring(chart(suites))
+    assert len([one for one in root.iter() if one.tag.endswith("rect")]) == 2

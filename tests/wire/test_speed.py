@@ -1,0 +1,59 @@
+"""That events stay cheap: a small run of the benchmarks, held to wide margins.
+
+Only ratios within the run and counts are looked at, so that a slow or busy machine passes.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TIMEOUT = 50.0  # seconds; it takes less than 15 on an idle machine
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """The rows of the benchmarks' small run."""
+    target = tmp_path_factory.mktemp("speed") / "results.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--quick", "--only", "check", "--json", str(target)],
+        cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    rows: dict[str, dict[str, Any]] = json.loads(target.read_text())["suites"]["check"]
+    return rows
+
+
+@pytest.mark.parametrize(("size", "share"), [("300 B", 0.35), ("2 KB", 0.45)])
+def test_an_event_costs_little_more_cpu_than_decoding_its_json(
+    measured: dict[str, dict[str, Any]], size: str, share: float
+) -> None:
+    """The CPU of the whole process, against a bare socket's loop with orjson in the same run."""
+    assert measured[f"{size} observe"]["CPU × limit"]["high"] >= share
+
+
+def test_the_number_of_topics_does_not_make_an_event_dearer(
+    measured: dict[str, dict[str, Any]],
+) -> None:
+    """Routing looks a topic up; it does not search."""
+    assert measured["1000 topics"]["CPU × one topic"]["low"] <= 1.6
+
+
+def test_topics_subscribed_one_by_one_are_submitted_together(
+    measured: dict[str, dict[str, Any]],
+) -> None:
+    """1000 of them take at most 3 POSTs and 0.1 MB."""
+    subscribed = measured["subscribe 1000 topics"]
+    assert subscribed["posts"]["median"] <= 3
+    assert subscribed["MB"]["median"] <= 0.1
+
+
+def test_a_client_keeps_to_few_threads(measured: dict[str, dict[str, Any]]) -> None:
+    """Main, control, delivery, one reader, and at most four for reads."""
+    assert measured["300 B observe"]["threads"]["high"] <= 8
