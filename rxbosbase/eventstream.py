@@ -100,9 +100,10 @@ class EventStream:
                 return b""
             try:
                 data: bytes = self._file.read1(READ_SIZE)
-            except TimeoutError as error:
-                raise RequestTimeoutError("the stream was silent for too long") from error
             except (OSError, ValueError) as error:
+                # With a number it is the system's word: keep-alive found the host dead.
+                if isinstance(error, TimeoutError) and error.errno is None:
+                    raise RequestTimeoutError("the stream was silent for too long") from error
                 raise StreamLostError(f"the event stream broke: {error}") from error
             if self._chunks is None:
                 return self._plain(data)
