@@ -166,7 +166,9 @@ def test_attempts_used_up_are_told_everywhere_with_the_last_cause(
         server.send("posts/*", {"id": "a"}, "create")
         wait_until(lambda: seen)
         wait_until(lambda: states[-1].state == "active")
-        assert (states[-1].error, states[-1].attempt) == (None, 0)
+        last = states[-1]
+        assert last.error is None
+        assert last.attempt == 0
 
 
 def test_the_status_tells_attempt_and_wait_and_cause(server: wire.WireServer) -> None:

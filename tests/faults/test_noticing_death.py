@@ -1,0 +1,216 @@
+"""A connection that died without a word is noticed, and one that ends as it should is no loss."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+import reactivex
+from faults.vanishing_host import VanishingHost
+from faults.watching import PATIENCE, Log
+from reactivex import operators as ops
+from reactivex.scheduler import VirtualTimeScheduler
+from support import wire_server as wire
+
+from rxbosbase import BackoffPolicy, BosBase, Status, sockets
+from rxbosbase.errors import RequestTimeoutError, StreamLostError
+from rxbosbase.realtime import connection
+from rxbosbase.realtime.reconnect import retry_with_backoff
+
+LONG = os.environ.get("RXBOSBASE_LONG") == "1"
+NOTICED_WITHIN = 45.0
+SLOW = BackoffPolicy(initial=60, maximum=60, jitter=False)
+"""With this one a backoff where none belongs shows at once."""
+
+
+@pytest.fixture
+def server() -> Iterator[wire.WireServer]:
+    with wire.WireServer() as running:
+        yield running
+
+
+class Story:
+    """A client that listens, and what its user is told."""
+
+    def __init__(self, url: str, **settings: Any) -> None:
+        self.log = Log()
+        self.client = BosBase(url, backoff=SLOW, **settings)
+        self.states: list[Status] = []
+        self.lost: list[list[str]] = []
+        self.seen: list[str] = []
+        self.errors: list[Exception] = []
+
+    def __enter__(self) -> Story:
+        self.log.__enter__()
+        posts = self.client.collection("posts").observe("*", check=False)
+        posts.subscribe(lambda event: self.seen.append(event.record["id"]), self.errors.append)
+        self.client.realtime.wait_active(PATIENCE)
+        self.client.realtime.status.subscribe(self.states.append)
+        self.client.realtime.on_disconnect = self.lost.append
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
+        self.log.__exit__()
+        assert not self.errors
+
+    def assert_routine(self) -> None:
+        """Nobody was told of a loss, and nothing was waited for."""
+        assert self.lost == []
+        assert self.log.at_least(logging.WARNING) == []
+        assert {each.state for each in self.states} <= {"connecting", "connected", "active"}
+        assert all(each.error is None and each.attempt == 0 for each in self.states)
+
+
+@pytest.fixture
+def story() -> Iterator[Callable[..., Story]]:
+    with ExitStack() as stack:
+        yield lambda url, **settings: stack.enter_context(Story(url, **settings))
+
+
+def wait_until(what: Callable[[], object], patience: float = PATIENCE) -> None:
+    deadline = time.monotonic() + patience
+    while not what():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.005)
+
+
+def test_the_streams_socket_has_the_keep_alive_options(
+    server: wire.WireServer, story: Callable[..., Story]
+) -> None:
+    it = story(server.url)
+    (link,) = it.client.service._links
+    assert link._connection is not None
+    handles = list(link._connection.channel.sockets._open)
+    assert handles
+    for handle in handles:
+        assert handle.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        for level, option, value in sockets.keep_alive_options():
+            assert handle.getsockopt(level, option) in (value, 1)
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_KEEPIDLE"), reason="the platform has no such options")
+def test_by_default_silence_of_a_dead_host_is_noticed_within_45_seconds() -> None:
+    options = {option: value for _, option, value in sockets.keep_alive_options()}
+    idle = options[socket.TCP_KEEPIDLE]
+    probes = options[socket.TCP_KEEPINTVL] * options[socket.TCP_KEEPCNT]
+    assert idle + probes <= NOTICED_WITHIN
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        assert options[socket.TCP_USER_TIMEOUT] <= NOTICED_WITHIN * 1000
+
+
+@pytest.mark.timeout(150)
+def test_a_vanished_host_is_noticed_by_keep_alive_and_told_as_a_loss(
+    story: Callable[..., Story], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if why := VanishingHost.possible():
+        pytest.skip(f"NOT TESTED: a host that vanishes. {why}")
+    within = NOTICED_WITHIN
+    if not LONG:
+        monkeypatch.setattr(sockets, "KEEP_ALIVE_IDLE", 1)
+        monkeypatch.setattr(sockets, "KEEP_ALIVE_INTERVAL", 1)
+        monkeypatch.setattr(sockets, "KEEP_ALIVE_PROBES", 2)
+        monkeypatch.setattr(sockets, "USER_TIMEOUT_MS", 2500)
+        within = 10.0
+    with VanishingHost() as host:
+        it = story(host.url, timeout=5.0)
+        host.vanish()
+        began = time.monotonic()
+        wait_until(lambda: it.states[-1].state == "waiting", within)
+        print(f"noticed after {time.monotonic() - began:.1f} s: {it.states[-1].error}")
+        assert isinstance(it.states[-1].error, StreamLostError)
+        wait_until(lambda: it.lost == [["posts/*"]])
+        host.appear()
+        it.client.realtime.on_disconnect = None
+        for _ in range(20):  # for a moment more the near side remembers that there is no host
+            it.client.realtime.reconnect_now()
+            with contextlib.suppress(RequestTimeoutError):
+                it.client.realtime.wait_active(1.0)
+                break
+        it.client.realtime.wait_active(1.0)
+
+
+def test_a_proxy_that_swallows_everything_is_noticed_by_the_silence_and_renewed_as_routine(
+    server: wire.WireServer, story: Callable[..., Story]
+) -> None:
+    it = story(server.url, idle_timeout=0.2)
+    for number in (2, 3, 4):
+        server.stream.stall()
+        server.wait_gets(number)
+        server.wait_post(number)
+    it.client.realtime.wait_active(PATIENCE)
+    server.send("posts/*", {"id": "a"}, "create")
+    wait_until(lambda: it.seen)
+    it.assert_routine()
+
+
+def test_a_stream_that_speaks_is_not_renewed(
+    server: wire.WireServer, story: Callable[..., Story]
+) -> None:
+    it = story(server.url, idle_timeout=0.3)
+    for number in range(8):
+        server.send("posts/*", {"id": str(number)}, "create")
+        time.sleep(0.1)
+    wait_until(lambda: len(it.seen) == 8)
+    assert server.gets == 1
+
+
+@pytest.mark.parametrize("chunked", [True, False], ids=["chunked", "HTTP/1.0"])
+def test_the_servers_own_closes_are_routine_and_a_new_stream_follows_at_once(
+    server: wire.WireServer,
+    story: Callable[..., Story],
+    monkeypatch: pytest.MonkeyPatch,
+    chunked: bool,
+) -> None:
+    """As after 5 idle minutes, and after 30 minutes whatever it carried."""
+    monkeypatch.setattr(connection, "HEALTHY_AFTER", 0.1)
+    server.on_stream = lambda number: wire.stream(chunked=chunked)
+    it = story(server.url)
+    for number in (2, 3, 4):
+        time.sleep(0.15)
+        began = time.monotonic()
+        server.stream.finish()
+        server.wait_post(number)
+        assert time.monotonic() - began < 5.0, "there is no wait before it"
+    it.client.realtime.wait_active(PATIENCE)
+    server.send("posts/*", {"id": "a"}, "create")
+    wait_until(lambda: it.seen)
+    it.assert_routine()
+
+
+@pytest.mark.parametrize("life", [300.0, 1800.0])
+def test_a_day_of_routine_closes_has_no_backoff_in_virtual_time(life: float) -> None:
+    clock: VirtualTimeScheduler = VirtualTimeScheduler()
+    opened: list[float] = []
+
+    def connect() -> reactivex.Observable[int]:
+        opened.append(float(clock.clock))
+        return reactivex.timer(life, scheduler=clock).pipe(ops.take(1))
+
+    waits: list[float] = []
+    pipeline = reactivex.defer(lambda _: connect()).pipe(
+        retry_with_backoff(
+            BackoffPolicy(), scheduler=clock, on_wait=lambda *wait: waits.append(wait[1])
+        ),
+        ops.repeat(),
+    )
+    with pipeline.subscribe(scheduler=clock):
+        clock.advance_to(24 * 3600.0 - 1)
+    assert opened == [number * life for number in range(int(24 * 3600 / life))]
+    assert waits == []
+
+
+def test_the_servers_close_of_a_stream_that_has_just_begun_is_a_failure(
+    server: wire.WireServer, story: Callable[..., Story]
+) -> None:
+    it = story(server.url)
+    server.stream.finish()
+    wait_until(lambda: it.states[-1].state == "waiting")
+    wait_until(lambda: it.lost == [["posts/*"]])
