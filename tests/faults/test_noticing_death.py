@@ -54,6 +54,7 @@ class Story:
         self.client.realtime.wait_active(PATIENCE)
         self.client.realtime.status.subscribe(self.states.append)
         self.client.realtime.on_disconnect = self.lost.append
+        wait_until(lambda: self.states)
         return self
 
     def __exit__(self, *_: object) -> None:
