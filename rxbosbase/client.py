@@ -197,6 +197,10 @@ class BosBase:
         check_seconds("idle_timeout", idle_timeout)
         if not math.isfinite(timeout) or not math.isfinite(idle_timeout):
             raise ValueError("timeout and idle_timeout must be finite")
+        if isinstance(max_event_bytes, bool) or not isinstance(max_event_bytes, int):
+            raise TypeError(f"max_event_bytes must be an int, not {type(max_event_bytes).__name__}")
+        if max_event_bytes < 1:
+            raise ValueError(f"max_event_bytes must be at least 1, not {max_event_bytes}")
         if auth_store is not None and not isinstance(auth_store, AuthStore):
             raise TypeError(f"auth_store must be an AuthStore, not {type(auth_store).__name__}")
         if backoff is not None and not isinstance(backoff, BackoffPolicy):

@@ -1,0 +1,69 @@
+"""The client without a server: what its arguments may be, and what it never does by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support.realtime_client import library_threads
+
+from rxbosbase import AuthStore, BosBase, ClientClosedError, Status
+
+URL = "http://127.0.0.1:1"
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "message"),
+    [
+        ({"timeout": 0}, ValueError, "timeout must be more than 0 seconds"),
+        ({"timeout": "5"}, TypeError, "timeout must be a number of seconds, not str"),
+        ({"timeout": True}, TypeError, "timeout must be a number"),
+        ({"timeout": float("inf")}, ValueError, "must be finite"),
+        ({"timeout": float("nan")}, ValueError, "more than 0"),
+        ({"idle_timeout": -1}, ValueError, "idle_timeout must be more than 0"),
+        ({"auth_store": "token"}, TypeError, "auth_store must be an AuthStore, not str"),
+        ({"backoff": 5}, TypeError, "backoff must be a BackoffPolicy, not int"),
+        ({"on_auth_lost": "panic"}, ValueError, "on_auth_lost must be 'error' or 'guest'"),
+        ({"headers": {"a": 1}}, TypeError, "header 'a'"),
+        ({"max_event_bytes": 0}, ValueError, "max_event_bytes must be at least 1"),
+        ({"max_event_bytes": 1e6}, TypeError, "max_event_bytes must be an int, not float"),
+    ],
+)
+def test_row_13_wrong_arguments_are_refused_when_the_client_is_made(
+    options: dict[str, Any], kind: type[Exception], message: str
+) -> None:
+    with pytest.raises(kind, match=message):
+        BosBase(URL, **options)
+
+
+def test_making_using_and_closing_a_client_does_no_io_and_starts_no_thread() -> None:
+    with BosBase(f"{URL}/") as client:
+        assert client.base_url == URL
+        assert repr(client) == f"<BosBase {URL} idle>"
+        client.collection("posts").observe("*")
+        _ = client.realtime.events, client.realtime.status, client.scheduler
+        assert client.realtime.client_id == ""
+        assert not client.realtime.is_connected
+        assert isinstance(client.service.status.value, Status)
+        assert library_threads() == []
+    assert client.is_closed
+
+
+def test_an_empty_store_of_ones_own_is_used_although_it_holds_nothing() -> None:
+    store = AuthStore()
+    with BosBase(URL, auth_store=store) as client:
+        assert client.auth_store is store
+
+
+def test_a_filter_is_built_without_a_server() -> None:
+    with BosBase(URL) as client:
+        assert client.filter("a = {:a}", a=1) == "a = 1"
+
+
+def test_a_closed_client_says_so() -> None:
+    client = BosBase(URL)
+    client.close()
+    client.close()
+    assert repr(client) == f"<BosBase {URL} closed>"
+    with pytest.raises(ClientClosedError, match="make a new one"):
+        client.health()

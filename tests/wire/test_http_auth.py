@@ -1,0 +1,135 @@
+"""Plain requests by `responses`: logging in, refreshing, logging out, and where tokens go."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+import responses
+from support.seen import Seen
+from support.wire_tokens import make_token
+
+from rxbosbase import AuthStore, BosBase, ClientResponseError
+
+URL = "http://127.0.0.1:8090"
+LOGIN = f"{URL}/api/collections/users/auth-with-password"
+REFRESH = f"{URL}/api/collections/users/auth-refresh"
+RECORD = {"id": "u1", "collectionName": "users"}
+
+
+@pytest.fixture
+def web() -> Iterator[responses.RequestsMock]:
+    with responses.RequestsMock() as mock:
+        yield mock
+
+
+@pytest.fixture
+def client() -> Iterator[BosBase]:
+    with BosBase(URL) as made:
+        yield made
+
+
+def asked(web: responses.RequestsMock) -> requests.PreparedRequest:
+    request = web.calls[-1].request
+    assert isinstance(request, requests.PreparedRequest)
+    return request
+
+
+def sent_token(web: responses.RequestsMock) -> str:
+    value: Any = asked(web).headers.get("Authorization", b"")
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def test_a_login_is_kept_told_and_sent_with_what_follows(
+    web: responses.RequestsMock, client: BosBase
+) -> None:
+    token = make_token("u1")
+    web.post(LOGIN, json={"token": token, "record": RECORD})
+    web.get(f"{URL}/api/health", json={})
+    tokens: Seen[str] = Seen()
+    client.auth_store.changes.subscribe(lambda state: tokens(state.token))
+    users = client.collection("users")
+    answer = users.auth_with_password("ann@example.com", "hunter2", body={"mfaId": "m"}, fields="*")
+    assert answer == {"token": token, "record": RECORD}
+    assert json.loads(asked(web).body or b"") == {
+        "identity": "ann@example.com", "password": "hunter2", "mfaId": "m",
+    }  # fmt: skip
+    assert sent_token(web) == ""
+    assert client.auth_store.is_valid
+    assert client.auth_store.record == RECORD
+    client.health()
+    assert sent_token(web) == token
+    client.send("GET", "/api/health", token="")
+    assert sent_token(web) == ""
+    client.send("GET", "/api/health", headers={"authorization": "mine"})
+    assert sent_token(web) == "mine"
+    client.auth_store.clear()
+    client.health()
+    assert sent_token(web) == ""
+    assert tokens.items == ["", token, ""]
+
+
+def test_a_refused_login_keeps_what_was_and_shows_no_password(
+    web: responses.RequestsMock, client: BosBase
+) -> None:
+    client.auth_store.save("an.old.one", RECORD)
+    body = {"status": 400, "message": "Failed to authenticate.", "data": {}}
+    web.post(LOGIN, json=body, status=400)
+    with pytest.raises(ClientResponseError) as caught:
+        client.collection("users").auth_with_password("ann", "hunter2")
+    assert "hunter2" not in repr(caught.value) + str(caught.value)
+    assert client.auth_store.token == "an.old.one"
+
+
+@pytest.mark.parametrize(("identity", "password"), [(None, "x"), ("x", 5)])
+def test_row_13_identity_and_password_are_text(
+    client: BosBase, identity: Any, password: Any
+) -> None:
+    with pytest.raises(TypeError, match="must be a str"):
+        client.collection("users").auth_with_password(identity, password)
+
+
+def test_a_refresh_sends_the_token_and_keeps_the_new_one(
+    web: responses.RequestsMock, client: BosBase
+) -> None:
+    old, new = make_token("u1"), make_token("u1", serial=2)
+    client.auth_store.save(old, RECORD)
+    web.post(REFRESH, json={"token": new, "record": RECORD})
+    client.collection("users").auth_refresh()
+    assert sent_token(web) == old
+    assert client.auth_store.token == new
+
+
+def test_a_refused_refresh_is_raised(web: responses.RequestsMock, client: BosBase) -> None:
+    client.auth_store.save(make_token("u1", exp=1.0), RECORD)
+    web.post(REFRESH, json={"status": 401, "message": "no", "data": {}}, status=401)
+    with pytest.raises(ClientResponseError, match="401: no"):
+        client.collection("users").auth_refresh()
+
+
+def test_a_store_may_be_brought_along_and_shared(web: responses.RequestsMock) -> None:
+    store = AuthStore()
+    store.save(make_token("u1"), RECORD)
+    web.get(f"{URL}/api/health", json={})
+    for _ in range(2):
+        with BosBase(URL, auth_store=store) as client:
+            client.health()
+            assert sent_token(web) == store.token
+    store.clear()  # no client listens any more
+
+
+def test_no_password_comes_out_of_a_netrc_file(
+    web: responses.RequestsMock,
+    client: BosBase,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Any,
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login me password hunter2\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    web.get(f"{URL}/api/health", json={})
+    client.health()
+    assert sent_token(web) == ""

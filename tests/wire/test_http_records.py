@@ -1,0 +1,240 @@
+"""Plain requests by `responses`: records, collections, and the errors of their answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+import requests
+import responses
+
+from rxbosbase import (
+    BosBase,
+    ClientResponseError,
+    Collection,
+    ConnectionFailedError,
+    ProtocolError,
+    RequestTimeoutError,
+)
+
+URL = "http://127.0.0.1:8090"
+POSTS = f"{URL}/api/collections/posts/records"
+
+
+@pytest.fixture
+def web() -> Iterator[responses.RequestsMock]:
+    with responses.RequestsMock() as mock:
+        yield mock
+
+
+@pytest.fixture
+def client() -> Iterator[BosBase]:
+    with BosBase(URL, timeout=5.0) as made:
+        yield made
+
+
+@pytest.fixture
+def posts(client: BosBase) -> Collection[dict[str, Any]]:
+    return client.collection("posts")
+
+
+def asked(web: responses.RequestsMock, number: int = -1) -> requests.PreparedRequest:
+    request = web.calls[number].request
+    assert isinstance(request, requests.PreparedRequest)
+    return request
+
+
+def query(web: responses.RequestsMock, number: int = -1) -> dict[str, str]:
+    return dict(parse_qsl(urlsplit(asked(web, number).url or "").query, keep_blank_values=True))
+
+
+def page(*ids: str) -> dict[str, Any]:
+    return {"page": 1, "perPage": 1, "items": [{"id": each, "n": 1} for each in ids]}
+
+
+def test_get_list_asks_for_one_page_with_all_options(
+    web: responses.RequestsMock, posts: Collection[dict[str, Any]]
+) -> None:
+    web.get(POSTS, json=page("a"))
+    result = posts.get_list(
+        2, 50, filter="n > 1", sort="-created", expand="author", fields="id", query={"x": True},
+        headers={"X-Tenant": "t1"}, skip_total=True,
+    )  # fmt: skip
+    assert result["items"] == [{"id": "a", "n": 1}]
+    assert query(web) == {
+        "page": "2", "perPage": "50", "filter": "n > 1", "sort": "-created", "expand": "author",
+        "fields": "id", "x": "true", "skipTotal": "1",
+    }  # fmt: skip
+    assert asked(web).headers["x-tenant"] in ("t1", b"t1")
+
+
+def test_get_one_and_get_first(
+    web: responses.RequestsMock, posts: Collection[dict[str, Any]]
+) -> None:
+    web.get(f"{POSTS}/r%201", json={"id": "r 1"})
+    assert posts.get_one("r 1", expand="author") == {"id": "r 1"}
+    assert query(web) == {"expand": "author"}
+    web.get(POSTS, json=page("a"))
+    assert posts.get_first_list_item("n = 1")["id"] == "a"
+    assert query(web)["perPage"] == "1"
+    web.replace(responses.GET, POSTS, json=page())
+    with pytest.raises(ClientResponseError, match="404: no record matches the filter"):
+        posts.get_first_list_item("n = 2")
+
+
+def test_iter_records_pages_by_the_last_id_and_lazily(
+    web: responses.RequestsMock, posts: Collection[dict[str, Any]]
+) -> None:
+    web.get(POSTS, json=page("a", "b"))
+    records = posts.iter_records(2, filter="n > 1 || n < 0")
+    assert len(web.calls) == 0
+    assert next(records)["id"] == "a"
+    assert next(records)["id"] == "b"
+    assert len(web.calls) == 1
+    web.replace(responses.GET, POSTS, json=page("c"))
+    assert [record["id"] for record in records] == ["c"]
+    assert query(web, 0)["filter"] == "n > 1 || n < 0"
+    assert query(web, 1)["filter"] == '(n > 1 || n < 0) && id > "b"'
+    assert (query(web)["sort"], query(web)["skipTotal"]) == ("id", "1")
+
+
+def test_get_full_list_pages_by_offset_where_an_order_is_asked_for(
+    web: responses.RequestsMock, posts: Collection[dict[str, Any]]
+) -> None:
+    web.get(POSTS, json=page("b", "a"))
+    web.get(POSTS, json=page("a"))  # moved meanwhile: it is not given twice
+    assert [r["id"] for r in posts.get_full_list(2, sort="-n")] == ["b", "a"]
+    assert [query(web, n)["page"] for n in (0, 1)] == ["1", "2"]
+
+
+def test_fields_without_the_id_still_page_and_do_not_show_it(
+    web: responses.RequestsMock, posts: Collection[dict[str, Any]]
+) -> None:
+    web.get(POSTS, json=page("a"))
+    assert posts.get_full_list(2, fields="n") == [{"n": 1}]
+    assert query(web)["fields"] == "id,n"
+    assert posts.get_full_list(2, fields="n", sort="n") == [{"n": 1}]
+
+
+def test_create_update_and_delete_send_json(
+    web: responses.RequestsMock, posts: Collection[dict[str, Any]]
+) -> None:
+    web.post(POSTS, json={"id": "a", "title": "Zażółć"})
+    assert posts.create({"title": "Zażółć"}, expand="author")["title"] == "Zażółć"
+    assert json.loads(asked(web).body or b"") == {"title": "Zażółć"}
+    assert asked(web).headers["Content-Type"] in ("application/json", b"application/json")
+    web.patch(f"{POSTS}/a", json={"id": "a"})
+    posts.update("a", {"n+": 1})
+    assert json.loads(asked(web).body or b"") == {"n+": 1}
+    web.delete(f"{POSTS}/a", status=204)
+    posts.delete("a")
+
+
+def test_collections_are_made_read_changed_and_deleted(
+    web: responses.RequestsMock, client: BosBase
+) -> None:
+    base = f"{URL}/api/collections"
+    web.post(base, json={"id": "c1"})
+    assert client.collections.create({"name": "posts", "type": "base"})["id"] == "c1"
+    web.get(f"{base}/posts", json={"id": "c1"})
+    assert client.collections.get("posts")["id"] == "c1"
+    web.patch(f"{base}/posts", json={"id": "c1", "listRule": ""})
+    assert client.collections.update("posts", {"listRule": ""})["listRule"] == ""
+    web.delete(f"{base}/posts", status=204)
+    client.collections.delete("posts")
+    web.get(base, json=page())
+    assert client.collections.get_list(sort="name")["items"] == []
+    assert query(web) == {"page": "1", "perPage": "30", "sort": "name"}
+
+
+def test_an_error_of_the_server_keeps_its_words_and_fields(
+    web: responses.RequestsMock, posts: Collection[dict[str, Any]]
+) -> None:
+    field = {"code": "validation_required", "message": "Cannot be blank."}
+    body = {"status": 400, "message": "Failed to create record.", "data": {"title": field}}
+    web.post(POSTS, json=body, status=400)
+    with pytest.raises(ClientResponseError) as caught:
+        posts.create({}, query={"token": "secret"})
+    error = caught.value
+    assert (error.status, error.data, error.url) == (400, {"title": field}, POSTS)
+    assert str(error) == f"400: Failed to create record. (title: Cannot be blank.) [{POSTS}]"
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("7", 7.0), ("soon", None), ("\u00b2", None), ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0)],
+)
+def test_retry_after_is_a_number_or_a_date(
+    web: responses.RequestsMock, client: BosBase, header: str, seconds: float | None
+) -> None:
+    web.get(f"{URL}/api/health", status=429, headers={"Retry-After": header})
+    with pytest.raises(ClientResponseError) as caught:
+        client.health()
+    assert (caught.value.retry_after, caught.value.retryable) == (seconds, True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "message"),
+    [
+        ({"body": "<p>hello", "content_type": "text/html"}, ProtocolError, "answered text/html"),
+        ({"body": "{", "content_type": "application/json"}, ProtocolError, "JSON was expected"),
+        ({"status": 301, "headers": {"Location": "https://x"}}, ProtocolError, "to https://x; re"),
+        ({"status": 502, "body": "<p>bad gateway"}, ClientResponseError, "502: Bad Gateway"),
+        ({"status": 500, "json": [1]}, ClientResponseError, "500: Internal Server Error"),
+        ({"status": 400, "json": {"data": 1, "message": 5}}, ClientResponseError, "400: 5"),
+        ({"body": requests.ConnectTimeout()}, RequestTimeoutError, "no answer from .* in time"),
+        ({"body": requests.ReadTimeout()}, RequestTimeoutError, "no answer from .* in time"),
+        ({"body": requests.ConnectionError("no")}, ConnectionFailedError, "cannot reach .*: "),
+        ({"body": requests.exceptions.InvalidHeader("x")}, ProtocolError, "failed: InvalidHeader"),
+    ],
+)
+def test_whatever_comes_back_becomes_an_error_of_this_library(
+    web: responses.RequestsMock,
+    client: BosBase,
+    answer: dict[str, Any],
+    kind: type[Exception],
+    message: str,
+) -> None:
+    web.get(f"{URL}/api/health", **answer)
+    with pytest.raises(kind, match=message):
+        client.health()
+
+
+@pytest.mark.parametrize(("body", "value"), [(b"", None), (b"null", None), (b"[1]", [1])])
+def test_an_empty_answer_is_none(
+    web: responses.RequestsMock, client: BosBase, body: bytes, value: Any
+) -> None:
+    web.get(f"{URL}/api/x", body=body)
+    assert client.send("GET", "/api/x", query={"a": 1}, headers={"X-A": "b"}, timeout=1) == value
+
+
+BAD: list[tuple[Callable[[Collection[dict[str, Any]]], object], type[Exception], str]] = [
+    (lambda c: c.get_list(0), ValueError, "page must be at least 1"),
+    (lambda c: c.get_list(1, 1001), ValueError, "per_page must be at least 1 and at most 1000"),
+    (lambda c: c.get_list(True), TypeError, "page must be an int, not bool"),
+    (lambda c: c.get_list(filter="a", query={"filter": "b"}), ValueError, "given twice"),
+    (lambda c: c.get_list(sort="a", query={"sort": "b"}), ValueError, "sort is given twice"),
+    (lambda c: c.get_list(filtr="a"), TypeError, "unknown keyword 'filtr'"),
+    (lambda c: c.iter_records(sort="n"), ValueError, "leave sort out"),
+    (lambda c: c.iter_records(0), ValueError, "batch must be"),
+    (lambda c: c.get_one(""), ValueError, "must not be empty"),
+    (lambda c: c.get_one("a/b"), ValueError, "must not hold"),
+    (lambda c: c.create("x"), TypeError, "the body must be a dict of fields, not str"),  # type: ignore[arg-type]
+    (lambda c: c.get_one("a", timeout=-1), ValueError, "timeout must be more than 0"),
+]
+
+
+@pytest.mark.parametrize(("use", "kind", "message"), BAD, ids=[row[2][:24] for row in BAD])
+def test_row_13_wrong_arguments_are_refused_before_anything_is_sent(
+    web: responses.RequestsMock,
+    posts: Collection[dict[str, Any]],
+    use: Callable[[Collection[dict[str, Any]]], object],
+    kind: type[Exception],
+    message: str,
+) -> None:
+    with pytest.raises(kind, match=message):
+        use(posts)
+    assert len(web.calls) == 0
