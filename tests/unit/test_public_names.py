@@ -204,7 +204,7 @@ auto_refresh(self, threshold: timedelta = datetime.timedelta(seconds=1800), *, c
     float = 60.0) -> abc.DisposableBase
 base_url: str
 close(self) -> None
-collection(self, name: str) -> Collection
+collection(self, name: str, *, model: Any = None, on_decode_error: Any = 'raise') -> Any
 collections: Collections
 file_url(self, record: Mapping[str, Any], name: str, *, thumb: str | None = None, token: str |
     None = None, download: bool = False) -> str
@@ -234,35 +234,35 @@ retryable: bool
 auth_refresh(self, *, body: Mapping[str, Any] | None = None, **options: Any) -> dict[str, Any]
 auth_with_password(self, identity: str, password: str, *, body: Mapping[str, Any] | None = None,
     **options: Any) -> dict[str, Any]
-changes(self, **options: Any) -> Observable[Change[Record]]
-create(self, body: Mapping[str, Any], **options: Any) -> Record
+changes(self, **options: Any) -> Observable[Change[T]]
+create(self, body: Mapping[str, Any], **options: Any) -> T
 delete(self, id: str, **options: Any) -> None
 events(self, target: str = '*', *, size: int = 1000, filter: str | None = None, expand: str |
     None = None, fields: str | None = None, query: Mapping[str, Any] | None = None, headers:
     Mapping[str, Any] | None = None, check: bool = True, timeout: float = 10.0) ->
-    EventIterator[RecordEvent[Record]]
-get_first_list_item(self, filter: str, **options: Any) -> Record
-get_full_list(self, batch: int = 500, **options: Any) -> list[Record]
+    EventIterator[RecordEvent[T]]
+get_first_list_item(self, filter: str, **options: Any) -> T
+get_full_list(self, batch: int = 500, **options: Any) -> list[T]
 get_list(self, page: int = 1, per_page: int = 30, *, skip_total: bool = False, **options: Any)
-    -> dict[str, Any]
-get_one(self, id: str, **options: Any) -> Record
-iter_records(self, batch: int = 500, **options: Any) -> Iterator[Record]
+    -> Page[T]
+get_one(self, id: str, **options: Any) -> T
+iter_records(self, batch: int = 500, **options: Any) -> Iterator[T]
 live(self, *, filter: str | None = None, sort: str | None = None, expand: str | None = None,
     fields: str | None = None, limit: int | None = None, query: Mapping[str, Any] | None = None,
     headers: Mapping[str, Any] | None = None, reconcile: float = 60.0, interval: float = 0.25)
-    -> LiveView[Record]
+    -> LiveView[T]
 live_record(self, id: str, *, expand: str | None = None, fields: str | None = None, query:
     Mapping[str, Any] | None = None, headers: Mapping[str, Any] | None = None, reconcile: float
-    = 60.0) -> Observable[Record | None]
+    = 60.0) -> Observable[T | None]
 observe(self, target: str = '*', *, filter: str | None = None, expand: str | None = None,
     fields: str | None = None, query: Mapping[str, Any] | None = None, headers: Mapping[str,
-    Any] | None = None, check: bool = True) -> Stream[RecordEvent[Record]]
-subscribe(self, target: str, callback: Callable[[RecordEvent[Record]], object], *, filter: str |
-    None = None, expand: str | None = None, fields: str | None = None, query: Mapping[str, Any]
-    | None = None, headers: Mapping[str, Any] | None = None, check: bool = True, timeout: float
-    = 10.0) -> Unsubscribe
+    Any] | None = None, check: bool = True) -> Stream[RecordEvent[T]]
+subscribe(self, target: str, callback: Callable[[RecordEvent[T]], object], *, filter: str | None
+    = None, expand: str | None = None, fields: str | None = None, query: Mapping[str, Any] |
+    None = None, headers: Mapping[str, Any] | None = None, check: bool = True, timeout: float =
+    10.0) -> Unsubscribe
 unsubscribe(self, target: str | None = None) -> None
-update(self, id: str, body: Mapping[str, Any], **options: Any) -> Record
+update(self, id: str, body: Mapping[str, Any], **options: Any) -> T
 """,
     "Collections": """
 create(self, body: Mapping[str, Any]) -> dict[str, Any]
