@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -11,6 +12,8 @@ import orjson
 __all__ = ["split_files"]
 
 Upload: TypeAlias = tuple[str, tuple[Any, ...]]
+
+_UNSAFE = re.compile(r"[\\\x00-\x1f\x7f]")
 
 PAYLOAD_FIELD = "@jsonPayload"
 """The form field in which the server takes all that is no file, with its types kept."""
@@ -23,6 +26,8 @@ def split_files(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[Upload]]:
 
     Raises:
         OSError: a path that cannot be read.
+        TypeError: a value that is no JSON, or a list of files and other values.
+        ValueError: a content type that would break its header.
 
     >>> split_files({"title": "Hi", "n": 1})
     ({'title': 'Hi', 'n': 1}, [])
@@ -43,17 +48,32 @@ def split_files(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[Upload]]:
             plain[name] = value
     if not files:
         return plain, []
-    return {PAYLOAD_FIELD: orjson.dumps(plain)}, files
+    try:
+        payload = orjson.dumps(plain)
+    except TypeError as error:
+        raise TypeError(
+            f"the body has a value that is neither JSON nor a file ({error}): give a file as an "
+            "open file, a pathlib.Path or (name, content)"
+        ) from None
+    return {PAYLOAD_FIELD: payload}, files
 
 
 def _upload(value: Any) -> tuple[Any, ...] | None:
     if isinstance(value, Path):
-        return (value.name, value.read_bytes())
+        return (_safe_name(value.name), value.read_bytes())
     if hasattr(value, "read"):
         name = getattr(value, "name", None)
-        return (Path(name).name if isinstance(name, str) else "file", value)
+        return (_safe_name(Path(name).name if isinstance(name, str) else ""), value)
     if isinstance(value, tuple) and len(value) in (2, 3) and isinstance(value[0], str):
         content = value[1]
         if isinstance(content, (bytes, bytearray)) or hasattr(content, "read"):
-            return value
+            if not all(isinstance(kind, str) and kind.isprintable() for kind in value[2:]):
+                raise ValueError(f"the type of file {value[0]!r} must be text such as 'image/png'")
+            return (_safe_name(value[0]), *value[1:])
     return None
+
+
+def _safe_name(name: str) -> str:
+    """`name` without what the server stumbles over: it drops, without a word, a file whose name
+    ends in a backslash. It makes a name of its own out of any, in the end."""
+    return _UNSAFE.sub("_", name) or "file"
