@@ -97,7 +97,11 @@ class Stream(Observable[T]):
             on_next, on_error, on_completed, scheduler=scheduler or self._default
         )
 
-    def pipe(self, *operators: Callable[[Any], Any]) -> Any:
+    # Operators of `Observable[Any]` let type checkers accept `lambda event: event.action`:
+    # RxPY's overloads, and operators of plain `Any`, leave the lambda's argument without a type.
+    def pipe(  # type: ignore[override]
+        self, *operators: Callable[[Observable[Any]], Any]
+    ) -> Any:
         """As RxPY's; what comes out carries the scheduler on."""
         return _carrying(super().pipe(*operators), self.scheduler)
 
