@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Generator
 from types import FrameType
 
 from rxbosbase.errors import BosBaseError
@@ -22,7 +22,7 @@ FORMATTING = {"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"}
 
 
 @contextlib.contextmanager
-def expected_ends(*, interrupted: int = STOPPED) -> Iterator[None]:
+def expected_ends(*, interrupted: int = STOPPED) -> Generator[None]:
     """Turns what may well happen into one line on stderr and an exit code; no traceback.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Annotated
 
@@ -66,7 +66,7 @@ def welcome(server: EmbeddedServer) -> str:
 
 
 @contextlib.contextmanager
-def _sample_users(url: str, rate: float) -> Iterator[Writers | None]:
+def _sample_users(url: str, rate: float) -> Generator[Writers | None]:
     if not rate:
         yield None
         return

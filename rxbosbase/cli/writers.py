@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from random import Random
 from time import monotonic
@@ -135,7 +135,7 @@ def _was_done_before(client: BosBase, write: Write, error: BosBaseError) -> bool
 @contextmanager
 def writing(
     url: str, rate: float, *, listener: Listener | None = None, seed: int | None = None
-) -> Iterator[Writers]:
+) -> Generator[Writers]:
     """Sample users write to the server at `url`, about `rate` times a second together.
 
     Args:

@@ -26,7 +26,12 @@ COMMANDS = [
 ARGUMENTS = {"connection_monitoring": ["0.2"]}
 PRINTED = {
     "chat_room": ["+ Ada: Cześć! 👋", "- Ada: Cześć! 👋"],
-    "clean_up": ["('posts/*',)", "('posts/*', 'messages/*')", "('messages/*',)", "threads left: []"],
+    "clean_up": [
+        "('posts/*',)",
+        "('posts/*', 'messages/*')",
+        "('messages/*',)",
+        "threads left: []",
+    ],
     "connection_monitoring": ["active", "closed on purpose"],
     "dashboard": ["by Ben: 0 comments", ": 1 comments"],
     "error_handling": ["403: log in", "404: there is no such collection", "400: "],

@@ -75,8 +75,8 @@ class Summary:
         if self.reconnect is None:
             found.append("the stream did not come back after the server's restart")
         elif self.reconnect > RECONNECT_LIMIT:
-            took = f"the stream took {self.reconnect:.1f} s to come back, more than {RECONNECT_LIMIT:g} s"
-            found.append(took)
+            took = f"the stream took {self.reconnect:.1f} s to come back"
+            found.append(f"{took}, more than {RECONNECT_LIMIT:g} s")
         return found
 
     def as_json(self) -> dict[str, Any]:

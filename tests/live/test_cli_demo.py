@@ -1,0 +1,76 @@
+"""``rxbosbase demo`` as users run it: for a script, into a pipe, and on a terminal."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from typing import Any, NamedTuple
+
+import pytest
+from support.command import Command, run, terminal_output
+
+SECONDS = 8
+
+
+class Ended(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="module")
+def demos() -> dict[str, Ended]:
+    """Three demos at the same time: they mostly wait."""
+    with ExitStack() as stack:
+        terminal, shown = stack.enter_context(terminal_output())
+        seconds = ("--seconds", str(SECONDS))
+        running = {
+            "json": stack.enter_context(Command("demo", *seconds, "--json")),
+            "pipe": stack.enter_context(Command("demo", *seconds)),
+            "terminal": stack.enter_context(
+                Command("demo", *seconds, stdout=terminal, env={"TERM": "xterm-256color"})
+            ),
+        }
+        for command in running.values():
+            command.process.wait(3 * SECONDS)
+        ended = {name: Ended(*command.end()) for name, command in running.items()}
+    picture = b"".join(shown).decode()
+    return {**ended, "terminal": ended["terminal"]._replace(out=picture)}
+
+
+@pytest.mark.parametrize("name", ["json", "pipe", "terminal"])
+def test_every_event_of_the_connected_phases_arrives(demos: dict[str, Ended], name: str) -> None:
+    assert (demos[name].code, demos[name].err) == (0, ""), demos[name].out
+
+
+def test_the_json_is_all_there_is_on_stdout_and_it_adds_up(demos: dict[str, Ended]) -> None:
+    told: dict[str, Any] = json.loads(demos["json"].out)
+    phases = [told[name] for name in ("while_connected", "last_100ms_before_kill", "while_down")]
+    assert (told["ok"], told["problems"]) == (True, [])
+    assert told["written"] == sum(phase["written"] for phase in phases)
+    assert told["written"] == sum(told["written_by_action"].values())
+    assert told["received"] == sum(phase["received"] for phase in phases)
+    assert told["while_connected"]["written"] == told["while_connected"]["received"] > 100
+    assert told["reconnect_s"] <= 2.5
+    assert 0.5 < told["server_down_s"] < SECONDS / 2
+    latency = told["write_to_event_ms"]
+    assert 0 < latency["p50"] <= latency["p99"] <= latency["max"]
+
+
+def test_a_pipe_gets_plain_lines_without_control_codes(demos: dict[str, Ended]) -> None:
+    out = demos["pipe"].out
+    assert "\x1b" not in out and "\r" not in out
+    for text in ("killed the server", "the stream is back", "active: ", "events of the connected"):
+        assert text in out
+
+
+def test_a_terminal_gets_a_live_picture(demos: dict[str, Ended]) -> None:
+    out = demos["terminal"].out
+    for text in ("\x1b[", "rxbosbase demo", "● ", "waiting", "active", "what happens", "arrived."):
+        assert text in out
+
+
+def test_a_demo_too_short_to_recover_is_a_usage_error() -> None:
+    done = run("demo", "--seconds", "1")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--seconds" in done.stderr

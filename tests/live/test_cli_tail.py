@@ -1,0 +1,196 @@
+"""``rxbosbase tail`` and ``serve`` as users run them, and how all commands end."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+
+import pytest
+from support.command import Command, Env, environment, run
+
+from rxbosbase import BosBase
+from rxbosbase.server import EmbeddedServer
+from rxbosbase.server.sample import SAMPLE_PASSWORD, SAMPLE_USERS, create_sample
+
+ADA = SAMPLE_USERS[0]
+
+
+@pytest.fixture(scope="module")
+def sample() -> Iterator[EmbeddedServer]:
+    """A server with sample data, for tests that do it no harm."""
+    with EmbeddedServer() as server:
+        with server.client(superuser=True) as admin:
+            create_sample(admin)
+        yield server
+
+
+@contextmanager
+def tailing(url: str, *arguments: str, env: Env = None) -> Generator[Command]:
+    """A ``tail`` that the server has already acknowledged."""
+    with Command("tail", "--url", url, *arguments, env=env) as tail:
+        assert tail.said().startswith("rxbosbase: listening to ")
+        yield tail
+
+
+@contextmanager
+def ada(url: str) -> Generator[BosBase]:
+    with BosBase(url) as client:
+        client.collection("users").auth_with_password(ADA.email, SAMPLE_PASSWORD)
+        yield client
+
+
+def say(client: BosBase, text: str) -> str:
+    """Ada writes a message; its id."""
+    body = {"room": "general", "text": text, "author": ADA.id}
+    id: str = client.collection("messages").create(body)["id"]
+    return id
+
+
+def test_a_pipe_gets_a_json_line_per_event_and_ctrl_c_ends_cleanly(sample: EmbeddedServer) -> None:
+    with ada(sample.url) as client, tailing(sample.url, "messages", "posts") as tail:
+        texts = ["Zażółć", "one\ntwo", "a\u2028b", "👩‍👩‍👧"]
+        ids = [say(client, text) for text in texts]
+        events = [json.loads(tail.line()) for _ in texts]
+        assert {event["record"]["id"]: event["record"]["text"] for event in events} == dict(
+            zip(ids, texts, strict=True)
+        )
+        assert {(event["topic"], event["action"]) for event in events} == {("messages/*", "create")}
+        assert tail.interrupt() == (0, "", "")
+
+
+def test_filter_expand_fields_and_action_reach_the_stream(sample: EmbeddedServer) -> None:
+    options = ["--filter", "text ~ 'yes'", "--expand", "author", "--fields", "id,text,expand"]
+    options += ["--action", "create", "--action", "delete"]
+    with ada(sample.url) as client, tailing(sample.url, "messages", *options) as tail:
+        say(client, "no")
+        id = say(client, "yes")
+        created = json.loads(tail.line())
+        client.collection("messages").update(id, {"text": "yes, yes"})
+        client.collection("messages").delete(id)
+        deleted = json.loads(tail.line())
+    assert set(created["record"]) == {"id", "text", "expand"}
+    assert created["record"]["expand"]["author"]["name"] == "Ada"
+    assert [event["action"] for event in (created, deleted)] == ["create", "delete"]
+
+
+def test_one_record_can_be_named_and_the_pretty_form_asked_for(sample: EmbeddedServer) -> None:
+    with ada(sample.url) as client:
+        id = say(client, "before")
+        with tailing(sample.url, f"messages/{id}", "--format", "pretty") as tail:
+            say(client, "another")
+            client.collection("messages").update(id, {"text": "after all"})
+            line = tail.line()
+    assert f"update messages/{id} " in line and 'text="after all"' in line
+    assert "\x1b" not in line
+
+
+def test_a_login_shows_what_guests_do_not_see(sample: EmbeddedServer) -> None:
+    order = {"customer": ADA.id, "item": "tea", "quantity": 1}
+    login = ["--identity", ADA.email, "--password-env", "SECRET"]
+    with (
+        ada(sample.url) as client,
+        tailing(sample.url, "orders", *login, env={"SECRET": SAMPLE_PASSWORD}) as hers,
+    ):
+        client.collection("orders").create(order)
+        assert json.loads(hers.line())["record"]["item"] == "tea"
+
+
+def test_a_lost_connection_and_its_return_are_told_on_stderr() -> None:
+    with EmbeddedServer() as server, server.client(superuser=True) as admin:
+        create_sample(admin)
+        with tailing(server.url, "messages") as tail:
+            server.kill()
+            assert tail.said().startswith("rxbosbase: connection lost, reconnecting: ")
+            server.restart()
+            assert tail.said().startswith("rxbosbase: connected again after ")
+            with ada(server.url) as client:
+                say(client, "back")
+            assert json.loads(tail.line())["record"]["text"] == "back"
+            assert tail.interrupt() == (0, "", "")
+
+
+@pytest.mark.parametrize("format", ["json", "pretty"])
+def test_a_reader_that_has_enough_ends_tail_quietly(sample: EmbeddedServer, format: str) -> None:
+    with (
+        ada(sample.url) as client,
+        tailing(sample.url, "messages", "--format", format) as tail,
+    ):
+        say(client, "first")
+        tail.line()
+        assert tail.process.stdout is not None
+        tail.process.stdout.close()
+        tail.process.stdout = None
+        say(client, "second")
+        assert tail.end() == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nonsense"], "404: Missing collection context."),
+        (["messages", "nonsense"], "404: Missing collection context."),
+        (["audit"], "403: Only superusers can perform this action."),
+        (["messages", "--filter", "room ="], "400: "),
+        (["messages", "--filter", "x" * 3000], "400: "),
+        (["mess ages"], "collection"),
+        (["messages", "--identity", "ada@example.com", "--password-env", "HOME"], "400: Failed to"),
+    ],
+)
+def test_what_cannot_work_is_one_line_and_exit_code_1(
+    sample: EmbeddedServer, arguments: list[str], message: str
+) -> None:
+    done = run("tail", "--url", sample.url, *arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("rxbosbase: ") and message in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["tail"], "COLLECTION"),
+        (["tail", "messages", "--action", "rename"], "--action"),
+        (["tail", "messages", "--identity", "ada@example.com"], "RXBOSBASE_PASSWORD"),
+        (["sing"], "sing"),
+    ],
+)
+def test_a_wrong_command_line_is_exit_code_2(arguments: list[str], message: str) -> None:
+    done = run(*arguments, env={"COLUMNS": "200"})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+
+
+def test_serve_tells_its_address_lets_the_sample_users_in_and_ends_with_ctrl_c() -> None:
+    with Command("serve", "--port", "0", "--rate", "50") as serve:
+        url = serve.line().removeprefix("Serving sample data at ").partition(" ")[0]
+        with ada(url) as client, client.collection("messages").events("*") as events:
+            assert next(events).record["author"]
+        code, _, err = serve.interrupt()
+        assert (code, err) == (0, "")
+        with BosBase(url) as client, pytest.raises(ConnectionError):
+            client.health()
+
+
+def test_without_the_extra_one_line_says_what_to_install() -> None:
+    program = """if True:
+        import sys
+
+        class Missing:
+            def find_spec(self, name, path=None, target=None):
+                if name.partition(".")[0] == "typer":
+                    raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+        sys.meta_path.insert(0, Missing())
+        from rxbosbase.cli import main
+        main()
+        """
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment(), capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+    wanted = "The command line needs an optional part: pip install 'rxbosbase[demo]'\n"
+    assert done.stderr == wanted
