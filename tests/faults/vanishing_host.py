@@ -18,7 +18,7 @@ __all__ = ["VanishingHost"]
 
 PORT = 8090
 STREAM_SERVER = """
-    import sys, threading, time
+    import socketserver, sys, time
     from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
     class Handler(BaseHTTPRequestHandler):
@@ -40,6 +40,7 @@ STREAM_SERVER = """
         def log_message(self, *_):
             pass
 
+    socketserver.BaseServer.handle_error = lambda *_: None  # the peer has left, as it may
     ThreadingHTTPServer.daemon_threads = True
     server = ThreadingHTTPServer((sys.argv[1], int(sys.argv[2])), Handler)
     print("ready", flush=True)

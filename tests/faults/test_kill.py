@@ -1,0 +1,148 @@
+"""The server is killed under load, again and again."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import pytest
+from faults.watching import PATIENCE, make_collection
+
+from rxbosbase import BosBase, BosBaseError, RecordEvent
+from rxbosbase.server import EmbeddedServer
+
+KILLS = 10 if os.environ.get("RXBOSBASE_LONG") == "1" else 2
+BACK_WITHIN = 2.5
+"""Seconds after the server is, until events flow."""
+IN_FLIGHT = 0.1
+"""Seconds before the kill whose events may have died with the server."""
+RATE = 500
+"""Events a second; each write is one on each topic."""
+FILTERS = [None, "n > 0", "kind = 'a'", "n >= 0 && kind = 'a'"]
+HANDS = 2
+UNDER_LOAD = 1.0
+"""Seconds of writing between a recovery and the next kill."""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One record: its number, whether the client was active before, and when it was answered."""
+
+    number: int
+    active: bool
+    done: float
+
+
+class Load:
+    """Writers past the client, and ears of the client."""
+
+    def __init__(self, server: EmbeddedServer, stack: ExitStack) -> None:
+        with server.client(superuser=True) as admin:
+            self.collection = make_collection(admin, "load")
+        self.client = stack.enter_context(BosBase(server.url))
+        self.url = server.url
+        self.heard: list[dict[int, float]] = [{} for _ in FILTERS]
+        self.twice: list[int] = []
+        self.ended: list[Exception] = []
+        self.writes: list[Write] = []
+        self._numbers = itertools.count(1)
+        self._stopping = threading.Event()
+        self._hands = [threading.Thread(target=self._write, daemon=True) for _ in range(HANDS)]
+        for filter, heard in zip(FILTERS, self.heard, strict=True):
+            self._listen(filter, heard)
+        self.client.realtime.wait_active(PATIENCE)
+        stack.callback(self.stop)
+        for hand in self._hands:
+            hand.start()
+
+    def stop(self) -> None:
+        """Ends the writing."""
+        self._stopping.set()
+        for hand in self._hands:
+            hand.join(PATIENCE)
+
+    def flows_since(self, moment: float, patience: float) -> float:
+        """When each topic had delivered something that arrived after `moment`."""
+        deadline = time.monotonic() + patience
+        while True:
+            newest = [max(list(heard.values()), default=0.0) for heard in self.heard]
+            if min(newest) > moment:
+                return time.monotonic()
+            assert time.monotonic() < deadline, f"silent; {self.client!r}"
+            time.sleep(0.01)
+
+    def _listen(self, filter: str | None, heard: dict[int, float]) -> None:
+        def take(event: RecordEvent[dict[str, int]]) -> None:
+            number = event.record["n"]
+            if number in heard:
+                self.twice.append(number)
+            heard[number] = time.monotonic()
+
+        stream = self.client.collection(self.collection).observe("*", filter=filter)
+        stream.subscribe(take, self.ended.append)
+
+    def _write(self) -> None:
+        pause = len(FILTERS) * HANDS / RATE
+        due = time.monotonic()
+        with BosBase(self.url, timeout=1.0) as writer:
+            records = writer.collection(self.collection)
+            while not self._stopping.is_set():
+                number = next(self._numbers)
+                active = self.client.service.status.value.state == "active"
+                try:
+                    records.create({"n": number, "kind": "a"})
+                except BosBaseError:
+                    due = time.monotonic() + 0.05  # the server is down
+                else:
+                    self.writes.append(Write(number, active, time.monotonic()))
+                due = max(due + pause, time.monotonic() - 0.1)
+                time.sleep(max(0.0, due - time.monotonic()))
+
+
+@pytest.fixture
+def server() -> Iterator[EmbeddedServer]:
+    with EmbeddedServer() as running:
+        yield running
+
+
+@pytest.mark.timeout(60 + KILLS * 20)
+def test_a_killed_server_costs_only_what_was_on_its_way(server: EmbeddedServer) -> None:
+    away: list[tuple[float, float]] = []  # from the kill until the server was back
+    came_back: list[float] = []
+    with ExitStack() as stack:
+        load = Load(server, stack)
+        load.flows_since(0.0, PATIENCE)
+        for _ in range(KILLS):
+            time.sleep(UNDER_LOAD)
+            killed = time.monotonic()
+            server.kill()
+            server.restart()
+            up = time.monotonic()
+            away.append((killed, up))
+            came_back.append(load.flows_since(up, PATIENCE) - up)
+        time.sleep(UNDER_LOAD)
+        load.stop()
+        load.client.realtime.wait_active(PATIENCE)
+        time.sleep(0.3)  # for the last events on their way
+        promised = [
+            write
+            for write in load.writes
+            if write.active and not any(at - IN_FLIGHT < write.done < up for at, up in away)
+        ]
+        missing = [
+            [write.number for write in promised if write.number not in heard]
+            for heard in load.heard
+        ]
+    took = sum(len(heard) for heard in load.heard)
+    print(f"back after {[f'{each:.2f}' for each in came_back]} s, {took} events,")
+    print(f"{len(load.writes)} writes, {len(promised)} of them promised, missing {missing}")
+    assert max(came_back) <= BACK_WITHIN
+    assert missing == [[] for _ in FILTERS]
+    assert load.twice == []
+    assert load.ended == []
+    assert len(promised) > KILLS * 50
