@@ -140,7 +140,7 @@ class RecordDecodeError(BosBaseError):
         field: which field, such as ``"n"`` or ``"expand.author.name"``; "" for the whole record.
         collection: the collection's name.
         expected: what the model asks for, such as ``"int"``.
-        found: what kind of value the server sent, such as ``"str"``, or ``"nothing"``.
+        found: what kind of value the server sent, such as ``"str"``, or ``"missing"``.
         record_id: the record's id, "" where it has none.
         original: what the model itself raised, if it did. It may hold values.
     """
@@ -166,7 +166,8 @@ class RecordDecodeError(BosBaseError):
     def __str__(self) -> str:
         record = f"record {self.record_id!r}" if self.record_id else "a record"
         place = f"its field {self.field!r}" if self.field else "it"
-        found = f", not {self.found}" if self.found else ""
+        kind = f", not {self.found}" if self.found else ""
+        found = " and is missing" if self.found == "missing" else kind
         raised = f" ({type(self.original).__name__} was raised)" if self.original else ""
         return (
             f"{record} of {self.collection!r} does not fit the model: {place} must be "

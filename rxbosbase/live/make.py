@@ -41,11 +41,11 @@ def make_view(
     def make() -> ViewCore[Any]:
         # What the client cannot order as the server does, the server arranges, as it cuts a window.
         if query.limit is not None or not orderable(query.sort, expand=query.get("expand")):
-            return _core(hub, source, WindowBrain(rules, interval=interval), None)
+            return _core(hub, source, WindowBrain(rules, interval=interval), None, reader)
         order = Order.parse(query.sort, expand=query.get("expand"))
-        return _core(hub, source, RecordBrain(rules), order)
+        return _core(hub, source, RecordBrain(rules), order, reader)
 
-    return LiveView(hub, (query, reconcile, interval), make, owner)
+    return LiveView(hub, (query, reader.key, reconcile, interval), make, owner)
 
 
 def make_record_view(
@@ -64,12 +64,15 @@ def make_record_view(
     source.topic()
 
     def make() -> ViewCore[Any]:
-        return _core(hub, source, RecordBrain(Rules(reconcile=reconcile)), Order.parse())
+        brain = RecordBrain(Rules(reconcile=reconcile))
+        return _core(hub, source, brain, Order.parse(), reader)
 
-    return LiveView(hub, (query, id, reconcile), make, owner)
+    return LiveView(hub, (query, id, reader.key, reconcile), make, owner)
 
 
-def _core(hub: LiveHub, source: Source, brain: Brain, order: Order | None) -> ViewCore[Any]:
-    empty: Snapshot[Any] = Snapshot.empty(order)
+def _core(
+    hub: LiveHub, source: Source, brain: Brain, order: Order | None, reader: RecordReader[T]
+) -> ViewCore[T]:
+    empty: Snapshot[T] = Snapshot.empty(order, None if reader.is_plain else reader.read)
     expands = bool(source.query.get("expand"))
     return ViewCore(hub, source, brain, empty, expands=expands)

@@ -64,7 +64,6 @@ def apply_changes(records: Iterable[T], changes: Iterable[Change[T]]) -> list[T]
 class _Lineage(Generic[T]):
     """What all snapshots of one view have in common. Compared by identity."""
 
-    order: Order | None
     decode: Callable[[Record], T | None]
 
 
@@ -103,7 +102,7 @@ class Snapshot(Generic[T]):
     [('added', 0)]
     """
 
-    __slots__ = ("_entries", "_lineage", "_rows", "changes", "fresh", "version")
+    __slots__ = ("_entries", "_lineage", "_order", "_rows", "changes", "fresh", "version")
 
     changes: tuple[Change[T], ...]
     fresh: bool
@@ -112,6 +111,7 @@ class Snapshot(Generic[T]):
     def __init__(
         self,
         lineage: _Lineage[T],
+        order: Order | None,
         rows: SortedRows[T],
         entries: Buckets[Entry[T]],
         changes: tuple[Change[T], ...],
@@ -119,6 +119,7 @@ class Snapshot(Generic[T]):
         version: int,
     ) -> None:
         self._lineage = lineage
+        self._order = order  # None: the server arranged it
         self._rows = rows
         self._entries = entries
         self.changes = changes
@@ -130,15 +131,18 @@ class Snapshot(Generic[T]):
     def empty(cls, order: Order | None) -> Snapshot[Record]: ...
     @overload
     @classmethod
-    def empty(cls, order: Order | None, decode: Callable[[Record], T] | None) -> Snapshot[T]: ...
+    def empty(
+        cls, order: Order | None, decode: Callable[[Record], T | None] | None
+    ) -> Snapshot[T]: ...
     @classmethod
     def empty(cls, order: Order | None, decode: Any = None) -> Snapshot[Any]:
         """A view of nothing. ``order`` None: the rows come arranged by the server.
 
-        ``decode`` makes what the user sees of a row; it is called once for each version of a row.
+        ``decode`` makes what the user sees of a row, None if the row is not to be seen; it is
+        called once for each version of a row.
         """
-        lineage: _Lineage[Any] = _Lineage(order, decode or _as_it_is)
-        return Snapshot(lineage, SortedRows(), Buckets(), (), False, 0)
+        lineage: _Lineage[Any] = _Lineage(decode or _as_it_is)
+        return Snapshot(lineage, order, SortedRows(), Buckets(), (), False, 0)
 
     @property
     def records(self) -> Sequence[T]:
@@ -155,7 +159,9 @@ class Snapshot(Generic[T]):
 
         Raises `UnorderableError` if a record does not tell its place; this snapshot stays valid.
         """
-        order, decode = self._order(), self._lineage.decode
+        order, decode = self._order, self._lineage.decode
+        if order is None:
+            raise ValueError("the server arranges this view: use arrange()")
         moves: list[_Move[T]] = []
         for edit in edits:
             entry = None
@@ -165,7 +171,10 @@ class Snapshot(Generic[T]):
         return self._fold(moves, fresh, self.version + 1)
 
     def arrange(self, rows: Sequence[Record], *, fresh: bool, caught_up: bool) -> Snapshot[T]:
-        """The next snapshot of a view that the server arranges: it shows just these rows."""
+        """The next snapshot of a view that the server arranges: it shows just these rows.
+
+        From here on the server arranges it, also where the view was ordered before.
+        """
         entries: dict[str, Entry[T]] = {}
         for at, row in enumerate(rows):
             record = self._lineage.decode(row)
@@ -176,6 +185,7 @@ class Snapshot(Generic[T]):
             entries[row["id"]] = Entry((at,), old.record if kept and old else record)
         after = Snapshot(
             self._lineage,
+            None,
             SortedRows.build(entries.values()),
             Buckets.build(entries),
             (),
@@ -195,7 +205,7 @@ class Snapshot(Generic[T]):
             raise ValueError("since() takes an older snapshot of the same view")
         if older is self:
             return ()
-        if self._lineage.order is None:
+        if self._order is None:
             return tuple(_rearranged(older, self, caught_up=False))
         ids = list(self._entries.differing(older._entries))
         gone = sorted(id for id in ids if id not in self._entries)
@@ -207,11 +217,6 @@ class Snapshot(Generic[T]):
     def refreshed(self, fresh: bool) -> Snapshot[T]:
         """The next version, with the same records."""
         return self._fold([], fresh, self.version + 1)
-
-    def _order(self) -> Order:
-        if self._lineage.order is None:
-            raise ValueError("the server arranges this view: use arrange()")
-        return self._lineage.order
 
     def _fold(self, moves: Sequence[_Move[T]], fresh: bool, version: int) -> Snapshot[T]:
         if not self._entries and len(moves) >= REBUILD:
@@ -226,7 +231,9 @@ class Snapshot(Generic[T]):
                 entries = entries.set(id, entry)
             elif before is not None:
                 entries = entries.without(id)
-        return Snapshot(self._lineage, rows, entries, tuple(changes), fresh, version)
+        return Snapshot(
+            self._lineage, self._order, rows, entries, tuple(changes), fresh, version
+        )
 
     def _built(self, moves: Sequence[_Move[T]], fresh: bool, version: int) -> Snapshot[T]:
         entries = {id: entry for id, entry, _ in moves if entry is not None}
@@ -237,7 +244,9 @@ class Snapshot(Generic[T]):
             for at, (id, entry) in enumerate(ordered)
         )
         rows = SortedRows.build(entries.values())
-        return Snapshot(self._lineage, rows, Buckets.build(entries), changes, fresh, version)
+        return Snapshot(
+            self._lineage, self._order, rows, Buckets.build(entries), changes, fresh, version
+        )
 
     def __repr__(self) -> str:
         state = "fresh" if self.fresh else "stale"
