@@ -24,6 +24,9 @@ from rxbosbase.streams import Stream
 __all__ = ["Action", "Format", "tail"]
 
 DEFAULT_URL = "http://127.0.0.1:8090"
+MOST_ROWS = 2
+"""Of the terminal, for one event in the pretty form; what is longer is cut."""
+
 DEFAULT_PASSWORD_ENV = "RXBOSBASE_PASSWORD"
 
 Event = RecordEvent[dict[str, Any]]
@@ -48,7 +51,7 @@ def tail(
     collections: Annotated[
         list[str],
         typer.Argument(
-            metavar="COLLECTION...", help="Collections, or single records as COLLECTION/ID."
+            metavar="COLLECTION", help="Collections, or single records as COLLECTION/ID."
         ),
     ],
     url: Annotated[
@@ -131,8 +134,8 @@ def _writer(format: Format | None) -> Callable[[Event], None]:
     if not pretty:
         return _write_json
     console = _Console()
-    # What a program reads from a pipe is whole; what a person sees is one line each.
-    width = console.width if console.is_terminal else None
+    # What goes into a pipe is whole; on a terminal one huge record must not push all others out.
+    width = MOST_ROWS * console.width if console.is_terminal else None
 
     def write_pretty(event: Event) -> None:
         moment = datetime.now().astimezone().strftime("%H:%M:%S")
