@@ -41,7 +41,8 @@ class Brain(Protocol):
         """Keeps what is to be shown; True if there is anything new."""
 
     def snapshot(self, before: Snapshot[Any]) -> Snapshot[Any] | None:
-        """The next snapshot, None if nothing is new."""
+        """The next snapshot, None if nothing is new. Raises `UnorderableError` where only the
+        server can order what is to be shown."""
 
 
 class RecordBrain(Reducer):
@@ -85,14 +86,24 @@ class RecordBrain(Reducer):
 
 
 class WindowBrain(Window):
-    """A window, and the newest rows nobody has seen yet."""
+    """A window, and the newest rows nobody has seen yet.
 
-    def __init__(self, rules: Rules | None = None, *, interval: float = 0.25) -> None:
+    With `shown` it goes on from another brain's last snapshot: that stays, marked as not fresh,
+    until the window is read.
+    """
+
+    def __init__(
+        self,
+        rules: Rules | None = None,
+        *,
+        interval: float = 0.25,
+        shown: Snapshot[Any] | None = None,
+    ) -> None:
         super().__init__(rules, interval=interval)
         self._rows: tuple[Record, ...] | None = None
         self._caught_up = False
-        self._is_shown = False
-        self._is_fresh = self._shown_fresh = False
+        self._is_shown = shown is not None and shown.version > 0
+        self._is_fresh = self._shown_fresh = shown is not None and shown.fresh
 
     def read_done(
         self, read: ReadWindow, rows: list[Record], last: bool, now: float

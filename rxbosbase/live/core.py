@@ -28,6 +28,7 @@ from rxbosbase.realtime.topics import Topic
 from .brain import AnyEffects, AnyRead, Brain
 from .hub import LiveHub
 from .messages import Record
+from .ordering import UnorderableError
 from .snapshot import Snapshot
 from .source import Source, watch_topic
 from .stamps import expanded_records, updated_of
@@ -42,19 +43,29 @@ Event = RecordEvent[Record]
 
 
 class ViewCore(Generic[T]):
-    """One shared view, alive while it has `users`."""
+    """One shared view, alive while it has `users`.
+
+    Where a record turns out not to tell its place, the brain that `arranged` makes takes over.
+    """
 
     def __init__(
-        self, hub: LiveHub, source: Source, brain: Brain, empty: Snapshot[T], *, expands: bool
+        self,
+        hub: LiveHub,
+        source: Source,
+        brain: Brain,
+        empty: Snapshot[T],
+        arranged: Callable[[Snapshot[T]], Brain] | None = None,
     ) -> None:
         self.users = 0
         self._hub = hub
         self._source = source
         self._brain = brain
-        self._expands = expands
+        self._arranged = arranged
+        self._expands = bool(source.query.plan.relations)
         self._topics: list[Subscriber] = []
         self._watched: set[str] = set()
         self._wake_at: float | None = None
+        self._acknowledged = False
         self._ended = False
         # What both threads touch, under this lock:
         self._changed = threading.Condition()
@@ -62,6 +73,7 @@ class ViewCore(Generic[T]):
         self._outbox: list[Snapshot[T]] = []
         self._flushing = False
         self._error: Exception | None = None
+        self._is_handing_over = False
         # The delivery thread's own:
         self._shown: Snapshot[T] | None = None
         self._observers: tuple[Subscriber, ...] = ()
@@ -191,11 +203,13 @@ class ViewCore(Generic[T]):
         if any(entry.share is share for entry in entries) and all(
             entry.version <= held.get(entry.share, -1) for entry in entries
         ):
+            self._acknowledged = True
             self._apply(self._brain.acknowledged(monotonic()))
 
     def topics_lost(self, share: Share) -> None:
         """The connection of `share` ended."""
         if any(topic.entry is not None and topic.entry.share is share for topic in self._topics):
+            self._acknowledged = False
             self._apply(self._brain.lost(monotonic()))
 
     def frame_skipped(self, name: str) -> None:
@@ -207,6 +221,7 @@ class ViewCore(Generic[T]):
     def reset(self) -> None:
         """Somebody else is logged in: what was seen may not be theirs to see."""
         if not self._ended:
+            self._acknowledged = False
             self._apply(self._brain.reset(monotonic()))
 
     def _on_event(self, event: Event) -> None:
@@ -291,6 +306,17 @@ class ViewCore(Generic[T]):
         self._watch_related(rows)
         self._apply(self._brain.read_done(request, rows, last, monotonic()))
 
+    def _hand_over(self, why: UnorderableError) -> None:
+        """Only the server can order the rows: the same view goes on as it arranges them."""
+        if self._ended or self._arranged is None:
+            return
+        log.info("the server sorts a live view of %r: %s", self._source.query.collection, why)
+        with self._changed:
+            self._brain = self._arranged(self._current)
+            self._is_handing_over = False
+        if self._acknowledged:
+            self._apply(self._brain.acknowledged(monotonic()))
+
     # -- the delivery thread ---------------------------------------------------------------------
 
     def _flush(self) -> None:
@@ -305,12 +331,16 @@ class ViewCore(Generic[T]):
     def _materialize(self) -> None:
         """Makes a snapshot of the edits that are waiting. Under the lock.
 
-        A record that tells no place, or that its model refuses, is the end of the view.
+        A record that its model refuses is the end of the view.
         """
-        if self._error is not None:
+        if self._error is not None or self._is_handing_over:
             return
         try:
             after = self._brain.snapshot(self._current)
+        except UnorderableError as why:
+            self._is_handing_over = True
+            self._hub.loop.post(partial(self._hand_over, why))
+            return
         except Exception as error:  # what an `on_decode_error` of the user's raises, too
             self._error = error
             self._hub.loop.post(partial(self._fail, error))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import TypeVar
 
 from rxbosbase.reader import RecordReader
 from rxbosbase.realtime.facade import check_seconds
@@ -11,10 +12,10 @@ from rxbosbase.realtime.topics import record_topic
 from .brain import Brain, RecordBrain, WindowBrain
 from .core import ViewCore
 from .hub import LiveHub
-from .messages import Rules
+from .messages import Record, Rules
 from .ordering import Order, orderable
 from .snapshot import Snapshot
-from .source import Query, QuerySource, RecordSource, Source
+from .source import Query, QuerySource, RecordSource
 from .view import LiveView
 
 __all__ = ["make_record_view", "make_view"]
@@ -38,12 +39,19 @@ def make_view(
     source.topic()
     rules = Rules(reconcile=reconcile)
 
-    def make() -> ViewCore[Any]:
+    decode = _decoding(query, reader)
+
+    def arranged(shown: Snapshot[T] | None = None) -> Brain:
+        return WindowBrain(rules, interval=interval, shown=shown)
+
+    def make() -> ViewCore[T]:
         # What the client cannot order as the server does, the server arranges, as it cuts a window.
-        if query.limit is not None or not orderable(query.sort, expand=query.get("expand")):
-            return _core(hub, source, WindowBrain(rules, interval=interval), None, reader)
-        order = Order.parse(query.sort, expand=query.get("expand"))
-        return _core(hub, source, RecordBrain(rules), order, reader)
+        expand = query.get("expand")
+        is_whole = query.limit is None and not query.plan.blurs
+        if not is_whole or not orderable(query.sort, expand=expand):
+            return ViewCore(hub, source, arranged(), Snapshot.empty(None, decode))
+        first = Snapshot.empty(Order.parse(query.sort, expand=expand), decode)
+        return ViewCore(hub, source, RecordBrain(rules), first, arranged)
 
     return LiveView(hub, (query, reader.key, reconcile, interval), make, owner)
 
@@ -63,16 +71,18 @@ def make_record_view(
     source = RecordSource(query, id, hub.read)
     source.topic()
 
-    def make() -> ViewCore[Any]:
+    decode = _decoding(query, reader)
+
+    def make() -> ViewCore[T]:
         brain = RecordBrain(Rules(reconcile=reconcile))
-        return _core(hub, source, brain, Order.parse(), reader)
+        return ViewCore(hub, source, brain, Snapshot.empty(Order.parse(), decode))
 
     return LiveView(hub, (query, id, reader.key, reconcile), make, owner)
 
 
-def _core(
-    hub: LiveHub, source: Source, brain: Brain, order: Order | None, reader: RecordReader[T]
-) -> ViewCore[T]:
-    empty: Snapshot[T] = Snapshot.empty(order, None if reader.is_plain else reader.read)
-    expands = bool(source.query.get("expand"))
-    return ViewCore(hub, source, brain, empty, expands=expands)
+def _decoding(query: Query, reader: RecordReader[T]) -> Callable[[Record], T | None]:
+    """From a row to what the user sees of it; None for what a model leaves out."""
+    strip = query.plan.strip
+    if strip is None:
+        return reader.read
+    return lambda row: reader.read(strip(row))

@@ -231,9 +231,7 @@ class Snapshot(Generic[T]):
                 entries = entries.set(id, entry)
             elif before is not None:
                 entries = entries.without(id)
-        return Snapshot(
-            self._lineage, self._order, rows, entries, tuple(changes), fresh, version
-        )
+        return Snapshot(self._lineage, self._order, rows, entries, tuple(changes), fresh, version)
 
     def _built(self, moves: Sequence[_Move[T]], fresh: bool, version: int) -> Snapshot[T]:
         entries = {id: entry for id, entry, _ in moves if entry is not None}

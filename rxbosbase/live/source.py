@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 from rxbosbase.errors import ClientResponseError
+from rxbosbase.live.fields import AGE, FieldPlan, plan_fields
 from rxbosbase.live.messages import Ask, ReadPage, ReadRequest, Record
 from rxbosbase.live.window import ReadWindow
 from rxbosbase.realtime.topics import Options, Topic, normalise_options, record_topic
@@ -35,6 +36,11 @@ class Query:
     def get(self, name: str) -> str:
         """A query option, "" where it is not given."""
         return dict(self.options.query).get(name, "")
+
+    @property
+    def plan(self) -> FieldPlan:
+        """The fields to ask for, and to take away again."""
+        return plan_fields(self.get("fields"), self.sort, self.get("expand"))
 
     @property
     def headers(self) -> dict[str, str]:
@@ -69,7 +75,7 @@ class QuerySource:
         self.query = query
         self._read = read
         self._page = page
-        self._fields = _with_own_fields(query)
+        self._fields = query.plan.asked
 
     def topic(self) -> Topic:
         """The filtered topic, with the fields the view itself needs."""
@@ -152,14 +158,9 @@ class QuerySource:
         yield _all([own, " || ".join(part)])
 
     def _stamps(self) -> str:
-        paths = [path.strip() for path in self.query.get("expand").split(",") if path.strip()]
-        fields = ["id", "updated"]
-        for path in paths:
-            names = path.split(".")
-            for depth in range(1, len(names) + 1):
-                place = "expand." + ".expand.".join(names[:depth])
-                fields += [f"{place}.id", f"{place}.updated"]
-        return ",".join(dict.fromkeys(fields))
+        places = [(), *self.query.plan.relations]
+        paths = [(*place, name) for place in places for name in AGE]
+        return ",".join(".".join(path) for path in paths)
 
 
 class RecordSource:
@@ -172,7 +173,7 @@ class RecordSource:
 
     def topic(self) -> Topic:
         """The record's own topic."""
-        query = {**dict(self.query.options.query), "fields": _with_own_fields(self.query)}
+        query = {**dict(self.query.options.query), "fields": self.query.plan.asked}
         return record_topic(
             self.query.collection, self._id, query=query, headers=self.query.headers
         )
@@ -183,7 +184,7 @@ class RecordSource:
 
     def rows(self, request: ReadRequest | ReadWindow) -> tuple[list[Record], bool]:
         """The record, if it is there and may be seen."""
-        asked = {**dict(self.query.options.query), "fields": _with_own_fields(self.query)}
+        asked = {**dict(self.query.options.query), "fields": self.query.plan.asked}
         try:
             row = self._read(
                 f"{self.query.path}/{quote(self._id, safe='')}", _given(asked), self.query.headers
@@ -227,30 +228,6 @@ def make_query(
         raise ValueError(f"limit must be at least 1, not {limit}")
     options = normalise_options(filter, expand, fields, extra, headers)
     return Query(collection, options, sort, limit)
-
-
-def _with_own_fields(query: Query) -> str:
-    """The user's fields, and those without which the view could not be kept; "" for all."""
-    fields = query.get("fields")
-    if not fields:
-        return ""
-    sorted_by = []
-    for key in query.sort.split(","):
-        names = key.strip().lstrip("+-").split(".")
-        if names != [""] and not names[0].startswith("@"):
-            sorted_by.append("".join(f"expand.{name}." for name in names[:-1]) + names[-1])
-            sorted_by += names[:1]
-    return ",".join(dict.fromkeys(["id", "updated", *sorted_by, *_split(fields)]))
-
-
-def _split(fields: str) -> Iterable[str]:
-    depth, start = 0, 0
-    for at, character in enumerate(fields):
-        depth += (character == "(") - (character == ")")
-        if character == "," and depth == 0:
-            yield fields[start:at].strip()
-            start = at + 1
-    yield fields[start:].strip()
 
 
 def _all(conditions: Iterable[str]) -> str:
