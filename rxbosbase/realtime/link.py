@@ -28,7 +28,7 @@ from .pipeline import reconnecting
 from .reconnect import MAX_RETRY_AFTER, BackoffPolicy
 from .registry import Registry, Share
 from .status import LinkStatus
-from .submit import Verdict, judge, pause, post_topics
+from .submit import CALM, Verdict, judge, pause, post_topics
 
 __all__ = ["Link", "LinkEvents", "Settings"]
 
@@ -99,16 +99,12 @@ class Link:
         self._wake: Subject[None] = Subject()
         self._held = -1  # the version of the share that the server holds on this connection
         self._proven = -1  # the newest version the server has ever taken
-        self._failures = 0  # of POSTs on this connection
+        self._failures = self._burst_posts = 0  # POSTs that failed here; that this burst cost
         self._retry_at = 0.0  # no POST before, on this connection
-        self._settling = False
-        self._urgent = False
+        self._settling = self._urgent = False
         self._turn = 0  # the newest `_settle` that waits; older ones have nothing to say
         self._burst_began = self._last_change = 0.0
-        self.posts = 0
-        self.opened = 0
-        self.frames = 0
-        self.bytes = 0
+        self.posts = self.opened = self.frames = self.bytes = 0
         self.last_frame_at: float | None = None
 
     # -- what the owner may call, under the lock -------------------------------------------------
@@ -130,7 +126,9 @@ class Link:
 
     def touch(self, *, urgent: bool = False) -> None:
         """The wanted set has changed: settle soon, or at once if somebody is waiting for it."""
-        now = self._last_change = monotonic()
+        now = monotonic()
+        self._burst_posts *= now - self._last_change <= CALM
+        self._last_change = now
         if self.status.state is State.ACTIVE and self._held != self.share.version:
             self._note(Signal.CHANGED)
         if self._settling and (self._urgent or not urgent):
@@ -186,8 +184,8 @@ class Link:
             if wait > 0:
                 self._settings.control.call_later(wait, partial(self._settle, turn))
                 return
-            self._settling = self._urgent = False
             act = self._next_step()
+            self._settling = self._urgent = False
             self._events.on_change()  # the wanted topics are part of the status
         if act is not None:
             act()
@@ -204,6 +202,7 @@ class Link:
             self._note(Signal.WANTED, attempt=0, error=None)
             return partial(self._start, run)
         if self._connection is not None and self._held != version:
+            self._burst_posts += not self._urgent
             topics = self.share.submitted(self._registry.local)
             return partial(self._submit, self._connection, version, topics)
         return None
@@ -215,7 +214,7 @@ class Link:
         now = monotonic()
         if self._urgent or now < self._retry_at:
             return self._retry_at - now
-        return pause(now, self._burst_began, self._last_change)
+        return pause(now, self._burst_began, self._last_change, self._burst_posts)
 
     def _start(self, run: _Run) -> None:
         pipeline = reconnecting(

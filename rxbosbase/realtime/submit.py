@@ -9,7 +9,7 @@ from rxbosbase.errors import BosBaseError, ClientResponseError
 
 from .connection import PATH, Connection
 
-__all__ = ["Verdict", "judge", "pause", "post_topics"]
+__all__ = ["CALM", "Verdict", "judge", "pause", "post_topics"]
 
 log = logging.getLogger("rxbosbase.submit")
 
@@ -19,16 +19,27 @@ QUIET = 0.004
 LONGEST_BURST = 0.1
 """Seconds after which it is submitted although changes go on."""
 
+PATIENCE = 5
+"""By how much both grow with each POST of one burst, twice at most: on a busy machine a burst has
+pauses, and each POST opens a gap for the topics it repeats."""
 
-def pause(now: float, began: float, last_change: float) -> float:
-    """Seconds to wait before a POST, so that a burst of changes costs one.
+CALM = 0.5
+"""Seconds without a change after which the next one begins a new burst."""
+
+
+def pause(now: float, began: float, last_change: float, posts: int = 0) -> float:
+    """Seconds to wait before a POST, so that a burst of changes costs one, or few.
+
+    Args:
+        began: when the first change came that is not submitted yet.
+        posts: how many POSTs this burst has cost so far.
 
     >>> pause(now=1.0, began=0.999, last_change=0.999) > 0, pause(2.0, 1.0, 1.999)
     (True, 0.0)
     """
-    if now - began >= LONGEST_BURST or now - last_change >= QUIET:
-        return 0.0
-    return QUIET - (now - last_change)
+    more = PATIENCE ** min(posts, 2)
+    due = min(last_change + QUIET * more, began + LONGEST_BURST * more)
+    return max(0.0, due - now)
 
 
 class Verdict(Enum):
