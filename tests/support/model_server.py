@@ -68,6 +68,12 @@ class ModelServer:
         """Where a client finds it."""
         return self.wire.url
 
+    @property
+    def client_id(self) -> str:
+        """That of the newest open stream, "" if there is none."""
+        streams = self.wire.streams
+        return streams[-1].client_id if streams else ""
+
     def misbehave(self, how: str) -> None:
         """Answers the next POST of topics in one of the ways of `MISDEED_NAMES`."""
         self.wire.post_answers.append(_MISDEEDS[how]())

@@ -1,0 +1,225 @@
+"""The proof that live views converge: writers, losses, kills, and at every quiet point a query::
+
+    python -m tests.faults.converge --seeds 20 --seconds 60
+
+Eight writers create, update in and out of the filters, delete, make anew under the same id, and
+change authors, past a proxy that loses the stream every 3 s; the server is killed twice. At every
+quiet point each of five views has to equal a fresh query. It prints a table, and exits with 1 if
+one did not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from rxbosbase import AuthState, AuthStore, BackoffPolicy, BosBase
+from rxbosbase.server import EmbeddedServer
+
+from .converge_parts import Complaints, Record, Watcher, Writer, make_tables
+from .kinds import Fault, Kind
+from .proxy import FaultProxy
+
+__all__ = ["Report", "converge", "main"]
+
+WRITERS = 8
+LOSS_EVERY = 3.0
+ROUND = 6.0
+"""Seconds of writing between two quiet points."""
+DOWN = 0.5  # seconds from a kill to the restart
+TRUE_WITHIN = 6.0
+"""Seconds of quiet within which a view has to be true: doubts settle in 2, reconcile is 2."""
+STAYS_TRUE = 0.3  # … and it has to be so still after that
+
+LOSSES = (Kind.CUT, Kind.RESET, Kind.TRUNCATE, Kind.CORRUPT_DATA, Kind.STALL, Kind.BLACK_HOLE)
+
+SETTINGS: dict[str, Any] = {
+    "timeout": 3.0,
+    "idle_timeout": 1.5,  # so that a black hole is noticed before the next loss
+    "backoff": BackoffPolicy(initial=0.05, maximum=0.5),
+}
+
+VIEWS: dict[str, dict[str, Any]] = {
+    "filtered": {"filter": 'status = "published"'},
+    "sorted": {"sort": "-n,title"},
+    "windowed": {"sort": "n,-title", "limit": 15, "filter": "n >= 10"},
+    "expanded": {"expand": "author", "sort": "author.name", "filter": 'status != "hidden"'},
+    "guest": {"reconcile": 2.0, "sort": "-updated", "fields": "id,title,n,public"},
+}
+
+
+@dataclass
+class Report:
+    """How one seed went."""
+
+    seed: int
+    watchers: list[Watcher]
+    complaints: list[str]
+    writes: int
+    losses: int
+    kills: int
+
+    @property
+    def is_good(self) -> bool:
+        """True if every view was true at every quiet point, and nothing else was wrong."""
+        return not self.complaints and all(not w.diverged and w.checks for w in self.watchers)
+
+    def table(self) -> str:
+        """One line for each view."""
+        lines = [
+            f"seed {self.seed}: {self.writes} writes, {self.losses} losses, {self.kills} kills",
+            f"  {'view':10} {'snapshots':>9} {'quiet points':>12} {'diverged':>8} {'true within':>11}",
+        ]
+        lines += [
+            f"  {w.name:10} {w.snapshots:9} {w.checks:12} {w.diverged:8} {w.slowest:9.2f} s"
+            for w in self.watchers
+        ]
+        return "\n".join([*lines, *(f"  ! {text}" for text in self.complaints)])
+
+
+def converge(server: EmbeddedServer, login: AuthState, seconds: float, seed: int) -> Report:
+    """One seed, on a running server whose tables `make_tables` has made."""
+    chance = random.Random(seed)
+    complaints = Complaints()
+    log = logging.getLogger("rxbosbase")
+    with ExitStack() as stack:
+        log.addHandler(complaints)
+        stack.callback(log.removeHandler, complaints)
+        proxy = stack.enter_context(FaultProxy(server.url))
+        go = threading.Event()
+        watchers = _watchers(stack, server, proxy, login, complaints)
+        writers = [
+            Writer(server, login, random.Random(chance.random()), go) for _ in range(WRITERS)
+        ]
+        for writer in writers:
+            stack.callback(writer.close)
+        kills = _play(server, proxy, watchers, writers, go, chance, seconds)
+        return Report(
+            seed, watchers, complaints.found,
+            sum(writer.done for writer in writers), proxy.injected.total(), kills,
+        )  # fmt: skip
+
+
+def _watchers(
+    stack: ExitStack,
+    server: EmbeddedServer,
+    proxy: FaultProxy,
+    login: AuthState,
+    complaints: Complaints,
+) -> list[Watcher]:
+    def client(url: str, who: AuthState | None, **settings: Any) -> BosBase:
+        store = AuthStore()
+        if who is not None:
+            store.save(who.token, who.record)
+        return stack.enter_context(BosBase(url, auth_store=store, **settings))
+
+    watchers = []
+    for who, names in ((login, list(VIEWS)[:4]), (None, ["guest"])):
+        watching, asking = client(proxy.url, who, **SETTINGS), client(server.url, who)
+        for name in names:
+            options = VIEWS[name]
+            watcher = Watcher(name, watching, options, complaints, _query(asking, options))
+            watchers.append(watcher)
+            stack.callback(watcher.close)
+    return watchers
+
+
+def _query(client: BosBase, options: dict[str, Any]) -> Callable[[], list[Record]]:
+    asked = {name: options[name] for name in ("filter", "expand", "fields") if name in options}
+    keys = [options["sort"], "id"] if "sort" in options else ["id"]
+
+    def query() -> list[Record]:
+        page = client.collection("posts").get_list(
+            1, options.get("limit", 1000), sort=",".join(keys), **asked
+        )
+        return list(page["items"])
+
+    return query
+
+
+def _play(
+    server: EmbeddedServer,
+    proxy: FaultProxy,
+    watchers: list[Watcher],
+    writers: list[Writer],
+    go: threading.Event,
+    chance: random.Random,
+    seconds: float,
+) -> int:
+    rounds = max(1, round(seconds / ROUND))
+    length = seconds / rounds
+    kills = 0
+    for number in range(rounds):
+        kills_here = (number == 0) + (number == rounds // 2)
+        go.set()
+        # The last loss of a round falls at any time before its end, so now and then right there.
+        moments = sorted(chance.uniform(0, length) for _ in range(round(length / LOSS_EVERY)))
+        deaths = sorted(chance.uniform(0, length - DOWN) for _ in range(kills_here))
+        started = time.monotonic()
+        while moments or deaths:
+            at, kind = min((m[0], k) for k, m in (("loss", moments), ("death", deaths)) if m)
+            time.sleep(max(0.0, started + at - time.monotonic()))
+            if kind == "death":
+                deaths.pop(0)
+                server.kill()
+                time.sleep(DOWN)
+                server.restart()
+                kills += 1
+            else:
+                moments.pop(0)
+                proxy.inject(Fault(chance.choice(LOSSES), chance.uniform(0.1, 1.0)))
+        time.sleep(max(0.0, started + length - time.monotonic()))
+        go.clear()
+        for writer in writers:
+            writer.wait_idle()
+        _check(watchers)
+    return kills
+
+
+def _check(watchers: list[Watcher]) -> None:
+    """A quiet point: each view has to become true in time, and stay so."""
+    began = time.monotonic()
+    waiting = list(watchers)
+    while waiting and time.monotonic() < began + TRUE_WITHIN:
+        for watcher in list(waiting):
+            if watcher.is_true():
+                waiting.remove(watcher)
+                watcher.slowest = max(watcher.slowest, time.monotonic() - began)
+        time.sleep(0.05)
+    time.sleep(STAYS_TRUE)
+    for watcher in watchers:
+        watcher.checks += 1
+        if not watcher.is_true():
+            watcher.diverged += 1
+            watcher.complaints.add(watcher.difference())
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Plays as many seeds as asked for; the exit code."""
+    parser = argparse.ArgumentParser(description="Check that live views converge.")
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--first", type=int, default=1, help="the first seed")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of writing, for each seed")
+    options = parser.parse_args(arguments)
+    bad = 0
+    for seed in range(options.first, options.first + options.seeds):
+        with EmbeddedServer() as server:
+            with server.client(superuser=True) as admin:
+                make_tables(admin)
+                login = admin.auth_store.state
+            report = converge(server, login, options.seconds, seed)
+        print(report.table(), flush=True)
+        bad += not report.is_good
+    print(f"{options.seeds - bad} of {options.seeds} seeds converged everywhere")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,198 @@
+"""The people of the proof: writers who do their worst, and watchers who check every snapshot."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from rxbosbase import AuthState, AuthStore, BosBase, BosBaseError, Snapshot
+from rxbosbase.live import apply_changes
+from rxbosbase.server import EmbeddedServer
+
+__all__ = ["AUTHORS", "Complaints", "Watcher", "Writer", "make_tables"]
+
+Record = dict[str, Any]
+
+AUTHORS = tuple(f"author{number:09d}" for number in range(6))
+POSTS = tuple(f"post{number:011d}" for number in range(120))
+STATUSES = ("draft", "published", "hidden")
+WRITE_PAUSE = 0.04
+"""Seconds between two writes of one writer, at most."""
+
+STAMPS = [
+    {"name": "created", "type": "autodate", "onCreate": True},
+    {"name": "updated", "type": "autodate", "onCreate": True, "onUpdate": True},
+]
+
+
+def make_tables(admin: BosBase) -> None:
+    """Authors that everybody may list, and posts of which a guest sees the public ones."""
+    name = {"name": "name", "type": "text"}
+    seen = {"listRule": "", "viewRule": ""}
+    made = admin.collections.create(
+        {"name": "authors", "type": "base", "fields": [name, *STAMPS], **seen}
+    )
+    fields: list[Record] = [
+        {"name": "title", "type": "text"},
+        {"name": "n", "type": "number"},
+        {"name": "status", "type": "text"},
+        {"name": "public", "type": "bool"},
+        {"name": "author", "type": "relation", "collectionId": made["id"], "maxSelect": 1},
+    ]
+    public = {"listRule": "public = true", "viewRule": "public = true"}
+    admin.collections.create(
+        {"name": "posts", "type": "base", "fields": [*fields, *STAMPS], **public}
+    )
+    for id in AUTHORS:
+        admin.collection("authors").create({"id": id, "name": id})
+
+
+class Complaints(logging.Handler):
+    """What must not happen: errors in the log, tracebacks, and what a check found."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.found: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= logging.ERROR or record.exc_info:
+            self.add(self.format(record))
+
+    def add(self, text: str) -> None:
+        """Notes a complaint; after the first few they only repeat themselves."""
+        if len(self.found) < 10:
+            self.found.append(text)
+
+
+class Writer:
+    """One of those who write to the server itself, past the proxy, while `go` is set."""
+
+    def __init__(
+        self, server: EmbeddedServer, login: AuthState, chance: random.Random, go: threading.Event
+    ) -> None:
+        store = AuthStore()
+        store.save(login.token, login.record)
+        self._client = BosBase(server.url, auth_store=store, timeout=5.0)
+        self._chance = chance
+        self._go = go
+        self._idle = threading.Event()
+        self._over = False
+        self.done = 0
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self._thread.start()
+
+    def wait_idle(self) -> None:
+        """Until its last write is answered, once `go` is cleared."""
+        assert self._idle.wait(10.0), "a writer does not come to rest"
+
+    def close(self) -> None:
+        """Ends it."""
+        self._over = True
+        self._go.set()
+        self._thread.join(10.0)
+        self._client.close()
+
+    def _run(self) -> None:
+        while not self._over:
+            if not self._go.is_set():
+                self._idle.set()
+                self._go.wait()
+                self._idle.clear()
+                continue
+            try:
+                self._write()
+                self.done += 1
+            except BosBaseError:
+                pass  # it is there already, or gone, or the server is down: others write, too
+            time.sleep(self._chance.uniform(0.0, WRITE_PAUSE))
+
+    def _write(self) -> None:
+        chance, posts = self._chance, self._client.collection("posts")
+        # Few of them often, so that changes of one record follow closely; the others at times.
+        id = chance.choice(POSTS[:8] if chance.random() < 0.3 else POSTS)
+        what = chance.random()
+        if what < 0.05:
+            name = f"{chance.choice('xyz')} {chance.randrange(1000)}"
+            self._client.collection("authors").update(chance.choice(AUTHORS), {"name": name})
+        elif what < 0.35:
+            posts.create({"id": id, **self._content()})
+        elif what < 0.85:
+            content = self._content()
+            posts.update(id, {name: content[name] for name in chance.sample(list(content), 2)})
+        else:
+            posts.delete(id)
+            if chance.random() < 0.5:
+                posts.create({"id": id, **self._content()})
+
+    def _content(self) -> Record:
+        chance = self._chance
+        return {
+            "title": chance.choice(["", "ä", "Z", "a b", "z", "10", "9"]),
+            "n": chance.randrange(50),
+            "status": chance.choice(STATUSES),
+            "public": chance.random() < 0.6,
+            "author": chance.choice([*AUTHORS, ""]),
+        }
+
+
+@dataclass
+class Watcher:
+    """One live view, the query that it must equal, and a copy kept by its changes alone."""
+
+    name: str
+    client: BosBase
+    options: dict[str, Any]
+    complaints: Complaints
+    truth: Callable[[], list[Record]]
+    copy: list[Record] = field(default_factory=list)
+    snapshots: int = 0
+    checks: int = 0
+    diverged: int = 0
+    slowest: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.view = self.client.collection("posts").live(**self.options)
+        self._earlier: list[Snapshot[Record]] = []
+        self._subscription = self.view.subscribe(self._check, self._failed)
+
+    def _check(self, snapshot: Snapshot[Record]) -> None:
+        self.snapshots += 1
+        shown = list(snapshot.records)
+        self.copy = apply_changes(self.copy, snapshot.changes)
+        if self.copy != shown:
+            self.complaints.add(f"{self.name}: the changes of {snapshot} do not lead to it")
+            self.copy = shown
+        for older in self._earlier:
+            if apply_changes(older.records, snapshot.since(older)) != shown:
+                self.complaints.add(f"{self.name}: since({older}) is wrong for {snapshot}")
+        if self.snapshots % 20 == 0:
+            self._earlier = [*self._earlier[-2:], snapshot]
+
+    def _failed(self, error: Exception) -> None:
+        self.complaints.add(f"{self.name} ended: {error!r}")
+
+    def is_true(self) -> bool:
+        """True if the view shows what a fresh query gives."""
+        return list(self.view.current.records) == self.truth()
+
+    def difference(self) -> str:
+        """What is not as it should be, in a few words."""
+        shown = {row["id"]: row for row in self.view.current.records}
+        truth = {row["id"]: row for row in self.truth()}
+        parts = [f"missing {sorted(truth.keys() - shown.keys())}"]
+        parts.append(f"too many {sorted(shown.keys() - truth.keys())}")
+        parts += [
+            f"{id}: {shown[id]} is {row}"
+            for id, row in truth.items()
+            if id in shown and shown[id] != row
+        ][:3]
+        return f"{self.name} ({self.view.current}): {'; '.join(parts)}"
+
+    def close(self) -> None:
+        """Ends the view."""
+        self._subscription.dispose()
