@@ -7,31 +7,27 @@ import os
 import threading
 import weakref
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
-from functools import partial
 from types import TracebackType
 from typing import Any, Literal, TypeVar, overload
 from urllib.parse import quote, urlencode
 
 from reactivex import abc
 
-from .auth import AuthState, AuthStore, token_claims
+from .auth import AuthStore
 from .collection import Collection
-from .errors import AuthLostError, ClientClosedError
+from .errors import ClientClosedError
 from .filters import build_filter
 from .live.hub import LiveHub
 from .loop import LoopScheduler
 from .models import Model
-from .pool import ReadPool
+from .options import check_count
 from .reader import OnDecodeError, RecordReader
 from .realtime.facade import Realtime, check_seconds
 from .realtime.frames import MAX_FRAME_BYTES
-from .realtime.link import Settings
-from .realtime.preflight import Preflight
 from .realtime.reconnect import BackoffPolicy
 from .realtime.service import RealtimeService
-from .refresh import AutoRefresh, SingleFlight, refresh_key
+from .rooms import Rooms
 from .schema import Collections
 from .transport import Transport, check_headers
 
@@ -44,116 +40,6 @@ IDLE_TIMEOUT = 330.0
 
 CHECK_EVERY = 60.0
 """Seconds between two looks of `auto_refresh` whether the token is still accepted."""
-
-JOIN_SECONDS = 0.04
-"""How long `close` waits for each of the two threads; they end by themselves all the same."""
-
-
-class _Rooms:
-    """What must live while threads run. The threads know these and never the client itself, so
-    that a client nobody holds any more is closed by the garbage collector."""
-
-    def __init__(
-        self,
-        transport: Transport,
-        auth_store: AuthStore,
-        backoff: BackoffPolicy,
-        idle_timeout: float,
-        max_event_bytes: int,
-        on_auth_lost: str,
-    ) -> None:
-        self.closed = False
-        self._closing = threading.Lock()
-        self.transport = transport
-        self.control = LoopScheduler("rxbosbase-control")
-        self.delivery = LoopScheduler("rxbosbase-delivery")
-        self.pool = ReadPool()
-        settings = Settings(
-            transport=transport,
-            control=self.control,
-            delivery=self.delivery,
-            policy=backoff,
-            idle_timeout=idle_timeout,
-            max_event_bytes=max_event_bytes,
-            identity=lambda: auth_store.state.identity,
-        )
-        preflight = Preflight(self._read, self.pool, self.control, backoff)
-        self.realtime = RealtimeService(settings, preflight)
-        live = replace(settings, delivery=LoopScheduler("rxbosbase-live"))
-        self.live = LiveHub(live, preflight, self.pool, self._read, self.delivery)
-        self._identity = auth_store.state.identity
-        self._store = auth_store
-        self._policy = backoff
-        self._on_auth_lost = on_auth_lost
-        self._process = os.getpid()
-        self.single_flight = SingleFlight()
-        self._refreshers: list[AutoRefresh] = []
-        self._auth = auth_store.changes.subscribe(self._auth_changed)
-
-    def _auth_changed(self, state: AuthState) -> None:
-        self.realtime.identity_changed()
-        before, self._identity = self._identity, state.identity
-        self.live.identity_changed(other=before != self._identity)
-
-    def _read(self, path: str, query: Mapping[str, Any], headers: Mapping[str, str]) -> Any:
-        return self.transport.request("GET", path, query=query, headers=headers)
-
-    def auto_refresh(self, threshold: float, check_every: float) -> AutoRefresh:
-        """Starts to renew the token."""
-        refresher = AutoRefresh(
-            self._store, self._refresh, self._keep, self._auth_lost,
-            threshold=threshold, check_every=check_every,
-            scheduler=self.control, submit=self.pool.submit, policy=self._policy,
-        )  # fmt: skip
-        self._refreshers.append(refresher)
-        return refresher
-
-    def _refresh(self) -> dict[str, Any]:
-        state = self._store.state
-        claims, record = token_claims(state.token), state.record or {}
-        name = str(record.get("collectionName") or claims.get("collectionId") or "users")
-        path = f"/api/collections/{quote(name, safe='')}/auth-refresh"
-        result: dict[str, Any] = self.single_flight.run(
-            refresh_key(name, state.identity, None, {}),
-            lambda: self.transport.request("POST", path, body={}),
-        )
-        return result
-
-    def _keep(self, answer: dict[str, Any]) -> None:
-        self._store.save(answer["token"], answer["record"])
-
-    def _auth_lost(self, error: Exception) -> None:
-        lost = AuthLostError(f"the server does not accept the login any more, log in: {error}")
-        lost.__cause__ = error
-        self.realtime.report_lost(lost)
-        if self._on_auth_lost == "error":
-            self.realtime.fail_all(lost)
-            self.live.service.fail_all(lost)
-        self._store.clear()
-
-    def close(self) -> None:
-        """Ends everything; never waits for user code."""
-        if os.getpid() != self._process:
-            return  # in a child the sockets are still the parent's: nothing here is ours to end
-        with self._closing:
-            if self.closed:
-                return
-            self.closed = True
-        self._auth.dispose()
-        for refresher in self._refreshers:
-            refresher.dispose()
-        was_open = self.realtime.close()
-        self.live.close()
-        self.transport.close()
-        self.pool.close()
-        self.control.close()
-        self.delivery.close(partial(self._finish, was_open))
-        self.control.join(JOIN_SECONDS)
-        self.delivery.join(JOIN_SECONDS)
-
-    def _finish(self, was_open: bool) -> None:
-        self.live.finish()
-        self.realtime.finish(was_open)
 
 
 class BosBase:
@@ -197,10 +83,7 @@ class BosBase:
         check_seconds("idle_timeout", idle_timeout)
         if not math.isfinite(timeout) or not math.isfinite(idle_timeout):
             raise ValueError("timeout and idle_timeout must be finite")
-        if isinstance(max_event_bytes, bool) or not isinstance(max_event_bytes, int):
-            raise TypeError(f"max_event_bytes must be an int, not {type(max_event_bytes).__name__}")
-        if max_event_bytes < 1:
-            raise ValueError(f"max_event_bytes must be at least 1, not {max_event_bytes}")
+        check_count("max_event_bytes", max_event_bytes)
         if auth_store is not None and not isinstance(auth_store, AuthStore):
             raise TypeError(f"auth_store must be an AuthStore, not {type(auth_store).__name__}")
         if backoff is not None and not isinstance(backoff, BackoffPolicy):
@@ -212,7 +95,7 @@ class BosBase:
         self.transport = Transport(
             base_url, timeout=timeout, headers=headers, token=lambda: store.token, verify=verify
         )
-        self._rooms = _Rooms(
+        self._rooms = Rooms(
             self.transport, store, backoff or BackoffPolicy(), idle_timeout, max_event_bytes,
             on_auth_lost,
         )  # fmt: skip
@@ -394,7 +277,7 @@ class BosBase:
         self._rooms.close()
 
 
-def _close_later(rooms: _Rooms) -> None:
+def _close_later(rooms: Rooms) -> None:
     """Closes what a client that nobody holds any more has left. The garbage collector may call
     this on any thread, under any lock: so a thread of its own does it."""
     try:

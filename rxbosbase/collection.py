@@ -13,6 +13,7 @@ from .live.source import make_query
 from .live.view import LiveView
 from .realtime.events import RecordEvent
 from .realtime.facade import Unsubscribe, subscribe_blocking
+from .realtime.hot import RecordStream
 from .realtime.iterate import EventIterator
 from .realtime.preflight import Question
 from .realtime.topics import Topic, normalise_options, record_topic
@@ -59,9 +60,7 @@ class Collection(Records[T], Generic[T]):
             ``posts.observe("*").pipe(ops.filter(lambda e: e.action == "create"))``
         """
         topic, question = self._topic(target, check, filter, expand, fields, query, headers)
-        stream = self._client.service.stream(
-            topic, raw=False, question=question, owner=self._client
-        )
+        stream = RecordStream(self._client.service, topic, question, self._client)
         return self._reader.stream(stream)
 
     def subscribe(

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .connection import Batch
-from .events import MalformedEvent, decode_message, decode_record_event
+from .events import MalformedEvent, decode_message, decode_record_event, usual_action
 from .registry import Registry, Subscriber
 
 __all__ = ["Delivery", "dispatch", "guarded"]
@@ -78,13 +78,14 @@ class Delivery:
             entry = find(wire)
             if entry is not None:
                 delivered += 1
-                if entry.records:
+                records = entry.records
+                if records and (entry.actions is None or _is_wanted(data, entry.actions)):
                     try:
                         event = decode_record_event(entry.name, data)
                     except MalformedEvent as error:
                         self._skip(error)
                     else:
-                        dispatch(entry.records, event, expel)
+                        dispatch(records, event, expel)
                 if entry.messages:
                     dispatch(entry.messages, decode_message(entry.name, data), expel)
             if self._registry.everything:
@@ -98,3 +99,9 @@ class Delivery:
     def _skip(self, error: MalformedEvent) -> None:
         self.skipped += 1
         self._skipped(error)
+
+
+def _is_wanted(data: bytes, actions: frozenset[str]) -> bool:
+    """False for an event that all its subscribers would drop: it need not be decoded."""
+    action = usual_action(data)
+    return action is None or action in actions

@@ -12,7 +12,14 @@ import orjson
 
 from rxbosbase.errors import BosBaseError
 
-__all__ = ["MalformedEvent", "Message", "RecordEvent", "decode_message", "decode_record_event"]
+__all__ = [
+    "MalformedEvent",
+    "Message",
+    "RecordEvent",
+    "decode_message",
+    "decode_record_event",
+    "usual_action",
+]
 
 T = TypeVar("T")
 
@@ -101,6 +108,25 @@ class Message:
 
     def __repr__(self) -> str:
         return f"Message(topic={self.topic!r}, data={type(self.data).__name__})"
+
+
+_USUAL_START = b'{"record":{'
+_USUAL_ENDS = {b'},"action":"%s"}' % action.encode(): action for action in sorted(_ACTIONS)}
+_END_LENGTH = len(b'},"action":"create"}')  # the three words are of one length
+
+
+def usual_action(data: bytes) -> str | None:
+    """The action of an event in the server's usual shape, without decoding it; else None.
+
+    In valid JSON the last member of the outermost object stands right before its end, so that the
+    end alone tells the action.
+
+    >>> usual_action(b'{"record":{"id":"a"},"action":"update"}')
+    'update'
+    """
+    if not data.startswith(_USUAL_START):
+        return None
+    return _USUAL_ENDS.get(data[-_END_LENGTH:])
 
 
 def decode_record_event(name: str, data: bytes) -> RecordEvent[dict[str, Any]]:

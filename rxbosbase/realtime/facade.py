@@ -12,6 +12,7 @@ from reactivex import abc
 from rxbosbase.streams import Stream
 
 from .events import Message
+from .hot import MessageStream, all_messages
 from .preflight import Question
 from .registry import Subscriber
 from .service import RealtimeService
@@ -123,7 +124,7 @@ class Realtime:
             ``client.realtime.observe("chat/typing").subscribe(lambda m: print(m.data))``
         """
         wanted = custom_topic(topic, query=query, headers=headers)
-        return self._service.stream(wanted, raw=True, question=None, owner=self._owner)
+        return MessageStream(self._service, wanted, self._owner)
 
     def subscribe(
         self,
@@ -165,7 +166,7 @@ class Realtime:
 
         It listens and asks for nothing itself: without topics there is no connection.
         """
-        return self._service.everything(self._owner)
+        return all_messages(self._service, self._owner)
 
     @property
     def status(self) -> Stream[Status]:

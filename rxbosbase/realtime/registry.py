@@ -28,12 +28,14 @@ class Subscriber:
         raw: True for one that takes `Message`s, whatever the topic; else `RecordEvent`s.
         check: True if the preflight's verdict may end it.
         keeps: True if it stays subscribed though it raised (a callback; an observer does not).
+        actions: the only actions it lets through; None for all.
         checked: True once the preflight has spoken, or was not asked for.
         error: why it was ended, for one who waits.
     """
 
     __slots__ = (
-        "check", "checked", "entry", "error", "keeps", "on_completed", "on_error", "on_next", "raw",
+        "actions", "check", "checked", "entry", "error", "keeps", "on_completed", "on_error",
+        "on_next", "raw",
     )  # fmt: skip
 
     def __init__(
@@ -45,6 +47,7 @@ class Subscriber:
         raw: bool = False,
         check: bool = False,
         keeps: bool = False,
+        actions: frozenset[str] | None = None,
     ) -> None:
         self.on_next = on_next
         self.on_error = on_error
@@ -53,6 +56,7 @@ class Subscriber:
         self.check = check
         self.checked = not check
         self.keeps = keeps
+        self.actions = actions
         self.entry: Entry | None = None
         self.error: Exception | None = None
 
@@ -69,7 +73,7 @@ def _nothing() -> None:
 class Entry:
     """One wanted topic: its subscribers, and the share that carries it."""
 
-    __slots__ = ("messages", "name", "records", "share", "topic", "version")
+    __slots__ = ("actions", "messages", "name", "records", "share", "topic", "version")
 
     def __init__(self, topic: Topic, share: Share, version: int) -> None:
         self.topic = topic
@@ -78,6 +82,17 @@ class Entry:
         self.version = version
         self.records: tuple[Subscriber, ...] = ()
         self.messages: tuple[Subscriber, ...] = ()
+        self.actions: frozenset[str] | None = None
+
+    def set_records(self, records: tuple[Subscriber, ...]) -> None:
+        """Replaces the subscribers that take events; `actions` is what any of them wants, None
+        if one wants all."""
+        wanted = [subscriber.actions for subscriber in records if subscriber.actions is not None]
+        # Wide before, narrow after: delivery reads the two one after the other.
+        self.actions = None
+        self.records = records
+        if records and len(wanted) == len(records):
+            self.actions = frozenset().union(*wanted)
 
     @property
     def subscribers(self) -> tuple[Subscriber, ...]:
@@ -126,7 +141,7 @@ class Registry:
         if subscriber.raw:
             entry.messages += (subscriber,)
         else:
-            entry.records += (subscriber,)
+            entry.set_records((*entry.records, subscriber))
         subscriber.entry = entry
         return entry
 
@@ -140,7 +155,7 @@ class Registry:
         if subscriber.raw:
             entry.messages = tuple(s for s in entry.messages if s is not subscriber)
         else:
-            entry.records = tuple(s for s in entry.records if s is not subscriber)
+            entry.set_records(tuple(s for s in entry.records if s is not subscriber))
         if entry.records or entry.messages:
             return None
         return self._drop(entry)
@@ -152,7 +167,8 @@ class Registry:
             return ()
         for subscriber in subscribers:
             subscriber.entry = None
-        entry.records = entry.messages = ()
+        entry.set_records(())
+        entry.messages = ()
         self._drop(entry)
         return subscribers
 

@@ -13,14 +13,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from time import monotonic, time
-from typing import Any
-
-from reactivex import abc
-from reactivex.disposable import Disposable
 
 from rxbosbase.errors import BosBaseError, ClientClosedError, RequestTimeoutError
+from rxbosbase.loop import LoopScheduler
 from rxbosbase.process import check_process
-from rxbosbase.streams import Latest, Stream
+from rxbosbase.streams import Latest
 
 from .connection import CONNECT_TOPIC, Batch
 from .delivery import Delivery, guarded
@@ -148,45 +145,15 @@ class RealtimeService:
             self._changed.notify_all()
         self._tell(gone, lambda subscriber: subscriber.on_completed())
 
-    def stream(
-        self,
-        topic: Topic,
-        *,
-        raw: bool,
-        question: Callable[[], Question] | None,
-        owner: object,
-    ) -> Stream[Any]:
-        """The hot, lazy observable of a topic. While it is subscribed to, `owner` stays alive:
-        a pipeline must not fall silent because the client's last name went out of scope."""
+    def listen(self, subscriber: Subscriber) -> None:
+        """Adds one who hears every message, whoever asked for its topic."""
+        check_process(self._process)
+        with self._changed:
+            self._check_open()
+            self._registry.everything += (subscriber,)
 
-        def subscribe(
-            observer: abc.ObserverBase[Any], _: abc.SchedulerBase | None
-        ) -> abc.DisposableBase:
-            subscriber = Subscriber(
-                observer.on_next, observer.on_error, observer.on_completed,
-                raw=raw, check=question is not None,
-            )  # fmt: skip
-            asked = question() if question is not None else None
-            self.attach(topic, subscriber, asked, urgent=False)
-            return _Held(partial(self.detach, subscriber), owner)
-
-        return Stream(subscribe, self._settings.delivery)
-
-    def everything(self, owner: object) -> Stream[Message]:
-        """The hot observable of every message, whoever asked for it."""
-
-        def subscribe(
-            observer: abc.ObserverBase[Message], _: abc.SchedulerBase | None
-        ) -> abc.DisposableBase:
-            subscriber = Subscriber(observer.on_next, observer.on_error, observer.on_completed)
-            with self._changed:
-                self._check_open()
-                self._registry.everything += (subscriber,)
-            return _Held(partial(self._detach_from_everything, subscriber), owner)
-
-        return Stream(subscribe, self._settings.delivery)
-
-    def _detach_from_everything(self, subscriber: Subscriber) -> None:
+    def unlisten(self, subscriber: Subscriber) -> None:
+        """Removes one who heard every message."""
         subscriber.silence()
         if os.getpid() != self._process:
             return
@@ -194,6 +161,11 @@ class RealtimeService:
             self._registry.everything = tuple(
                 other for other in self._registry.everything if other is not subscriber
             )
+
+    @property
+    def scheduler(self) -> LoopScheduler:
+        """The delivery thread's."""
+        return self._settings.delivery
 
     @property
     def stats(self) -> Stats:
@@ -376,14 +348,6 @@ class RealtimeService:
         callback = self.on_disconnect
         if callback is not None:
             guarded(partial(callback, topics))
-
-
-class _Held(Disposable):
-    """A disposable that keeps its client alive."""
-
-    def __init__(self, action: Callable[[], None], owner: object) -> None:
-        super().__init__(action)
-        self._owner = owner
 
 
 def _once_each(on_next: Callable[[Message], object]) -> Callable[[Message], object]:
