@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from threading import Condition, Thread, current_thread
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar, get_args
 
 from reactivex import abc
 from reactivex.disposable import SerialDisposable, SingleAssignmentDisposable
@@ -13,7 +13,7 @@ from reactivex.internal import DisposedException
 from reactivex.scheduler import EventLoopScheduler, ThreadPoolScheduler, VirtualTimeScheduler
 from reactivex.scheduler.trampolinescheduler import TrampolineScheduler
 
-__all__ = ["BATCH", "Handover", "Overflow"]
+__all__ = ["BATCH", "Handover", "Overflow", "Runner", "check_bounds"]
 
 T = TypeVar("T")
 
@@ -23,13 +23,37 @@ BATCH = 64
 """Values delivered in one scheduled action; after these the scheduler's other work has its turn."""
 
 
+LOOK_UP_SECONDS = 0.05
+"""How often a producer that waits for room looks whether anybody can still make it."""
+
+
+def check_bounds(size: object, overflow: str) -> None:
+    """Refuses what cannot bound a queue."""
+    if not isinstance(size, int) or size is True or size < 1:
+        raise ValueError(f"size must be 1 or more, not {size!r}")
+    if overflow not in get_args(Overflow):
+        raise ValueError(f"overflow must be one of {get_args(Overflow)}, not {overflow!r}")
+
+
+class Runner(Protocol):
+    """What delivers: a scheduler, or anything that wakes whoever calls `deliver_one`.
+
+    Where it has them, ``is_current`` tells that this thread is the one that delivers, and
+    ``is_closed`` that nothing will be delivered any more.
+    """
+
+    def schedule(self, action: Callable[..., Any], /) -> abc.DisposableBase:
+        """Has the queue emptied, now or soon."""
+        ...
+
+
 class Handover(Generic[T]):
     """One subscription. The lock is never held while a value is delivered."""
 
     def __init__(
         self,
         observer: abc.ObserverBase[T],
-        scheduler: abc.SchedulerBase,
+        scheduler: Runner,
         size: int,
         overflow: Overflow,
         on_drop: Callable[[int], None] | None,
@@ -91,7 +115,9 @@ class Handover(Generic[T]):
         while len(self._queue) >= self._size and not (self._ended or self._disposed):
             if self._waits_for_itself():
                 return self._fail("the producer would wait for itself, on the delivering thread")
-            self._room.wait()
+            self._room.wait(LOOK_UP_SECONDS)
+            if getattr(self._scheduler, "is_closed", False) is True:
+                self._ended = True  # those that wait stay, for who still takes them
         return not (self._ended or self._disposed)
 
     def _fail(self, why: str) -> bool:
@@ -148,7 +174,7 @@ class Handover(Generic[T]):
         self._deliverer = self._inside = current_thread()
         try:
             for _number in range(BATCH):
-                if not self._deliver_one():
+                if not self.deliver_one():
                     return
         except BaseException:
             # Whoever waits for room must not wait for a subscriber that is out of order.
@@ -158,7 +184,8 @@ class Handover(Generic[T]):
         self._inside = None
         self._schedule()
 
-    def _deliver_one(self) -> bool:
+    def deliver_one(self) -> bool:
+        """Hands on the next value, or the end; False if there was no value."""
         with self._room:
             if self._disposed or not (self._queue or self._ended):
                 self._draining = False

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar, get_args
+from typing import TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable, SingleAssignmentDisposable
 
 from rxbosbase.errors import BosBaseError
-from rxbosbase.operators._handover import Handover, Overflow
+from rxbosbase.operators._handover import Handover, Overflow, check_bounds
 
 __all__ = ["BufferOverflowError", "Overflow", "bounded_observe_on"]
 
@@ -73,11 +73,7 @@ def bounded_observe_on(
     Raises:
         ValueError: a `size` below 1, or an unknown `overflow`.
     """
-    number: object = size
-    if not isinstance(number, int) or number is True or number < 1:
-        raise ValueError(f"size must be 1 or more, not {size!r}")
-    if overflow not in get_args(Overflow):
-        raise ValueError(f"overflow must be one of {get_args(Overflow)}, not {overflow!r}")
+    check_bounds(size, overflow)
 
     def failure(why: str) -> Exception:
         return BufferOverflowError(size, why)

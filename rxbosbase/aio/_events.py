@@ -1,0 +1,184 @@
+"""Observables as async iterators, and what follows from that."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+from reactivex import Observable
+from reactivex import operators as ops
+from reactivex.disposable import SingleAssignmentDisposable
+
+from rxbosbase.errors import RequestTimeoutError
+from rxbosbase.operators._handover import Overflow, check_bounds
+from rxbosbase.realtime.facade import check_seconds
+
+from ._inbox import Inbox
+
+__all__ = ["AsyncEvents", "events", "first", "for_each"]
+
+T = TypeVar("T")
+
+SIZE = 1000
+"""How many values may wait for a task, unless told otherwise."""
+
+
+class AsyncEvents(Generic[T]):
+    """The values of an observable, for ``async for``. Get it by `events`.
+
+    It subscribes on entering ``async with``, or when ``async for`` begins. The subscription ends
+    when the ``async with`` is left, by `aclose`, with the task that began a bare ``async for``
+    (cancelled or not), and when nobody holds this any more. One task at a time may wait in it.
+    """
+
+    def __init__(self, source: Observable[T], size: int, overflow: Overflow) -> None:
+        check_bounds(size, overflow)
+        self._source = source
+        self._size = size
+        self._overflow: Overflow = overflow
+        self._inbox: Inbox[T] | None = None  # it knows nothing of this: its end can be noticed
+        self._entered = False
+
+    @property
+    def dropped(self) -> int:
+        """How many values were dropped, or replaced by newer ones."""
+        return self._inbox.dropped if self._inbox is not None else 0
+
+    async def __aenter__(self) -> AsyncEvents[T]:
+        self._entered = True
+        self._open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __aiter__(self) -> AsyncEvents[T]:
+        inbox = self._open()
+        if not self._entered:
+            inbox.end_with(asyncio.current_task())
+        return self
+
+    async def __anext__(self) -> T:
+        return await self._open().get()
+
+    async def aclose(self) -> None:
+        """Ends the subscription at once; idempotent."""
+        if self._inbox is not None:
+            self._inbox.close()
+
+    def _open(self) -> Inbox[T]:
+        if self._inbox is None:
+            upstream = SingleAssignmentDisposable()
+            scheduler = getattr(self._source, "scheduler", None)
+            inbox: Inbox[T] = Inbox(
+                self._size,
+                self._overflow,
+                upstream,
+                lambda: getattr(scheduler, "is_closed", False) is True,
+            )
+            self._inbox = inbox
+            upstream.disposable = self._source.subscribe(inbox.put, inbox.end, inbox.end)
+        return self._inbox
+
+    def __del__(self) -> None:
+        inbox = getattr(self, "_inbox", None)  # there is none where the arguments were refused
+        if inbox is not None and not inbox.is_ended:
+            inbox.abandon()
+
+
+def events(
+    source: Observable[T], *, size: int = SIZE, overflow: Overflow = "block"
+) -> AsyncEvents[T]:
+    """The values of any observable, for ``async for``.
+
+    Args:
+        size: how many values may wait for the task.
+        overflow: what happens to one that finds no room. ``"block"``: its thread waits, the
+            client's delivery thread too, and nothing is lost. ``"drop_oldest"`` and
+            ``"drop_newest"`` lose one, ``"conflate"`` keeps the newest per record, ``"error"``
+            ends the loop with a `BufferOverflowError`.
+
+    The loop ends when the source completes (``client.close()``), and raises the source's error. A
+    source that gives its values on the loop's own thread, as ``reactivex.range`` does while it is
+    subscribed to, cannot wait there: with ``"block"`` more than `size` at once are a
+    `BufferOverflowError`; ``ops.subscribe_on(NewThreadScheduler())`` gives it a thread.
+
+    Raises:
+        ValueError: a `size` below 1, or an unknown `overflow`.
+
+    >>> import reactivex
+    >>> async def main() -> None:
+    ...     async for number in events(reactivex.of(1, 2, 3)):
+    ...         print(number)
+    >>> asyncio.run(main())
+    1
+    2
+    3
+    """
+    return AsyncEvents(source, size, overflow)
+
+
+async def first(
+    source: Observable[T],
+    *,
+    timeout: float | None = None,
+    predicate: Callable[[T], bool] | None = None,
+) -> T:
+    """The first value of an observable, or the first that `predicate` likes.
+
+    Args:
+        timeout: seconds; None waits for ever.
+        predicate: called on the source's thread.
+
+    Raises:
+        RequestTimeoutError: there was none within `timeout` seconds.
+        reactivex.internal.SequenceContainsNoElementsError: the source completed without one.
+
+    >>> import reactivex
+    >>> asyncio.run(first(reactivex.of(1, 2, 3), predicate=lambda n: n > 1))
+    2
+    """
+    if timeout is not None:
+        check_seconds("timeout", timeout)
+    found: AsyncEvents[T] = events(source.pipe(ops.first(predicate)), size=1)
+    limit = asyncio.timeout(timeout)
+    try:
+        async with found, limit:
+            return await anext(found)
+    except TimeoutError:
+        if not limit.expired():
+            raise  # the source's own
+    raise RequestTimeoutError(f"no value came within {timeout:g} s")
+
+
+async def for_each(
+    source: Observable[T],
+    callback: Callable[[T], Awaitable[Any]],
+    *,
+    size: int = SIZE,
+    overflow: Overflow = "block",
+) -> None:
+    """Awaits ``callback(value)`` for each value, one at a time and in order, until the source ends.
+
+    What the callback raises, and the source's error, end the subscription and are raised here. To
+    go on meanwhile, make a task of it; cancelling the task unsubscribes.
+
+    >>> import reactivex
+    >>> async def show(number: int) -> None:
+    ...     print(number)
+    >>> asyncio.run(for_each(reactivex.of(1, 2), show))
+    1
+    2
+    """
+    if not callable(callback):
+        raise TypeError(f"the callback must be callable, not {type(callback).__name__}")
+    async with events(source, size=size, overflow=overflow) as values:
+        async for value in values:
+            await callback(value)

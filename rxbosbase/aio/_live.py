@@ -1,0 +1,214 @@
+"""Live views for asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import threading
+from types import TracebackType
+from typing import Any, Generic, TypedDict, TypeVar, Unpack
+
+from reactivex import abc
+
+from rxbosbase.collection import Collection
+from rxbosbase.errors import ClientClosedError, RequestTimeoutError
+from rxbosbase.live.snapshot import Change, Snapshot
+from rxbosbase.live.view import LiveView
+from rxbosbase.realtime.facade import check_seconds
+
+__all__ = ["AsyncLiveView", "LiveOptions", "live"]
+
+T = TypeVar("T")
+
+MAX_CHANGES = 10_000
+"""Changes that are kept for a slow task; beyond, the net difference takes their place."""
+
+
+class LiveOptions(TypedDict, total=False):
+    """What ``collection.live`` takes."""
+
+    filter: str | None
+    sort: str | None
+    expand: str | None
+    fields: str | None
+    limit: int | None
+    query: dict[str, Any] | None
+    headers: dict[str, Any] | None
+    reconcile: float
+    interval: float
+
+
+class AsyncLiveView(Generic[T]):
+    """A live view inside ``async with``. Get it by `live`.
+
+    ``async for snapshot in view`` gives the current snapshot and then each that follows. A task
+    that is slow gets fewer, each with all the changes since the one it had before; it holds
+    nobody up.
+    """
+
+    def __init__(self, view: LiveView[T]) -> None:
+        self._view = view
+        self._subscription: abc.DisposableBase | None = None
+        self._waiters: set[asyncio.Future[None]] = set()
+        self._given: Snapshot[T] | None = None
+        # What the delivery thread writes, under this lock:
+        self._lock = threading.Lock()
+        self._newest: Snapshot[T] | None = None
+        self._changes: list[Change[T]] = []
+        self._unseen = 0
+        self._error: Exception | None = None
+        self._ended = False
+        self._is_called = False
+
+    async def __aenter__(self) -> AsyncLiveView[T]:
+        if self._subscription is not None:
+            raise RuntimeError("this view has been entered already: make another")
+        self._loop = asyncio.get_running_loop()
+        self._subscription = self._view.subscribe(self._show, self._fail, self._complete)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Leaves the view at once; idempotent."""
+        if self._subscription is not None:
+            self._subscription.dispose()
+            self._end(None)
+
+    @property
+    def current(self) -> Snapshot[T]:
+        """The newest snapshot; an empty one of version 0 until the first read is complete.
+
+        Raises:
+            RuntimeError: this is not inside ``async with``.
+        """
+        self._check_entered()
+        newest = self._newest
+        return newest if newest is not None else _nothing_yet()
+
+    async def wait_fresh(self, timeout: float = 10.0) -> Snapshot[T]:
+        """Waits until the view is complete and connected, and returns its snapshot.
+
+        Raises:
+            RequestTimeoutError: not within `timeout` seconds.
+            ClientResponseError: the query is refused: 400, 403 or 404.
+            RuntimeError: this is not inside ``async with``.
+        """
+        check_seconds("timeout", timeout)
+        self._check_entered()
+        limit = asyncio.timeout(timeout)
+        try:
+            async with limit:
+                while self._newest is None or not self._newest.fresh:
+                    if self._error is not None:
+                        raise self._error
+                    if self._ended:
+                        raise ClientClosedError("the view has ended")
+                    await self._change()
+                return self._newest
+        except TimeoutError:
+            if not limit.expired():
+                raise  # the view's own
+        raise RequestTimeoutError(f"the view was not fresh within {timeout:g} s")
+
+    def __aiter__(self) -> AsyncLiveView[T]:
+        self._check_entered()
+        return self
+
+    async def __anext__(self) -> Snapshot[T]:
+        self._check_entered()
+        await asyncio.sleep(0)  # a view that never rests must not starve the loop
+        while True:
+            if self._unseen:
+                return self._take()
+            if self._error is not None:
+                raise self._error
+            if self._ended:
+                raise StopAsyncIteration
+            await self._change()
+
+    def _take(self) -> Snapshot[T]:
+        with self._lock:
+            newest, changes, unseen = self._newest, self._changes, self._unseen
+            self._changes, self._unseen = [], 0
+        assert newest is not None
+        before, self._given = self._given, newest
+        if unseen == 1:
+            return newest
+        merged = copy.copy(newest)
+        # Those of several snapshots in a row are the changes of all of them together.
+        merged.changes = tuple(changes)
+        if len(changes) > MAX_CHANGES and before is not None:
+            merged.changes = newest.since(before)
+        return merged
+
+    async def _change(self) -> None:
+        waiter = self._loop.create_future()
+        self._waiters.add(waiter)
+        try:
+            await waiter
+        finally:
+            self._waiters.discard(waiter)
+
+    def _check_entered(self) -> None:
+        if self._subscription is None:
+            raise RuntimeError("the view is not running: use `async with aio.live(…) as view:`")
+
+    # -- the delivery thread ---------------------------------------------------------------------
+
+    def _show(self, snapshot: Snapshot[T]) -> None:
+        with self._lock:
+            self._newest = snapshot
+            self._unseen += 1
+            if len(self._changes) <= MAX_CHANGES:
+                self._changes += snapshot.changes
+        self._call()
+
+    def _fail(self, error: Exception) -> None:
+        self._end(error)
+
+    def _complete(self) -> None:
+        self._end(None)
+
+    def _end(self, error: Exception | None) -> None:
+        self._error = self._error or error
+        self._ended = True
+        self._call()
+
+    def _call(self) -> None:
+        """Wakes the loop, once for all that comes before it looks."""
+        with self._lock:
+            if self._is_called:
+                return
+            self._is_called = True
+        try:
+            self._loop.call_soon_threadsafe(self._wake)
+        except RuntimeError:  # the loop is closed: nobody looks any more
+            if self._subscription is not None:
+                self._subscription.dispose()
+
+    def _wake(self) -> None:
+        self._is_called = False
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+
+def live(collection: Collection[T], **options: Unpack[LiveOptions]) -> AsyncLiveView[T]:
+    """A query that stays true, for ``async with``; `options` are those of ``collection.live``.
+
+    Example:
+        ``async with aio.live(posts, sort="-created", limit=20) as view:``
+        ``    print((await view.wait_fresh()).records)``
+    """
+    return AsyncLiveView(collection.live(**options))
+
+
+def _nothing_yet() -> Snapshot[Any]:
+    return Snapshot.empty(None)

@@ -1,0 +1,184 @@
+"""The callback form for coroutines."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from types import TracebackType
+from typing import Any, TypedDict, TypeVar, Unpack, overload
+
+from reactivex.disposable import Disposable
+
+from rxbosbase.collection import Collection
+from rxbosbase.operators._handover import Overflow
+from rxbosbase.realtime.events import Message, RecordEvent
+from rxbosbase.realtime.facade import Realtime, check_seconds
+from rxbosbase.realtime.registry import Subscriber
+from rxbosbase.realtime.topics import custom_topic
+
+from ._events import SIZE
+from ._inbox import Inbox
+from ._waiting import off_loop
+
+__all__ = ["AsyncSubscription", "TopicOptions", "subscribe"]
+
+T = TypeVar("T")
+
+_running: set[asyncio.Task[None]] = set()
+"""asyncio itself keeps no task alive; a subscription lives without anybody holding it."""
+
+
+class TopicOptions(TypedDict, total=False):
+    """What ``collection.subscribe`` takes beside the topic and the callback."""
+
+    filter: str | None
+    expand: str | None
+    fields: str | None
+    query: dict[str, Any] | None
+    headers: dict[str, Any] | None
+    check: bool
+
+
+class AsyncSubscription:
+    """What `subscribe` gives: leave its ``async with``, or `aclose` it, to unsubscribe."""
+
+    def __init__(self, inbox: Inbox[Any], task: asyncio.Task[None], owner: object) -> None:
+        self._inbox = inbox
+        self._task = task
+        self._owner = owner
+
+    async def __aenter__(self) -> AsyncSubscription:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Unsubscribes at once, and waits for the callback that is running, unless it is called
+        by that one. Idempotent."""
+        self._inbox.close()
+        if asyncio.current_task() is not self._task:
+            await asyncio.wait([self._task])
+
+    async def wait(self) -> None:
+        """Waits until the topic ends: by ``unsubscribe``, ``client.close()``, or an error, which is
+        raised."""
+        await asyncio.shield(self._task)
+
+
+@overload
+async def subscribe(
+    source: Collection[T],
+    topic: str,
+    callback: Callable[[RecordEvent[T]], Awaitable[Any]],
+    *,
+    size: int = ...,
+    overflow: Overflow = ...,
+    timeout: float = ...,
+    **options: Unpack[TopicOptions],
+) -> AsyncSubscription: ...
+@overload
+async def subscribe(
+    source: Realtime,
+    topic: str,
+    callback: Callable[[Message], Awaitable[Any]],
+    *,
+    size: int = ...,
+    overflow: Overflow = ...,
+    timeout: float = ...,
+    query: dict[str, Any] | None = ...,
+    headers: dict[str, Any] | None = ...,
+) -> AsyncSubscription: ...
+async def subscribe(
+    source: Collection[Any] | Realtime,
+    topic: str,
+    callback: Callable[[Any], Awaitable[Any]],
+    *,
+    size: int = SIZE,
+    overflow: Overflow = "block",
+    timeout: float = 10.0,
+    **options: Any,
+) -> AsyncSubscription:
+    """Awaits ``callback(event)`` for each event, one at a time and in order.
+
+    It returns once the server has acknowledged the topic, and never blocks the loop meanwhile. A
+    callback that raises is reported to the loop's exception handler, which logs it, and stays
+    subscribed. Callbacks run in one task, with the context variables of this call.
+
+    Args:
+        source: a collection, or ``client.realtime`` for custom topics.
+        topic: ``"*"``, a record id, or the custom topic.
+        size, overflow: as for `events`.
+        options: filter, expand, fields, query, headers and check as for ``collection.subscribe``.
+
+    Raises:
+        ClientResponseError: the preflight found 400, 403 or 404.
+        RequestTimeoutError: not acknowledged within `timeout` seconds.
+
+    Example:
+        ``async with await aio.subscribe(posts, "*", on_event): await asyncio.sleep(60)``
+    """
+    if not callable(callback):
+        raise TypeError(f"the callback must be callable, not {type(callback).__name__}")
+    check_seconds("timeout", timeout)
+    inbox, wait, owner = _attach(source, topic, size, overflow, options)
+    try:
+        await off_loop(partial(wait, timeout))
+    except BaseException:  # a cancellation, too
+        inbox.close()
+        raise
+    task = asyncio.create_task(_deliver(inbox, callback, topic))
+    _running.add(task)
+    task.add_done_callback(_running.discard)
+    inbox.end_with(task)
+    return AsyncSubscription(inbox, task, owner)
+
+
+def _attach(
+    source: Collection[Any] | Realtime,
+    name: str,
+    size: int,
+    overflow: Overflow,
+    options: dict[str, Any],
+) -> tuple[Inbox[Any], Callable[[float], None], object]:
+    """Subscribes; gives what receives, how to wait for the acknowledgement, and what must live."""
+    given = {**dict.fromkeys(TopicOptions.__annotations__), "check": True, **options}
+    if isinstance(source, Realtime):
+        service, owner, question = source._service, source._owner, None
+        topic = custom_topic(name, **options)
+    else:
+        owner = source._client
+        service = source._client.service
+        topic, ask = source._topic(name, **given)
+        question = ask() if ask else None
+    upstream = Disposable(lambda: service.detach(subscriber))
+    closed = service.scheduler
+    inbox: Inbox[Any] = Inbox(size, overflow, upstream, lambda: closed.is_closed)
+    put = inbox.put if isinstance(source, Realtime) else source._reader.callback(inbox.put)
+    subscriber = Subscriber(
+        put, inbox.end, inbox.end,
+        raw=isinstance(source, Realtime), check=question is not None, keeps=True,
+    )  # fmt: skip
+    service.attach(topic, subscriber, question, urgent=True)
+    return inbox, partial(service.wait_acknowledged, subscriber), owner
+
+
+async def _deliver(inbox: Inbox[T], callback: Callable[[T], Awaitable[Any]], topic: str) -> None:
+    while True:
+        try:
+            value = await inbox.get()
+        except StopAsyncIteration:
+            return
+        try:
+            await callback(value)
+        except Exception as error:
+            message = f"the callback of {topic!r} raised; it stays subscribed"
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": message, "exception": error, "task": asyncio.current_task()}
+            )

@@ -1,0 +1,43 @@
+"""A blocking call of the library, awaited."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from contextvars import copy_context
+from functools import partial
+from typing import Any, TypeVar
+
+__all__ = ["off_loop"]
+
+T = TypeVar("T")
+
+
+async def off_loop(call: Callable[[], T]) -> T:
+    """Makes the call on a daemon thread, with the caller's context variables.
+
+    Not on ``asyncio.to_thread``'s pool: its few threads are the user's, and ``asyncio.run`` waits
+    for them at its end, while a cancelled wait here holds nobody up.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+    context = copy_context()
+
+    def work() -> None:
+        outcome: Callable[[], None]
+        try:
+            outcome = partial(done.set_result, context.run(call))
+        except Exception as error:
+            outcome = partial(done.set_exception, error)
+        with suppress(RuntimeError):  # a loop that is closed waits for nothing
+            loop.call_soon_threadsafe(_settle, done, outcome)
+
+    threading.Thread(target=work, name="rxbosbase-wait", daemon=True).start()
+    return await done
+
+
+def _settle(done: asyncio.Future[Any], outcome: Callable[[], None]) -> None:
+    if not done.done():  # it was cancelled meanwhile
+        outcome()
