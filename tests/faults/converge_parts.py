@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from rxbosbase import AuthState, AuthStore, BosBase, BosBaseError, Snapshot
-from rxbosbase.live import apply_changes
+from rxbosbase import AuthState, AuthStore, BosBase, BosBaseError
+from rxbosbase.live import Snapshot, apply_changes
 from rxbosbase.server import EmbeddedServer
 
 __all__ = ["AUTHORS", "Complaints", "Watcher", "Writer", "make_tables"]
