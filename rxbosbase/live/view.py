@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Generic, TypeVar
 
@@ -42,11 +41,11 @@ class LiveView(Stream[Snapshot[T]], Generic[T]):
         self._key = key
         self._make = make
         self._owner = owner
-        self._held = ExitStack()
+        self._entered: list[ViewCore[T]] = []
+        self._cores: list[ViewCore[T]] = []  # those this object holds: an ended one tells why
 
     def __enter__(self) -> LiveView[T]:
-        core = self._hub.acquire(self._key, self._make)
-        self._held.callback(self._hub.release, self._key, core)
+        self._entered.append(self._acquire())
         return self
 
     def __exit__(
@@ -55,7 +54,7 @@ class LiveView(Stream[Snapshot[T]], Generic[T]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._held.pop_all().close()
+        self._release(self._entered.pop())
 
     @property
     def current(self) -> Snapshot[T]:
@@ -106,21 +105,32 @@ class LiveView(Stream[Snapshot[T]], Generic[T]):
         )
 
     def _core(self) -> ViewCore[Any]:
-        core = self._hub.find(self._key)
-        if core is None:
+        for core in self._cores[-1:]:
+            return core
+        running = self._hub.find(self._key)
+        if running is None:
             raise RuntimeError("the view is not running: subscribe to it, or use `with view:`")
+        return running
+
+    def _acquire(self) -> ViewCore[T]:
+        core = self._hub.acquire(self._key, self._make)
+        self._cores.append(core)
         return core
+
+    def _release(self, core: ViewCore[T]) -> None:
+        self._cores.remove(core)
+        self._hub.release(self._key, core)
 
     def _attach(
         self, observer: abc.ObserverBase[Snapshot[T]], _: abc.SchedulerBase | None
     ) -> abc.DisposableBase:
         subscriber = Subscriber(observer.on_next, observer.on_error, observer.on_completed)
-        core = self._hub.acquire(self._key, self._make)
+        core = self._acquire()
         core.attach(subscriber)
 
         def leave(_: object = self._owner) -> None:
             core.detach(subscriber)
-            self._hub.release(self._key, core)
+            self._release(core)
 
         return Disposable(leave)
 
