@@ -7,10 +7,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from rxbosbase import BackoffPolicy, BosBase, Status
 from support.seen import LIMIT, Seen
 from support.wire_server import WireServer
-
-from rxbosbase import BackoffPolicy, BosBase, Status
 
 __all__ = ["FAST", "connect", "library_threads", "statuses", "wait_state", "wait_until"]
 
