@@ -66,7 +66,7 @@ class Inbox(abc.ObserverBase[T]):
 
     def put(self, value: T) -> None:
         """Takes a value in, waits for room, or drops, as the policy says."""
-        if self.abandoned:
+        if self.abandoned or self._loop.is_closed():
             self._dispose()
         else:
             self._queue.on_next(value)

@@ -419,15 +419,18 @@ def test_arguments_that_cannot_be_right_are_refused_at_once() -> None:
 
 
 @pytest.mark.parametrize("overflow", OVERFLOWS)
+@pytest.mark.parametrize("is_woken", [True, False])
 def test_a_closed_loop_is_no_error_for_the_producer_and_ends_the_subscription(
-    overflow: aio.Overflow,
+    overflow: aio.Overflow, is_woken: bool
 ) -> None:
     source = Source()
     loop = asyncio.new_event_loop()
     events = aio.events(source, size=2, overflow=overflow)
     loop.run_until_complete(events.__aenter__())
+    if is_woken:
+        source.push(0)
     loop.close()
-    source.push(1, 2, 3)
+    source.push(1)
     assert source.subscribed == 0
     del events
 
@@ -449,11 +452,13 @@ def test_events_that_nobody_holds_are_left_by_the_next_value_at_the_latest() -> 
     loop = asyncio.new_event_loop()
     events = aio.events(source)
     loop.run_until_complete(events.__aenter__())
-    loop.close()
+    source.push(1)
     del events
     gc.collect()
-    source.push(1)
+    assert source.subscribed == 1
+    source.push(2)
     assert source.subscribed == 0
+    loop.close()
 
 
 def test_the_end_of_asyncio_run_disposes_what_tasks_have_left() -> None:

@@ -1,0 +1,235 @@
+"""Collections with a model, on the real server."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypedDict
+
+import pytest
+from support.live_schema import Heard, World, eventually, listen
+
+from rxbosbase import Collection, RecordDecodeError, RecordEvent
+from rxbosbase.live import Snapshot
+
+pytest_plugins = ["support.live_fixtures"]
+
+
+@dataclass
+class Author:
+    id: str
+    name: str
+
+
+@dataclass
+class Expanded:
+    author: Author
+
+
+@dataclass
+class Post:
+    id: str
+    collectionName: str
+    title: str
+    n: int
+    created: datetime
+    due: datetime | None = None
+    expand: Expanded | None = None
+
+
+class Row(TypedDict):
+    id: str
+    title: str
+
+
+@dataclass
+class Strict:
+    id: str
+    n: int
+
+
+BAD, GOOD = {"title": "bad", "n": 0.5}, {"title": "good", "n": 2}
+
+
+def instead(error: RecordDecodeError, record: dict[str, Any]) -> Strict:
+    return Strict(error.field, -1)
+
+
+def typed(posts: Collection, policy: Any = "raise") -> Collection[Strict]:
+    """The collection whose `n` must have no fraction."""
+    return posts._client.collection(posts.name, model=Strict, on_decode_error=policy)
+
+
+# -- requests --------------------------------------------------------------------------------------
+
+
+def test_every_request_gives_the_model(world: World) -> None:
+    name = world.collection(fields=({"name": "due", "type": "date"},)).name
+    posts = world.admin.collection(name, model=Post)
+    made = posts.create({"title": "one", "n": 1})
+    assert (made.title, made.n, made.due, made.collectionName) == ("one", 1, None, name)
+    assert abs((datetime.now(UTC) - made.created).total_seconds()) < 60
+    due = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
+    changed = posts.update(made.id, {"due": "2026-01-02 03:04:05.678Z"})
+    assert changed.due == due
+    assert posts.get_one(made.id) == changed
+    assert posts.get_first_list_item("n = 1") == changed
+    assert posts.get_list()["items"] == [changed]
+    assert posts.get_full_list() == posts.get_full_list(sort="n") == [changed]
+    assert list(posts.iter_records()) == [changed]
+
+
+def test_expanded_records_become_their_dataclass(world: World) -> None:
+    users = world.users()
+    user = world.user(users, name="Ada")
+    info = world.admin.collections.get(users)
+    author = {"name": "author", "type": "relation", "collectionId": info["id"], "maxSelect": 1}
+    plain = world.collection(fields=(author,))
+    posts = world.admin.collection(plain.name, model=Post)
+    made = posts.create({"title": "one", "n": 1, "author": user["id"]}, expand="author")
+    assert made.expand == Expanded(Author(user["id"], "Ada"))
+    with posts.live(expand="author") as view:
+        assert list(view.wait_fresh().records) == [made]
+
+
+def test_a_record_that_does_not_fit_fails_the_request_by_its_field(world: World) -> None:
+    posts = world.collection()
+    made = posts.create(BAD)
+    with pytest.raises(RecordDecodeError) as caught:
+        typed(posts).get_one(made["id"])
+    error = caught.value
+    assert (error.field, error.collection, error.expected, error.found, error.record_id) == (
+        "n", posts.name, "int", "float", made["id"],
+    )  # fmt: skip
+    with pytest.raises(RecordDecodeError):
+        typed(posts).get_full_list()
+
+
+def test_skip_leaves_it_out_of_lists_and_pages(world: World) -> None:
+    posts = world.collection()
+    posts.create(BAD)
+    good = posts.create(GOOD)["id"]
+    skipping = typed(posts, "skip")
+    assert skipping.get_full_list() == [Strict(good, 2)]
+    assert skipping.get_full_list(batch=1, sort="-n") == [Strict(good, 2)]
+    assert list(skipping.iter_records(batch=1)) == [Strict(good, 2)]
+    page = skipping.get_list()
+    assert (page["items"], page["totalItems"]) == ([Strict(good, 2)], 2)
+
+
+def test_a_callable_gives_something_instead(world: World) -> None:
+    posts = world.collection()
+    made = posts.create(BAD)
+    assert typed(posts, instead).get_one(made["id"]) == Strict("n", -1)
+
+
+# -- streams ---------------------------------------------------------------------------------------
+
+
+def test_streams_callbacks_and_iterators_give_events_of_the_model(world: World) -> None:
+    plain = world.collection()
+    posts = world.client().collection(plain.name, model=Row)
+    heard = listen(posts.observe())
+    called: Heard[RecordEvent[Row]] = Heard()
+    with posts.subscribe("*", called), posts.events() as events:
+        made = plain.create(GOOD)
+        for event in (heard.have(1)[0], called.have(1)[0], next(events)):
+            assert (event.action, event.record["id"], event.record["title"]) == (
+                "create", made["id"], "good",
+            )  # fmt: skip
+
+
+def test_raise_ends_the_stream_and_the_iterator_with_the_error(world: World) -> None:
+    plain = world.collection()
+    posts = typed(plain)
+    heard = listen(posts.observe())
+    with posts.events() as events:
+        plain.create(GOOD)
+        plain.create(BAD)
+        assert next(events).record.n == 2
+        with pytest.raises(RecordDecodeError):
+            next(events)
+    assert isinstance(heard.failure(), RecordDecodeError)
+    assert [event.record.n for event in heard.items] == [2]
+
+
+def test_a_callback_stays_subscribed_and_the_log_names_the_field(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    plain = world.collection()
+    called: Heard[RecordEvent[Strict]] = Heard()
+    with caplog.at_level(logging.ERROR), typed(plain).subscribe("*", called):
+        plain.create(BAD)
+        plain.create(GOOD)
+        assert [event.record.n for event in called.have(1)] == [2]
+    assert "RecordDecodeError" in caplog.text and "its field 'n' must be int" in caplog.text
+
+
+def test_skip_leaves_an_event_out(world: World) -> None:
+    plain = world.collection()
+    heard = listen(typed(plain, "skip").observe())
+    world.wait_active()
+    plain.create(BAD)
+    plain.create(GOOD)
+    assert [event.record.n for event in heard.have(1)] == [2]
+
+
+# -- live views ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{}, {"sort": "-n", "limit": 5}])
+def test_a_view_shows_the_model_and_hides_what_is_skipped_until_it_fits(
+    world: World, options: dict[str, Any]
+) -> None:
+    plain = world.collection()
+    bad, good = plain.create(BAD)["id"], plain.create(GOOD)["id"]
+    heard: Heard[Snapshot[Strict]] = listen(typed(plain, "skip").live(**options))
+    heard.until(lambda h: h.items and list(h.items[-1].records) == [Strict(good, 2)])
+    plain.update(bad, {"n": 1})
+    both = {Strict(good, 2).id: 2, bad: 1}
+    heard.until(lambda h: {each.id: each.n for each in h.items[-1].records} == both)
+    plain.update(good, {"n": 0.25})
+    heard.until(lambda h: [each.id for each in h.items[-1].records] == [bad])
+    heard.dispose()
+
+
+def test_raise_ends_the_view_whoever_meets_the_record_first(world: World) -> None:
+    plain = world.collection()
+    plain.create(GOOD)
+    view = typed(plain).live()
+    heard = listen(view)
+    with view:
+        assert [each.n for each in view.wait_fresh().records] == [2]
+        plain.create(BAD)
+        assert isinstance(heard.failure(), RecordDecodeError)
+    with typed(plain).live() as again, pytest.raises(RecordDecodeError):
+        again.wait_fresh()
+
+
+def test_views_are_shared_by_model_and_policy(world: World) -> None:
+    plain = world.collection()
+    hub = world.admin.live_hub
+
+    def cores(*policies: Any) -> int:
+        views = [typed(plain, policy).live() for policy in policies]
+        for view in views:
+            view.__enter__()
+        count = len(hub._cores)
+        for view in views:
+            view.__exit__(None, None, None)
+        return count
+
+    assert cores("raise", "raise") == 1
+    assert cores("raise", "skip", instead) == 3
+    eventually(lambda: not hub._cores)
+
+
+def test_a_live_record_is_of_the_model(world: World) -> None:
+    plain = world.collection()
+    made = plain.create(GOOD)["id"]
+    heard = listen(typed(plain).live_record(made))
+    assert heard.first(lambda record: record is not None) == Strict(made, 2)
+    plain.update(made, {"n": 3})
+    heard.first(lambda record: record == Strict(made, 3))
+    heard.dispose()
