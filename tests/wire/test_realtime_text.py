@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from support import wire_server as wire
-from support.realtime_client import connect
-from support.seen import LIMIT, Seen
+from support.realtime_client import connect, wait_until
+from support.seen import LIMIT, Seen, wait_event
 
 from rxbosbase import BosBase, RecordEvent
 
@@ -130,12 +131,27 @@ def test_half_an_event_at_the_end_of_a_stream_is_never_delivered(
     assert seen.wait(1)[0].record == {"id": "next"}
 
 
-def test_a_large_event_counts_whole_in_the_queue(server: wire.WireServer, client: BosBase) -> None:
+def test_a_large_event_counts_whole_in_the_queue_and_only_once(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    entered, go_on = threading.Event(), threading.Event()
     seen: Seen[Event] = Seen()
-    client.collection("posts").subscribe("*", seen)
-    before = client.realtime.stats.bytes
+
+    def slow(event: Event) -> None:
+        entered.set()
+        wait_event(go_on)
+        seen(event)
+
+    client.collection("posts").subscribe("*", slow)
+    server.send("posts/*", {"id": "first"})
+    wait_event(entered)
     text = "x" * 3_000_000
-    server.send("posts/*", {"id": "a", "text": text})
-    assert seen.wait(1)[0].record["text"] == text
-    assert client.realtime.stats.bytes - before > 3_000_000
+    server.send("posts/*", {"id": "large", "text": text})
+    wait_until(client, lambda: client.realtime.stats.queue_events == 1)
+    assert 3_000_000 < client.realtime.stats.queue_bytes < 3_000_500
+    server.send("posts/*", {"id": "small"})
+    wait_until(client, lambda: client.realtime.stats.queue_events == 2)
+    assert client.realtime.stats.queue_bytes < 3_001_000
+    go_on.set()
+    assert seen.wait(3)[1].record["text"] == text
     assert client.realtime.stats.queue_bytes == 0

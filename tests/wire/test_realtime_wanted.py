@@ -125,6 +125,22 @@ def test_row_9_while_posts_fail_further_subscribing_adds_no_posts_of_its_own(
         assert len(server.posts[-1]) == 101
 
 
+def test_row_9_subscribing_during_posts_that_fail_piles_up_no_timers(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    posts = client.collection("posts")
+    gates = [wire.Gate() for _ in range(20)]
+    server.post_answers += [wire.delay(gate, wire.status(500)) for gate in gates]
+    posts.observe("*", check=False).subscribe(ignore)
+    for n, gate in enumerate(gates):
+        server.wait_post(n + 1)
+        posts.observe(f"r{n}", check=False).subscribe(ignore)
+        waiting = len(client.service._settings.control._timers)
+        gate.set()
+    assert waiting <= 3
+    client.realtime.wait_active(LIMIT)
+
+
 def test_row_9_threads_that_subscribe_and_dispose_leave_the_wanted_set_on_the_server(
     server: wire.WireServer, client: BosBase
 ) -> None:
