@@ -1,0 +1,254 @@
+"""The last events, and how many there were in each second, as DataFrames."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from reactivex import Observable, abc
+from reactivex import operators as ops
+from reactivex.scheduler import TimeoutScheduler
+
+from rxbosbase.realtime.events import RecordEvent
+
+from .extra import pandas
+from .kinds import EPOCH
+from .source import Follower
+from .table import Table
+
+__all__ = [
+    "MAX_BUCKETS",
+    "MAX_EVENTS",
+    "MAX_GROUPS",
+    "EventWindow",
+    "RateFrame",
+    "rate_frame",
+    "window",
+]
+
+MAX_EVENTS = 100_000
+"""The most events a window keeps. Beyond it the oldest go, and `EventWindow.dropped` says so."""
+
+MAX_BUCKETS = 3600
+"""The most rows of a rate frame; then the oldest go."""
+
+MAX_GROUPS = 100
+"""The most columns of a rate frame; further values are counted as "other"."""
+
+OTHER = "other"
+HEAD = ("arrived", "action", "topic")
+"""Columns of a window besides the record's; its own of these names are ``record.action`` etc."""
+
+Event = RecordEvent[Any]
+
+
+class EventWindow(Follower[Event]):
+    """The last events as `df`. Get it by `window`; dispose it at the end."""
+
+    def __init__(
+        self, source: Observable[Event], span: timedelta | None, count: int, table: _Rows,
+        clock: abc.SchedulerBase | None,
+    ) -> None:  # fmt: skip
+        self._span = span
+        self._count = count
+        self._clock = clock or _clock_of(source)
+        self._events: deque[tuple[datetime, Event]] = deque()
+        self._rows = table
+        self.dropped = 0
+        super().__init__(source, clock)
+
+    @property
+    def df(self) -> Any:
+        """The events in the order of their arrival: a DataFrame of your own. From any thread.
+
+        Raises:
+            BosBaseError: what ended the stream.
+        """
+        with self._lock:
+            if self._forget():
+                self.touch()
+            return self.read()
+
+    def _take(self, value: Event) -> None:
+        self._events.append((self._clock.now, value))
+        if len(self._events) > self._count:
+            self._events.popleft()
+            self.dropped += self._span is not None
+        self._forget()
+        self.touch()
+
+    def _forget(self) -> bool:
+        if self._span is None:
+            return False
+        oldest = self._clock.now - self._span
+        before = len(self._events)
+        while self._events and self._events[0][0] <= oldest:
+            self._events.popleft()
+        return len(self._events) < before
+
+    def _build(self) -> Any:
+        return self._rows(self._events)
+
+
+class _Rows:
+    """Events as a frame, of the same columns and types each time."""
+
+    def __init__(self, columns: Iterable[str] | None, categories: Iterable[str]) -> None:
+        self._table = Table(columns, None, categories)
+        if columns is None:
+            self._table.expect(HEAD)
+
+    def __call__(self, events: Iterable[tuple[datetime, Event]]) -> Any:
+        self._table.clear()
+        self._table.append([_row(moment, event) for moment, event in events])
+        return self._table.frame()
+
+
+def _row(moment: datetime, event: Event) -> dict[str, Any]:
+    row: dict[str, Any] = dict(zip(HEAD, (_text(moment), event.action, event.topic), strict=True))
+    for name, value in event.record.items():
+        row[f"record.{name}" if name in HEAD else name] = value
+    return row
+
+
+def _text(moment: datetime) -> str:
+    """As the server writes dates."""
+    return moment.strftime("%Y-%m-%d %H:%M:%S.%fZ")
+
+
+def window(
+    observable: Observable[Event],
+    *,
+    seconds: float | None = None,
+    count: int | None = None,
+    columns: Iterable[str] | None = None,
+    categories: Iterable[str] = (),
+    scheduler: abc.SchedulerBase | None = None,
+) -> EventWindow:
+    """Follows a stream of events as a DataFrame of the last ones, until disposed.
+
+    The columns are ``arrived`` (a UTC time), ``action``, ``topic`` and the record's fields.
+
+    Args:
+        seconds: those of the last so many seconds, 100 000 at most; or
+        count: the last so many.
+        columns: which, in which order; None: all.
+        categories: which of them are to be of dtype ``category``.
+        scheduler: the clock; by default the stream's own.
+
+    Raises:
+        ValueError, TypeError: not exactly one of `seconds` and `count`, or one not positive.
+
+    Example::
+
+        with window(orders.observe("*"), seconds=60) as last_minute:
+            print(last_minute.df.groupby("action").size())
+    """
+    if (seconds is None) == (count is None):
+        raise ValueError("window() takes either seconds= or count=")
+    if count is not None and not (isinstance(count, int) and 0 < count <= MAX_EVENTS):
+        raise ValueError(f"count must be between 1 and {MAX_EVENTS}, not {count!r}")
+    if seconds is not None and not seconds > 0:
+        raise ValueError(f"seconds must be more than 0, not {seconds!r}")
+    span = None if seconds is None else timedelta(seconds=seconds)
+    rows = _Rows(columns, categories)
+    return EventWindow(observable, span, count or MAX_EVENTS, rows, scheduler)
+
+
+class RateFrame(Follower[str]):
+    """How many events there were in each span of time, as `df`. Get it by `rate_frame`."""
+
+    def __init__(
+        self, groups: Observable[str], every: timedelta, clock: abc.SchedulerBase | None
+    ) -> None:
+        self._every = every
+        self._clock = clock or _clock_of(groups)
+        self._groups: dict[str, None] = {}
+        self._counts: dict[int, Counter[str]] = {}
+        self._first = self._bucket()
+        super().__init__(groups, clock)
+
+    @property
+    def df(self) -> Any:
+        """A row for each span of time since the start, the current one last; from any thread.
+
+        Raises:
+            BosBaseError: what ended the stream.
+        """
+        with self._lock:
+            self.touch()  # time goes on, also without events
+            return self.read()
+
+    def _bucket(self) -> int:
+        return (self._clock.now - EPOCH) // self._every
+
+    def _take(self, value: str) -> None:
+        if value not in self._groups:
+            value = value if len(self._groups) < MAX_GROUPS else OTHER
+            self._groups[value] = None
+        self._counts.setdefault(self._bucket(), Counter())[value] += 1
+        while len(self._counts) > MAX_BUCKETS:
+            del self._counts[next(iter(self._counts))]
+
+    def _build(self) -> Any:
+        pd = pandas()
+        last = self._bucket()
+        buckets = range(max(self._first, last - MAX_BUCKETS + 1), last + 1)
+        nothing: Counter[str] = Counter()
+        rows = [self._counts.get(bucket, nothing) for bucket in buckets]
+        starts = [EPOCH + bucket * self._every for bucket in buckets]
+        index = pd.DatetimeIndex(starts, dtype="datetime64[ns, UTC]", name="time")
+        data = {group: [row[group] for row in rows] for group in self._groups}
+        return pd.DataFrame(data, index=index, dtype="int64", columns=list(self._groups))
+
+
+def rate_frame(
+    observable: Observable[Any],
+    by: str | Callable[[Any], object] = "action",
+    every: str | float | timedelta = "1s",
+    *,
+    scheduler: abc.SchedulerBase | None = None,
+) -> RateFrame:
+    """Counts the events of a stream, by kind and by time, until disposed.
+
+    Args:
+        by: ``"action"``, ``"topic"``, a field of the record, or a function of the event. More
+            than 100 different values are counted as "other".
+        every: the span of a row: ``"1s"``, ``"5min"``, seconds or a timedelta.
+        scheduler: the clock; by default the stream's own.
+
+    Raises:
+        ValueError, TypeError: a span that is none.
+
+    Example::
+
+        with rate_frame(orders.observe("*"), by="status", every="10s") as rates:
+            rates.df.plot.area()
+    """
+    if not isinstance(by, str) and not callable(by):
+        raise TypeError(f"by must be a field's name or a function of the event, not {by!r}")
+    if isinstance(every, (int, float)):
+        every = timedelta(seconds=every)
+    span: timedelta = pandas().Timedelta(every).to_pytimedelta()
+    if not span > timedelta():
+        raise ValueError(f"every must be at least a microsecond, not {every!r}")
+    return RateFrame(observable.pipe(ops.map(_grouping(by))), span, scheduler)
+
+
+def _grouping(by: str | Callable[[Any], object]) -> Callable[[Any], str]:
+    if callable(by):
+        return lambda event: str(by(event))
+    if by in ("action", "topic"):
+        return lambda event: str(getattr(event, by))
+
+    def of_record(event: Any) -> str:
+        record: Mapping[str, Any] = event.record
+        return str(record.get(by, ""))
+
+    return of_record
+
+
+def _clock_of(source: Observable[Any]) -> abc.SchedulerBase:
+    return getattr(source, "scheduler", None) or TimeoutScheduler.singleton()

@@ -1,0 +1,137 @@
+"""Snapshots and live views as DataFrames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from reactivex import Observable
+
+from rxbosbase.live.snapshot import Change, Snapshot
+from rxbosbase.live.view import LiveView
+
+from .source import Follower
+from .table import Table
+
+__all__ = ["LiveFrame", "live_frame", "to_dataframe"]
+
+Record = dict[str, Any]
+
+
+def to_dataframe(
+    snapshot: Snapshot[Any] | Iterable[Mapping[str, Any]],
+    columns: Iterable[str] | None = None,
+    index: str | None = "id",
+    *,
+    categories: Iterable[str] = (),
+) -> Any:
+    """The records of a snapshot, in its order, as a DataFrame.
+
+    Args:
+        snapshot: a snapshot; any other records do as well, `get_full_list`'s for example.
+        columns: which fields, in which order; None: all but ``collectionId`` and
+            ``collectionName``.
+        index: the field that becomes the index; None: 0, 1, 2, …
+        categories: which of them are to be of dtype ``category``.
+
+    Raises:
+        MissingExtraError: pandas is not installed.
+        TypeError: a record is not a dict, or an argument cannot be right.
+
+    >>> to_dataframe([{"id": "a", "n": 1}, {"id": "b", "n": 2}]).n.sum()
+    np.int64(3)
+    """
+    table = Table(columns, index, categories)
+    table.append(list(snapshot.records if isinstance(snapshot, Snapshot) else snapshot))
+    return table.frame()
+
+
+class LiveFrame(Follower[Snapshot[Any]]):
+    """A live view whose current state is `df`. Get it by `live_frame`; dispose it at the end."""
+
+    def __init__(self, view: Observable[Snapshot[Any]], table: Table) -> None:
+        self._table = table
+        self._latest: Snapshot[Any] | None = None
+        self._built: Snapshot[Any] | None = None
+        self._view = view
+        super().__init__(view)
+
+    @property
+    def df(self) -> Any:
+        """The records as they are now: a DataFrame of your own. From any thread.
+
+        It costs as much Python as there were changes since the last time, and a copy of the
+        columns.
+
+        Raises:
+            BosBaseError: what ended the view, such as a filter the server refuses.
+        """
+        return self.read()
+
+    @property
+    def fresh(self) -> bool:
+        """False while the view is disconnected or catching up."""
+        latest = self._latest
+        return latest is not None and latest.fresh
+
+    @property
+    def version(self) -> int:
+        """The version of the newest snapshot; 0 before the first."""
+        latest = self._latest
+        return latest.version if latest is not None else 0
+
+    def wait_fresh(self, timeout: float = 10.0) -> Any:
+        """Waits until the view is complete and connected; its `df` then.
+
+        Raises:
+            RequestTimeoutError: not within `timeout` seconds.
+            ClientResponseError: the query is refused.
+            TypeError: what is followed is no live view.
+        """
+        if not isinstance(self._view, LiveView):
+            raise TypeError("wait_fresh() needs a live view, as collection.live() gives it")
+        snapshot = self._view.wait_fresh(timeout)
+        with self._lock:
+            if self._latest is None or snapshot.version > self._latest.version:
+                self._take(snapshot)
+        return self.df
+
+    def _take(self, value: Snapshot[Any]) -> None:
+        # Kept alone: the next reader asks for the exact difference, however many came meanwhile.
+        if self._latest is None or value.version >= self._latest.version:
+            self._latest = value
+            self.touch()
+
+    def _build(self) -> Any:
+        latest = self._latest
+        if latest is not None and latest is not self._built:
+            self._table.apply(_changes(self._built, latest))
+            self._built = latest
+        return self._table.frame()
+
+
+def _changes(older: Snapshot[Any] | None, newer: Snapshot[Any]) -> Iterable[Change[Any]]:
+    if older is not None:
+        return newer.since(older)
+    return [Change("added", record, None, None, at) for at, record in enumerate(newer.records)]
+
+
+def live_frame(
+    view: Observable[Snapshot[Any]],
+    columns: Iterable[str] | None = None,
+    index: str | None = "id",
+    categories: Iterable[str] = (),
+) -> LiveFrame:
+    """Follows a live view as a DataFrame, until disposed.
+
+    Args:
+        view: ``collection.live(…)``.
+        columns, index, categories: as in `to_dataframe`.
+
+    Example::
+
+        with live_frame(posts.live(expand="author"), categories=["status"]) as frame:
+            frame.wait_fresh()
+            print(frame.df.groupby("status", observed=True).size())
+    """
+    return LiveFrame(view, Table(columns, index, categories))
