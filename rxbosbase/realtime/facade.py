@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from threading import TIMEOUT_MAX
 from types import TracebackType
 from typing import Any
 
@@ -98,6 +99,8 @@ def check_seconds(what: str, value: object) -> None:
         raise TypeError(f"{what} must be a number of seconds, not {type(value).__name__}")
     if not value > 0:
         raise ValueError(f"{what} must be more than 0 seconds, not {value!r}")
+    if value > TIMEOUT_MAX:
+        raise ValueError(f"{what} must be finite, and no longer than a wait can be: {value!r}")
 
 
 class Realtime:

@@ -18,7 +18,7 @@ URL = "http://127.0.0.1:1"
         ({"timeout": 0}, ValueError, "timeout must be more than 0 seconds"),
         ({"timeout": "5"}, TypeError, "timeout must be a number of seconds, not str"),
         ({"timeout": True}, TypeError, "timeout must be a number"),
-        ({"timeout": float("inf")}, ValueError, "must be finite"),
+        ({"timeout": float("inf")}, ValueError, "timeout must be finite"),
         ({"timeout": float("nan")}, ValueError, "more than 0"),
         ({"idle_timeout": -1}, ValueError, "idle_timeout must be more than 0"),
         ({"auth_store": "token"}, TypeError, "auth_store must be an AuthStore, not str"),

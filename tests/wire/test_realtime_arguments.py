@@ -95,6 +95,13 @@ TABLE: list[tuple[str, Use, type[Exception], str]] = [
         TypeError,
         "a number of seconds, not str",
     ),
+    (
+        "endless",
+        lambda c: c.realtime.subscribe("a", print, timeout=float("inf")),
+        ValueError,
+        "timeout must be finite",
+    ),
+    ("too long", lambda c: c.realtime.wait_active(1e12), ValueError, "must be finite"),
     ("nan", lambda c: c.realtime.wait_active(float("nan")), ValueError, "more than 0 seconds"),
     (
         "wait",
