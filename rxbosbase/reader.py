@@ -6,7 +6,6 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import Any, Generic, Literal, TypeAlias, TypeVar, cast
 
 from reactivex import abc
-from reactivex.disposable import SerialDisposable
 
 from .errors import RecordDecodeError
 from .models import Model, decoder_for
@@ -97,19 +96,13 @@ class RecordReader(Generic[T]):
         def subscribe(
             observer: abc.ObserverBase[RecordEvent[T]], scheduler: abc.SchedulerBase | None
         ) -> abc.DisposableBase:
-            upstream = SerialDisposable()
-
-            def fail(error: Exception) -> None:
-                upstream.dispose()
-                observer.on_error(error)
-
-            upstream.disposable = source.subscribe(
-                self.callback(observer.on_next, fail),
+            # RxPY disposes the subscription with the first `on_error`.
+            return source.subscribe(
+                self.callback(observer.on_next, observer.on_error),
                 observer.on_error,
                 observer.on_completed,
                 scheduler=scheduler,
             )
-            return upstream
 
         return Stream(subscribe, source.scheduler)
 
