@@ -75,7 +75,7 @@ class Report:
         """One line for each view."""
         lines = [
             f"seed {self.seed}: {self.writes} writes, {self.losses} losses, {self.kills} kills",
-            f"  {'view':10} {'snapshots':>9} {'quiet points':>12} {'diverged':>8} {'true within':>11}",
+            "  view       snapshots quiet points diverged true within",
         ]
         lines += [
             f"  {w.name:10} {w.snapshots:9} {w.checks:12} {w.diverged:8} {w.slowest:9.2f} s"

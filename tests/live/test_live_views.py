@@ -1,0 +1,551 @@
+"""Live views on the real server: whatever happens, the view ends up as the query."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import pytest
+from faults.kinds import Fault, Kind
+from faults.proxy import FaultProxy
+from faults.watching import QUICK
+from support.live_schema import CLOSED, PASSWORD, Heard, World, eventually, listen
+
+from rxbosbase import (
+    AuthStore,
+    BosBase,
+    ClientClosedError,
+    ClientResponseError,
+    Collection,
+    RequestTimeoutError,
+)
+from rxbosbase.live import Change, Snapshot, apply_changes
+from rxbosbase.live.view import LiveView
+
+pytest_plugins = ["support.live_fixtures"]
+
+Record = dict[str, Any]
+Posts = Collection[Record]
+
+NEVER = 3600.0
+"""As `reconcile`: what a test sees comes from the stream."""
+
+SECRET: dict[str, Any] = dict(CLOSED)
+VIEW_ONLY: dict[str, Any] = {**CLOSED, "viewRule": ""}
+
+JSON = ({"name": "data", "type": "json"},)
+EXTRA = (
+    {"name": "flag", "type": "bool"},
+    {"name": "day", "type": "date"},
+    *JSON,
+)
+
+
+def query(posts: Posts, **options: Any) -> list[Record]:
+    """What the query returns now, in order."""
+    size = options.pop("limit", None) or 500
+    keys = [key for key in (options.pop("sort", None), "id") if key]
+    found: list[Record] = posts.get_list(1, size, sort=",".join(keys), **options)["items"]
+    return found
+
+
+def becomes_true(view: LiveView[Record], posts: Posts, **options: Any) -> None:
+    """Waits until the view is the query; that is long before any `reconcile`."""
+    try:
+        eventually(lambda: list(view.current.records) == query(posts, **options), 5.0)
+    except AssertionError:
+        assert list(view.current.records) == query(posts, **options)
+
+
+def names_of(rows: Sequence[Record]) -> list[str]:
+    return [row["title"] for row in rows]
+
+
+def has(view: LiveView[Record], count: int) -> bool:
+    return len(view.current.records) == count
+
+
+def is_by(view: LiveView[Record], name: str) -> bool:
+    """True if the author of the first post is shown by this name."""
+    author: Record = view.current.records[0]["expand"]["author"]
+    return bool(author["title"] == name)
+
+
+def author_relation(world: World, authors: Posts) -> dict[str, Any]:
+    id = world.admin.collections.get(authors.name)["id"]
+    return {"name": "author", "type": "relation", "collectionId": id, "maxSelect": 1}
+
+
+# -- snapshots -------------------------------------------------------------------------------------
+
+
+def test_the_first_snapshot_adds_all_and_changes_lead_from_each_to_the_next(world: World) -> None:
+    posts = world.collection()
+    for number in range(5):
+        posts.create({"title": f"t{number}", "n": number})
+    heard: Heard[Snapshot[Record]] = listen(posts.live(sort="-n", reconcile=NEVER))
+    first = heard.first(lambda s: s.fresh)
+    assert first.version == 1
+    assert [c.type for c in first.changes] == ["added"] * 5
+    assert names_of(first.records) == ["t4", "t3", "t2", "t1", "t0"]
+    posts.update(first.records[4]["id"], {"n": 10})
+    posts.delete(first.records[1]["id"])
+    posts.create({"title": "new", "n": 3.5})
+    heard.first(lambda s: names_of(s.records) == ["t0", "t4", "new", "t2", "t1"])
+    heard.dispose()
+    records: list[Record] = []
+    for before, snapshot in zip([None, *heard.items], heard.items, strict=False):
+        assert snapshot.version == (before.version if before else 0) + 1
+        records = apply_changes(records, snapshot.changes)
+        assert records == snapshot.records
+        assert dict(snapshot.by_id) == {row["id"]: row for row in records}
+    for older in heard.items:
+        newest = heard.items[-1]
+        assert apply_changes(older.records, newest.since(older)) == newest.records
+
+
+def test_a_late_subscriber_gets_the_current_snapshot_and_equal_views_share_one(
+    world: World,
+) -> None:
+    posts = world.collection()
+    posts.create({"title": "a"})
+    first = listen(posts.live(reconcile=NEVER))
+    shown = first.have(1)[0]
+    hub = world.admin.live_hub
+    topics = hub.service.stats.topics
+    late = listen(world.admin.collection(posts.name).live(reconcile=NEVER))
+    assert late.have(1) == [shown]
+    assert hub.service.stats.topics == topics
+    first.dispose()
+    posts.create({"title": "b"})
+    assert late.first(lambda s: len(s.records) == 2).version == shown.version + 1
+    late.dispose()
+    eventually(lambda: hub.service.stats.topics == 0)
+
+
+def test_current_needs_somebody_who_holds_the_view(world: World) -> None:
+    posts = world.collection()
+    view = posts.live()
+    with pytest.raises(RuntimeError, match="use `with view:`"):
+        _ = view.current
+    with pytest.raises(RuntimeError, match="subscribe to it"):
+        view.wait_fresh()
+    with view:
+        assert view.wait_fresh().fresh
+        assert view.current.version == 1
+    with pytest.raises(RuntimeError, match="not running"):
+        _ = view.current
+
+
+def test_wait_fresh_works_inside_a_callback_and_while_a_subscriber_sleeps(world: World) -> None:
+    posts = world.collection()
+    posts.create({"title": "a"})
+    gate, sizes = threading.Event(), Heard[int]()
+
+    def slow(_: object) -> None:
+        with posts.live(filter="n = 0") as other:
+            sizes(len(other.wait_fresh().records))
+        gate.wait(10)
+
+    with posts.live(reconcile=NEVER) as view, view.subscribe(slow):
+        assert sizes.have(1) == [1]
+        posts.create({"title": "b"})  # … which nobody is shown before the gate opens
+        eventually(lambda: len(view.current.records) == 2)
+        assert len(view.wait_fresh().records) == 2
+        gate.set()
+
+
+# -- what a query may be ---------------------------------------------------------------------------
+
+
+def test_what_leaves_a_filter_leaves_the_view_soon(world: World) -> None:
+    posts = world.collection()
+    view = posts.live(filter='owner = "ann"', reconcile=NEVER)
+    with view:
+        view.wait_fresh()
+        made = posts.create({"title": "a", "owner": "ann"})
+        becomes_true(view, posts, filter='owner = "ann"')
+        posts.update(made["id"], {"owner": "bob"})
+        eventually(lambda: not view.current.records, 2.0)
+        posts.delete(made["id"])
+        posts.create({"id": made["id"], "owner": "ann"})
+        becomes_true(view, posts, filter='owner = "ann"')
+        assert len(view.current.records) == 1
+
+
+SORTS = [
+    "n", "-n", "title", "-title,n", "flag,-title", "-day", "created", "-updated",
+    "author.title,-n", "-author.n", "data", "@random",
+]  # fmt: skip
+
+
+def test_every_sort_ends_in_the_servers_order(world: World) -> None:
+    authors = world.collection("authors")
+    ids = [
+        authors.create({"title": t, "n": n})["id"] for t, n in [("Zoë", 2), ("ann", 10), ("", 0)]
+    ]
+    posts = world.collection(fields=(*EXTRA, author_relation(world, authors)))
+    made = [
+        posts.create(
+            {
+                "title": title, "n": [3, -1.5, 0, 20][at % 4], "flag": at % 2 == 0,
+                "day": ["", "2020-01-02 00:00:00.000Z"][at % 2], "author": [*ids, ""][at % 4],
+                "data": [None, 1, "x", [1]][at % 4],
+            }
+        )["id"]
+        for at, title in enumerate(["b", "B", "ä", "", "a b", "10", "9", "𝛼", "\uffff"])
+    ]  # fmt: skip
+    views = {sort: posts.live(sort=sort, expand="author", reconcile=NEVER) for sort in SORTS}
+    held = [listen(view) for view in views.values()]
+    for view in views.values():
+        view.wait_fresh()
+    posts.update(
+        made[0], {"title": "zz", "n": 5, "flag": False, "author": ids[2], "data": {"a": 1}}
+    )
+    posts.update(made[3], {"day": "2021-01-02 00:00:00.000Z", "n": -7, "author": ""})
+    posts.delete(made[5])
+    posts.create({"title": "new", "n": 4, "author": ids[1]})
+    for sort, view in views.items():
+        if sort == "@random":
+            eventually(partial(has, view, 9))
+        else:
+            becomes_true(view, posts, sort=sort, expand="author")
+    for one in held:
+        one.dispose()
+
+
+def test_a_window_shows_the_first_rows_only(world: World) -> None:
+    posts = world.collection()
+    made = [posts.create({"title": str(n), "n": n})["id"] for n in range(6)]
+    options: dict[str, Any] = {"sort": "-n", "limit": 3}
+    with posts.live(**options, reconcile=NEVER, interval=0.05) as view:
+        view.wait_fresh()
+        becomes_true(view, posts, **options)
+        posts.delete(made[5])  # its place goes to one that was not shown
+        becomes_true(view, posts, **options)
+        posts.update(made[0], {"n": 100})
+        becomes_true(view, posts, **options)
+        assert names_of(view.current.records) == ["0", "4", "3"]
+
+
+def test_a_sort_that_proves_unorderable_is_handed_to_the_server_in_mid_view(world: World) -> None:
+    posts = world.collection(fields=JSON)
+    posts.create({"title": "x", "data": 3})
+    heard: Heard[Snapshot[Record]] = listen(posts.live(sort="-data,title", reconcile=NEVER))
+    changes: Heard[Change[Record]] = listen(posts.changes(sort="-data,title", reconcile=NEVER))
+    first = heard.first(lambda s: s.fresh)
+    made = posts.create({"title": "list", "data": [1, 2]})
+    heard.first(lambda s: len(s.records) == 2)
+    posts.create({"title": "y", "data": [0]})
+    posts.delete(made["id"])
+    last = heard.first(lambda s: s.fresh and {*names_of(s.records)} == {"x", "y"})
+    assert last.records == query(posts, sort="-data,title")
+    assert [s.version for s in heard.items] == list(range(1, len(heard.items) + 1))
+    records: list[Record] = []
+    for snapshot in heard.items:
+        records = apply_changes(records, snapshot.changes)
+        assert records == snapshot.records
+        assert apply_changes(first.records, snapshot.since(first)) == snapshot.records
+    assert apply_changes([], changes.items) == last.records
+    for each in (heard, changes):
+        each.dispose()
+
+
+def test_fields_give_what_was_asked_for_and_nothing_else(world: World) -> None:
+    authors = world.collection("authors")
+    ann = authors.create({"title": "Ann", "n": 1})["id"]
+    posts = world.collection(fields=(author_relation(world, authors),))
+    posts.create({"title": "a long title", "n": 2, "author": ann})
+    for fields in (
+        "title", "id,title", "*", "title:excerpt(3,true)", "expand.author.title",
+        "title,expand.author", "expand", "author,n,expand.author.*",
+    ):  # fmt: skip
+        options: dict[str, Any] = {"fields": fields, "expand": "author"}
+        with posts.live(**options, sort="-n,author.title", reconcile=NEVER) as view:
+            assert list(view.wait_fresh().records) == query(posts, **options)
+    options = {"fields": "title", "filter": "n > 0", "sort": "n"}
+    with posts.live(**options, reconcile=NEVER) as view:
+        view.wait_fresh()
+        made = posts.create({"title": "b", "n": 1})
+        becomes_true(view, posts, **options)
+        posts.update(made["id"], {"n": 3})
+        becomes_true(view, posts, **options)
+        posts.update(made["id"], {"n": 0})
+        becomes_true(view, posts, **options)
+
+
+def test_a_renamed_author_is_seen_in_the_posts(world: World) -> None:
+    authors = world.collection("authors")
+    ann = authors.create({"title": "Ann"})["id"]
+    posts = world.collection(fields=(author_relation(world, authors),))
+    posts.create({"title": "a", "author": ann})
+    options: dict[str, Any] = {"expand": "author", "fields": "title,expand.author.title"}
+    with (
+        posts.live(expand="author", reconcile=NEVER) as whole,
+        posts.live(**options, reconcile=NEVER) as part,
+        posts.live(expand="author", limit=5, interval=0.05, reconcile=NEVER) as window,
+    ):
+        for view in (whole, part, window):
+            view.wait_fresh()
+        world.admin.live_hub.service.wait_active(5.0)  # the authors' topic came with the rows
+        authors.update(ann, {"title": "Anna"})
+        for view in (whole, part, window):
+            eventually(partial(is_by, view, "Anna"), 2.0)
+        becomes_true(part, posts, **options)
+
+
+def test_an_author_that_may_not_be_listed_is_seen_within_reconcile(world: World) -> None:
+    authors = world.collection("authors", listRule=None)
+    ann = authors.create({"title": "Ann"})["id"]
+    posts = world.collection(fields=(author_relation(world, authors),))
+    posts.create({"title": "a", "author": ann})
+    seen = world.client().collection(posts.name)
+    with seen.live(expand="author", reconcile=0.3) as view:
+        assert view.wait_fresh().records[0]["expand"]["author"]["title"] == "Ann"
+        authors.update(ann, {"title": "Anna"})
+        becomes_true(view, seen, expand="author")
+
+
+def test_a_collection_without_updated_converges_and_a_view_collection_is_polled(
+    world: World,
+) -> None:
+    name = world.name("bare")
+    world.admin.collections.create(
+        {"name": name, "type": "base", "fields": [{"name": "title", "type": "text"}]}
+    )
+    sql = f"SELECT id, title FROM {name} WHERE title != ''"
+    world.admin.collections.create({"name": f"{name}_v", "type": "view", "viewQuery": sql})
+    bare, through = (world.admin.collection(each) for each in (name, f"{name}_v"))
+    with bare.live(sort="title", reconcile=NEVER) as view, through.live(reconcile=0.2) as polled:
+        view.wait_fresh()
+        polled.wait_fresh()
+        ids = [bare.create({"title": title})["id"] for title in "cab"]
+        for title in "xyz":
+            bare.update(ids[0], {"title": title})
+        bare.delete(ids[1])
+        becomes_true(view, bare, sort="title")
+        assert names_of(view.current.records) == ["b", "z"]
+        becomes_true(polled, through)
+
+
+# -- one record, and changes alone -----------------------------------------------------------------
+
+
+def test_live_record_follows_one_record_that_may_only_be_viewed(world: World) -> None:
+    posts = world.collection(**VIEW_ONLY)
+    guest = world.client().collection(posts.name)
+    id = "record000000001"
+    heard: Heard[Record | None] = listen(guest.live_record(id, reconcile=NEVER))
+    assert heard.have(1) == [None]
+    posts.create({"id": id, "title": "a"})
+    posts.create({"title": "another"})
+    posts.update(id, {"title": "b"})
+    heard.first(lambda row: row and row["title"] == "b")
+    posts.delete(id)
+    heard.until(lambda h: h.items[-1] is None)
+    posts.create({"id": id, "title": "c"})
+    heard.first(lambda row: row and row["title"] == "c")
+    late: Heard[Record | None] = listen(guest.live_record(id, fields="title", reconcile=NEVER))
+    assert late.have(1) == [{"title": "c"}]
+    heard.dispose()
+    late.dispose()
+
+
+def test_changes_tell_one_net_change_of_each_record_across_a_gap(world: World) -> None:
+    posts = world.collection()
+    ids = {title: posts.create({"title": title})["id"] for title in ("kept", "edited", "gone")}
+    store = AuthStore()
+    store.save(world.admin.auth_store.token, world.admin.auth_store.record)
+    with (
+        FaultProxy(world.server.url) as proxy,
+        BosBase(proxy.url, auth_store=store, backoff=QUICK) as client,
+    ):
+        view = client.collection(posts.name).live(sort="title", reconcile=NEVER)
+        shown: Heard[Snapshot[Record]] = listen(view)
+        heard: Heard[Change[Record]] = listen(
+            client.collection(posts.name).changes(sort="title", reconcile=NEVER)
+        )
+        assert [c.caught_up for c in heard.have(3)] == [False] * 3
+        proxy.inject(Fault(Kind.REFUSE, 60.0))
+        proxy.inject(Fault(Kind.CUT))
+        shown.until(lambda h: not h.items[-1].fresh)
+        for title in ("edited 1", "edited 2"):
+            posts.update(ids["edited"], {"title": title})
+        posts.delete(ids["gone"])
+        posts.create({"title": "made"})
+        posts.delete(posts.create({"title": "passing"})["id"])
+        proxy.calm()
+        shown.until(lambda h: h.items[-1].fresh)
+        client.live_hub.service.wait_active(5.0)
+        eventually(lambda: len(heard.items) >= 6)
+        net = {change.record["title"]: change.type for change in heard.items[3:]}
+        assert net == {"edited 2": "modified", "gone": "removed", "made": "added"}
+        assert all(change.caught_up for change in heard.items[3:])
+        assert names_of(apply_changes([], heard.items)) == ["edited 2", "kept", "made"]
+        assert view.current.records == query(posts, sort="title")
+        shown.dispose()
+        heard.dispose()
+
+
+def test_a_killed_server_leaves_the_view_stale_and_its_return_makes_it_true(
+    fragile: World,
+) -> None:
+    posts, client = fragile.collection(), fragile.superuser(backoff=QUICK)
+    kept, gone = (posts.create({"title": title})["id"] for title in ("kept", "gone"))
+    view = client.collection(posts.name).live(filter='title != ""', reconcile=NEVER)
+    heard: Heard[Snapshot[Record]] = listen(view)
+    heard.first(lambda s: s.fresh)
+    fragile.server.kill()
+    heard.until(lambda h: not h.items[-1].fresh)
+    assert len(view.current.records) == 2
+    with pytest.raises(RequestTimeoutError, match=r"not fresh within 0\.05 s"):
+        view.wait_fresh(0.05)
+    fragile.server.restart()
+    posts.update(kept, {"title": "edited"})
+    posts.delete(gone)
+    heard.until(lambda h: h.items[-1].fresh)
+    becomes_true(view, posts, filter='title != ""')
+    heard.dispose()
+
+
+# -- who asks, and what may go wrong ---------------------------------------------------------------
+
+
+def test_a_refused_query_ends_the_view_and_a_new_subscriber_begins_afresh(world: World) -> None:
+    posts = world.collection()
+    hidden = world.collection("hidden", **SECRET)
+    guest = world.client()
+    for view, status in (
+        (guest.collection(posts.name).live(filter="nosuch = 1"), 400),
+        (guest.collection(posts.name).live(filter="n = 1", sort="nosuch", limit=3), 400),
+        (guest.collection(hidden.name).live(), 403),
+        (guest.collection("no_such_collection").live(), 404),
+    ):
+        for _ in range(2):
+            error = listen(view).failure()
+            assert isinstance(error, ClientResponseError) and error.status == status
+        with view, pytest.raises(ClientResponseError) as raised:
+            view.wait_fresh()
+        assert raised.value.status == status
+    eventually(lambda: guest.live_hub.service.stats.topics == 0)
+    world.admin.collections.update(hidden.name, {"listRule": ""})
+    with guest.collection(hidden.name).live() as allowed:
+        assert allowed.wait_fresh().version == 1
+
+
+def test_another_login_empties_the_view_and_reads_again(world: World) -> None:
+    users = world.users()
+    ann, bob = (world.user(users, name=name) for name in ("ann", "bob"))
+    posts = world.collection(listRule="owner = @request.auth.id || owner = ''")
+    for owner in (ann["id"], bob["id"], ""):
+        posts.create({"title": owner or "all", "owner": owner})
+    client = world.logged_in(users, ann)
+    heard: Heard[Snapshot[Record]] = listen(
+        client.collection(posts.name).live(sort="-title", reconcile=NEVER)
+    )
+    heard.first(lambda s: {*names_of(s.records)} == {"all", ann["id"]})
+    client.collection(users).auth_with_password(bob["email"], PASSWORD)
+    heard.until(lambda h: {*names_of(h.items[-1].records)} == {"all", bob["id"]})
+    since = next(at for at, s in enumerate(heard.items) if not s.records)
+    emptied = heard.items[since]
+    assert not emptied.fresh and [c.type for c in emptied.changes] == ["removed"] * 2
+    client.auth_store.clear()
+    heard.until(lambda h: names_of(h.items[-1].records) == ["all"] and h.items[-1].fresh)
+    assert all(ann["id"] not in names_of(s.records) for s in heard.items[since:])
+    heard.dispose()
+
+
+def test_unsubscribing_all_topics_leaves_live_views_alone(world: World) -> None:
+    posts = world.collection()
+    events = listen(posts.observe("*"))
+    with posts.live(reconcile=NEVER) as view:
+        view.wait_fresh()
+        world.admin.realtime.unsubscribe()
+        posts.unsubscribe()
+        events.end()
+        posts.create({"title": "a"})
+        eventually(lambda: len(view.current.records) == 1)
+        assert view.current.fresh
+
+
+def test_an_event_too_large_to_take_counts_as_a_gap(world: World) -> None:
+    posts = world.collection()
+    client = world.superuser(max_event_bytes=2000)
+    heard: Heard[Snapshot[Record]] = listen(
+        client.collection(posts.name).live(fields="n", reconcile=NEVER)
+    )
+    heard.first(lambda s: s.fresh)
+    whole = client.collection(posts.name).live(reconcile=NEVER)
+    with whole:
+        whole.wait_fresh()
+        posts.create({"title": "x" * 5000, "n": 1})
+        eventually(lambda: len(whole.current.records) == 1, 3.0)
+        heard.first(lambda s: [dict(row) for row in s.records] == [{"n": 1}])
+    heard.dispose()
+
+
+def test_a_raising_observer_hurts_itself_alone(world: World, caplog: Any) -> None:
+    posts = world.collection()
+    view = posts.live(reconcile=NEVER)
+
+    def fail(_: object) -> None:
+        raise RuntimeError("the user's own mistake")
+
+    view.subscribe(fail)
+    heard: Heard[Snapshot[Record]] = listen(view)
+    heard.have(1)
+    posts.create({"title": "a"})
+    heard.first(lambda s: len(s.records) == 1)
+    assert sum("raised; the others go on" in r.getMessage() for r in caplog.records) == 1
+    heard.dispose()
+
+
+def test_a_slow_observer_gets_fewer_snapshots_whose_changes_still_chain(world: World) -> None:
+    posts = world.collection()
+    view = posts.live(sort="-n", reconcile=NEVER)
+    gate, began = threading.Event(), threading.Event()
+    seen: Heard[Snapshot[Record]] = Heard()
+
+    def slow(snapshot: Snapshot[Record]) -> None:
+        seen(snapshot)
+        if snapshot.records and not gate.is_set():
+            began.set()
+            gate.wait(10)
+
+    with view, view.subscribe(slow):
+        view.wait_fresh()
+        ids = [posts.create({"title": str(n), "n": n})["id"] for n in range(30)]
+        began.wait(5)
+        for id in ids[::2]:
+            posts.delete(id)
+        for id in ids[1::2]:
+            posts.update(id, {"n": -1})
+        assert len(seen.items) <= 3
+        becomes_true_later = query(posts, sort="-n")
+        gate.set()
+        seen.first(lambda s: list(s.records) == becomes_true_later)
+    records: list[Record] = []
+    for snapshot in seen.items:
+        records = apply_changes(records, snapshot.changes)
+        assert records == snapshot.records
+    assert len(seen.items) < 30
+
+
+def test_closing_the_client_completes_views_and_ends_waits(world: World) -> None:
+    posts = world.collection()
+    client = world.superuser()
+    view = client.collection(posts.name).live()
+    heard = listen(view)
+    heard.have(1)
+    changes = listen(view.changes())
+    record = listen(client.collection(posts.name).live_record("record000000001"))
+    with view:
+        client.close()
+        for each in (heard, changes, record):
+            each.end()
+        with pytest.raises(ClientClosedError):
+            view.wait_fresh()
+    with pytest.raises(ClientClosedError):
+        view.subscribe(print)
