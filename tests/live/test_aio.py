@@ -18,7 +18,7 @@ from rxbosbase.live import apply_changes
 pytest_plugins = ["support.live_fixtures"]
 
 LIMIT = 20.0
-STALL = 0.25
+STALL = 1.0
 """Seconds between two beats of the loop that no wait of ours comes near, on a busy machine too."""
 
 name: contextvars.ContextVar[str] = contextvars.ContextVar("name", default="")
