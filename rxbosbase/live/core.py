@@ -74,6 +74,7 @@ class ViewCore(Generic[T]):
         self._flushing = False
         self._error: Exception | None = None
         self._is_handing_over = False
+        self._attached: tuple[Subscriber, ...] = ()
         # The delivery thread's own:
         self._shown: Snapshot[T] | None = None
         self._observers: tuple[Subscriber, ...] = ()
@@ -126,11 +127,15 @@ class ViewCore(Generic[T]):
             if self._shown is not None:
                 dispatch((observer,), self._shown, self.detach)
 
+        with self._changed:
+            self._attached += (observer,)
         self._hub.delivery.post(welcome)
 
     def detach(self, observer: Subscriber) -> None:
         """Removes an observer; nothing reaches it from now on."""
         observer.silence()
+        with self._changed:
+            self._attached = tuple(o for o in self._attached if o is not observer)
 
         def leave() -> None:
             self._observers = tuple(o for o in self._observers if o is not observer)
@@ -153,7 +158,9 @@ class ViewCore(Generic[T]):
     def complete(self) -> None:
         """Completes the observers, on the calling thread."""
         self.end()
-        observers, self._observers = self._observers, ()
+        self._observers = ()
+        with self._changed:  # those too that were not welcomed any more
+            observers, self._attached = self._attached, ()
         for observer in observers:
             guarded(observer.on_completed)
 

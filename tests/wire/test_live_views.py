@@ -1,0 +1,257 @@
+"""Live views against a scripted server: races, refusals and limits that must fall just so."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from support import wire_server as wire
+from support.realtime_client import connect, library_threads, wait_until
+from support.seen import LIMIT, Seen, run_thread
+
+from rxbosbase import BackoffPolicy, BosBase, BosBaseError
+from rxbosbase.live import Snapshot
+
+Record = dict[str, Any]
+Shown = Seen[Snapshot[Record]]
+
+
+@pytest.fixture
+def server() -> Iterator[wire.WireServer]:
+    with wire.WireServer() as started:
+        yield started
+
+
+@pytest.fixture
+def client(server: wire.WireServer) -> Iterator[BosBase]:
+    with connect(server) as made:
+        yield made
+
+
+def row(id: str, n: int = 0) -> Record:
+    """A record written at second `n`."""
+    return {"id": id, "n": n, "updated": f"2026-01-01 00:00:{n:02d}.000Z"}
+
+
+class Table:
+    """The rows of a collection, whoever asks for which; a gate can hold each answer back."""
+
+    def __init__(self, server: wire.WireServer, name: str, *rows: Record) -> None:
+        self.rows = list(rows)
+        self.gate: wire.Gate | None = None
+        self.asked: list[dict[str, str]] = []
+        server.collections[name] = self._answer
+
+    def _answer(self, request: wire.Request) -> wire.Answer:
+        self.asked.append(dict(request.query))
+        page = {"page": 1, "perPage": 1000, "totalItems": -1, "totalPages": -1}
+        answer = wire.reply_json({**page, "items": list(self.rows)})
+        gate, self.gate = self.gate, None
+        return answer if gate is None else wire.delay(gate, answer)
+
+
+def ids(snapshot: Snapshot[Record]) -> list[str]:
+    return [each["id"] for each in snapshot.records]
+
+
+# -- the order of things --------------------------------------------------------------------------
+
+
+def test_nothing_is_read_before_the_server_has_taken_the_topics(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    table, gate = Table(server, "posts", row("a")), wire.Gate()
+    server.post_answers.append(wire.delay(gate))
+    shown: Shown = Seen()
+    with client.collection("posts").live(filter="n < 5").subscribe(shown):
+        topics = server.wait_post(1)
+        assert len(topics) == 2 and all(topic.startswith("posts/*?options=") for topic in topics)
+        assert not table.asked
+        gate.set()
+        assert ids(shown.wait(1)[0]) == ["a"]
+
+
+def test_a_record_deleted_while_the_snapshot_loads_is_not_there(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    table = Table(server, "posts", row("a"), row("b"))
+    gate = table.gate = wire.Gate()
+    view = client.collection("posts").live()
+    shown: Shown = Seen()
+    with view.subscribe(shown):
+        server.wait_requests(1, "/api/collections/posts")
+        table.rows = [row("a")]
+        assert server.send("posts/*", row("b"), "delete") == 1
+        server.send("posts/*", row("a", 1), "update")
+        wait_until(client, lambda: client.live_hub.service.stats.events == 2)
+        table.rows = [row("a", 1)]
+        gate.set()
+        shown.until(lambda items: items and items[-1].by_id["a"]["n"] == 1)
+        wait_until(client, lambda: ids(view.current) == ["a"])
+
+
+def test_a_loss_is_told_at_once_and_mended_after_the_next_acknowledgement(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    table = Table(server, "posts", row("a"), row("b"))
+    shown: Shown = Seen()
+    with client.collection("posts").live().subscribe(shown):
+        assert shown.wait(1)[0].fresh
+        gate = wire.Gate()
+        server.post_answers.append(wire.delay(gate))
+        table.rows = [row("b", 1), row("c")]
+        server.stream.cut()
+        assert not shown.wait(2)[1].fresh
+        server.wait_post(2)
+        gate.set()
+        last = shown.until(lambda items: items[-1].fresh and len(items) > 2)[-1]
+        assert {row["id"]: row["n"] for row in last.records} == {"b": 1, "c": 0}
+        told = {c.record["id"]: c for s in shown.items[2:] for c in s.changes}
+        assert {id: change.type for id, change in told.items()} == {
+            "a": "removed", "b": "modified", "c": "added",
+        }  # fmt: skip
+        assert all(change.caught_up for change in told.values())
+
+
+def test_a_frame_that_cannot_be_read_is_a_gap_of_its_topic_alone(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    posts, others = Table(server, "posts", row("a")), Table(server, "others", row("x"))
+    shown, other = Shown(), Shown()
+    with (
+        client.collection("posts").live().subscribe(shown),
+        client.collection("others").live().subscribe(other),
+    ):
+        wait_until(client, lambda: shown.items and other.items and shown.items[-1].fresh)
+        client.live_hub.service.wait_active(LIMIT)
+        wait_until(client, lambda: shown.items[-1].fresh and other.items[-1].fresh)
+        reads = len(others.asked)
+        posts.rows.append(row("b"))
+        server.stream.send_raw(wire.frame(server.stream.client_id, "posts/*", b'{"record":'))
+        shown.until(lambda items: ids(items[-1]) == ["a", "b"] and items[-1].fresh)
+        assert not any(s.fresh for s in shown.items if s.version == shown.items[-1].version - 1)
+        assert len(others.asked) == reads
+
+
+# -- refusals and failures ------------------------------------------------------------------------
+
+
+def test_reads_that_fail_are_made_again_and_are_no_error(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    answers: list[Any] = [503, wire.drop()]
+    server.collections["posts"] = lambda _: answers.pop(0) if answers else [row("a")]
+    with client.collection("posts").live() as view:
+        assert ids(view.wait_fresh(15.0)) == ["a"]
+
+
+def test_attempts_that_are_used_up_end_the_view_and_a_new_subscriber_begins_afresh(
+    server: wire.WireServer,
+) -> None:
+    Table(server, "posts", row("a"))
+    policy = BackoffPolicy(initial=0.01, max_attempts=2)
+    with connect(server, backoff=policy) as client:
+        view = client.collection("posts").live()
+        server.refuse_connections()
+        failed: Seen[Exception] = Seen()
+        view.subscribe(on_error=failed)
+        assert isinstance(failed.wait(1)[0], BosBaseError)
+        server.accept_connections()
+        shown: Shown = Seen()
+        with view.subscribe(shown):
+            assert shown.wait(1)[0].version == 1
+
+
+# -- what views cost the server -------------------------------------------------------------------
+
+
+def test_the_users_topics_and_the_views_do_not_resubmit_each_other(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    table = Table(server, "posts", row("a"))
+    with client.collection("posts").live() as view:
+        view.wait_fresh()
+        for number in range(3):
+            client.collection("posts").subscribe(f"r{number}", print)()
+        client.realtime.wait_active(LIMIT)
+        assert len(server.streams) <= 2
+        assert [topics for topics in server.posts if "posts/*" in topics] == [["posts/*"]]
+        assert len([asked for asked in table.asked if "id > " not in asked.get("filter", "")]) <= 4
+        assert view.current.version == 1
+
+
+def test_the_last_dispose_takes_topics_stream_and_reader_away(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    Table(server, "posts", row("a"))
+    posts = client.collection("posts")
+    shown, same = Shown(), Shown()
+    first, second = posts.live().subscribe(shown), posts.live().subscribe(same)
+    assert shown.wait(1) == same.wait(1)
+    assert server.wait_post(1) == ["posts/*"]
+    first.dispose()
+    assert server.send("posts/*", row("b"), "create") == 1
+    assert ids(same.wait(2)[1]) == ["a", "b"]
+    assert shown.count == 1
+    second.dispose()
+    server.wait_streams(0)
+    wait_until(client, lambda: not [t for t in library_threads() if "reader" in t])
+
+
+def test_a_thousand_views_take_a_connection_more_and_few_posts(server: wire.WireServer) -> None:
+    Table(server, "posts", row("a"))
+    with connect(server) as client:
+        posts = client.collection("posts")
+        shown: Shown = Seen()
+        views = [posts.live(filter=f"n < {n}") for n in range(1, 1001)]
+        subscriptions = [view.subscribe(shown) for view in views]
+        wait_until(client, lambda: client.live_hub.service.stats.topics == 1001)
+        client.live_hub.service.wait_active(LIMIT)
+        topics = {topic for stream in server.streams for topic in stream.topics}
+        assert len(topics) == 1001  # the unfiltered watch is one for all of them
+        assert [len(stream.topics) for stream in server.streams] == [1000, 1]
+        assert len(server.posts) <= 6
+        shown.until(lambda items: len({id(s) for s in items if s.fresh}) >= 1000, 30.0)
+        for subscription in subscriptions:
+            subscription.dispose()
+        server.wait_streams(0)
+
+
+def test_what_a_view_asks_about_fits_into_the_servers_filter(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    table = Table(server, "posts", *(row(f"record{n:09d}") for n in range(100)))
+    own = "n != 1 && " * 80 + "n < 9"
+    with client.collection("posts").live(filter=own) as view:
+        view.wait_fresh()
+        topic = next(topic for topic in server.posts[0] if "filter" in topic)
+        for each in table.rows:  # an update without a newer stamp leaves a doubt
+            server.send(topic, {**each, "n": 3})
+        wait_until(client, lambda: sum("id = " in asked["filter"] for asked in table.asked) >= 2)
+    assert max(len(asked["filter"]) for asked in table.asked) <= 3500
+
+
+def test_closing_the_client_completes_views_while_a_read_hangs(server: wire.WireServer) -> None:
+    server.collections["posts"] = wire.hang()
+    with connect(server) as client:
+        ended: Seen[str] = Seen()
+        view = client.collection("posts").live()
+        view.subscribe(on_completed=lambda: ended("completed"))
+        server.wait_requests(1, "/api/collections/posts")
+        waiting = run_thread(lambda: view.wait_fresh(LIMIT))
+        client.close()
+        assert ended.wait(1) == ["completed"]
+        with pytest.raises(BosBaseError):
+            waiting()
+
+
+def test_an_observer_that_comes_right_before_the_close_completes(server: wire.WireServer) -> None:
+    with connect(server) as client:
+        free, ended = threading.Event(), Seen[str]()
+        client.scheduler.post(lambda: free.wait(LIMIT))
+        client.collection("posts").live().subscribe(on_completed=lambda: ended("completed"))
+        client.close()
+        free.set()
+        assert ended.wait(1) == ["completed"]
