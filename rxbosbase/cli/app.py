@@ -10,6 +10,7 @@ import typer
 from rxbosbase.cli.demo.command import demo
 from rxbosbase.cli.serve import serve
 from rxbosbase.cli.tail import tail
+from rxbosbase.cli.view import view
 
 __all__ = ["app"]
 
@@ -42,4 +43,5 @@ def everything(
 
 app.command()(demo)
 app.command()(tail)
+app.command()(view)
 app.command()(serve)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from collections.abc import Callable
@@ -18,16 +17,25 @@ from rxbosbase import BosBase, RecordEvent
 from rxbosbase import operators as rxb
 from rxbosbase.cli.console import complain, expected_ends
 from rxbosbase.cli.events_text import json_line, pretty_line
+from rxbosbase.cli.options import (
+    DEFAULT_PASSWORD_ENV,
+    DEFAULT_URL,
+    AuthCollection,
+    Expand,
+    Fields,
+    Filter,
+    Identity,
+    PasswordEnv,
+    Url,
+    password_of,
+)
 from rxbosbase.cli.tale import Tale, next_tale
 from rxbosbase.streams import Stream
 
 __all__ = ["Action", "Format", "tail"]
 
-DEFAULT_URL = "http://127.0.0.1:8090"
 MOST_ROWS = 2
 """Of the terminal, for one event in the pretty form; what is longer is cut."""
-
-DEFAULT_PASSWORD_ENV = "RXBOSBASE_PASSWORD"
 
 Event = RecordEvent[dict[str, Any]]
 
@@ -54,40 +62,23 @@ def tail(
             metavar="COLLECTION", help="Collections, or single records as COLLECTION/ID."
         ),
     ],
-    url: Annotated[
-        str, typer.Option(envvar="RXBOSBASE_URL", help="The server's address.")
-    ] = DEFAULT_URL,
-    filter: Annotated[
-        str | None, typer.Option(help="Only records that match, as in: room = 'general'")
-    ] = None,
-    expand: Annotated[
-        str | None, typer.Option(help="Relations to bring along: author,post.author")
-    ] = None,
-    fields: Annotated[str | None, typer.Option(help="Only these fields: id,title")] = None,
+    url: Url = DEFAULT_URL,
+    filter: Filter = None,
+    expand: Expand = None,
+    fields: Fields = None,
     action: Annotated[list[Action] | None, typer.Option(help="Only these; repeatable.")] = None,
     format: Annotated[
         Format | None, typer.Option(help="By default pretty on a terminal, else JSON lines.")
     ] = None,
-    identity: Annotated[
-        str | None, typer.Option(help="Log in: e-mail address or user name. Else as a guest.")
-    ] = None,
-    password_env: Annotated[
-        str, typer.Option(metavar="NAME", help="The environment variable with the password.")
-    ] = DEFAULT_PASSWORD_ENV,
-    auth_collection: Annotated[
-        str, typer.Option(help="Where the identity is kept; _superusers for a superuser.")
-    ] = "users",
+    identity: Identity = None,
+    password_env: PasswordEnv = DEFAULT_PASSWORD_ENV,
+    auth_collection: AuthCollection = "users",
 ) -> None:
     """Print the events of collections as they come, until Ctrl-C.
 
     Reconnects by itself and tells so on stderr.
     """
-    password = os.environ.get(password_env, "")
-    if identity is not None and not password:
-        raise typer.BadParameter(
-            f"the environment variable {password_env} holds no password for {identity}",
-            param_hint="--password-env",
-        )
+    password = password_of(identity, password_env)
     with expected_ends(interrupted=0), BosBase(url) as client:
         streams = [
             client.collection(name).observe(

@@ -1,0 +1,144 @@
+"""``rxbosbase view``: a query that stays true, as a table on a terminal or as JSON lines."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from time import monotonic
+from typing import Annotated, Any
+
+import orjson
+import typer
+from reactivex import Observable
+from reactivex import operators as ops
+from rich.console import Console, RenderableType
+from rich.live import Live
+
+from rxbosbase import BosBase
+from rxbosbase.cli.console import complain, expected_ends
+from rxbosbase.cli.options import (
+    DEFAULT_PASSWORD_ENV,
+    DEFAULT_URL,
+    AuthCollection,
+    Expand,
+    Fields,
+    Filter,
+    Identity,
+    PasswordEnv,
+    Url,
+    password_of,
+)
+from rxbosbase.cli.tale import Tale, next_tale
+from rxbosbase.cli.view_table import Picture, draw, next_picture
+from rxbosbase.live import Change, Snapshot
+from rxbosbase.live.view import LiveView
+
+__all__ = ["view"]
+
+FRAMES_PER_SECOND = 10
+
+
+def view(
+    collection: Annotated[str, typer.Argument(help="The collection.")],
+    filter: Filter = None,
+    sort: Annotated[str | None, typer.Option(help="Order, as in: -created,title")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only so many records.")] = None,
+    expand: Expand = None,
+    fields: Fields = None,
+    reconcile: Annotated[
+        float,
+        typer.Option(min=0.1, help="Seconds until what the server never tells is seen."),
+    ] = 60.0,
+    url: Url = DEFAULT_URL,
+    identity: Identity = None,
+    password_env: PasswordEnv = DEFAULT_PASSWORD_ENV,
+    auth_collection: AuthCollection = "users",
+) -> None:
+    """Show a query that stays true, until Ctrl-C.
+
+    On a terminal: a table, whose rows light up when they change.
+
+    Into a pipe: a JSON line for each change; what is there at first is "added".
+    """
+    password = password_of(identity, password_env)
+    with expected_ends(interrupted=0), BosBase(url) as client:
+        live = client.collection(collection).live(
+            filter=filter, sort=sort, limit=limit, expand=expand, fields=fields,
+            reconcile=reconcile,
+        )  # fmt: skip
+        if identity is not None:
+            client.collection(auth_collection).auth_with_password(identity, password)
+        asked = [filter, f"sort {sort}" if sort else None, f"limit {limit}" if limit else None]
+        title = " · ".join(
+            [f"{collection} at {client.base_url}", *(each for each in asked if each)]
+        )
+        if sys.stdout.isatty():
+            _show(live, title)
+        else:
+            _tell_the_connections_tale(client, f"to {collection} at {client.base_url}")
+            _until_end(live.changes().pipe(ops.do_action(_write_json)))
+
+
+def _show(live: LiveView[dict[str, Any]], title: str) -> None:
+    screen = _Screen(title)
+    with screen.live:
+        _until_end(live.pipe(ops.do_action(screen.take)))
+
+
+class _Screen:
+    """The picture on the terminal, drawn by a thread of rich's own, however much changes."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._picture = Picture()
+        self._console = Console(highlight=False)
+        self.live = Live(
+            console=self._console, get_renderable=self._draw, screen=False,
+            refresh_per_second=FRAMES_PER_SECOND,
+        )  # fmt: skip
+
+    def take(self, snapshot: Snapshot[Any]) -> None:
+        """Keeps the snapshot for the next frame."""
+        self._picture = next_picture(self._picture, snapshot, monotonic())
+
+    def _draw(self) -> RenderableType:
+        return draw(self._picture, self._title, self._console.size, monotonic())
+
+
+def _until_end(stream: Observable[Any]) -> None:
+    """Listens until the stream's end, and raises what ended it."""
+    over = threading.Event()
+    failures: list[Exception] = []
+
+    def end(error: Exception | None = None) -> None:
+        if error is not None:
+            failures.append(error)
+        over.set()
+
+    with stream.subscribe(on_error=end, on_completed=end):
+        over.wait()
+    if failures:
+        raise failures[0]
+
+
+def _tell_the_connections_tale(client: BosBase, what: str) -> None:
+    def told(tale: Tale) -> str:
+        line, _, _ = tale.line.partition("; what happened")  # a view catches up with that
+        return f"{line} {what}; Ctrl-C ends" if line == "listening" else line
+
+    client.live_hub.service.status.pipe(
+        ops.scan(next_tale, Tale()), ops.map(told), ops.filter(bool)
+    ).subscribe(complain)
+
+
+def _write_json(change: Change[Any]) -> None:
+    content = {
+        "type": change.type,
+        "record": change.record,
+        "before": change.before,
+        "old_index": change.old_index,
+        "new_index": change.new_index,
+        "caught_up": change.caught_up,
+    }
+    sys.stdout.buffer.write(orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE))
+    sys.stdout.buffer.flush()

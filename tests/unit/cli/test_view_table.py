@@ -1,0 +1,84 @@
+"""The table of ``rxbosbase view``: what it shows, and what it leaves out for lack of room."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+
+from rxbosbase.cli.view_table import MARK_SECONDS, Picture, columns_of, draw, next_picture
+from rxbosbase.live.messages import Edit
+from rxbosbase.live.ordering import Order
+from rxbosbase.live.snapshot import Snapshot
+
+SIZE = (80, 24)
+YELLOW, GREEN = "\x1b[1;33m", "\x1b[1;32m"
+
+
+def shown(*rows: dict[str, Any], fresh: bool = True) -> Snapshot[dict[str, Any]]:
+    """A first snapshot of these rows."""
+    edits = [Edit(row["id"], None, row) for row in rows]
+    return Snapshot.empty(Order.parse()).advance(edits, fresh=fresh)
+
+
+def text(
+    picture: Picture, size: tuple[int, int] = SIZE, now: float = 0.0, color: bool = False
+) -> str:
+    console = Console(
+        width=size[0],
+        height=size[1],
+        force_terminal=color,
+        color_system="standard" if color else None,
+    )
+    with console.capture() as captured:
+        console.print(draw(picture, "posts", size, now))
+    return captured.get()
+
+
+def test_before_the_first_snapshot_it_says_that_it_loads() -> None:
+    assert "loading" in text(Picture())
+
+
+def test_a_title_tells_how_many_there_are_and_whether_to_trust_them() -> None:
+    row = {"id": "a", "title": "Hi"}
+    assert "1 record  ● fresh" in text(next_picture(Picture(), shown(row), 0.0))
+    assert "○ stale, catching up" in text(next_picture(Picture(), shown(row, fresh=False), 0.0))
+
+
+def test_a_changed_row_is_marked_for_a_moment_and_the_first_ones_are_not() -> None:
+    a, b = {"id": "a", "title": "old"}, {"id": "b", "title": "kept"}
+    first = next_picture(Picture(), shown(a, b), 0.0)
+    assert "\x1b[1;3" not in text(first, color=True)
+    snapshot = first.snapshot
+    assert snapshot is not None
+    edits = [Edit("a", a, {"id": "a", "title": "new"}), Edit("c", None, {"id": "c", "title": "c"})]
+    later = next_picture(first, snapshot.advance(edits, fresh=True), 1.0)
+    rows = text(later, now=1.1, color=True).splitlines()[2:]
+    codes = (YELLOW, YELLOW, GREEN)
+    marked = [row.startswith(code) for row, code in zip(rows, codes, strict=True)]
+    assert marked == [True, False, True]
+    assert "\x1b[1;3" not in text(later, now=1.0 + MARK_SECONDS, color=True)
+    assert not next_picture(later, snapshot.refreshed(False), 9.0).marks
+
+
+def test_it_never_grows_beyond_the_terminal_and_says_what_it_leaves_out() -> None:
+    rows = [{"id": f"{n:03}", "title": "x" * 200, "text": "two\nlines"} for n in range(100)]
+    lines = text(next_picture(Picture(), shown(*rows), 0.0), (40, 10)).splitlines()
+    assert len(lines) == 10
+    assert all(len(line) <= 40 for line in lines)
+    assert lines[-1].strip() == "… and 93 more"
+
+
+def test_columns_are_the_fields_that_hold_anything_and_dates_come_last() -> None:
+    row: dict[str, Any] = {
+        "collectionId": "1", "collectionName": "posts", "created": "2026", "updated": "2026",
+        "empty": "", "none": None, "n": 0, "id": "a", "title": "x", "expand": {"by": {}},
+    }  # fmt: skip
+    assert columns_of([row], 80) == ["id", "n", "title", "updated", "created"]
+    assert columns_of([row], 30) == ["id", "n"]
+
+
+def test_an_expanded_relation_shows_by_name_and_control_codes_do_nothing() -> None:
+    row = {"id": "a", "by": "u1", "title": "\x1b[31mred", "expand": {"by": {"name": "Ada"}}}
+    out = text(next_picture(Picture(), shown(row), 0.0))
+    assert "Ada" in out and "\\x1b[31mred" in out and "\x1b" not in out
