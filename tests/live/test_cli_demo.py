@@ -57,6 +57,14 @@ def test_the_json_is_all_there_is_on_stdout_and_it_adds_up(demos: dict[str, Ende
     assert 0 < latency["p50"] <= latency["p99"] <= latency["max"]
 
 
+def test_the_live_view_ends_up_as_its_query(demos: dict[str, Ended]) -> None:
+    told: dict[str, Any] = json.loads(demos["json"].out)
+    assert told["live_view"]["equals_query"] is True
+    assert told["live_view"]["records"] > 0
+    assert "equals a fresh query" in demos["pipe"].out
+    assert "live view: open orders" in demos["terminal"].out
+
+
 def test_a_pipe_gets_plain_lines_without_control_codes(demos: dict[str, Ended]) -> None:
     out = demos["pipe"].out
     assert "\x1b" not in out and "\r" not in out

@@ -8,7 +8,8 @@
     orders ───┘                 │                     (feed)              │
                                 ├─ buffer_with_time ─ scan ───────────────┤
                                 └─ count              (latencies)         │
-    status ───────────────────────────────────────────────────────────────┘
+    status ───────────────────────────────────────────────────────────────┤
+    live view of the open orders ─────────────────────────────────────────┘
 """
 
 from __future__ import annotations
@@ -23,11 +24,13 @@ from reactivex import operators as ops
 from rxbosbase import operators as rxb
 from rxbosbase.cli.demo.ledger import percentile
 from rxbosbase.client import BosBase
+from rxbosbase.live import Snapshot
+from rxbosbase.live.view import LiveView
 from rxbosbase.realtime.events import RecordEvent
 from rxbosbase.realtime.status import Status
 from rxbosbase.streams import Stream
 
-__all__ = ["Board", "FeedLine", "Latency", "watch"]
+__all__ = ["OPEN_ORDERS", "Board", "FeedLine", "Latency", "open_orders", "watch"]
 
 WATCHED = {
     "messages": "author",
@@ -36,6 +39,11 @@ WATCHED = {
     "orders": "customer",
 }
 """The collections, and the relations to bring along."""
+
+OPEN_ORDERS: Mapping[str, str] = {
+    "filter": 'status != "sent"', "sort": "-quantity,item", "expand": "customer",
+}  # fmt: skip
+"""The query of the live view: orders leave it when they are sent."""
 
 PICTURE_SECONDS = 0.125
 RATE_WINDOW_SECONDS = 2.0
@@ -78,6 +86,14 @@ class Board:
     feed: tuple[FeedLine, ...] = ()
     latency: Latency = field(default_factory=Latency)
     received: int = 0
+    view: Snapshot[dict[str, Any]] | None = None
+
+
+def open_orders(client: BosBase) -> LiveView[dict[str, Any]]:
+    """The live view beside the raw feed. Equal views are one, so ask for it wherever needed."""
+    return client.collection("orders").live(
+        filter=OPEN_ORDERS["filter"], sort=OPEN_ORDERS["sort"], expand=OPEN_ORDERS["expand"]
+    )
 
 
 def watch(client: BosBase, latency_of: Callable[[Event], float | None]) -> Stream[Board]:
@@ -99,6 +115,7 @@ def watch(client: BosBase, latency_of: Callable[[Event], float | None]) -> Strea
         _feed(events),
         _latency(events),
         events.pipe(ops.scan(lambda count, _: count + 1, 0), ops.start_with(0)),
+        open_orders(client).pipe(ops.start_with(None)),
     ]
     pictures: Stream[Board] = client.realtime.status.pipe(
         ops.combine_latest(*parts),

@@ -32,7 +32,8 @@ def demo(
 ) -> None:
     """Show streams that outlive their server: it is killed half-way, and comes back.
 
-    Exit code 0 if every event of what was written while connected arrived.
+    Exit code 0 if every event of what was written while connected arrived, and a live view ended
+    up as its query.
     """
     with expected_ends():
         console = Console(highlight=False)

@@ -18,7 +18,7 @@ from typing import Any
 
 from rxbosbase.cli.scribe import Key
 
-__all__ = ["BEFORE_KILL_SECONDS", "Count", "Ledger", "Summary", "percentile"]
+__all__ = ["BEFORE_KILL_SECONDS", "Count", "Ledger", "Summary", "ViewCheck", "percentile"]
 
 BEFORE_KILL_SECONDS = 0.1
 RECONNECT_LIMIT = 2.5
@@ -39,6 +39,21 @@ class Count:
 
 
 @dataclass(frozen=True, slots=True)
+class ViewCheck:
+    """The live view against a fresh query, once writing has stopped.
+
+    Attributes:
+        records: how many the view shows.
+        equal: they are what the query returns, in its order.
+        seconds: how long after the end of the writing that was so.
+    """
+
+    records: int
+    equal: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """How the demo went.
 
@@ -51,6 +66,7 @@ class Summary:
         server_down: seconds from the kill until the server was healthy again.
         reconnect: seconds from then until the stream was active; 0.0 if it was faster.
         latencies: seconds from sending each write to receiving its event, sorted.
+        view: how the live view ended up; None if it was not looked at.
     """
 
     total: Count
@@ -63,6 +79,7 @@ class Summary:
     server_down: float | None
     reconnect: float | None
     latencies: Sequence[float] = field(repr=False)
+    view: ViewCheck | None = None
 
     @property
     def problems(self) -> list[str]:
@@ -77,6 +94,8 @@ class Summary:
         elif self.reconnect > RECONNECT_LIMIT:
             took = f"the stream took {self.reconnect:.1f} s to come back"
             found.append(f"{took}, more than {RECONNECT_LIMIT:g} s")
+        if self.view is not None and not self.view.equal:
+            found.append("the live view is not what its query returns")
         return found
 
     def as_json(self) -> dict[str, Any]:
@@ -94,6 +113,7 @@ class Summary:
             "duplicates": self.duplicates,
             "server_down_s": _rounded(self.server_down),
             "reconnect_s": _rounded(self.reconnect),
+            "live_view": None if self.view is None else _view_json(self.view),
             "write_to_event_ms": {
                 name: _rounded(percentile(self.latencies, share), 1000.0)
                 for name, share in (("p50", 0.5), ("p99", 0.99), ("max", 1.0))
@@ -192,7 +212,10 @@ class Ledger:
                 count.written += 1
                 count.received += entry.received is not None
         return Summary(
-            **phases,
+            total=phases["total"],
+            connected=phases["connected"],
+            before_kill=phases["before_kill"],
+            down=phases["down"],
             actions=dict(sorted(actions.items())),
             unconfirmed=sum(entry.answered is None for entry in self._entries.values()),
             duplicates=self._duplicates,
@@ -239,6 +262,11 @@ def _between(start: float | None, end: float | None) -> float | None:
 
 def _count_json(count: Count) -> dict[str, int]:
     return {"written": count.written, "received": count.received, "missed": count.missed}
+
+
+def _view_json(view: ViewCheck) -> dict[str, Any]:
+    seconds = _rounded(view.seconds)
+    return {"records": view.records, "equals_query": view.equal, "within_s": seconds}
 
 
 def _rounded(value: float | None, scale: float = 1.0) -> float | None:

@@ -47,6 +47,9 @@ def _remarks(summary: Summary) -> list[Text]:
             for name, share in shares
         )
         remarks.append(f"From sending a write to its event: {within}.")
+    if summary.view is not None and summary.view.equal:
+        orders = f"{summary.view.records} open orders"
+        remarks.append(f"The live view of the {orders} equals a fresh query of them.")
     return [Text(remark) for remark in remarks]
 
 

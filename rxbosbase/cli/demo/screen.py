@@ -44,7 +44,7 @@ def screen(board: Board, scene: Scene, height: int) -> RenderableType:
     return Group(
         _title(scene),
         _panels(board),
-        _panel("feed: the newest event of each moment, and how many more", _feed(board, lines)),
+        _side_by_side(board, lines),
         _panel("what happens", _story(scene)),
     )
 
@@ -111,10 +111,37 @@ def _latency(board: Board) -> RenderableType:
     return Group(table, Text(f"of the last {board.latency.count}", style="dim"))
 
 
+def _side_by_side(board: Board, lines: int) -> RenderableType:
+    row = Table.grid(expand=True)
+    row.add_column(ratio=3)
+    row.add_column(ratio=2)
+    row.add_row(
+        _panel("feed: newest events", _feed(board, lines)),
+        _panel("live view: open orders", _view(board, lines)),
+    )
+    return row
+
+
+def _view(board: Board, lines: int) -> RenderableType:
+    """The live view: how many there are and whether they can be trusted, and the first of them."""
+    snapshot = board.view
+    if snapshot is None:
+        return Group(*[Text("")] * lines)
+    mark = ("● fresh", "green") if snapshot.fresh else ("○ stale", "red")
+    first = Text.assemble(mark, f"  {len(snapshot.records)} orders")
+    orders = snapshot.records[: lines - 1]
+    rows = [Text(_order(row), no_wrap=True, overflow="ellipsis") for row in orders]
+    return Group(first, *rows, *[Text("")] * (lines - 1 - len(rows)))
+
+
+def _order(record: Mapping[str, Any]) -> str:
+    name = (record.get("expand") or {}).get("customer", {}).get("name", "somebody")
+    return plain_text(f"{record['quantity']} × {record['item']}, {name} ({record['status']})")
+
+
 def _feed(board: Board, lines: int) -> RenderableType:
-    table = Table.grid(expand=True, padding=(0, 2, 0, 0))
+    table = Table.grid(expand=True, padding=(0, 1, 0, 0))
     table.add_column(width=6)
-    table.add_column(width=8)
     table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     table.add_column(justify="right", width=4)
     newest = board.feed[-lines:]
@@ -129,7 +156,6 @@ def _feed_row(line: FeedLine) -> tuple[RenderableType, ...]:
     event = line.event
     return (
         Text(event.action, style=ACTION_STYLES[event.action]),
-        Text(event.topic.partition("/")[0], style="dim"),
         Text(describe(event.record)),
         Text(f"+{line.more}" if line.more else "", style="dim"),
     )

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from time import monotonic, sleep
-from typing import Protocol
+from typing import Any, Protocol
 
 from reactivex.disposable import CompositeDisposable
 
-from rxbosbase.cli.demo.board import Board, watch
+from rxbosbase.cli.demo.board import OPEN_ORDERS, Board, open_orders, watch
 from rxbosbase.cli.demo.books import Books
-from rxbosbase.cli.demo.ledger import Summary
+from rxbosbase.cli.demo.ledger import Summary, ViewCheck
 from rxbosbase.cli.writers import Writers, writing
 from rxbosbase.client import BosBase
+from rxbosbase.live.view import LiveView
 from rxbosbase.server import EmbeddedServer
 from rxbosbase.server.sample import SAMPLE_USERS, create_sample
 
@@ -44,13 +46,27 @@ def tell(seconds: float, rate: float, view: View) -> Summary:
     with EmbeddedServer() as server, server.client(superuser=True) as client:
         create_sample(client)
         books = Books()
-        with _watching(client, books, view):
+        orders = open_orders(client)
+        with orders, _watching(client, books, view):
             client.realtime.wait_active(BACK_SECONDS)
             view.say(f"watching {server.url}; {len(SAMPLE_USERS)} users begin to write")
             with writing(server.url, rate, listener=books) as writers:
                 _Play(server, books, view, writers, seconds).play()
+            stopped = monotonic()
             _wait(lambda: books.is_settled, SETTLE_SECONDS)
-            return books.summary()
+            return replace(books.summary(), view=_check(client, orders, stopped))
+
+
+def _check(client: BosBase, view: LiveView[dict[str, Any]], stopped: float) -> ViewCheck:
+    """Asks the server, and gives the view the time it may take to settle."""
+    query = client.collection("orders").get_full_list(
+        filter=OPEN_ORDERS["filter"],
+        sort=f"{OPEN_ORDERS['sort']},id",
+        expand=OPEN_ORDERS["expand"],
+    )
+    _wait(lambda: view.current.records == query, SETTLE_SECONDS)
+    shown = view.current
+    return ViewCheck(len(shown.records), shown.records == query, monotonic() - stopped)
 
 
 def _watching(client: BosBase, books: Books, view: View) -> CompositeDisposable:

@@ -75,6 +75,9 @@ def status_line(board: Board) -> str:
     rates: Mapping[str, float] = board.rates
     actions = ", ".join(f"{rates.get(name, 0.0):.1f} {name}" for name in _ACTIONS)
     line = f"{board.status.state}: {board.received} events; per second: {actions}"
+    if board.view is not None:
+        state = "fresh" if board.view.fresh else "stale"
+        line = f"{line}; live view: {len(board.view.records)} open orders, {state}"
     latency = board.latency
     if latency.p50 is None or latency.p99 is None:
         return line

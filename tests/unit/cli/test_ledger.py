@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from rxbosbase.cli.demo.ledger import Ledger, percentile
+from rxbosbase.cli.demo.ledger import Ledger, ViewCheck, percentile
 from rxbosbase.cli.scribe import Key
 
 
@@ -70,6 +72,15 @@ def test_one_missing_event_of_the_connected_phases_fails_the_demo(ledger: Ledger
     write(ledger, "b", 3.0, 3.1, heard=False)
     assert not ledger.is_settled
     assert ledger.summary().problems == ["1 events of the connected phases did not arrive"]
+
+
+def test_a_live_view_that_is_not_its_query_fails_the_demo(ledger: Ledger) -> None:
+    write(ledger, "a", 2.0, 2.1, heard=True)
+    good = replace(ledger.summary(), view=ViewCheck(3, True, 0.2))
+    bad = replace(good, view=ViewCheck(3, False, 3.0))
+    assert good.problems == []
+    assert bad.problems == ["the live view is not what its query returns"]
+    assert bad.as_json()["live_view"] == {"records": 3, "equals_query": False, "within_s": 3.0}
 
 
 def test_a_demo_in_which_nothing_was_written_has_proved_nothing(ledger: Ledger) -> None:

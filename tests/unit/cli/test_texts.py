@@ -18,8 +18,14 @@ from rxbosbase.cli.demo.screen import Scene, describe, screen
 from rxbosbase.cli.demo.views import LineView, status_line
 from rxbosbase.cli.events_text import json_line, pretty_line
 from rxbosbase.cli.tale import Tale, next_tale
+from rxbosbase.live.messages import Edit
+from rxbosbase.live.ordering import Order
+from rxbosbase.live.snapshot import Snapshot
 
 HOSTILE = "a\x1b[31mred\u202etext\x07\x9b\r\nnext\u2028line"
+ORDER: dict[str, Any] = {
+    "item": "tea", "quantity": 2, "status": "new", "expand": {"customer": {"name": "Ada"}},
+}  # fmt: skip
 MESSAGE: dict[str, Any] = {
     "id": "m1",
     "collectionName": "messages",
@@ -152,6 +158,9 @@ def board() -> Board:
         tuple(FeedLine(event, more) for more in range(20)),
         Latency(0.0031, 0.0123, 500),
         4711,
+        Snapshot.empty(Order.parse()).advance(
+            [Edit(str(n), None, {**ORDER, "id": str(n)}) for n in range(20)], fresh=True
+        ),
     )
 
 
@@ -174,6 +183,7 @@ def test_the_picture_does_not_jump_while_it_fills(board: Board) -> None:
 def test_the_picture_shows_the_newest_of_everything(board: Board) -> None:
     picture = "\n".join(rendered(screen(board, SCENE, 24), 80))
     shown = ["● active", "2 topics", "4711 events", "120.0 ██████████", "3.1 ms", "12.3 ms"]
+    shown += ["● fresh  20 orders", "2 × tea, Ada (new)"]
     shown += ["last 500", "#help Ada: Hello there", "+19", "event number 8", "3.0 of 16 s"]
     assert [text for text in shown if text not in picture] == []
     assert "event number 3" not in picture
