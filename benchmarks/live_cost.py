@@ -1,0 +1,253 @@
+"""What a live view costs, on the real server: ``python -m benchmarks.live_cost [--quick]``.
+
+How many reads 1000 events cost, for records that are written once in a while and for hot ones; how
+long it takes from the writer's answer (200) to the snapshot; and whether a view of 10 000 records
+keeps up with 500 changes a second. Writers are a process of their own. It exits with 1 if a mark
+is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.queues import Queue
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from rxbosbase import AuthStore, BosBase
+from rxbosbase.live import Snapshot
+from rxbosbase.server import EmbeddedServer
+
+__all__ = ["main"]
+
+Told = tuple[int, float, float]
+"""A write: its number, and when it was sent and answered."""
+
+AFTER_A_GAP = 5.5
+"""Seconds: for 5 after the acknowledgement every event is settled; measured is what follows."""
+
+QUIET = 3.0  # seconds after the last write until the last doubt is settled
+KEEPS_UP_WITHIN = 1.0  # seconds after the last write until the big view is true
+FULL_RATE = 0.9  # of the wanted rate: with less the writers were too slow to tell
+LIMIT = 60.0  # seconds any wait may take
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the writers do: `count` updates of `ids` in turn, `rate` a second, by `threads`."""
+
+    url: str
+    token: str
+    record: dict[str, Any]
+    collection: str
+    ids: tuple[str, ...]
+    count: int
+    rate: float
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One measurement, and the mark it has to reach."""
+
+    name: str
+    value: str
+    mark: str = ""
+    good: bool = True
+
+
+def write(plan: Plan, told: Queue[Told | None]) -> None:
+    """The writers' process: tells of each write, and None at the end."""
+    begin = time.monotonic() + 0.3
+
+    def work(first: int) -> None:
+        store = AuthStore()
+        store.save(plan.token, plan.record)
+        with BosBase(plan.url, auth_store=store) as client:
+            records = client.collection(plan.collection)
+            for number in range(first, plan.count, plan.threads):
+                time.sleep(max(0.0, begin + number / plan.rate - time.monotonic()))
+                sent = time.monotonic()
+                records.update(plan.ids[number % len(plan.ids)], {"n": number})
+                told.put((number, sent, time.monotonic()))
+
+    threads = [threading.Thread(target=work, args=(first,)) for first in range(plan.threads)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    told.put(None)
+
+
+class Bench:
+    """A server, a client whose reads are counted, and collections as they are needed."""
+
+    def __init__(self, server: EmbeddedServer, client: BosBase) -> None:
+        self._server = server
+        self._client = client
+        self.reads = 0
+        hub = client.live_hub
+        read = hub.read
+
+        def counted(*arguments: Any) -> Any:
+            self.reads += 1
+            return read(*arguments)
+
+        hub.read = counted
+        client.send(
+            "PATCH", "/api/settings", body={"batch": {"enabled": True, "maxRequests": 1000}}
+        )
+
+    def fill(self, name: str, count: int) -> tuple[str, ...]:
+        """Makes a collection of `count` records; their ids."""
+        stamp = {"name": "updated", "type": "autodate", "onCreate": True, "onUpdate": True}
+        fields = [{"name": "n", "type": "number"}, {"name": "text", "type": "text"}, stamp]
+        self._client.collections.create({"name": name, "type": "base", "fields": fields})
+        ids = tuple(f"record{number:09d}" for number in range(count))
+        path = f"/api/collections/{name}/records"
+        for at in range(0, count, 1000):
+            bodies = [{"id": id, "n": -1, "text": "x" * 200} for id in ids[at : at + 1000]]
+            requests = [{"method": "POST", "url": path, "body": body} for body in bodies]
+            self._client.send("POST", "/api/batch", body={"requests": requests}, timeout=LIMIT)
+        return ids
+
+    def run(
+        self, name: str, ids: Sequence[str], count: int, rate: float, threads: int = 1
+    ) -> tuple[list[Told], Callable[[], None]]:
+        """Starts the writers; the list grows while they write, and the function waits for them."""
+        state = self._client.auth_store.state
+        plan = Plan(
+            self._server.url, state.token, dict(state.record or {}), name, tuple(ids), count, rate,
+            threads,
+        )  # fmt: skip
+        context = multiprocessing.get_context("spawn")
+        queue: Queue[Told | None] = context.Queue()
+        process = context.Process(target=write, args=(plan, queue))
+        process.start()
+        told: list[Told] = []
+
+        def wait() -> None:
+            while (item := queue.get(timeout=LIMIT)) is not None:
+                told.append(item)
+            process.join(LIMIT)
+
+        return told, wait
+
+
+def reads_per_thousand(bench: Bench, client: BosBase, events: int) -> list[Row]:
+    """Reads that events cost: each of another record, and many of the same few."""
+    rows = []
+    for kind, records, rate in (("calm", events, 200.0), ("hot", 10, 200.0)):
+        name = f"reads_{kind}"
+        ids = bench.fill(name, records)
+        with client.collection(name).live(sort="-n", filter="n > -5", reconcile=3600.0) as view:
+            view.wait_fresh()
+            time.sleep(AFTER_A_GAP)
+            before = bench.reads
+            _, wait = bench.run(name, ids, events, rate)
+            wait()
+            time.sleep(QUIET)
+            cost = (bench.reads - before) * 1000 / events
+        mark = "≤ 5" if kind == "calm" else ""
+        rows.append(
+            Row(f"reads per 1000 events, {kind}", f"{cost:.1f}", mark, cost <= 5 or not mark)
+        )
+    return rows
+
+
+def latencies(bench: Bench, client: BosBase, events: int) -> list[Row]:
+    """From the writer's answer to the snapshot, for calm records."""
+    ids = bench.fill("latency", events)
+    seen: dict[int, float] = {}
+
+    def note(snapshot: Snapshot[dict[str, Any]]) -> None:
+        at = time.monotonic()
+        if snapshot.version > 1:
+            seen.update((int(c.record["n"]), at) for c in snapshot.changes)
+
+    view = client.collection("latency").live(sort="-n", reconcile=3600.0)
+    with view.subscribe(note):
+        view.wait_fresh()
+        time.sleep(AFTER_A_GAP)
+        told, wait = bench.run("latency", ids, events, 50.0)
+        wait()
+        time.sleep(QUIET)
+    # The stream is often faster than the answer: then the snapshot was there in no time.
+    after = sorted(max(0.0, seen[number] - answered) for number, _, answered in told)
+    whole = sorted(seen[number] - sent for number, sent, _ in told)
+    rows = []
+    for name, share, mark in (("p50", 0.5, 0.010), ("p99", 0.99, 0.050)):
+        value = after[min(len(after) - 1, int(share * len(after)))]
+        good = value <= mark
+        label = f"≤ {mark * 1000:g} ms"
+        rows.append(Row(f"answer to snapshot, {name}", f"{value * 1000:.2f} ms", label, good))
+        value = whole[min(len(whole) - 1, int(share * len(whole)))]
+        rows.append(Row(f"request to snapshot, {name}", f"{value * 1000:.2f} ms"))
+    return rows
+
+
+def large_view(bench: Bench, client: BosBase, seconds: float) -> list[Row]:
+    """10 000 records, 500 changes a second: how far behind, and how much of a core."""
+    size, rate = 10_000, 500.0
+    ids = bench.fill("large", size)
+    snapshots = 0
+
+    def note(_: Snapshot[dict[str, Any]]) -> None:
+        nonlocal snapshots
+        snapshots += 1
+
+    view = client.collection("large").live(sort="-n,text", reconcile=3600.0)
+    with view.subscribe(note):
+        view.wait_fresh(LIMIT)
+        time.sleep(AFTER_A_GAP)
+        count = int(rate * seconds)
+        begun, used, reads = time.monotonic(), time.process_time(), bench.reads
+        told, wait = bench.run("large", ids[:: max(1, size // count)], count, rate, threads=4)
+        wait()
+        took = told[-1][2] - min(sent for _, sent, _ in told)
+        last = max(answered for _, _, answered in told)
+        while max((int(r["n"]) for r in view.current.records[:1]), default=-1) < count - 1:
+            if time.monotonic() > last + LIMIT:
+                break
+            time.sleep(0.005)
+        behind = max(0.0, time.monotonic() - last)
+        core = (time.process_time() - used) / (time.monotonic() - begun)
+        reads = bench.reads - reads
+    real = count / took
+    good = real >= FULL_RATE * rate
+    return [
+        Row("10 000 records: changes a second", f"{real:.0f}", f"≥ {FULL_RATE * rate:.0f}", good),
+        Row("… behind at the end", f"{behind * 1000:.0f} ms", "≤ 1 s", behind <= KEEPS_UP_WITHIN),
+        Row("… of one core", f"{core:.0%}", "< 100 %", core < 1.0),
+        Row("… snapshots, reads", f"{snapshots}, {reads}"),
+    ]
+
+
+def main() -> int:
+    """Measures, prints a table; the exit code."""
+    parser = argparse.ArgumentParser("python -m benchmarks.live_cost")
+    parser.add_argument("--quick", action="store_true", help="fewer events")
+    events = 300 if parser.parse_args().quick else 1000
+    with EmbeddedServer() as server, server.client(superuser=True) as client:
+        bench = Bench(server, client)
+        rows = [
+            *reads_per_thousand(bench, client, events),
+            *latencies(bench, client, events),
+            *large_view(bench, client, 3.0 if events < 1000 else 10.0),
+        ]
+    table = Table("what", "measured", "mark", "", title=f"live views, {os.cpu_count()} cores")
+    for row in rows:
+        table.add_row(row.name, row.value, row.mark, "" if row.good else "missed")
+    Console().print(table)
+    return 0 if all(row.good for row in rows) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
