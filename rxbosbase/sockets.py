@@ -99,23 +99,31 @@ class _Tracked:
             raise NewConnectionError(self, f"'{self.host}' is not a host name") from error
         problem: OSError = OSError("the name has no address")
         for family, kind, protocol, _, address in found:
-            sock = socket.socket(family, kind, protocol)
             try:
-                self.handle = self.sockets.track(sock)
-                for option in self.socket_options or ():
-                    sock.setsockopt(*option)
-                sock.settimeout(self.timeout)
-                sock.connect(address)
-                return sock
+                connected: socket.socket = self._connected(family, kind, protocol, address)
+                return connected
             except OSError as error:
-                sock.close()
-                self._release()
                 problem = error
                 if self.sockets.aborted:
                     break
         if isinstance(problem, TimeoutError):
             raise ConnectTimeoutError(self, "the connection timed out") from problem
         raise NewConnectionError(self, str(problem)) from problem
+
+    def _connected(self: Any, family: int, kind: int, protocol: int, to: Any) -> socket.socket:
+        # Raises for a family that this system cannot speak, too: IPv6 may be switched off.
+        sock = socket.socket(family, kind, protocol)
+        try:
+            self.handle = self.sockets.track(sock)
+            for option in self.socket_options or ():
+                sock.setsockopt(*option)
+            sock.settimeout(self.timeout)
+            sock.connect(to)
+        except BaseException:
+            sock.close()
+            self._release()
+            raise
+        return sock
 
     def _release(self) -> None:
         handle, self.handle = self.handle, None

@@ -1,0 +1,47 @@
+"""Connecting: every address of a name is tried, those that this system cannot speak included."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import pytest
+from support import wire_server as wire
+
+from rxbosbase import BosBase, ConnectionFailedError
+
+NO_FAMILY = 9999
+
+
+def answer_first(monkeypatch: pytest.MonkeyPatch, *found: tuple[Any, ...]) -> None:
+    """The system's resolver gives these before what it knows."""
+    resolve = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda *args, **options: [*found, *resolve(*args, **options)]
+    )
+
+
+def test_an_address_of_a_family_that_is_switched_off_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answer_first(monkeypatch, (NO_FAMILY, socket.SOCK_STREAM, 0, "", ("::1", 1, 0, 0)))
+    with wire.WireServer() as server, BosBase(server.url) as client:
+        assert client.health()
+
+
+def test_an_address_that_refuses_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # and does not listen
+        answer_first(monkeypatch, (socket.AF_INET, socket.SOCK_STREAM, 0, "", unused.getsockname()))
+        with wire.WireServer() as server, BosBase(server.url) as client:
+            assert client.health()
+
+
+def test_the_last_problem_is_told_where_no_address_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    only = [(NO_FAMILY, socket.SOCK_STREAM, 0, "", ("::1", 1, 0, 0))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: only)
+    with (
+        BosBase("http://localhost:1") as client,
+        pytest.raises(ConnectionFailedError, match=r"[Aa]ddress family"),
+    ):
+        client.health()
