@@ -193,8 +193,13 @@ class LoopScheduler(PeriodicScheduler):
     def _wake(self) -> None:
         if self._thread is None:
             thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-            thread.start()  # where this raises, the next piece of work tries again
-            self._thread = thread
+            try:
+                thread.start()
+            except RuntimeError as error:
+                # Raised, it would end the stream that feeds. The next piece of work tries again.
+                log.error("work on %s has to wait: %s", self._name, error)
+            else:
+                self._thread = thread
         else:
             self._gate.notify()
 

@@ -41,9 +41,13 @@ class ReadPool:
             if self._idle >= len(self._calls) or self._threads >= self._size:
                 self._gate.notify()
                 return
-            self._threads += 1
-        name = f"rxbosbase-read-{next(_numbers)}"
-        threading.Thread(target=self._work, name=name, daemon=True).start()
+            name = f"rxbosbase-read-{next(_numbers)}"
+            try:
+                threading.Thread(target=self._work, name=name, daemon=True).start()
+            except RuntimeError as error:  # the call waits for the next one, which tries again
+                log.error("a background read has to wait: %s", error)
+            else:
+                self._threads += 1
 
     def close(self) -> None:
         """Discards what waits; a running call ends by itself. Never waits."""
@@ -56,7 +60,7 @@ class ReadPool:
         while (call := self._next()) is not None:
             try:
                 call()
-            except Exception:
+            except BaseException:  # a sys.exit() in a store's code must not cost a thread
                 log.exception("a background read raised")
 
     def _next(self) -> Callable[[], object] | None:

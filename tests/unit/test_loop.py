@@ -160,17 +160,20 @@ def test_a_waiting_timer_keeps_the_thread(
     assert len(first) == 1
 
 
-def test_a_thread_that_cannot_start_is_tried_again_by_the_next_work(
-    loop: LoopScheduler, monkeypatch: pytest.MonkeyPatch
+def test_work_whose_thread_cannot_start_is_told_and_waits_for_the_next_work(
+    loop: LoopScheduler, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    seen: Seen[str] = Seen()
+
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
-        with pytest.raises(RuntimeError):
-            loop.post(lambda: None)
+        loop.post(lambda: seen("at last"))
+        assert f"work on {NAME} has to wait: can't start new thread" in caplog.text
     flush(loop)
+    assert seen.items == ["at last"]
 
 
 def test_close_discards_what_waits_and_runs_the_last_words_after_the_running_action(

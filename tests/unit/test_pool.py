@@ -93,3 +93,20 @@ def test_close_discards_what_waits_and_waits_for_nobody(pool: ReadPool) -> None:
     for thread in threads():
         thread.join(LIMIT)
     assert seen.items == []
+
+
+def test_a_read_whose_thread_cannot_start_is_told_and_waits_for_the_next_read(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    pool = ReadPool(size=1)
+    seen: Seen[str] = Seen()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        pool.submit(lambda: seen("first"))
+    assert "a background read has to wait: can't start new thread" in caplog.text
+    pool.submit(lambda: seen("second"))
+    assert seen.wait(2) == ["first", "second"]
+    pool.close()

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 from support import wire_server as wire
-from support.realtime_client import connect, statuses, wait_until
+from support.realtime_client import connect, library_threads, statuses, wait_until
 from support.seen import LIMIT, Seen, wait_event
 
 from rxbosbase import BosBase, Message, RecordEvent
+from rxbosbase import loop as loop_room
 from rxbosbase.loop import LoopScheduler
 
 Event = RecordEvent[dict[str, Any]]
@@ -304,6 +305,29 @@ def test_a_callback_may_subscribe_blocking_while_the_queue_is_full_and_the_conne
     fill(server, client)
     go_on.set()
     wait_event(done)
+
+
+def test_a_stream_outlives_a_moment_without_threads_to_start(
+    server: wire.WireServer, client: BosBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop_room, "IDLE_SECONDS", 0.01)
+    seen: Seen[Event] = Seen()
+    client.collection("posts").subscribe("*", seen)
+    wait_until(client, lambda: "rxbosbase-delivery" not in library_threads())
+    refused = threading.Event()
+    start = threading.Thread.start
+
+    def refuse_once(thread: threading.Thread) -> None:
+        if thread.name == "rxbosbase-delivery" and not refused.is_set():
+            refused.set()
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse_once)
+    server.send("posts/*", {"id": "a"})
+    wait_event(refused)
+    server.send("posts/*", {"id": "b"})
+    assert [event.record["id"] for event in seen.wait(2)] == ["a", "b"]
 
 
 def test_events_that_cannot_be_read_are_left_out_and_told(
