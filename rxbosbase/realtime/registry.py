@@ -186,9 +186,10 @@ class Registry:
         return entry
 
     def _share_with_room(self, wire: str) -> Share:
-        # A local topic costs no room on the server.
         for share in self.shares:
-            if wire in self.local or len(share.entries) < self._limit:
+            # A local topic costs no room on the server.
+            topics = len(share.entries) - len(share.entries.keys() & self.local)
+            if wire in self.local or topics < self._limit:
                 return share
         self.shares.append(Share(len(self.shares)))
         return self.shares[-1]

@@ -112,6 +112,13 @@ def test_a_local_topic_costs_no_room_and_is_never_submitted() -> None:
     assert list(share.entries) == ["t0", "PB_CONNECT"]
 
 
+def test_a_local_topic_takes_no_room_from_the_others() -> None:
+    registry = Registry(frozenset({LOCAL.wire}), limit=1)
+    registry.add(LOCAL, subscriber(raw=True))
+    registry.add(Topic("t0", "t0"), subscriber())
+    assert [list(share.entries) for share in registry.shares] == [["PB_CONNECT", "t0"]]
+
+
 @given(st.lists(st.tuples(st.integers(0, 4), st.booleans()), max_size=60))
 def test_after_any_sequence_the_shares_hold_exactly_what_somebody_wants(
     steps: list[tuple[int, bool]],
