@@ -7,7 +7,15 @@ from typing import Any
 
 from .realtime.topics import Options, normalise_options
 
-__all__ = ["check_body", "check_count", "is_given", "read_options", "with_id", "without_id"]
+__all__ = [
+    "check_body",
+    "check_count",
+    "is_given",
+    "query_of",
+    "read_options",
+    "with_id",
+    "without_id",
+]
 
 _KEYWORDS = frozenset({"filter", "sort", "expand", "fields", "query", "headers", "timeout"})
 
@@ -17,7 +25,7 @@ def read_options(options: Mapping[str, Any]) -> Options:
     for name in options.keys() - _KEYWORDS:
         known = ", ".join(sorted(_KEYWORDS))
         raise TypeError(f"unknown keyword {name!r}: a request takes {known}")
-    query = dict(options.get("query") or {})
+    query = query_of(options)
     sort = options.get("sort")
     if sort is not None:
         if "sort" in query:
@@ -29,14 +37,22 @@ def read_options(options: Mapping[str, Any]) -> Options:
     )  # fmt: skip
 
 
+def query_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of what was given as ``query=``."""
+    query = options.get("query")
+    if query is not None and not isinstance(query, Mapping):
+        raise TypeError(f"query must be a dict, not {type(query).__name__}")
+    return dict(query or {})
+
+
 def is_given(options: Mapping[str, Any], name: str) -> bool:
     """True if the option is there, by its keyword or in ``query=``."""
-    return bool(options.get(name) or (options.get("query") or {}).get(name))
+    return bool(options.get(name) or query_of(options).get(name))
 
 
 def with_id(options: Mapping[str, Any]) -> dict[str, Any]:
     """The same request, with the id among the fields: paging goes by it."""
-    query = dict(options.get("query") or {})
+    query = query_of(options)
     fields = options.get("fields") or query.pop("fields", None)
     if not fields or _has_id(fields):
         return dict(options)
@@ -45,7 +61,7 @@ def with_id(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def without_id(record: dict[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
     """The record without the id that only `with_id` asked for."""
-    fields = options.get("fields") or (options.get("query") or {}).get("fields")
+    fields = options.get("fields") or query_of(options).get("fields")
     if fields and not _has_id(fields):
         record.pop("id", None)
     return record

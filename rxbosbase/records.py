@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Generic, TypedDict
+from typing import TYPE_CHECKING, Any, Generic, TypedDict, cast
 from urllib.parse import quote
 
-from .errors import ClientResponseError
+from .errors import ClientResponseError, ProtocolError
 from .files import split_files
-from .options import check_body, check_count, is_given, read_options, with_id, without_id
+from .options import (
+    check_body,
+    check_count,
+    is_given,
+    query_of,
+    read_options,
+    with_id,
+    without_id,
+)
 from .reader import RecordReader
 from .realtime.topics import record_topic
-from .refresh import refresh_key
+from .refresh import login_of, refresh_key
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -30,6 +38,8 @@ Record = dict[str, Any]
 
 MAX_PER_PAGE = 1000
 """The server gives no more records a page."""
+
+_NOT_BOSBASE = "is base_url a BosBase server?"
 
 
 class Page(TypedDict, Generic[T]):
@@ -84,8 +94,10 @@ class Records(Generic[T]):
         extra = {"page": page, "perPage": per_page}
         if skip_total:
             extra["skipTotal"] = 1
-        result: Page[Record] = self._request("GET", self._path(), options, extra)
-        return result
+        answer = self._request("GET", self._path(), options, extra)
+        if not isinstance(answer, dict) or not isinstance(answer.get("items"), list):
+            raise ProtocolError(f"{self.name!r} was answered without records: {_NOT_BOSBASE}")
+        return cast(Page[Record], answer)
 
     def get_one(self, id: str, **options: Any) -> T:
         """The record with this id.
@@ -138,7 +150,7 @@ class Records(Generic[T]):
         return self._pages(batch, options)
 
     def _pages(self, batch: int, options: dict[str, Any]) -> Iterator[T]:
-        query = dict(options.get("query") or {})
+        query = query_of(options)
         condition = options.get("filter") or query.pop("filter", "")
         asked = with_id({**options, "query": query})
         last = ""
@@ -232,7 +244,7 @@ class Records(Generic[T]):
         return result
 
     def _login(self, answer: dict[str, Any]) -> dict[str, Any]:
-        self._client.auth_store.save(answer["token"], answer["record"])
+        self._client.auth_store.save(*login_of(answer))
         return answer
 
     # -- small parts -----------------------------------------------------------------------------

@@ -18,10 +18,10 @@ from reactivex import abc
 from reactivex.disposable import Disposable
 
 from .auth import AuthState, AuthStore
-from .errors import ClientResponseError
+from .errors import ClientResponseError, ProtocolError
 from .realtime.reconnect import BackoffPolicy
 
-__all__ = ["AutoRefresh", "SingleFlight", "refresh_key"]
+__all__ = ["AutoRefresh", "SingleFlight", "login_of", "refresh_key"]
 
 log = logging.getLogger("rxbosbase.auth")
 
@@ -41,6 +41,19 @@ def refresh_key(
 ) -> str:
     """What two refreshes have in common if one request may serve both."""
     return f"{collection} {identity} {dict(body or {})} {dict(options)}"
+
+
+def login_of(answer: Any) -> tuple[str, dict[str, Any]]:
+    """Token and record of the server's answer to a login or a refresh.
+
+    Raises:
+        ProtocolError: it has none.
+    """
+    fields = answer if isinstance(answer, dict) else {}
+    token, record = fields.get("token"), fields.get("record")
+    if not isinstance(token, str) or not isinstance(record, dict):
+        raise ProtocolError("a login was answered without token and record")
+    return token, record
 
 
 class SingleFlight:

@@ -194,12 +194,12 @@ class Channel:
                 f"cannot trust {url}: {reason}; if the certificate is right, name the file of the "
                 "authority that signed it: BosBase(url, verify='/path/to/ca.pem')"
             )
-        elif isinstance(
-            error, (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)
-        ):
+        elif isinstance(error, _NO_ANSWER):
             translated = ConnectionFailedError(f"cannot reach {url}: {reason}")
         elif isinstance(error, requests.RequestException):
             translated = ProtocolError(f"the request to {url} failed: {type(error).__name__}")
+        elif isinstance(verify := self._transport.verify, str) and not os.path.exists(verify):
+            translated = ConnectionFailedError(f"cannot trust {url}: {verify} is gone")
         else:
             return error
         translated.__cause__ = cause if isinstance(cause, OSError) else None

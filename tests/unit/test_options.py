@@ -80,3 +80,9 @@ def test_a_body_is_copied_and_must_be_fields() -> None:
     wrong: Any = [1]
     with pytest.raises(TypeError, match="a dict of fields, not list"):
         check_body(wrong)
+
+
+def test_a_query_that_is_no_dict_is_refused_in_words() -> None:
+    for check in (read_options, with_id, lambda options: is_given(options, "sort")):
+        with pytest.raises(TypeError, match="query must be a dict, not str"):
+            check({"query": "sort=id"})

@@ -12,7 +12,7 @@ import responses
 from support.seen import Seen
 from support.wire_tokens import make_token
 
-from rxbosbase import AuthStore, BosBase, ClientResponseError
+from rxbosbase import AuthStore, BosBase, ClientResponseError, ProtocolError
 
 URL = "http://127.0.0.1:8090"
 LOGIN = f"{URL}/api/collections/users/auth-with-password"
@@ -133,3 +133,13 @@ def test_no_password_comes_out_of_a_netrc_file(
     web.get(f"{URL}/api/health", json={})
     client.health()
     assert sent_token(web) == ""
+
+
+@pytest.mark.parametrize("answer", [{"hello": "world"}, [], None, {"token": "t", "record": None}])
+def test_an_answer_without_a_login_is_told_and_changes_nothing(
+    web: responses.RequestsMock, client: BosBase, answer: Any
+) -> None:
+    web.post(LOGIN, json=answer)
+    with pytest.raises(ProtocolError, match="answered without token and record"):
+        client.collection("users").auth_with_password("ann", "secret")
+    assert client.auth_store.token == ""

@@ -238,3 +238,12 @@ def test_row_13_wrong_arguments_are_refused_before_anything_is_sent(
     with pytest.raises(kind, match=message):
         use(posts)
     assert len(web.calls) == 0
+
+
+@pytest.mark.parametrize("answer", [{"hello": "world"}, [], None, {"items": 1}])
+def test_a_page_without_records_is_no_answer_of_a_bosbase_server(
+    web: responses.RequestsMock, posts: Collection[dict[str, Any]], answer: Any
+) -> None:
+    web.get(POSTS, json=answer)
+    with pytest.raises(ProtocolError, match="'posts' was answered without records: is base_url"):
+        posts.get_list()

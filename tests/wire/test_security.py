@@ -389,3 +389,13 @@ def chain(error: BaseException) -> Iterator[BaseException]:
             if other is not None and other not in seen:
                 seen.append(other)
     yield from seen
+
+
+def test_certificates_that_are_gone_are_told_as_such(tmp_path: Path) -> None:
+    with wire.WireServer(tls=True) as server:
+        authority = tmp_path / "ca.pem"
+        authority.write_bytes(Path(str(server.ca_file)).read_bytes())
+        with BosBase(server.url, verify=authority) as client:
+            authority.unlink()
+            with pytest.raises(ConnectionFailedError, match=r"cannot trust .*ca\.pem is gone"):
+                client.health()
