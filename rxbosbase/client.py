@@ -208,8 +208,7 @@ class BosBase:
             raise ValueError(f"path must begin with '/', such as '/api/health', not {path!r}")
         if timeout is not None:
             check_seconds("timeout", timeout)
-        if self.is_closed:
-            raise ClientClosedError("the client is closed; make a new one")
+        self._check_open()
         return self.transport.request(
             method, path, query=query, body=body, files=files,
             headers=check_headers(headers), timeout=timeout, token=token,
@@ -260,12 +259,17 @@ class BosBase:
         if not isinstance(threshold, timedelta):
             raise TypeError(f"threshold must be a timedelta, not {type(threshold).__name__}")
         check_seconds("check_every", check_every)
+        self._check_open()
         return self._rooms.auto_refresh(threshold.total_seconds(), check_every)
 
     @property
     def is_closed(self) -> bool:
         """True once `close` was called."""
         return self._rooms.closed
+
+    def _check_open(self) -> None:
+        if self.is_closed:
+            raise ClientClosedError("the client is closed; make a new one")
 
     def close(self) -> None:
         """Ends streams, requests in flight and threads; idempotent, from any thread.

@@ -2,7 +2,7 @@
 
 It reads past `requests`: `iter_content` costs several microseconds for each HTTP chunk, and the
 server puts every event into a chunk of its own. The buffered socket gives all that has arrived
-at once, and `ChunkedDecoder` undoes the chunks in bulk.
+at once, and `Intake` undoes the chunks in bulk.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import orjson
 import requests
 
 from .errors import ConnectionFailedError, ProtocolError, RequestTimeoutError, StreamLostError
-from .realtime.chunked import ChunkedDecoder
 from .transport import Channel, response_error
 
 __all__ = ["EventStream"]
@@ -41,6 +40,9 @@ class EventStream:
         path: for example ``/api/realtime``.
         timeout: seconds until the answer's headers must be there.
 
+    Attributes:
+        is_chunked, length: how the body is delimited; -1 for no length.
+
     Raises:
         ClientResponseError: the server answered with an error.
         ProtocolError: a redirect, or an answer that is no event stream.
@@ -61,8 +63,8 @@ class EventStream:
         except BaseException:
             self._response.close()
             raise
-        self._chunks = ChunkedDecoder() if raw.chunked else None
-        self._left = int(raw.headers.get("Content-Length", -1))
+        self.is_chunked: bool = raw.chunked
+        self.length = int(raw.headers.get("Content-Length", -1))
 
     def _check(self) -> None:
         response = self._response
@@ -88,38 +90,20 @@ class EventStream:
         self._socket.settimeout(seconds)
 
     def read(self) -> bytes:
-        """What has arrived, at least one byte; ``b""`` at the ordinary end of the body.
+        """What has arrived, as it came over the wire, chunks and all; ``b""`` when the connection
+        has ended.
 
         Raises:
-            StreamLostError: the connection broke, or ended in the middle of the body.
+            StreamLostError: the connection broke.
             RequestTimeoutError: silence for longer than the timeout.
         """
-        while True:
-            # The end may have come with the last event; the connection stays open behind it.
-            if self._chunks is not None and self._chunks.finished:
-                return b""
-            try:
-                data: bytes = self._file.read1(READ_SIZE)
-            except (OSError, ValueError) as error:
-                # With a number it is the system's word: keep-alive found the host dead.
-                if isinstance(error, TimeoutError) and error.errno is None:
-                    raise RequestTimeoutError("the stream was silent for too long") from error
-                raise StreamLostError(f"the event stream broke: {error}") from error
-            if self._chunks is None:
-                return self._plain(data)
-            if not data:
-                raise StreamLostError("the connection ended in the middle of the event stream")
-            body = self._chunks.feed(data)
-            if body:
-                return body
-
-    def _plain(self, data: bytes) -> bytes:
-        # Without chunks the end of the connection is the end of the body, unless a length was
-        # announced and has not been reached.
-        if self._left >= 0:
-            self._left -= len(data)
-            if not data and self._left > 0:
-                raise StreamLostError("the connection ended in the middle of the event stream")
+        try:
+            data: bytes = self._file.read1(READ_SIZE)
+        except (OSError, ValueError) as error:
+            # With a number it is the system's word: keep-alive found the host dead.
+            if isinstance(error, TimeoutError) and error.errno is None:
+                raise RequestTimeoutError("the stream was silent for too long") from error
+            raise StreamLostError(f"the event stream broke: {error}") from error
         return data
 
     def close(self) -> None:

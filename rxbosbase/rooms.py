@@ -15,11 +15,11 @@ from .errors import AuthLostError
 from .live.hub import LiveHub
 from .loop import LoopScheduler
 from .pool import ReadPool
-from .realtime.link import Settings
 from .realtime.preflight import Preflight
 from .realtime.reconnect import BackoffPolicy
 from .realtime.service import RealtimeService
-from .refresh import AutoRefresh, SingleFlight, refresh_key
+from .realtime.settings import Settings
+from .refresh import AutoRefresh, SingleFlight, login_of, refresh_key
 from .transport import Transport
 
 __all__ = ["Rooms"]
@@ -56,7 +56,7 @@ class Rooms:
             max_event_bytes=max_event_bytes,
             identity=lambda: auth_store.state.identity,
         )
-        preflight = Preflight(self._read, self.pool, self.control, backoff)
+        preflight = Preflight(self._read, self.pool, self.control, backoff, settings.identity)
         self.realtime = RealtimeService(settings, preflight)
         live = replace(settings, delivery=LoopScheduler("rxbosbase-live"))
         self.live = LiveHub(live, preflight, self.pool, self._read, self.delivery)
@@ -69,9 +69,10 @@ class Rooms:
         self._refreshers: list[AutoRefresh] = []
         self._auth = auth_store.changes.subscribe(self._auth_changed)
 
-    def _auth_changed(self, state: AuthState) -> None:
+    def _auth_changed(self, _: AuthState) -> None:
         self.realtime.identity_changed()
-        before, self._identity = self._identity, state.identity
+        # As it is now: of two logins at one time, the older may be told last.
+        before, self._identity = self._identity, self._store.state.identity
         self.live.identity_changed(other=before != self._identity)
 
     def _read(self, path: str, query: Mapping[str, Any], headers: Mapping[str, str]) -> Any:
@@ -99,7 +100,7 @@ class Rooms:
         return result
 
     def _keep(self, answer: dict[str, Any]) -> None:
-        self._store.save(answer["token"], answer["record"])
+        self._store.save(*login_of(answer))
 
     def _auth_lost(self, error: Exception) -> None:
         lost = AuthLostError(f"the server does not accept the login any more, log in: {error}")

@@ -227,5 +227,5 @@ def _last_words(observer: abc.ObserverBase[T], value: T) -> None:
     try:
         observer.on_next(value)
         observer.on_completed()
-    except Exception:
+    except BaseException:
         log.exception("an observer raised at the end; the others go on")

@@ -16,10 +16,10 @@ from rxbosbase.loop import LoopScheduler
 from rxbosbase.pool import ReadPool
 from rxbosbase.realtime.connection import Batch
 from rxbosbase.realtime.events import MalformedEvent
-from rxbosbase.realtime.link import Settings
 from rxbosbase.realtime.preflight import Preflight
 from rxbosbase.realtime.registry import Share
 from rxbosbase.realtime.service import RealtimeService
+from rxbosbase.realtime.settings import Settings
 
 from .source import Read
 

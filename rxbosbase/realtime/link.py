@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from time import monotonic, time
 from typing import Any, Protocol
@@ -19,33 +19,19 @@ from reactivex.disposable import SingleAssignmentDisposable
 from reactivex.subject import Subject
 
 from rxbosbase.errors import BosBaseError, ClientClosedError, StreamLostError
-from rxbosbase.loop import LoopScheduler
-from rxbosbase.transport import Transport
 
 from .connection import Batch, Connection, Opened
 from .lifecycle import Signal, State, transition
 from .pipeline import reconnecting
-from .reconnect import MAX_RETRY_AFTER, BackoffPolicy
+from .reconnect import MAX_RETRY_AFTER
 from .registry import Registry, Share
+from .settings import Settings
 from .status import LinkStatus
 from .submit import CALM, Verdict, judge, pause, post_topics
 
-__all__ = ["Link", "LinkEvents", "Settings"]
+__all__ = ["Link", "LinkEvents"]
 
 log = logging.getLogger("rxbosbase.realtime")
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What all connections of a client share."""
-
-    transport: Transport
-    control: LoopScheduler
-    delivery: LoopScheduler
-    policy: BackoffPolicy
-    idle_timeout: float
-    max_event_bytes: int
-    identity: Callable[[], str]
 
 
 class LinkEvents(Protocol):
@@ -64,13 +50,14 @@ class LinkEvents(Protocol):
         """The open connection ended, by whatever cause; called under the lock."""
 
     def on_lost(self, topics: list[str]) -> None:
-        """An open connection ended otherwise than by routine; `topics` are still wanted."""
+        """An open connection ended otherwise than by routine; `topics` are still wanted. Called
+        under the lock."""
 
     def on_refused(self, share: Share, since: int, upto: int, error: Exception) -> None:
         """The server will not take the topics of version `upto`; up to `since` it took them."""
 
     def on_failed(self, share: Share, error: Exception) -> None:
-        """The attempts are used up."""
+        """The attempts are used up; called under the lock."""
 
 
 _OPEN = (State.CONNECTED, State.ACTIVE)
@@ -127,7 +114,8 @@ class Link:
     def touch(self, *, urgent: bool = False) -> None:
         """The wanted set has changed: settle soon, or at once if somebody is waiting for it."""
         now = monotonic()
-        self._burst_posts *= now - self._last_change <= CALM
+        if now - self._last_change > CALM:
+            self._burst_posts = 0
         self._last_change = now
         if self.status.state is State.ACTIVE and self._held != self.share.version:
             self._note(Signal.CHANGED)
@@ -150,10 +138,18 @@ class Link:
 
     def resubmit(self) -> None:
         """Submits all topics once more on the same connection, under a renewed token."""
-        if self._connection is not None and self._held >= 0:
+        connection = self._connection
+        if connection is not None and connection.identity is not None:
             self._held = -1
-            self._connection.submitted = None
-            self.touch(urgent=True)
+            # Behind a POST that is under way, which may still carry the token of before.
+            self._settings.control.post(partial(self._submit_again, connection))
+
+    def _submit_again(self, connection: Connection) -> None:
+        with self._changed:
+            if connection is self._connection:
+                self._held = -1
+                connection.submitted = None
+                self.touch(urgent=True)
 
     def shut(self) -> bool:
         """Ends all at once because the client closes; True if a connection was open."""
@@ -196,7 +192,7 @@ class Link:
             return None
         version = self.share.version
         if not self.share.entries:
-            return self._leave() if self._run is not None else None
+            return self._leave(self._run) if self._run is not None else None
         if self._run is None:
             run = self._run = _Run()
             self._note(Signal.WANTED, attempt=0, error=None)
@@ -230,20 +226,15 @@ class Link:
             scheduler=self._settings.control,
         )
 
-    def _leave(self) -> Callable[[], None]:
-        run, self._run = self._run, None
+    def _leave(self, run: _Run) -> Callable[[], None]:
+        self._run = None
         was_open = self._connection is not None
         self._hang_up()
         self._note(Signal.UNWANTED, client_id="", attempt=0, retry_in=None, error=None)
-
-        def leave() -> None:
-            if run is not None:
-                run.subscription.dispose()
-            if was_open:
-                log.info("no topics left, the connection is closed")
-                self._events.on_lost([])
-
-        return leave
+        if was_open:
+            log.info("no topics left, the connection is closed")
+            self._events.on_lost([])
+        return run.subscription.dispose
 
     def _dial(self, run: _Run) -> Connection:
         settings = self._settings
@@ -267,17 +258,17 @@ class Link:
 
     def _submit(self, connection: Connection, version: int, topics: list[str]) -> None:
         """One POST. The control thread runs one thing at a time: that is the single flight."""
-        identity = self._settings.identity()
-        connection.identity = connection.identity or identity
         try:
+            if connection.identity is None:
+                connection.identity = self._settings.identity()
             # Each POST opens a gap for the topics it repeats: none is made for nothing.
             if set(topics) != connection.submitted:
                 self.posts += 1
                 connection.submitted = None
                 post_topics(connection, topics)
                 connection.submitted = set(topics)
-        except BosBaseError as error:
-            self._refused(connection, identity, version, error)
+        except Exception as error:  # whatever it is: a topic must not wait for ever
+            self._refused(connection, version, error)
             return
         with self._changed:
             if connection is not self._connection:
@@ -293,9 +284,7 @@ class Link:
             self._events.on_held(self.share, version)
             self._changed.notify_all()
 
-    def _refused(
-        self, connection: Connection, identity: str, version: int, error: BosBaseError
-    ) -> None:
+    def _refused(self, connection: Connection, version: int, error: Exception) -> None:
         with self._changed:
             if connection is not self._connection or connection.channel.sockets.aborted:
                 return  # the stream is over: its reader tells why
@@ -305,7 +294,7 @@ class Link:
                 return
         if verdict is Verdict.WRONG:
             self._events.on_refused(self.share, self._proven, version, error)
-        elif identity != self._settings.identity():
+        elif connection.identity != self._settings.identity():
             connection.retire()  # somebody logged in or out meanwhile: mere routine
         else:
             log.info("the server does not know the stream any more: %s", error)
@@ -314,11 +303,14 @@ class Link:
             connection.fail(lost)
         self._settings.delivery.release()
 
-    def _retry_later(self, error: BosBaseError) -> None:
+    def _retry_later(self, error: Exception) -> None:
         self._failures += 1
         asked = getattr(error, "retry_after", None) or 0.0
         wait = max(self._settings.policy.delay(self._failures), min(asked, MAX_RETRY_AFTER))
-        log.warning("submitting the topics failed, next try in %.1f s: %s", wait, error)
+        unforeseen = not isinstance(error, BosBaseError)
+        log.warning(
+            "submitting the topics failed, next try in %.1f s: %s", wait, error, exc_info=unforeseen
+        )
         self._retry_at = monotonic() + wait
         self.status = replace(self.status, attempt=self._failures, error=error)
         self._events.on_change()
@@ -355,30 +347,28 @@ class Link:
         with self._changed:
             if run is not self._run:
                 return
-            lost = self._forget(Signal.LOST, attempt=attempt, retry_in=delay, error=error)
-        level = logging.INFO if lost is None and attempt > 1 else logging.WARNING
+            was_open = self._forget(Signal.LOST, attempt=attempt, retry_in=delay, error=error)
+        level = logging.WARNING if was_open or attempt == 1 else logging.INFO
         log.log(level, "no connection, attempt %d in %.1f s: %s", attempt + 1, delay, error)
-        if lost is not None:
-            self._events.on_lost(lost)
 
     def _exhausted(self, run: _Run, error: Exception) -> None:
         with self._changed:
             if run is not self._run:
                 return
             self._run = None
-            lost = self._forget(Signal.EXHAUSTED, retry_in=None, error=error)
+            self._forget(Signal.EXHAUSTED, retry_in=None, error=error)
+            self._events.on_failed(self.share, error)
         log.error("giving up, the attempts are used up: %s", error)
-        if lost is not None:
-            self._events.on_lost(lost)
-        self._events.on_failed(self.share, error)
 
-    def _forget(self, signal: Signal, **changes: Any) -> list[str] | None:
-        """Notes the end of the connection; its topics if it had been open."""
+    def _forget(self, signal: Signal, **changes: Any) -> bool:
+        """Notes the end of the connection; True if it had been open."""
         was_open = self._connection is not None
         self._connection = self._dialling = None
         self._held = -1
         self._note(signal, client_id="", **changes)
-        return list(self.share.entries) if was_open else None
+        if was_open:
+            self._events.on_lost(list(self.share.entries))
+        return was_open
 
     def _note(self, signal: Signal, **changes: Any) -> None:
         before = self.status

@@ -34,6 +34,7 @@ MAX_TRUSTED = 1000
 
 Read = Callable[[str, dict[str, str], dict[str, str]], Any]
 Answer = Callable[[BosBaseError | None], None]
+Wanted = Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,26 +87,40 @@ def _final(call: Callable[[], Any]) -> ClientResponseError | None:
 
 
 class Preflight:
-    """Answers each question once, however many ask, and tries again while it has no answer."""
+    """Answers each question once, however many ask, and tries again while it has no answer and
+    anybody still wants one.
+
+    Args:
+        identity: as whom a read that begins now is made.
+    """
 
     def __init__(
-        self, read: Read, pool: ReadPool, control: LoopScheduler, policy: BackoffPolicy
+        self,
+        read: Read,
+        pool: ReadPool,
+        control: LoopScheduler,
+        policy: BackoffPolicy,
+        identity: Callable[[], str],
     ) -> None:
         self._read = read
         self._pool = pool
         self._control = control
         self._policy = policy
+        self._identity = identity
         self._lock = threading.Lock()
-        self._asked: dict[Question, list[Answer]] = {}
+        self._asked: dict[Question, list[tuple[Answer, Wanted]]] = {}
         self._trusted: dict[Question, float] = {}
 
-    def ask(self, question: Question, answer: Answer) -> None:
-        """Calls ``answer(error or None)`` once it is known; at once if it is already."""
+    def ask(self, question: Question, answer: Answer, wanted: Wanted) -> None:
+        """Calls ``answer(error or None)`` once it is known; at once if it is already.
+
+        Not at all, perhaps, once ``wanted()`` is false.
+        """
         with self._lock:
             known = monotonic() - self._trusted.get(question, -TRUST_SECONDS) < TRUST_SECONDS
             if not known:
                 waiting = self._asked.setdefault(question, [])
-                waiting.append(answer)
+                waiting.append((answer, wanted))
                 if len(waiting) > 1:
                     return
         if known:
@@ -114,6 +129,9 @@ class Preflight:
             self._pool.submit(partial(self._work, question, 1))
 
     def _work(self, question: Question, attempt: int) -> None:
+        if not self._is_wanted(question):
+            return
+        trusted = True
         try:
             verdict = verdict_on(question, self._read)
         except BosBaseError as error:
@@ -125,14 +143,25 @@ class Preflight:
             self._control.call_later(wait, again)
             return
         except Exception:
-            # A read that cannot even be made says nothing against the topic.
+            # A read that cannot even be made says nothing against the topic, nor for it.
             log.exception("the check of %r could not be made", question.collection)
-            verdict = None
+            verdict, trusted = None, False
+        # After a login or logout since the question, it was answered for somebody else.
+        trusted = trusted and verdict is None and question.identity == self._identity()
         with self._lock:
-            answers = self._asked.pop(question, [])
-            if verdict is None:
+            waiting = self._asked.pop(question, [])
+            if trusted:
                 if len(self._trusted) >= MAX_TRUSTED:
                     self._trusted.clear()
                 self._trusted[question] = monotonic()
-        for answer in answers:
+        for answer, _ in waiting:
             answer(verdict)
+
+    def _is_wanted(self, question: Question) -> bool:
+        """Forgets who has left meanwhile; False if nobody is left to be answered."""
+        with self._lock:
+            waiting = self._asked.pop(question, [])
+            staying = [(answer, wanted) for answer, wanted in waiting if wanted()]
+            if staying:
+                self._asked[question] = staying
+            return bool(staying)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
@@ -23,9 +24,10 @@ from .connection import CONNECT_TOPIC, Batch
 from .delivery import Delivery, guarded
 from .events import MalformedEvent, Message
 from .lifecycle import State
-from .link import Link, Settings
+from .link import Link
 from .preflight import Preflight, Question
 from .registry import Entry, Registry, Share, Subscriber
+from .settings import Settings
 from .stats import Stats
 from .status import Status, summarize
 from .topics import Topic
@@ -49,6 +51,7 @@ class RealtimeService:
         self._links: list[Link] = []
         self._closed = False
         self._left: tuple[Subscriber, ...] = ()  # those that `finish` has to complete
+        self._last_words: deque[Callable[[], object]] = deque()  # said, but not delivered yet
         self._process = os.getpid()
         self._identity = settings.identity()
         self._lost: Exception | None = None  # why the login is gone, until the next one
@@ -69,13 +72,15 @@ class RealtimeService:
                 subscriber.on_next = _once_each(subscriber.on_next)
             entry = self._registry.add(topic, subscriber)
             link = self._link_of(entry.share)
-            if entry.version == entry.share.version or not link.is_open:
+            if entry.version > link.acknowledged:
                 link.touch(urgent=urgent)
             if topic.wire == CONNECT_TOPIC and link.is_open:
                 now = Message(CONNECT_TOPIC, {"clientId": link.status.client_id})
                 self._settings.delivery.post(lambda: subscriber.on_next(now))
         if question is not None and subscriber.check:
-            self._preflight.ask(question, partial(self._judged, subscriber))
+            self._preflight.ask(
+                question, partial(self._judged, subscriber), lambda: subscriber.entry is not None
+            )
 
     def detach(self, subscriber: Subscriber) -> None:
         """Removes a subscriber, and its topic with the last one. Never waits."""
@@ -122,8 +127,13 @@ class RealtimeService:
             )
 
         with self._changed:
+            awaited = [link for link in self._links if link.share.entries]
             done = self._changed.wait_for(is_active, timeout)
             self._check_open()
+            for link in awaited:
+                # Its topics are gone, so that none is wanted any more; active it is not.
+                if link.status.state is State.FAILED and link.status.error is not None:
+                    raise link.status.error
         if not done:
             raise self._late("the connection did not become active", timeout)
 
@@ -141,9 +151,7 @@ class RealtimeService:
         """Takes topics off the server by their name without options; their streams complete."""
         check_process(self._process)
         with self._changed:
-            gone = self._take_out(self._registry.matching(wanted))
-            self._changed.notify_all()
-        self._tell(gone, lambda subscriber: subscriber.on_completed())
+            self._end(self._registry.matching(wanted), None)
 
     def listen(self, subscriber: Subscriber) -> None:
         """Adds one who hears every message, whoever asked for its topic."""
@@ -194,6 +202,7 @@ class RealtimeService:
         """A new connection now: a wait is cut short, an open stream is begun anew."""
         check_process(self._process)
         with self._changed:
+            self._check_open()
             for link in self._links:
                 link.renew()
 
@@ -225,6 +234,8 @@ class RealtimeService:
 
     def finish(self, was_open: bool) -> None:
         """Completes all streams, on the calling thread, once no event can come any more."""
+        while self._last_words:  # the queue they waited in was discarded
+            self._say_next()
         if was_open:
             self._call_on_disconnect([])
         gone, self._left = self._left, ()
@@ -267,7 +278,7 @@ class RealtimeService:
         """Nothing to do: the user hears of a loss by `on_lost`, and of no routine end."""
 
     def on_lost(self, topics: list[str]) -> None:
-        self._settings.delivery.post(lambda: self._call_on_disconnect(topics))
+        self._say(partial(self._call_on_disconnect, topics))
 
     def on_refused(self, share: Share, since: int, upto: int, error: Exception) -> None:
         with self._changed:
@@ -275,8 +286,7 @@ class RealtimeService:
             # to blame, unless there are no others.
             asked = [entry for entry in share.entries.values() if entry.version <= upto]
             newer = [entry for entry in asked if entry.version > since] or asked
-            gone = self._take_out(newer)
-        self._fail(gone, error)
+            self._end(newer, error)
 
     def report_lost(self, error: Exception) -> None:
         """Shows on the status that the login is lost, until somebody logs in."""
@@ -287,13 +297,10 @@ class RealtimeService:
     def fail_all(self, error: Exception) -> None:
         """Ends every stream with `error`."""
         with self._changed:
-            gone = self._take_out(list(self._registry))
-        self._fail(gone, error)
+            self._end(self._registry, error)
 
     def on_failed(self, share: Share, error: Exception) -> None:
-        with self._changed:
-            gone = self._take_out(list(share.entries.values()))
-        self._fail(gone, error)
+        self._end(list(share.entries.values()), error)
 
     def _judged(self, subscriber: Subscriber, error: BosBaseError | None) -> None:
         with self._changed:
@@ -304,8 +311,8 @@ class RealtimeService:
             on_error = subscriber.on_error
             self.detach(subscriber)
             subscriber.error = error
+            self._say(partial(on_error, error))
             self._changed.notify_all()
-        self._settings.delivery.post(partial(guarded, partial(on_error, error)))
 
     def _on_skipped(self, error: MalformedEvent) -> None:
         log.warning("%s", error)
@@ -327,18 +334,21 @@ class RealtimeService:
             self._links[entry.share.index].touch()
         return gone
 
-    def _fail(self, subscribers: tuple[Subscriber, ...], error: Exception) -> None:
-        with self._changed:
-            for subscriber in subscribers:
-                subscriber.error = error
-            self._changed.notify_all()
-        self._tell(subscribers, lambda subscriber: subscriber.on_error(error))
+    def _end(self, entries: Iterable[Entry], error: Exception | None) -> None:
+        """Takes topics out, and tells their subscribers: of `error`, or of the completion. Runs
+        under the lock, so that `close` comes before all of it or after."""
+        for subscriber in self._take_out(entries):
+            subscriber.error = error
+            self._say(partial(_tell_end, subscriber))
+        self._changed.notify_all()
 
-    def _tell(
-        self, subscribers: tuple[Subscriber, ...], call: Callable[[Subscriber], object]
-    ) -> None:
-        for subscriber in subscribers:
-            self._settings.delivery.post(partial(guarded, partial(call, subscriber)))
+    def _say(self, word: Callable[[], object]) -> None:
+        """Queues what must be said behind the events that wait, also when those are discarded."""
+        self._last_words.append(word)
+        self._settings.delivery.post(self._say_next)
+
+    def _say_next(self) -> None:
+        guarded(self._last_words.popleft())
 
     def _publish(self, status: Status) -> None:
         if status != self.status.value:
@@ -348,6 +358,13 @@ class RealtimeService:
         callback = self.on_disconnect
         if callback is not None:
             guarded(partial(callback, topics))
+
+
+def _tell_end(subscriber: Subscriber) -> None:
+    if subscriber.error is not None:
+        subscriber.on_error(subscriber.error)
+    else:
+        subscriber.on_completed()
 
 
 def _once_each(on_next: Callable[[Message], object]) -> Callable[[Message], object]:

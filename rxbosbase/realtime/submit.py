@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from enum import Enum
 
-from rxbosbase.errors import BosBaseError, ClientResponseError
+from rxbosbase.errors import ClientResponseError
 
 from .connection import PATH, Connection
 
@@ -37,7 +37,7 @@ def pause(now: float, began: float, last_change: float, posts: int = 0) -> float
     >>> pause(now=1.0, began=0.999, last_change=0.999) > 0, pause(2.0, 1.0, 1.999)
     (True, 0.0)
     """
-    more = PATIENCE ** min(posts, 2)
+    more: int = PATIENCE ** min(posts, 2)
     due = min(last_change + QUIET * more, began + LONGEST_BURST * more)
     return max(0.0, due - now)
 
@@ -50,7 +50,7 @@ class Verdict(Enum):
     WRONG = "the server will never take these topics"
 
 
-def judge(error: BosBaseError) -> Verdict:
+def judge(error: Exception) -> Verdict:
     """Reads the failure by the server's own rules (the realtime endpoint's status codes).
 
     >>> judge(ClientResponseError(404))

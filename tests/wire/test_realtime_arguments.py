@@ -166,6 +166,8 @@ AFTER_CLOSE: list[tuple[str, Use]] = [
     ("events", lambda c: c.realtime.events.subscribe(print)),
     ("iterate", lambda c: c.collection("p").events("*").__enter__()),
     ("wait", lambda c: c.realtime.wait_active(1.0)),
+    ("reconnect", lambda c: c.realtime.reconnect_now()),
+    ("refresh", lambda c: c.auto_refresh()),
     ("send", lambda c: c.send("GET", "/api/health")),
     ("record", lambda c: c.collection("p").get_one("r1")),
     ("login", lambda c: c.collection("p").auth_with_password("a", "b")),
@@ -204,7 +206,6 @@ def test_row_13_what_only_ends_things_may_be_called_after_close(server: wire.Wir
     everything.dispose()
     client.realtime.unsubscribe()
     client.collection("posts").unsubscribe()
-    client.realtime.reconnect_now()
     client.auth_store.clear()
     client.close()
     assert client.is_closed

@@ -14,10 +14,16 @@ from typing import Any
 
 import pytest
 from support import wire_server as wire
-from support.realtime_client import connect, library_threads, statuses, wait_state
+from support.realtime_client import connect, library_threads, statuses, wait_state, wait_until
 from support.seen import LIMIT, Seen, run_thread, wait_event
 
-from rxbosbase import BosBase, ClientClosedError, RecordEvent
+from rxbosbase import (
+    BackoffPolicy,
+    BosBase,
+    ClientClosedError,
+    ClientResponseError,
+    RecordEvent,
+)
 
 Event = RecordEvent[dict[str, Any]]
 
@@ -265,9 +271,7 @@ def test_close_with_a_thousand_topics_is_in_time(server: wire.WireServer) -> Non
     client = connect(server)
     completed: Seen[int] = Seen()
     for n in range(1000):
-        client.collection("posts").observe(f"r{n}").subscribe(
-            on_completed=partial(completed, n)
-        )
+        client.collection("posts").observe(f"r{n}").subscribe(on_completed=partial(completed, n))
     client.realtime.wait_active(LIMIT)
     began = time.monotonic()
     client.close()
@@ -305,3 +309,63 @@ def test_a_subscription_keeps_its_client_alive(server: wire.WireServer) -> None:
     del subscription
     gc.collect()
     server.wait_streams(0)
+
+
+def hold_delivery(server: wire.WireServer, client: BosBase) -> threading.Event:
+    """The delivery thread is inside a callback until the event is set."""
+    entered, go_on = threading.Event(), threading.Event()
+
+    def slow(_: Event) -> None:
+        entered.set()
+        wait_event(go_on)
+
+    client.collection("slow").subscribe("*", slow)
+    server.send("slow/*", {"id": "a"})
+    wait_event(entered)
+    return go_on
+
+
+def test_the_end_of_a_stream_is_told_though_close_discards_what_waits(
+    server: wire.WireServer,
+) -> None:
+    client = connect(server)
+    log: Seen[str] = Seen()
+    posts = client.collection("posts")
+    posts.observe("*").subscribe(on_completed=lambda: log("unsubscribed"))
+    posts.observe("r1").subscribe(on_completed=lambda: log("closed"))
+    client.realtime.wait_active(LIMIT)
+    go_on = hold_delivery(server, client)
+    posts.unsubscribe("*")
+    server.collections["gone"] = 404
+    gone = client.collection("gone")
+    gone.observe("*").subscribe(ignore, lambda error: log(f"refused {error}"[:11]))
+    with pytest.raises(ClientResponseError):  # the same question: both have their answer
+        gone.subscribe("*", ignore)
+    client.close()
+    go_on.set()
+    assert log.wait(3) == ["unsubscribed", "refused 404", "closed"]
+
+
+def test_an_iterator_ends_though_its_topic_was_taken_and_the_client_closed(
+    server: wire.WireServer,
+) -> None:
+    client = connect(server)
+    with client.collection("posts").events("*") as events:
+        result = run_thread(lambda: list(events))
+        go_on = hold_delivery(server, client)
+        client.collection("posts").unsubscribe("*")
+        client.close()
+        go_on.set()
+        assert result() == []
+
+
+def test_a_loss_right_before_the_close_is_told(server: wire.WireServer) -> None:
+    client = connect(server, backoff=BackoffPolicy(initial=60, maximum=60, jitter=False))
+    lost: Seen[list[str]] = Seen()
+    client.realtime.on_disconnect = lost
+    go_on = hold_delivery(server, client)
+    server.stream.cut()
+    wait_until(client, lambda: client.service.status.value.state == "waiting")
+    client.close()
+    go_on.set()
+    assert lost.wait(1) == [["slow/*"]]

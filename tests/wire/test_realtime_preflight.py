@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from support import wire_server as wire
-from support.realtime_client import connect, wait_state
+from support.realtime_client import connect, wait_state, wait_until
 from support.seen import Seen, run_thread
 
-from rxbosbase import BosBase, ClientResponseError, RecordEvent
+from rxbosbase import BackoffPolicy, BosBase, ClientResponseError, RecordEvent
 from rxbosbase.realtime import preflight as preflight_room
 
 Event = RecordEvent[dict[str, Any]]
@@ -218,3 +218,37 @@ def test_row_10_the_memory_of_good_verdicts_is_bounded(
     for name in ("a", "b", "c", "a"):
         client.collection(name).subscribe("*", ignore)
     assert len(reads(server)) == 4
+
+
+def test_row_10_a_check_that_nobody_waits_for_any_more_is_not_repeated(
+    server: wire.WireServer,
+) -> None:
+    server.collections["posts"] = 500
+    slow = BackoffPolicy(initial=0.05, factor=1.0, jitter=False)
+    with connect(server, backoff=slow) as client:
+        subscriptions = [client.collection("posts").observe("*").subscribe(ignore) for _ in "ab"]
+        server.wait_requests(2, "/api/collections/")
+        for subscription in subscriptions:
+            subscription.dispose()
+        wait_state(client, "idle")
+        wait_until(client, lambda: not client.service._preflight._asked)
+        client.collection("posts").observe("*").subscribe(ignore)  # who comes later is heard again
+        server.wait_requests(len(reads(server)) + 2, "/api/collections/")
+
+
+def test_row_10_an_answer_for_somebody_else_is_not_remembered(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    gate = wire.Gate()
+    server.collections["posts"] = wire.delay(gate)
+    asked_as_guest = client.collection("posts").observe("*").subscribe(ignore)
+    server.wait_requests(1, "/api/collections/")
+    client.auth_store.save(wire.make_token("ann"))
+    gate.set()
+    client.collection("posts").subscribe("r1", ignore, check=False)
+    wait_until(client, lambda: not client.service._preflight._asked)
+    asked_as_guest.dispose()
+    client.auth_store.clear()
+    server.collections["posts"] = 403
+    with pytest.raises(ClientResponseError):
+        client.collection("posts").subscribe("*", ignore)

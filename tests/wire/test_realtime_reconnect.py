@@ -12,6 +12,7 @@ from support.realtime_client import connect, statuses, wait_state, wait_until
 from support.seen import LIMIT, Seen, run_thread, wait_event
 
 from rxbosbase import (
+    AuthStore,
     BackoffPolicy,
     BosBase,
     ClientResponseError,
@@ -284,6 +285,21 @@ def test_row_7_a_healthy_connection_starts_the_count_of_failures_afresh(
     assert waits == [0.01, 0.02, 0.04, 0.01]
 
 
+def test_row_7_garbage_on_a_healthy_connection_starts_the_count_afresh_too(
+    server: wire.WireServer, healthy_at_once: None
+) -> None:
+    policy = BackoffPolicy(initial=0.001, jitter=False, max_attempts=2)
+    with connect(server, backoff=policy) as client:
+        errors: Seen[Exception] = Seen()
+        client.collection("posts").observe("*").subscribe(ignore, errors)
+        for n in range(1, 5):
+            server.wait_accepted(n)
+            client.realtime.wait_active(LIMIT)
+            server.stream.send_unframed(b"no chunk\r\n")
+            server.wait_gets(n + 1)
+        assert errors.items == []
+
+
 def test_row_7_the_server_may_ask_for_a_longer_wait(server: wire.WireServer) -> None:
     server.stream_answers.append(wire.status(429, headers={"Retry-After": "40"}))
     with connect(server) as client:
@@ -476,6 +492,31 @@ def test_row_7_the_last_attempt_may_be_lost_while_it_was_open(
         assert lost.items == [["chat"]]
 
 
+def test_row_9_whatever_a_post_fails_with_it_is_repeated(
+    server: wire.WireServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Keyring(AuthStore):
+        """The system's keyring fails now and then."""
+
+        failures = 0
+
+        @property
+        def token(self) -> str:
+            if self.failures:
+                self.failures -= 1
+                raise OSError("the keyring is locked")
+            return super().token
+
+    store = Keyring()
+    with connect(server, auth_store=store) as client:
+        client.collection("posts").subscribe("*", ignore)
+        store.failures = 2
+        client.collection("posts").subscribe("r1", ignore, check=False)
+        assert sorted(server.posts[-1]) == ["posts/*", "posts/r1"]
+    assert "the keyring is locked" in caplog.text
+    assert "Traceback" in caplog.text
+
+
 # -- row 8: status, client_id, wait_active, reconnect_now
 
 
@@ -505,6 +546,16 @@ def test_row_8_wait_active_waits_for_every_topic(server: wire.WireServer, client
     gate.set()
     result()
     assert server.stream.topics == ["posts/*", "posts/r1"]
+
+
+def test_row_8_wait_active_raises_what_used_the_attempts_up(server: wire.WireServer) -> None:
+    server.refuse_connections()
+    policy = BackoffPolicy(initial=0.01, jitter=False, max_attempts=2)
+    with connect(server, backoff=policy) as client:
+        client.collection("posts").observe("*", check=False).subscribe(ignore, ignore)
+        with pytest.raises(ConnectionError, match="cannot reach"):
+            client.realtime.wait_active(LIMIT)
+        client.realtime.wait_active(LIMIT)  # nothing is wanted any more
 
 
 def test_row_8_reconnect_now_cuts_a_wait_short(server: wire.WireServer) -> None:
@@ -570,5 +621,3 @@ def test_the_counters_count(server: wire.WireServer, client: BosBase) -> None:
     stats = client.realtime.stats
     assert (stats.events, stats.posts, stats.reconnects, stats.topics) == (1, 2, 1, 1)
     assert stats.last_event_age is not None and stats.last_event_age < LIMIT
-
-

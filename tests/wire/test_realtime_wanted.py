@@ -14,7 +14,14 @@ from support import wire_server as wire
 from support.realtime_client import connect, statuses, wait_state, wait_until
 from support.seen import LIMIT, Seen, run_thread
 
-from rxbosbase import BackoffPolicy, BosBase, ClientResponseError, RecordEvent
+from rxbosbase import (
+    AuthState,
+    AuthStore,
+    BackoffPolicy,
+    BosBase,
+    ClientResponseError,
+    RecordEvent,
+)
 from rxbosbase.realtime.topics import MAX_TOPIC_LENGTH, MAX_TOPICS
 
 Event = RecordEvent[dict[str, Any]]
@@ -265,6 +272,48 @@ def test_row_11_a_refresh_of_the_same_user_submits_again_on_the_same_stream(
     assert server.posts == [["posts/*"]] * 2
     post = server.requests_to("/api/realtime", "POST")[-1]
     assert post.auth == client.auth_store.token
+
+
+@pytest.mark.parametrize("topics_before", [0, 1])
+def test_row_11_a_refresh_during_a_post_submits_again_under_the_new_token(
+    server: wire.WireServer, client: BosBase, topics_before: int
+) -> None:
+    client.auth_store.save(wire.make_token("ann"))
+    for n in range(topics_before):
+        client.collection("posts").subscribe(f"r{n}", ignore)
+    gate = wire.Gate()
+    server.post_answers.append(wire.delay(gate))
+    client.collection("posts").observe("*").subscribe(ignore)
+    server.wait_post(topics_before + 1)
+    client.auth_store.save(wire.make_token("ann", serial=2))
+    gate.set()
+    server.wait_accepted(topics_before + 2)
+    assert server.requests_to("/api/realtime", "POST")[-1].auth == client.auth_store.token
+    assert server.gets == 1
+
+
+def test_row_11_a_topic_wanted_before_the_login_is_known_here_is_no_loss(
+    server: wire.WireServer,
+) -> None:
+    store = AuthStore()
+    clients: list[BosBase] = []
+
+    def first_to_hear(state: AuthState) -> None:
+        # On the stream of ann the server refuses what comes with the token of bob.
+        for each in clients:
+            each.collection("posts").subscribe("r1", ignore)
+
+    store.changes.subscribe(first_to_hear)
+    store.save(wire.make_token("ann"))
+    with connect(server, auth_store=store) as client:
+        lost: Seen[list[str]] = Seen()
+        client.realtime.on_disconnect = lost
+        client.collection("posts").subscribe("*", ignore)
+        clients.append(client)
+        store.save(wire.make_token("bob"))
+        client.realtime.wait_active(LIMIT)
+        server.wait_for(lambda: server.streams and server.streams[-1].auth.endswith("/bob"))
+        assert lost.items == []
 
 
 def test_row_11_a_login_during_a_hanging_post_is_not_held_up_by_it(

@@ -38,6 +38,14 @@ class Server:
             raise ClientResponseError(code)
 
 
+def me() -> str:
+    return "me"
+
+
+def wanted() -> bool:
+    return True
+
+
 def question(one: bool = False, **options: Any) -> Question:
     return Question("posts", one, normalise_options(**options), "me", "r 1")
 
@@ -107,28 +115,26 @@ def test_one_read_serves_all_who_ask_the_same_and_those_who_come_soon(
         go_on.wait(LIMIT)
         return server.read(*args)
 
-    preflight = Preflight(read, *rooms, NOW)
+    preflight = Preflight(read, *rooms, NOW, me)
     answers: Seen[BosBaseError | None] = Seen()
     for _ in range(5):
-        preflight.ask(question(), answers)
-    preflight.ask(question(filter="other"), answers)
+        preflight.ask(question(), answers, wanted)
+    preflight.ask(question(filter="other"), answers, wanted)
     go_on.set()
     assert answers.wait(6) == [None] * 6
-    preflight.ask(question(), answers)
+    preflight.ask(question(), answers, wanted)
     assert answers.count == 7  # at once, on the asking thread
     assert len(server.reads) == 2
 
 
-def test_trust_ends(
-    rooms: tuple[ReadPool, LoopScheduler], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_trust_ends(rooms: tuple[ReadPool, LoopScheduler], monkeypatch: pytest.MonkeyPatch) -> None:
     server = Server(listed=200)
-    preflight = Preflight(server.read, *rooms, NOW)
+    preflight = Preflight(server.read, *rooms, NOW, me)
     answers: Seen[BosBaseError | None] = Seen()
-    preflight.ask(question(), answers)
+    preflight.ask(question(), answers, wanted)
     answers.wait(1)
     monkeypatch.setattr(preflight_room, "TRUST_SECONDS", 0.0)
-    preflight.ask(question(), answers)
+    preflight.ask(question(), answers, wanted)
     answers.wait(2)
     assert len(server.reads) == 2
 
@@ -137,16 +143,16 @@ def test_a_read_that_fails_for_the_moment_is_repeated(
     rooms: tuple[ReadPool, LoopScheduler],
 ) -> None:
     server = Server(listed=0)
-    preflight = Preflight(server.read, *rooms, NOW)
+    preflight = Preflight(server.read, *rooms, NOW, me)
 
     def read(*args: Any) -> Any:
         if len(server.reads) == 3:
             server.codes["listed"] = 404
         return server.read(*args)
 
-    preflight = Preflight(read, *rooms, NOW)
+    preflight = Preflight(read, *rooms, NOW, me)
     answers: Seen[BosBaseError | None] = Seen()
-    preflight.ask(question(), answers)
+    preflight.ask(question(), answers, wanted)
     assert getattr(answers.wait(1)[0], "status", None) == 404
     assert len(server.reads) == 4
 
@@ -154,8 +160,8 @@ def test_a_read_that_fails_for_the_moment_is_repeated(
 def test_a_read_that_cannot_be_made_is_logged_and_held_against_nobody(
     rooms: tuple[ReadPool, LoopScheduler], caplog: pytest.LogCaptureFixture
 ) -> None:
-    preflight = Preflight(Server(listed=-1).read, *rooms, NOW)
+    preflight = Preflight(Server(listed=-1).read, *rooms, NOW, me)
     answers: Seen[BosBaseError | None] = Seen()
-    preflight.ask(question(), answers)
+    preflight.ask(question(), answers, wanted)
     assert answers.wait(1) == [None]
     assert "the check of 'posts' could not be made" in caplog.text

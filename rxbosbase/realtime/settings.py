@@ -1,0 +1,36 @@
+"""What all connections of a client are made with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rxbosbase.loop import LoopScheduler
+from rxbosbase.transport import Transport
+
+from .reconnect import BackoffPolicy
+
+__all__ = ["Settings"]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The means and the limits of every connection.
+
+    Attributes:
+        transport: where the server is.
+        control: runs what connects and submits, one thing at a time.
+        delivery: runs user code.
+        policy: how long to wait between attempts.
+        idle_timeout: seconds a stream may be silent before it is renewed.
+        max_event_bytes: a larger event is skipped.
+        identity: who is logged in now.
+    """
+
+    transport: Transport
+    control: LoopScheduler
+    delivery: LoopScheduler
+    policy: BackoffPolicy
+    idle_timeout: float
+    max_event_bytes: int
+    identity: Callable[[], str]
