@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable
@@ -52,45 +52,55 @@ def conflate_by_id(
             observer: abc.ObserverBase[RecordEvent[R]],
             scheduler_: abc.SchedulerBase | None = None,
         ) -> abc.DisposableBase:
-            outbox = Outbox(observer)
-            held: dict[str, list[RecordEvent[R]]] = {}
-            timer = Alarm(clock_of(scheduler, scheduler_))
-
-            def release() -> None:
-                for events in held.values():
-                    outbox.put(*events)
-                held.clear()
-
-            def elapsed() -> None:
-                with outbox.lock:
-                    busy = outbox.busy  # a slow observer gets fewer events, not a longer queue
-                    if not busy:
-                        release()
-                if busy:
-                    timer.set(wait, elapsed)
-                outbox.drain()
-
-            def on_next(event: RecordEvent[R]) -> None:
-                try:
-                    key = record_id(event)
-                except ValueError as error:
-                    end(error)
-                    return
-                with outbox.lock:
-                    first = not held
-                    held[key] = newest_of(held.get(key, []), event)
-                if first:
-                    timer.set(wait, elapsed)
-
-            def end(error: Exception | None = None) -> None:
-                with outbox.lock:
-                    release()
-                    outbox.put_end(error)
-                outbox.drain()
-
-            subscription = source.subscribe(on_next, end, end, scheduler=scheduler_)
-            return CompositeDisposable(subscription, timer)
+            conflate = _Conflate(wait, clock_of(scheduler, scheduler_), Outbox(observer))
+            subscription = source.subscribe(
+                conflate.on_next, conflate.end, conflate.end, scheduler=scheduler_
+            )
+            return CompositeDisposable(subscription, conflate.timer)
 
         return Observable(subscribe)
 
     return operator
+
+
+class _Conflate(Generic[R]):
+    """One subscription. The timer runs while anything is held."""
+
+    def __init__(
+        self, wait: float, clock: abc.SchedulerBase, outbox: Outbox[RecordEvent[R]]
+    ) -> None:
+        self._wait, self._outbox = wait, outbox
+        self._held: dict[str, list[RecordEvent[R]]] = {}
+        self.timer = Alarm(clock)
+
+    def on_next(self, event: RecordEvent[R]) -> None:
+        try:
+            key = record_id(event)
+        except ValueError as error:
+            self.end(error)
+            return
+        with self._outbox.lock:
+            first = not self._held
+            self._held[key] = newest_of(self._held.get(key, []), event)
+        if first:
+            self.timer.set(self._wait, self._elapsed)
+
+    def _elapsed(self) -> None:
+        with self._outbox.lock:
+            busy = self._outbox.busy  # a slow observer gets fewer events, not a longer queue
+            if not busy:
+                self._release()
+        if busy:
+            self.timer.set(self._wait, self._elapsed)
+        self._outbox.drain()
+
+    def _release(self) -> None:
+        for events in self._held.values():
+            self._outbox.put(*events)
+        self._held.clear()
+
+    def end(self, error: Exception | None = None) -> None:
+        with self._outbox.lock:
+            self._release()
+            self._outbox.put_end(error)
+        self._outbox.drain()

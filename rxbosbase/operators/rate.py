@@ -60,47 +60,53 @@ def rate(
         def subscribe(
             observer: abc.ObserverBase[float], scheduler_: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            clock = clock_of(scheduler, scheduler_)
-            outbox = Outbox(observer)
-            past: deque[int] = deque([0] * parts, maxlen=parts)
-            timer = Alarm(clock)
-            count = 0
-            due = clock.now
-
-            def start_timer() -> None:
-                nonlocal due
-                # From when the last report was due, so that lateness does not add up. Far off, a
-                # thread was held up or the clock was moved: begin anew.
-                late = (clock.now - due).total_seconds()
-                wait = step - late if 0 <= late < step else step
-                due = clock.now + timedelta(seconds=wait)
-                timer.set(wait, report)
-
-            def report() -> None:
-                nonlocal count
-                with outbox.lock:
-                    past.append(count)
-                    count = 0
-                    outbox.put(sum(past) / width)
-                try:
-                    outbox.drain()
-                finally:  # not before: a slow observer gets fewer reports, not a queue of them
-                    start_timer()
-
-            def on_next(_: Any) -> None:
-                nonlocal count
-                with outbox.lock:
-                    count += 1
-
-            def end(error: Exception | None = None) -> None:
-                with outbox.lock:
-                    outbox.put_end(error)
-                outbox.drain()
-
-            start_timer()
-            subscription = source.subscribe(on_next, end, end, scheduler=scheduler_)
-            return CompositeDisposable(subscription, timer)
+            counting = _Rate(width, parts, clock_of(scheduler, scheduler_), Outbox(observer))
+            counting.start_timer()
+            subscription = source.subscribe(
+                counting.on_next, counting.end, counting.end, scheduler=scheduler_
+            )
+            return CompositeDisposable(subscription, counting.timer)
 
         return Observable(subscribe)
 
     return operator
+
+
+class _Rate:
+    """One subscription. The window moves on by whole parts, one for each report."""
+
+    def __init__(
+        self, width: float, parts: int, clock: abc.SchedulerBase, outbox: Outbox[float]
+    ) -> None:
+        self._width, self._step, self._clock, self._outbox = width, width / parts, clock, outbox
+        self._past: deque[int] = deque([0] * parts, maxlen=parts)
+        self._count = 0  # since the last report
+        self._due = clock.now
+        self.timer = Alarm(clock)
+
+    def start_timer(self) -> None:
+        # From when the last report was due, so that lateness does not add up. Far off, a thread
+        # was held up or the clock was moved: begin anew.
+        late = (self._clock.now - self._due).total_seconds()
+        wait = self._step - late if 0 <= late < self._step else self._step
+        self._due = self._clock.now + timedelta(seconds=wait)
+        self.timer.set(wait, self._report)
+
+    def _report(self) -> None:
+        with self._outbox.lock:
+            self._past.append(self._count)
+            self._count = 0
+            self._outbox.put(sum(self._past) / self._width)
+        try:
+            self._outbox.drain()
+        finally:  # not before: a slow observer gets fewer reports, not a queue of them
+            self.start_timer()
+
+    def on_next(self, _: Any) -> None:
+        with self._outbox.lock:
+            self._count += 1
+
+    def end(self, error: Exception | None = None) -> None:
+        with self._outbox.lock:
+            self._outbox.put_end(error)
+        self._outbox.drain()
