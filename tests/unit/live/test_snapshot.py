@@ -98,6 +98,27 @@ def test_arranged_views_have_exact_changes_too(
     assert apply_changes(older.records, newer.since(older)) == list(newer.records)
 
 
+@pytest.mark.usefixtures("small_chunks")
+@given(steps=STEPS, windows=st.lists(ARRANGED, min_size=1, max_size=4), data=st.data())
+def test_a_view_that_is_handed_to_the_server_keeps_exact_changes_across_it(
+    steps: list[list[tuple[str, int | None]]],
+    windows: list[list[tuple[str, int]]],
+    data: st.DataObject,
+) -> None:
+    """First the client orders, then the server: versions, `changes` and `since` just go on."""
+    versions, _ = play(steps)
+    for window in windows:
+        shown = [{"id": id, "n": n} for id, n in window]
+        stale = versions[-1].refreshed(False)
+        after = stale.arrange(shown, fresh=True, caught_up=False)
+        assert apply_changes(stale.records, after.changes) == shown
+        versions += [stale, after]
+    assert [version.version for version in versions] == list(range(len(versions)))
+    newer = data.draw(st.sampled_from(versions))
+    older = data.draw(st.sampled_from(versions[: newer.version + 1]))
+    assert apply_changes(older.records, newer.since(older)) == list(newer.records)
+
+
 def test_an_arrangement_moves_no_more_than_it_must() -> None:
     """A row that drops from the top to the bottom is one move, not a move of all others."""
     assert list(arrangement("abcde", "bcdea", ())) == [("a", 0, 4)]
