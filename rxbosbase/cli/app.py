@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from rxbosbase.cli.dashboard import dashboard
 from rxbosbase.cli.demo.command import demo
 from rxbosbase.cli.serve import serve
 from rxbosbase.cli.tail import tail
@@ -45,3 +46,4 @@ app.command()(demo)
 app.command()(tail)
 app.command()(view)
 app.command()(serve)
+app.command()(dashboard)

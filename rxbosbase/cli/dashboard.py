@@ -1,0 +1,148 @@
+"""``rxbosbase dashboard``: a web page of live tables, events and the connection's state."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Generator
+from functools import partial
+from typing import Annotated
+
+import typer
+
+from rxbosbase.cli.console import complain, expected_ends
+from rxbosbase.cli.writers import writing
+from rxbosbase.client import BosBase
+from rxbosbase.errors import ConnectionFailedError
+from rxbosbase.server import EmbeddedServer
+from rxbosbase.server.sample import SAMPLE_PASSWORD, SAMPLE_USERS, create_sample
+
+__all__ = ["dashboard"]
+
+DEFAULT_URL = "http://127.0.0.1:8090"
+DEFAULT_PASSWORD_ENV = "RXBOSBASE_PASSWORD"
+LOOPBACK = "127.0.0.1"
+
+DEMO_COLLECTIONS = ("messages", "orders")
+DEMO_EXPAND = {
+    "messages": "author",
+    "posts": "author",
+    "comments": "author,post",
+    "orders": "customer",
+}
+DEMO_RATE = 8.0
+MOST_WRITES = 1000.0
+
+
+def dashboard(
+    places: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[URL] [COLLECTION...]", help="The server, and what to show of it."),
+    ] = None,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Start a server with sample users who write.")
+    ] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 5006,
+    address: Annotated[
+        str, typer.Option(help="Where to listen. Other than loopback, others can look, too.")
+    ] = LOOPBACK,
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HOST:PORT", help="A further name the page is opened by; repeatable."),
+    ] = None,
+    expand: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLLECTION=RELATIONS", help="As in messages=author; repeatable."),
+    ] = None,
+    rate: Annotated[
+        float, typer.Option(min=0.1, max=MOST_WRITES, help="The demo's writes per second.")
+    ] = DEMO_RATE,
+    identity: Annotated[
+        str | None, typer.Option(help="Every page begins with this login. Else as a guest.")
+    ] = None,
+    password_env: Annotated[
+        str, typer.Option(metavar="NAME", help="The environment variable with the password.")
+    ] = DEFAULT_PASSWORD_ENV,
+    auth_collection: Annotated[
+        str, typer.Option(help="Where the identity is kept; _superusers for a superuser.")
+    ] = "users",
+) -> None:
+    """Show a server's records, events and connection on a web page, until Ctrl-C.
+
+    Each browser tab sees what its own login may see.
+    """
+    url, collections = _places(places or [], demo)
+    password = os.environ.get(password_env, "")
+    if identity is not None and not password:
+        raise typer.BadParameter(
+            f"the environment variable {password_env} holds no password for {identity}",
+            param_hint="--password-env",
+        )
+    with expected_ends(interrupted=0):
+        from rxbosbase.dashboard.web.clients import Clients
+        from rxbosbase.dashboard.web.page import Wanted
+        from rxbosbase.dashboard.web.server import serve_pages
+
+        relations = {**(DEMO_EXPAND if demo else {}), **_relations(expand or [])}
+        with _server(demo, rate, url) as (base_url, check):
+            clients = Clients(partial(BosBase, base_url))
+            start = clients.guest
+            if identity is not None:
+                # Made once, and now: a wrong password is told here, and not on a page.
+                login = clients.log_in(auth_collection, identity, password)
+                start = partial(clients.again, login)
+            wanted = Wanted(collections, relations, _hint() if demo else "", start)
+            serve_pages(
+                clients, wanted, address=address, port=port, origins=allow_origin or [],
+                ready=partial(_welcome, base_url, address), check=check,
+            )  # fmt: skip
+
+
+def _places(places: list[str], demo: bool) -> tuple[str, list[str]]:
+    """The server's address and the collections, from the command line's words."""
+    url = places.pop(0) if places and "://" in places[0] else ""
+    if demo and url:
+        raise typer.BadParameter("--demo starts a server of its own: give no URL with it")
+    if not places and not demo:
+        raise typer.BadParameter("name the collections to show, or try --demo")
+    return url or DEFAULT_URL, places or list(DEMO_COLLECTIONS)
+
+
+def _relations(entries: list[str]) -> dict[str, str]:
+    pairs = [entry.partition("=") for entry in entries]
+    for name, _, relations in pairs:
+        if not name or not relations:
+            raise typer.BadParameter(
+                "is COLLECTION=RELATIONS, such as messages=author", param_hint="--expand"
+            )
+    return {name: relations for name, _, relations in pairs}
+
+
+@contextlib.contextmanager
+def _server(demo: bool, rate: float, url: str) -> Generator[tuple[str, Callable[[], None]]]:
+    """The server's address, and what to call now and then to see that all is well."""
+    if not demo:
+        yield url, lambda: None
+        return
+    with EmbeddedServer() as server:
+        with server.client(superuser=True) as admin:
+            create_sample(admin)
+        with writing(server.url, rate) as writers:
+
+            def check() -> None:
+                writers.check()
+                if not server.is_running:
+                    raise ConnectionFailedError("the demo's server has ended by itself")
+
+            yield server.url, check
+
+
+def _welcome(server: str, address: str, page: str) -> None:
+    print(f"The dashboard of {server} is at {page} (Ctrl-C ends it)", flush=True)
+    if address != LOOPBACK:
+        complain(f"listening on {address}: whoever reaches it sees what a guest may see")
+
+
+def _hint() -> str:
+    users = ", ".join(user.email for user in SAMPLE_USERS)
+    return f"Sample users: {users}. Their password: {SAMPLE_PASSWORD}"

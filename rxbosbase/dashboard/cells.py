@@ -1,0 +1,86 @@
+"""Which notebook cell shows which panes, so that running the cell again stops the old ones."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import Any, Protocol
+
+__all__ = ["Stoppable", "forget", "stop_with_cell"]
+
+
+class Stoppable(Protocol):
+    """What can be stopped."""
+
+    def stop(self) -> None:
+        """Stops it."""
+
+
+class _Cells:
+    """The panes by cell. A cell is known by its id, or where there is none, by its text."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._panes: dict[str, list[Stoppable]] = {}
+        self._current = ""
+        self._shell: Any = None
+
+    def add(self, pane: Stoppable) -> None:
+        shell = _shell()
+        if shell is None:
+            return
+        with self._lock:
+            if self._shell is not shell:
+                self._shell = shell
+                shell.events.register("pre_run_cell", self._begin)
+                # The running cell began before we listened.
+                self._current = _running(shell)
+            self._panes.setdefault(self._current, []).append(pane)
+
+    def remove(self, pane: Stoppable) -> None:
+        with self._lock:
+            for cell, panes in list(self._panes.items()):
+                kept = [other for other in panes if other is not pane]
+                if kept:
+                    self._panes[cell] = kept
+                else:
+                    del self._panes[cell]
+
+    def _begin(self, info: Any) -> None:
+        with self._lock:
+            self._current = _name(info)
+            panes = self._panes.pop(self._current, [])
+        for pane in panes:
+            pane.stop()
+
+
+def _shell() -> Any:
+    """IPython's shell, if this runs in one."""
+    ipython = sys.modules.get("IPython")
+    return ipython.get_ipython() if ipython is not None else None
+
+
+def _name(info: Any) -> str:
+    return str(getattr(info, "cell_id", None) or getattr(info, "raw_cell", "") or "")
+
+
+def _running(shell: Any) -> str:
+    parent = getattr(shell, "parent_header", None) or {}
+    cell = (parent.get("metadata") or {}).get("cellId") if isinstance(parent, dict) else None
+    if cell:
+        return str(cell)
+    inputs = shell.user_ns.get("In") or [""]
+    return str(inputs[-1])
+
+
+_cells = _Cells()
+
+
+def stop_with_cell(pane: Stoppable) -> None:
+    """Stops `pane` when the cell that is running now is run again. Outside of IPython: nothing."""
+    _cells.add(pane)
+
+
+def forget(pane: Stoppable) -> None:
+    """`pane` has stopped."""
+    _cells.remove(pane)

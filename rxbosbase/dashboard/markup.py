@@ -1,0 +1,44 @@
+"""The one component that all panes are shown by: HTML from Python, clicks back to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rxbosbase.errors import MissingExtraError
+
+try:
+    import panel as pn
+    import param
+except ModuleNotFoundError as missing:
+    raise MissingExtraError("The dashboard", "dashboard") from missing
+
+__all__ = ["STYLE", "Markup", "pn"]
+
+HERE = Path(__file__).parent
+STYLE = (HERE / "style.css").read_text(encoding="utf-8")
+
+
+class Markup(pn.custom.JSComponent):  # type: ignore[misc]  # Panel has no types where it counts
+    """Shows `html`, which has to be safe, and calls `on_act` with what is clicked."""
+
+    html = param.String(default="")
+
+    _esm = (HERE / "markup.js").read_text(encoding="utf-8")
+    _stylesheets = [STYLE]  # noqa: RUF012  # Panel's own way to declare it
+
+    def __init__(self, on_act: Callable[[str, str, dict[str, str]], None], **params: Any) -> None:
+        self._on_act = on_act
+        super().__init__(**params)
+
+    def _handle_msg(self, data: Any) -> None:
+        """A message of the browser; what does not look like one of ours is left out."""
+        if isinstance(data, dict):
+            fields = data.get("fields")
+            known = fields if isinstance(fields, dict) else {}
+            self._on_act(
+                str(data.get("act", "")),
+                str(data.get("value", "")),
+                {str(name): str(value) for name, value in known.items()},
+            )

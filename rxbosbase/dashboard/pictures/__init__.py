@@ -1,0 +1,1 @@
+"""What the panes show: each a `Picture`, made of HTML and SVG, and of no Panel."""

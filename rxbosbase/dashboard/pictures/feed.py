@@ -1,0 +1,155 @@
+"""The events as they come, the newest on top, with a pause that loses nothing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from reactivex import Observable, abc
+
+from rxbosbase.dashboard.picture import Picture
+from rxbosbase.dashboard.text import clock, count, error_text, escaped, shorter, value_text
+from rxbosbase.realtime.events import RecordEvent
+
+__all__ = ["MAX_WAITING", "FeedPicture"]
+
+MAX_WAITING = 2000
+"""Events that wait while paused. Of more, the oldest go, and the feed says how many."""
+
+BOOKKEEPING = frozenset(
+    {"id", "collectionId", "collectionName", "created", "updated", "expand", "revision"}
+)
+"""Fields a person can do without in a line; the inspector has them all."""
+
+Event = RecordEvent[Any]
+
+
+class _Entry(NamedTuple):
+    number: int
+    arrived: float
+    event: Event
+
+
+class FeedPicture(Picture):
+    """The last `keep` events; all that came in a pause, after it."""
+
+    def __init__(
+        self,
+        events: Observable[Event],
+        keep: int = 200,
+        title: str = "Events",
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        if not (isinstance(keep, int) and keep > 0):
+            raise ValueError(f"keep must be a positive number of events, not {keep!r}")
+        self._events = events
+        self._keep = keep
+        self._title = title
+        self._now = now
+        self._lock = threading.Lock()
+        self._entries: deque[_Entry] = deque(maxlen=keep)
+        self._waiting: deque[_Entry] = deque(maxlen=MAX_WAITING)
+        self._came_paused = 0
+        self._paused = False
+        self._total = 0
+        self._error: Exception | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many events wait for the end of the pause."""
+        return len(self._waiting)
+
+    def start(self, changed: Callable[[], None]) -> abc.DisposableBase:
+        def take(event: Event) -> None:
+            with self._lock:
+                self._total += 1
+                entry = _Entry(self._total, self._now(), event)
+                if self._paused:
+                    self._waiting.append(entry)
+                    self._came_paused += 1
+                else:
+                    self._entries.append(entry)
+            changed()
+
+        def end(error: Exception) -> None:
+            self._error = error
+            changed()
+
+        return self._events.subscribe(take, end)
+
+    def pause(self) -> None:
+        """What is shown stays; what comes waits."""
+        with self._lock:
+            self._paused = True
+
+    def resume(self) -> None:
+        """Shows all that has waited."""
+        with self._lock:
+            self._paused = False
+            # Longer than usual, so that none goes before it was seen; until the next pause.
+            keep = max(self._keep, len(self._waiting))
+            self._entries = deque([*self._entries, *self._waiting], maxlen=keep)
+            self._waiting.clear()
+            self._came_paused = 0
+
+    def act(self, act: str, value: str, fields: Mapping[str, str]) -> None:
+        if act == "pause":
+            self.pause()
+        elif act == "resume":
+            self.resume()
+
+    def html(self) -> str:
+        with self._lock:
+            entries = list(reversed(self._entries))
+            paused, waiting, total = self._paused, len(self._waiting), self._total
+            lost = self._came_paused - waiting
+        title = escaped(self._title)
+        error = (
+            f'<p class="error" role="alert">{escaped(error_text(self._error))}</p>'
+            if self._error
+            else ""
+        )
+        empty = "" if entries or error else '<p class="empty">No event yet.</p>'
+        return (
+            f'<section class="card" aria-label="{title}"><div class="head"><h2>{title}</h2>'
+            f'<span class="muted small grow">{count(total)} so far</span>'
+            f"{_button(paused, waiting, lost)}</div>{error}{empty}"
+            f'<div class="scroll" tabindex="0" role="log" aria-live="off" aria-label="{title}">'
+            f'<ol class="feed">{"".join(_lines(entries))}</ol></div></section>'
+        )
+
+
+def _button(paused: bool, waiting: int, lost: int) -> str:
+    if not paused:
+        return '<button type="button" data-key="pause" data-act="pause">Pause</button>'
+    more = f", {count(lost)} older left out" if lost else ""
+    return (
+        '<button type="button" class="main" data-key="pause" data-act="resume">'
+        f"Resume · {count(waiting)} waiting{more}</button>"
+    )
+
+
+def _lines(entries: Iterable[_Entry]) -> Iterable[str]:
+    for number, arrived, event in entries:
+        record = event.record
+        collection = event.topic.partition("/")[0]
+        words = ", ".join(_words(record))
+        action = escaped(event.action)
+        yield (
+            f'<li data-key="{number}"><span class="muted small">{clock(arrived)}</span>'
+            f'<span class="{action} small">{action}</span>'
+            f'<span title="{escaped(record.get("id", ""))}"><b>{escaped(collection)}</b> '
+            f'<span class="muted">{escaped(shorter(words))}</span></span></li>'
+        )
+
+
+def _words(record: Mapping[str, Any]) -> Iterable[str]:
+    expanded = record.get("expand")
+    known = expanded if isinstance(expanded, Mapping) else {}
+    for name, value in record.items():
+        shown = known.get(name, value)
+        if name not in BOOKKEEPING and shown not in (None, ""):
+            yield shorter(value_text(shown))

@@ -1,0 +1,134 @@
+"""One record in full, with what its last change has changed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+from reactivex import Observable, abc
+
+from rxbosbase.dashboard.picture import Picture
+from rxbosbase.dashboard.text import clock, escaped, value_text
+from rxbosbase.live.snapshot import Change, Snapshot
+
+__all__ = ["MAX_CHANGES", "InspectorPicture"]
+
+MAX_CHANGES = 1000
+"""Records whose last change is remembered; then the oldest is forgotten."""
+
+VERBS = {"added": "added", "modified": "changed", "removed": "removed"}
+
+
+class InspectorPicture(Picture):
+    """The record that was picked; before one is, the one that changed last."""
+
+    def __init__(self, view: Observable[Snapshot[Any]], title: str = "Inspector") -> None:
+        self._view = view
+        self._title = title
+        self._lock = threading.Lock()
+        self._snapshot: Snapshot[Any] | None = None
+        self._changes: OrderedDict[str, tuple[float, Change[Any]]] = OrderedDict()
+        self._picked: str | None = None
+        self._begun = False
+
+    def start(self, changed: Callable[[], None]) -> abc.DisposableBase:
+        def take(snapshot: Snapshot[Any]) -> None:
+            with self._lock:
+                self._snapshot = snapshot
+                if self._begun:  # what was there at first has not changed
+                    self._note(snapshot)
+                self._begun = True
+            changed()
+
+        return self._view.subscribe(take, lambda _: changed())
+
+    @property
+    def picked(self) -> str | None:
+        """The record that was picked; None while it follows the last change."""
+        return self._picked
+
+    def pick(self, id: str | None) -> None:
+        """Shows this record; None follows the last change again."""
+        self._picked = id or None
+
+    def act(self, act: str, value: str, fields: Mapping[str, str]) -> None:
+        if act == "follow":
+            self.pick(None)
+        elif act == "inspect":
+            self.pick(fields.get("id", "").strip())
+
+    def html(self) -> str:
+        title = escaped(self._title)
+        with self._lock:
+            id = self._picked or next(reversed(self._changes), None)
+            body = self._body(id) if id else _HINT
+        follow = (
+            '<button type="button" data-key="follow" data-act="follow">Follow changes</button>'
+            if self._picked
+            else '<span class="muted small">following the last change</span>'
+        )
+        return (
+            f'<section class="card" aria-label="{title}"><div class="head">'
+            f'<h2 class="grow">{title}</h2>{follow}</div>{_FORM}{body}</section>'
+        )
+
+    def _note(self, snapshot: Snapshot[Any]) -> None:
+        moment = time.time()
+        for change in snapshot.changes:
+            id = change.record["id"]
+            self._changes[id] = (moment, change)
+            self._changes.move_to_end(id)
+        while len(self._changes) > MAX_CHANGES:
+            self._changes.popitem(last=False)
+
+    def _body(self, id: str) -> str:
+        moment, change = self._changes.get(id, (0.0, None))
+        record = self._snapshot.by_id.get(id) if self._snapshot is not None else None
+        if record is None and change is not None:
+            record = change.record
+        if record is None:
+            return f'<p class="empty">No record {escaped(id)} in this table.</p>'
+        before = change.before if change is not None and change.type == "modified" else None
+        told = (
+            f"{VERBS[change.type]} at {clock(moment)}"
+            if change is not None
+            else "not changed since this page was opened"
+        )
+        rows = "".join(_row(name, record, before) for name in _names(record, before))
+        return (
+            f'<p class="small"><b class="mono">{escaped(id)}</b> '
+            f'<span class="muted">{told}</span></p>'
+            f'<div class="scroll" tabindex="0" role="region" aria-label="Fields">'
+            f"<dl>{rows}</dl></div>"
+        )
+
+
+_HINT = '<p class="empty">Pick a row of a table, or wait for a change.</p>'
+_FORM = (
+    '<form class="row filter" data-act="inspect"><input name="id" data-key="inspect-id" '
+    'aria-label="Record id" placeholder="Record id" autocomplete="off">'
+    '<button type="submit" data-key="inspect-go">Show</button></form>'
+)
+
+
+def _names(record: Mapping[str, Any], before: Mapping[str, Any] | None) -> list[str]:
+    return list(dict.fromkeys([*record, *(before or ())]))
+
+
+def _row(name: str, record: Mapping[str, Any], before: Mapping[str, Any] | None) -> str:
+    new = record.get(name)
+    value = escaped(_text(new))
+    if before is not None and before.get(name) != new:
+        value = f"<del>{escaped(_text(before.get(name)))}</del> <ins>{value}</ins>"
+    return f'<dt data-key="t-{escaped(name)}">{escaped(name)}</dt><dd data-flash>{value}</dd>'
+
+
+def _text(value: Any) -> str:
+    """All of it: JSON where there is structure."""
+    if isinstance(value, Mapping | list) and value:
+        return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+    return value_text(value)

@@ -1,0 +1,78 @@
+"""The connection: its state, how long, and the countdown to the next attempt."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from reactivex import Observable, abc
+
+from rxbosbase.client import BosBase
+from rxbosbase.dashboard.picture import Picture
+from rxbosbase.dashboard.text import error_text, escaped
+from rxbosbase.realtime.status import Status
+
+__all__ = ["StatusPicture", "pill"]
+
+# What a person calls it, and how good that is.
+WORDS = {
+    "idle": ("not listening", ""),
+    "connecting": ("connecting", "busy"),
+    "connected": ("subscribing", "busy"),
+    "active": ("live", "good"),
+    "waiting": ("reconnecting", "bad"),
+    "failed": ("given up", "bad"),
+    "closed": ("closed", "bad"),
+}
+
+
+def pill(status: Status, now: float) -> str:
+    """The state in a word and a colour, with the countdown while it waits.
+
+    >>> status = Status("waiting", attempt=2, retry_in=1.5, since=100.0)
+    >>> print(pill(status, now=100.5))
+    <span class="pill bad" role="status"><i></i>reconnecting in 1.0 s · attempt 2</span>
+    """
+    word, quality = WORDS[status.state]
+    if status.state == "connecting" and status.attempt:
+        word, quality = "reconnecting", "bad"
+    if status.retry_in is not None:
+        word += f" in {max(0.0, status.since + status.retry_in - now):.1f} s"
+    if status.attempt:
+        word += f" · attempt {status.attempt}"
+    return f'<span class="pill {quality}" role="status"><i></i>{escaped(word)}</span>'
+
+
+class StatusPicture(Picture):
+    """The status of a client, as it changes."""
+
+    def __init__(self, client: BosBase) -> None:
+        self.period = 0.25  # the countdown runs; while it does not, nothing is sent
+        self._statuses: Observable[Status] = client.realtime.status
+        self._url = client.base_url
+        self._status = Status()
+
+    @property
+    def status(self) -> Status:
+        """The newest."""
+        return self._status
+
+    def start(self, changed: Callable[[], None]) -> abc.DisposableBase:
+        def take(status: Status) -> None:
+            self._status = status
+            changed()
+
+        return self._statuses.subscribe(take)
+
+    def html(self) -> str:
+        status = self._status
+        topics = f"{len(status.topics)} topic{'' if len(status.topics) == 1 else 's'}"
+        error = (
+            f'<div class="error small">{escaped(error_text(status.error))}</div>'
+            if status.error
+            else ""
+        )
+        return (
+            f'<section class="card" aria-label="Connection">{pill(status, time.time())} '
+            f'<span class="muted">{escaped(self._url)} · {topics}</span>{error}</section>'
+        )

@@ -1,0 +1,132 @@
+"""A collection's table with a box for the filter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from reactivex import abc
+
+from rxbosbase.client import BosBase
+from rxbosbase.dashboard.pictures.table import TablePicture
+from rxbosbase.dashboard.text import error_text, escaped
+from rxbosbase.errors import BosBaseError, ClientResponseError
+from rxbosbase.live.snapshot import Snapshot
+from rxbosbase.live.view import LiveView
+
+from .follower import Follower
+
+__all__ = ["ROWS", "CollectionPicture"]
+
+ROWS = 100
+"""The records a page's table follows: those that changed last."""
+
+NEWEST_FIRST = "-updated"
+
+View = LiveView[dict[str, Any]]
+
+
+class CollectionPicture(TablePicture):
+    """The records that changed last, of those that match the filter in the box.
+
+    A filter the server refuses leaves the table as it is, live, and says why.
+    """
+
+    def __init__(
+        self,
+        client: BosBase,
+        name: str,
+        expand: str | None,
+        is_guest: bool,
+        on_pick: Callable[[str], None],
+        on_view: Callable[[View], None],
+    ) -> None:
+        super().__init__(self._make(client, name, expand, None, NEWEST_FIRST), title=name)
+        self._client = client
+        self._name = name
+        self._expand = expand
+        self._is_guest = is_guest
+        self._on_pick = on_pick
+        self._on_view = on_view
+        self._filter = ""
+        self._refused: Exception | None = None
+        self._follower = Follower()
+        self._changed: Callable[[], None] = _nothing
+
+    @staticmethod
+    def _make(
+        client: BosBase, name: str, expand: str | None, filter: str | None, sort: str | None
+    ) -> View:
+        return client.collection(name).live(filter=filter, sort=sort, expand=expand, limit=ROWS)
+
+    def start(self, changed: Callable[[], None]) -> abc.DisposableBase:
+        self._changed = changed
+        self._follow(None, NEWEST_FIRST)
+        return self._follower
+
+    def act(self, act: str, value: str, fields: Mapping[str, str]) -> None:
+        if act == "filter":
+            self._filter = fields.get("filter", "").strip()
+            self._follow(self._filter or None, NEWEST_FIRST)
+        else:
+            super().act(act, value, fields)
+
+    def _follow(self, filter: str | None, sort: str | None) -> None:
+        """Takes a new view in place of the old one, once it is there."""
+        try:
+            view = self._make(self._client, self._name, self._expand, filter, sort)
+        except (BosBaseError, ValueError) as error:  # too long to be asked
+            self._refuse(error)
+            return
+
+        def take(snapshot: Snapshot[Any], first: bool) -> None:
+            self._snapshot, self._error = snapshot, None
+            if first:
+                self._refused = None
+                self._on_view(view)
+            self._changed()
+
+        def end(error: Exception) -> None:
+            refused = isinstance(error, ClientResponseError) and error.status == 400
+            if refused and sort is not None:
+                self._follow(filter, None)  # a collection need not have `updated`
+            else:
+                self._refuse(error)
+
+        self._follower.follow(view, take, end)
+
+    def _refuse(self, error: Exception) -> None:
+        if self._snapshot is None:
+            self._error = error
+        else:
+            self._refused = error
+        self._changed()
+
+    def html(self) -> str:
+        title = escaped(self._title)
+        return (
+            f'<section class="card" aria-label="{title}"><div class="head"><h2>{title}</h2>'
+            f"{self.state()}<span class='grow'></span>{self._box()}</div>"
+            f"{self._message()}{self.body()}</section>"
+        )
+
+    def _box(self) -> str:
+        return (
+            f'<form class="row filter" data-act="filter"><input name="filter" data-key="filter" '
+            f'aria-label="Filter {escaped(self._name)}" '
+            'placeholder="Filter: room = &#39;general&#39;" '
+            f'value="{escaped(self._filter)}" autocomplete="off" spellcheck="false">'
+            '<button type="submit" data-key="apply">Apply</button></form>'
+        )
+
+    def _message(self) -> str:
+        if self._refused is not None:
+            told = escaped(error_text(self._refused))
+            return f'<p class="error" role="alert">{told} The rows below are those of before.</p>'
+        if self._is_guest and self.is_empty and not self._filter:
+            return '<p class="small muted">There may be more for those who log in.</p>'
+        return ""
+
+
+def _nothing() -> None:
+    """Before it has been started."""

@@ -1,0 +1,112 @@
+"""Serves the page, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rxbosbase.dashboard.markup import pn
+from rxbosbase.errors import ConnectionFailedError
+
+from .clients import Clients
+from .page import Page, Wanted
+
+__all__ = ["serve_pages"]
+
+LOOK_SECONDS = 0.2
+"""Between two calls of `check`."""
+
+CLOSED_TAB_SECONDS = 5
+"""How long a tab that lost its connection may come back, before its subscriptions go."""
+
+TITLE = "rxbosbase dashboard"
+
+PAGE_STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
+PAGE_SCRIPT = (
+    "try { const t = localStorage.getItem('rxbosbase-theme');"
+    " if (t) document.documentElement.style.colorScheme = t } catch {}"
+)
+
+
+def serve_pages(
+    clients: Clients,
+    wanted: Wanted,
+    *,
+    address: str,
+    port: int,
+    origins: Sequence[str] = (),
+    ready: Callable[[str], None],
+    check: Callable[[], None],
+) -> None:
+    """Serves until Ctrl-C, or until `check` raises.
+
+    Args:
+        port: 0 takes a free one.
+        origins: further ``host:port`` that pages may be opened by.
+        ready: is told the page's address.
+        check: called a few times a second.
+
+    Raises:
+        ConnectionFailedError: the port is taken.
+    """
+    asyncio.run(_serve(clients, wanted, address, port, origins, ready, check))
+
+
+async def _serve(
+    clients: Clients,
+    wanted: Wanted,
+    address: str,
+    port: int,
+    origins: Sequence[str],
+    ready: Callable[[str], None],
+    check: Callable[[], None],
+) -> None:
+    def page() -> Any:
+        opened = Page(clients, wanted)
+        pn.state.on_session_destroyed(lambda _: opened.close())
+        return opened.layout
+
+    pn.config.raw_css = [PAGE_STYLE]
+    try:
+        server: Any = pn.serve(
+            {"/": page}, port=port, address=address, title=TITLE, show=False, start=False,
+            websocket_origin=_origins(address, port, origins), verbose=False,
+            check_unused_sessions_milliseconds=1000,
+            unused_session_lifetime_milliseconds=CLOSED_TAB_SECONDS * 1000,
+        )  # fmt: skip
+    except OSError as error:
+        raise ConnectionFailedError(
+            f"port {port} of {address} cannot be used: {error.strerror or error}; "
+            "choose another with --port, or --port 0 for a free one"
+        ) from error
+    try:
+        server.start()
+        ready(f"http://{_host(address)}:{server.port}/")
+        while True:
+            check()
+            await asyncio.sleep(LOOK_SECONDS)
+    finally:
+        server.stop()
+        clients.close()
+
+
+def _origins(address: str, port: int, more: Sequence[str]) -> list[str]:
+    """Whose pages may open a connection: none but our own, so that no other web site can."""
+    names = {address, _host(address)}
+    if _is_loopback(address):
+        names |= {"localhost", "127.0.0.1"}
+    return [*(f"{name}:{port or '*'}" for name in sorted(names)), *more]
+
+
+def _host(address: str) -> str:
+    return "127.0.0.1" if address in ("", "0.0.0.0") else address
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
