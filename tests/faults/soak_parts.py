@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from support.realtime_client import client_threads
+
 from rxbosbase import BosBase, BosBaseError, RecordEvent, RequestTimeoutError
 
-__all__ = ["OUR_THREADS", "Churner", "Complaints", "Ear", "Footprint", "Hand", "Numbers"]
+__all__ = ["Churner", "Complaints", "Ear", "Footprint", "Hand", "Numbers"]
 
 Record = Mapping[str, Any]
-OUR_THREADS = "rxbosbase"
-SERVER_THREADS = "rxbosbase-server"  # those of the embedded server are not the client's
 WRITE_PAUSE = 0.015
 """Seconds between two writes of one hand."""
 KEPT_RECORDS = 20
@@ -193,10 +193,7 @@ class Footprint:
         """That of this process."""
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         return cls(
-            sum(
-                each.name.startswith(OUR_THREADS) and not each.name.startswith(SERVER_THREADS)
-                for each in threading.enumerate()
-            ),
+            len(client_threads()),
             len(os.listdir("/proc/self/fd")),
             pages * os.sysconf("SC_PAGE_SIZE"),
         )

@@ -17,9 +17,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from faults.soak_parts import OUR_THREADS, Footprint
+from faults.soak_parts import Footprint
 from faults.watching import PATIENCE, QUICK, Log
 from support import wire_server as wire
+from support.realtime_client import library_threads
 
 from rxbosbase import BackoffPolicy, BosBase, BosBaseError, ClientClosedError
 
@@ -336,10 +337,6 @@ def test_ctrl_c_ends_every_wait_of_the_main_thread_and_leaves_nothing(
         assert server.stream.topics == ["posts/*"]
 
 
-def ours() -> list[str]:
-    return [each.name for each in threading.enumerate() if each.name.startswith(OUR_THREADS)]
-
-
 @pytest.mark.parametrize("state", ["active", "waiting", "unused"])
 def test_a_client_that_nobody_holds_ends_its_threads(server: wire.WireServer, state: str) -> None:
     client = BosBase(server.url, backoff=BackoffPolicy(initial=30, maximum=30, jitter=False))
@@ -359,7 +356,7 @@ def test_a_client_that_nobody_holds_ends_its_threads(server: wire.WireServer, st
     del client
     gc.collect()
     assert known() is None
-    wait_until(lambda: not ours(), 1.0)
+    wait_until(lambda: not library_threads(), 1.0)
 
 
 def test_an_undisposed_subscription_keeps_its_client_alive(server: wire.WireServer) -> None:
@@ -377,7 +374,7 @@ def test_an_undisposed_subscription_keeps_its_client_alive(server: wire.WireServ
     del subscription
     gc.collect()
     wait_until(lambda: known() is None)
-    wait_until(lambda: not ours(), 1.0)
+    wait_until(lambda: not library_threads(), 1.0)
 
 
 def test_subscribing_and_disposing_again_and_again_leaks_nothing(

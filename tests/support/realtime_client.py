@@ -11,7 +11,15 @@ from rxbosbase import BackoffPolicy, BosBase, Status
 from support.seen import LIMIT, Seen
 from support.wire_server import WireServer
 
-__all__ = ["FAST", "connect", "library_threads", "statuses", "wait_state", "wait_until"]
+__all__ = [
+    "FAST",
+    "client_threads",
+    "connect",
+    "library_threads",
+    "statuses",
+    "wait_state",
+    "wait_until",
+]
 
 FAST = BackoffPolicy(initial=0.01, factor=1.0, jitter=False)
 
@@ -46,6 +54,15 @@ def wait_until(client: BosBase, holds: Callable[[], Any], timeout: float = LIMIT
         never.wait(0.002)
 
 
+def client_threads() -> list[threading.Thread]:
+    """The threads of clients that are running; those of an embedded server are not theirs."""
+    return [
+        thread
+        for thread in threading.enumerate()
+        if thread.name.startswith("rxbosbase-") and not thread.name.startswith("rxbosbase-server-")
+    ]
+
+
 def library_threads() -> list[str]:
-    """The names of the library's threads that are running."""
-    return sorted(t.name for t in threading.enumerate() if t.name.startswith("rxbosbase"))
+    """Their names."""
+    return sorted(thread.name for thread in client_threads())

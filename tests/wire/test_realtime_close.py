@@ -14,7 +14,14 @@ from typing import Any
 
 import pytest
 from support import wire_server as wire
-from support.realtime_client import connect, library_threads, statuses, wait_state, wait_until
+from support.realtime_client import (
+    client_threads,
+    connect,
+    library_threads,
+    statuses,
+    wait_state,
+    wait_until,
+)
 from support.seen import LIMIT, Seen, run_thread, wait_event
 
 from rxbosbase import (
@@ -50,8 +57,8 @@ def close_in_time(client: BosBase) -> None:
     began = time.monotonic()
     client.close()
     took = time.monotonic() - began
-    for thread in threading.enumerate():
-        if thread.name.startswith("rxbosbase") and thread is not threading.current_thread():
+    for thread in client_threads():
+        if thread is not threading.current_thread():
             thread.join(max(0.0, began + took + THREADS_GONE * SLACK - time.monotonic()))
     assert took <= PROMISE * SLACK
     assert library_threads() == []
