@@ -42,6 +42,17 @@ class ChunkedDecoder:
         self._trailers: int | None = None  # their bytes so far, once the last chunk was seen
         self._known: dict[bytes, int] = {}  # a chunk's end with the next size line -> that size
 
+    @property
+    def is_between(self) -> bool:
+        """True if the next byte begins a chunk's size line."""
+        return not (self._left or self._partial or self._in_chunk or self._trailers is not None)
+
+    @property
+    def rest_of_chunk(self) -> int:
+        """Bytes until the chunk in progress has ended, its CRLF included; 0 if that is not
+        known, or none is in progress."""
+        return self._left + 2 if self._in_chunk and not self._partial else 0
+
     def feed(self, raw: bytes) -> bytes:
         """Take the next bytes as they were received, return the data among them, at once.
 

@@ -28,6 +28,7 @@ from rxbosbase.transport import Transport
 
 from .events import decode_message
 from .frames import Frame, FrameParser, Skipped
+from .intake import Intake
 
 __all__ = ["CONNECT_TOPIC", "HEALTHY_AFTER", "Batch", "Connection", "Opened", "connect"]
 
@@ -134,14 +135,15 @@ class Connection:
         """Reads until the stream ends; the error to report, or None for a routine end."""
         stream = EventStream(self.channel, PATH, self._timeout)
         try:
-            self._handshake(stream, observer)
+            intake = Intake(self._parser, chunked=stream.is_chunked, length=stream.length)
+            self._handshake(stream, intake, observer)
             size = 0  # of all reads since the last batch: a large event takes many
-            while True:
-                data = stream.read()
+            while not intake.finished:
+                data = self._next(stream, intake)
                 if not data:
                     break
                 size += len(data)
-                if self._emit(self._parser.feed(data), size, observer):
+                if self._emit(_cut(intake, data), size, observer):
                     size = 0
         except RequestTimeoutError as error:
             # Silence past idle_timeout is how a proxy that swallows bytes shows itself. It is
@@ -153,18 +155,26 @@ class Connection:
             return None
         return StreamLostError("the server closed the event stream right after it had opened it")
 
-    def _handshake(self, stream: EventStream, observer: abc.ObserverBase[Opened | Batch]) -> None:
+    def _next(self, stream: EventStream, intake: Intake) -> bytes:
+        data = stream.read()
+        if not data and not intake.may_end:
+            raise StreamLostError("the connection ended in the middle of the event stream")
+        return data
+
+    def _handshake(
+        self, stream: EventStream, intake: Intake, observer: abc.ObserverBase[Opened | Batch]
+    ) -> None:
         deadline = monotonic() + self._timeout
         frames: list[Frame] = []
         size = 0
         while not frames:
-            data = stream.read()
+            data = b"" if intake.finished else self._next(stream, intake)
             if not data:
                 raise StreamLostError("the server closed the event stream before PB_CONNECT")
             if monotonic() > deadline:
                 raise RequestTimeoutError("no PB_CONNECT came in time")
             size += len(data)
-            frames = self._parser.feed(data)
+            frames = _cut(intake, data)
         topic, payload = frames[0]
         client_id = _client_id(topic, payload)
         self._opened_at = monotonic()
@@ -183,6 +193,13 @@ class Connection:
             observer.on_next(Batch(self, frames, size, skipped))
             return True
         return False
+
+
+def _cut(intake: Intake, data: bytes) -> list[Frame]:
+    try:
+        return intake.feed(data)
+    except ProtocolError as error:
+        raise StreamLostError(f"the event stream broke: {error}") from error
 
 
 def _client_id(topic: str, payload: bytes) -> str:

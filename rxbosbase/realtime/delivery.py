@@ -8,15 +8,28 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any
 
 from .connection import Batch
-from .events import MalformedEvent, decode_message, decode_record_event, usual_action
+from .events import (
+    MalformedEvent,
+    decode_message,
+    decode_record_event,
+    decode_record_events,
+    usual_action,
+)
+from .frames import Frame
 from .registry import Registry, Subscriber
 
 __all__ = ["Delivery", "dispatch", "guarded"]
 
 log = logging.getLogger("rxbosbase.delivery")
+
+MANY = 8
+"""From so many frames in one read it pays to look whether they are alike."""
+
+_wire, _data = itemgetter(0), itemgetter(1)
 
 
 def dispatch(
@@ -33,11 +46,21 @@ def dispatch(
             for subscriber in rest:
                 subscriber.on_next(event)
             return
-        except BaseException:  # also sys.exit(): the others' events go on
-            name = getattr(event, "topic", "")
-            log.exception("a subscriber of %r raised; the others go on", name)
-            if subscriber is not None and not subscriber.keeps:
-                expel(subscriber)
+        except BaseException as error:  # also sys.exit(): the others' events go on
+            if subscriber is not None:
+                _raised(subscriber, event, error, expel)
+
+
+def _raised(
+    subscriber: Subscriber,
+    event: Any,
+    error: BaseException,
+    expel: Callable[[Subscriber], None],
+) -> None:
+    name = getattr(event, "topic", "")
+    log.error("a subscriber of %r raised; the others go on", name, exc_info=error)
+    if not subscriber.keeps:
+        expel(subscriber)
 
 
 def guarded(call: Callable[[], object]) -> None:
@@ -71,10 +94,19 @@ class Delivery:
 
     def deliver(self, batch: Batch) -> None:
         """Delivers the frames of one read, in order."""
+        frames = batch.frames
+        if len(frames) < MANY or not self._deliver_burst(frames):
+            self._deliver_each(frames)
+        for frame in batch.skipped:
+            name = (frame.topic or "an unknown topic").partition("?")[0]
+            self._skip(MalformedEvent(name, f"{frame.reason} (it has {frame.size} bytes)"))
+
+    def _deliver_each(self, frames: list[Frame]) -> None:
         find = self._entries.get
         expel = self._expel
+        everything = self._registry.everything
         delivered = 0
-        for wire, data in batch.frames:
+        for wire, data in frames:
             entry = find(wire)
             if entry is not None:
                 delivered += 1
@@ -88,13 +120,44 @@ class Delivery:
                         dispatch(records, event, expel)
                 if entry.messages:
                     dispatch(entry.messages, decode_message(entry.name, data), expel)
-            if self._registry.everything:
+            if everything:
                 name = wire.partition("?")[0]
-                dispatch(self._registry.everything, decode_message(name, data), expel)
+                dispatch(everything, decode_message(name, data), expel)
         self.events += delivered
-        for frame in batch.skipped:
-            name = (frame.topic or "an unknown topic").partition("?")[0]
-            self._skip(MalformedEvent(name, f"{frame.reason} (it has {frame.size} bytes)"))
+
+    def _deliver_burst(self, frames: list[Frame]) -> bool:
+        """Delivers many frames of one topic, decoded together; False where it is not that."""
+        entry = self._entries.get(frames[0][0])
+        if (
+            entry is None or self._registry.everything or entry.messages
+            or not entry.records or entry.actions is not None
+            or len(set(map(_wire, frames))) > 1
+        ):  # fmt: skip
+            return False
+        try:
+            events = iter(decode_record_events(entry.name, list(map(_data, frames))))
+        except MalformedEvent:
+            return False  # one by one it shows which
+        self.events += len(frames)
+        expel = self._expel
+        # The subscribers may change with each event, and `messages` may come to be among them:
+        # those begin with the next read.
+        for event in events:
+            records = entry.records
+            if len(records) == 1:
+                subscriber = records[0]
+                try:
+                    subscriber.on_next(event)
+                    for event in events:
+                        if entry.records is not records:
+                            dispatch(entry.records, event, expel)
+                            break
+                        subscriber.on_next(event)
+                except BaseException as error:
+                    _raised(subscriber, event, error, expel)
+            else:
+                dispatch(records, event, expel)
+        return True
 
     def _skip(self, error: MalformedEvent) -> None:
         self.skipped += 1

@@ -6,6 +6,8 @@ written: copy the record first (``dict(event.record)``) if you need to change it
 
 from __future__ import annotations
 
+from itertools import repeat
+from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
 import orjson
@@ -18,12 +20,14 @@ __all__ = [
     "RecordEvent",
     "decode_message",
     "decode_record_event",
+    "decode_record_events",
     "usual_action",
 ]
 
 T = TypeVar("T")
 
 _loads = orjson.loads
+_action_and_record = itemgetter("action", "record")
 _ACTIONS = frozenset({"create", "update", "delete"})
 
 
@@ -148,6 +152,25 @@ def decode_record_event(name: str, data: bytes) -> RecordEvent[dict[str, Any]]:
     except (ValueError, TypeError, KeyError):
         pass
     raise MalformedEvent(name, _what_is_wrong(data))
+
+
+def decode_record_events(name: str, payloads: list[bytes]) -> list[RecordEvent[dict[str, Any]]]:
+    """Many at once, for a burst on one topic: the interpreter's own loops do it for less.
+
+    Raises:
+        MalformedEvent: at least one of them is not what it should be; `decode_record_event`
+            tells which.
+    """
+    try:
+        pairs = list(map(_action_and_record, map(_loads, payloads)))
+        actions, records = zip(*pairs, strict=True)
+    except (ValueError, TypeError, KeyError):
+        raise MalformedEvent(name, "one of many") from None
+    if set(map(type, records)) != {dict} or set(map(type, actions)) != {str}:
+        raise MalformedEvent(name, "one of many")
+    if not _ACTIONS.issuperset(actions):
+        raise MalformedEvent(name, "one of many")
+    return list(map(RecordEvent, repeat(name), actions, records))
 
 
 def _what_is_wrong(data: bytes) -> str:

@@ -50,6 +50,7 @@ class FrameParser:
     Attributes:
         frames, bytes: how many were handed out, and how many bytes came in.
         skipped: how many frames were dropped; ``take_skipped()`` tells which.
+        max_bytes: a longer event is dropped.
 
     >>> parser = FrameParser()
     >>> parser.feed(b'id:c1\\nevent:posts/*\\nda')
@@ -64,7 +65,7 @@ class FrameParser:
         self.frames = 0
         self.bytes = 0
         self.skipped = 0
-        self._max = max_bytes
+        self.max_bytes = self._max = max_bytes
         self._piece = min(max_bytes, _PIECE_BYTES)
         self._start: bytes | None = b""  # what may become a BOM; None once that is settled
         self._after_cr = False

@@ -111,3 +111,67 @@ def test_unsubscribing_in_mid_event_silences_the_later_ones() -> None:
     entry.records = (first, target)
     room.deliver(("posts/*", FRAME), ("posts/*", FRAME))
     assert victim == []
+
+
+BURST = [("posts/*", FRAME.replace(b'"a"', b'"%d"' % number)) for number in range(20)]
+
+
+def ids(log: list[Any]) -> list[int]:
+    return [int(event.record["id"]) for event in log]
+
+
+def test_a_burst_reaches_all_in_order_however_many_they_are() -> None:
+    room = Room()
+    one = room.want("posts/*")
+    room.deliver(*BURST)
+    two = room.want("posts/*")
+    room.deliver(*BURST)
+    assert (ids(one), ids(two)) == ([*range(20)] * 2, [*range(20)])
+    assert room.delivery.events == 40
+
+
+def test_subscribers_come_and_go_in_the_middle_of_a_burst() -> None:
+    room = Room()
+    late: list[Any] = []
+    seen: list[Any] = []
+
+    def come_and_go(event: Any) -> None:
+        seen.append(event)
+        if len(seen) == 5:
+            room.registry.add(record_topic("posts", "*"), newcomer)
+        if len(seen) == 10:
+            room.registry.remove(first)
+
+    first = Subscriber(come_and_go, seen.append, lambda: None)
+    newcomer = Subscriber(late.append, late.append, lambda: None)
+    room.registry.add(record_topic("posts", "*"), first)
+    room.deliver(*BURST)
+    assert (ids(seen), ids(late)) == ([*range(10)], [*range(5, 20)])
+
+
+def test_an_observer_that_raises_in_a_burst_is_out_and_a_callback_stays() -> None:
+    for keeps in (True, False):
+        room = Room()
+        seen: list[Any] = []
+
+        def fail_at_five(event: Any, seen: list[Any] = seen) -> None:
+            seen.append(event)
+            if len(seen) == 5:
+                raise RuntimeError("the fifth")
+
+        room.registry.add(
+            record_topic("posts", "*"),
+            Subscriber(fail_at_five, seen.append, lambda: None, keeps=keeps),
+        )
+        room.deliver(*BURST)
+        assert ids(seen) == [*range(20 if keeps else 5)]
+
+
+def test_a_malformed_event_in_a_burst_is_left_out_alone() -> None:
+    room = Room()
+    log = room.want("posts/*")
+    for bad in (b"{", b"[]", b'{"action":"update","record":[]}', b'{"action":"x","record":{}}'):
+        room.deliver(*BURST[:10], ("posts/*", bad), *BURST[10:])
+        assert ids(log) == [*range(20)]
+        log.clear()
+    assert len(room.skipped) == 4
