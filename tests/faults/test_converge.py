@@ -15,7 +15,7 @@ def test_five_views_equal_their_queries_after_losses_and_kills() -> None:
         with server.client(superuser=True) as admin:
             make_tables(admin)
             login = admin.auth_store.state
-        report = converge(server, login, 12.0, seed=1)
+        report = converge(server, login, 6.0, seed=1)
     print(report.table())
     assert report.is_good, report.table()
     assert report.kills == 2
