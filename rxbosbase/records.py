@@ -17,14 +17,13 @@ from .options import (
     with_id,
     without_id,
 )
+from .parts import ClientParts
 from .reader import RecordReader
 from .realtime.topics import record_topic
 from .refresh import login_of, refresh_key
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
-
-    from .client import BosBase
 
     T = TypeVar("T", default=dict[str, Any])
 else:
@@ -62,7 +61,7 @@ class Records(Generic[T]):
     is a `RecordDecodeError`; where there are several, ``on_decode_error`` decides.
     """
 
-    def __init__(self, client: BosBase, name: str, reader: RecordReader[T]) -> None:
+    def __init__(self, client: ClientParts, name: str, reader: RecordReader[T]) -> None:
         record_topic(name, "*")  # refuses what cannot be a name
         self._client = client
         self._reader = reader

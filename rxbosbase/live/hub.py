@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Hashable, Mapping
+from typing import Protocol
 
 from rxbosbase.errors import ClientClosedError
 from rxbosbase.loop import LoopScheduler
@@ -23,12 +23,23 @@ from rxbosbase.realtime.settings import Settings
 
 from .source import Read
 
-if TYPE_CHECKING:
-    from .core import ViewCore
-
-__all__ = ["LiveHub"]
+__all__ = ["LiveHub", "Member"]
 
 log = logging.getLogger("rxbosbase.live")
+
+
+class Member(Protocol):
+    """A view, as the hub sees it. What has to do with topics is called on the hub's thread."""
+
+    users: int
+
+    def begin(self) -> None: ...
+    def end(self) -> None: ...
+    def complete(self) -> None: ...
+    def reset(self) -> None: ...
+    def topics_held(self, share: Share, held: Mapping[Share, int]) -> None: ...
+    def topics_lost(self, share: Share) -> None: ...
+    def frame_skipped(self, name: str) -> None: ...
 
 
 class LiveService(RealtimeService):
@@ -71,13 +82,13 @@ class LiveHub:
         self.read = read
         self.service = LiveService(settings, preflight, self)
         self._lock = threading.Lock()
-        self._cores: dict[Hashable, ViewCore[Any]] = {}
+        self._cores: dict[Hashable, Member] = {}
         self._held: dict[Share, int] = {}
         self._closed = False
 
     # -- sharing ---------------------------------------------------------------------------------
 
-    def acquire(self, key: Hashable, make: Callable[[], ViewCore[Any]]) -> ViewCore[Any]:
+    def acquire(self, key: Hashable, make: Callable[[], Member]) -> Member:
         """The view of this key, begun by the first who asks; give it back with `release`."""
         with self._lock:
             if self._closed:
@@ -91,7 +102,7 @@ class LiveHub:
             core.begin()
         return core
 
-    def release(self, key: Hashable, core: ViewCore[Any]) -> None:
+    def release(self, key: Hashable, core: Member) -> None:
         """One user less; the last one ends the view."""
         with self._lock:
             core.users -= 1
@@ -101,12 +112,12 @@ class LiveHub:
         if ends:
             core.end()
 
-    def find(self, key: Hashable) -> ViewCore[Any] | None:
+    def find(self, key: Hashable) -> Member | None:
         """The running view of this key."""
         with self._lock:
             return self._cores.get(key)
 
-    def forget(self, core: ViewCore[Any]) -> None:
+    def forget(self, core: Member) -> None:
         """A view that has failed is shared no more."""
         with self._lock:
             self._cores = {key: other for key, other in self._cores.items() if other is not core}
@@ -151,6 +162,6 @@ class LiveHub:
         for core in self._all():
             core.complete()
 
-    def _all(self) -> list[ViewCore[Any]]:
+    def _all(self) -> list[Member]:
         with self._lock:
             return list(self._cores.values())

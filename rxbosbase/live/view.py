@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from reactivex import Observable, abc
 from reactivex import operators as ops
@@ -107,13 +107,13 @@ class LiveView(Stream[Snapshot[T]], Generic[T]):
     def _core(self) -> ViewCore[Any]:
         for core in self._cores[-1:]:
             return core
-        running = self._hub.find(self._key)
+        running = cast("ViewCore[Any] | None", self._hub.find(self._key))
         if running is None:
             raise RuntimeError("the view is not running: subscribe to it, or use `with view:`")
         return running
 
     def _acquire(self) -> ViewCore[T]:
-        core = self._hub.acquire(self._key, self._make)
+        core = cast("ViewCore[T]", self._hub.acquire(self._key, self._make))
         self._cores.append(core)
         return core
 

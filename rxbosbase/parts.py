@@ -1,0 +1,42 @@
+"""What a collection needs of its client, so that the two need not know one another whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from .auth import AuthStore
+from .live.hub import LiveHub
+from .loop import LoopScheduler
+from .realtime.service import RealtimeService
+from .refresh import SingleFlight
+from .transport import Transport
+
+__all__ = ["ClientParts"]
+
+
+class ClientParts(Protocol):
+    """The client, as its collections see it."""
+
+    auth_store: AuthStore
+    transport: Transport
+
+    @property
+    def single_flight(self) -> SingleFlight:
+        """Shares equal requests that are under way."""
+
+    @property
+    def service(self) -> RealtimeService:
+        """The realtime rooms."""
+
+    @property
+    def live_hub(self) -> LiveHub:
+        """The live views."""
+
+    @property
+    def scheduler(self) -> LoopScheduler:
+        """The delivery thread's."""
+
+    @property
+    def send(self) -> Callable[..., Any]:
+        """Any request."""
