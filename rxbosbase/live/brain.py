@@ -36,13 +36,16 @@ class Brain(Protocol):
 
     def read_done(self, read: Any, rows: list[Record], last: bool, now: float) -> AnyEffects:
         """The rows that were found."""
+        ...
 
     def show(self, effects: Any) -> bool:
         """Keeps what is to be shown; True if there is anything new."""
+        ...
 
     def snapshot(self, before: Snapshot[Any]) -> Snapshot[Any] | None:
         """The next snapshot, None if nothing is new. Raises `UnorderableError` where only the
         server can order what is to be shown."""
+        ...
 
 
 class RecordBrain(Reducer):

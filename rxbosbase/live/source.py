@@ -60,12 +60,14 @@ class Source(Protocol):
 
     def topic(self) -> Topic:
         """The topic of the view's own events."""
+        ...
 
     def watch(self) -> Topic | None:
         """The topic of hints about what leaves the view; None where nothing can leave unheard."""
 
     def rows(self, request: ReadRequest | ReadWindow) -> tuple[list[Record], bool]:
         """The rows, and whether they are the last."""
+        ...
 
 
 class QuerySource:
@@ -218,7 +220,7 @@ def make_query(
         raise TypeError(f"sort must be a str, not {type(sort).__name__}")
     if sort and extra.get("sort"):
         raise ValueError("sort is given twice, as sort= and in query=: keep one of them")
-    sort = sort or extra.pop("sort", "") or ""
+    order = sort or str(extra.pop("sort", "") or "")
     for name in ("page", "perPage", "skipTotal"):
         if name in extra:
             raise ValueError(f"{name} is a live view's own business: use limit= to cut it")
@@ -227,7 +229,7 @@ def make_query(
     if limit is not None and limit < 1:
         raise ValueError(f"limit must be at least 1, not {limit}")
     options = normalise_options(filter, expand, fields, extra, headers)
-    return Query(collection, options, sort, limit)
+    return Query(collection, options, order, limit)
 
 
 def _all(conditions: Iterable[str]) -> str:
