@@ -1,0 +1,48 @@
+"""The pytest plugin of rxbosbase: ``bosbase_server``, ``bosbase_client`` and ``virtual_time``.
+
+It stands beside the package, not inside it: pytest loads this file in every run, and whoever
+uses none of the fixtures pays for no import of the library; nor does a coverage report lose what
+was imported before it began.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from rxbosbase import BosBase
+    from rxbosbase.server import EmbeddedServer
+    from rxbosbase.testing import FakeRealtime
+
+__all__ = ["bosbase_client", "bosbase_server", "virtual_time"]
+
+
+@pytest.fixture(scope="session")
+def bosbase_server() -> Iterator[EmbeddedServer]:
+    """The real server, empty, started once for the whole run; needs ``rxbosbase[demo]``.
+
+    Make collections through ``bosbase_client.collections``, under a name of the test's own.
+    """
+    from rxbosbase.server import EmbeddedServer
+
+    with EmbeddedServer() as server:
+        yield server
+
+
+@pytest.fixture
+def bosbase_client(bosbase_server: EmbeddedServer) -> Iterator[BosBase]:
+    """A client of `bosbase_server`, logged in as its superuser and closed after the test."""
+    with bosbase_server.client(superuser=True) as client:
+        yield client
+
+
+@pytest.fixture
+def virtual_time() -> Iterator[FakeRealtime]:
+    """A `FakeRealtime`: a client without a server, whose time passes by ``advance`` alone."""
+    from rxbosbase.testing import FakeRealtime
+
+    with FakeRealtime() as fake:
+        yield fake

@@ -1,0 +1,192 @@
+"""Time that passes only when a test says so, and loops that run by it instead of in threads."""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from rxbosbase.loop import LoopScheduler
+
+__all__ = ["VirtualClock", "VirtualLoop"]
+
+log = logging.getLogger("rxbosbase.testing")
+
+MAX_STEPS = 1_000_000
+"""Pieces of work without any time passing after which a test is told that it runs in circles."""
+
+
+class VirtualClock:
+    """A clock of seconds that stands still until `advance`. Its work runs on the caller's thread.
+
+    >>> clock = VirtualClock()
+    >>> loop = VirtualLoop(clock)
+    >>> _ = loop.schedule_relative(3600, lambda *_: print("an hour later"))
+    >>> clock.advance(3600)
+    an hour later
+    >>> clock.now
+    3600.0
+    """
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self._lock = threading.Lock()
+        self._sequence = 0
+        self._work: list[tuple[float, int, VirtualLoop, Callable[[], object]]] = []
+
+    def put(self, loop: VirtualLoop, seconds: float, call: Callable[[], object]) -> None:
+        """Queues ``call()`` of `loop` for `seconds` from now."""
+        with self._lock:
+            self._sequence += 1
+            heapq.heappush(self._work, (self.now + seconds, self._sequence, loop, call))
+
+    def discard(self, loop: VirtualLoop) -> None:
+        """Forgets what `loop` has waiting."""
+        with self._lock:
+            self._work = [work for work in self._work if work[2] is not loop]
+            heapq.heapify(self._work)
+
+    def run(self) -> None:
+        """Runs all that is due now, and what comes of it; no time passes."""
+        self.advance(0.0)
+
+    def advance(self, seconds: float) -> None:
+        """Lets `seconds` pass, running what falls due in its order.
+
+        Raises:
+            ValueError: time does not go back.
+        """
+        if not seconds >= 0:
+            raise ValueError(f"time does not go back: advance() takes 0 or more, not {seconds!r}")
+        self.wait_for(lambda: False, seconds)
+
+    def wait_for(self, done: Callable[[], bool], timeout: float) -> bool:
+        """Lets time pass until ``done()``, at most `timeout` seconds; whether it is done."""
+        end = self.now + timeout
+        steps = 0
+        while not done():
+            work = self._take(end)
+            if work is None:
+                self.now = max(self.now, end)
+                return done()
+            due, _, loop, call = work
+            steps = steps + 1 if due <= self.now else 0
+            if steps > MAX_STEPS:
+                raise RuntimeError(f"{MAX_STEPS} pieces of work came of one another at one moment")
+            self.now = max(self.now, due)
+            loop.run(call)
+        return True
+
+    def _take(self, end: float) -> tuple[float, int, VirtualLoop, Callable[[], object]] | None:
+        """The next piece of work of a loop that is not at work itself: as with threads, a loop
+        does one thing at a time, also where a callback waits for something."""
+        with self._lock:
+            if not any(loop.is_current for loop in {work[2] for work in self._work}):
+                if not self._work or self._work[0][0] > end:
+                    return None
+                return heapq.heappop(self._work)
+            free = [work for work in self._work if not work[2].is_current and work[0] <= end]
+            if not free:
+                return None
+            work = min(free, key=lambda each: each[:2])
+            self._work.remove(work)
+            heapq.heapify(self._work)
+            return work
+
+
+class VirtualLoop(LoopScheduler):
+    """The library's scheduler on a `VirtualClock`: the same interface, and no thread.
+
+    Args:
+        raises: let out what its work raises, instead of logging it as the real loop does.
+    """
+
+    def __init__(
+        self, clock: VirtualClock | None = None, name: str = "virtual", *, raises: bool = False
+    ) -> None:
+        super().__init__(name)
+        self._raises = raises
+        self.clock = clock or VirtualClock()
+        self._runs = False
+
+    @property
+    def now(self) -> datetime:
+        """The clock's time, counted from 1970."""
+        return self.to_datetime(self.clock.now)
+
+    @property
+    def is_current(self) -> bool:
+        """True while it runs something."""
+        return self._runs
+
+    @property
+    def depth(self) -> tuple[int, int]:
+        """Nothing ever waits for room here."""
+        return 0, 0
+
+    def run(self, call: Callable[[], object]) -> None:
+        """Runs ``call()`` now; what it raises is logged, as the real loop does."""
+        if self._runs or (self._closed and call is not self._last):
+            return
+        self._runs = True
+        try:
+            call()
+        except Exception:
+            if self._raises:
+                raise
+            log.exception("work on %s raised; the loop goes on", self._name)
+        finally:
+            self._runs = False
+        self._finish()
+
+    def post(self, call: Callable[[], object]) -> None:
+        """Queues ``call()`` for now."""
+        self.call_later(0.0, call)
+
+    def call_later(self, seconds: float, call: Callable[[], object]) -> None:
+        """Queues ``call()`` for `seconds` from now."""
+        if not self._closed:
+            self.clock.put(self, seconds, call)
+
+    def feed(
+        self, call: Callable[[], object], items: int, size: int, given_up: Callable[[], bool]
+    ) -> None:
+        """Queues ``call()``; there is always room."""
+        self.post(call)
+
+    def close(self, last: Callable[[], object] | None = None) -> None:
+        """Discards all that waits; `last` runs after the running action, or now."""
+        if self._closed:
+            return
+        self._closed = True
+        self.clock.discard(self)
+        self._last = last
+        if not self._runs:
+            self._finish()
+
+    def join(self, timeout: float) -> None:
+        """There is no thread to wait for."""
+
+    def _finish(self) -> None:
+        if self._closed and self._last is not None:
+            last, self._last = self._last, None
+            self._runs = True
+            try:
+                last()
+            finally:
+                self._runs = False
+
+
+class VirtualCondition(threading.Condition):
+    """Waits by letting virtual time pass: what blocks in the library then blocks no test."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        super().__init__(threading.RLock())
+        self._clock = clock
+
+    def wait_for(self, predicate: Callable[[], Any], timeout: float | None = None) -> Any:
+        """Whether `predicate` came true within `timeout` seconds of virtual time."""
+        return self._clock.wait_for(predicate, 0.0 if timeout is None else timeout)

@@ -1,0 +1,148 @@
+"""What the fake server knows: records, what filters mean, and what it refuses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count
+from typing import Any
+from urllib.parse import unquote
+
+from rxbosbase.errors import ClientResponseError
+from rxbosbase.live.ordering import Order
+
+__all__ = ["Matches", "Record", "Tables"]
+
+Record = dict[str, Any]
+Matches = Callable[[Record], bool]
+
+_RECORDS = re.compile(r"/api/collections/(?P<name>[^/]+)/records(?:/(?P<id>[^/]+))?")
+_BEHIND = re.compile(r'(?:\((?P<own>.*)\) && )?id > "(?P<last>[^"]*)"', re.DOTALL)
+"""How the library itself asks for the next page."""
+
+
+class Tables:
+    """Collections in memory. They exist as soon as they are named.
+
+    Attributes:
+        rows: the records by collection and id.
+        filters: what each filter text means, as a function of the record.
+        refused: the error of each collection that is refused.
+        written: called with collection, action and record after each change by a request.
+    """
+
+    def __init__(self, written: Callable[[str, str, Record], object]) -> None:
+        self.rows: dict[str, dict[str, Record]] = {}
+        self.filters: dict[str, Matches] = {}
+        self.refused: dict[str, ClientResponseError] = {}
+        self.answers: dict[tuple[str, str], Any] = {}
+        self._written = written
+        self._numbers = count(1)
+
+    def change(self, collection: str, action: str, given: Mapping[str, Any]) -> Record:
+        """Does what an event tells of; the whole record, after a delete as it last was."""
+        rows = self.rows.setdefault(collection, {})
+        record = dict(given)
+        if "id" not in record:
+            if action != "create":
+                raise ValueError(f"an event of {action!r} needs the record's id")
+            record["id"] = f"fake{next(self._numbers):011}"
+        record = {**rows.get(record["id"], {}), **record} if action != "create" else record
+        if action == "delete":
+            rows.pop(record["id"], None)
+        else:
+            rows[record["id"]] = record
+        return record
+
+    def matches(self, record: Record, condition: str) -> bool:
+        """Whether `record` passes a filter.
+
+        Raises:
+            ValueError: nobody has said what the filter means.
+        """
+        if not condition:
+            return True
+        known = self.filters.get(condition)
+        if known is None:
+            raise ValueError(
+                "the fake does not read filters, tell it what this one means: "
+                f"fake.filters[{condition!r}] = lambda record: …"
+            )
+        return bool(known(record))
+
+    def select(
+        self, collection: str, condition: str = "", sort: str = "", limit: int | None = None
+    ) -> list[Record]:
+        """The records that match, sorted as the server does, by id at last."""
+        rows = list(self.rows.get(collection, {}).values())
+        if behind := _BEHIND.fullmatch(condition):
+            condition = behind["own"] or ""
+            rows = [row for row in rows if row["id"] > behind["last"]]
+        found = [row for row in rows if self.matches(row, condition)]
+        return sorted(found, key=Order.parse(sort).key)[:limit]
+
+    def check(self, path: str, *_: object) -> Any:
+        """Raises what a refused collection is answered with."""
+        place = _RECORDS.fullmatch(path)
+        if place and (error := self.refused.get(unquote(place["name"]))):
+            raise error
+        return {"items": []}
+
+    def answer(self, method: str, path: str, query: Mapping[str, Any], body: Any) -> Any:
+        """What the server would say to a request.
+
+        Raises:
+            ClientResponseError: refused; or the fake has no answer.
+        """
+        if (method, path) in self.answers:
+            return _said(self.answers[method, path], body)
+        place = _RECORDS.fullmatch(path)
+        if place is None:
+            message = f"the fake has no answer: fake.answers[{method!r}, {path!r}] = …"
+            raise ClientResponseError(404, path, message=message)
+        self.check(path)
+        name, id = unquote(place["name"]), unquote(place["id"] or "")
+        if method == "POST":
+            return self._write(name, "create", body)
+        if not id:
+            return self._page(name, query)
+        record = self.rows.get(name, {}).get(id)
+        if record is None:
+            raise ClientResponseError(404, path, message="The requested resource wasn't found.")
+        if method == "GET":
+            return dict(record)
+        if method == "PATCH":
+            return self._write(name, "update", {**body, "id": id})
+        self._write(name, "delete", record)
+        return None
+
+    def _write(self, collection: str, action: str, given: Mapping[str, Any]) -> Record:
+        record = self.change(collection, action, given)
+        self._written(collection, action, record)
+        return dict(record)
+
+    def _page(self, collection: str, query: Mapping[str, Any]) -> dict[str, Any]:
+        page, size = int(query.get("page", 1)), int(query.get("perPage", 30))
+        found = self.select(collection, query.get("filter") or "", query.get("sort") or "")
+        items = [dict(record) for record in found[(page - 1) * size : page * size]]
+        total = -1 if query.get("skipTotal") else len(found)
+        pages = -1 if total < 0 else -(-total // size)
+        return {
+            "page": page, "perPage": size, "totalItems": total, "totalPages": pages,
+            "items": items,
+        }  # fmt: skip
+
+    def matching_topics(
+        self, topics: Mapping[str, tuple[str, str]], collection: str, record: Record
+    ) -> Iterator[str]:
+        """Those of `topics` (text: name and filter) that an event of this record goes out on."""
+        names = (f"{collection}/*", f"{collection}/{record['id']}")
+        for wire, (name, condition) in topics.items():
+            if name in names and self.matches(record, condition):
+                yield wire
+
+
+def _said(answer: Any, body: Any) -> Any:
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer(body) if callable(answer) else answer

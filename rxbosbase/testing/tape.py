@@ -1,0 +1,238 @@
+"""Streams on a tape: JSON lines of real events with the times at which they came."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import orjson
+from reactivex import Observable, abc
+from reactivex.disposable import SerialDisposable
+from reactivex.scheduler import TimeoutScheduler
+
+from rxbosbase.loop import LoopScheduler
+from rxbosbase.realtime.events import RecordEvent
+from rxbosbase.streams import Stream
+
+__all__ = ["record_stream", "replay_stream"]
+
+T = TypeVar("T")
+Event = RecordEvent[Any]
+
+
+def record_stream(
+    path: str | os.PathLike[str],
+) -> Callable[[Observable[Event]], Observable[Event]]:
+    """An operator that writes every event that passes to `path`, and lets it go on.
+
+    One line of JSON an event: ``{"after": 0.25, "topic": …, "action": …, "record": …}``, where
+    ``after`` is in seconds since the subscription, by the stream's own clock. Each line is
+    written at once, so that a tape of a program that was killed is good up to there. Each
+    subscription begins the file anew; a second one at the same time is refused. Records hold
+    what the login may see: look at a tape before you share it.
+
+    Raises:
+        OSError: to the subscriber's ``on_error``, the file cannot be written.
+
+    Example:
+        ``orders.observe("*").pipe(record_stream("orders.jsonl")).subscribe()``
+    """
+    target = Path(path)
+    taken = threading.Lock()
+
+    def operator(source: Observable[Event]) -> Observable[Event]:
+        def subscribe(
+            observer: abc.ObserverBase[Event], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            clock = getattr(source, "scheduler", None) or scheduler or TimeoutScheduler.singleton()
+            tape = _Tape(target, taken, clock)
+            disposable = SerialDisposable()
+
+            def on_next(event: Event) -> None:
+                tape.write(event)
+                observer.on_next(event)
+
+            def on_error(error: Exception) -> None:
+                tape.close()
+                observer.on_error(error)
+
+            def on_completed() -> None:
+                tape.close()
+                observer.on_completed()
+
+            disposable.disposable = source.subscribe(
+                on_next, on_error, on_completed, scheduler=scheduler
+            )
+            return _Both(disposable, tape)
+
+        return Observable(subscribe)
+
+    return operator
+
+
+class _Tape:
+    """A file that is being recorded."""
+
+    def __init__(self, path: Path, taken: threading.Lock, clock: abc.SchedulerBase) -> None:
+        if not taken.acquire(blocking=False):
+            raise RuntimeError(f"{path} is being recorded already: share() the recorded stream")
+        self._taken = taken
+        self._clock = clock
+        self._begun = clock.now
+        self._lock = threading.Lock()
+        try:
+            self._file = path.open("wb", buffering=0)
+        except BaseException:
+            taken.release()
+            raise
+
+    def write(self, event: Event) -> None:
+        line = {
+            "after": (self._clock.now - self._begun).total_seconds(),
+            "topic": event.topic,
+            "action": event.action,
+            "record": event.record,
+        }
+        with self._lock:
+            if not self._file.closed:
+                self._file.write(orjson.dumps(line) + b"\n")
+
+    def close(self) -> None:
+        with self._lock:
+            if not self._file.closed:
+                self._file.close()
+                self._taken.release()
+
+
+class _Both(abc.DisposableBase):
+    def __init__(self, subscription: abc.DisposableBase, tape: _Tape) -> None:
+        self._subscription = subscription
+        self._tape = tape
+
+    def dispose(self) -> None:
+        self._subscription.dispose()
+        self._tape.close()
+
+
+def replay_stream(
+    path: str | os.PathLike[str],
+    *,
+    speed: float | None = 1.0,
+    scheduler: abc.SchedulerBase | None = None,
+) -> Observable[Event]:
+    """The events of a tape, at the times at which they came; cold: each subscriber its own replay.
+
+    Completes behind the last event. The file is read as it plays, line by line.
+
+    Args:
+        speed: 2.0 is twice as fast; None is without any waiting.
+        scheduler: whose time it is, and what the operators behind it run their timers on:
+            ``client.scheduler``, ``fake.scheduler``, or RxPY's ``TestScheduler`` for virtual
+            time. None: a thread of its own, which ends some seconds after the last event.
+
+    Raises:
+        ValueError: `speed` is not more than 0; to ``on_error``, a line that is no event.
+        OSError: to ``on_error``, the file cannot be read.
+
+    Example:
+        ``replay_stream("orders.jsonl", speed=10).pipe(rxb.rate(1.0)).subscribe(print)``
+    """
+    if speed is not None and not speed > 0:
+        raise ValueError(f"speed must be more than 0, or None for no waiting, not {speed!r}")
+    target = Path(path)
+    clock = scheduler if scheduler is not None else LoopScheduler("rxbosbase-replay")
+
+    def subscribe(
+        observer: abc.ObserverBase[Event], _: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        return _Replay(_lines(target), speed, clock, observer)
+
+    if isinstance(clock, LoopScheduler):
+        return Stream(subscribe, clock)
+    return _Carrying(subscribe, clock)
+
+
+class _Carrying(Observable[T]):
+    """Hands its scheduler down, as a `Stream` does, whatever scheduler that is."""
+
+    def __init__(self, subscribe: Any, scheduler: abc.SchedulerBase) -> None:
+        super().__init__(subscribe)
+        self.scheduler = scheduler
+
+    def subscribe(
+        self,
+        on_next: abc.ObserverBase[T] | abc.OnNext[T] | None = None,
+        on_error: abc.OnError | None = None,
+        on_completed: abc.OnCompleted | None = None,
+        *,
+        scheduler: abc.SchedulerBase | None = None,
+    ) -> abc.DisposableBase:
+        """As RxPY's, with the replay's scheduler as the default."""
+        return super().subscribe(
+            on_next, on_error, on_completed, scheduler=scheduler or self.scheduler
+        )
+
+    def pipe(self, *operators: Callable[[Any], Any]) -> Any:
+        """As RxPY's; what comes out carries the scheduler on."""
+        result = super().pipe(*operators)
+        if not isinstance(result, Observable):
+            return result
+        return _Carrying(
+            lambda observer, given=None: result.subscribe(observer, scheduler=given),
+            self.scheduler,
+        )
+
+
+class _Replay(abc.DisposableBase):
+    """One replay under way: it holds one event at a time."""
+
+    def __init__(
+        self,
+        lines: Iterator[tuple[float, Event]],
+        speed: float | None,
+        clock: abc.SchedulerBase,
+        observer: abc.ObserverBase[Event],
+    ) -> None:
+        self._lines = lines
+        self._speed = speed
+        self._clock = clock
+        self._observer = observer
+        self._begun = clock.now
+        self._timer = SerialDisposable()
+        self._next()
+
+    def _next(self) -> None:
+        try:
+            after, event = next(self._lines)
+        except StopIteration:
+            self._observer.on_completed()
+        except (OSError, ValueError) as error:
+            self._observer.on_error(error)
+        else:
+            passed = (self._clock.now - self._begun).total_seconds()
+            wait = 0.0 if self._speed is None else max(0.0, after / self._speed - passed)
+
+            def play(*_: object) -> None:
+                self._observer.on_next(event)
+                if not self._timer.is_disposed:
+                    self._next()
+
+            self._timer.disposable = self._clock.schedule_relative(wait, play)
+
+    def dispose(self) -> None:
+        self._timer.dispose()
+
+
+def _lines(path: Path) -> Iterator[tuple[float, Event]]:
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                kept = orjson.loads(line)
+                event = RecordEvent(kept["topic"], kept["action"], kept["record"])
+                yield float(kept["after"]), event
+            except (ValueError, TypeError, KeyError) as error:
+                why = f"{path}, line {number} is no recorded event: {error}"
+                raise ValueError(why) from error
