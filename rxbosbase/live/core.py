@@ -74,7 +74,7 @@ class ViewCore(Generic[T]):
         self._flushing = False
         self._error: Exception | None = None
         self._is_handing_over = False
-        self._attached: tuple[Subscriber, ...] = ()
+        self._attached: dict[Subscriber, Callable[[], object]] = {}
         # The delivery thread's own:
         self._shown: Snapshot[T] | None = None
         self._observers: tuple[Subscriber, ...] = ()
@@ -116,8 +116,11 @@ class ViewCore(Generic[T]):
                 )
             return self._current
 
-    def attach(self, observer: Subscriber) -> None:
-        """Adds an observer; it gets the current snapshot at once if there is one."""
+    def attach(self, observer: Subscriber, leave: Callable[[], object]) -> None:
+        """Adds an observer; it gets the current snapshot at once if there is one.
+
+        `leave` gives back its hold on the view, should it raise: RxPY leaves that to us.
+        """
 
         def welcome() -> None:
             if self._error is not None:
@@ -125,22 +128,28 @@ class ViewCore(Generic[T]):
                 return
             self._observers += (observer,)
             if self._shown is not None:
-                dispatch((observer,), self._shown, self.detach)
+                dispatch((observer,), self._shown, self._expel)
 
         with self._changed:
-            self._attached += (observer,)
+            self._attached[observer] = leave
         self._hub.delivery.post(welcome)
 
     def detach(self, observer: Subscriber) -> None:
         """Removes an observer; nothing reaches it from now on."""
         observer.silence()
         with self._changed:
-            self._attached = tuple(o for o in self._attached if o is not observer)
+            self._attached.pop(observer, None)
 
-        def leave() -> None:
+        def go() -> None:
             self._observers = tuple(o for o in self._observers if o is not observer)
 
-        self._hub.delivery.post(leave)
+        self._hub.delivery.post(go)
+
+    def _expel(self, observer: Subscriber) -> None:
+        with self._changed:
+            leave = self._attached.get(observer)
+        if leave is not None:
+            leave()
 
     # -- beginning and end -----------------------------------------------------------------------
 
@@ -160,7 +169,7 @@ class ViewCore(Generic[T]):
         self.end()
         self._observers = ()
         with self._changed:  # those too that were not welcomed any more
-            observers, self._attached = self._attached, ()
+            observers, self._attached = list(self._attached), {}
         for observer in observers:
             guarded(observer.on_completed)
 
@@ -333,7 +342,7 @@ class ViewCore(Generic[T]):
             ready, self._outbox = self._outbox, []
         for snapshot in ready:
             self._shown = snapshot
-            dispatch(self._observers, snapshot, self.detach)
+            dispatch(self._observers, snapshot, self._expel)
 
     def _materialize(self) -> None:
         """Makes a snapshot of the edits that are waiting. Under the lock.

@@ -126,13 +126,14 @@ class LiveView(Stream[Snapshot[T]], Generic[T]):
     ) -> abc.DisposableBase:
         subscriber = Subscriber(observer.on_next, observer.on_error, observer.on_completed)
         core = self._acquire()
-        core.attach(subscriber)
 
         def leave(_: object = self._owner) -> None:
             core.detach(subscriber)
             self._release(core)
 
-        return Disposable(leave)
+        held = Disposable(leave)
+        core.attach(subscriber, held.dispose)
+        return held
 
 
 def _all_added(snapshot: Snapshot[T]) -> list[Change[T]]:
