@@ -101,6 +101,7 @@ class BosBase:
         )  # fmt: skip
         self.single_flight = self._rooms.single_flight
         self._finalizer = weakref.finalize(self, _close_later, self._rooms)
+        self._finalizer.atexit = False  # the rooms close themselves then
 
     def __repr__(self) -> str:
         return f"<BosBase {self.base_url} {self.service.status.value.state}>"
@@ -286,5 +287,5 @@ def _close_later(rooms: Rooms) -> None:
     this on any thread, under any lock: so a thread of its own does it."""
     try:
         threading.Thread(target=rooms.close, name="rxbosbase-closer", daemon=True).start()
-    except RuntimeError:  # the interpreter is ending and starts no threads any more
+    except RuntimeError:  # no thread can be started
         rooms.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 from collections.abc import Mapping
@@ -68,6 +69,8 @@ class Rooms:
         self.single_flight = SingleFlight()
         self._refreshers: list[AutoRefresh] = []
         self._auth = auth_store.changes.subscribe(self._auth_changed)
+        # While threads can still end in good order: later the interpreter stops them anywhere.
+        atexit.register(self.close)
 
     def _auth_changed(self, _: AuthState) -> None:
         self.realtime.identity_changed()
@@ -119,6 +122,7 @@ class Rooms:
             if self.closed:
                 return
             self.closed = True
+        atexit.unregister(self.close)
         self._auth.dispose()
         for refresher in self._refreshers:
             refresher.dispose()

@@ -160,3 +160,5 @@ class AbortableAdapter(HTTPAdapter):
             "http": type("Pool", (urllib3.HTTPConnectionPool,), {"ConnectionCls": plain}),
             "https": type("SecurePool", (urllib3.HTTPSConnectionPool,), {"ConnectionCls": secure}),
         }
+        # urllib3 leaves that to finalizers, which do nothing any more when a program ends.
+        manager.pools.dispose_func = lambda pool: pool.close()
