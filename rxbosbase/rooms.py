@@ -70,7 +70,8 @@ class Rooms:
         self._refreshers: list[AutoRefresh] = []
         self._auth = auth_store.changes.subscribe(self._auth_changed)
         # While threads can still end in good order: later the interpreter stops them anywhere.
-        atexit.register(self.close)
+        # No user code then, which would find a half of its program gone.
+        atexit.register(self.close, silently=True)
 
     def _auth_changed(self, _: AuthState) -> None:
         self.realtime.identity_changed()
@@ -114,8 +115,8 @@ class Rooms:
             self.live.service.fail_all(lost)
         self._store.clear()
 
-    def close(self) -> None:
-        """Ends everything; never waits for user code."""
+    def close(self, *, silently: bool = False) -> None:
+        """Ends everything; never waits for user code. Streams complete, unless `silently`."""
         if os.getpid() != self._process:
             return  # in a child the sockets are still the parent's: nothing here is ours to end
         with self._closing:
@@ -131,7 +132,7 @@ class Rooms:
         self.transport.close()
         self.pool.close()
         self.control.close()
-        self.delivery.close(partial(self._finish, was_open))
+        self.delivery.close(None if silently else partial(self._finish, was_open))
         self.control.join(JOIN_SECONDS)
         self.delivery.join(JOIN_SECONDS)
 
