@@ -10,7 +10,7 @@ from typing import Any
 
 from reactivex import abc
 
-from rxbosbase.streams import Stream
+from rxbosbase.streams import Latest, Stream
 
 from .events import Message
 from .hot import MessageStream, all_messages
@@ -172,8 +172,9 @@ class Realtime:
         return all_messages(self._service, self._owner)
 
     @property
-    def status(self) -> Stream[Status]:
-        """The observable of `Status`: the current one at once, then each change."""
+    def status(self) -> Latest[Status]:
+        """The observable of `Status`: the current one at once, then each change. Its ``value`` is
+        the current one for code that is not reactive."""
         return self._service.status
 
     @property

@@ -332,7 +332,7 @@ observe(self, topic: str, *, query: Mapping[str, Any] | None = None, headers: Ma
 on_disconnect: Callable[[list[str]], object] | None (settable)
 reconnect_now(self) -> None
 stats: Stats
-status: Stream[Status]
+status: Latest[Status]
 subscribe(self, topic: str, callback: Callable[[Message], object], *, query: Mapping[str, Any] |
     None = None, headers: Mapping[str, Any] | None = None, timeout: float = 10.0) -> Unsubscribe
 unsubscribe(self, topic: str | None = None) -> None
