@@ -71,19 +71,26 @@ function children(from, to) {
   }
 }
 
+const THEME = "rxbosbase-theme"
+
+function remembered() {
+  try { document.documentElement.style.colorScheme = localStorage.getItem(THEME) ?? "" } catch { /* private */ }
+}
+
 function theme() {
   const root = document.documentElement
   const dark = getComputedStyle(root).colorScheme.trim() === "dark" ||
     (getComputedStyle(root).colorScheme.includes("light dark") &&
       window.matchMedia("(prefers-color-scheme: dark)").matches)
   root.style.colorScheme = dark ? "light" : "dark"
-  try { localStorage.setItem("rxbosbase-theme", root.style.colorScheme) } catch { /* private */ }
+  try { localStorage.setItem(THEME, root.style.colorScheme) } catch { /* private */ }
 }
 
 export function render({ model }) {
   const root = document.createElement("div")
   root.className = "rxb"
   root.innerHTML = model.html
+  if (root.querySelector("[data-local=theme]")) remembered()
 
   model.on("html", () => {
     const next = document.createElement("div")

@@ -68,6 +68,16 @@ class Pane(pn.viewable.Viewer):  # type: ignore[misc]  # Panel has no types wher
             self._source.dispose()
         PAINTERS.release()
 
+    def show(self, picture: Picture) -> None:
+        """Shows another picture in this one's place. On the document's thread."""
+        with self._lock:
+            old, self._source = self._source, None
+            self._picture = picture
+        if old is not None:
+            old.dispose()
+        if self.is_running:
+            self._follow()
+
     def __panel__(self) -> Any:
         self._start()
         return self._markup
@@ -107,18 +117,22 @@ class Pane(pn.viewable.Viewer):  # type: ignore[misc]  # Panel has no types wher
             if self._throttle is not None:
                 return
             self._document = pn.state.curdoc if _is_served(pn.state.curdoc) else None
-            throttle = self._throttle = Throttle(
+            self._throttle = Throttle(
                 self._paint, self._interval, PAINTERS.acquire(), self._picture.period
             )
         if self._document is not None:
             self._document.on_session_destroyed(lambda _: self.stop())
         self._markup.html = self._picture.html()
+        self._follow()
+
+    def _follow(self) -> None:
         source = self._picture.start(self._mark)
         with self._lock:
             self._source = source
         if self._stopped:  # meanwhile
             source.dispose()
-        throttle.mark()
+        if self._throttle is not None:
+            self._throttle.mark()
 
     def _mark(self) -> None:
         self._first.set()

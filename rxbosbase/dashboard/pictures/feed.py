@@ -108,7 +108,7 @@ class FeedPicture(Picture):
             lost = self._came_paused - waiting
         title = escaped(self._title)
         error = (
-            f'<p class="error" role="alert">{escaped(error_text(self._error))}</p>'
+            f'<p class="problem" role="alert">{escaped(error_text(self._error))}</p>'
             if self._error
             else ""
         )

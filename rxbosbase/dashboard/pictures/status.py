@@ -68,7 +68,7 @@ class StatusPicture(Picture):
         status = self._status
         topics = f"{len(status.topics)} topic{'' if len(status.topics) == 1 else 's'}"
         error = (
-            f'<div class="error small">{escaped(error_text(status.error))}</div>'
+            f'<div class="problem small">{escaped(error_text(status.error))}</div>'
             if status.error
             else ""
         )

@@ -154,7 +154,7 @@ class TablePicture(Picture):
     def body(self) -> str:
         """The rows, or why there are none."""
         if self._error is not None:
-            return f'<p class="error" role="alert">{escaped(error_text(self._error))}</p>'
+            return f'<p class="problem" role="alert">{escaped(error_text(self._error))}</p>'
         snapshot = self._snapshot
         if snapshot is None:
             return '<p class="empty">Waiting for the first read…</p>'

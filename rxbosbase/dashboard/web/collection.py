@@ -40,6 +40,7 @@ class CollectionPicture(TablePicture):
         is_guest: bool,
         on_pick: Callable[[str], None],
         on_view: Callable[[View], None],
+        on_ask: Callable[[], None],
     ) -> None:
         super().__init__(self._make(client, name, expand, None, NEWEST_FIRST), title=name)
         self._client = client
@@ -48,6 +49,7 @@ class CollectionPicture(TablePicture):
         self._is_guest = is_guest
         self._on_pick = on_pick
         self._on_view = on_view
+        self._on_ask = on_ask
         self._filter = ""
         self._refused: Exception | None = None
         self._follower = Follower()
@@ -68,6 +70,8 @@ class CollectionPicture(TablePicture):
         if act == "filter":
             self._filter = fields.get("filter", "").strip()
             self._follow(self._filter or None, NEWEST_FIRST)
+        elif act == "ask":
+            self._on_ask()
         else:
             super().act(act, value, fields)
 
@@ -96,6 +100,9 @@ class CollectionPicture(TablePicture):
         self._follower.follow(view, take, end)
 
     def _refuse(self, error: Exception) -> None:
+        forbidden = isinstance(error, ClientResponseError) and error.status in (401, 403)
+        if forbidden and self._is_guest:
+            self._on_ask()
         if self._snapshot is None:
             self._error = error
         else:
@@ -114,7 +121,7 @@ class CollectionPicture(TablePicture):
         return (
             f'<form class="row filter" data-act="filter"><input name="filter" data-key="filter" '
             f'aria-label="Filter {escaped(self._name)}" '
-            'placeholder="Filter: room = &#39;general&#39;" '
+            'placeholder="Filter, such as id ~ &#39;abc&#39;" '
             f'value="{escaped(self._filter)}" autocomplete="off" spellcheck="false">'
             '<button type="submit" data-key="apply">Apply</button></form>'
         )
@@ -122,9 +129,12 @@ class CollectionPicture(TablePicture):
     def _message(self) -> str:
         if self._refused is not None:
             told = escaped(error_text(self._refused))
-            return f'<p class="error" role="alert">{told} The rows below are those of before.</p>'
+            return f'<p class="problem" role="alert">{told} The rows below are those of before.</p>'
         if self._is_guest and self.is_empty and not self._filter:
-            return '<p class="small muted">There may be more for those who log in.</p>'
+            return (
+                '<p class="small muted">There may be more for those who log in. '
+                '<button type="button" data-key="more" data-act="ask">Log in</button></p>'
+            )
         return ""
 
 

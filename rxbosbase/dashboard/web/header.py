@@ -44,7 +44,7 @@ class HeaderPicture(StatusPicture):
         self._refused = ""
 
     def ask(self) -> None:
-        """Opens the form."""
+        """Opens the form. From any thread; it is seen with the next frame."""
         self._open = True
 
     def refuse(self, error: Exception) -> None:
@@ -67,7 +67,7 @@ class HeaderPicture(StatusPicture):
     def html(self) -> str:
         status = self.status
         error = (
-            f'<p class="error small">{escaped(error_text(status.error))}</p>'
+            f'<p class="problem small">{escaped(error_text(status.error))}</p>'
             if status.error
             else ""
         )
@@ -94,7 +94,7 @@ class HeaderPicture(StatusPicture):
     def _form(self) -> str:
         if not self._open or not self._lease.is_guest:
             return ""
-        error = f'<p class="error" role="alert">{escaped(self._refused)}</p>'
+        error = f'<p class="problem" role="alert">{escaped(self._refused)}</p>'
         hint = f'<p class="muted small">{escaped(self._hint)}</p>'
         return (
             '<form class="row login" data-key="login" data-act="login">'

@@ -19,9 +19,14 @@ View = LiveView[dict[str, Any]]
 
 
 class InspectorsPicture(Picture):
-    """The inspector of the table that was picked in last; it follows that table's view."""
+    """The inspector of the table that was picked in last; it follows that table's view.
 
-    def __init__(self) -> None:
+    Args:
+        first: the table it begins with.
+    """
+
+    def __init__(self, first: str) -> None:
+        self._first = first
         self._views: dict[str, View] = {}
         self._name = ""
         self._inner: InspectorPicture | None = None
@@ -35,8 +40,9 @@ class InspectorsPicture(Picture):
     def offer(self, name: str, view: View) -> None:
         """The table `name` shows this view now. From any thread."""
         self._views[name] = view
-        if self._name in ("", name):
-            self._follow(name, self._inner.picked if self._inner is not None else None)
+        picked = self._inner.picked if self._inner is not None else None
+        if self._name in ("", name) or (name == self._first and picked is None):
+            self._follow(name, picked)
 
     def pick(self, name: str, id: str) -> None:
         """A row of the table `name` was picked."""

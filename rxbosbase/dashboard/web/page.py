@@ -54,63 +54,58 @@ class Page:
         self._clients = clients
         self._wanted = wanted
         self._document: Any = pn.state.curdoc
-        self._panes: list[Pane] = []
         self._lease = wanted.start()
-        self._header: HeaderPicture | None = None
         self._closed = False
-        self.layout = pn.Column(sizing_mode="stretch_width", css_classes=["page"])
-        self._fill()
+        self._header, pictures = self._pictures()
+        self._panes = [Pane(picture) for picture in pictures]
+        header, tiles, rates, delay, feed, inspector, *tables = self._panes
+        self.layout = pn.Column(
+            header,
+            tiles,
+            _columns((rates, 3), (delay, 2)),
+            _columns((_stack(tables), 3), (_stack([feed, inspector]), 2)),
+            sizing_mode="stretch_width",
+            css_classes=["page"],
+        )
 
     def close(self) -> None:
         """The tab is gone: frees what it has subscribed to."""
         self._closed = True
-        self._empty()
+        for pane in self._panes:
+            pane.stop()
         self._lease.release()
 
-    # -- what is on it
-
-    def _pane(self, picture: Picture) -> Pane:
-        pane = Pane(picture)
-        self._panes.append(pane)
-        return pane
-
-    def _fill(self) -> None:
+    def _pictures(self) -> tuple[HeaderPicture, list[Picture]]:
+        """What the identity of the lease may see, in the order of the panes."""
         lease, wanted = self._lease, self._wanted
         client = lease.client
-        self._header = HeaderPicture(lease, self._log_in, self._log_out, wanted.hint)
+        header = HeaderPicture(lease, self._log_in, self._log_out, wanted.hint)
         streams = [
             client.collection(name).observe("*", expand=wanted.expand.get(name), check=False)
             for name in wanted.collections
         ]
         events: Observable[RecordEvent[Any]] = reactivex.merge(*map(_forgiving, streams))
-        inspector = InspectorsPicture()
+        inspector = InspectorsPicture(wanted.collections[0])
         tables = [
             CollectionPicture(
                 client, name, wanted.expand.get(name), lease.is_guest,
                 on_pick=partial(inspector.pick, name), on_view=partial(inspector.offer, name),
+                on_ask=header.ask,
             )
             for name in wanted.collections
         ]  # fmt: skip
-        self.layout.objects = [
-            self._pane(self._header),
-            self._pane(TilesPicture(client, events)),
-            _columns((self._pane(RatePicture(events)), 3), (self._pane(DelayPicture(events)), 2)),
-            _columns(
-                (_stack(map(self._pane, tables)), 3),
-                (_stack([self._pane(FeedPicture(events)), self._pane(inspector)]), 2),
-            ),
-        ]
-
-    def _empty(self) -> None:
-        panes, self._panes = self._panes, []
-        for pane in panes:
-            pane.stop()
+        shown = [TilesPicture(client, events), RatePicture(events), DelayPicture(events)]
+        return header, [header, *shown, FeedPicture(events), inspector, *tables]
 
     def _become(self, lease: Lease) -> None:
         """The page of another identity: nothing of the old one stays."""
+        if self._closed:
+            lease.release()
+            return
         old, self._lease = self._lease, lease
-        self._empty()
-        self._fill()
+        self._header, pictures = self._pictures()
+        for pane, picture in zip(self._panes, pictures, strict=True):
+            pane.show(picture)
         old.release()
 
     # -- who looks at it
@@ -129,8 +124,7 @@ class Page:
         threading.Thread(target=work, name="rxbosbase-login", daemon=True).start()
 
     def _refuse(self, error: Exception) -> None:
-        if self._header is not None:
-            self._header.refuse(error)
+        self._header.refuse(error)
 
     def _log_out(self) -> None:
         self._become(self._clients.guest())

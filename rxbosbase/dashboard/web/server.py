@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,6 @@ CLOSED_TAB_SECONDS = 5
 TITLE = "rxbosbase dashboard"
 
 PAGE_STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
-PAGE_SCRIPT = (
-    "try { const t = localStorage.getItem('rxbosbase-theme');"
-    " if (t) document.documentElement.style.colorScheme = t } catch {}"
-)
 
 
 def serve_pages(
@@ -71,6 +68,7 @@ async def _serve(
 
     pn.config.raw_css = [PAGE_STYLE]
     try:
+        port = port or _free_port(address)
         server: Any = pn.serve(
             {"/": page}, port=port, address=address, title=TITLE, show=False, start=False,
             websocket_origin=_origins(address, port, origins), verbose=False,
@@ -98,7 +96,14 @@ def _origins(address: str, port: int, more: Sequence[str]) -> list[str]:
     names = {address, _host(address)}
     if _is_loopback(address):
         names |= {"localhost", "127.0.0.1"}
-    return [*(f"{name}:{port or '*'}" for name in sorted(names)), *more]
+    return [*(f"{name}:{port}" for name in sorted(names)), *more]
+
+
+def _free_port(address: str) -> int:
+    """Known before it is listened on: origins are compared with their port."""
+    with socket.create_server((address, 0)) as free:
+        number: int = free.getsockname()[1]
+        return number
 
 
 def _host(address: str) -> str:
