@@ -20,6 +20,12 @@ OUR_THREADS = "rxbosbase"  # how the name of every thread of the library begins
 THREAD_GRACE = 1.0  # seconds a thread may take to end after the test
 
 
+def pytest_collection_finish() -> None:
+    """What the imports have made stays for good: collecting garbage need not look at it again."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def leaves_no_thread() -> Iterator[None]:
     """Fail a test that leaves a thread of the library running.
