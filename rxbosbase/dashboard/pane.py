@@ -68,7 +68,7 @@ class Pane(pn.viewable.Viewer):  # type: ignore[misc]  # Panel has no types wher
             self._source.dispose()
         PAINTERS.release()
 
-    def show(self, picture: Picture) -> None:
+    def replace(self, picture: Picture) -> None:
         """Shows another picture in this one's place. On the document's thread."""
         with self._lock:
             old, self._source = self._source, None

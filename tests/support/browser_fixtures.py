@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -82,7 +82,7 @@ class Tab:
 @contextmanager
 def showing(
     server: EmbeddedServer, collections: tuple[str, ...] = ("messages", "orders")
-) -> Iterator[Dashboard]:
+) -> Generator[Dashboard]:
     """Serves the dashboard of a server, on a free port, from a thread of its own."""
     from rxbosbase.dashboard.web.clients import Clients
     from rxbosbase.dashboard.web.page import Wanted

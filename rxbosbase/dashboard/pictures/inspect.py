@@ -13,6 +13,7 @@ from reactivex import Observable, abc
 
 from rxbosbase.dashboard.picture import Picture
 from rxbosbase.dashboard.text import clock, escaped, value_text
+from rxbosbase.dataframes.kinds import REPEATED
 from rxbosbase.live.snapshot import Change, Snapshot
 
 __all__ = ["MAX_CHANGES", "InspectorPicture"]
@@ -116,7 +117,13 @@ _FORM = (
 
 
 def _names(record: Mapping[str, Any], before: Mapping[str, Any] | None) -> list[str]:
-    return list(dict.fromkeys([*record, *(before or ())]))
+    """What has changed first, and last what says the same of every record."""
+
+    def place(name: str) -> int:
+        changed = before is not None and before.get(name) != record.get(name)
+        return 0 if changed else 2 if name in REPEATED else 1
+
+    return sorted(dict.fromkeys([*record, *(before or ())]), key=place)
 
 
 def _row(name: str, record: Mapping[str, Any], before: Mapping[str, Any] | None) -> str:

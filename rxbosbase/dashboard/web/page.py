@@ -105,7 +105,7 @@ class Page:
         old, self._lease = self._lease, lease
         self._header, pictures = self._pictures()
         for pane, picture in zip(self._panes, pictures, strict=True):
-            pane.show(picture)
+            pane.replace(picture)
         old.release()
 
     # -- who looks at it

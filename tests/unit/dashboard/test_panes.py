@@ -1,0 +1,140 @@
+"""Panes without a browser: their life, and their still picture."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from reactivex.subject import Subject
+
+from rxbosbase import dashboard
+from rxbosbase.dashboard import cells
+from rxbosbase.realtime.events import RecordEvent
+
+Event = RecordEvent[dict[str, Any]]
+
+
+@pytest.fixture
+def events() -> Subject[Event]:
+    return Subject()
+
+
+@pytest.fixture
+def panes() -> Iterator[list[dashboard.Pane]]:
+    made: list[dashboard.Pane] = []
+    yield made
+    for pane in made:
+        pane.stop()
+
+
+def test_a_pane_follows_its_source_from_when_it_is_shown_until_it_is_stopped(
+    events: Subject[Event], panes: list[dashboard.Pane]
+) -> None:
+    pane = dashboard.feed(events)
+    panes.append(pane)
+    states = [(len(events.observers), pane.is_running)]
+    for step in (pane.__panel__, pane.stop, pane.stop):
+        step()
+        states.append((len(events.observers), pane.is_running))
+    assert states == [(0, False), (1, True), (0, False), (0, False)]
+
+
+def test_where_there_is_no_front_end_it_is_a_still_picture(
+    events: Subject[Event], panes: list[dashboard.Pane]
+) -> None:
+    pane = dashboard.feed(events)
+    panes.append(pane)
+    pane.__panel__()
+    events.on_next(RecordEvent("posts/*", "create", {"id": "a", "title": "Hello"}))
+    data, _ = pane._repr_mimebundle_()
+    assert "Hello" in data["text/html"]
+    assert "<script" not in data["text/html"]
+
+
+def test_what_comes_is_painted_on_a_thread_of_its_own(
+    events: Subject[Event], panes: list[dashboard.Pane]
+) -> None:
+    pane = dashboard.feed(events, per_second=100)
+    panes.append(pane)
+    shown = pane.__panel__()
+    painted, threads = threading.Event(), []
+
+    def look(change: Any) -> None:
+        threads.append(threading.current_thread().name)
+        if "Hello" in change.new:
+            painted.set()
+
+    shown.param.watch(look, "html")
+    events.on_next(RecordEvent("posts/*", "create", {"id": "a", "title": "Hello"}))
+    assert painted.wait(5)
+    assert set(threads) == {"rxbosbase-dashboard"}
+
+
+def test_a_pane_that_is_never_painted_is_refused(events: Subject[Event]) -> None:
+    with pytest.raises(ValueError, match="per_second must be more than 0"):
+        dashboard.feed(events, per_second=0)
+
+
+# -- cells of a notebook
+
+
+class Shell:
+    """As much of IPython's shell as a cell is known by."""
+
+    def __init__(self) -> None:
+        self.callbacks: list[Callable[[Any], None]] = []
+        self.events = SimpleNamespace(register=lambda _, call: self.callbacks.append(call))
+        self.user_ns = {"In": ["", "first"]}
+
+    def run(self, id: str | None, text: str = "") -> None:
+        for call in self.callbacks:
+            call(SimpleNamespace(cell_id=id, raw_cell=text))
+
+
+class Stopped:
+    def __init__(self) -> None:
+        self.stopped = False
+
+    def stop(self) -> None:
+        self.stopped = True
+
+
+@pytest.fixture
+def shell(monkeypatch: pytest.MonkeyPatch) -> Shell:
+    shell = Shell()
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    monkeypatch.setattr(cells, "_cells", cells._Cells())
+    return shell
+
+
+def test_running_a_cell_again_stops_its_panes_and_no_others(shell: Shell) -> None:
+    cells.stop_with_cell(Stopped())  # from now on it listens
+    first, second = Stopped(), Stopped()
+    shell.run("1")
+    cells.stop_with_cell(first)
+    shell.run("2")
+    cells.stop_with_cell(second)
+    before = (first.stopped, second.stopped)
+    shell.run("1")
+    assert [before, (first.stopped, second.stopped)] == [(False, False), (True, False)]
+
+
+def test_a_cell_without_an_id_is_known_by_its_text(shell: Shell) -> None:
+    pane = Stopped()
+    cells.stop_with_cell(pane)
+    shell.run(None, "other")
+    before = pane.stopped
+    shell.run(None, "first")
+    assert [before, pane.stopped] == [False, True]
+
+
+def test_a_pane_that_has_stopped_is_forgotten(shell: Shell) -> None:
+    pane = Stopped()
+    cells.stop_with_cell(pane)
+    cells.forget(pane)
+    shell.run(None, "first")
+    assert not pane.stopped

@@ -1,0 +1,270 @@
+"""What the panes show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from reactivex.subject import Subject
+
+from rxbosbase import ClientResponseError, Status
+from rxbosbase.dashboard.pictures import feed as feed_module
+from rxbosbase.dashboard.pictures import inspect as inspect_module
+from rxbosbase.dashboard.pictures.chart import bars, line
+from rxbosbase.dashboard.pictures.delay import DelayPicture
+from rxbosbase.dashboard.pictures.feed import FeedPicture
+from rxbosbase.dashboard.pictures.inspect import InspectorPicture
+from rxbosbase.dashboard.pictures.rates import Tally
+from rxbosbase.dashboard.pictures.status import pill
+from rxbosbase.dashboard.pictures.table import MAX_ROWS, TablePicture
+from rxbosbase.live.messages import Edit
+from rxbosbase.live.ordering import Order
+from rxbosbase.live.snapshot import Snapshot
+from rxbosbase.realtime.events import RecordEvent
+
+Record = dict[str, Any]
+Event = RecordEvent[Record]
+
+NASTY = "<script>alert('\"')</script>"
+
+
+def event(action: str = "create", /, **record: Any) -> Event:
+    return RecordEvent("orders/*", action, {"id": "a", **record})
+
+
+def nothing() -> None:
+    """Nobody paints here."""
+
+
+class View:
+    """A view that is driven by hand, with real snapshots."""
+
+    def __init__(self) -> None:
+        self.snapshot: Snapshot[Record] = Snapshot.empty(Order.parse("id"))
+        self.subject: Subject[Snapshot[Record]] = Subject()
+
+    def write(self, *records: Record, fresh: bool = True) -> None:
+        edits = [Edit(record["id"], None, record) for record in records]
+        self.snapshot = self.snapshot.advance(edits, fresh=fresh)
+        self.subject.on_next(self.snapshot)
+
+    def delete(self, id: str) -> None:
+        self.snapshot = self.snapshot.advance([Edit(id, None, None)], fresh=True)
+        self.subject.on_next(self.snapshot)
+
+
+# -- the feed
+
+
+@pytest.fixture
+def events() -> Subject[Event]:
+    return Subject()
+
+
+def test_the_feed_keeps_the_last_events_the_newest_on_top(events: Subject[Event]) -> None:
+    feed = FeedPicture(events, keep=2)
+    feed.start(nothing)
+    for n in range(1, 4):
+        events.on_next(event(text=f"number {n}"))
+    shown = feed.html()
+    assert "number 1" not in shown
+    assert shown.index("number 3") < shown.index("number 2")
+    assert "3 so far" in shown
+
+
+def test_what_comes_in_a_pause_waits_and_is_shown_all_even_beyond_keep(
+    events: Subject[Event],
+) -> None:
+    feed = FeedPicture(events, keep=2)
+    feed.start(nothing)
+    events.on_next(event(text="before"))
+    feed.act("pause", "", {})
+    for n in range(5):
+        events.on_next(event(text=f"waited {n}"))
+    shown = feed.html()
+    assert "waited" not in shown and "before" in shown and "Resume · 5 waiting" in shown
+    feed.act("resume", "", {})
+    assert feed.html().count("waited ") == 5
+    assert feed.waiting == 0
+
+
+def test_a_pause_that_is_too_long_says_how_many_it_left_out(
+    events: Subject[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_module, "MAX_WAITING", 3)
+    feed = FeedPicture(events)
+    feed.start(nothing)
+    feed.pause()
+    for _ in range(5):
+        events.on_next(event())
+    assert "Resume · 3 waiting, 2 older left out" in feed.html()
+
+
+def test_the_feeds_error_is_told(events: Subject[Event]) -> None:
+    feed = FeedPicture(events)
+    feed.start(nothing)
+    events.on_error(ClientResponseError(403, "http://secret", message="Only superusers."))
+    assert "403: Only superusers." in feed.html()
+    assert "secret" not in feed.html()
+
+
+def test_nothing_of_a_record_becomes_markup(events: Subject[Event]) -> None:
+    feed, view = FeedPicture(events), View()
+    table, inspector = TablePicture(view.subject), InspectorPicture(view.subject)
+    for picture in (feed, table, inspector):
+        picture.start(nothing)
+    events.on_next(event(text=NASTY, expand={"text": {"name": NASTY}}))
+    view.write({"id": NASTY, NASTY: NASTY})
+    view.write({"id": NASTY, NASTY: [NASTY]})
+    for picture in (feed, table, inspector):
+        assert "script" in picture.html()
+        assert "<script" not in picture.html()
+
+
+def test_a_feed_that_keeps_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="keep must be"):
+        FeedPicture(Subject(), keep=0)
+
+
+# -- the table
+
+
+def test_the_table_shows_the_first_rows_and_counts_all() -> None:
+    view = View()
+    table = TablePicture(view.subject)
+    table.start(nothing)
+    view.write(*({"id": f"r{n:03}", "n": n} for n in range(MAX_ROWS + 20)))
+    shown = table.html()
+    assert shown.count("<tr tabindex") == MAX_ROWS
+    assert f"first {MAX_ROWS} of {MAX_ROWS + 20} records" in shown
+
+
+def test_the_table_says_when_it_is_not_up_to_date() -> None:
+    view = View()
+    table = TablePicture(view.subject)
+    table.start(nothing)
+    view.write({"id": "a"}, fresh=False)
+    assert "catching up" in table.html()
+    view.write({"id": "a", "n": 1})
+    assert "catching up" not in table.html()
+
+
+def test_the_table_shows_expanded_records_by_their_name_and_chosen_columns_alone() -> None:
+    view = View()
+    table = TablePicture(view.subject, ["author"])
+    table.start(nothing)
+    view.write({"id": "a", "author": "u1", "n": 77, "expand": {"author": {"name": "Ann"}}})
+    assert "Ann" in table.html()
+    assert "77" not in table.html()
+
+
+def test_a_picked_row_is_marked_and_told() -> None:
+    picked: list[str] = []
+    view = View()
+    table = TablePicture(view.subject, on_pick=picked.append)
+    table.start(nothing)
+    view.write({"id": "a"}, {"id": "b"})
+    table.act("pick", "b", {})
+    assert picked == ["b"]
+    assert table.html().count('aria-selected="true"') == 1
+
+
+def test_a_view_that_is_refused_shows_the_servers_message() -> None:
+    view = View()
+    table = TablePicture(view.subject)
+    table.start(nothing)
+    view.subject.on_error(ClientResponseError(404, message="Missing collection context."))
+    assert "404: Missing collection context." in table.html()
+
+
+# -- the inspector
+
+
+def test_the_inspector_follows_the_last_change_until_a_record_is_picked() -> None:
+    view = View()
+    inspector = InspectorPicture(view.subject)
+    inspector.start(nothing)
+    view.write({"id": "a", "t": "one"}, {"id": "b", "t": "two"})
+    assert "Pick a row" in inspector.html()
+    view.write({"id": "b", "t": "three"})
+    assert "<del>two</del> <ins>three</ins>" in inspector.html()
+    inspector.act("inspect", "", {"id": " a "})
+    view.write({"id": "b", "t": "four"})
+    assert "one" in inspector.html() and "four" not in inspector.html()
+    inspector.act("follow", "", {})
+    assert "<del>three</del> <ins>four</ins>" in inspector.html()
+
+
+def test_a_removed_record_is_shown_as_it_last_was() -> None:
+    view = View()
+    inspector = InspectorPicture(view.subject)
+    inspector.start(nothing)
+    view.write({"id": "a", "t": "last words"})
+    view.delete("a")
+    assert "last words" in inspector.html() and "removed at" in inspector.html()
+
+
+def test_the_inspector_remembers_a_bounded_number_of_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(inspect_module, "MAX_CHANGES", 2)
+    view = View()
+    inspector = InspectorPicture(view.subject)
+    inspector.start(nothing)
+    view.write({"id": "0"})
+    for n in range(1, 5):
+        view.write({"id": str(n), "t": 1})
+    inspector.pick("1")
+    assert "not changed since" in inspector.html()
+    inspector.pick("4")
+    assert "added at" in inspector.html()
+
+
+# -- the rest
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (Status("active"), ">live<"),
+        (Status("connecting"), ">connecting<"),
+        (Status("connecting", attempt=3), ">reconnecting · attempt 3<"),
+        (Status("waiting", attempt=1, retry_in=2.0, since=9.0), "reconnecting in 1.0 s"),
+        (Status("waiting", attempt=1, retry_in=2.0, since=1.0), "reconnecting in 0.0 s"),
+        (Status("failed"), ">given up<"),
+    ],
+)
+def test_the_state_is_a_word_with_a_countdown(status: Status, told: str) -> None:
+    assert told in pill(status, now=10.0)
+
+
+def test_a_tally_counts_by_second_and_forgets_after_a_minute() -> None:
+    now = [100.0]
+    tally = Tally(lambda: now[0])
+    tally.add("create")
+    tally.add("delete")
+    now[0] = 101.5
+    tally.add("update")
+    assert tally.stacks()[-2:] == [[1, 0, 1], [0, 1, 0]]
+    assert tally.latest() == 2
+    now[0] = 200.0
+    tally.add("update")
+    assert sum(map(sum, tally.stacks())) == 1
+    assert tally.total.total() == 4
+
+
+def test_the_delay_is_from_the_servers_time_to_ours(events: Subject[Event]) -> None:
+    delay = DelayPicture(events, now=lambda: 10.25)
+    delay.start(nothing)
+    assert "no sample yet" in delay.html()
+    events.on_next(event("update", updated="1970-01-01 00:00:10.200Z"))
+    events.on_next(event("delete", updated="1970-01-01 00:00:01.000Z"))
+    events.on_next(event("update", updated="1999-01-01 00:00:01.000Z"))
+    events.on_next(event("update", updated=""))
+    assert "median 50 ms" in delay.html()
+
+
+def test_charts_are_drawn_within_their_frame() -> None:
+    assert 'y="0.0"' in bars([[2, 0, 0]], ["create", "update", "delete"], "x", 60)
+    assert "0.0,0.0 600.0,50.0" in line([4.0, 2.0], "x", 60)
+    assert line([None, None], "x", 60).count("polyline") == 0

@@ -1,0 +1,89 @@
+"""Painting by frame, in virtual time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from reactivex.testing import TestScheduler
+
+from rxbosbase.dashboard.throttle import Painters, Throttle
+
+
+class Screen:
+    """Paints at once unless it is slow; then when told."""
+
+    def __init__(self, slow: bool = False, period: float | None = None) -> None:
+        self.clock = TestScheduler()
+        self.times: list[float] = []
+        self.unfinished: list[Callable[[], None]] = []
+        self.slow = slow
+        self.throttle = Throttle(self._paint, 10, self.clock, period)
+
+    def _paint(self, done: Callable[[], None]) -> None:
+        self.times.append(self.clock.to_seconds(self.clock.now))
+        if self.slow:
+            self.unfinished.append(done)
+        else:
+            done()
+
+    def mark_at(self, *times: float) -> None:
+        for time in times:
+            self.clock.schedule_absolute(time, lambda *_: self.throttle.mark())
+
+
+def test_the_first_mark_is_painted_at_once() -> None:
+    screen = Screen()
+    screen.mark_at(5)
+    screen.clock.advance_to(6)
+    assert screen.times == [5]
+
+
+def test_a_burst_is_painted_once_an_interval_and_its_last_state_too() -> None:
+    screen = Screen()
+    screen.mark_at(*range(1, 34))
+    screen.clock.advance_to(200)
+    assert screen.times == [1, 11, 21, 31, 41]
+
+
+def test_what_is_quiet_is_not_painted() -> None:
+    screen = Screen()
+    screen.mark_at(1, 50)
+    screen.clock.advance_to(200)
+    assert screen.times == [1, 50]
+
+
+def test_nothing_is_painted_while_the_document_is_busy_with_the_last() -> None:
+    screen = Screen(slow=True)
+    screen.mark_at(1, 2, 3)
+    screen.clock.advance_to(100)
+    assert screen.times == [1]
+    screen.unfinished[0]()
+    screen.clock.advance_to(111)
+    assert screen.times == [1, 110]
+
+
+def test_what_changes_with_time_is_painted_without_a_mark() -> None:
+    screen = Screen(period=25)
+    screen.clock.advance_to(80)
+    assert screen.times == [25, 50, 75]
+
+
+def test_stopped_it_paints_no_more() -> None:
+    screen = Screen(period=25)
+    screen.mark_at(1, 2, 60)
+    screen.clock.schedule_absolute(5, lambda *_: screen.throttle.stop())
+    screen.clock.advance_to(200)
+    assert screen.times == [1]
+
+
+def test_all_panes_share_a_thread_that_ends_with_the_last() -> None:
+    painters = Painters()
+    first, second = painters.acquire(), painters.acquire()
+    closed: list[bool] = []
+    for _ in range(2):
+        painters.release()
+        closed.append(first.is_closed)
+    assert first is second
+    assert closed == [False, True]
+    assert painters.acquire() is not first
+    painters.release()
