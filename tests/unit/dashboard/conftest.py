@@ -1,7 +1,32 @@
-"""Nothing here runs without Panel."""
+"""Nothing here can even be imported without Panel: then each file is a skip that says so."""
 
 from __future__ import annotations
 
+import importlib
+from pathlib import Path
+
 import pytest
 
-pytest.importorskip("panel", reason="needs pip install 'rxbosbase[dashboard]'")
+
+def has_panel() -> bool:
+    try:
+        importlib.import_module("panel")
+    except ModuleNotFoundError:
+        return False
+    return True
+
+
+class Unimportable(pytest.Module):
+    """A file of tests that is skipped as a whole."""
+
+    def collect(self) -> list[pytest.Item | pytest.Collector]:
+        pytest.skip("needs pip install 'rxbosbase[dashboard]'", allow_module_level=True)
+
+
+def pytest_pycollect_makemodule(
+    module_path: Path, parent: pytest.Collector
+) -> pytest.Module | None:
+    if has_panel():
+        return None
+    made: Unimportable = Unimportable.from_parent(parent, path=module_path)
+    return made
