@@ -116,9 +116,9 @@ def showing(
         thread.join(START_SECONDS)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """One browser for all tests."""
+    """One browser for the tests of a module; Playwright's event loop must not outlive them."""
     playwright = pytest.importorskip(
         "playwright.sync_api", reason="NO BROWSER TESTS: pip install 'rxbosbase[browser]'"
     )
@@ -131,7 +131,7 @@ def browser() -> Iterator[Any]:
         chromium.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def sample(browser: Any) -> Iterator[EmbeddedServer]:
     """A server with the sample, for all tests that do it no harm."""
     with EmbeddedServer() as server:
@@ -140,7 +140,7 @@ def sample(browser: Any) -> Iterator[EmbeddedServer]:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def dashboard(sample: EmbeddedServer) -> Iterator[Dashboard]:
     """Its dashboard."""
     with showing(sample) as shown:
