@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any
 
-__all__ = ["EPOCH", "REPEATED", "Kind", "flatten", "kind_of", "nanoseconds", "widened"]
+__all__ = ["EPOCH", "Kind", "flatten", "kind_of", "nanoseconds", "widened"]
 
 Record = Mapping[str, Any]
 

@@ -157,6 +157,12 @@ def test_a_live_frame_equals_the_snapshot_after_each_change() -> None:
                 assert list(following.df.itertuples(name=None)) == expected
 
 
+def test_a_live_frame_grows_with_its_view(view: View, frame: LiveFrame) -> None:
+    for start in range(0, 1000, 100):
+        view.write(*({"id": f"r{n:04}", "n": n} for n in range(start, start + 100)))
+        assert frame.df.n.tolist() == list(range(start + 100))
+
+
 def test_a_live_frame_is_empty_before_the_first_snapshot(frame: LiveFrame) -> None:
     assert frame.df.empty
     assert (frame.version, frame.fresh) == (0, False)

@@ -13,7 +13,7 @@ from reactivex import Observable, abc
 
 from rxbosbase.dashboard.picture import Picture
 from rxbosbase.dashboard.text import clock, escaped, value_text
-from rxbosbase.dataframes.kinds import REPEATED
+from rxbosbase.dataframes.kinds import flatten
 from rxbosbase.live.snapshot import Change, Snapshot
 
 __all__ = ["MAX_CHANGES", "InspectorPicture"]
@@ -93,7 +93,10 @@ class InspectorPicture(Picture):
             record = change.record
         if record is None:
             return f'<p class="empty">No record {escaped(id)} in this table.</p>'
-        before = change.before if change is not None and change.type == "modified" else None
+        record = flatten(record)
+        before = None
+        if change is not None and change.type == "modified":
+            before = flatten(change.before or {})
         told = (
             f"{VERBS[change.type]} at {clock(moment)}"
             if change is not None
@@ -117,13 +120,9 @@ _FORM = (
 
 
 def _names(record: Mapping[str, Any], before: Mapping[str, Any] | None) -> list[str]:
-    """What has changed first, and last what says the same of every record."""
-
-    def place(name: str) -> int:
-        changed = before is not None and before.get(name) != record.get(name)
-        return 0 if changed else 2 if name in REPEATED else 1
-
-    return sorted(dict.fromkeys([*record, *(before or ())]), key=place)
+    """What has changed first."""
+    names = dict.fromkeys([*record, *(before or ())])
+    return sorted(names, key=lambda n: before is None or before.get(n) == record.get(n))
 
 
 def _row(name: str, record: Mapping[str, Any], before: Mapping[str, Any] | None) -> str:
