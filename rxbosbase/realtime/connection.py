@@ -114,7 +114,9 @@ class Connection:
         """True if it was acknowledged and has lived long enough for its end to be routine."""
         return self.acknowledged and monotonic() - self._opened_at >= HEALTHY_AFTER
 
-    def run(self, observer: abc.ObserverBase[Opened | Batch]) -> None:
+    def run(
+        self, observer: abc.ObserverBase[Opened | Batch], scheduler: abc.SchedulerBase | None
+    ) -> None:
         """The reader's whole work: connect, read, and tell `observer` how it ended."""
         try:
             error = self._read_all(observer)
@@ -126,10 +128,14 @@ class Connection:
             error = self._error
         if isinstance(error, StreamLostError):
             error.healthy = self.is_healthy
-        if error is None:
+        if error is not None:
+            observer.on_error(error)
+        elif scheduler is None:
             observer.on_completed()
         else:
-            observer.on_error(error)
+            # RxPY's `repeat` notes what it has scheduled after it was scheduled: on another thread
+            # than the scheduler's it could come too late, and cancel the next connection.
+            scheduler.schedule(lambda *_: observer.on_completed())
 
     def _read_all(self, observer: abc.ObserverBase[Opened | Batch]) -> Exception | None:
         """Reads until the stream ends; the error to report, or None for a routine end."""
@@ -214,7 +220,7 @@ def connect(dial: Callable[[], Connection]) -> Observable[Opened | Batch]:
     """The cold Observable: each subscription dials one connection with a reader of its own."""
 
     def subscribe(
-        observer: abc.ObserverBase[Opened | Batch], _: abc.SchedulerBase | None = None
+        observer: abc.ObserverBase[Opened | Batch], scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
         try:
             connection = dial()
@@ -222,7 +228,7 @@ def connect(dial: Callable[[], Connection]) -> Observable[Opened | Batch]:
             return Disposable()
         threading.Thread(
             target=connection.run,
-            args=(observer,),
+            args=(observer, scheduler),
             name=f"rxbosbase-reader-{next(_numbers)}",
             daemon=True,
         ).start()
