@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable
 
 from reactivex import abc
-from reactivex.disposable import SerialDisposable
 
 from rxbosbase.loop import LoopScheduler
+from rxbosbase.operators._common import Alarm
 
 __all__ = ["Painters", "Throttle"]
 
@@ -60,14 +60,13 @@ class Throttle:
     ) -> None:
         self._paint = paint
         self._interval = interval
-        self._scheduler = scheduler
-        self._period = period
         self._lock = threading.Lock()
         self._marked = False
         self._busy = False
         self._stopped = False
-        self._timer = SerialDisposable()
-        self._ticker = SerialDisposable()
+        # Alarms, because who marks may be slower than what it has set off.
+        self._timer = Alarm(scheduler)
+        self._ticker = Alarm(scheduler)
         if period is not None:
             self._tick(period)
 
@@ -80,7 +79,7 @@ class Throttle:
             if self._busy or self._stopped:
                 return
             self._busy = True
-        self._timer.disposable = self._scheduler.schedule(lambda *_: self._run())
+        self._timer.set(0, self._run)
 
     def stop(self) -> None:
         """Nothing is painted any more, but for what is being painted now."""
@@ -102,19 +101,17 @@ class Throttle:
 
     def _painted(self) -> None:
         if not self._stopped:
-            self._timer.disposable = self._scheduler.schedule_relative(
-                self._interval, lambda *_: self._rested()
-            )
+            self._timer.set(self._interval, self._rested)
 
     def _rested(self) -> None:
         with self._lock:
-            self._busy = self._marked
-        if self._busy:
+            again = self._busy = self._marked
+        if again:
             self._run()
 
     def _tick(self, period: float) -> None:
-        def act(*_: object) -> None:
+        def act() -> None:
             self.mark()
             self._tick(period)
 
-        self._ticker.disposable = self._scheduler.schedule_relative(period, act)
+        self._ticker.set(period, act)

@@ -46,7 +46,7 @@ def shown_ids(tab: Tab, label: str) -> list[str]:
 @pytest.fixture
 def tab(open_tab: OpenTab, dashboard: Dashboard) -> Tab:
     opened = open_tab(dashboard.url)
-    opened.page.locator("header .pill.good").wait_for()
+    opened.wait_live()
     return opened
 
 
@@ -175,7 +175,7 @@ def test_text_has_the_contrast_that_weak_eyes_need(
     """4.5 to 1, as WCAG AA asks of text."""
     write(dashboard, "look at me")
     tab = open_tab(dashboard.url, scheme)
-    tab.page.locator("header .pill.good").wait_for()
+    tab.wait_live()
     tab.page.locator("header").get_by_role("button", name="Log in").click()
     tab.card("messages").get_by_text("look at me").first.wait_for()
     box = tab.card("messages").get_by_label("Filter messages")
@@ -234,7 +234,7 @@ def test_light_and_dark_are_a_button_and_are_remembered(tab: Tab) -> None:
     assert background() != light
     dark = background()
     tab.page.reload()
-    tab.page.locator("header .pill.good").wait_for()
+    tab.wait_live()
     assert background() == dark
 
 
@@ -268,7 +268,7 @@ def test_browsers_share_a_connection_and_a_closed_tab_frees_its_subscriptions(
     wait_until(lambda: dashboard.clients.count == 0, FREED_SECONDS)
     tabs = [open_tab(dashboard.url) for _ in range(3)]
     for each in tabs:
-        each.page.locator("header .pill.good").wait_for()
+        each.wait_live()
         each.card("messages").locator("tbody tr").first.wait_for()
     assert dashboard.clients.count == 1
     lease = dashboard.clients.guest()
@@ -321,13 +321,13 @@ def test_after_the_server_was_killed_the_table_equals_the_query_again(
             create_sample(admin)
         with showing(server, ("messages",)) as shown, writing(server.url, 20):
             tab = open_tab(shown.url)
-            tab.page.locator("header .pill.good").wait_for()
+            tab.wait_live()
             tab.card("messages").locator("tbody tr").first.wait_for()
             server.kill()
             tab.page.locator("header .pill", has_text="reconnecting").wait_for()
             tab.page.wait_for_timeout(1000)
             server.restart()
-            tab.page.locator("header .pill.good").wait_for()
+            tab.wait_live()
             tab.page.wait_for_timeout(1500)
         # The writers have stopped, the page has not: serve it once more for a last look.
         with showing(server, ("messages",)) as shown:

@@ -72,6 +72,13 @@ class Tab:
         """The connection's state."""
         return self.page.locator("header .pill")
 
+    def wait_live(self) -> None:
+        """Waits until the page says that it is connected; what it says instead is the error."""
+        try:
+            self.page.locator("header .pill.good").wait_for()
+        except Exception as late:
+            raise AssertionError(f"not live: {self.page.locator('header').inner_text()}") from late
+
     def picture(self, name: str, target: Any = None) -> None:
         """Saves a picture for the docs, where ``RXBOSBASE_PICTURES`` asks for it."""
         if os.environ.get("RXBOSBASE_PICTURES"):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+from reactivex.disposable import Disposable
 from reactivex.testing import TestScheduler
 
 from rxbosbase.dashboard.throttle import Painters, Throttle
@@ -87,3 +89,30 @@ def test_all_panes_share_a_thread_that_ends_with_the_last() -> None:
     assert closed == [False, True]
     assert painters.acquire() is not first
     painters.release()
+
+
+class EagerScheduler(TestScheduler):
+    """Has done what is due at once before it returns, as a faster thread may have."""
+
+    def schedule_relative(self, duetime: Any, action: Any, state: Any = None) -> Any:
+        if self.to_seconds(duetime) <= 0:
+            action(self, state)
+            return Disposable()
+        return super().schedule_relative(duetime, action, state)
+
+    def schedule(self, action: Any, state: Any = None) -> Any:
+        return self.schedule_relative(0, action, state)
+
+
+def test_a_painter_that_is_faster_than_who_marks_does_not_stop_for_ever() -> None:
+    clock, painted = EagerScheduler(), [0]
+
+    def paint(done: Callable[[], None]) -> None:
+        painted[0] += 1
+        done()
+
+    throttle = Throttle(paint, 10, clock)
+    for time in (20, 40):
+        throttle.mark()
+        clock.advance_to(time)
+    assert painted == [2]
