@@ -24,19 +24,24 @@ class ClientParts(Protocol):
     @property
     def single_flight(self) -> SingleFlight:
         """Shares equal requests that are under way."""
+        ...
 
     @property
     def service(self) -> RealtimeService:
         """The realtime rooms."""
+        ...
 
     @property
     def live_hub(self) -> LiveHub:
         """The live views."""
+        ...
 
     @property
     def scheduler(self) -> LoopScheduler:
         """The delivery thread's."""
+        ...
 
     @property
     def send(self) -> Callable[..., Any]:
         """Any request."""
+        ...

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 import pytest
 from support.live_schema import Heard, World, eventually, listen
 
-from rxbosbase import Collection, RecordDecodeError, RecordEvent
+from rxbosbase import BosBase, Collection, RecordDecodeError, RecordEvent
 from rxbosbase.live import Snapshot
 
 pytest_plugins = ["support.live_fixtures"]
@@ -58,7 +58,8 @@ def instead(error: RecordDecodeError, record: dict[str, Any]) -> Strict:
 
 def typed(posts: Collection, policy: Any = "raise") -> Collection[Strict]:
     """The collection whose `n` must have no fraction."""
-    return posts._client.collection(posts.name, model=Strict, on_decode_error=policy)
+    client = cast(BosBase, posts._client)
+    return client.collection(posts.name, model=Strict, on_decode_error=policy)
 
 
 # -- requests --------------------------------------------------------------------------------------

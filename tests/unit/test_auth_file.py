@@ -11,7 +11,7 @@ import socket
 import stat
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -333,7 +333,7 @@ def test_a_folder_that_cannot_be_used_is_an_error_at_once(tmp_path: Path) -> Non
 
 
 @contextlib.contextmanager
-def forked_saver(path: Path) -> Iterator[tuple[int, int]]:
+def forked_saver(path: Path) -> Generator[tuple[int, int]]:
     """A child that saves as fast as it can; its id, and a pipe that gets a byte for each save."""
     reading, writing = os.pipe()
     with warnings.catch_warnings():
@@ -389,7 +389,8 @@ def test_what_a_killed_program_left_half_written_is_removed(path: Path) -> None:
 
 def test_two_programs_that_share_a_file_never_see_half_a_login(path: Path) -> None:
     with forked_saver(path) as (_, first), forked_saver(path) as (_, second):
-        os.read(first, 1), os.read(second, 1)
+        os.read(first, 1)
+        os.read(second, 1)
         for _ in range(100):
             assert FileAuthStore(path).token.startswith("child.")
     assert not path.with_name("login.json.broken").exists()

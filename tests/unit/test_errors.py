@@ -91,7 +91,5 @@ def test_a_lost_stream_knows_whether_it_was_healthy() -> None:
 
 def test_a_missing_extra_says_how_to_install_it() -> None:
     error = MissingExtraError("the command line", "demo")
-    assert str(error) == (
-        "the command line needs an optional part: pip install 'rxbosbase[demo]'"
-    )
+    assert str(error) == ("the command line needs an optional part: pip install 'rxbosbase[demo]'")
     assert error.extra == "demo"

@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -145,7 +145,7 @@ def test_close_returns_at_once_and_leaves_no_thread(
 
 
 @contextmanager
-def full_backlog() -> Iterator[str]:
+def full_backlog() -> Generator[str]:
     """The URL of a port on which a connect gets no answer at all."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -48,7 +49,8 @@ def counted(group: Any) -> Observable[tuple[str, int]]:
 
 
 def grouped(events: Any) -> Any:
-    return events.pipe(ops.group_by(lambda event: event.action), ops.flat_map(counted))
+    by_action: Any = ops.group_by(operator.attrgetter("action"))
+    return events.pipe(by_action, ops.flat_map(counted))
 
 
 PLAIN: dict[str, tuple[Callable[[Any], Any], list[Any]]] = {

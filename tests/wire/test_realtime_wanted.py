@@ -139,6 +139,7 @@ def test_row_9_subscribing_during_posts_that_fail_piles_up_no_timers(
     gates = [wire.Gate() for _ in range(20)]
     server.post_answers += [wire.delay(gate, wire.status(500)) for gate in gates]
     posts.observe("*", check=False).subscribe(ignore)
+    waiting = 0
     for n, gate in enumerate(gates):
         server.wait_post(n + 1)
         posts.observe(f"r{n}", check=False).subscribe(ignore)
