@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
+import signal
 import socket
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -80,15 +83,26 @@ async def _serve(
             f"port {port} of {address} cannot be used: {error.strerror or error}; "
             "choose another with --port, or --port 0 for a free one"
         ) from error
+    stopped = _stopped_by_signals()
     try:
         server.start()
         ready(f"http://{_host(address)}:{server.port}/")
-        while True:
+        while not stopped.is_set():
             check()
-            await asyncio.sleep(LOOK_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopped.wait(), LOOK_SECONDS)
     finally:
         server.stop()
         clients.close()
+
+
+def _stopped_by_signals() -> asyncio.Event:
+    """Set by Ctrl-C and SIGTERM: an exception out of the middle of the loop would tear it."""
+    stopped = asyncio.Event()
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    return stopped
 
 
 def _origins(address: str, port: int, more: Sequence[str]) -> list[str]:
