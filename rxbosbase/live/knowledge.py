@@ -41,6 +41,7 @@ class Knowledge:
         """The next input begins: frees what is too old to matter."""
         self._now, self._step = now, step
         self._traces.forget(now, reading_since)
+        self._relations.forget(now - self._rules.remember, reading_since)
 
     # -- Frames ----------------------------------------------------------------------------------
 
@@ -65,7 +66,8 @@ class Knowledge:
             self.doubts.open(id, self._now, firm=False)
 
     def related(self, id: str) -> None:
-        """A record changed that others may expand."""
+        """A record changed that others expand, or will turn out to expand."""
+        self._relations.hear(id, self._now, self._step)
         for holder in self._relations.holders(id):
             self._traces.touch(holder, self._now).mark(self._now, self._step)
             self._doubt(holder)
@@ -84,9 +86,14 @@ class Knowledge:
         if held is not None and held != record:
             self.ages.judge(action, held, record)
             certain = certain and self._proves_later(record, held)
+        certain = certain and not self._may_expand_history(record)
         self._put(id, record)
         if not certain:
             self._doubt(id)
+
+    def _may_expand_history(self, record: Record) -> bool:
+        """True if a related record changed so lately that the frame may show it as it was."""
+        return self._relations.heard_of(record)
 
     def _may_be_history(self, id: str, held: Record | None, updated: str, trace: Trace) -> bool:
         if self._is_buried(id):
@@ -135,6 +142,8 @@ class Knowledge:
         if trace is None or trace.step <= asked_step:
             self.doubts.close(id)
             self._believe(id, row, caught_up)
+            if row is not None and self._relations.heard_after(row, asked_step):
+                self._doubt(id)
         elif row != self.held.get(id):
             self._learn_raced(id, row, trace.event_step > asked_step, caught_up)
 

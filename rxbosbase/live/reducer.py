@@ -36,7 +36,9 @@ brings the record back is an event.
 
 Whatever the table says, an event also raises doubt if another change of its record was heard
 within the last 2 s, as the two may have arrived swapped; and within 5 s after an acknowledgement
-or a lost frame, as a younger sibling may be what was lost.
+or a lost frame, as a younger sibling may be what was lost. The same if a record that it expands
+was heard of within the last 5 s: the expansion may have been made before that change, and its frame
+have come after. An answer that expands what was heard of since its read began leaves doubt, too.
 
 Why it converges
 ----------------

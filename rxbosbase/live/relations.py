@@ -1,4 +1,4 @@
-"""Which records of a view expand a given related record."""
+"""Which records of a view expand a given related record, and which of those changed lately."""
 
 from __future__ import annotations
 
@@ -19,6 +19,32 @@ class Relations:
 
     def __init__(self) -> None:
         self._holders: dict[str, dict[str, None]] = {}  # a dict for its order, to be deterministic
+        self._heard: dict[str, tuple[float, int]] = {}  # when and in which step; oldest first
+
+    def hear(self, related_id: str, now: float, step: int) -> None:
+        """A related record has changed: an expansion made before that may still be on its way."""
+        self._heard.pop(related_id, None)
+        self._heard[related_id] = (now, step)
+
+    def forget(self, before: float, reading_since: int | None) -> None:
+        """Frees what was heard before a time, unless a read that began earlier is under way."""
+        while self._heard:
+            oldest = next(iter(self._heard))
+            heard, step = self._heard[oldest]
+            if heard >= before or (reading_since is not None and step > reading_since):
+                return
+            del self._heard[oldest]
+
+    def heard_of(self, record: Mapping[str, Any]) -> bool:
+        """True if anything that the record expands was heard of, and is not forgotten."""
+        return self.heard_after(record, -1)
+
+    def heard_after(self, record: Mapping[str, Any], step: int) -> bool:
+        """True if anything that the record expands was heard of after that step."""
+        if not self._heard or "expand" not in record:
+            return False
+        ids = (str(related.get("id")) for related in expanded_records(record))
+        return any(self._heard[id][1] > step for id in ids if id in self._heard)
 
     def holders(self, related_id: str) -> tuple[str, ...]:
         """The ids of the records that expand it."""

@@ -339,3 +339,40 @@ def test_reading_all_is_preferred_to_asking_about_most() -> None:
     for each in rows:
         reducer.event("update", {**each, "n": 1}, START)
     assert page_of(reducer.tick(START + 0.2)).whole
+
+
+def by(author: Record, second: int = 1) -> Record:
+    return row("a", second, expand={"author": author})
+
+
+def test_an_expansion_made_before_its_record_changed_is_asked_about() -> None:
+    """The hint about the author overtook the frame of the post that shows the author as before."""
+    reducer = loaded()
+    reducer.related("u1", START)
+    late = reducer.event("create", by(row("u1", 0, name="before")), START + 1.0)
+    assert shown(late) == [("a", by(row("u1", 0, name="before")))]
+    asked = reducer.tick(START + 1.3)
+    assert ask_of(asked).ids == ("a",)
+    mended = reducer.answer(ask_of(asked), [by(row("u1", 1, name="after"))], START + 1.4)
+    assert shown(mended) == [("a", by(row("u1", 1, name="after")))]
+    assert reducer.tick(START + 10.0).read is None
+
+
+def test_an_answer_that_began_before_a_related_record_changed_is_asked_again() -> None:
+    reducer = loaded(row("a", 0))
+    reducer.event("update", row("a", 0), START)
+    reducer.event("update", {"id": "a", "n": 1}, START + 0.1)
+    asked = ask_of(reducer.tick(START + 0.4))
+    reducer.related("u1", START + 0.5)
+    reducer.answer(asked, [by(row("u1", 0, name="before"))], START + 0.6)
+    again = ask_of(reducer.tick(START + 1.0))
+    assert again.ids == ("a",)
+    reducer.answer(again, [by(row("u1", 1, name="after"))], START + 1.1)
+    assert reducer.tick(START + 10.0).read is None
+
+
+def test_a_related_change_of_long_ago_casts_no_doubt() -> None:
+    reducer = loaded()
+    reducer.related("u1", START)
+    reducer.event("create", by(row("u1", 0)), START + 6.0)
+    assert reducer.tick(START + 7.0).read is None
