@@ -26,5 +26,7 @@ with BosBase(URL) as client:  # closed at the end, whatever happens
     with messages.events("*") as events:  # an iterator ends with its block as well
         print(client.realtime.status.value.topics)
 
-left = [thread.name for thread in threading.enumerate() if thread.name.startswith("rxbosbase")]
-print(f"threads left: {left}")
+ours = [thread for thread in threading.enumerate() if thread.name.startswith("rxbosbase")]
+for thread in ours:
+    thread.join(2)  # they end by themselves, within 200 ms
+print(f"threads left: {[thread.name for thread in ours if thread.is_alive()]}")

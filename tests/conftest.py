@@ -7,6 +7,7 @@ test it is collected in. The fixtures here make that the test that left it, and 
 from __future__ import annotations
 
 import gc
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +16,10 @@ import pytest
 
 # Before any of them is imported: their asserts then explain themselves as those of tests do.
 pytest.register_assert_rewrite("support")
+
+# A program that a shell runs in the background is born deaf to Ctrl-C, and so are its children.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 OUR_THREADS = "rxbosbase"  # how the name of every thread of the library begins
 THREAD_GRACE = 1.0  # seconds a thread may take to end after the test

@@ -41,6 +41,7 @@ class _View:
         self._rows: dict[str, Record] = {}
         self._error: Exception | None = None
         self._ended = False
+        self._leaving: dict[Subscriber, Callable[[], object]] = {}
         self._observers: tuple[Subscriber, ...] = ()
 
     @property
@@ -58,18 +59,25 @@ class _View:
             raise RequestTimeoutError(f"the view was not fresh within {timeout:g} s")
         return self._snapshot
 
-    def attach(self, observer: Subscriber) -> None:
+    def attach(self, observer: Subscriber, leave: Callable[[], object]) -> None:
+        self._leaving[observer] = leave
         self._observers += (observer,)
         if self._error is not None:
             error = self._error
             self._hub.delivery.post(lambda: observer.on_error(error))
         elif self._snapshot.version:
             shown = self._snapshot
-            self._hub.delivery.post(lambda: dispatch((observer,), shown, self.detach))
+            self._hub.delivery.post(lambda: dispatch((observer,), shown, self._expel))
 
     def detach(self, observer: Subscriber) -> None:
         observer.silence()
+        self._leaving.pop(observer, None)
         self._observers = tuple(other for other in self._observers if other is not observer)
+
+    def _expel(self, observer: Subscriber) -> None:
+        leave = self._leaving.get(observer)
+        if leave is not None:
+            leave()
 
     def begin(self) -> None:
         self._hub.delivery.post(self.refresh)
@@ -96,7 +104,7 @@ class _View:
             snapshot = snapshot.refreshed(self._hub.reachable)
         if snapshot is not self._snapshot:
             self._snapshot = snapshot
-            dispatch(self._observers, snapshot, self.detach)
+            dispatch(self._observers, snapshot, self._expel)
 
     def _read(self) -> Snapshot[Any]:
         before, query, tables = self._snapshot, self._source.query, self._hub.tables

@@ -228,7 +228,7 @@ def test_a_reader_that_is_held_back_can_be_renewed_and_closed(server: wire.WireS
     with BosBase(server.url) as client:
         listen(client, lambda _: gate.wait(PATIENCE))
         feeder = feed(server, (event(number) for number in range(100_000)))
-        wait_until(lambda: client.realtime.stats.queue_events > QUEUE_EVENTS * 0.9)
+        wait_until(lambda: client.realtime.stats.queue_events > QUEUE_EVENTS / 2)
         client.realtime.reconnect_now()
         server.wait_gets(2)
         client.realtime.wait_active(PATIENCE)
