@@ -9,6 +9,7 @@ import typer
 
 from rxbosbase.cli.dashboard import dashboard
 from rxbosbase.cli.demo.command import demo
+from rxbosbase.cli.doctor import doctor
 from rxbosbase.cli.serve import serve
 from rxbosbase.cli.tail import tail
 from rxbosbase.cli.view import view
@@ -47,3 +48,4 @@ app.command()(tail)
 app.command()(view)
 app.command()(serve)
 app.command()(dashboard)
+app.command()(doctor)

@@ -1,0 +1,55 @@
+"""``rxbosbase doctor``: says what stands between you and your events."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from rxbosbase.cli.console import expected_ends, plain_text
+from rxbosbase.cli.options import (
+    DEFAULT_PASSWORD_ENV,
+    AuthCollection,
+    Identity,
+    PasswordEnv,
+    password_of,
+)
+from rxbosbase.doctor import TIMEOUT, Finding, examine
+
+__all__ = ["doctor"]
+
+MARKS = {"ok": "ok     ", "warning": "warning", "failure": "FAILURE"}
+
+
+def doctor(
+    url: Annotated[str, typer.Argument(metavar="URL", help="The server's address.")],
+    collection: Annotated[
+        str | None, typer.Option(help="Check also whether this one's events can be heard.")
+    ] = None,
+    identity: Identity = None,
+    password_env: PasswordEnv = DEFAULT_PASSWORD_ENV,
+    auth_collection: AuthCollection = "users",
+    timeout: Annotated[float, typer.Option(help="Seconds each step may take.")] = TIMEOUT,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON line a step.")] = False,
+) -> None:
+    """Check a server step by step, and say what is wrong and what to do.
+
+    Exit code 0 only if all is well.
+    """
+    login = None
+    if identity is not None:
+        login = (auth_collection, identity, password_of(identity, password_env))
+    well = True
+    with expected_ends():
+        for finding in examine(url, collection=collection, login=login, timeout=timeout):
+            well = well and finding.state == "ok"
+            print(json.dumps(asdict(finding)) if as_json else _line(finding), flush=True)
+    if not well:
+        raise typer.Exit(1)
+
+
+def _line(finding: Finding) -> str:
+    line = f"{MARKS[finding.state]}  {finding.step}: {plain_text(finding.detail)}"
+    return f"{line}\n         {finding.advice}" if finding.advice else line
