@@ -1,0 +1,51 @@
+"""Warns, which fails the build, where a public name is missing from the reference."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from sphinx.util import logging
+
+log = logging.getLogger(__name__)
+
+PUBLIC = (
+    "rxbosbase",
+    "rxbosbase.operators",
+    "rxbosbase.aio",
+    "rxbosbase.live",
+    "rxbosbase.server",
+    "rxbosbase.server.sample",
+    "rxbosbase.dataframes",
+    "rxbosbase.dashboard",
+    "rxbosbase.testing",
+)
+
+
+TOLD_IN_WORDS = {
+    "rxbosbase.operators.Overflow",  # a Literal: its words stand at each parameter of that type
+    "rxbosbase.aio.Overflow",
+    "rxbosbase.aio.BufferOverflowError",  # the operators' own, told there
+    "rxbosbase.server.sample.ROOMS",  # the sample's data, told by `rxbosbase serve`
+    "rxbosbase.server.sample.SAMPLE_USERS",
+}
+
+
+def missing(documented: set[str]) -> list[str]:
+    """The public names that are not among `documented`."""
+    names = []
+    for module in PUBLIC:
+        names += [f"{module}.{name}" for name in importlib.import_module(module).__all__]
+    return [name for name in names if name not in documented | TOLD_IN_WORDS]
+
+
+def check(_app: Any, env: Any) -> None:
+    """After all pages have been read."""
+    for name in missing(set(env.domaindata["py"]["objects"])):
+        log.warning("%s is public and not in the reference: see docs/api", name)
+
+
+def setup(app: Any) -> dict[str, Any]:
+    """Called by Sphinx."""
+    app.connect("env-check-consistency", check)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

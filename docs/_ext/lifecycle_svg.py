@@ -1,0 +1,109 @@
+"""The connection's transition table as an SVG picture. Pure.
+
+A signal that does the same in several states is drawn once, from the frame around them. A table
+that does not fit these frames any more is an error, so that the picture cannot grow wrong.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from html import escape
+from textwrap import wrap
+
+from rxbosbase.realtime.lifecycle import TRANSITIONS, Signal, State
+
+__all__ = ["picture"]
+
+WIDTH, HEIGHT = 900, 420
+BOX = (104, 36)
+PLACES = {
+    State.IDLE: (85, 90),
+    State.FAILED: (85, 280),
+    State.CONNECTING: (370, 140),
+    State.CONNECTED: (585, 140),
+    State.ACTIVE: (800, 140),
+    State.WAITING: (585, 285),
+    State.CLOSED: (450, 396),
+}
+RESTING = frozenset({State.IDLE, State.FAILED})
+STREAM = frozenset({State.CONNECTING, State.CONNECTED, State.ACTIVE})
+RUNNING = STREAM | {State.WAITING}
+OPEN = frozenset(State) - {State.CLOSED}
+FRAMES = {
+    OPEN: (6, 14, 888, 330),
+    RESTING: (20, 40, 130, 290),
+    RUNNING: (290, 30, 592, 300),
+    STREAM: (304, 78, 564, 112),
+}
+
+# Where each arrow runs, and the middle of its words.
+ARROWS = {
+    (RESTING, Signal.WANTED): ("M150 185L315 150", 215, 146),
+    (RUNNING, Signal.UNWANTED): ("M290 66L141 84", 218, 54),
+    (STREAM, Signal.EXHAUSTED): ("M330 190C310 250 230 280 141 280", 215, 300),
+    (frozenset({State.CONNECTING}), Signal.OPENED): ("M422 134H529", 477, 108),
+    (frozenset({State.CONNECTED}), Signal.ACKNOWLEDGED): ("M637 132H744", 692, 106),
+    (frozenset({State.ACTIVE}), Signal.CHANGED): ("M748 148H641", 694, 164),
+    (STREAM, Signal.RENEWED): ("M600 78C600 50 372 30 370 118", 486, 46),
+    (STREAM, Signal.LOST): ("M600 190V263", 654, 232),
+    (frozenset({State.WAITING}), Signal.RETRIED): ("M533 285C450 285 370 250 370 162", 462, 240),
+    (OPEN, Signal.CLOSED): ("M450 344V374", 500, 364),
+}
+
+
+def picture() -> str:
+    """The whole table, each of its transitions by one arrow."""
+    frames = [
+        f'<rect class="frame" x="{x}" y="{y}" width="{width}" height="{height}" rx="12"/>'
+        for x, y, width, height in FRAMES.values()
+    ]
+    drawn = sorted(_groups(), key=lambda group: list(Signal).index(group[1]))
+    arrows = [line for group in drawn for line in _arrow(*group)]
+    boxes = [line for state, (x, y) in PLACES.items() for line in _box(state, x, y)]
+    head = (
+        '<marker id="lifecycle-head" viewBox="0 0 8 8" refX="4" refY="4" markerWidth="8"'
+        ' markerHeight="8" orient="auto"><path d="M0 0L8 4L0 8z"/></marker>'
+    )
+    return "".join(
+        [
+            f'<svg class="lifecycle" viewBox="0 0 {WIDTH} {HEIGHT}" role="img"'
+            ' xmlns="http://www.w3.org/2000/svg">',
+            "<title>The states of a connection; the table below says the same</title>",
+            f"<defs>{head}</defs>",
+            *frames,
+            *arrows,
+            *boxes,
+            "</svg>",
+        ]
+    )
+
+
+def _groups() -> list[tuple[frozenset[State], Signal]]:
+    """The arrows that the table asks for; an error unless those are the ones there are."""
+    sources: defaultdict[tuple[Signal, State], set[State]] = defaultdict(set)
+    for (state, signal), after in TRANSITIONS.items():
+        sources[signal, after].add(state)
+    groups = [(frozenset(states), signal) for (signal, _), states in sources.items()]
+    unknown = set(groups) ^ set(ARROWS)
+    if unknown or len(groups) != len(ARROWS):
+        raise ValueError(f"the picture and the transition table differ: mend ARROWS: {unknown}")
+    return groups
+
+
+def _arrow(states: frozenset[State], signal: Signal) -> list[str]:
+    path, x, y = ARROWS[states, signal]
+    lines = wrap(signal.value, 17)
+    words = [
+        f'<text class="signal" x="{x}" y="{y + 15 * number}">{escape(line)}</text>'
+        for number, line in enumerate(lines)
+    ]
+    return [f'<path class="arrow" d="{path}" marker-end="url(#lifecycle-head)"/>', *words]
+
+
+def _box(state: State, x: int, y: int) -> list[str]:
+    width, height = BOX
+    return [
+        f'<rect class="state" x="{x - width / 2}" y="{y - height / 2}" width="{width}"'
+        f' height="{height}" rx="18"/>',
+        f'<text class="name" x="{x}" y="{y + 5}">{state.value}</text>',
+    ]

@@ -1,0 +1,162 @@
+"""Every code block of the pages: what a reader types runs, and prints what the page says.
+
+The blocks of a page run in one go, top to bottom, as in an interpreter; the address
+``http://127.0.0.1:8090`` is that of a server with the sample data. A ``text`` block right after a
+``python`` block is what has been printed, line by line. A block that cannot run here says why
+behind the word ``fragment``, and is compiled.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import textwrap
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from rxbosbase import BosBase
+from rxbosbase.cli.app import app
+from rxbosbase.server import EmbeddedServer
+from rxbosbase.server.sample import create_sample
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+WRITTEN_URL = "http://127.0.0.1:8090"
+PRINTED_WITHIN = 5.0  # seconds until what a page promises has been printed
+
+FENCE = re.compile(
+    r"^(?P<indent> *)(?P<mark>`{3,})(?P<info>[^\n`]*)\n(?P<code>.*?)^ *(?P=mark)\n", re.M | re.S
+)
+NOT_CODE = {"text", "{eval-rst}", "{toctree}", "{image}", "{include}", "json", "{lifecycle}"}
+
+
+@dataclass
+class Block:
+    """One fenced block: its first line in the page, the words after the fence, and the text."""
+
+    line: int
+    language: str
+    info: str
+    code: str
+
+
+def blocks(page: Path) -> list[Block]:
+    """The fenced blocks of a page, in order."""
+    text = page.read_text(encoding="utf-8")
+    found = []
+    for match in FENCE.finditer(text):
+        language, _, info = match["info"].strip().partition(" ")
+        line = text.count("\n", 0, match.start("code"))
+        found.append(Block(line, language, info, textwrap.dedent(match["code"])))
+    return found
+
+
+def runs(block: Block) -> bool:
+    return block.language == "python" and not block.info
+
+
+WITH_PYTHON = [page for page in PAGES if any(map(runs, blocks(page)))]
+WITH_SHELL = [page for page in PAGES if any(block.language == "sh" for block in blocks(page))]
+
+
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT / "docs").with_suffix(""))
+
+
+@pytest.fixture(scope="module")
+def sample_url() -> Iterator[str]:
+    """A server with the sample data that ``rxbosbase serve`` has."""
+    with EmbeddedServer() as server:
+        with server.client(superuser=True) as admin:
+            create_sample(admin)
+        yield server.url
+
+
+@pytest.mark.parametrize("page", WITH_PYTHON, ids=name_of)
+def test_the_blocks_of_a_page_run_from_top_to_bottom_and_print_what_it_says(
+    page: Path,
+    sample_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"__name__": "page"}
+    printed = ""
+    try:
+        for block in blocks(page):
+            if runs(block):
+                capsys.readouterr()
+                run(page, block, sample_url, names)
+                printed = ""
+            elif block.language == "text" and not block.info:
+                printed = wait_for(block.code.splitlines(), capsys)
+                assert_in_order(block.code.splitlines(), printed)
+    finally:
+        for value in list(names.values()):
+            if isinstance(value, BosBase):
+                value.close()
+    errors = [entry.getMessage() for entry in caplog.records if entry.levelno >= logging.ERROR]
+    assert errors == [], "a subscriber of the page raised"
+
+
+def run(page: Path, block: Block, url: str, names: dict[str, Any]) -> None:
+    """Run it so that a traceback shows the line in the page."""
+    code = "\n" * block.line + block.code.replace(WRITTEN_URL, url)
+    exec(compile(code, str(page), "exec", dont_inherit=True), names)
+
+
+def wait_for(lines: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """What was printed, as soon as it holds these lines, or when the time is up."""
+    printed = ""
+    deadline = time.monotonic() + PRINTED_WITHIN
+    while time.monotonic() < deadline:
+        printed += capsys.readouterr().out
+        if all(line in printed for line in lines):
+            break
+        time.sleep(0.02)
+    return printed
+
+
+def assert_in_order(lines: list[str], printed: str) -> None:
+    at = 0
+    for line in lines:
+        found = printed.find(line, at)
+        assert found >= 0, f"{line!r} is not printed (any more, or in this order):\n{printed}"
+        at = found + len(line)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_no_block_is_left_out_without_a_reason(page: Path) -> None:
+    """What does not run says why, and is Python all the same; other languages are known ones."""
+    for block in blocks(page):
+        where = f"{name_of(page)}:{block.line}"
+        if block.language == "python" and block.info:
+            word, _, reason = block.info.partition(": ")
+            assert word == "fragment" and len(reason) > 10, f"{where}: say `fragment: why`"
+            compile(block.code, where, "exec", dont_inherit=True)
+        else:
+            known = {"python", "sh", *NOT_CODE}
+            assert block.language in known, f"{where}: a block of {block.language!r}"
+
+
+@pytest.mark.parametrize("page", WITH_SHELL, ids=name_of)
+def test_the_commands_of_a_page_are_commands_with_the_options_they_have(page: Path) -> None:
+    """``rxbosbase …`` in a shell block is understood by the command line, every option of it."""
+    commands: dict[str, Any] = vars(typer.main.get_command(app))["commands"]
+    for block in blocks(page):
+        if block.language != "sh":
+            continue
+        for words in re.findall(r"(?:^|bin/| )rxbosbase ([a-z][^\n&|]*)", block.code):
+            name, *arguments = [word.strip("'\"") for word in re.findall(r"'[^']*'|\S+", words)]
+            arguments = arguments[: arguments.index("#")] if "#" in arguments else arguments
+            assert name in commands, f"{name_of(page)}:{block.line}: rxbosbase {name}"
+            if "--help" not in arguments:
+                commands[name].make_context(name, arguments)
