@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from support.realtime_client import client_threads
-
 from rxbosbase import BosBase, BosBaseError, RecordEvent, RequestTimeoutError
 
 __all__ = ["Churner", "Complaints", "Ear", "Footprint", "Hand", "Numbers"]
@@ -193,7 +191,7 @@ class Footprint:
         """That of this process."""
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         return cls(
-            len(client_threads()),
+            len(_client_threads()),
             len(os.listdir("/proc/self/fd")),
             pages * os.sysconf("SC_PAGE_SIZE"),
         )
@@ -205,3 +203,12 @@ class Footprint:
         while (found := cls.now()).threads > wanted and time.monotonic() < deadline:
             time.sleep(0.05)
         return found
+
+
+def _client_threads() -> list[threading.Thread]:
+    # Not from `support`: the soak also runs by `python -m`, where that is no package.
+    return [
+        thread
+        for thread in threading.enumerate()
+        if thread.name.startswith("rxbosbase-") and not thread.name.startswith("rxbosbase-server-")
+    ]
