@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from faults.soak import soak
@@ -11,6 +14,8 @@ from rxbosbase.server import EmbeddedServer
 
 SECONDS = 60.0 if os.environ.get("CI") == "true" else 12.0
 
+ROOT = Path(__file__).parents[2]
+
 
 @pytest.mark.timeout(SECONDS + 60)
 def test_the_client_survives_a_soak_of_mixed_faults(server: EmbeddedServer) -> None:
@@ -18,3 +23,13 @@ def test_the_client_survives_a_soak_of_mixed_faults(server: EmbeddedServer) -> N
     print(report.table())
     assert not report.complaints, report.table()
     assert report.faults.total() >= SECONDS
+
+
+@pytest.mark.parametrize("module", ["tests.faults.soak", "tests.faults.converge"])
+def test_the_proofs_run_by_their_own_commands(module: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", module, "--help"],
+        cwd=ROOT, capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "--seconds" in done.stdout
