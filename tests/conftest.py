@@ -7,6 +7,7 @@ test it is collected in. The fixtures here make that the test that left it, and 
 from __future__ import annotations
 
 import gc
+import logging
 import signal
 import threading
 import time
@@ -21,7 +22,7 @@ pytest.register_assert_rewrite("support")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-OUR_THREADS = "rxbosbase"  # how the name of every thread of the library begins
+OURS = "rxbosbase"  # how the name of every thread and logger of the library begins
 THREAD_GRACE = 1.0  # seconds a thread may take to end after the test
 
 
@@ -42,7 +43,7 @@ def leaves_no_thread() -> Iterator[None]:
     started = [
         thread
         for thread in threading.enumerate()
-        if thread not in before and thread.name.startswith(OUR_THREADS)
+        if thread not in before and thread.name.startswith(OURS)
     ]
     deadline = time.monotonic() + THREAD_GRACE
     for thread in started:
@@ -50,6 +51,19 @@ def leaves_no_thread() -> Iterator[None]:
     left = sorted(thread.name for thread in started if thread.is_alive())
     if left:
         pytest.fail(f"left running {THREAD_GRACE:g} s after the test: {', '.join(left)}")
+
+
+@pytest.fixture(autouse=True)
+def leaves_no_log_level() -> Iterator[None]:
+    """Fail a test after which others would log more, or less, than they should."""
+    yield
+    left = {
+        name: logger.level
+        for name, logger in logging.root.manager.loggerDict.items()
+        if name.startswith(OURS) and isinstance(logger, logging.Logger) and logger.level
+    }
+    if left:
+        pytest.fail(f"log levels left set: {left}")
 
 
 @pytest.fixture(autouse=True)

@@ -88,6 +88,7 @@ def test_the_blocks_of_a_page_run_from_top_to_bottom_and_print_what_it_says(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    caplog.set_level(logging.NOTSET, "rxbosbase")  # so that what a page sets is put back
     names: dict[str, Any] = {"__name__": "page"}
     printed = ""
     try:
