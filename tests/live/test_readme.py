@@ -22,7 +22,7 @@ SHOWN = dict(re.findall(r"<!-- (examples/\S+) -->\n```python\n(.*?)```\n", READM
 COMMANDS = [
     "python3 -m venv .venv && .venv/bin/pip install '.[demo]' && .venv/bin/rxbosbase demo",
     "python3 -m venv .venv && .venv/bin/pip install '.[test]' && "
-    ".venv/bin/python -m pytest -n 2 --dist loadfile",
+    ".venv/bin/python -m pytest -n 3 --dist loadfile",
 ]
 ARGUMENTS = {"connection_monitoring": ["0.2"]}
 PRINTED = {
