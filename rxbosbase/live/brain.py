@@ -6,6 +6,8 @@ cut. A brain adds to either the snapshots that its effects lead to.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol, TypeAlias
 
 from .messages import Edit, Effects, ReadPage, ReadRequest, Record, Rules
@@ -13,11 +15,12 @@ from .reducer import Reducer
 from .snapshot import Snapshot
 from .window import ReadWindow, Window, WindowEffects
 
-__all__ = ["AnyEffects", "AnyRead", "Brain", "RecordBrain", "WindowBrain"]
+__all__ = ["AnyEffects", "AnyRead", "Brain", "Make", "RecordBrain", "WindowBrain"]
 
 
 AnyEffects: TypeAlias = Effects | WindowEffects
 AnyRead: TypeAlias = ReadRequest | ReadWindow
+Make: TypeAlias = Callable[[], Snapshot[Any] | None]
 
 
 class Brain(Protocol):
@@ -42,9 +45,12 @@ class Brain(Protocol):
         """Keeps what is to be shown; True if there is anything new."""
         ...
 
-    def snapshot(self, before: Snapshot[Any]) -> Snapshot[Any] | None:
-        """The next snapshot, None if nothing is new. Raises `UnorderableError` where only the
-        server can order what is to be shown."""
+    def snapshot(self, before: Snapshot[Any]) -> Make | None:
+        """Makes the next snapshot when called, outside the lock; None if nothing is new.
+
+        The call gives None where nothing differs after all, and raises `UnorderableError` where
+        only the server can order what is to be shown.
+        """
         ...
 
 
@@ -76,13 +82,13 @@ class RecordBrain(Reducer):
         self._is_shown = self._is_shown or effects.loaded
         return self._is_new()
 
-    def snapshot(self, before: Snapshot[Any]) -> Snapshot[Any] | None:
+    def snapshot(self, before: Snapshot[Any]) -> Make | None:
         """Advances by the folded edits."""
         if not self._is_new() and (before.version or not self._is_shown):
             return None
         edits, self._pending = self._pending, {}
         self._shown_fresh = self._fresh
-        return before.advance(edits.values(), fresh=self._fresh)
+        return partial(before.advance, edits.values(), fresh=self._fresh)
 
     def _is_new(self) -> bool:
         return self._is_shown and (bool(self._pending) or self._fresh != self._shown_fresh)
@@ -123,7 +129,7 @@ class WindowBrain(Window):
         self._is_shown = self._is_shown or effects.loaded
         return self._is_new()
 
-    def snapshot(self, before: Snapshot[Any]) -> Snapshot[Any] | None:
+    def snapshot(self, before: Snapshot[Any]) -> Make | None:
         """Arranges the rows as the server did."""
         if not self._is_new():
             return None
@@ -132,9 +138,13 @@ class WindowBrain(Window):
         unchanged = fresh == self._shown_fresh and before.version > 0
         self._shown_fresh, self._caught_up = fresh, False
         if rows is None:
-            return before.refreshed(fresh)
-        after = before.arrange(rows, fresh=fresh, caught_up=caught_up)
-        return None if unchanged and not after.changes else after
+            return partial(before.refreshed, fresh)
+
+        def make() -> Snapshot[Any] | None:
+            after = before.arrange(rows, fresh=fresh, caught_up=caught_up)
+            return None if unchanged and not after.changes else after
+
+        return make
 
     def _is_new(self) -> bool:
         return self._is_shown and (self._rows is not None or self._is_fresh != self._shown_fresh)

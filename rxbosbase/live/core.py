@@ -1,14 +1,12 @@
-"""What drives one live view: it feeds the brain, makes its reads, and shows its snapshots.
+"""What drives one live view: it feeds the brain, makes its reads, and tells its screen.
 
-All thinking happens on the hub's thread, which runs no user code; observers are called on the
-client's delivery thread. Between the two stand the edits that nobody has seen yet: a slow observer
-gets fewer snapshots with more changes each, and never an old one.
+All of it happens on the hub's thread, which runs no user code, bar the reads themselves, which are
+made on the pool's. What users see is the screen's.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from time import monotonic
@@ -18,9 +16,7 @@ from rxbosbase.errors import (
     BosBaseError,
     ClientClosedError,
     ClientResponseError,
-    RequestTimeoutError,
 )
-from rxbosbase.realtime.delivery import dispatch, guarded
 from rxbosbase.realtime.events import RecordEvent
 from rxbosbase.realtime.registry import Share, Subscriber
 from rxbosbase.realtime.topics import Topic
@@ -29,6 +25,7 @@ from .brain import AnyEffects, AnyRead, Brain
 from .hub import LiveHub
 from .messages import Record
 from .ordering import UnorderableError
+from .screen import Screen
 from .snapshot import Snapshot
 from .source import Source, watch_topic
 from .stamps import expanded_records, updated_of
@@ -57,6 +54,7 @@ class ViewCore(Generic[T]):
         arranged: Callable[[Snapshot[T]], Brain] | None = None,
     ) -> None:
         self.users = 0
+        self.screen = Screen(brain, empty, hub.delivery, self._undone, self._state)
         self._hub = hub
         self._source = source
         self._brain = brain
@@ -67,89 +65,6 @@ class ViewCore(Generic[T]):
         self._wake_at: float | None = None
         self._acknowledged = False
         self._ended = False
-        # What both threads touch, under this lock:
-        self._changed = threading.Condition()
-        self._current = empty
-        self._outbox: list[Snapshot[T]] = []
-        self._flushing = False
-        self._error: Exception | None = None
-        self._is_handing_over = False
-        self._attached: dict[Subscriber, Callable[[], object]] = {}
-        # The delivery thread's own:
-        self._shown: Snapshot[T] | None = None
-        self._observers: tuple[Subscriber, ...] = ()
-
-    # -- for its users ---------------------------------------------------------------------------
-
-    @property
-    def current(self) -> Snapshot[T]:
-        """The newest snapshot; version 0 until the first read is complete. Raises what ended the
-        view."""
-        with self._changed:
-            self._materialize()
-            if self._error is not None:
-                raise self._error
-            return self._current
-
-    def wait_fresh(self, timeout: float) -> Snapshot[T]:
-        """Waits for a snapshot that may be trusted.
-
-        Raises:
-            RequestTimeoutError: after `timeout` seconds.
-            BosBaseError: what ended the view.
-        """
-
-        def is_settled() -> bool:
-            self._materialize()
-            return self._current.fresh or self._error is not None or self._ended
-
-        with self._changed:
-            done = self._changed.wait_for(is_settled, timeout)
-            if self._error is not None:
-                raise self._error
-            if self._ended:
-                raise ClientClosedError("the view has ended")
-            if not done:
-                state = self._hub.service.status.value.state
-                raise RequestTimeoutError(
-                    f"the view was not fresh within {timeout:g} s; its connection is {state}"
-                )
-            return self._current
-
-    def attach(self, observer: Subscriber, leave: Callable[[], object]) -> None:
-        """Adds an observer; it gets the current snapshot at once if there is one.
-
-        `leave` gives back its hold on the view, should it raise: RxPY leaves that to us.
-        """
-
-        def welcome() -> None:
-            if self._error is not None:
-                guarded(partial(observer.on_error, self._error))
-                return
-            self._observers += (observer,)
-            if self._shown is not None:
-                dispatch((observer,), self._shown, self._expel)
-
-        with self._changed:
-            self._attached[observer] = leave
-        self._hub.delivery.post(welcome)
-
-    def detach(self, observer: Subscriber) -> None:
-        """Removes an observer; nothing reaches it from now on."""
-        observer.silence()
-        with self._changed:
-            self._attached.pop(observer, None)
-
-        def go() -> None:
-            self._observers = tuple(o for o in self._observers if o is not observer)
-
-        self._hub.delivery.post(go)
-
-    def _expel(self, observer: Subscriber) -> None:
-        with self._changed:
-            leave = self._attached.get(observer)
-        if leave is not None:
-            leave()
 
     # -- beginning and end -----------------------------------------------------------------------
 
@@ -159,19 +74,14 @@ class ViewCore(Generic[T]):
 
     def end(self) -> None:
         """Takes the topics off the server; what is under way is ignored."""
-        with self._changed:
-            self._ended = True
-            self._changed.notify_all()
+        self._ended = True
+        self.screen.end()
         self._hub.loop.post(self._unlisten)
 
     def complete(self) -> None:
         """Completes the observers, on the calling thread."""
         self.end()
-        self._observers = ()
-        with self._changed:  # those too that were not welcomed any more
-            observers, self._attached = list(self._attached), {}
-        for observer in observers:
-            guarded(observer.on_completed)
+        self.screen.complete()
 
     def _listen(self) -> None:
         self._add_topic(self._source.topic(), self._on_event)
@@ -200,16 +110,16 @@ class ViewCore(Generic[T]):
             return
         log.info("a live view of %r ended: %s", self._source.query.collection, error)
         self._hub.forget(self)
-        with self._changed:
-            self._error = error
+        self.screen.fail(error)
         self.end()
 
-        def tell() -> None:
-            observers, self._observers = self._observers, ()
-            for observer in observers:
-                guarded(partial(observer.on_error, error))
+    def _undone(self, error: Exception) -> None:
+        """A snapshot could not be made."""
+        then = self._hand_over if isinstance(error, UnorderableError) else self._fail
+        self._hub.loop.post(partial(then, error))
 
-        self._hub.delivery.post(tell)
+    def _state(self) -> object:
+        return self._hub.service.status.value.state
 
     # -- the hub's thread: what the stream tells -------------------------------------------------
 
@@ -278,14 +188,7 @@ class ViewCore(Generic[T]):
         if effects.read is not None:
             self._hub.pool.submit(partial(self._read, effects.read))
         self._set_timer(effects.wake)
-        with self._changed:
-            if not self._brain.show(effects):
-                return
-            self._changed.notify_all()
-            if self._flushing:
-                return
-            self._flushing = True
-        self._hub.delivery.post(self._flush)
+        self.screen.show(effects)
 
     def _set_timer(self, wake: float | None) -> None:
         # A timer that fires too early only ticks once more; one for each event would cost more.
@@ -322,48 +225,14 @@ class ViewCore(Generic[T]):
         self._watch_related(rows)
         self._apply(self._brain.read_done(request, rows, last, monotonic()))
 
-    def _hand_over(self, why: UnorderableError) -> None:
+    def _hand_over(self, why: Exception) -> None:
         """Only the server can order the rows: the same view goes on as it arranges them."""
         if self._ended or self._arranged is None:
             return
         log.info("the server sorts a live view of %r: %s", self._source.query.collection, why)
-        with self._changed:
-            self._brain = self._arranged(self._current)
-            self._is_handing_over = False
+        self._brain = self.screen.use(self._arranged)
         if self._acknowledged:
             self._apply(self._brain.acknowledged(monotonic()))
-
-    # -- the delivery thread ---------------------------------------------------------------------
-
-    def _flush(self) -> None:
-        with self._changed:
-            self._flushing = False
-            self._materialize()
-            ready, self._outbox = self._outbox, []
-        for snapshot in ready:
-            self._shown = snapshot
-            dispatch(self._observers, snapshot, self._expel)
-
-    def _materialize(self) -> None:
-        """Makes a snapshot of the edits that are waiting. Under the lock.
-
-        A record that its model refuses is the end of the view.
-        """
-        if self._error is not None or self._is_handing_over:
-            return
-        try:
-            after = self._brain.snapshot(self._current)
-        except UnorderableError as why:
-            self._is_handing_over = True
-            self._hub.loop.post(partial(self._hand_over, why))
-            return
-        except Exception as error:  # what an `on_decode_error` of the user's raises, too
-            self._error = error
-            self._hub.loop.post(partial(self._fail, error))
-            return
-        if after is not None:
-            self._current = after
-            self._outbox.append(after)
 
 
 def _nothing() -> None:

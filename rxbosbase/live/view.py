@@ -63,7 +63,7 @@ class LiveView(Stream[Snapshot[T]], Generic[T]):
         Raises:
             RuntimeError: nobody is subscribed, and this is not inside ``with view:``.
         """
-        return self._core().current
+        return self._core().screen.current
 
     def wait_fresh(self, timeout: float = 10.0) -> Snapshot[T]:
         """Waits until the view is complete and connected, and returns its snapshot.
@@ -74,7 +74,7 @@ class LiveView(Stream[Snapshot[T]], Generic[T]):
             RuntimeError: nobody is subscribed, and this is not inside ``with view:``.
         """
         check_seconds("timeout", timeout)
-        return self._core().wait_fresh(timeout)
+        return self._core().screen.wait_fresh(timeout)
 
     def changes(self) -> Observable[Change[T]]:
         """The changes alone; a subscriber first gets each record there is as ``"added"``."""
@@ -128,11 +128,11 @@ class LiveView(Stream[Snapshot[T]], Generic[T]):
         core = self._acquire()
 
         def leave(_: object = self._owner) -> None:
-            core.detach(subscriber)
+            core.screen.detach(subscriber)
             self._release(core)
 
         held = Disposable(leave)
-        core.attach(subscriber, held.dispose)
+        core.screen.attach(subscriber, held.dispose)
         return held
 
 

@@ -22,7 +22,6 @@ from rxbosbase.live.snapshot import Snapshot
 from rxbosbase.live.source import RecordSource
 from rxbosbase.realtime.delivery import dispatch, guarded
 from rxbosbase.realtime.registry import Subscriber
-from rxbosbase.realtime.service import RealtimeService
 
 from .clock import VirtualLoop
 from .tables import Record, Tables
@@ -31,13 +30,14 @@ __all__ = ["FakeHub"]
 
 
 class _View:
-    """One shared view, in the place of a `ViewCore`."""
+    """One shared view, in the place of a `ViewCore`, and its screen."""
 
     def __init__(self, hub: FakeHub, core: ViewCore[Any]) -> None:
         self.users = 0
+        self.screen = self
         self._hub = hub
         self._source = core._source
-        self._snapshot: Snapshot[Any] = core._current
+        self._snapshot: Snapshot[Any] = core.screen.current
         self._rows: dict[str, Record] = {}
         self._error: Exception | None = None
         self._ended = False
@@ -98,7 +98,7 @@ class _View:
         try:
             snapshot = self._read() if self._hub.reachable else self._snapshot
         except (BosBaseError, ValueError) as error:
-            self._fail(error)
+            self.fail(error)
             return
         if snapshot.fresh != self._hub.reachable and snapshot.version:
             snapshot = snapshot.refreshed(self._hub.reachable)
@@ -125,7 +125,8 @@ class _View:
         ]
         return before.advance([*gone, *here], fresh=True)
 
-    def _fail(self, error: Exception) -> None:
+    def fail(self, error: Exception) -> None:
+        """Ends with `error`."""
         self._error = error
         self._hub.forget(self)
         self.end()
@@ -137,10 +138,10 @@ class _View:
 class FakeHub:
     """The views of the fake's client, in the place of a `LiveHub`."""
 
-    def __init__(self, tables: Tables, loop: VirtualLoop, service: RealtimeService) -> None:
+    def __init__(self, tables: Tables, loop: VirtualLoop) -> None:
         self.tables = tables
         self.delivery = self.loop = loop
-        self.service = service
+        self.service = self  # there is no stream of the views' own
         self.reachable = True
         self.pool = None
         self._views: dict[Hashable, _View] = {}
@@ -181,6 +182,11 @@ class FakeHub:
     def forget(self, view: _View) -> None:
         """A view that has failed is shared no more."""
         self._views = {key: other for key, other in self._views.items() if other is not view}
+
+    def fail_all(self, error: Exception) -> None:
+        """Ends every view with `error`."""
+        for view in list(self._views.values()):
+            self.delivery.post(partial(view.fail, error))
 
     def identity_changed(self, *, other: bool) -> None:
         """Whoever is logged in sees the same here."""

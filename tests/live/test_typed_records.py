@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypedDict, cast
@@ -234,3 +235,58 @@ def test_a_live_record_is_of_the_model(world: World) -> None:
     plain.update(made, {"n": 3})
     heard.first(lambda record: record == Strict(made, 3))
     heard.dispose()
+
+
+def test_a_model_may_wait_for_another_view(world: World) -> None:
+    """A model is the user's code: no lock is held while it runs."""
+    posts = world.collection()
+    posts.create({"n": 1})
+    others = posts.live(filter="n > 0")
+    asked: list[str] = []
+
+    def counted(record: dict[str, Any]) -> int:
+        while len(asked) < 2:  # both views hear of the first, and one thread serves them
+            asked.append(posts.create({"n": 2})["id"])
+            eventually(lambda: asked[-1] in others.current.by_id)
+        return len(others.current.records)
+
+    with others, world.admin.collection(posts.name, model=counted).live() as view:
+        others.wait_fresh(10)
+        assert view.wait_fresh(10).records[0] == 3
+
+
+def test_a_model_that_looks_at_its_own_view_sees_what_was_before(world: World) -> None:
+    posts = world.collection()
+    posts.create({})
+    seen: list[int] = []
+
+    def looking(record: dict[str, Any]) -> str:
+        seen.append(view.current.version)
+        return str(record["id"])
+
+    with world.admin.collection(posts.name, model=looking).live() as view:
+        assert len(view.wait_fresh(10).records) == 1
+    assert seen == [0]
+
+
+def test_ctrl_c_in_a_model_loses_no_change(world: World) -> None:
+    """The edits a snapshot was being made of are there for the next who asks."""
+    posts = world.collection()
+    posts.create({"title": "one"})
+    hold, main = threading.Event(), threading.current_thread()
+    interrupts = [True]
+
+    def pressing(record: dict[str, Any]) -> str:
+        if threading.current_thread() is main and interrupts:
+            interrupts.pop()
+            raise KeyboardInterrupt
+        return str(record["title"])
+
+    with world.admin.collection(posts.name, model=pressing).live() as view:
+        view._hub.delivery.post(lambda: hold.wait(10))  # so that the snapshot is made here
+        with pytest.raises(KeyboardInterrupt):
+            view.wait_fresh(10)
+        try:
+            assert list(view.wait_fresh(10).records) == ["one"]
+        finally:
+            hold.set()

@@ -1,0 +1,254 @@
+"""What the users of one live view see: its snapshots, made from the edits of its brain.
+
+The hub's thread brings edits; observers are called on the client's delivery thread; and anybody may
+ask for the newest snapshot. Between them stand the edits that nobody has seen yet: a slow observer
+gets fewer snapshots with more changes each, and never an old one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import partial
+from time import monotonic
+from typing import Generic, TypeVar
+
+from rxbosbase.errors import ClientClosedError, RequestTimeoutError
+from rxbosbase.loop import LoopScheduler
+from rxbosbase.realtime.delivery import dispatch, guarded
+from rxbosbase.realtime.registry import Subscriber
+
+from .brain import AnyEffects, Brain, Make
+from .ordering import UnorderableError
+from .snapshot import Snapshot
+
+__all__ = ["Screen"]
+
+T = TypeVar("T")
+
+
+class Screen(Generic[T]):
+    """The snapshots of a view, and those who look at them.
+
+    Args:
+        brain: its `show` and `snapshot` are called here, under the lock.
+        empty: the snapshot of version 0.
+        delivery: where observers are called.
+        on_failed: called once with what ended the making of snapshots, on any thread: an
+            `UnorderableError`, or what a model raised.
+        state: of the connection, for an error's text.
+    """
+
+    def __init__(
+        self,
+        brain: Brain,
+        empty: Snapshot[T],
+        delivery: LoopScheduler,
+        on_failed: Callable[[Exception], object],
+        state: Callable[[], object],
+    ) -> None:
+        self._delivery = delivery
+        self._on_failed = on_failed
+        self._state = state
+        # What several threads touch, under this lock:
+        self._changed = threading.Condition()
+        self._brain = brain
+        self._current = empty
+        self._outbox: list[Snapshot[T]] = []
+        self._flushing = False
+        self._error: Exception | None = None
+        self._ended = False
+        self._unmade: Make | None = None
+        self._is_building = False  # somebody makes a snapshot of `_unmade`
+        self._is_stuck = False  # only the server can order the rows: another brain is on its way
+        self._attached: dict[Subscriber, Callable[[], object]] = {}
+        # The delivery thread's own:
+        self._shown: Snapshot[T] | None = None
+        self._observers: tuple[Subscriber, ...] = ()
+
+    # -- for the view's users --------------------------------------------------------------------
+
+    @property
+    def current(self) -> Snapshot[T]:
+        """The newest snapshot; version 0 until the first read is complete. Raises what ended the
+        view."""
+        with self._changed:
+            make = self._take()
+        if make is not None:
+            self._build(make)
+            self._post_flush()
+        with self._changed:
+            if self._error is not None:
+                raise self._error
+            return self._current
+
+    def wait_fresh(self, timeout: float) -> Snapshot[T]:
+        """Waits for a snapshot that may be trusted.
+
+        Raises:
+            RequestTimeoutError: after `timeout` seconds.
+            BosBaseError: what ended the view.
+        """
+        deadline = monotonic() + timeout
+        while True:
+            with self._changed:
+                make = self._take()
+                if make is None:
+                    if self._error is not None:
+                        raise self._error
+                    if self._ended:
+                        raise ClientClosedError("the view has ended")
+                    if self._current.fresh and not self._is_building:
+                        return self._current
+                    if not self._changed.wait(deadline - monotonic()):
+                        break
+                    continue
+            self._build(make)
+            self._post_flush()
+        state = self._state()
+        raise RequestTimeoutError(
+            f"the view was not fresh within {timeout:g} s; its connection is {state}"
+        )
+
+    def attach(self, observer: Subscriber, leave: Callable[[], object]) -> None:
+        """Adds an observer; it gets the current snapshot at once if there is one.
+
+        `leave` gives back its hold on the view, should it raise: RxPY leaves that to us.
+        """
+
+        def welcome() -> None:
+            if self._error is not None:
+                guarded(partial(observer.on_error, self._error))
+                return
+            self._observers += (observer,)
+            if self._shown is not None:
+                dispatch((observer,), self._shown, self._expel)
+
+        with self._changed:
+            self._attached[observer] = leave
+        self._delivery.post(welcome)
+
+    def detach(self, observer: Subscriber) -> None:
+        """Removes an observer; nothing reaches it from now on."""
+        observer.silence()
+        with self._changed:
+            self._attached.pop(observer, None)
+
+        def go() -> None:
+            self._observers = tuple(o for o in self._observers if o is not observer)
+
+        self._delivery.post(go)
+
+    def _expel(self, observer: Subscriber) -> None:
+        with self._changed:
+            leave = self._attached.get(observer)
+        if leave is not None:
+            leave()
+
+    # -- for the view's core ---------------------------------------------------------------------
+
+    def show(self, effects: AnyEffects) -> None:
+        """Keeps what is to be shown, and sees to it that it is."""
+        with self._changed:
+            if not self._brain.show(effects):
+                return
+            self._changed.notify_all()
+        self._post_flush()
+
+    def use(self, make: Callable[[Snapshot[T]], Brain]) -> Brain:
+        """Goes on with another brain, made of what is shown."""
+        with self._changed:
+            self._brain = make(self._current)
+            self._is_stuck = False
+            return self._brain
+
+    def fail(self, error: Exception) -> None:
+        """Ends all with an error."""
+        with self._changed:
+            self._error = error
+            self._changed.notify_all()
+
+        def tell() -> None:
+            observers, self._observers = self._observers, ()
+            for observer in observers:
+                guarded(partial(observer.on_error, error))
+
+        self._delivery.post(tell)
+
+    def end(self) -> None:
+        """Wakes who waits for a snapshot: there will be none."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def complete(self) -> None:
+        """Completes the observers, on the calling thread."""
+        self._observers = ()
+        with self._changed:  # those too that were not welcomed any more
+            observers, self._attached = list(self._attached), {}
+        for observer in observers:
+            guarded(observer.on_completed)
+
+    # -- from edits to observers -----------------------------------------------------------------
+
+    def _post_flush(self) -> None:
+        with self._changed:
+            if self._flushing:
+                return
+            self._flushing = True
+        self._delivery.post(self._flush)
+
+    def _flush(self) -> None:
+        with self._changed:
+            self._flushing = False
+            make = self._take()
+        if make is not None:
+            self._build(make)
+        with self._changed:
+            ready, self._outbox = self._outbox, []
+        for snapshot in ready:
+            self._shown = snapshot
+            dispatch(self._observers, snapshot, self._expel)
+
+    # -- from edits to a snapshot, on the thread of whoever wants it -----------------------------
+
+    def _take(self) -> Make | None:
+        """The edits that are waiting, as a snapshot to `_build`. Under the lock."""
+        if self._error is not None or self._is_stuck or self._is_building:
+            return None
+        if self._unmade is None:
+            self._unmade = self._brain.snapshot(self._current)
+        self._is_building = self._unmade is not None
+        return self._unmade
+
+    def _build(self, make: Make) -> None:
+        """Makes the snapshot that `_take` gave. Without the lock: a model is the user's code.
+
+        A Ctrl-C in the middle leaves the edits for the next who asks.
+        """
+        try:
+            after = make()
+        except Exception as error:
+            self._built(None, error)
+            self._on_failed(error)
+        except BaseException:
+            with self._changed:
+                self._is_building = False
+                self._changed.notify_all()
+            self._post_flush()
+            raise
+        else:
+            self._built(after, None)
+
+    def _built(self, after: Snapshot[T] | None, error: Exception | None) -> None:
+        with self._changed:
+            self._is_building = False
+            self._unmade = None
+            if isinstance(error, UnorderableError):
+                self._is_stuck = True
+            elif error is not None:
+                self._error = error
+            if after is not None:
+                self._current = after
+                self._outbox.append(after)
+            self._changed.notify_all()
