@@ -156,6 +156,13 @@ class LoopScheduler(PeriodicScheduler):
         """True once `close` was called."""
         return self._closed
 
+    can_wait = True
+    """Whether its work may wait for another thread: virtual time has none."""
+
+    def condition(self) -> threading.Condition:
+        """What other threads wait with for the loop's work."""
+        return threading.Condition()
+
     @property
     def is_current(self) -> bool:
         """True on the loop's own thread."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from types import TracebackType
@@ -41,7 +40,7 @@ class EventIterator(Generic[T]):
         self._open = open_stream
         self._size = size
         self._delivery = delivery
-        self._gate = threading.Condition()
+        self._gate = delivery.condition()
         self._events: deque[T] = deque()
         self._error: Exception | None = None
         self._ended = False
@@ -69,8 +68,7 @@ class EventIterator(Generic[T]):
         if self._delivery.is_current and not self._events and not self._ended:
             raise RuntimeError("waiting for events in a callback would wait for itself")
         with self._gate:
-            while not self._events and not self._ended:
-                self._gate.wait()
+            self._gate.wait_for(lambda: self._events or self._ended)
             if self._events:
                 event = self._events.popleft()
                 self._gate.notify_all()
@@ -87,7 +85,7 @@ class EventIterator(Generic[T]):
 
     def _put(self, event: T) -> None:
         with self._gate:
-            while len(self._events) >= self._size and not self._ended:
+            while len(self._events) >= self._size and not self._ended and self._delivery.can_wait:
                 self._gate.wait(LOOK_UP_SECONDS)
                 if self._delivery.is_closed:
                     return

@@ -18,6 +18,9 @@ log = logging.getLogger("rxbosbase.testing")
 MAX_STEPS = 1_000_000
 """Pieces of work without any time passing after which a test is told that it runs in circles."""
 
+LONGEST_WAIT = 3600.0
+"""Seconds of virtual time that a wait without a timeout takes: in a test it ends with an error."""
+
 
 class VirtualClock:
     """A clock of seconds that stands still until `advance`. Its work runs on the caller's thread.
@@ -170,6 +173,12 @@ class VirtualLoop(LoopScheduler):
     def join(self, timeout: float) -> None:
         """There is no thread to wait for."""
 
+    can_wait = False
+
+    def condition(self) -> threading.Condition:
+        """Waits by letting the clock's time pass."""
+        return VirtualCondition(self.clock)
+
     def _finish(self) -> None:
         if self._closed and self._last is not None:
             last, self._last = self._last, None
@@ -188,5 +197,15 @@ class VirtualCondition(threading.Condition):
         self._clock = clock
 
     def wait_for(self, predicate: Callable[[], Any], timeout: float | None = None) -> Any:
-        """Whether `predicate` came true within `timeout` seconds of virtual time."""
-        return self._clock.wait_for(predicate, 0.0 if timeout is None else timeout)
+        """Whether `predicate` came true within `timeout` seconds of virtual time.
+
+        Raises:
+            RuntimeError: no `timeout`, and nothing will come.
+        """
+        done = self._clock.wait_for(predicate, LONGEST_WAIT if timeout is None else timeout)
+        if timeout is None and not done:
+            raise RuntimeError(
+                f"waited {LONGEST_WAIT:g} s of virtual time, and nothing came: let it happen "
+                "before the wait, or script it: fake.later(1.0, lambda: fake.push(…))"
+            )
+        return done

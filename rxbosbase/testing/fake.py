@@ -40,6 +40,7 @@ class FakeRealtime:
     Args:
         backoff: how the client waits between attempts; without jitter by default, so that a test
             can count.
+        on_auth_lost: as for `BosBase`.
 
     Attributes:
         client: what the code under test gets.
@@ -63,11 +64,16 @@ class FakeRealtime:
         active
     """
 
-    def __init__(self, *, backoff: BackoffPolicy | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        backoff: BackoffPolicy | None = None,
+        on_auth_lost: Literal["error", "guest"] = "error",
+    ) -> None:
         self.clock = VirtualClock()
         self._tables = Tables(self._written)
         self._policy = backoff or BackoffPolicy(jitter=False)
-        self._rooms = _FakeRooms(self.clock, self._tables, self._policy)
+        self._rooms = _FakeRooms(self.clock, self._tables, self._policy, on_auth_lost)
         self._hub = self._rooms.hub
         self.client: BosBase = _FakeClient(self._rooms)
         self.records = self._tables.rows
@@ -95,6 +101,26 @@ class FakeRealtime:
         """The topics that the server holds now, without options."""
         self.clock.run()
         return {name for line in self._rooms.wire.lines for name, _ in line.topics.values()}
+
+    def add_user(
+        self,
+        identity: str,
+        password: str,
+        record: Mapping[str, Any] | None = None,
+        *,
+        collection: str = "users",
+    ) -> Record:
+        """Somebody who can log in: ``fake.add_user("ada@example.com", "password123")``.
+
+        Delete that record, and the login is lost: `BosBase.auto_refresh` notices it.
+
+        Returns:
+            the record, with an id, in `records`; the fields of `record` are put into it.
+        """
+        made = self._tables.change(collection, "create", {"email": identity, **(record or {})})
+        self._tables.logins.add(collection, identity, password, made["id"])
+        self._changed()
+        return dict(made)
 
     def push(self, collection: str, action: Action, record: Mapping[str, Any]) -> int:
         """Something happens on the server: `records` changes, and the subscribers hear of it.
@@ -220,11 +246,13 @@ class _LoopPool(ReadPool):
 class _FakeRooms(Rooms):
     """The library's rooms, with virtual loops and the fake's wire in place of the real ones."""
 
-    def __init__(self, clock: VirtualClock, tables: Tables, policy: BackoffPolicy) -> None:
+    def __init__(
+        self, clock: VirtualClock, tables: Tables, policy: BackoffPolicy, on_auth_lost: str
+    ) -> None:
         self.store = AuthStore()
         control, delivery = VirtualLoop(clock, "control"), VirtualLoop(clock, "delivery")
         self.wire = FakeTransport(control, tables, lambda: self.store.token)
-        super().__init__(self.wire, self.store, policy, 330.0, 2**24, "error")
+        super().__init__(self.wire, self.store, policy, 330.0, 2**24, on_auth_lost)
         settings = Settings(
             transport=self.wire,
             control=control,
@@ -238,7 +266,7 @@ class _FakeRooms(Rooms):
         self.preflight = Preflight(self._check, pool, control, policy, settings.identity)
         self.control, self.delivery, self.pool = control, delivery, pool
         self.realtime = FakeService.make(settings, self.preflight, delivery)
-        self.hub = FakeHub(tables, delivery, self.realtime)
+        self.hub = FakeHub(tables, delivery)
         self.live = cast(LiveHub, self.hub)
 
     def _check(self, path: str, *_: object) -> Any:

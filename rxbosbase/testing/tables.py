@@ -11,6 +11,8 @@ from urllib.parse import unquote
 from rxbosbase.errors import ClientResponseError
 from rxbosbase.live.ordering import Order
 
+from .logins import Logins
+
 __all__ = ["Matches", "Record", "Tables"]
 
 Record = dict[str, Any]
@@ -27,7 +29,9 @@ class Tables:
     Attributes:
         rows: the records by collection and id.
         filters: what each filter text means, as a function of the record.
+        answers: what other requests are answered with, by method and path.
         refused: the error of each collection that is refused.
+        logins: who can log in.
         written: called with collection, action and record after each change by a request.
     """
 
@@ -36,6 +40,7 @@ class Tables:
         self.filters: dict[str, Matches] = {}
         self.refused: dict[str, ClientResponseError] = {}
         self.answers: dict[tuple[str, str], Any] = {}
+        self.logins = Logins(lambda collection, id: self.rows.get(collection, {}).get(id))
         self._written = written
         self._numbers = count(1)
 
@@ -88,7 +93,9 @@ class Tables:
             raise error
         return {"items": []}
 
-    def answer(self, method: str, path: str, query: Mapping[str, Any], body: Any) -> Any:
+    def answer(
+        self, method: str, path: str, query: Mapping[str, Any], body: Any, token: str = ""
+    ) -> Any:
         """What the server would say to a request.
 
         Raises:
@@ -96,6 +103,8 @@ class Tables:
         """
         if (method, path) in self.answers:
             return _said(self.answers[method, path], body)
+        if login := self.logins.answer(method, path, body, token):
+            return login
         place = _RECORDS.fullmatch(path)
         if place is None:
             message = f"the fake has no answer: fake.answers[{method!r}, {path!r}] = …"

@@ -130,6 +130,7 @@ class FakeTransport(Transport):
         super().__init__("http://fake.invalid", timeout=30.0, headers=None, token=token)
         self.loop = loop
         self.tables = tables
+        self._current_token = token
         self.lines: list[Line] = []
         self.opened = 0
         self.accepts = True
@@ -148,7 +149,8 @@ class FakeTransport(Transport):
             raise ConnectionFailedError(f"cannot reach {self.url(path)}: the fake is stopped")
         body = options.get("body")
         sent = None if body is None else orjson.loads(orjson.dumps(body))
-        return self.tables.answer(method, path, options.get("query") or {}, sent)
+        query = options.get("query") or {}
+        return self.tables.answer(method, path, query, sent, self._current_token())
 
     def check(self, path: str) -> Any:
         """The answer to the read that a subscription makes beforehand."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from reactivex import operators as ops
 from reactivex.testing import TestScheduler
 
 from rxbosbase import (
+    AuthLostError,
     BackoffPolicy,
     BosBase,
     ClientClosedError,
@@ -153,6 +155,82 @@ def test_a_callback_may_write_and_subscribe(fake: FakeRealtime) -> None:
     posts.subscribe("*", on_post)
     fake.push("posts", "create", {"id": "a"})
     assert seen == ["a"]
+
+
+def test_a_loop_over_events_reads_what_was_pushed_and_what_a_script_pushes(
+    fake: FakeRealtime,
+) -> None:
+    with fake.client.collection("posts").events("*", size=1) as events:
+        for n in range(3):
+            fake.push("posts", "create", {"n": n})
+        fake.later(60, lambda: fake.push("posts", "create", {"n": 3}))
+        assert [next(events).record["n"] for _ in range(4)] == [0, 1, 2, 3]
+    assert fake.clock.now == 60
+
+
+def test_a_loop_over_events_that_never_come_is_an_error_and_no_hang(fake: FakeRealtime) -> None:
+    with (
+        fake.client.collection("posts").events("*") as events,
+        pytest.raises(RuntimeError, match=r"script it: fake\.later"),
+    ):
+        next(events)
+
+
+# -- logins
+
+
+def test_a_user_of_the_fake_logs_in_and_a_wrong_password_does_not(fake: FakeRealtime) -> None:
+    ada = fake.add_user("ada@example.com", "password123", {"name": "Ada"})
+    users = fake.client.collection("users")
+    with pytest.raises(ClientResponseError, match="400: Failed to authenticate"):
+        users.auth_with_password("ada@example.com", "wrong")
+    with pytest.raises(ClientResponseError, match="400: Failed to authenticate"):
+        users.auth_with_password("ben@example.com", "password123")
+    assert fake.client.auth_store.token == ""
+    answer = users.auth_with_password("ada@example.com", "password123")
+    assert answer["record"] == ada == fake.client.auth_store.record
+    assert (ada["name"], ada["email"]) == ("Ada", "ada@example.com")
+    assert fake.client.auth_store.is_valid
+    assert users.auth_refresh()["record"]["id"] == ada["id"]
+    assert users.get_one(ada["id"])["name"] == "Ada"
+
+
+def test_a_user_may_be_of_any_collection_and_have_an_id(fake: FakeRealtime) -> None:
+    fake.add_user("root", "password123", {"id": "r1"}, collection="_superusers")
+    admin = fake.client.collection("_superusers")
+    assert admin.auth_with_password("root", "password123")["record"]["id"] == "r1"
+    with pytest.raises(ClientResponseError, match=r"log in to 'users' of the fake: fake\.add_user"):
+        fake.client.collection("users").auth_with_password("root", "password123")
+
+
+def test_streams_go_on_under_a_new_login(fake: FakeRealtime) -> None:
+    seen: Seen = []
+    fake.client.collection("posts").observe("*").subscribe(seen.append)
+    fake.add_user("ada@example.com", "password123")
+    fake.client.collection("users").auth_with_password("ada@example.com", "password123")
+    fake.push("posts", "create", {"id": "a"})
+    fake.client.auth_store.clear()
+    fake.push("posts", "create", {"id": "b"})
+    assert [event.record["id"] for event in seen] == ["a", "b"]
+
+
+@pytest.mark.parametrize("choice", ["error", "guest"])
+def test_a_deleted_user_loses_the_login_as_the_client_chose(choice: Any) -> None:
+    with FakeRealtime(on_auth_lost=choice) as fake:
+        ada = fake.add_user("ada@example.com", "password123")
+        errors: Seen = []
+        fake.client.collection("users").auth_with_password("ada@example.com", "password123")
+        posts = fake.client.collection("posts")
+        posts.observe("*").subscribe(on_error=errors.append)
+        posts.live().subscribe(on_error=errors.append)
+        fake.client.auto_refresh(threshold=timedelta(minutes=30))
+        fake.advance(120)
+        assert fake.client.auth_store.record == ada and not errors
+        fake.push("users", "delete", {"id": ada["id"]})
+        fake.advance(60)
+        assert not fake.client.auth_store.is_valid
+        expected = [AuthLostError, AuthLostError] if choice == "error" else []
+        assert [type(error) for error in errors] == expected
 
 
 # -- the connection

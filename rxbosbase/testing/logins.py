@@ -1,0 +1,68 @@
+"""The fake's users: who can log in, and the tokens they get, signed by nobody."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+import orjson
+
+from rxbosbase.auth import token_claims
+from rxbosbase.errors import ClientResponseError
+
+__all__ = ["Logins"]
+
+_LOGIN = re.compile(r"/api/collections/(?P<name>[^/]+)/auth-(?P<how>with-password|refresh)")
+
+EXPIRES = 4_102_444_800
+"""The year 2100: a login of a test ends when the test says so, not by the clock on the wall."""
+
+
+class Logins:
+    """Answers logins and refreshes.
+
+    Args:
+        find: the record of a collection and id, as it is now; None if there is none.
+    """
+
+    def __init__(self, find: Callable[[str, str], Mapping[str, Any] | None]) -> None:
+        self._find = find
+        self._known: dict[tuple[str, str], tuple[str, str]] = {}
+
+    def add(self, collection: str, identity: str, password: str, id: str) -> None:
+        """From now on these two words log in as the record `id`."""
+        self._known[collection, identity] = (password, id)
+
+    def answer(self, method: str, path: str, body: Any, token: str) -> Any:
+        """What the server says to a login or a refresh; None, if the request is neither.
+
+        Raises:
+            ClientResponseError: 400, the words are wrong; 401, the token is of nobody; 404, the
+                collection has no users.
+        """
+        place = _LOGIN.fullmatch(path)
+        if place is None or method != "POST":
+            return None
+        name = unquote(place["name"])
+        if all(name != collection for collection, _ in self._known):
+            message = f"nobody can log in to {name!r} of the fake: fake.add_user(…)"
+            raise ClientResponseError(404, path, message=message)
+        if place["how"] == "refresh":
+            record = self._find(name, token_claims(token).get("id", ""))
+            if record is None:
+                raise ClientResponseError(401, path, message="The token is of nobody.")
+        else:
+            password, id = self._known.get((name, body["identity"]), ("", ""))
+            record = self._find(name, id)
+            if record is None or password != body["password"]:
+                raise ClientResponseError(400, path, message="Failed to authenticate.")
+        return {"token": _token(name, record["id"]), "record": dict(record)}
+
+
+def _token(collection: str, id: str) -> str:
+    claims = {"id": id, "collectionId": collection, "type": "auth", "exp": EXPIRES}
+    parts = (orjson.dumps({"alg": "none"}), orjson.dumps(claims), b"signed by nobody")
+    return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
