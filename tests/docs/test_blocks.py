@@ -3,7 +3,8 @@
 The blocks of a page run in one go, top to bottom, as in an interpreter; the address
 ``http://127.0.0.1:8090`` is that of a server with the sample data. A ``text`` block right after a
 ``python`` block is what has been printed, line by line. A block that cannot run here says why
-behind the word ``fragment``, and is compiled.
+behind the word ``fragment``, and is compiled. One whose first line is the name of a file
+(``# test_late.py``) is that file: those of a page lie in one folder, where pytest runs.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from rxbosbase.cli.app import app
 from rxbosbase.server import EmbeddedServer
 from rxbosbase.server.sample import create_sample
 
+pytest_plugins = ["pytester"]
+
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 WRITTEN_URL = "http://127.0.0.1:8090"
@@ -33,6 +36,7 @@ PRINTED_WITHIN = 5.0  # seconds until what a page promises has been printed
 FENCE = re.compile(
     r"^(?P<indent> *)(?P<mark>`{3,})(?P<info>[^\n`]*)\n(?P<code>.*?)^ *(?P=mark)\n", re.M | re.S
 )
+FILE = re.compile(r"# (\w+\.py)\n")
 NOT_CODE = {"text", "{eval-rst}", "{toctree}", "{image}", "{include}", "json", "{lifecycle}"}
 
 
@@ -58,10 +62,17 @@ def blocks(page: Path) -> list[Block]:
 
 
 def runs(block: Block) -> bool:
-    return block.language == "python" and not block.info
+    return block.language == "python" and not block.info and not FILE.match(block.code)
+
+
+def files(page: Path) -> dict[str, str]:
+    """The blocks that are files, by name."""
+    found = ((FILE.match(block.code), block.code) for block in blocks(page))
+    return {name[1]: code for name, code in found if name}
 
 
 WITH_PYTHON = [page for page in PAGES if any(map(runs, blocks(page)))]
+WITH_TESTS = [page for page in PAGES if files(page)]
 WITH_SHELL = [page for page in PAGES if any(block.language == "sh" for block in blocks(page))]
 
 
@@ -132,6 +143,20 @@ def assert_in_order(lines: list[str], printed: str) -> None:
         found = printed.find(line, at)
         assert found >= 0, f"{line!r} is not printed (any more, or in this order):\n{printed}"
         at = found + len(line)
+
+
+@pytest.mark.parametrize("page", WITH_TESTS, ids=name_of)
+def test_the_tests_that_a_page_shows_pass(
+    page: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    for name, code in files(page).items():
+        pytester.path.joinpath(name).write_text(code, encoding="utf-8")
+    tests = sum(code.count("\ndef test_") for code in files(page).values())
+    result = pytester.runpytest_subprocess("-p", "pytest_rxbosbase", "-W", "error")
+    assert tests > 0
+    result.assert_outcomes(passed=tests)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
