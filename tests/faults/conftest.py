@@ -14,10 +14,9 @@ from rxbosbase.server import EmbeddedServer
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[EmbeddedServer]:
+def server(bosbase_server: EmbeddedServer) -> EmbeddedServer:
     """The server all tests share: harm the proxy, never this."""
-    with EmbeddedServer() as running:
-        yield running
+    return bosbase_server
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,7 @@
-"""The real server: one for all tests that only use it, a fresh one for those that harm it."""
+"""The real server: one for all tests that only use it, a fresh one for those that harm it.
+
+The one for all is the library's own fixture for people who test their code: it has to do here too.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,9 @@ from rxbosbase.server import EmbeddedServer
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[EmbeddedServer]:
+def server(bosbase_server: EmbeddedServer) -> EmbeddedServer:
     """The server all tests share: do not kill, pause or restart it, and use ``names``."""
-    with EmbeddedServer() as running:
-        yield running
+    return bosbase_server
 
 
 @pytest.fixture
@@ -39,7 +41,6 @@ def client(server: EmbeddedServer) -> Iterator[BosBase]:
 
 
 @pytest.fixture
-def admin(server: EmbeddedServer) -> Iterator[BosBase]:
+def admin(bosbase_client: BosBase) -> BosBase:
     """A superuser of the shared server."""
-    with server.client(superuser=True) as superuser:
-        yield superuser
+    return bosbase_client

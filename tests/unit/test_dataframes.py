@@ -10,14 +10,13 @@ from typing import Any
 import pytest
 from reactivex.subject import Subject
 from reactivex.testing import TestScheduler
+from support.fake_view import View
 
-from rxbosbase import MissingExtraError
+from rxbosbase import ClientResponseError, MissingExtraError
 from rxbosbase.dataframes import LiveFrame, live_frame, rate_frame, to_dataframe, window
 from rxbosbase.dataframes import events as events_module
-from rxbosbase.live.messages import Edit
-from rxbosbase.live.ordering import Order
-from rxbosbase.live.snapshot import Snapshot
 from rxbosbase.realtime.events import RecordEvent
+from rxbosbase.testing import FakeRealtime
 
 pd = pytest.importorskip("pandas", reason="needs pip install 'rxbosbase[notebook]'")
 
@@ -30,32 +29,14 @@ def event(action: str, /, **record: Any) -> RecordEvent[Record]:
     return RecordEvent("orders/*", action, {"id": "a", **record})
 
 
-class View:
-    """A view that is driven by hand, with real snapshots."""
-
-    def __init__(self, sort: str = "id") -> None:
-        self.snapshot: Snapshot[Record] = Snapshot.empty(Order.parse(sort))
-        self.subject: Subject[Snapshot[Record]] = Subject()
-
-    def write(self, *records: Record) -> None:
-        self._advance([Edit(record["id"], None, record) for record in records])
-
-    def delete(self, *ids: str) -> None:
-        self._advance([Edit(id, None, None) for id in ids])
-
-    def _advance(self, edits: list[Edit]) -> None:
-        self.snapshot = self.snapshot.advance(edits, fresh=True)
-        self.subject.on_next(self.snapshot)
-
-
 @pytest.fixture
-def view() -> View:
-    return View()
+def view(virtual_time: FakeRealtime) -> View:
+    return View(virtual_time)
 
 
 @pytest.fixture
 def frame(view: View) -> Iterator[LiveFrame]:
-    with live_frame(view.subject) as following:
+    with live_frame(view.stream) as following:
         yield following
 
 
@@ -112,10 +93,11 @@ def test_the_index_is_the_field_asked_for_or_a_plain_range() -> None:
     assert "id" in to_dataframe(rows, index=None)
 
 
-def test_a_snapshot_comes_in_its_order() -> None:
-    view = View("-n")
-    view.write({"id": "a", "n": 1}, {"id": "b", "n": 3}, {"id": "c", "n": 2})
-    assert to_dataframe(view.snapshot).index.tolist() == ["b", "c", "a"]
+def test_a_snapshot_comes_in_its_order(virtual_time: FakeRealtime) -> None:
+    view = View(virtual_time, "-n")
+    view.hold({"id": "a", "n": 1}, {"id": "b", "n": 3}, {"id": "c", "n": 2})
+    with view.stream as stream:
+        assert to_dataframe(stream.wait_fresh()).index.tolist() == ["b", "c", "a"]
 
 
 def test_a_text_for_a_list_of_names_is_refused() -> None:
@@ -142,10 +124,10 @@ def test_without_pandas_the_error_says_what_to_install(monkeypatch: pytest.Monke
 # -- live
 
 
-def test_a_live_frame_equals_the_snapshot_after_each_change() -> None:
+def test_a_live_frame_equals_the_snapshot_after_each_change(virtual_time: FakeRealtime) -> None:
     """Additions in the middle, changes, moves, removals, and slots that are used again."""
-    view = View("-n")
-    with live_frame(view.subject) as following:
+    view = View(virtual_time, "-n")
+    with live_frame(view.stream) as following:
         for step in range(300):
             id = f"r{step * 7 % 40:02}"
             if step % 5 == 4:
@@ -204,7 +186,7 @@ def test_a_value_that_does_not_fit_widens_the_column_and_nothing_is_lost(
 
 
 def test_categories_stay_in_the_order_they_were_seen(view: View) -> None:
-    with live_frame(view.subject, categories=["status"]) as frame:
+    with live_frame(view.stream, categories=["status"]) as frame:
         view.write({"id": "a", "status": "new"}, {"id": "b", "status": "paid"})
         assert frame.df.status.cat.categories.tolist() == ["new", "paid"]
         view.delete("a")
@@ -230,8 +212,8 @@ def test_a_fields_first_appearance_is_a_column_from_then_on(view: View, frame: L
 
 
 def test_what_ends_the_view_is_raised_to_the_reader(view: View, frame: LiveFrame) -> None:
-    view.subject.on_error(ValueError("bad filter"))
-    with pytest.raises(ValueError, match="bad filter"):
+    view.refuse(400, "bad filter")
+    with pytest.raises(ClientResponseError, match="bad filter"):
         _ = frame.df
 
 
@@ -241,7 +223,8 @@ def test_disposed_it_stays_as_it_was(view: View, frame: LiveFrame) -> None:
     frame.dispose()
     view.write({"id": "b"})
     assert len(frame.df) == 1
-    assert not view.subject.observers
+    with pytest.raises(RuntimeError, match="not running"):
+        _ = view.snapshot
 
 
 def test_a_reader_on_another_thread_always_sees_one_whole_state(

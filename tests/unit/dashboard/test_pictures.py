@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from reactivex.subject import Subject
+from support.fake_view import View
 
 from rxbosbase import ClientResponseError, Status
 from rxbosbase.dashboard.pictures import feed as feed_module
@@ -17,10 +18,8 @@ from rxbosbase.dashboard.pictures.inspect import InspectorPicture
 from rxbosbase.dashboard.pictures.rates import Tally
 from rxbosbase.dashboard.pictures.status import pill
 from rxbosbase.dashboard.pictures.table import MAX_ROWS, TablePicture
-from rxbosbase.live.messages import Edit
-from rxbosbase.live.ordering import Order
-from rxbosbase.live.snapshot import Snapshot
 from rxbosbase.realtime.events import RecordEvent
+from rxbosbase.testing import FakeRealtime
 
 Record = dict[str, Any]
 Event = RecordEvent[Record]
@@ -36,21 +35,9 @@ def nothing() -> None:
     """Nobody paints here."""
 
 
-class View:
-    """A view that is driven by hand, with real snapshots."""
-
-    def __init__(self) -> None:
-        self.snapshot: Snapshot[Record] = Snapshot.empty(Order.parse("id"))
-        self.subject: Subject[Snapshot[Record]] = Subject()
-
-    def write(self, *records: Record, fresh: bool = True) -> None:
-        edits = [Edit(record["id"], None, record) for record in records]
-        self.snapshot = self.snapshot.advance(edits, fresh=fresh)
-        self.subject.on_next(self.snapshot)
-
-    def delete(self, id: str) -> None:
-        self.snapshot = self.snapshot.advance([Edit(id, None, None)], fresh=True)
-        self.subject.on_next(self.snapshot)
+@pytest.fixture
+def view(virtual_time: FakeRealtime) -> View:
+    return View(virtual_time)
 
 
 # -- the feed
@@ -108,9 +95,9 @@ def test_the_feeds_error_is_told(events: Subject[Event]) -> None:
     assert "secret" not in feed.html()
 
 
-def test_nothing_of_a_record_becomes_markup(events: Subject[Event]) -> None:
-    feed, view = FeedPicture(events), View()
-    table, inspector = TablePicture(view.subject), InspectorPicture(view.subject)
+def test_nothing_of_a_record_becomes_markup(events: Subject[Event], view: View) -> None:
+    feed = FeedPicture(events)
+    table, inspector = TablePicture(view.stream), InspectorPicture(view.stream)
     for picture in (feed, table, inspector):
         picture.start(nothing)
     events.on_next(event(text=NASTY, expand={"text": {"name": NASTY}}))
@@ -129,9 +116,8 @@ def test_a_feed_that_keeps_nothing_is_refused() -> None:
 # -- the table
 
 
-def test_the_table_shows_the_first_rows_and_counts_all() -> None:
-    view = View()
-    table = TablePicture(view.subject)
+def test_the_table_shows_the_first_rows_and_counts_all(view: View) -> None:
+    table = TablePicture(view.stream)
     table.start(nothing)
     view.write(*({"id": f"r{n:03}", "n": n} for n in range(MAX_ROWS + 20)))
     shown = table.html()
@@ -139,29 +125,29 @@ def test_the_table_shows_the_first_rows_and_counts_all() -> None:
     assert f"first {MAX_ROWS} of {MAX_ROWS + 20} records" in shown
 
 
-def test_the_table_says_when_it_is_not_up_to_date() -> None:
-    view = View()
-    table = TablePicture(view.subject)
+def test_the_table_says_when_it_is_not_up_to_date(view: View) -> None:
+    table = TablePicture(view.stream)
     table.start(nothing)
-    view.write({"id": "a"}, fresh=False)
+    view.write({"id": "a"})
+    view.lose()
     assert "catching up" in table.html()
-    view.write({"id": "a", "n": 1})
+    view.recover()
     assert "catching up" not in table.html()
 
 
-def test_the_table_shows_expanded_records_by_their_name_and_chosen_columns_alone() -> None:
-    view = View()
-    table = TablePicture(view.subject, ["author"])
+def test_the_table_shows_expanded_records_by_their_name_and_chosen_columns_alone(
+    view: View,
+) -> None:
+    table = TablePicture(view.stream, ["author"])
     table.start(nothing)
     view.write({"id": "a", "author": "u1", "n": 77, "expand": {"author": {"name": "Ann"}}})
     assert "Ann" in table.html()
     assert "77" not in table.html()
 
 
-def test_a_picked_row_is_marked_and_told() -> None:
+def test_a_picked_row_is_marked_and_told(view: View) -> None:
     picked: list[str] = []
-    view = View()
-    table = TablePicture(view.subject, on_pick=picked.append)
+    table = TablePicture(view.stream, on_pick=picked.append)
     table.start(nothing)
     view.write({"id": "a"}, {"id": "b"})
     table.act("pick", "b", {})
@@ -169,22 +155,21 @@ def test_a_picked_row_is_marked_and_told() -> None:
     assert table.html().count('aria-selected="true"') == 1
 
 
-def test_a_view_that_is_refused_shows_the_servers_message() -> None:
-    view = View()
-    table = TablePicture(view.subject)
+def test_a_view_that_is_refused_shows_the_servers_message(view: View) -> None:
+    table = TablePicture(view.stream)
     table.start(nothing)
-    view.subject.on_error(ClientResponseError(404, message="Missing collection context."))
+    view.refuse(404, "Missing collection context.")
     assert "404: Missing collection context." in table.html()
 
 
 # -- the inspector
 
 
-def test_the_inspector_follows_the_last_change_until_a_record_is_picked() -> None:
-    view = View()
-    inspector = InspectorPicture(view.subject)
+def test_the_inspector_follows_the_last_change_until_a_record_is_picked(view: View) -> None:
+    inspector = InspectorPicture(view.stream)
     inspector.start(nothing)
-    view.write({"id": "a", "t": "one"}, {"id": "b", "t": "two"})
+    view.hold({"id": "a", "t": "one"}, {"id": "b", "t": "two"})
+    view.stream.wait_fresh()
     assert "Pick a row" in inspector.html()
     view.write({"id": "b", "t": "three"})
     assert "<del>two</del> <ins>three</ins>" in inspector.html()
@@ -195,9 +180,8 @@ def test_the_inspector_follows_the_last_change_until_a_record_is_picked() -> Non
     assert "<del>three</del> <ins>four</ins>" in inspector.html()
 
 
-def test_a_removed_record_is_shown_as_it_last_was() -> None:
-    view = View()
-    inspector = InspectorPicture(view.subject)
+def test_a_removed_record_is_shown_as_it_last_was(view: View) -> None:
+    inspector = InspectorPicture(view.stream)
     inspector.start(nothing)
     view.write({"id": "a", "t": "last words"})
     view.delete("a")
@@ -205,13 +189,14 @@ def test_a_removed_record_is_shown_as_it_last_was() -> None:
 
 
 def test_the_inspector_remembers_a_bounded_number_of_changes(
+    view: View,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(inspect_module, "MAX_CHANGES", 2)
-    view = View()
-    inspector = InspectorPicture(view.subject)
+    inspector = InspectorPicture(view.stream)
     inspector.start(nothing)
-    view.write({"id": "0"})
+    view.hold({"id": "0"})
+    view.stream.wait_fresh()
     for n in range(1, 5):
         view.write({"id": str(n), "t": 1})
     inspector.pick("1")
