@@ -14,7 +14,14 @@ author = "The rxbosbase authors"
 copyright = author
 version = release = "0.1.0"
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "pictures", "complete"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "pictures",
+    "complete",
+    "proofs",
+]
 exclude_patterns = ["_ext", "build"]
 root_doc = "index"
 

@@ -1,17 +1,41 @@
-"""Each promise of docs/reliability.md names tests that there are."""
+"""Each promise that the documentation makes names tests that there are."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
+PAGES = {"reliability": 40, "security": 45}
+"""The pages with promises, and how many tests hold them at least."""
 
-def test_every_promise_is_held_by_a_test_that_exists() -> None:
-    page = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"`(test_\w+)`", page))
+
+def text_of(page: str) -> str:
+    return (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+
+
+def named(text: str) -> set[str]:
+    return set(re.findall(r"`(test_\w+)`", text))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_promise_is_held_by_a_test_that_exists(page: str) -> None:
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")]
     found = {name for text in sources for name in re.findall(r"def (test_\w+)", text)}
-    assert named - found == set()
-    assert len(named) > 40
+    assert named(text_of(page)) - found == set()
+    assert len(named(text_of(page))) >= PAGES[page]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_line_of_a_table_of_promises_names_its_test(page: str) -> None:
+    for table in re.findall(r"^\| promise \|.*\n(?:\|.*\n)+", text_of(page), re.M):
+        for line in table.splitlines()[2:]:
+            assert named(line), line
+
+
+def test_no_promise_is_made_on_two_pages() -> None:
+    reliability, security = (named(text_of(page)) for page in PAGES)
+    assert reliability & security == set()
