@@ -21,6 +21,7 @@ extensions = [
     "pictures",
     "complete",
     "proofs",
+    "plain_text",
 ]
 exclude_patterns = ["_ext", "build"]
 root_doc = "index"

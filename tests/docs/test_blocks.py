@@ -29,7 +29,8 @@ from rxbosbase.server.sample import create_sample
 pytest_plugins = ["pytester"]
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted((ROOT / "docs").rglob("*.md"))
+LLMS = ROOT / "llms.txt"
+PAGES = [*sorted((ROOT / "docs").rglob("*.md")), LLMS]
 WRITTEN_URL = "http://127.0.0.1:8090"
 PRINTED_WITHIN = 5.0  # seconds until what a page promises has been printed
 
@@ -77,7 +78,7 @@ WITH_SHELL = [page for page in PAGES if any(block.language == "sh" for block in 
 
 
 def name_of(page: Path) -> str:
-    return str(page.relative_to(ROOT / "docs").with_suffix(""))
+    return str(page.relative_to(ROOT).with_suffix("")).removeprefix("docs/")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,44 @@
+"""The pages' links lead somewhere, and `llms.txt` leads to all of them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LLMS = ROOT / "llms.txt"
+PAGES = [*sorted((ROOT / "docs").rglob("*.md")), LLMS, ROOT / "CONTRIBUTING.md"]
+LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
+
+LED_BY_SPHINX = {"index", "changelog", "contributing"}
+"""Pages that say nothing of their own."""
+
+
+def targets(page: Path) -> list[Path]:
+    found = LINK.findall(page.read_text(encoding="utf-8"))
+    return [(page.parent / target).resolve() for target in found]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
+    assert [str(target) for target in targets(page) if not target.exists()] == []
+
+
+def test_llms_leads_to_every_page_that_is_for_reading() -> None:
+    docs = ROOT / "docs"
+    wanted = {
+        page
+        for page in docs.rglob("*.md")
+        if page.stem not in LED_BY_SPHINX and page.parent != docs / "api"
+    }
+    assert wanted - set(targets(LLMS)) == set()
+    assert ROOT / "CONTRIBUTING.md" in targets(LLMS)
+
+
+def test_llms_begins_as_its_readers_expect() -> None:
+    """A title and a summary in a quote: https://llmstxt.org."""
+    title, _, summary, *_ = LLMS.read_text(encoding="utf-8").splitlines()
+    assert title == "# rxbosbase"
+    assert summary.startswith("> ")
