@@ -31,7 +31,7 @@ class Intake:
         finished: True once the body has ended as it should.
 
     >>> intake = Intake(FrameParser(), chunked=True)
-    >>> intake.feed(b"1a\\r\\nid:c1\\nevent:a/*\\ndata:{}\\n\\n\\r\\n0\\r\\n\\r\\n")
+    >>> intake.feed(b"19\\r\\nid:c1\\nevent:a/*\\ndata:{}\\n\\n\\r\\n0\\r\\n\\r\\n")
     [('a/*', b'{}')]
     >>> intake.finished
     True

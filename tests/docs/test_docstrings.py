@@ -1,0 +1,44 @@
+"""The examples in docstrings, which are the reference's: each runs and gives what it says."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import pkgutil
+from types import ModuleType
+
+import pytest
+
+import rxbosbase
+from rxbosbase.testing import FakeRealtime
+
+FINDER = doctest.DocTestFinder(exclude_empty=True)
+NAMES = sorted(
+    module.name
+    for module in pkgutil.walk_packages(rxbosbase.__path__, "rxbosbase.")
+    if not module.name.endswith("__main__")
+)
+
+
+def examples(name: str) -> list[doctest.DocTest]:
+    """Those of a module's own docstrings; none where an extra is missing."""
+    try:
+        module: ModuleType = importlib.import_module(name)
+    except ImportError:
+        return []
+    found = FINDER.find(module, name, extraglobs={"FakeRealtime": FakeRealtime})
+    return [test for test in found if test.examples]
+
+
+EXAMPLES = [test for name in NAMES for test in examples(name)]
+
+
+@pytest.mark.parametrize("test", EXAMPLES, ids=lambda test: test.name)
+def test_an_example_of_a_docstring_gives_what_it_says(test: doctest.DocTest) -> None:
+    told: list[str] = []
+    doctest.DocTestRunner(verbose=False).run(test, out=told.append)
+    assert not told, "".join(told)
+
+
+def test_there_are_examples() -> None:
+    assert len(EXAMPLES) > 30
