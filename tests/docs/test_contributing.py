@@ -1,0 +1,94 @@
+"""The contributor's guide: who follows it word by word has a new operator."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+GUIDE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+FILES = re.findall(r"^```python\n(# (\S+\.py)\n.*?)^```", GUIDE, re.M | re.S)
+FRAGMENTS = re.findall(r"^```python fragment: [^\n]+\n(.*?)\n```", GUIDE, re.M | re.S)
+COMMAND = re.compile(r"\.venv/bin/python -m (?P<module>[\w.]+)(?P<arguments>[^`\n&|]*)")
+COMMANDS = COMMAND.findall(GUIDE)
+STEPS = COMMAND.findall(GUIDE.partition("## An operator")[2].partition("## The suites")[0])
+
+COPIED = ("rxbosbase", "tests", "pyproject.toml", "setup.cfg", "docs/dependencies.md")
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    """A copy of what the steps touch, and what their tests need."""
+    ignore = shutil.ignore_patterns("__pycache__")
+    for name in COPIED:
+        there = tmp_path / name
+        there.parent.mkdir(exist_ok=True)
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, there, ignore=ignore)
+        else:
+            shutil.copy(ROOT / name, there)
+    return tmp_path
+
+
+def insert(path: Path, before: str, line: str) -> None:
+    """Puts `line` in front of the first line that begins with `before`, indented like it."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    at = next(n for n, each in enumerate(lines) if each.strip().startswith(before))
+    indent = lines[at][: len(lines[at]) - len(lines[at].lstrip())]
+    lines.insert(at, indent + line)
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def run(house: Path, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
+    return subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        cwd=house, env={**kept, "PYTHONPATH": str(house)},
+        capture_output=True, text=True, timeout=55, check=False,
+    )  # fmt: skip
+
+
+def follow(house: Path) -> None:
+    """Steps 1 to 4."""
+    for code, name in FILES:
+        (house / name).write_text(code, encoding="utf-8")
+    imported, exported, law = FRAGMENTS
+    operators = house / "rxbosbase" / "operators" / "__init__.py"
+    insert(operators, "from rxbosbase.operators.rate", imported)
+    insert(operators, '"rate",', exported)
+    insert(house / "tests" / "unit" / "operators" / "test_laws.py", '"records": Law', law)
+
+
+def test_the_steps_lead_to_an_operator_that_passes_all_its_tests(house: Path) -> None:
+    follow(house)
+    (pin, none), (pytest_, arguments) = STEPS
+    pinned = run(house, pin, *none.split())
+    assert (pinned.returncode, pinned.stderr) == (0, "")
+    done = run(house, pytest_, *arguments.split())
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "of_record" in (house / "tests/unit/test_public_names.py").read_text(encoding="utf-8")
+
+
+def test_a_step_that_is_left_out_is_missed(house: Path) -> None:
+    follow(house)
+    laws = house / "tests" / "unit" / "operators" / "test_laws.py"
+    laws.write_text(laws.read_text(encoding="utf-8").replace(FRAGMENTS[2], ""), encoding="utf-8")
+    done = run(house, "pytest", "tests/unit/operators/test_laws.py", "-k", "in_the_suite")
+    assert done.returncode == 1
+    assert "of_record" in done.stdout
+
+
+@pytest.mark.parametrize(("module", "arguments"), COMMANDS)
+def test_a_command_of_the_guide_names_what_there_is(module: str, arguments: str) -> None:
+    if module.startswith(("tests.", "benchmarks")):
+        path = ROOT.joinpath(*module.split("."))
+        assert path.with_suffix(".py").exists() or (path / "__main__.py").exists()
+    for place in re.findall(r"tests/[\w/.]+", arguments):
+        assert (ROOT / place).exists(), place
