@@ -15,10 +15,11 @@ ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 FILES = re.findall(r"^```python\n(# (\S+\.py)\n.*?)^```", GUIDE, re.M | re.S)
-FRAGMENTS = re.findall(r"^```python fragment: [^\n]+\n(.*?)\n```", GUIDE, re.M | re.S)
 COMMAND = re.compile(r"\.venv/bin/python -m (?P<module>[\w.]+)(?P<arguments>[^`\n&|]*)")
 COMMANDS = COMMAND.findall(GUIDE)
-STEPS = COMMAND.findall(GUIDE.partition("## An operator")[2].partition("## The suites")[0])
+RECIPE = GUIDE.partition("## An operator")[2].partition("## The suites")[0]
+FRAGMENTS = re.findall(r"^```(?:python fragment: [^\n]+|text)\n(.*?)\n```", RECIPE, re.M | re.S)
+STEPS = COMMAND.findall(RECIPE)
 
 COPIED = ("rxbosbase", "tests", "pyproject.toml", "setup.cfg", "docs/dependencies.md")
 
