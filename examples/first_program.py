@@ -1,15 +1,9 @@
-import os
-import threading
+import reactivex.operators as ops
 
 from rxbosbase import BosBase
 from rxbosbase import operators as rxb
 
-with BosBase(os.environ.get("RXBOSBASE_URL", "http://127.0.0.1:8090")) as client:
-    heard = threading.Event()
+with BosBase("http://127.0.0.1:8090") as client:
     new_messages = client.collection("messages").observe("*").pipe(rxb.of_action("create"))
-    new_messages.subscribe(lambda event: (print(event.record["text"]), heard.set()))
-    client.collection("users").auth_with_password("ada@example.com", "password123")
-    client.realtime.wait_active()
-    ada = client.auth_store.record["id"]
-    client.collection("messages").create({"room": "general", "text": "Hello!", "author": ada})
-    heard.wait(10)
+    texts = new_messages.pipe(ops.map(lambda event: event.record["text"]), ops.take(3))
+    texts.pipe(ops.do_action(print)).run()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from rxbosbase.cli.writers import writing
 from rxbosbase.server import EmbeddedServer
 from rxbosbase.server.sample import create_sample
 
@@ -24,6 +25,7 @@ COMMANDS = [
     "python3 -m venv .venv && .venv/bin/pip install '.[test]' && "
     ".venv/bin/python -m pytest -n 3 --dist loadfile",
 ]
+WRITTEN_URL = "http://127.0.0.1:8090"
 ARGUMENTS = {"connection_monitoring": ["0.2"]}
 PRINTED = {
     "chat_room": ["+ Ada: Cześć! 👋", "- Ada: Cześć! 👋"],
@@ -36,7 +38,6 @@ PRINTED = {
     "connection_monitoring": ["active", "closed on purpose"],
     "dashboard": ["by Ben: 0 comments", ": 1 comments"],
     "error_handling": ["403: log in", "404: there is no such collection", "400: "],
-    "first_program": ["Hello!"],
     "own_activity": ["create Draft", "update Published", "delete Published", "! “Published”"],
 }
 
@@ -66,18 +67,33 @@ def test_the_links_of_the_readme_lead_somewhere() -> None:
     assert [target for target in targets if not (ROOT / target).exists()] == []
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_an_example_runs_to_its_end_and_prints_what_it_is_about(
-    path: Path, sample_url: str
+def test_the_first_program_has_ten_lines_at_most_and_prints_what_is_written_meanwhile(
+    sample_url: str,
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, "-W", "error", str(path), *ARGUMENTS.get(path.stem, [])],
-        env={**os.environ, "RXBOSBASE_URL": sample_url, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=30,
-        check=False,
-    )
+    code = (ROOT / "examples" / "first_program.py").read_text(encoding="utf-8")
+    assert len(code.splitlines()) <= 10
+    assert WRITTEN_URL in code
+    with writing(sample_url, 20):
+        done = run("-c", code.replace(WRITTEN_URL, sample_url))
     assert (done.returncode, done.stderr) == (0, "")
-    assert [text for text in PRINTED[path.stem] if text not in done.stdout] == []
+    assert len(done.stdout.splitlines()) == 3
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "error", *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        capture_output=True, text=True, encoding="utf-8", timeout=30, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_an_example_runs_to_its_end_and_prints_what_it_is_about(name: str, sample_url: str) -> None:
+    path = ROOT / "examples" / f"{name}.py"
+    done = run(str(path), *ARGUMENTS.get(name, []), RXBOSBASE_URL=sample_url)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [text for text in PRINTED[name] if text not in done.stdout] == []
+
+
+def test_every_example_is_run() -> None:
+    assert {path.stem for path in EXAMPLES} == {"first_program", *PRINTED}
