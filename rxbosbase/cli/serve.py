@@ -37,9 +37,10 @@ def serve(
 
     The collections are messages, posts, comments, orders and audit; the users can log in.
     """
-    with expected_ends(interrupted=0), EmbeddedServer(data_dir, port) as server:
-        with server.client(superuser=True) as admin:
-            create_sample(admin)
+    with (
+        expected_ends(interrupted=0),
+        EmbeddedServer(data_dir, port, prepare=create_sample) as server,
+    ):
         print(welcome(server), flush=True)
         with _sample_users(server.url, rate) as writers:
             while server.is_running:

@@ -8,6 +8,7 @@ import secrets
 import signal
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -44,14 +45,16 @@ class EmbeddedServer:
         migrations_dir: a folder with migrations to apply, or None.
         binary: the server's binary; None takes the one that ``rxbosbase[demo]`` installs.
         start_timeout: seconds a start may take until the server is healthy.
+        prepare: is called with a superuser's client before the server listens on `port`, so that
+            clients which wait for that port never meet it without its data. Not at a restart.
 
     Raises:
         MissingExtraError: the binary is not installed.
 
     Example::
 
-        with EmbeddedServer() as server, server.client(superuser=True) as client:
-            print(client.health())
+        with EmbeddedServer(prepare=create_sample) as server, server.client() as client:
+            print(client.collection("posts").get_full_list())
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class EmbeddedServer:
         migrations_dir: str | os.PathLike[str] | None = None,
         binary: str | os.PathLike[str] | None = None,
         start_timeout: float = 30.0,
+        prepare: Callable[[BosBase], object] | None = None,
     ) -> None:
         if not 0 <= port <= 65535:
             raise ValueError(f"port is between 0 and 65535, not {port}")
@@ -78,6 +82,7 @@ class EmbeddedServer:
         )
         self._wanted_port = port
         self._start_timeout = start_timeout
+        self._prepare = prepare
         self._binary = Path(binary).resolve() if binary is not None else find_binary()
         self._lock = threading.RLock()  # one start, stop or restart at a time
         self._home: Home | None = None
@@ -157,7 +162,7 @@ class EmbeddedServer:
                     self.superuser_password,
                     cwd=home.root,
                 )
-                self._run_on_some_port(home)
+                self._run_prepared(home)
             except BaseException:
                 self.stop()
                 raise
@@ -226,15 +231,26 @@ class EmbeddedServer:
             raise ClientClosedError("The embedded server is not running: call restart() first")
         return process
 
-    def _run_on_some_port(self, home: Home) -> None:
+    def _run_prepared(self, home: Home) -> None:
+        if self._prepare is not None:
+            # Nobody can wait for a port of our own choice: there it may be done, and go on.
+            self._run_on_some_port(home, 0)
+            with self.client(superuser=True) as admin:
+                self._prepare(admin)
+            if not self._wanted_port:
+                return
+            self._end(graceful=True)
+        self._run_on_some_port(home, self._wanted_port)
+
+    def _run_on_some_port(self, home: Home, wanted: int) -> None:
         for attempts_left in reversed(range(PORT_ATTEMPTS)):
-            self._port = self._wanted_port or free_port()
+            self._port = wanted or free_port()
             try:
                 self._run(home)
                 return
             except ConnectionFailedError:
                 # Another program may have been faster; any other reason would come again.
-                if self._wanted_port or is_free(self._port) or not attempts_left:
+                if wanted or is_free(self._port) or not attempts_left:
                     raise
 
     def _run(self, home: Home) -> None:

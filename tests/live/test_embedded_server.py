@@ -26,6 +26,7 @@ from rxbosbase.errors import (
     RequestTimeoutError,
 )
 from rxbosbase.server import EmbeddedServer, _binary, embedded
+from rxbosbase.server._ports import free_port, is_free
 from rxbosbase.server._process import STOP_GRACE
 
 GONE_WITHIN = 5.0  # seconds for a process to be gone
@@ -498,3 +499,29 @@ def test_before_its_start_it_has_no_url_and_says_how_to_start() -> None:
 def test_a_port_out_of_range_is_refused_at_once(port: int) -> None:
     with pytest.raises(ValueError, match="between 0 and 65535"):
         EmbeddedServer(port=port)
+
+
+def test_what_prepares_it_is_done_before_it_listens_on_its_port(tmp_path: Path) -> None:
+    port = free_port()
+    seen: list[bool] = []
+
+    def prepare(admin: BosBase) -> None:
+        seen.append(is_free(port))
+        admin.collections.create({"name": "notes", "type": "base", "listRule": ""})
+
+    with EmbeddedServer(tmp_path / "data", port, prepare=prepare) as server:
+        assert server.url.endswith(f":{port}")
+        with server.client() as guest:
+            assert guest.collection("notes").get_full_list() == []
+        server.restart()
+    assert seen == [True]
+
+
+def test_what_fails_to_prepare_it_leaves_no_server() -> None:
+    def prepare(_: BosBase) -> None:
+        raise LookupError("no data")
+
+    server = EmbeddedServer(prepare=prepare)
+    with pytest.raises(LookupError):
+        server.start()
+    assert not server.is_running
