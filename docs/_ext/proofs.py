@@ -54,7 +54,8 @@ class Link(SphinxPostTransform):
             shown.add(found[name])
             here = self.app.builder.get_target_uri(self.env.docname)
             there = self.app.builder.get_target_uri(page_of(found[name]))
-            link = nodes.reference("", "", refuri=f"{relative_uri(here, there)}#{name}")
+            target = f"{relative_uri(here, there)}#{name}"
+            link = nodes.reference("", "", refuri=target, classes=["proof"])
             literal.replace_self(link)
             link += literal
 
