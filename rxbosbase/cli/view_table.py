@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -24,6 +25,7 @@ MARKS = {"added": "bold green", "modified": "bold yellow"}
 
 LEAST_WIDTH = 12  # characters of a column; more columns than fit so are left out
 WIDEST = 40
+GAP = 2  # between two columns
 OTHER_LINES = 3  # of the screen: the title, the head, and what is not shown
 LOOKED_AT = 50  # rows that tell which columns have anything to show
 
@@ -66,9 +68,11 @@ def draw(picture: Picture, title: str, size: tuple[int, int], now: float) -> Ren
     names = columns_of(rows, width)
     # Records are shared from snapshot to snapshot: the very same object is the same row.
     marks = {id(mark[0]): MARKS[mark[1]] for mark in picture.marks if mark[2] > now - MARK_SECONDS}
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="dim")
     for name in names:
-        table.add_column(plain_text(name), no_wrap=True, overflow="ellipsis", max_width=WIDEST)
+        head = plain_text(name)
+        least = min(cell_len(head), LEAST_WIDTH - GAP)
+        table.add_column(head, no_wrap=True, overflow="ellipsis", min_width=least, max_width=WIDEST)
     for row in rows:
         table.add_row(*(_cell(row, name) for name in names), style=marks.get(id(row), ""))
     more = len(snapshot.records) - len(rows)
