@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from time import time
 from typing import Any
 
-import orjson
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
+
+from rxbosbase.jsontext import decode
 
 __all__ = ["AuthState", "AuthStore", "token_claims"]
 
@@ -34,7 +35,7 @@ def token_claims(token: str) -> dict[str, Any]:
         return {}
     try:
         text = base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4))
-        claims = orjson.loads(text)
+        claims = decode(text)
     except (ValueError, binascii.Error):
         return {}
     return claims if isinstance(claims, dict) else {}

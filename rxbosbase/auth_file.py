@@ -13,7 +13,7 @@ from pathlib import Path
 from time import time
 from typing import Any
 
-import orjson
+from rxbosbase.jsontext import decode, encode
 
 from .auth import AuthState, AuthStore
 
@@ -97,7 +97,7 @@ class FileAuthStore(AuthStore):
             token, record = _decoded(content)
             self._check(token)
         except (OSError, ValueError, TypeError) as error:
-            # The reason by its type: orjson's own words might quote what is in the file.
+            # The reason by its type: the decoder's own words might quote what is in the file.
             self._set_aside(type(error).__name__)
             return None
         return token, record
@@ -167,7 +167,7 @@ def _is_ours(info: os.stat_result) -> bool:
 
 def _encoded(state: AuthState) -> bytes:
     record = None if state.record is None else dict(state.record)
-    content = orjson.dumps({"token": state.token, "record": record})
+    content = encode({"token": state.token, "record": record})
     if len(content) > MAX_FILE_BYTES:
         raise ValueError(f"the login has {len(content)} bytes, a file keeps {MAX_FILE_BYTES}")
     return content
@@ -176,7 +176,7 @@ def _encoded(state: AuthState) -> bytes:
 def _decoded(content: bytes) -> tuple[str, dict[str, Any] | None]:
     if len(content) > MAX_FILE_BYTES:
         raise ValueError("it is too large")
-    data = orjson.loads(content)
+    data = decode(content)
     if not isinstance(data, dict):
         raise ValueError("it holds no object")
     token, record = data.get("token"), data.get("record")

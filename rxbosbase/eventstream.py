@@ -11,8 +11,9 @@ import contextlib
 import socket
 from typing import Any
 
-import orjson
 import requests
+
+from rxbosbase.jsontext import decode
 
 from .errors import ConnectionFailedError, ProtocolError, RequestTimeoutError, StreamLostError
 from .transport import Channel, response_error
@@ -119,6 +120,6 @@ def _error(response: requests.Response) -> Exception:
     except Exception as error:
         return ConnectionFailedError(f"the answer broke off: {error}")
     data: Any = None
-    with contextlib.suppress(orjson.JSONDecodeError):
-        data = orjson.loads(content)
+    with contextlib.suppress(ValueError):
+        data = decode(content)
     return response_error(response, data)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import orjson
+from rxbosbase.jsontext import encode
 
 __all__ = ["split_files"]
 
@@ -49,7 +49,7 @@ def split_files(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[Upload]]:
     if not files:
         return plain, []
     try:
-        payload = orjson.dumps(plain)
+        payload = encode(plain)
     except TypeError as error:
         raise TypeError(
             f"the body has a value that is neither JSON nor a file ({error}): give a file as an "

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-import orjson
+from rxbosbase.jsontext import encode
 
 __all__ = ["build_filter"]
 
@@ -98,8 +98,8 @@ def _literal(name: str, value: Any) -> str:
         return f"'{value.isoformat()} 00:00:00.000Z'"
     if isinstance(value, (dict, list, tuple)):
         try:
-            return _quoted(name, orjson.dumps(value).decode())
-        except orjson.JSONEncodeError as error:
+            return _quoted(name, encode(value).decode())
+        except TypeError as error:
             raise TypeError(f"the value of {{:{name}}} has no JSON form: {error}") from None
     raise TypeError(
         f"the value of {{:{name}}} is a {type(value).__name__}, which a filter cannot hold: "

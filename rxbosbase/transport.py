@@ -18,9 +18,10 @@ from datetime import UTC, datetime
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-import orjson
 import requests
 import urllib3
+
+from rxbosbase.jsontext import decode, encode
 
 from .errors import (
     ClientClosedError,
@@ -136,7 +137,7 @@ class Channel:
         if files is not None:
             payload = body
         elif body is not None:
-            payload = orjson.dumps(body)
+            payload = encode(body)
             sent.setdefault("Content-Type", "application/json")
         response = self.send(
             method, path, query=query, data=payload, files=files, headers=sent,
@@ -301,8 +302,8 @@ def _answer(response: requests.Response) -> Any:
         )
     data: Any = None
     if content:
-        with contextlib.suppress(orjson.JSONDecodeError):
-            data = orjson.loads(content)
+        with contextlib.suppress(ValueError):
+            data = decode(content)
     if status >= 400:
         raise response_error(response, data)
     if content and data is None and content.strip() != b"null":

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
 from rich.text import Text
 
 from rxbosbase.cli.console import plain_text
+from rxbosbase.jsontext import encode
 from rxbosbase.realtime.events import RecordEvent
 
 __all__ = ["ACTION_STYLES", "json_line", "pretty_line", "value_text"]
@@ -31,7 +31,7 @@ def json_line(event: RecordEvent[Any]) -> bytes:
     '{"topic":"posts/*","action":"create","record":{"id":"a","title":"Zażółć"}}\n'
     """
     content = {"topic": event.topic, "action": event.action, "record": event.record}
-    return orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE)
+    return encode(content) + b"\n"
 
 
 def pretty_line(event: RecordEvent[Any], moment: str, width: int | None = None) -> Text:
@@ -69,4 +69,4 @@ def value_text(value: Any) -> str:
     if isinstance(value, str):
         text = plain_text(value)
         return text if text and " " not in text else f'"{text}"'
-    return orjson.dumps(value).decode()
+    return encode(value).decode()

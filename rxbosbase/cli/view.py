@@ -7,7 +7,6 @@ import threading
 from time import monotonic
 from typing import Annotated, Any
 
-import orjson
 import typer
 from reactivex import Observable
 from reactivex import operators as ops
@@ -30,6 +29,7 @@ from rxbosbase.cli.options import (
 )
 from rxbosbase.cli.tale import Tale, next_tale
 from rxbosbase.cli.view_table import Picture, draw, next_picture
+from rxbosbase.jsontext import encode
 from rxbosbase.live import Change, Snapshot
 from rxbosbase.live.view import LiveView
 
@@ -140,5 +140,5 @@ def _write_json(change: Change[Any]) -> None:
         "new_index": change.new_index,
         "caught_up": change.caught_up,
     }
-    sys.stdout.buffer.write(orjson.dumps(content, option=orjson.OPT_APPEND_NEWLINE))
+    sys.stdout.buffer.write(encode(content) + b"\n")
     sys.stdout.buffer.flush()

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
-
 from rxbosbase.dataframes.kinds import nanoseconds
 from rxbosbase.errors import ClientResponseError
+from rxbosbase.jsontext import encode
 
 __all__ = ["clock", "count", "error_text", "escaped", "moment", "shorter", "value_text"]
 
@@ -55,7 +54,7 @@ def value_text(value: Any) -> str:
         return ", ".join(map(value_text, value)) or "–"
     if isinstance(value, Mapping):
         named = next((value[name] for name in NAMES if value.get(name)), None)
-        return value_text(named) if named is not None else orjson.dumps(value).decode()
+        return value_text(named) if named is not None else encode(value).decode()
     if isinstance(value, str):
         return moment(value) or value
     return str(value)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from operator import itemgetter
-from typing import Any
+from operator import attrgetter, itemgetter
+from typing import Any, cast
 
 from .connection import Batch
 from .events import (
@@ -20,7 +20,7 @@ from .events import (
     usual_action,
 )
 from .frames import Frame
-from .registry import Registry, Subscriber
+from .registry import Entry, Registry, Subscriber
 
 __all__ = ["Delivery", "dispatch", "guarded"]
 
@@ -30,6 +30,7 @@ MANY = 8
 """From so many frames in one read it pays to look whether they are alike."""
 
 _wire, _data = itemgetter(0), itemgetter(1)
+_name, _is_plain = attrgetter("name"), attrgetter("is_plain")
 
 
 def dispatch(
@@ -126,38 +127,42 @@ class Delivery:
         self.events += delivered
 
     def _deliver_burst(self, frames: list[Frame]) -> bool:
-        """Delivers many frames of one topic, decoded together; False where it is not that."""
-        entry = self._entries.get(frames[0][0])
-        if (
-            entry is None or self._registry.everything or entry.messages
-            or not entry.records or entry.actions is not None
-            or len(set(map(_wire, frames))) > 1
-        ):  # fmt: skip
+        """Delivers many frames, decoded together; False where one of them is not for that."""
+        entries = list(map(self._entries.get, map(_wire, frames)))
+        if self._registry.everything or None in entries:
+            return False
+        known = cast(list[Entry], entries)
+        if not all(map(_is_plain, known)):
             return False
         try:
-            events = iter(decode_record_events(entry.name, list(map(_data, frames))))
-        except MalformedEvent:
+            events = decode_record_events(map(_name, known), map(_data, frames))
+        except (ValueError, RecursionError):
             return False  # one by one it shows which
         self.events += len(frames)
-        expel = self._expel
-        # The subscribers may change with each event, and `messages` may come to be among them:
-        # those begin with the next read.
-        for event in events:
-            records = entry.records
-            if len(records) == 1:
-                subscriber = records[0]
-                try:
-                    subscriber.on_next(event)
-                    for event in events:
-                        if entry.records is not records:
-                            dispatch(entry.records, event, expel)
-                            break
+        rest = zip(known, events, strict=True)
+        subscriber: Subscriber | None = None
+        event: Any = None
+        while True:
+            try:
+                for entry, event in rest:
+                    records = entry.records
+                    if len(records) == 1:
+                        subscriber = records[0]
                         subscriber.on_next(event)
-                except BaseException as error:
-                    _raised(subscriber, event, error, expel)
-            else:
-                dispatch(records, event, expel)
-        return True
+                    else:
+                        self._deliver_to_all(entry, event)
+                return True
+            except BaseException as error:  # also sys.exit(): the others' events go on
+                if subscriber is not None:
+                    _raised(subscriber, event, error, self._expel)
+
+    def _deliver_to_all(self, entry: Entry, event: Any) -> None:
+        """Delivers one event of a burst, whose subscribers may change with each event.
+
+        A topic that was left and wanted again meanwhile has a new entry.
+        """
+        now = entry if entry.records else self._entries.get(entry.topic.wire, entry)
+        dispatch(now.records, event, self._expel)
 
     def _skip(self, error: MalformedEvent) -> None:
         self.skipped += 1

@@ -6,13 +6,13 @@ written: copy the record first (``dict(event.record)``) if you need to change it
 
 from __future__ import annotations
 
-from itertools import repeat
-from operator import itemgetter
-from typing import Any, Generic, TypeVar
+from collections.abc import Iterable
+from typing import Any, Generic, Literal, TypeVar, get_args
 
-import orjson
+import msgspec
 
 from rxbosbase.errors import BosBaseError
+from rxbosbase.jsontext import decode
 
 __all__ = [
     "MalformedEvent",
@@ -26,9 +26,7 @@ __all__ = [
 
 T = TypeVar("T")
 
-_loads = orjson.loads
-_action_and_record = itemgetter("action", "record")
-_ACTIONS = frozenset({"create", "update", "delete"})
+Action = Literal["create", "update", "delete"]
 
 
 class MalformedEvent(BosBaseError, ValueError):
@@ -44,7 +42,7 @@ class MalformedEvent(BosBaseError, ValueError):
         self.topic = topic
 
 
-class RecordEvent(Generic[T]):
+class RecordEvent(msgspec.Struct, Generic[T], eq=False):
     """A record was created, updated or deleted. Shared by all subscribers: do not change it.
 
     Attributes:
@@ -57,12 +55,9 @@ class RecordEvent(Generic[T]):
     ('create', 'Hi')
     """
 
-    __slots__ = __match_args__ = ("topic", "action", "record")
-
-    def __init__(self, topic: str, action: str, record: T) -> None:
-        self.topic = topic
-        self.action = action
-        self.record = record
+    topic: str
+    action: str
+    record: T
 
     def __getitem__(self, key: str) -> Any:
         if key in RecordEvent.__match_args__:
@@ -81,6 +76,18 @@ class RecordEvent(Generic[T]):
     def __repr__(self) -> str:
         known = self.record.get("id") if isinstance(self.record, dict) else None
         return f"RecordEvent({self.action} on {self.topic!r}, id={known!r})"
+
+
+class _Received(RecordEvent[dict[str, Any]], kw_only=True, eq=False):
+    """An event as the decoder builds it, checked, in one step: half of what an event costs."""
+
+    # Narrower than above, which is sound: nobody writes to an event.
+    action: Action  # pyright: ignore[reportIncompatibleVariableOverride]
+    record: dict[str, Any]
+    topic: str = ""  # stands on another line of the frame
+
+
+_received = msgspec.json.Decoder(_Received).decode
 
 
 class Message:
@@ -115,7 +122,7 @@ class Message:
 
 
 _USUAL_START = b'{"record":{'
-_USUAL_ENDS = {b'},"action":"%s"}' % action.encode(): action for action in sorted(_ACTIONS)}
+_USUAL_ENDS = {b'},"action":"%s"}' % action.encode(): action for action in get_args(Action)}
 _END_LENGTH = len(b'},"action":"create"}')  # the three words are of one length
 
 
@@ -142,40 +149,32 @@ def decode_record_event(name: str, data: bytes) -> RecordEvent[dict[str, Any]]:
     >>> decode_record_event("posts/*", b'{"action":"delete","record":{"id":"abc"}}')
     RecordEvent(delete on 'posts/*', id='abc')
     """
-    # The usual case first, in as few steps as there can be: this is half of what an event costs.
     try:
-        content = _loads(data)
-        action = content["action"]
-        record = content["record"]
-        if record.__class__ is dict and action in _ACTIONS:
-            return RecordEvent(name, action, record)
-    except (ValueError, TypeError, KeyError):
-        pass
-    raise MalformedEvent(name, _what_is_wrong(data))
+        event = _received(data)
+    except (ValueError, RecursionError):
+        raise MalformedEvent(name, _what_is_wrong(data)) from None
+    event.topic = name
+    return event
 
 
-def decode_record_events(name: str, payloads: list[bytes]) -> list[RecordEvent[dict[str, Any]]]:
-    """Many at once, for a burst on one topic: the interpreter's own loops do it for less.
+def decode_record_events(
+    names: Iterable[str], payloads: Iterable[bytes]
+) -> list[RecordEvent[dict[str, Any]]]:
+    """Many at once, for a burst: the interpreter's own loops do it for less.
 
     Raises:
-        MalformedEvent: at least one of them is not what it should be; `decode_record_event`
-            tells which.
+        ValueError, RecursionError: at least one of them is not what it should be;
+            `decode_record_event` tells which, and what is wrong.
     """
-    try:
-        pairs = list(map(_action_and_record, map(_loads, payloads)))
-        actions, records = zip(*pairs, strict=True)
-    except (ValueError, TypeError, KeyError):
-        raise MalformedEvent(name, "one of many") from None
-    if set(map(type, records)) != {dict} or set(map(type, actions)) != {str}:
-        raise MalformedEvent(name, "one of many")
-    if not _ACTIONS.issuperset(actions):
-        raise MalformedEvent(name, "one of many")
-    return list(map(RecordEvent, repeat(name), actions, records))
+    events: list[RecordEvent[dict[str, Any]]] = list(map(_received, payloads))
+    for event, name in zip(events, names, strict=True):
+        event.topic = name
+    return events
 
 
 def _what_is_wrong(data: bytes) -> str:
     try:
-        content = _loads(data)
+        content = decode(data)
     except ValueError:
         return "its data is not JSON"
     if not isinstance(content, dict) or not content.keys() >= {"action", "record"}:
@@ -193,6 +192,6 @@ def decode_message(topic: str, data: bytes) -> Message:
     'hello'
     """
     try:
-        return Message(topic, orjson.loads(data))
+        return Message(topic, decode(data))
     except ValueError:
         return Message(topic, data.decode(errors="replace"))

@@ -71,9 +71,18 @@ def _nothing() -> None:
 
 
 class Entry:
-    """One wanted topic: its subscribers, and the share that carries it."""
+    """One wanted topic: its subscribers, and the share that carries it.
 
-    __slots__ = ("actions", "messages", "name", "records", "share", "topic", "version")
+    Attributes:
+        records, messages: the subscribers that take events, and those that take `Message`s.
+        actions: what any of `records` wants; None if one wants all.
+        is_plain: True if all subscribers take events, whatever their action. Kept, not computed:
+            each event of a burst asks for it.
+    """
+
+    __slots__ = (
+        "actions", "is_plain", "messages", "name", "records", "share", "topic", "version"
+    )  # fmt: skip
 
     def __init__(self, topic: Topic, share: Share, version: int) -> None:
         self.topic = topic
@@ -83,16 +92,25 @@ class Entry:
         self.records: tuple[Subscriber, ...] = ()
         self.messages: tuple[Subscriber, ...] = ()
         self.actions: frozenset[str] | None = None
+        self.is_plain = False
 
     def set_records(self, records: tuple[Subscriber, ...]) -> None:
-        """Replaces the subscribers that take events; `actions` is what any of them wants, None
-        if one wants all."""
+        """Replaces the subscribers that take events."""
         wanted = [subscriber.actions for subscriber in records if subscriber.actions is not None]
         # Wide before, narrow after: delivery reads the two one after the other.
         self.actions = None
         self.records = records
         if records and len(wanted) == len(records):
             self.actions = frozenset().union(*wanted)
+        self._set_plain()
+
+    def set_messages(self, messages: tuple[Subscriber, ...]) -> None:
+        """Replaces the subscribers that take `Message`s."""
+        self.messages = messages
+        self._set_plain()
+
+    def _set_plain(self) -> None:
+        self.is_plain = bool(self.records) and not self.messages and self.actions is None
 
     @property
     def subscribers(self) -> tuple[Subscriber, ...]:
@@ -139,7 +157,7 @@ class Registry:
             entry = Entry(topic, share, share.version)
             share.entries[topic.wire] = self.entries[topic.wire] = entry
         if subscriber.raw:
-            entry.messages += (subscriber,)
+            entry.set_messages((*entry.messages, subscriber))
         else:
             entry.set_records((*entry.records, subscriber))
         subscriber.entry = entry
@@ -153,7 +171,7 @@ class Registry:
             return None
         subscriber.entry = None
         if subscriber.raw:
-            entry.messages = tuple(s for s in entry.messages if s is not subscriber)
+            entry.set_messages(tuple(s for s in entry.messages if s is not subscriber))
         else:
             entry.set_records(tuple(s for s in entry.records if s is not subscriber))
         if entry.records or entry.messages:
@@ -168,7 +186,7 @@ class Registry:
         for subscriber in subscribers:
             subscriber.entry = None
         entry.set_records(())
-        entry.messages = ()
+        entry.set_messages(())
         self._drop(entry)
         return subscribers
 

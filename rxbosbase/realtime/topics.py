@@ -17,9 +17,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, quote
 
-import orjson
-
 from rxbosbase.errors import ClientResponseError
+from rxbosbase.jsontext import decode, encode_sorted
 
 __all__ = [
     "MAX_TOPICS",
@@ -69,7 +68,7 @@ class Options:
         given = {key: value for key, value in pairs.items() if value}
         if not given:
             return ""
-        text = orjson.dumps(given, option=orjson.OPT_SORT_KEYS)
+        text = encode_sorted(given)
         return "?options=" + quote(text, safe=_LIKE_ENCODE_URI_COMPONENT)
 
 
@@ -165,7 +164,7 @@ def parse_topic(wire: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
     """
     name, _, rest = wire.partition("?")
     try:
-        options = orjson.loads(parse_qs(rest)["options"][0])
+        options = decode(parse_qs(rest)["options"][0])
     except (KeyError, ValueError):
         return name, {}, {}
     if not isinstance(options, dict):

@@ -8,10 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
-import orjson
-
 from rxbosbase.auth import token_claims
 from rxbosbase.errors import ClientResponseError
+from rxbosbase.jsontext import encode
 
 __all__ = ["Logins"]
 
@@ -64,5 +63,5 @@ class Logins:
 
 def _token(collection: str, id: str) -> str:
     claims = {"id": id, "collectionId": collection, "type": "auth", "exp": EXPIRES}
-    parts = (orjson.dumps({"alg": "none"}), orjson.dumps(claims), b"signed by nobody")
+    parts = (encode({"alg": "none"}), encode(claims), b"signed by nobody")
     return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)

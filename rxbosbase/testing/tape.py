@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-import orjson
 from reactivex import Observable, abc
 from reactivex.disposable import SerialDisposable
 from reactivex.scheduler import TimeoutScheduler
 
+from rxbosbase.jsontext import decode, encode
 from rxbosbase.loop import LoopScheduler
 from rxbosbase.realtime.events import RecordEvent
 from rxbosbase.streams import Stream
@@ -98,7 +98,7 @@ class _Tape:
         }
         with self._lock:
             if not self._file.closed:
-                self._file.write(orjson.dumps(line) + b"\n")
+                self._file.write(encode(line) + b"\n")
 
     def close(self) -> None:
         with self._lock:
@@ -230,7 +230,7 @@ def _lines(path: Path) -> Iterator[tuple[float, Event]]:
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             try:
-                kept = orjson.loads(line)
+                kept = decode(line)
                 event = RecordEvent(kept["topic"], kept["action"], kept["record"])
                 yield float(kept["after"]), event
             except (ValueError, TypeError, KeyError) as error:

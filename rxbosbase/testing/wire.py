@@ -11,7 +11,6 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 
-import orjson
 from reactivex import Observable, abc
 from reactivex import operators as ops
 from reactivex.disposable import Disposable
@@ -22,6 +21,7 @@ from rxbosbase.errors import (
     ConnectionFailedError,
     StreamLostError,
 )
+from rxbosbase.jsontext import decode, encode
 from rxbosbase.realtime.connection import (
     CONNECT_TOPIC,
     HEALTHY_AFTER,
@@ -72,7 +72,7 @@ class Line:
 
     def send(self, topics: list[str], content: object) -> None:
         """One event, in a frame for each of the topics."""
-        data = orjson.dumps(content)
+        data = encode(content)
         if topics:
             frames = [(topic, data) for topic in topics]
             self._observer.on_next(Batch(self.connection, frames, len(data) * len(topics), []))
@@ -148,7 +148,7 @@ class FakeTransport(Transport):
         if not self.accepts:
             raise ConnectionFailedError(f"cannot reach {self.url(path)}: the fake is stopped")
         body = options.get("body")
-        sent = None if body is None else orjson.loads(orjson.dumps(body))
+        sent = None if body is None else decode(encode(body))
         query = options.get("query") or {}
         return self.tables.answer(method, path, query, sent, self._current_token())
 

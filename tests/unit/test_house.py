@@ -26,6 +26,7 @@ OPERATOR_LIMIT = 120
 PURE = [
     "rxbosbase.errors",
     "rxbosbase.filters",
+    "rxbosbase.jsontext",
     "rxbosbase.models",
     "rxbosbase.model_values",
     "rxbosbase.options",
@@ -76,7 +77,7 @@ MAY_BE_IMPORTED_LATE = (
     "rxbosbase.dataframes",
     "rxbosbase.server",
 )
-HEAVY = {"asyncio", "hypothesis", "msgspec", "pandas", "panel", "pytest", "rich", "typer"}
+HEAVY = {"asyncio", "hypothesis", "pandas", "panel", "pytest", "rich", "typer"}
 
 
 # -- reading the package

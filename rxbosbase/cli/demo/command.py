@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
+from json import dumps
 from typing import Annotated
 
-import orjson
 import typer
 from rich.console import Console
 
@@ -40,7 +40,7 @@ def demo(
         with _view(console, seconds, json) as view:
             summary = tell(seconds, rate, view)
         if json:
-            print(orjson.dumps(summary.as_json(), option=orjson.OPT_INDENT_2).decode())
+            print(dumps(summary.as_json(), indent=2))
         else:
             console.print(report(summary))
     sys.exit(1 if summary.problems else 0)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import orjson
 from reactivex import Observable, abc
 
 from rxbosbase.dashboard.picture import Picture
@@ -136,5 +136,5 @@ def _row(name: str, record: Mapping[str, Any], before: Mapping[str, Any] | None)
 def _text(value: Any) -> str:
     """All of it: JSON where there is structure."""
     if isinstance(value, Mapping | list) and value:
-        return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+        return json.dumps(value, indent=2, ensure_ascii=False)
     return value_text(value)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 from typing import Any
 
-import orjson
 import pytest
 from rich.console import Console, RenderableType
 
@@ -50,7 +50,7 @@ def test_a_json_line_holds_the_whole_event_in_one_line() -> None:
     event = RecordEvent("messages/*", "create", {"id": "m1", "text": HOSTILE})
     line = json_line(event)
     assert line.count(b"\n") == 1 and line.endswith(b"\n") and b"\x1b" not in line
-    assert orjson.loads(line) == {"topic": "messages/*", "action": "create", "record": event.record}
+    assert json.loads(line) == {"topic": "messages/*", "action": "create", "record": event.record}
 
 
 def test_a_pretty_line_shows_what_a_person_wants_to_know() -> None:

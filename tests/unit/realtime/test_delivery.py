@@ -175,3 +175,71 @@ def test_a_malformed_event_in_a_burst_is_left_out_alone() -> None:
         assert ids(log) == [*range(20)]
         log.clear()
     assert len(room.skipped) == 4
+
+
+def mixed(*topics: str) -> list[Frame]:
+    """The events of `BURST`, on these topics in turn."""
+    return [(topics[at % len(topics)], data) for at, (_, data) in enumerate(BURST)]
+
+
+def test_a_burst_of_many_topics_reaches_those_of_each_alone() -> None:
+    room = Room()
+    logs = [room.want("posts/*"), room.want("posts/*"), room.want("posts/r1"), room.want("tags/*")]
+    room.deliver(*mixed("posts/*", "posts/r1", "tags/*"))
+    assert list(map(ids, logs)) == [
+        [*range(0, 20, 3)],
+        [*range(0, 20, 3)],
+        [*range(1, 20, 3)],
+        [*range(2, 20, 3)],
+    ]
+    assert {event.topic for log in logs[2:] for event in log} == {"posts/r1", "tags/*"}
+    assert room.delivery.events == 20
+
+
+@pytest.mark.parametrize("odd", ["messages", "actions", "nobody", "everything"])
+def test_a_burst_with_a_topic_of_another_kind_reaches_all_as_well(odd: str) -> None:
+    room = Room()
+    log = room.want("posts/*")
+    other: list[Any] = []
+    if odd == "messages":
+        other = room.want("tags/*", raw=True)
+    elif odd == "everything":
+        room.registry.everything = (Subscriber(other.append, other.append, lambda: None),)
+    elif odd == "actions":
+        narrow = Subscriber(other.append, other.append, lambda: None, actions=frozenset({"update"}))
+        room.registry.add(record_topic("tags", "*"), narrow)
+    room.deliver(*mixed("posts/*", "tags/*"))
+    assert ids(log) == [*range(0, 20, 2)]
+    assert len(other) == {"messages": 10, "actions": 10, "nobody": 0, "everything": 20}[odd]
+
+
+def test_one_that_raises_in_a_burst_of_many_topics_costs_the_others_nothing() -> None:
+    room = Room()
+    quiet = room.want("tags/*")
+
+    def fail(_: Any) -> None:
+        raise SystemExit
+
+    callback = Subscriber(fail, quiet.append, lambda: None, keeps=True)
+    room.registry.add(record_topic("posts", "*"), callback)
+    room.deliver(*mixed("posts/*", "tags/*"))
+    assert ids(quiet) == [*range(1, 20, 2)]
+
+
+def test_a_topic_left_and_wanted_again_in_a_burst_goes_on() -> None:
+    """As ``take(1)`` with ``repeat()`` does: each event is the last of one subscription."""
+    room = Room()
+    seen: list[Any] = []
+
+    def once() -> Subscriber:
+        def take(event: Any) -> None:
+            seen.append(event)
+            room.registry.remove(subscriber)
+            room.registry.add(record_topic("posts", "*"), once())
+
+        subscriber = Subscriber(take, seen.append, lambda: None)
+        return subscriber
+
+    room.registry.add(record_topic("posts", "*"), once())
+    room.deliver(*BURST)
+    assert ids(seen) == [*range(20)]

@@ -1,0 +1,90 @@
+"""JSON: values to text and back, with errors that are `TypeError` and `ValueError` alone. Pure.
+
+``msgspec`` does the work; what it calls by names of its own is brought to Python's here. The hot
+path, `realtime.events`, uses a decoder of its own.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+import msgspec
+
+__all__ = ["decode", "encode", "encode_sorted"]
+
+
+def _plain(value: Any) -> Any:
+    """What subclasses of plain types are sent as: the encoder knows the types themselves alone."""
+    for plain in (str, int, float):
+        if isinstance(value, plain) and not isinstance(value, Enum):
+            return plain(value)
+    raise TypeError(f"a {type(value).__name__} has no JSON form")
+
+
+_encoder = msgspec.json.Encoder(enc_hook=_plain)
+_sorting_encoder = msgspec.json.Encoder(enc_hook=_plain, order="sorted")
+_decoder = msgspec.json.Decoder()
+
+
+def encode(value: Any) -> bytes:
+    """The JSON text of `value`, as UTF-8 and without spaces.
+
+    Beside what JSON has: tuples, dates and times (ISO 8601), UUIDs, Decimals (as text),
+    enums by their value, dataclasses. A number that is not finite is null.
+
+    Raises:
+        TypeError: it has no JSON form, or holds half a surrogate pair, or itself.
+
+    >>> encode({"text": "zażółć", "n": (1, 2.5, None)}).decode()
+    '{"text":"zażółć","n":[1,2.5,null]}'
+    """
+    return _encoded(_encoder, value)
+
+
+def encode_sorted(value: Any) -> bytes:
+    """As `encode`, with the keys of each object in order: equal values have equal texts.
+
+    >>> encode_sorted({"b": 1, "a": {"d": 1, "c": 2}})
+    b'{"a":{"c":2,"d":1},"b":1}'
+    """
+    return _encoded(_sorting_encoder, value)
+
+
+def _encoded(encoder: msgspec.json.Encoder, value: Any) -> bytes:
+    try:
+        _refuse_lossy(value)
+        return encoder.encode(value)
+    except UnicodeEncodeError:
+        raise TypeError("a text holds half a surrogate pair") from None
+    except RecursionError:
+        raise TypeError("it is nested too deeply, or holds itself") from None
+    except msgspec.MsgspecError as error:
+        raise TypeError(str(error)) from None
+
+
+def _refuse_lossy(value: Any) -> None:
+    # The encoder would make Base64 of bytes and a list of a set, which do not come back as such.
+    if isinstance(value, (bytes, bytearray, memoryview, set, frozenset)):
+        raise TypeError(f"{type(value).__name__} has no JSON form")
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, (list, tuple)):
+        return
+    for each in value:
+        _refuse_lossy(each)
+
+
+def decode(text: bytes | str) -> Any:
+    """The value of a JSON text: dicts, lists, str, int, float, bool and None.
+
+    Raises:
+        ValueError: it is no JSON. The message may quote no more than a position.
+
+    >>> decode(b'{"a": [1, 2.5, null]}')
+    {'a': [1, 2.5, None]}
+    """
+    try:
+        return _decoder.decode(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None

@@ -1,0 +1,119 @@
+"""JSON text: what has a form, what has none, and errors of two types alone."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rxbosbase.jsontext import decode, encode, encode_sorted
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)  # fmt: skip
+
+
+@given(values)
+def test_what_is_encoded_comes_back(value: Any) -> None:
+    assert decode(encode(value)) == value
+    assert decode(encode_sorted(value)) == value
+    assert json.loads(encode(value)) == value
+
+
+@given(values)
+def test_it_reads_what_others_write(value: Any) -> None:
+    for text in (json.dumps(value), json.dumps(value, ensure_ascii=False)):
+        assert decode(text) == decode(text.encode()) == value
+
+
+@given(st.binary() | st.text())
+def test_what_is_no_json_is_a_value_error(text: bytes | str) -> None:
+    with contextlib.suppress(ValueError):
+        decode(text)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, "NaN", "1e999", '"\\ud800"'])
+def test_hostile_text_is_a_value_error(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        decode(text)
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+class Name(str):
+    __slots__ = ()
+
+
+class Count(int):
+    pass
+
+
+@dataclass
+class Point:
+    x: int
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), '"2026-01-02T03:04:05Z"'),
+        (date(2026, 1, 2), '"2026-01-02"'),
+        (UUID(int=1), '"00000000-0000-0000-0000-000000000001"'),
+        (Decimal("1.50"), '"1.50"'),
+        (Colour.RED, '"red"'),
+        (Name("ann"), '"ann"'),
+        ({"n": [Count(3)]}, '{"n":[3]}'),
+        (Point(1), '{"x":1}'),
+        ((1, 2), "[1,2]"),
+        (float("nan"), "null"),
+    ],
+    ids=str,
+)
+def test_values_beyond_json_have_the_form_one_expects(value: object, text: str) -> None:
+    assert encode(value).decode() == text
+
+
+HOLDS_ITSELF: list[Any] = []
+HOLDS_ITSELF.append(HOLDS_ITSELF)
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (b"x", "bytes has no JSON form"),
+        ({"a": [bytearray(b"x")]}, "bytearray has no JSON form"),
+        ({"a": (memoryview(b"x"),)}, "memoryview has no JSON form"),
+        (object(), "object has no JSON form"),
+        ({"a": {1, 2}}, "set has no JSON form"),
+        ({"a": "\ud800"}, "half a surrogate pair"),
+        (HOLDS_ITSELF, "holds itself"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_has_no_form_is_a_type_error_that_says_so(value: object, why: str) -> None:
+    for encoded in (encode, encode_sorted):
+        with pytest.raises(TypeError, match=why):
+            encoded(value)
+
+
+def test_a_key_that_is_no_text_or_number_is_a_type_error() -> None:
+    with pytest.raises(TypeError, match="NoneType has no JSON form"):
+        encode({"a": {None: 1}})
+
+
+def test_equal_values_have_equal_sorted_texts() -> None:
+    assert encode_sorted({"b": 1, "a": 2}) == encode_sorted({"a": 2, "b": 1})
