@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Mapping
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 from urllib.parse import quote, urlencode
 
 from reactivex import abc
@@ -18,7 +18,6 @@ from .auth import AuthStore
 from .collection import Collection
 from .errors import ClientClosedError
 from .filters import build_filter
-from .live.hub import LiveHub
 from .loop import LoopScheduler
 from .models import Model
 from .options import check_count
@@ -30,6 +29,9 @@ from .realtime.service import RealtimeService
 from .rooms import Rooms
 from .schema import Collections
 from .transport import Transport, check_headers
+
+if TYPE_CHECKING:
+    from .live.hub import LiveHub
 
 __all__ = ["BosBase"]
 

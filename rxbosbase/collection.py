@@ -1,16 +1,15 @@
-"""A collection: its records by request (`Records`), and its events as streams."""
+"""A collection: its records by request (`Records`), its events as streams, and live views of it.
+
+Live views are a third of the library, and imported by the first who asks for one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Generic
+from typing import TYPE_CHECKING, Any, Generic
 
 from reactivex import Observable
 
-from .live.make import make_record_view, make_view
-from .live.snapshot import Change
-from .live.source import make_query
-from .live.view import LiveView
 from .realtime.events import RecordEvent
 from .realtime.facade import Unsubscribe, subscribe_blocking
 from .realtime.hot import RecordStream
@@ -19,6 +18,10 @@ from .realtime.preflight import Question
 from .realtime.topics import Topic, normalise_options, record_topic
 from .records import Records, T
 from .streams import Stream
+
+if TYPE_CHECKING:
+    from .live.snapshot import Change
+    from .live.view import LiveView
 
 __all__ = ["Collection"]
 
@@ -157,6 +160,9 @@ class Collection(Records[T], Generic[T]):
         Example:
             ``posts.live(sort="-created", limit=20).subscribe(lambda s: print(len(s.records)))``
         """
+        from .live.make import make_view
+        from .live.source import make_query
+
         wanted = make_query(
             self.name, filter=filter, sort=sort, expand=expand, fields=fields,
             limit=limit, query=query, headers=headers,
@@ -178,6 +184,9 @@ class Collection(Records[T], Generic[T]):
     ) -> Observable[T | None]:
         """One record that stays true: its value now, then each new one; None while it does not
         exist or may not be seen."""
+        from .live.make import make_record_view
+        from .live.source import make_query
+
         wanted = make_query(self.name, expand=expand, fields=fields, query=query, headers=headers)
         view = make_record_view(
             self._client.live_hub, wanted, id, self._reader,

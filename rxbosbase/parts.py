@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .auth import AuthStore
-from .live.hub import LiveHub
 from .loop import LoopScheduler
 from .realtime.service import RealtimeService
 from .refresh import SingleFlight
 from .transport import Transport
+
+if TYPE_CHECKING:
+    from .live.hub import LiveHub
 
 __all__ = ["ClientParts"]
 

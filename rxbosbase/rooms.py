@@ -8,12 +8,11 @@ import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from .auth import AuthState, AuthStore, token_claims
 from .errors import AuthLostError
-from .live.hub import LiveHub
 from .loop import LoopScheduler
 from .pool import ReadPool
 from .realtime.preflight import Preflight
@@ -22,6 +21,9 @@ from .realtime.service import RealtimeService
 from .realtime.settings import Settings
 from .refresh import AutoRefresh, SingleFlight, login_of, refresh_key
 from .transport import Transport
+
+if TYPE_CHECKING:
+    from .live.hub import LiveHub
 
 __all__ = ["Rooms"]
 
@@ -59,8 +61,9 @@ class Rooms:
         )
         preflight = Preflight(self._read, self.pool, self.control, backoff, settings.identity)
         self.realtime = RealtimeService(settings, preflight)
-        live = replace(settings, delivery=LoopScheduler("rxbosbase-live"))
-        self.live = LiveHub(live, preflight, self.pool, self._read, self.delivery)
+        self._settings = settings
+        self._preflight = preflight
+        self._live: LiveHub | None = None
         self._identity = auth_store.state.identity
         self._store = auth_store
         self._policy = backoff
@@ -73,11 +76,26 @@ class Rooms:
         # No user code then, which would find a half of its program gone.
         atexit.register(self.close, silently=True)
 
+    @property
+    def live(self) -> LiveHub:
+        """What the live views share, built for the first of them."""
+        from .live.hub import LiveHub
+
+        with self._closing:
+            if self._live is None:
+                settings = replace(self._settings, delivery=LoopScheduler("rxbosbase-live"))
+                hub = LiveHub(settings, self._preflight, self.pool, self._read, self.delivery)
+                if self.closed:
+                    hub.close()
+                self._live = hub
+            return self._live
+
     def _auth_changed(self, _: AuthState) -> None:
         self.realtime.identity_changed()
         # As it is now: of two logins at one time, the older may be told last.
         before, self._identity = self._identity, self._store.state.identity
-        self.live.identity_changed(other=before != self._identity)
+        if self._live is not None:
+            self._live.identity_changed(other=before != self._identity)
 
     def _read(self, path: str, query: Mapping[str, Any], headers: Mapping[str, str]) -> Any:
         return self.transport.request("GET", path, query=query, headers=headers)
@@ -112,7 +130,8 @@ class Rooms:
         self.realtime.report_lost(lost)
         if self._on_auth_lost == "error":
             self.realtime.fail_all(lost)
-            self.live.service.fail_all(lost)
+            if self._live is not None:
+                self._live.service.fail_all(lost)
         self._store.clear()
 
     def close(self, *, silently: bool = False) -> None:
@@ -128,7 +147,8 @@ class Rooms:
         for refresher in self._refreshers:
             refresher.dispose()
         was_open = self.realtime.close()
-        self.live.close()
+        if self._live is not None:
+            self._live.close()
         self.transport.close()
         self.pool.close()
         self.control.close()
@@ -137,5 +157,6 @@ class Rooms:
         self.delivery.join(JOIN_SECONDS)
 
     def _finish(self, was_open: bool) -> None:
-        self.live.finish()
+        if self._live is not None:
+            self._live.finish()
         self.realtime.finish(was_open)

@@ -267,7 +267,7 @@ class _FakeRooms(Rooms):
         self.control, self.delivery, self.pool = control, delivery, pool
         self.realtime = FakeService.make(settings, self.preflight, delivery)
         self.hub = FakeHub(tables, delivery)
-        self.live = cast(LiveHub, self.hub)
+        self._live = cast(LiveHub, self.hub)
 
     def _check(self, path: str, *_: object) -> Any:
         return self.wire.check(path)

@@ -69,12 +69,14 @@ IMPURE_CALLS = {
     *("date.today", "datetime.now", "datetime.today", "datetime.utcnow"),
 }
 
-# Late imports keep what is optional out of `import rxbosbase`; nothing else is a reason for one.
+# Late imports keep what is optional, or much and not always used, out of `import rxbosbase`;
+# nothing else is a reason for one.
 MAY_IMPORT_LATE = ("rxbosbase.cli",)
 MAY_BE_IMPORTED_LATE = (
     "rxbosbase.aio",
     "rxbosbase.dashboard",
     "rxbosbase.dataframes",
+    "rxbosbase.live",
     "rxbosbase.server",
 )
 HEAVY = {"asyncio", "hypothesis", "pandas", "panel", "pytest", "rich", "typer"}
@@ -298,6 +300,7 @@ def test_importing_the_package_loads_nothing_optional() -> None:
     before = set(run_python("-c", "import reactivex, requests, sys; print(*sys.modules)").split())
     after = set(run_python("-c", "import rxbosbase, sys; print(*sys.modules)").split())
     assert {name for name in after - before if belongs_to(name, HEAVY)} == set()
+    assert {name for name in after if belongs_to(name, ["rxbosbase.live"])} == set()
 
 
 # -- operators
