@@ -6,7 +6,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -42,13 +43,25 @@ PRINTED = {
 }
 
 
-@pytest.fixture(scope="module")
-def sample_url() -> Iterator[str]:
-    """A server with the sample data that ``rxbosbase serve`` has."""
-    with EmbeddedServer() as server:
-        with server.client(superuser=True) as admin:
-            create_sample(admin)
+@contextmanager
+def sample_server() -> Generator[str]:
+    """A server with the sample data that ``rxbosbase serve`` has; its address."""
+    with EmbeddedServer(prepare=create_sample) as server:
         yield server.url
+
+
+@pytest.fixture(scope="module")
+def quiet_url() -> Iterator[str]:
+    """Here nobody writes but the examples themselves, so that they know what to find."""
+    with sample_server() as url:
+        yield url
+
+
+@pytest.fixture
+def busy_url() -> Iterator[str]:
+    """Here users write meanwhile. What they leave behind, comments for one, is for nobody else."""
+    with sample_server() as url, writing(url, 20):
+        yield url
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -68,13 +81,12 @@ def test_the_links_of_the_readme_lead_somewhere() -> None:
 
 
 def test_the_first_program_has_ten_lines_at_most_and_prints_what_is_written_meanwhile(
-    sample_url: str,
+    busy_url: str,
 ) -> None:
     code = (ROOT / "examples" / "first_program.py").read_text(encoding="utf-8")
     assert len(code.splitlines()) <= 10
     assert WRITTEN_URL in code
-    with writing(sample_url, 20):
-        done = run("-c", code.replace(WRITTEN_URL, sample_url))
+    done = run("-c", code.replace(WRITTEN_URL, busy_url))
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == 3
 
@@ -88,9 +100,9 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 
 @pytest.mark.parametrize("name", PRINTED)
-def test_an_example_runs_to_its_end_and_prints_what_it_is_about(name: str, sample_url: str) -> None:
+def test_an_example_runs_to_its_end_and_prints_what_it_is_about(name: str, quiet_url: str) -> None:
     path = ROOT / "examples" / f"{name}.py"
-    done = run(str(path), *ARGUMENTS.get(name, []), RXBOSBASE_URL=sample_url)
+    done = run(str(path), *ARGUMENTS.get(name, []), RXBOSBASE_URL=quiet_url)
     assert (done.returncode, done.stderr) == (0, "")
     assert [text for text in PRINTED[name] if text not in done.stdout] == []
 
