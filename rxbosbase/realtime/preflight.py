@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -146,16 +146,21 @@ class Preflight:
             # A read that cannot even be made says nothing against the topic, nor for it.
             log.exception("the check of %r could not be made", question.collection)
             verdict, trusted = None, False
-        # After a login or logout since the question, it was answered for somebody else.
-        trusted = trusted and verdict is None and question.identity == self._identity()
+        # After a login or logout since the question, it was answered for somebody else: who may
+        # hear the topic now must not be sent away for what the one before was refused.
+        identity = self._identity()
+        mine = question.identity == identity
         with self._lock:
             waiting = self._asked.pop(question, [])
-            if trusted:
+            if trusted and mine and verdict is None:
                 if len(self._trusted) >= MAX_TRUSTED:
                     self._trusted.clear()
                 self._trusted[question] = monotonic()
-        for answer, _ in waiting:
-            answer(verdict)
+        for answer, wanted in waiting:
+            if mine or verdict is None:
+                answer(verdict)
+            else:
+                self.ask(replace(question, identity=identity), answer, wanted)
 
     def _is_wanted(self, question: Question) -> bool:
         """Forgets who has left meanwhile; False if nobody is left to be answered."""

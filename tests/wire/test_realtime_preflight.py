@@ -252,3 +252,27 @@ def test_row_10_an_answer_for_somebody_else_is_not_remembered(
     server.collections["posts"] = 403
     with pytest.raises(ClientResponseError):
         client.collection("posts").subscribe("*", ignore)
+
+
+@pytest.mark.parametrize("code", [403, 404])
+def test_row_11_what_the_one_before_a_login_was_refused_is_asked_again_for_the_new_one(
+    server: wire.WireServer, client: BosBase, code: int
+) -> None:
+    gate = wire.Gate()
+
+    def refuse_guests(request: wire.Request) -> wire.Answer:
+        return wire.status(200) if request.auth else wire.delay(gate, wire.status(code))
+
+    server.collections["posts"] = refuse_guests
+    events: Seen[Event] = Seen()
+    errors: Seen[Exception] = Seen()
+    for _ in "ab":
+        client.collection("posts").observe("*").subscribe(events, errors)
+    server.wait_requests(1, "/api/collections/")
+    client.auth_store.save(wire.make_token("ann"))
+    gate.set()
+    client.collection("posts").subscribe("*", events)
+    assert len(reads(server)) == 2  # one for all three
+    server.send("posts/*", {"id": "a"})
+    events.wait(3)
+    assert errors.items == []
