@@ -110,6 +110,9 @@ class Realtime:
     connection.
     """
 
+    # A slip in `client.realtime.on_disconnect = …` is an error, and not a callback never called.
+    __slots__ = ("_owner", "_service")
+
     def __init__(self, service: RealtimeService, owner: object) -> None:
         self._service = service
         self._owner = owner

@@ -123,6 +123,12 @@ TABLE: list[tuple[str, Use, type[Exception], str]] = [
     ),
     ("unsubscribe", lambda c: c.collection("p").unsubscribe(""), ValueError, "must not be empty"),
     ("unsubscribe topic", lambda c: c.realtime.unsubscribe(""), ValueError, "must not be empty"),
+    (
+        "misspelt",
+        lambda c: setattr(c.realtime, "on_disconnected", print),
+        AttributeError,
+        "no attribute 'on_disconnected'",
+    ),
     ("path", lambda c: c.send("GET", "api"), ValueError, "path must begin with '/'"),
 ]
 
