@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import logging
+import math
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -29,6 +30,8 @@ State = TypeVar("State")
 IDLE_SECONDS = 5.0
 """How long a thread without work stays: long enough to serve bursts, short enough to be gone."""
 
+LONGEST_WAIT = 3600.0
+"""Seconds the thread sleeps at a stretch: the system refuses to wait for a timer of 300 years."""
 
 MANY_CANCELLED = 1000
 """From so many cancelled timers on the heap is swept once they are the majority: a debounce of
@@ -81,8 +84,10 @@ class LoopScheduler(PeriodicScheduler):
         action: typing.ScheduledAction[State],
         state: State | None = None,
     ) -> abc.DisposableBase:
-        """Runs ``action`` after `duetime` seconds (or a timedelta)."""
+        """Runs ``action`` after `duetime` seconds (or a timedelta); never, after infinity."""
         seconds = self.to_seconds(duetime)
+        if math.isnan(seconds):
+            raise ValueError("a time to wait must be a number of seconds, not NaN")
         if seconds <= 0:
             return self.schedule(action, state)
         job = _Job(self, action, state)
@@ -241,6 +246,7 @@ class LoopScheduler(PeriodicScheduler):
                     self._bytes -= size
                     self._room.notify_all()
                 return work
+            wait = min(wait, LONGEST_WAIT)
             if not self._gate.wait(wait) and not self._timers and not self._ready:
                 # Under the gate, so that whoever queues next sees there is no thread.
                 self._thread = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -88,6 +89,24 @@ def test_timers_run_in_the_order_in_which_they_are_due(loop: LoopScheduler) -> N
     loop.schedule_relative(-1.0, lambda *_: seen("at once"))
     assert sorted(seen.wait(4)[:2]) == ["at once", "first"]
     assert seen.items[2:] == ["second", "third"]
+
+
+@pytest.mark.parametrize("seconds", [math.inf, 1e300, threading.TIMEOUT_MAX * 2])
+def test_a_timer_beyond_all_time_neither_runs_nor_ends_the_thread(
+    loop: LoopScheduler, seconds: float
+) -> None:
+    seen: Seen[str] = Seen()
+    timer = loop.schedule_relative(seconds, lambda *_: seen("never"))
+    for name in ("first", "second", "third"):  # between them the thread goes to sleep
+        loop.schedule_relative(0.01, lambda *_, name=name: seen(name))  # type: ignore[misc]
+        flush(loop)
+    assert seen.wait(3) == ["first", "second", "third"]
+    timer.dispose()
+
+
+def test_a_timer_that_is_no_number_is_refused(loop: LoopScheduler) -> None:
+    with pytest.raises(ValueError, match="NaN"):
+        loop.schedule_relative(math.nan, lambda *_: None)
 
 
 def test_a_disposed_action_does_not_run_and_lets_its_state_go(loop: LoopScheduler) -> None:
