@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from sseclient import SSEClient
 
-__all__ = ["Frame", "FrameParser", "Skipped"]
+__all__ = ["MAX_KEPT_NAME", "Frame", "FrameParser", "Skipped"]
 
 Frame: TypeAlias = tuple[str, bytes]
 """Event name (the topic's wire text) and data: a plain tuple, since it is built for every event."""
@@ -21,6 +21,7 @@ Frame: TypeAlias = tuple[str, bytes]
 MAX_FRAME_BYTES = 16 * 1024 * 1024  # a larger event is dropped as it comes, and reported
 MAX_UNUSUAL_WORK = 2**31  # lines x bytes of an unusual event: sseclient copies it with every line
 MAX_NAMES = 4096  # decoded event names kept; beyond that the memory of them starts afresh
+MAX_KEPT_NAME = 4096  # bytes of a name that is kept; no topic is that long, an event line may be
 MAX_REPORTS = 1000  # skipped frames listed one by one; one more stands for all that follow
 _HEAD_BYTES = 16 * 1024  # where the topic of a skipped frame is looked for; it comes first
 _PIECE_BYTES = 1024 * 1024  # a larger chunk is taken in pieces: its lines are a list for a moment
@@ -226,9 +227,10 @@ class FrameParser:
             except UnicodeDecodeError:
                 self._report(Skipped("its event name is not UTF-8", size, None))
                 return
-            if len(self._names) >= MAX_NAMES:
-                self._names.clear()
-            self._names[event_line] = name
+            if len(event_line) <= MAX_KEPT_NAME:
+                if len(self._names) >= MAX_NAMES:
+                    self._names.clear()
+                self._names[event_line] = name
         out.append((name, data))
 
     def _report(self, skipped: Skipped) -> None:

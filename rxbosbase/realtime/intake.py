@@ -10,7 +10,7 @@ from __future__ import annotations
 from operator import add
 
 from .chunked import ChunkedDecoder
-from .frames import Frame, FrameParser
+from .frames import MAX_KEPT_NAME, Frame, FrameParser
 
 __all__ = ["Intake"]
 
@@ -139,9 +139,10 @@ class Intake:
             name = line[6:].decode()
         except UnicodeDecodeError:
             return None
-        if len(self._names) >= _MAX_KNOWN:
-            self._names.clear()
-        self._names[line] = name
+        if len(line) <= MAX_KEPT_NAME:
+            if len(self._names) >= _MAX_KNOWN:
+                self._names.clear()
+            self._names[line] = name
         return name
 
 

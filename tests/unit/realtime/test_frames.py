@@ -228,6 +228,20 @@ def test_names_are_remembered_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> 
     assert len(parser._names) <= 3
 
 
+def test_names_of_any_length_take_no_memory_once_they_are_read() -> None:
+    parser = FrameParser()
+    tracemalloc.start()
+    try:
+        for number in range(40):
+            name = f"{number:0100000d}"
+            assert parser.feed(b"id:c\nevent:%s\ndata:{}\n\n" % name.encode()) == [(name, b"{}")]
+            del name
+        grown, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert grown < 400_000
+
+
 def test_an_unusual_event_of_very_many_lines_is_skipped_rather_than_copied_for_ever() -> None:
     many = b"event:t\n" + b"data:\n" * 30_000 + b"\n"
     frames, parser = parse(many + USUAL)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -110,6 +112,20 @@ def test_an_event_above_the_bound_is_skipped_in_a_busy_stream_too() -> None:
     frames = intake.feed(chunk(usual()) * 3 + chunk(large) + chunk(usual()) * 3)
     assert len(frames) == 6
     assert [skipped.topic for skipped in parser.take_skipped()] == ["posts/*"]
+
+
+def test_names_of_any_length_take_no_memory_once_they_are_read() -> None:
+    intake = Intake(FrameParser(), chunked=True)
+    tracemalloc.start()
+    try:
+        for number in range(40):
+            raw = chunk(usual(topic=b"%0100000d" % number)) * 2
+            assert len(intake.feed(raw)) == 2
+            del raw
+        grown, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert grown < 400_000
 
 
 def test_the_end_of_the_body_is_seen_behind_a_burst() -> None:
