@@ -18,6 +18,7 @@ from rxbosbase.errors import (
     ClientResponseError,
 )
 from rxbosbase.realtime.events import RecordEvent
+from rxbosbase.realtime.reconnect import asked_to_wait
 from rxbosbase.realtime.registry import Share, Subscriber
 from rxbosbase.realtime.topics import Topic
 
@@ -33,6 +34,9 @@ from .stamps import expanded_records, updated_of
 __all__ = ["ViewCore"]
 
 log = logging.getLogger("rxbosbase.live")
+
+MAX_WATCHED = 100
+"""Collections of expanded records that a view listens to; beyond that `reconcile` finds changes."""
 
 T = TypeVar("T")
 
@@ -176,9 +180,18 @@ class ViewCore(Generic[T]):
             for related in expanded_records(row):
                 name = related.get("collectionName")
                 if isinstance(name, str) and name not in self._watched:
-                    self._watched.add(name)
-                    topic = watch_topic(name, self._source.query.headers)
-                    self._add_topic(topic, self._on_related)
+                    self._watch_collection(name)
+
+    def _watch_collection(self, name: str) -> None:
+        if len(self._watched) >= MAX_WATCHED:
+            return  # no schema has so many: somebody makes names up
+        self._watched.add(name)
+        try:
+            topic = watch_topic(name, self._source.query.headers)
+        except (ValueError, ClientResponseError) as error:
+            log.info("changes of %r are found by `reconcile` alone: %s", name, error)
+            return
+        self._add_topic(topic, self._on_related)
 
     # -- the hub's thread: reads and time --------------------------------------------------------
 
@@ -216,10 +229,16 @@ class ViewCore(Generic[T]):
                 post(partial(self._fail, error))
             else:
                 log.info("a read of a live view failed: %s", error)
-                after = getattr(error, "retry_after", None) or 0.0
-                post(lambda: self._apply(self._brain.failed(request, monotonic(), after)))
+                post(partial(self._failed, request, asked_to_wait(error)))
+            return
+        except Exception:  # whatever it is: the view must not wait for an answer for ever
+            log.exception("a read of a live view could not be made")
+            post(partial(self._failed, request, 0.0))
             return
         post(partial(self._answered, request, rows, last))
+
+    def _failed(self, request: AnyRead, after: float) -> None:
+        self._apply(self._brain.failed(request, monotonic(), after))
 
     def _answered(self, request: AnyRead, rows: list[Record], last: bool) -> None:
         self._watch_related(rows)

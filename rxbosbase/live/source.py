@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import quote
 
-from rxbosbase.errors import ClientResponseError
+from rxbosbase.errors import ClientResponseError, ProtocolError
 from rxbosbase.live.fields import AGE, FieldPlan, plan_fields
 from rxbosbase.live.messages import Ask, ReadPage, ReadRequest, Record
 from rxbosbase.live.window import ReadWindow
@@ -112,7 +112,7 @@ class QuerySource:
                 "fields": self._fields, "sort": self._sort(),
                 "page": page, "perPage": size, "skipTotal": 1,
             }  # fmt: skip
-            items = self._read(self.query.path, _given(asked), self.query.headers)["items"]
+            items = self._items(asked)
             # While others delete, a page can repeat or miss a row; the next read mends it.
             rows.update((row["id"], row) for row in items)
             if len(items) < size or (limit is not None and len(rows) >= limit):
@@ -141,10 +141,11 @@ class QuerySource:
             "filter": condition, "fields": fields, "sort": "id",
             "page": 1, "perPage": min(max(size, 1), MAX_PER_PAGE), "skipTotal": 1,
         }  # fmt: skip
-        items: list[Record] = self._read(self.query.path, _given(asked), self.query.headers)[
-            "items"
-        ]
-        return items
+        return self._items(asked)
+
+    def _items(self, asked: Mapping[str, Any]) -> list[Record]:
+        answer = self._read(self.query.path, _given(asked), self.query.headers)
+        return checked_rows(answer.get("items") if isinstance(answer, dict) else None)
 
     def _conditions(self, ask: Ask) -> Iterator[str]:
         """The question's filter, cut into several where one would be too long."""
@@ -195,7 +196,20 @@ class RecordSource:
             if error.status not in (403, 404):
                 raise
             return [], True
-        return [row], True
+        return checked_rows([row]), True
+
+
+def checked_rows(rows: Any) -> list[Record]:
+    """The rows, if they are some: a view keeps, and compares, what has an id.
+
+    Raises:
+        ProtocolError: an answer of something else, such as a proxy's own.
+    """
+    if not isinstance(rows, list) or not all(
+        isinstance(row, dict) and isinstance(row.get("id"), str) and row["id"] for row in rows
+    ):
+        raise ProtocolError("a view's read was answered without records: is a proxy in between?")
+    return rows
 
 
 def watch_topic(collection: str, headers: Mapping[str, str]) -> Topic:

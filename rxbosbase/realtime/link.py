@@ -23,7 +23,7 @@ from rxbosbase.errors import BosBaseError, ClientClosedError, StreamLostError
 from .connection import Batch, Connection, Opened
 from .lifecycle import Signal, State, transition
 from .pipeline import reconnecting
-from .reconnect import MAX_RETRY_AFTER
+from .reconnect import asked_to_wait
 from .registry import Registry, Share
 from .settings import Settings
 from .status import LinkStatus
@@ -305,8 +305,7 @@ class Link:
 
     def _retry_later(self, error: Exception) -> None:
         self._failures += 1
-        asked = getattr(error, "retry_after", None) or 0.0
-        wait = max(self._settings.policy.delay(self._failures), min(asked, MAX_RETRY_AFTER))
+        wait = max(self._settings.policy.delay(self._failures), asked_to_wait(error))
         unforeseen = not isinstance(error, BosBaseError)
         log.warning(
             "submitting the topics failed, next try in %.1f s: %s", wait, error, exc_info=unforeseen

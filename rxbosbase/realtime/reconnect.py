@@ -21,7 +21,7 @@ from reactivex.disposable import (
 )
 from reactivex.scheduler import TimeoutScheduler
 
-__all__ = ["MAX_RETRY_AFTER", "RESET_AFTER", "BackoffPolicy", "retry_with_backoff"]
+__all__ = ["MAX_RETRY_AFTER", "RESET_AFTER", "BackoffPolicy", "asked_to_wait", "retry_with_backoff"]
 
 T = TypeVar("T")
 
@@ -241,7 +241,7 @@ class _Retry(Generic[T]):
 
     def _start_wait(self, error: Exception) -> None:
         attempt = self._failures
-        delay = max(self.policy.delay(attempt, self.random), _retry_after(error))
+        delay = max(self.policy.delay(attempt, self.random), asked_to_wait(error))
         wait = SingleAssignmentDisposable()
         self._current.disposable = wait
         with self._lock:
@@ -267,7 +267,13 @@ class _Retry(Generic[T]):
         wait.disposable = self.clock.schedule(lambda *_: self._elapsed(wait))
 
 
-def _retry_after(error: Exception) -> float:
+def asked_to_wait(error: Exception) -> float:
+    """Seconds that the server asked to wait, up to ``MAX_RETRY_AFTER``; 0 if it did not.
+
+    >>> from rxbosbase.errors import ClientResponseError
+    >>> asked_to_wait(ClientResponseError(429, retry_after=1e9)), asked_to_wait(ValueError())
+    (300.0, 0.0)
+    """
     wish = getattr(error, "retry_after", None)
     if not _is_number(wish) or not wish > 0:  # "not >" lets NaN go, too
         return 0.0

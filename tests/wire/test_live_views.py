@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from support.seen import LIMIT, Seen, run_thread
 
 from rxbosbase import BackoffPolicy, BosBase, BosBaseError
 from rxbosbase.live import Snapshot
+from rxbosbase.realtime import reconnect
 
 Record = dict[str, Any]
 Shown = Seen[Snapshot[Record]]
@@ -145,6 +147,64 @@ def test_reads_that_fail_are_made_again_and_are_no_error(
     server.collections["posts"] = lambda _: answers.pop(0) if answers else [row("a")]
     with client.collection("posts").live() as view:
         assert ids(view.wait_fresh(15.0)) == ["a"]
+
+
+@pytest.mark.parametrize("sort", [None, "@random"], ids=["kept here", "sorted by the server"])
+def test_an_answer_without_records_is_no_answer_and_the_read_is_made_again(
+    server: wire.WireServer, client: BosBase, sort: str | None
+) -> None:
+    """As a proxy may give one, while the server behind it is replaced."""
+    answers = [{"status": "we are back soon"}]
+    server.on_request = lambda _: wire.reply_json(
+        answers.pop() if answers else {"items": [row("a")]}
+    )
+    with client.collection("posts").live(sort=sort) as view:
+        assert ids(view.wait_fresh(15.0)) == ["a"]
+
+
+def test_a_read_that_cannot_be_made_is_logged_and_made_again(
+    server: wire.WireServer, client: BosBase, caplog: pytest.LogCaptureFixture
+) -> None:
+    server.collections["posts"] = [row("a")]
+    broken = [ZeroDivisionError("a transport of ones own")]
+    send = client.live_hub.read
+
+    def read(*args: Any) -> Any:
+        if broken:
+            raise broken.pop()
+        return send(*args)
+
+    client.live_hub.read = read
+    with client.collection("posts").live() as view:
+        assert ids(view.wait_fresh(15.0)) == ["a"]
+    assert "could not be made" in caplog.text
+
+
+def test_a_server_that_asks_for_years_is_read_again_within_the_longest_wait(
+    server: wire.WireServer, client: BosBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconnect, "MAX_RETRY_AFTER", 1.2)
+    answers: list[Any] = [wire.status(503, headers={"Retry-After": "9" * 400})]
+    server.collections["posts"] = lambda _: answers.pop(0) if answers else [row("a")]
+    began = time.monotonic()
+    with client.collection("posts").live() as view:
+        assert ids(view.wait_fresh(15.0)) == ["a"]
+    assert time.monotonic() - began >= 1.2
+
+
+def test_names_that_cannot_be_collections_are_not_listened_to_and_harm_no_view(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    odd = ["a/b", "", "\0", "x" * 3000, "..", 17, None, ["a"]]
+    rows = [
+        {**row(f"r{n:03d}"), "expand": {"by": {"id": "u", "collectionName": name}}}
+        for n, name in enumerate([*odd, *(f"made_up_{n}" for n in range(300))])
+    ]
+    Table(server, "posts", *rows)
+    with client.collection("posts").live(expand="by") as view:
+        assert len(view.wait_fresh(15.0).records) == len(rows)
+        client.live_hub.service.wait_active(LIMIT)
+        assert len(server.stream.topics) <= 101
 
 
 def test_attempts_that_are_used_up_end_the_view_and_a_new_subscriber_begins_afresh(
