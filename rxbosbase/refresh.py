@@ -19,7 +19,7 @@ from reactivex.disposable import Disposable
 
 from .auth import AuthState, AuthStore
 from .errors import ClientResponseError, ProtocolError
-from .realtime.reconnect import BackoffPolicy
+from .realtime.reconnect import BackoffPolicy, asked_to_wait
 
 __all__ = ["AutoRefresh", "SingleFlight", "login_of", "refresh_key"]
 
@@ -240,6 +240,6 @@ class AutoRefresh(abc.DisposableBase):
             self._lost(error)
             return None
         self._failures += 1
-        wait = self._policy.delay(self._failures)
+        wait = max(self._policy.delay(self._failures), asked_to_wait(error))
         log.info("refreshing the token failed, again in %.1f s: %s", wait, error)
         return wait

@@ -19,7 +19,7 @@ from rxbosbase.errors import BosBaseError, ClientResponseError
 from rxbosbase.loop import LoopScheduler
 from rxbosbase.pool import ReadPool
 
-from .reconnect import BackoffPolicy
+from .reconnect import BackoffPolicy, asked_to_wait
 from .topics import Options
 
 __all__ = ["Preflight", "Question", "verdict_on"]
@@ -136,7 +136,7 @@ class Preflight:
             verdict = verdict_on(question, self._read)
         except BosBaseError as error:
             # The topic is up all the same; only its check has to wait.
-            wait = self._policy.delay(attempt)
+            wait = max(self._policy.delay(attempt), asked_to_wait(error))
             name = question.collection
             log.info("the check of %r failed, again in %.1f s: %s", name, wait, error)
             again = partial(self._pool.submit, partial(self._work, question, attempt + 1))

@@ -98,7 +98,7 @@ def test_a_timer_beyond_all_time_neither_runs_nor_ends_the_thread(
     seen: Seen[str] = Seen()
     timer = loop.schedule_relative(seconds, lambda *_: seen("never"))
     for name in ("first", "second", "third"):  # between them the thread goes to sleep
-        loop.schedule_relative(0.01, lambda *_, name=name: seen(name))  # type: ignore[misc]
+        loop.schedule_relative(0.01, lambda *_, name=name: seen(name))
         flush(loop)
     assert seen.wait(3) == ["first", "second", "third"]
     timer.dispose()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -358,6 +359,16 @@ def test_trouble_is_no_loss_and_is_tried_again_with_backoff(trouble: Exception) 
     assert world.asked[-1] == 139  # back to the usual pace
     world.pass_time(1)
     assert world.asked[-1] == 239
+
+
+@pytest.mark.parametrize(("asked", "waits"), [(50.0, 50), (1e12, 300), (math.inf, 300)])
+def test_a_server_that_asks_to_wait_is_asked_again_when_it_said(asked: float, waits: int) -> None:
+    world = World(DAY, check_every=100.0)
+    world.log_in()
+    world.start()
+    world.down = ClientResponseError(429, retry_after=asked)
+    world.pass_time(100 + 2 * waits)
+    assert world.asked == [100, 100 + waits, 100 + 2 * waits]
 
 
 def test_a_store_that_cannot_keep_the_new_token_is_trouble_too() -> None:

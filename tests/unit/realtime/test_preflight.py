@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -155,6 +155,29 @@ def test_a_read_that_fails_for_the_moment_is_repeated(
     preflight.ask(question(), answers, wanted)
     assert getattr(answers.wait(1)[0], "status", None) == 404
     assert len(server.reads) == 4
+
+
+def test_a_server_that_asks_to_wait_is_asked_again_when_it_said(
+    rooms: tuple[ReadPool, LoopScheduler], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool, control = rooms
+    waits: list[float] = []
+
+    def at_once(seconds: float, call: Callable[[], object]) -> None:
+        waits.append(seconds)
+        control.post(call)
+
+    monkeypatch.setattr(control, "call_later", at_once)
+    refusals = [ClientResponseError(429, retry_after=after) for after in (2.5, 1e12)]
+
+    def read(*_: Any) -> Any:
+        if refusals:
+            raise refusals.pop(0)
+
+    answers: Seen[BosBaseError | None] = Seen()
+    Preflight(read, pool, control, NOW, me).ask(question(), answers, wanted)
+    assert answers.wait(1) == [None]
+    assert waits == [2.5, 300.0]
 
 
 def test_a_read_that_cannot_be_made_is_logged_and_held_against_nobody(
