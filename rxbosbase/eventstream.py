@@ -51,7 +51,7 @@ class EventStream:
     """
 
     def __init__(self, channel: Channel, path: str, timeout: float) -> None:
-        self._response = channel.send("GET", path, headers=_HEADERS, timeout=timeout, stream=True)
+        self._response = channel.send("GET", path, headers=_HEADERS, timeout=timeout)
         try:
             self._check()
             raw: Any = self._response.raw
@@ -73,7 +73,7 @@ class EventStream:
         if response.status_code >= 400:
             raise _error(response)
         if response.status_code != 200:
-            target = response.headers.get("Location", "")
+            target = response.headers.get("Location", "").partition("?")[0]
             raise ProtocolError(
                 f"the event stream was answered with {response.status_code}"
                 + (f" to {target}; use the final address as base_url" if target else "")

@@ -37,7 +37,15 @@ __all__ = ["Channel", "Transport", "check_base_url", "check_headers"]
 
 log = logging.getLogger("rxbosbase.transport")
 
+MAX_ANSWER_BYTES = 256 * 1024 * 1024
+"""A longer answer is given up, so that one without end takes no more memory than that."""
+
+_PIECE_BYTES = 256 * 1024
+
 _NO_ANSWER = (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)
+
+_ANY = (requests.RequestException, OSError, ValueError, AttributeError)
+"""What `requests` may raise."""
 
 _NOT_IN_A_URL = re.compile(r"[\x00-\x20\x7f\\]")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2: a token
@@ -130,7 +138,7 @@ class Channel:
         Raises:
             ClientResponseError: the server answered with 4xx or 5xx.
             RequestTimeoutError, ConnectionFailedError: no answer.
-            ProtocolError: a redirect, or something other than JSON.
+            ProtocolError: a redirect, something other than JSON, or too much of it.
         """
         sent = dict(headers or {})
         payload: Any = None
@@ -143,7 +151,30 @@ class Channel:
             method, path, query=query, data=payload, files=files, headers=sent,
             timeout=timeout, token=token,
         )  # fmt: skip
-        return _answer(response)
+        return _answer(response, self._body(response))
+
+    def _body(self, response: requests.Response) -> bytes:
+        pieces: list[bytes] = []
+        size = 0
+        problem: Exception | None = None
+        try:
+            for piece in response.iter_content(_PIECE_BYTES):
+                pieces.append(piece)
+                size += len(piece)
+                if size > MAX_ANSWER_BYTES:
+                    break
+        except _ANY as error:
+            problem = error
+        finally:
+            response.close()  # what was read to its end can serve the next request
+        if problem is not None:
+            raise self._translated(problem, _url(response))
+        if size > MAX_ANSWER_BYTES:
+            raise ProtocolError(
+                f"{_url(response)} answered more than {MAX_ANSWER_BYTES} bytes: ask for less, "
+                "with smaller pages or fields="
+            )
+        return b"".join(pieces)
 
     def send(
         self,
@@ -156,9 +187,8 @@ class Channel:
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
         token: str | None = None,
-        stream: bool = False,
     ) -> requests.Response:
-        """The raw answer, whatever its status."""
+        """The raw answer, whatever its status; its body is still to be read."""
         transport = self._transport
         url = transport.url(path)
         sent = {**transport.headers, **(headers or {})}
@@ -171,11 +201,11 @@ class Channel:
                 headers=cast(Any, {name: _header_bytes(value) for name, value in sent.items()}),
                 timeout=transport.timeout if timeout is None else timeout,
                 # Followed by hand, a redirect could carry the token to another host.
-                allow_redirects=False, stream=stream,
+                allow_redirects=False, stream=True,
                 # Left to the session, the environment's bundle would outrank it.
                 verify=transport.verify,
             )  # fmt: skip
-        except (requests.RequestException, OSError, ValueError, AttributeError) as error:
+        except _ANY as error:
             problem: Exception = error
         # Raised out here, so that the error of `requests` is not its context: that one quotes
         # the URL with its query, which may hold a file token.
@@ -188,7 +218,7 @@ class Channel:
             return ClientClosedError("the client was closed during the request")
         cause = _innermost(error)
         reason = f"{type(cause).__name__}: {cause}"
-        if isinstance(error, requests.Timeout):
+        if isinstance(error, requests.Timeout) or _is_silence(cause):
             translated: Exception = RequestTimeoutError(f"no answer from {url} in time")
         elif isinstance(cause, ssl.SSLCertVerificationError):
             translated = ConnectionFailedError(
@@ -291,11 +321,16 @@ def _innermost(error: BaseException) -> BaseException:
         seen = inner
 
 
-def _answer(response: requests.Response) -> Any:
-    content = response.content
+def _is_silence(cause: BaseException) -> bool:
+    """True for a wait of our own that is over; with a number it is the system's word."""
+    return isinstance(cause, TimeoutError) and cause.errno is None
+
+
+def _answer(response: requests.Response, content: bytes) -> Any:
     status = response.status_code
     if 300 <= status < 400:
-        target = response.headers.get("Location", "elsewhere")
+        # Without its query: where that is the request's own, a file token may be in it.
+        target = response.headers.get("Location", "elsewhere").partition("?")[0]
         raise ProtocolError(
             f"{_url(response)} redirects to {target}; redirects are not followed, "
             "use the server's final address as base_url"

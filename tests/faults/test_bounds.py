@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
 import json
 import logging
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from textwrap import dedent
@@ -19,7 +21,7 @@ import pytest
 from faults.watching import PATIENCE, QUICK, Log
 from support import wire_server as wire
 
-from rxbosbase import BosBase, RecordEvent, Status
+from rxbosbase import BosBase, ProtocolError, RecordEvent, Status, transport
 from rxbosbase.realtime.frames import FrameParser
 
 ROOT = Path(__file__).parents[2]
@@ -176,6 +178,35 @@ def test_a_stream_of_comments_in_place_of_a_greeting_is_given_up(server: wire.Wi
     with BosBase(server.url, timeout=0.4, backoff=QUICK) as client:
         listen(client, seen.append)
         assert server.gets == 2
+
+
+HUGE = b'{"a":"' + b"x" * 20_000_000 + b'"}'
+ENDLESS_ANSWERS = {
+    "until the connection ends": b"\r\n" + HUGE,
+    "of a known length": b"Content-Length: %d\r\n\r\n" % len(HUGE) + HUGE,
+    "of one chunk": b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(HUGE) + HUGE,
+    "packed": b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(HUGE),
+}
+
+
+@pytest.mark.parametrize("rest", ENDLESS_ANSWERS.values(), ids=ENDLESS_ANSWERS.keys())
+@pytest.mark.parametrize("code", [200, 500])
+def test_an_answer_without_end_takes_no_more_memory_than_an_answer_may(
+    server: wire.WireServer, monkeypatch: pytest.MonkeyPatch, rest: bytes, code: int
+) -> None:
+    monkeypatch.setattr(transport, "MAX_ANSWER_BYTES", 1_000_000)
+    answers = [wire.raw(b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\n" % code + rest)]
+    server.on_request = lambda _: answers.pop() if answers else None
+    with BosBase(server.url) as client:
+        tracemalloc.start()
+        try:
+            with pytest.raises(ProtocolError, match=r"more than 1000000 bytes.*ask for less"):
+                client.health()
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert most < 10_000_000
+        assert client.health()
 
 
 def feed(server: wire.WireServer, frames: Iterable[bytes]) -> threading.Thread:

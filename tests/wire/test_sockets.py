@@ -1,4 +1,4 @@
-"""Connecting: every address of a name is tried, those that this system cannot speak included."""
+"""Connecting, by every address a name has, and waiting for no longer than the timeout says."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support import wire_server as wire
 
-from rxbosbase import BosBase, ConnectionFailedError
+from rxbosbase import BosBase, ConnectionFailedError, RequestTimeoutError
 
 NO_FAMILY = 9999
 
@@ -45,3 +45,16 @@ def test_the_last_problem_is_told_where_no_address_is_left(monkeypatch: pytest.M
         pytest.raises(ConnectionFailedError, match=r"[Aa]ddress family"),
     ):
         client.health()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [wire.hang(), wire.status(200, "{", {"Content-Length": "100"})],
+    ids=["before the head", "in mid-body"],
+)
+def test_an_answer_that_stalls_anywhere_is_a_timeout(answer: wire.Answer) -> None:
+    with wire.WireServer() as server, BosBase(server.url, timeout=0.2) as client:
+        server.on_request = lambda _: answer
+        with pytest.raises(RequestTimeoutError, match=r"no answer from .* in time") as caught:
+            client.health()
+        assert isinstance(caught.value.__cause__, TimeoutError)
