@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from .errors import ClientResponseError, ProtocolError
 from .files import split_files
+from .filters import build_filter
 from .options import (
     check_body,
     check_count,
@@ -94,7 +95,8 @@ class Records(Generic[T]):
         if skip_total:
             extra["skipTotal"] = 1
         answer = self._request("GET", self._path(), options, extra)
-        if not isinstance(answer, dict) or not isinstance(answer.get("items"), list):
+        items = answer.get("items") if isinstance(answer, dict) else None
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
             raise ProtocolError(f"{self.name!r} was answered without records: {_NOT_BOSBASE}")
         return cast(Page[Record], answer)
 
@@ -104,7 +106,7 @@ class Records(Generic[T]):
         Raises:
             ClientResponseError: 404, it does not exist or may not be seen.
         """
-        return self._reader.one(self._request("GET", self._path(id), options))
+        return self._one(self._request("GET", self._path(id), options))
 
     def get_first_list_item(self, filter: str, **options: Any) -> T:
         """The first record that matches.
@@ -131,7 +133,7 @@ class Records(Generic[T]):
         page = 1
         while True:
             items = self._page(page, batch, **with_id(options))["items"]
-            records.update((item["id"], item) for item in items)
+            records.update((self._id_of(item), item) for item in items)
             if len(items) < batch:
                 return self._reader.many(without_id(each, options) for each in records.values())
             page += 1
@@ -149,22 +151,32 @@ class Records(Generic[T]):
         return self._pages(batch, options)
 
     def _pages(self, batch: int, options: dict[str, Any]) -> Iterator[T]:
-        query = query_of(options)
+        query = {**query_of(options), "sort": "id"}
         condition = options.get("filter") or query.pop("filter", "")
         asked = with_id({**options, "query": query})
+        asked.pop("sort", None)  # what is given as none
         last = ""
         while True:
-            behind = f'id > "{last}"' if last else ""
+            behind = build_filter("id > {:last}", last=last) if last else ""
             both = f"({condition}) && {behind}" if condition and behind else condition or behind
             asked["filter"] = both or None
-            page = self._page(1, batch, sort="id", **asked)
+            page = self._page(1, batch, **asked)
+            before = last
             for item in page["items"]:
-                last = item["id"]
+                last = self._id_of(item)
                 record = self._reader.read(without_id(item, options))
                 if record is not None:
                     yield record
             if len(page["items"]) < batch:
                 return
+            if last == before:  # whoever answers leaves the filter unread: it would have no end
+                raise ProtocolError(f"{self.name!r} gives the same page again: {_NOT_BOSBASE}")
+
+    def _id_of(self, item: Record) -> str:
+        id = item.get("id")
+        if not isinstance(id, str):
+            raise ProtocolError(f"{self.name!r} was answered with no id: {_NOT_BOSBASE}")
+        return id
 
     # -- writing ---------------------------------------------------------------------------------
 
@@ -186,7 +198,12 @@ class Records(Generic[T]):
     def _write(self, method: str, path: str, body: Any, options: dict[str, Any]) -> T:
         fields, files = split_files(check_body(body))
         stored = self._request(method, path, options, body=fields, files=files or None)
-        return self._reader.one(stored)
+        return self._one(stored)
+
+    def _one(self, answer: Any) -> T:
+        if not isinstance(answer, dict):
+            raise ProtocolError(f"{self.name!r} was answered without a record: {_NOT_BOSBASE}")
+        return self._reader.one(answer)
 
     def delete(self, id: str, **options: Any) -> None:
         """Deletes the record."""

@@ -19,6 +19,7 @@ from rxbosbase import (
     ProtocolError,
     RequestTimeoutError,
 )
+from rxbosbase.filters import build_filter
 
 URL = "http://127.0.0.1:8090"
 POSTS = f"{URL}/api/collections/posts/records"
@@ -97,8 +98,77 @@ def test_iter_records_pages_by_the_last_id_and_lazily(
     web.replace(responses.GET, POSTS, json=page("c"))
     assert [record["id"] for record in records] == ["c"]
     assert query(web, 0)["filter"] == "n > 1 || n < 0"
-    assert query(web, 1)["filter"] == '(n > 1 || n < 0) && id > "b"'
+    assert query(web, 1)["filter"] == "(n > 1 || n < 0) && id > 'b'"
     assert (query(web)["sort"], query(web)["skipTotal"]) == ("id", "1")
+
+
+@pytest.mark.parametrize("last", ["a'b", 'a"b', "a\\\\'b"])
+def test_an_id_with_quotes_stays_a_value_of_the_next_pages_filter(
+    web: responses.RequestsMock, posts: Collection[dict[str, Any]], last: str
+) -> None:
+    web.get(POSTS, json=page(last))
+    web.get(POSTS, json=page())
+    assert [record["id"] for record in posts.iter_records(1)] == [last]
+    assert query(web)["filter"] == build_filter("id > {:last}", last=last)
+
+
+def test_a_page_that_comes_again_and_again_is_an_error_and_not_an_endless_list(
+    web: responses.RequestsMock, posts: Collection[dict[str, Any]]
+) -> None:
+    web.get(POSTS, json=page("a", "b"))
+    with pytest.raises(ProtocolError, match="gives the same page again"):
+        posts.get_full_list(2)
+
+
+ODD_ROWS: list[Any] = [17, "text", None, ["id"]]
+
+
+@pytest.mark.parametrize("odd", ODD_ROWS, ids=str)
+def test_an_answer_of_anything_but_records_is_an_error_of_its_own(
+    web: responses.RequestsMock, posts: Collection[dict[str, Any]], odd: Any
+) -> None:
+    web.get(POSTS, json={"items": [odd]})
+    reads: list[Callable[[], object]] = [
+        lambda: posts.get_list(),
+        lambda: posts.get_full_list(),
+        lambda: posts.get_full_list(sort="n"),
+        lambda: posts.get_first_list_item("n = 1"),
+        lambda: list(posts.iter_records()),
+    ]
+    for read in reads:
+        with pytest.raises(ProtocolError, match="without records: is base_url a BosBase server"):
+            read()
+    web.get(f"{POSTS}/a", json=odd)
+    web.post(POSTS, json=odd)
+    web.patch(f"{POSTS}/a", json=odd)
+    asks: list[Callable[[], object]] = [
+        lambda: posts.get_one("a"),
+        lambda: posts.create({}),
+        lambda: posts.update("a", {}),
+    ]
+    for ask in asks:
+        with pytest.raises(ProtocolError, match="without a record: is base_url a BosBase server"):
+            ask()
+
+
+@pytest.mark.parametrize("none", [{"sort": None}, {"sort": ""}, {"query": {"sort": ""}}], ids=str)
+def test_an_order_that_is_none_is_the_order_of_ids(
+    web: responses.RequestsMock, posts: Collection[dict[str, Any]], none: dict[str, Any]
+) -> None:
+    web.get(POSTS, json=page("a"))
+    assert [record["id"] for record in posts.get_full_list(2, **none)] == ["a"]
+    assert [record["id"] for record in posts.iter_records(2, **none)] == ["a"]
+    assert query(web)["sort"] == "id"
+
+
+@pytest.mark.parametrize("id", [None, 5, ["a"]], ids=str)
+def test_records_without_an_id_cannot_be_paged_through(
+    web: responses.RequestsMock, posts: Collection[dict[str, Any]], id: Any
+) -> None:
+    web.get(POSTS, json={"items": [{"id": id}]})
+    for sort in (None, "n"):
+        with pytest.raises(ProtocolError, match="with no id"):
+            posts.get_full_list(sort=sort)
 
 
 def test_get_full_list_pages_by_offset_where_an_order_is_asked_for(
