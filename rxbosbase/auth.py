@@ -17,7 +17,7 @@ from reactivex.disposable import Disposable
 
 from rxbosbase.jsontext import decode
 
-__all__ = ["AuthState", "AuthStore", "token_claims"]
+__all__ = ["AuthState", "AuthStore", "check_token", "token_claims"]
 
 log = logging.getLogger("rxbosbase.auth")
 
@@ -39,6 +39,14 @@ def token_claims(token: str) -> dict[str, Any]:
     except (ValueError, binascii.Error):
         return {}
     return claims if isinstance(claims, dict) else {}
+
+
+def check_token(token: object) -> None:
+    """Refuses what cannot be sent as a header."""
+    if not isinstance(token, str):
+        raise TypeError(f"token must be a str, not {type(token).__name__}")
+    if not token.isascii() or not token.isprintable() or token != token.strip():
+        raise ValueError("the token is not printable ASCII: pass it as it came")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,20 +127,12 @@ class AuthStore:
 
     def save(self, token: str, record: Mapping[str, Any] | None = None) -> None:
         """Logs in with a token that the server gave."""
-        self._check(token)
+        check_token(token)
         self._set(AuthState(token, record))
 
     def clear(self) -> None:
         """Logs out. The server is not asked: a token is valid until it expires."""
         self._set(AuthState())
-
-    @staticmethod
-    def _check(token: object) -> None:
-        """Refuses what cannot be sent as a header."""
-        if not isinstance(token, str):
-            raise TypeError(f"token must be a str, not {type(token).__name__}")
-        if not token.isascii() or not token.isprintable() or token != token.strip():
-            raise ValueError("the token is not printable ASCII: pass it as it came")
 
     def _set(self, state: AuthState) -> None:
         self._tell(self._swap(state), state)

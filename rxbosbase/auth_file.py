@@ -15,7 +15,7 @@ from typing import Any
 
 from rxbosbase.jsontext import decode, encode
 
-from .auth import AuthState, AuthStore
+from .auth import AuthState, AuthStore, check_token
 
 __all__ = ["MAX_FILE_BYTES", "FileAuthStore"]
 
@@ -66,7 +66,7 @@ class FileAuthStore(AuthStore):
         Raises:
             OSError: it could not be written; the old login stays, in the file and here.
         """
-        self._check(token)
+        check_token(token)
         state = AuthState(token, record)
         content = _encoded(state)
         with self._writing:
@@ -95,7 +95,7 @@ class FileAuthStore(AuthStore):
         try:
             content = self._content()
             token, record = _decoded(content)
-            self._check(token)
+            check_token(token)
         except (OSError, ValueError, TypeError) as error:
             # The reason by its type: the decoder's own words might quote what is in the file.
             self._set_aside(type(error).__name__)

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 
 from reactivex import abc
 
-from .auth import AuthStore
+from .auth import AuthStore, check_token
 from .collection import Collection
 from .errors import ClientClosedError
 from .filters import build_filter
@@ -211,6 +211,8 @@ class BosBase:
             raise ValueError(f"path must begin with '/', such as '/api/health', not {path!r}")
         if timeout is not None:
             check_seconds("timeout", timeout)
+        if token is not None:
+            check_token(token)
         self._check_open()
         return self.transport.request(
             method, path, query=query, body=body, files=files,

@@ -17,7 +17,7 @@ from typing import Any
 from reactivex import abc
 from reactivex.disposable import Disposable
 
-from .auth import AuthState, AuthStore
+from .auth import AuthState, AuthStore, check_token
 from .errors import ClientResponseError, ProtocolError
 from .realtime.reconnect import BackoffPolicy, asked_to_wait
 
@@ -47,12 +47,18 @@ def login_of(answer: Any) -> tuple[str, dict[str, Any]]:
     """Token and record of the server's answer to a login or a refresh.
 
     Raises:
-        ProtocolError: it has none.
+        ProtocolError: it has none, or a token that no request could carry.
     """
     fields = answer if isinstance(answer, dict) else {}
     token, record = fields.get("token"), fields.get("record")
     if not isinstance(token, str) or not isinstance(record, dict):
         raise ProtocolError("a login was answered without token and record")
+    try:
+        check_token(token)
+    except ValueError:
+        token = ""
+    if not token:
+        raise ProtocolError("a login was answered with a token that is none")
     return token, record
 
 

@@ -135,6 +135,17 @@ def test_no_password_comes_out_of_a_netrc_file(
     assert sent_token(web) == ""
 
 
+@pytest.mark.parametrize("token", ["", "a\r\nX-Evil: 1", " a", "ż"], ids=ascii)
+def test_a_token_that_is_none_is_told_and_changes_nothing(
+    web: responses.RequestsMock, client: BosBase, token: str
+) -> None:
+    web.post(LOGIN, json={"token": token, "record": RECORD})
+    with pytest.raises(ProtocolError, match="with a token that is none") as caught:
+        client.collection("users").auth_with_password("ann", "secret")
+    assert "Evil" not in str(caught.value)
+    assert client.auth_store.state.record is None
+
+
 @pytest.mark.parametrize("answer", [{"hello": "world"}, [], None, {"token": "t", "record": None}])
 def test_an_answer_without_a_login_is_told_and_changes_nothing(
     web: responses.RequestsMock, client: BosBase, answer: Any

@@ -233,6 +233,7 @@ def test_line_breaks_and_nul_are_refused_wherever_text_goes_to_the_wire(
             lambda: BosBase(f"{server.url}/{evil}"),
             lambda: client.send("GET", "/api/health", headers={"X-A": evil}),
             lambda: client.send("GET", "/api/health", headers={evil: "a"}),
+            lambda: client.send("GET", "/api/health", token=evil),
             lambda: posts.get_list(headers={"X-A": evil}),
             lambda: posts.observe("*", headers={"X-A": evil}),
             lambda: posts.observe(evil),
