@@ -111,21 +111,35 @@ def _port(base: str, timeout: float) -> Finding:
 
 def _health(client: BosBase) -> Finding:
     try:
-        client.health()
+        answer: object = client.health()
     except ClientResponseError as error:
         return Finding(
             "health", "failure", f"the server answers {error}",
             "Is base_url the server's own address, without a path?",
         )  # fmt: skip
     except BosBaseError as error:
-        is_tls = isinstance(error.__cause__, ssl.SSLError) or "certificate" in str(error)
-        advice = (
-            "Pass verify='/path/to/ca.pem' for an authority of your own."
-            if is_tls
-            else "Is base_url a BosBase or PocketBase server, or does something else answer there?"
+        return Finding("health", "failure", str(error), _advice_on(error))
+    if not isinstance(answer, dict) or answer.get("code") != 200:
+        return Finding(
+            "health", "failure", "what answers is no BosBase or PocketBase server", _NOT_OURS
         )
-        return Finding("health", "failure", str(error), advice)
     return Finding("health", "ok", "the server is healthy")
+
+
+_NOT_OURS = "Is base_url a BosBase or PocketBase server, or does something else answer there?"
+
+
+def _advice_on(error: BosBaseError) -> str:
+    if isinstance(error.__cause__, ssl.SSLCertVerificationError):
+        return (
+            "For an authority of your own pass verify='/path/to/ca.pem', or name its file in the "
+            "environment's REQUESTS_CA_BUNDLE."
+        )
+    if isinstance(error.__cause__, ssl.SSLError):
+        return "The port does not speak TLS: is the address one of http://, or the port another?"
+    if "redirect" in str(error):
+        return "Use the address that it redirects to."
+    return _NOT_OURS
 
 
 def _login(client: BosBase, login: tuple[str, str, str]) -> Finding:
@@ -148,8 +162,14 @@ def _greeting(client: BosBase, timeout: float) -> Finding:
     took = monotonic() - began
     if not client.realtime.is_connected:
         error = client.realtime.status.value.error
+        if error is not None:
+            return Finding(
+                "stream", "failure", str(error),
+                "Something between here and the server does not pass the stream on: let the "
+                "proxy hand /api/realtime to the server itself, unchanged.",
+            )  # fmt: skip
         return Finding(
-            "stream", "failure", str(error or f"no greeting (PB_CONNECT) in {timeout:g} s"),
+            "stream", "failure", f"no greeting (PB_CONNECT) in {timeout:g} s",
             "A proxy may hold the stream back: switch its buffering off for /api/realtime "
             "(nginx: proxy_buffering off), and let it pass text/event-stream.",
         )  # fmt: skip
@@ -192,7 +212,10 @@ def _collection(client: BosBase, name: str, timeout: float) -> Finding:
 
 
 def _figures(stats: Stats) -> str:
+    age = stats.last_event_age
     return (
-        f"{stats.connects} connections, {stats.posts} POSTs, {stats.frames} frames, "
-        f"{stats.bytes} bytes, {stats.skipped} skipped"
+        f"connections {stats.connects} (reconnects {stats.reconnects}), POSTs {stats.posts}, "
+        f"frames {stats.frames}, bytes {stats.bytes}, events {stats.events}, "
+        f"skipped {stats.skipped}, waiting {stats.queue_events}, "
+        f"last frame {'never' if age is None else f'{age:.1f} s ago'}"
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 
+from rxbosbase.cli.console import PlainFormatter
 from rxbosbase.errors import MissingExtraError
 
 __all__ = ["main"]
@@ -34,4 +35,5 @@ def _leave_the_connections_news_to_the_commands() -> None:
     and place; errors are defects, and go to stderr."""
     handler = logging.StreamHandler()
     handler.setLevel(logging.ERROR)
+    handler.setFormatter(PlainFormatter())
     logging.getLogger("rxbosbase").addHandler(handler)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import sys
@@ -12,7 +13,7 @@ from types import FrameType
 
 from rxbosbase.errors import BosBaseError
 
-__all__ = ["STOPPED", "complain", "expected_ends", "plain_text"]
+__all__ = ["STOPPED", "PlainFormatter", "complain", "expected_ends", "plain_text"]
 
 STOPPED = 130
 """The exit code of a command that Ctrl-C ended before its time: 128 + SIGINT."""
@@ -50,6 +51,16 @@ def expected_ends(*, interrupted: int = STOPPED) -> Generator[None]:
 def complain(text: str) -> None:
     """One line on stderr."""
     print(f"rxbosbase: {plain_text(text)}", file=sys.stderr, flush=True)
+
+
+class PlainFormatter(logging.Formatter):
+    """Lines of a log that do nothing to the terminal: a server's words may be among them."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return plain_text(super().formatMessage(record))
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n".join(plain_text(line) for line in super().format(record).split("\n"))
 
 
 def plain_text(text: str) -> str:

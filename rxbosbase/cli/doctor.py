@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
+from collections.abc import Generator
 from dataclasses import asdict
 from typing import Annotated
 
@@ -42,12 +45,24 @@ def doctor(
     if identity is not None:
         login = (auth_collection, identity, password_of(identity, password_env))
     well = True
-    with expected_ends():
+    with expected_ends(), _findings_alone():
         for finding in examine(url, collection=collection, login=login, timeout=timeout):
             well = well and finding.state == "ok"
             print(json.dumps(asdict(finding)) if as_json else _line(finding), flush=True)
     if not well:
         raise typer.Exit(1)
+
+
+@contextlib.contextmanager
+def _findings_alone() -> Generator[None]:
+    """That the attempts are used up is what a finding says, with advice."""
+    logger = logging.getLogger("rxbosbase.realtime")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _line(finding: Finding) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import pytest
 from support import wire_server as wire
 
+from rxbosbase import doctor
 from rxbosbase.doctor import Finding, examine
 from rxbosbase.server import EmbeddedServer
 
@@ -31,6 +33,11 @@ def test_a_healthy_server_is_well_at_every_step(server: wire.WireServer) -> None
         "name", "connection", "health", "stream", "topics", "collection posts", "figures",
     ]  # fmt: skip
     assert {finding.state for finding in findings} == {"ok"}
+    figures = findings[-1].detail
+    for figure in ("connections 1", "reconnects 0", "POSTs 2", "frames 1", "bytes ", "events 1"):
+        assert figure in figures
+    for figure in ("skipped 0", "waiting 0", "last frame 0."):
+        assert figure in figures
 
 
 def test_a_name_without_address_is_told() -> None:
@@ -47,6 +54,35 @@ def test_a_port_where_nobody_answers_is_told() -> None:
     assert "Start the server" in finding.advice
 
 
+@pytest.mark.parametrize(
+    ("answer", "advice"),
+    [
+        (wire.reply_json({"hello": "world"}), "something else"),
+        (wire.reply_json([]), "something else"),
+        (wire.status(200, "<html>"), "something else"),
+        (wire.status(404, "<html>"), "without a path"),
+        (wire.status(301, headers={"Location": "https://x"}), "Use the address that it redirects"),
+    ],
+)
+def test_what_is_no_such_server_is_told(
+    server: wire.WireServer, answer: wire.Answer, advice: str
+) -> None:
+    server.on_request = lambda _: answer
+    finding = last(server.url)
+    assert (finding.step, finding.state) == ("health", "failure")
+    assert advice in finding.advice
+
+
+def test_a_certificate_and_a_port_without_tls_are_told_apart(
+    bosbase_server: EmbeddedServer,
+) -> None:
+    with wire.WireServer(tls=True) as secure:
+        assert "REQUESTS_CA_BUNDLE" in last(secure.url).advice
+    finding = last(bosbase_server.url.replace("http:", "https:"))
+    assert (finding.step, finding.state) == ("health", "failure")
+    assert "does not speak TLS" in finding.advice
+
+
 def test_a_stream_that_never_greets_is_told_as_a_proxys_doing(server: wire.WireServer) -> None:
     server.stream_answers += [wire.stream(greet=False)] * 3
     finding = last(server.url)
@@ -60,6 +96,7 @@ def test_a_page_in_place_of_the_stream_is_told(server: wire.WireServer) -> None:
     finding = last(server.url)
     assert (finding.step, finding.state) == ("stream", "failure")
     assert "text/html" in finding.detail
+    assert "unchanged" in finding.advice
 
 
 def test_topics_that_are_refused_are_told(server: wire.WireServer) -> None:
@@ -77,6 +114,34 @@ def test_a_collection_that_cannot_be_heard_is_told(
     finding = last(server.url, "posts")
     assert (finding.step, finding.state) == ("collection posts", "failure")
     assert advice in finding.advice
+
+
+def test_a_greeting_that_comes_late_is_a_warning(
+    server: wire.WireServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "FIRST_EVENT_SECONDS", 0.1)
+
+    def greet_late(stream: wire.Stream) -> None:
+        time.sleep(0.2)
+        stream.send_frame("PB_CONNECT", {"clientId": stream.client_id})
+
+    server.stream_answers.append(wire.stream(greet=False, then=greet_late))
+    findings = {finding.step: finding for finding in examine(server.url, timeout=5)}
+    assert findings["stream"].state == "warning"
+    assert "buffering" in findings["stream"].advice
+    assert findings["figures"].state == "ok"
+
+
+def test_the_command_says_it_once_and_commands_no_terminal(server: wire.WireServer) -> None:
+    page = wire.status(200, "hi", {"Content-Type": "text/\x1b[31mred"})
+    server.stream_answers += [page] * 3
+    done = subprocess.run(
+        [sys.executable, "-m", "rxbosbase.cli", "doctor", server.url],
+        capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.count("[31mred") == 1
+    assert "\x1b" not in done.stdout
 
 
 def test_the_command_prints_each_step_and_exits_by_what_it_found() -> None:

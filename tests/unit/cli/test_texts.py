@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import logging
+import sys
 from typing import Any
 
 import pytest
 from rich.console import Console, RenderableType
 
 from rxbosbase import ConnectionFailedError, RecordEvent, Status
-from rxbosbase.cli.console import expected_ends, plain_text
+from rxbosbase.cli.console import PlainFormatter, expected_ends, plain_text
 from rxbosbase.cli.demo.board import Board, FeedLine, Latency
 from rxbosbase.cli.demo.ledger import Count, Summary
 from rxbosbase.cli.demo.report import report
@@ -41,6 +43,19 @@ def rendered(picture: RenderableType, width: int) -> list[str]:
     with console.capture() as capture:
         console.print(picture)
     return capture.get().splitlines()
+
+
+def test_a_log_line_commands_no_terminal_and_a_traceback_stays_readable() -> None:
+    try:
+        raise ValueError(HOSTILE)
+    except ValueError:
+        record = logging.LogRecord(
+            "rxbosbase", logging.ERROR, "", 0, "said %s", (HOSTILE,), sys.exc_info()
+        )
+    first, *others = PlainFormatter().format(record).split("\n")
+    assert first.startswith("said a\\x1b[31mred\\u202etext")
+    assert others[0] == "Traceback (most recent call last):"
+    assert all(line.isprintable() for line in others)
 
 
 # -- tail
