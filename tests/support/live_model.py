@@ -11,6 +11,10 @@ frame is decided a while after the write, on the table as it is then; which row 
 is decided by the write. Frames overtake one another and may come twice; they are lost only across
 a gap: with the connection, at a re-submit, or when one is skipped.
 
+In some stories the view expands the author of each row, and in half of those there are rows before
+it begins. A frame shows the author as it was when the frame was decided; a change of an author is
+told on the authors' own watch, and leaves the rows as they are.
+
 One thing is left out, since no comparison of stamps can see it: a record that is written within
 one tick while the list rule hides it, and shown again untouched.
 """
@@ -21,13 +25,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from heapq import heappop, heappush
-from typing import Any
 
 from rxbosbase.live.messages import Ask, Effects, ReadRequest, Record, Rules
 from rxbosbase.live.ordering import Order
 from rxbosbase.live.reducer import Reducer
 from rxbosbase.live.snapshot import Snapshot, apply_changes
-from support.live_stories import TIE, Scenario, Step
+from support.live_stories import AUTHORS, TIE, Scenario, Step
 
 __all__ = ["Verdict", "run"]
 
@@ -111,6 +114,7 @@ class _Server:
     hidden: set[str] = field(default_factory=set)
     counter: int = 0
     written_at: dict[str, float] = field(default_factory=dict)
+    authors: dict[str, Record] = field(default_factory=dict)  # empty: nothing is expanded
 
     def stamp(self, now: float, step: Step) -> str:
         early = step.stamp_early if self.clock == "skewed" else 0.0
@@ -150,6 +154,10 @@ class _Server:
     def _store(
         self, action: str, body: Record, step: Step, now: float, before: Record | None
     ) -> _Write:
+        record = self.table[step.id] = self._stamped(body, step, now, before)
+        return _Write(action, record, True, True, step)
+
+    def _stamped(self, body: Record, step: Step, now: float, before: Record | None) -> Record:
         self.counter += 1
         record = {**body, "n": self.counter}
         stamp = self.stamp(now, step)
@@ -158,12 +166,22 @@ class _Server:
             record["updated"] = record["created"]
         elif self.clock != "absent":
             record["updated"] = stamp
-        self.table[step.id] = record
-        return _Write(action, record, True, True, step)
+        return record
+
+    def rename(self, step: Step, now: float) -> Record:
+        """Changes the author of the step's row."""
+        id = AUTHORS[step.id]
+        self.authors[id] = self._stamped({"id": id}, step, now, self.authors.get(id))
+        return self.authors[id]
+
+    def expanded(self, record: Record) -> Record:
+        """The record with its author, as it is now."""
+        author = self.authors.get(AUTHORS[record["id"]])
+        return record if author is None else {**record, "expand": {"author": author}}
 
     def query(self, filtered: bool) -> dict[str, Record]:
         return {
-            id: record
+            id: self.expanded(record)
             for id, record in self.table.items()
             if id not in self.hidden and (record["match"] or not filtered)
         }
@@ -180,6 +198,12 @@ class _World:
         self.scenario = scenario
         self.clock = _Clock()
         self.server = _Server(scenario.clock)
+        if scenario.expands:
+            for step in scenario.steps:
+                self.server.rename(step, self.clock.now)
+        if scenario.populated:
+            for step in scenario.steps:
+                self.server.write(replace(step, action="create"), self.clock.now)
         self.reducer = make(replace(RULES, reconcile=scenario.reconcile))
         self.connection: _Connection | None = None
         self.untold: set[str] = set()
@@ -245,7 +269,7 @@ class _World:
             assert 0 < len(read.ids) <= RULES.batch
             return [row for id, row in rows if id in read.ids]
         return [
-            row if read.whole else {"id": id, **_only(row, "updated")}
+            row if read.whole else _stamps(row)
             for id, row in rows
             if id > read.after and row.get("updated", "") >= read.since
         ][: RULES.page]
@@ -299,23 +323,34 @@ class _World:
         if self.clock.now <= connection.deaf_until:
             self.untold.add(write.record["id"])
             return
-        arrivals = [arrival] + [arrival + 0.05] * write.step.twice
-        for time in arrivals:
-            self.last_arrival = max(self.last_arrival, time)
-            self.clock.at(time, lambda: self.deliver(connection, write, is_event))
+        action, record = write.action, self.server.expanded(write.record)
 
-    def deliver(self, connection: _Connection, write: _Write, is_event: bool) -> None:
+        def frame(now: float) -> Effects:
+            if is_event:
+                return self.reducer.event(action, record, now)
+            return self.reducer.hint(action, record["id"], record.get("updated", ""), now)
+
+        self.send(connection, frame, arrival, twice=write.step.twice)
+
+    def send(
+        self,
+        connection: _Connection,
+        frame: Callable[[float], Effects],
+        arrival: float,
+        *,
+        twice: bool,
+    ) -> None:
+        for time in [arrival] + [arrival + 0.05] * twice:
+            self.last_arrival = max(self.last_arrival, time)
+            self.clock.at(time, lambda: self.deliver(connection, frame))
+
+    def deliver(self, connection: _Connection, frame: Callable[[float], Effects]) -> None:
         if connection is not self.connection or not connection.alive:
             return
-        now, record = self.clock.now, write.record
         if connection.skip_next > 0:
             connection.skip_next -= 1
-            self.apply(self.reducer.skipped(now))
-        elif is_event:
-            self.apply(self.reducer.event(write.action, record, now))
-        else:
-            updated = record.get("updated", "")
-            self.apply(self.reducer.hint(write.action, record["id"], updated, now))
+            frame = self.reducer.skipped
+        self.apply(frame(self.clock.now))
 
     # -- the story
 
@@ -335,6 +370,8 @@ class _World:
                 self.resubmit(connection)
         elif action == "fail reads":
             self.failing = 2
+        elif action == "rename":
+            self.rename(step)
         else:
             self.write(step)
 
@@ -346,6 +383,20 @@ class _World:
                 self.apply(self.reducer.resubmitted(self.clock.now))
 
         self.clock.at(self.clock.now + 0.03, accepted)
+
+    def rename(self, step: Step) -> None:
+        author = self.server.rename(step, self.clock.now)
+        written = self.clock.now
+
+        def decide() -> None:
+            connection = self.connection
+            if connection is not None and self.clock.now <= connection.deaf_until:
+                self.untold.update(id for id in AUTHORS if AUTHORS[id] == author["id"])
+            elif connection is not None:
+                related = partial(self.reducer.related, author["id"])
+                self.send(connection, related, written + step.hint_late, twice=step.twice)
+
+        self.clock.at(written + step.decided, decide)
 
     def write(self, step: Step) -> None:
         if step.action == "hide":
@@ -361,8 +412,12 @@ class _World:
             self.write(replace(step, action=follow_up, event_late=late[0], hint_late=late[1]))
 
 
-def _only(row: Record, name: str) -> dict[str, Any]:
-    return {name: row[name]} if name in row else {}
+def _stamps(row: Record) -> Record:
+    """What a comparison reads: id and age, and those of the author."""
+    found = {name: row[name] for name in ("id", "updated") if name in row}
+    if "expand" in row:
+        found["expand"] = {"author": _stamps(row["expand"]["author"])}
+    return found
 
 
 def run(scenario: Scenario, make: Callable[[Rules], Reducer] = Reducer) -> Verdict:

@@ -6,13 +6,15 @@ says which rule it breaks.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from rxbosbase.live.ages import Ages, is_newer
 from rxbosbase.live.knowledge import Knowledge
 from rxbosbase.live.messages import Effects, Record, Rules
 from rxbosbase.live.reducer import Reducer
+from rxbosbase.live.relations import Relations
 from rxbosbase.live.traces import Trace
 
 __all__ = ["MUTANTS", "Make"]
@@ -108,6 +110,45 @@ class DoubtsEndWithTheStream(Knowledge):
         return found
 
 
+class RelationsUnwatched(Knowledge):
+    """What is heard of an expanded record asks nothing."""
+
+    def related(self, id: str) -> None:
+        return
+
+
+class ExpansionsAreNew(Knowledge):
+    """A frame is taken to expand its record as it is now."""
+
+    def _may_expand_history(self, record: Record) -> bool:
+        return False
+
+
+class RenamedWhileRead(Relations):
+    """An answer is taken to expand its record as it is now."""
+
+    def heard_after(self, record: Mapping[str, Any], step: int) -> bool:
+        return step < 0 and super().heard_after(record, step)
+
+
+class HastyKnowledge(Knowledge):
+    __doc__ = RenamedWhileRead.__doc__
+
+    def __init__(self, rules: Rules) -> None:
+        super().__init__(rules)
+        self._relations = RenamedWhileRead()
+
+
+class OwnStampsAlone(Knowledge):
+    """A comparison looks at the record's own stamp, and not at those of what it expands."""
+
+    def differs(self, id: str, row: Record) -> bool:
+        held = self.held.get(id)
+        if held is not None and held.get("updated") == row.get("updated"):
+            return False
+        return super().differs(id, row)
+
+
 class UpdatedIsTrusted(Ages):
     """``updated`` is taken to move with every write, unseen."""
 
@@ -175,6 +216,7 @@ MUTANTS: dict[str, Make] = {
             *(NoGraves, EqualIsNewer, NobodySwaps, NoHints, HintsForgotten, OlderIsDropped),
             *(RacedAnswersAreFinal, PagesOverEvents, GapsEndAtOnce),
             *(StampsAreProof, DoubtsEndWithTheStream, TrustingKnowledge),
+            *(RelationsUnwatched, ExpansionsAreNew, HastyKnowledge, OwnStampsAlone),
         )
     },
     "ReadsBeforeAcknowledged": ReadsBeforeAcknowledged,

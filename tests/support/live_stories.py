@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["NEVER", "TIE", "Scenario", "Step", "make_scenario", "random_scenario"]
+__all__ = ["AUTHORS", "NEVER", "TIE", "Scenario", "Step", "make_scenario", "random_scenario"]
 
 Pick = Callable[[int, int], int]
 """Gives an integer between two bounds, both included: hypothesis, or a seeded generator."""
@@ -21,6 +21,7 @@ CLOCKS = ("fine", "coarse", "skewed", "absent", "frozen")
 TIE = 4.0  # s between two writes that surely have different stamps, however skewed the clock
 WRITES = ("update", "leave", "delete", "recreate", "update again", "leave again")
 TROUBLE = ("reconnect", "disconnect", "skip", "resubmit", "break link", "fail reads", "hide")
+AUTHORS = {id: "uv"[at % 2] for at, id in enumerate(IDS)}
 
 
 @dataclass(frozen=True)
@@ -43,13 +44,15 @@ class Scenario:
 
     clock: str
     filtered: bool
+    expands: bool
+    populated: bool
     reconcile: float
     read_delays: tuple[tuple[float, float], ...]  # (to the moment the table is read, to the answer)
     acknowledge_late: float
     steps: tuple[Step, ...]
 
 
-def make_scenario(pick: Pick, steps: int = 30) -> Scenario:
+def make_scenario(pick: Pick, steps: int = 30, *, expands: bool = False) -> Scenario:
     """Makes a story out of picked integers.
 
     Each story knows only some of the actions and a few ids, so that what it does it does often.
@@ -60,9 +63,12 @@ def make_scenario(pick: Pick, steps: int = 30) -> Scenario:
     ids = IDS[: (1, 1, 2, 3, 7)[pick(0, 4)]]
     actions = ("enter", *(each for each in WRITES if pick(0, 1)))
     actions += tuple(each for each in TROUBLE if pick(0, 2) == 2)
+    actions += ("rename", "rename") * expands
     return Scenario(
         clock=clock,
         filtered=filtered,
+        expands=expands,
+        populated=expands and pick(0, 1) == 1,
         reconcile=(NEVER, NEVER, 3.0)[pick(0, 2)],
         read_delays=tuple((_short(pick), _short(pick)) for _ in range(5)),
         acknowledge_late=_short(pick),
@@ -92,6 +98,6 @@ def _lateness(pick: Pick, late: float) -> float:
     return (0.0, 0.002, 0.02, 0.15, 0.5, late / 2, late)[pick(0, 6)]
 
 
-def random_scenario(seed: int, steps: int = 30) -> Scenario:
+def random_scenario(seed: int, steps: int = 30, *, expands: bool = False) -> Scenario:
     """The story of a seed: much faster than hypothesis, and it does not shrink."""
-    return make_scenario(random.Random(seed).randint, steps)
+    return make_scenario(random.Random(seed).randint, steps, expands=expands)

@@ -24,7 +24,8 @@ EXAMPLES = int(os.environ.get("RXBOSBASE_LIVE_EXAMPLES", "300"))
 
 @st.composite
 def scenarios(draw: Any) -> Scenario:
-    return make_scenario(lambda low, high: draw(st.integers(low, high)))
+    expands = draw(st.booleans())
+    return make_scenario(lambda low, high: draw(st.integers(low, high)), expands=expands)
 
 
 @pytest.mark.timeout(60 + EXAMPLES // 10)
@@ -44,7 +45,9 @@ def test_a_quiet_view_equals_its_query(scenario: Scenario) -> None:
 def test_long_stories_end_well_too(block: int) -> None:
     """Stories of up to 60 steps: more than hypothesis likes to draw."""
     for seed in range(block * 100, block * 100 + 100):
-        assert run(random_scenario(seed, steps=60)).problems == [], f"seed {seed}"
+        for expands in (False, True):
+            scenario = random_scenario(seed, steps=60, expands=expands)
+            assert run(scenario).problems == [], f"seed {seed}, expands={expands}"
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -59,5 +62,5 @@ def test_since_leads_from_any_version_to_any_later_one(seed: int) -> None:
 def test_a_quiet_view_asks_nothing() -> None:
     """Once all is settled, the only thing a view waits for is the next reconcile."""
     for seed in range(100):
-        scenario = replace(random_scenario(seed), reconcile=NEVER)
-        assert run(scenario).idle, f"seed {seed}"
+        story = random_scenario(seed, expands=seed % 2 == 1)
+        assert run(replace(story, reconcile=NEVER)).idle, f"seed {seed}"
