@@ -414,7 +414,7 @@ class _World:
 
 def _stamps(row: Record) -> Record:
     """What a comparison reads: id and age, and those of the author."""
-    found = {name: row[name] for name in ("id", "updated") if name in row}
+    found: Record = {name: row[name] for name in ("id", "updated") if name in row}
     if "expand" in row:
         found["expand"] = {"author": _stamps(row["expand"]["author"])}
     return found
