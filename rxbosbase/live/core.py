@@ -19,7 +19,7 @@ from rxbosbase.errors import (
 )
 from rxbosbase.realtime.events import RecordEvent
 from rxbosbase.realtime.reconnect import asked_to_wait
-from rxbosbase.realtime.registry import Share, Subscriber
+from rxbosbase.realtime.registry import Entry, Share, Subscriber
 from rxbosbase.realtime.topics import Topic
 
 from .brain import AnyEffects, AnyRead, Brain
@@ -68,6 +68,7 @@ class ViewCore(Generic[T]):
         self._watched: set[str] = set()
         self._wake_at: float | None = None
         self._acknowledged = False
+        self._is_late = False  # rows were read before their related collections were listened to
         self._ended = False
 
     # -- beginning and end -----------------------------------------------------------------------
@@ -92,6 +93,7 @@ class ViewCore(Generic[T]):
         watch = self._source.watch()
         if watch is not None:
             self._add_topic(watch, self._on_hint)
+        self._heed(self._hub.taken)
 
     def _add_topic(self, topic: Topic, on_next: Callable[[Event], None]) -> None:
         if self._ended:
@@ -128,23 +130,35 @@ class ViewCore(Generic[T]):
     # -- the hub's thread: what the stream tells -------------------------------------------------
 
     def topics_held(self, share: Share, held: Mapping[Share, int]) -> None:
-        """The server has taken topics; once it has all of ours, reads may begin."""
-        entries = [topic.entry for topic in self._topics if topic.entry is not None]
-        if any(entry.share is share for entry in entries) and all(
-            entry.version <= held.get(entry.share, -1) for entry in entries
-        ):
-            self._acknowledged = True
-            self._apply(self._brain.acknowledged(monotonic()))
+        """The server has taken topics of this share."""
+        if any(entry.share is share for entry in self._entries()):
+            self._heed(held)
+
+    def _heed(self, held: Mapping[Share, int]) -> None:
+        """Once the server has all of our topics, reads may begin.
+
+        It may have them already, for another view: then nobody is told anything.
+        """
+        entries = self._entries()
+        if not entries or any(entry.version > held.get(entry.share, -1) for entry in entries):
+            return
+        is_late = self._is_late and self._acknowledged
+        self._acknowledged, self._is_late = True, False
+        heed = self._brain.skipped if is_late else self._brain.acknowledged
+        self._apply(heed(monotonic()))
 
     def topics_lost(self, share: Share) -> None:
         """The connection of `share` ended."""
-        if any(topic.entry is not None and topic.entry.share is share for topic in self._topics):
+        if any(entry.share is share for entry in self._entries()):
             self._acknowledged = False
             self._apply(self._brain.lost(monotonic()))
 
+    def _entries(self) -> list[Entry]:
+        return [topic.entry for topic in self._topics if topic.entry is not None]
+
     def frame_skipped(self, name: str) -> None:
         """A frame could not be read; where its topic is not known, it may have been ours."""
-        names = {topic.entry.name for topic in self._topics if topic.entry is not None}
+        names = {entry.name for entry in self._entries()}
         if name in names or "/" not in name:
             self._apply(self._brain.skipped(monotonic()))
 
@@ -157,8 +171,8 @@ class ViewCore(Generic[T]):
     def _on_event(self, event: Event) -> None:
         record = event.record
         if isinstance(record.get("id"), str):
-            self._watch_related((record,))
             self._apply(self._brain.event(event.action, record, monotonic()))
+            self._watch_related((record,))
 
     def _on_hint(self, event: Event) -> None:
         id = event.record.get("id")
@@ -173,14 +187,19 @@ class ViewCore(Generic[T]):
 
     def _watch_related(self, rows: Iterable[Record]) -> None:
         """Listens to the collections of what the rows expand: nothing else tells of a change
-        there. Where they may not be read, that stays silent and `reconcile` finds it."""
+        there. Where they may not be read, that stays silent and `reconcile` finds it. What changed
+        there before we listen is looked for once we do."""
         if not self._expands:
             return
+        known = len(self._watched)
         for row in rows:
             for related in expanded_records(row):
                 name = related.get("collectionName")
                 if isinstance(name, str) and name not in self._watched:
                     self._watch_collection(name)
+        if len(self._watched) > known:
+            self._is_late = True
+            self._heed(self._hub.taken)
 
     def _watch_collection(self, name: str) -> None:
         if len(self._watched) >= MAX_WATCHED:
@@ -241,8 +260,8 @@ class ViewCore(Generic[T]):
         self._apply(self._brain.failed(request, monotonic(), after))
 
     def _answered(self, request: AnyRead, rows: list[Record], last: bool) -> None:
-        self._watch_related(rows)
         self._apply(self._brain.read_done(request, rows, last, monotonic()))
+        self._watch_related(rows)
 
     def _hand_over(self, why: Exception) -> None:
         """Only the server can order the rows: the same view goes on as it arranges them."""

@@ -83,7 +83,7 @@ class LiveHub:
         self.service = LiveService(settings, preflight, self)
         self._lock = threading.Lock()
         self._cores: dict[Hashable, Member] = {}
-        self._held: dict[Share, int] = {}
+        self.taken: dict[Share, int] = {}  # up to which version the server has a share's topics
         self._closed = False
 
     # -- sharing ---------------------------------------------------------------------------------
@@ -126,13 +126,13 @@ class LiveHub:
 
     def held(self, share: Share, version: int) -> None:
         """The server has a share's topics up to `version`."""
-        self._held[share] = version
+        self.taken[share] = version
         for core in self._all():
-            core.topics_held(share, self._held)
+            core.topics_held(share, self.taken)
 
     def gap(self, share: Share) -> None:
         """The connection of a share ended."""
-        self._held.pop(share, None)
+        self.taken.pop(share, None)
         for core in self._all():
             core.topics_lost(share)
 
@@ -145,10 +145,10 @@ class LiveHub:
 
     def identity_changed(self, *, other: bool) -> None:
         """A token was renewed; `other`: somebody else is logged in now."""
-        self.service.identity_changed()
-        if other:
+        if other:  # first, so that no acknowledgement for the new one comes before it
             for core in self._all():
                 self.loop.post(core.reset)
+        self.service.identity_changed()
 
     def close(self) -> None:
         """Ends the stream and all views' work. Never waits."""

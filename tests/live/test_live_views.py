@@ -125,6 +125,30 @@ def test_a_late_subscriber_gets_the_current_snapshot_and_equal_views_share_one(
     eventually(lambda: hub.service.stats.topics == 0)
 
 
+def test_a_view_of_topics_that_another_view_has_already_begins_at_once(world: World) -> None:
+    """The server is told nothing then, so that no acknowledgement comes of its own."""
+    posts = world.collection()
+    posts.create({"title": "a", "n": 1})
+    posts.create({"title": "b", "n": 2})
+    filtered = partial(posts.live, filter="n > 0", reconcile=NEVER)
+    with posts.live(reconcile=NEVER) as view, filtered() as part:
+        view.wait_fresh()
+        part.wait_fresh()
+        world.admin.live_hub.service.wait_active(5.0)
+        topics = world.admin.live_hub.service.stats.topics
+        with (
+            posts.live(sort="-title", reconcile=NEVER) as turned,
+            posts.live(limit=1, reconcile=NEVER) as window,
+            filtered(sort="-n") as other,
+        ):
+            for each, size in ((turned, 2), (window, 1), (other, 2)):
+                assert len(each.wait_fresh().records) == size
+            assert world.admin.live_hub.service.stats.topics == topics
+            posts.create({"title": "c", "n": 3})
+            eventually(lambda: names_of(turned.current.records) == ["c", "b", "a"])
+            eventually(lambda: names_of(other.current.records) == ["c", "b", "a"])
+
+
 def test_current_needs_somebody_who_holds_the_view(world: World) -> None:
     posts = world.collection()
     view = posts.live()

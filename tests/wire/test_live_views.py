@@ -137,6 +137,30 @@ def test_a_frame_that_cannot_be_read_is_a_gap_of_its_topic_alone(
         assert len(others.asked) == reads
 
 
+def test_an_author_renamed_before_the_view_knew_whom_to_watch_is_seen(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    def post(n: int, name: str) -> Record:
+        author = {**row("u", n), "collectionName": "authors", "name": name}
+        return {**row("a"), "expand": {"author": author}}
+
+    def names(snapshot: Snapshot[Record]) -> list[str]:
+        return [each["expand"]["author"]["name"] for each in snapshot.records]
+
+    table, posts = Table(server, "posts", post(1, "Ann")), client.collection("posts")
+    with posts.live(expand="author") as first:
+        wait_until(client, lambda: client.live_hub.service.stats.topics == 2)
+        client.live_hub.service.wait_active(LIMIT)
+        wait_until(client, lambda: first.current.fresh and len(table.asked) == 2)
+        gate = table.gate = wire.Gate()
+        reads = len(table.asked)
+        with posts.live(expand="author", sort="-n") as third:
+            wait_until(client, lambda: len(table.asked) > reads)
+            table.rows = [post(2, "Bea")]  # after this, nothing tells the third of her any more
+            gate.set()
+            wait_until(client, lambda: names(third.current) == ["Bea"])
+
+
 # -- refusals and failures ------------------------------------------------------------------------
 
 
