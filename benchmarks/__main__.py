@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: measures, prints tables, and writes JSON and a chart if asked."""
+"""``python -m benchmarks``: measures, prints tables, and writes files of them if asked."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from rich.console import Console
 
 from .chart import chart
 from .lanes import PEERS, StreamServer
+from .markdown import markdown
 from .marks import judged
 from .report import show
 from .suites import CHECK, SUITES, Settings
 
 __all__ = ["main"]
 
-PACKAGES = ("reactivex", "orjson", "requests", "sseclient-py", "bosbase", "pocketbase",
+PACKAGES = ("reactivex", "msgspec", "orjson", "requests", "sseclient-py", "bosbase", "pocketbase",
             "pocketbase-async")  # fmt: skip
 
 FILE_WIDTH = 130  # columns of the tables where there is no terminal to ask
@@ -40,6 +41,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     parser.add_argument("--chart", type=Path, metavar="FILE.svg", help="draw them there")
+    parser.add_argument("--markdown", type=Path, metavar="FILE.md", help="write tables there")
     return parser.parse_args()  # fmt: skip
 
 
@@ -62,6 +64,8 @@ def main() -> None:
     if arguments.json:
         text = json.dumps(results, indent=1, ensure_ascii=False)
         arguments.json.write_text(text + "\n", encoding="utf-8")
+    if arguments.markdown:
+        arguments.markdown.write_text(markdown(results), encoding="utf-8")
     if arguments.chart:
         arguments.chart.write_text(chart(results["suites"]), encoding="utf-8")
 

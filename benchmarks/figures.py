@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable, Iterable
 from typing import Any
 
-__all__ = ["Row", "Spread", "spread", "stream_row"]
+__all__ = ["Row", "Spread", "number", "spread", "stream_row"]
 
 Spread = dict[str, float]
 """``median``, ``low`` and ``high`` of the rounds."""
@@ -50,3 +50,21 @@ def _cpu(one: dict[str, Any]) -> float:
 
 def _ratios(above: Rounds, below: Rounds, cost: Callable[[dict[str, Any]], float]) -> Spread:
     return spread(cost(a) / max(1e-12, cost(b)) for a, b in zip(above, below, strict=False))
+
+
+def number(value: float) -> str:
+    """A figure in three digits, for people.
+
+    >>> number(1_234_567.0), number(12_340.0), number(0.7512)
+    ('1.23 M', '12.3 k', '0.751')
+    """
+    for factor, unit in ((1e6, " M"), (1e3, " k")):
+        if abs(value) >= factor:
+            return f"{_digits(value / factor)}{unit}"
+    return _digits(value)
+
+
+def _digits(value: float) -> str:
+    if abs(value) >= 100:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3g}"

@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from .figures import Row
+from .figures import Row, number
 
 __all__ = ["show"]
 
@@ -38,21 +38,8 @@ def _suite(name: str, rows: dict[str, Row]) -> Table:
 def _cell(figure: dict[str, float] | None) -> str:
     if figure is None:
         return ""
-    median, low, high = (_number(figure[part]) for part in ("median", "low", "high"))
+    median, low, high = (number(figure[part]) for part in ("median", "low", "high"))
     return median if low == high else f"{median} [dim]{low}–{high}[/dim]"
-
-
-def _number(value: float) -> str:
-    for factor, unit in ((1e6, " M"), (1e3, " k")):
-        if abs(value) >= factor:
-            return f"{_digits(value / factor)}{unit}"
-    return _digits(value)
-
-
-def _digits(value: float) -> str:
-    if abs(value) >= 100:
-        return f"{value:.0f}"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3g}"
 
 
 def _marks(marks: list[dict[str, Any]]) -> Table:
@@ -61,7 +48,7 @@ def _marks(marks: list[dict[str, Any]]) -> Table:
         table.add_column(column, justify="right" if column else "left")
     verdicts = {True: "[green]met[/green]", False: "[red]missed[/red]", None: "–"}
     for mark in marks:
-        measured = "–" if mark["measured"] is None else _number(mark["measured"])
+        measured = "–" if mark["measured"] is None else number(mark["measured"])
         bound = f"{mark['holds']} {mark['bound']:g}"
         table.add_row(mark["text"], measured, bound, verdicts[mark["met"]])
     return table

@@ -10,6 +10,7 @@ import pytest
 from benchmarks.chart import chart
 from benchmarks.figures import Row, stream_row
 from benchmarks.latency import quantiles, sent_at
+from benchmarks.markdown import markdown
 from benchmarks.marks import MARKS, judged
 from benchmarks.payloads import chunk, frame, payloads, stamped
 
@@ -83,3 +84,21 @@ def test_the_chart_is_well_formed_and_has_a_bar_for_each_contender() -> None:
     suites = {"300 B": {"observe": row, "bosbase": row, "pocketbase": {"note": "missing"}}}
     root = ElementTree.fromstring(chart(suites))
     assert len([one for one in root.iter() if one.tag.endswith("rect")]) == 2
+
+
+def test_the_docs_tables_hold_every_figure_and_every_note() -> None:
+    row: Row = {"events/s": {"median": 1_234_567.0, "low": 1e6, "high": 2e6}}
+    suites = {"300 B": {"observe": row, "bosbase": {"note": "not installed"}}}
+    text = markdown({"about": {"Python": "3.11"}, "suites": suites, "marks": judged(suites)})
+    assert "Measured on: Python 3.11." in text
+    assert "| observe | 1.23 M (1 M–2 M) |" in text
+    assert "| bosbase | not installed |" in text
+    assert text.count("| not measured |") == len(MARKS)
+
+
+def test_every_row_of_a_docs_table_has_as_many_cells_as_its_head() -> None:
+    figure = {"median": 1.0, "low": 1.0, "high": 1.0}
+    suites = {"s": {"a": {"x": figure, "y": figure}, "b": {"note": "gone"}, "c": {"x": figure}}}
+    text = markdown({"about": {}, "suites": suites, "marks": []})
+    table = [line for line in text.splitlines() if line.startswith("| ")][2:]
+    assert {line.count("|") for line in table} == {4}
