@@ -6,10 +6,12 @@ import doctest
 import importlib
 import pkgutil
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 import rxbosbase
+from rxbosbase.errors import MissingExtraError
 from rxbosbase.testing import FakeRealtime
 
 FINDER = doctest.DocTestFinder(exclude_empty=True)
@@ -33,10 +35,21 @@ def examples(name: str) -> list[doctest.DocTest]:
 EXAMPLES = [test for name in NAMES for test in examples(name)]
 
 
+class Runner(doctest.DocTestRunner):
+    """Skips an example that needs an extra that is not installed, and says which."""
+
+    def report_unexpected_exception(
+        self, out: Any, test: doctest.DocTest, example: doctest.Example, exc_info: Any
+    ) -> None:
+        if isinstance(exc_info[1], MissingExtraError):
+            pytest.skip(f"NO EXAMPLE OF {test.name}: {exc_info[1]}")
+        super().report_unexpected_exception(out, test, example, exc_info)
+
+
 @pytest.mark.parametrize("test", EXAMPLES, ids=lambda test: test.name)
 def test_an_example_of_a_docstring_gives_what_it_says(test: doctest.DocTest) -> None:
     told: list[str] = []
-    doctest.DocTestRunner(verbose=False).run(test, out=told.append)
+    Runner(verbose=False).run(test, out=told.append)
     assert not told, "".join(told)
 
 
