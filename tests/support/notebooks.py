@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import tempfile
 from pathlib import Path
@@ -65,11 +66,11 @@ def execute(notebook: Any, home: Path) -> None:
         ModuleNotFoundError: the extra ``notebook`` is not installed.
         nbclient.exceptions.CellExecutionError: a cell raised.
     """
-    # Finds the fonts, which takes long for the first time, and a cell would complain of that.
-    import matplotlib.font_manager  # noqa: F401
     from jupyter_client.manager import AsyncKernelManager
     from nbclient import NotebookClient
 
+    # Finds the fonts, which takes long for the first time, and a cell would complain of that.
+    importlib.import_module("matplotlib.font_manager")
     # Over sockets in that folder: nobody else's port, and nobody else's business.
     manager = AsyncKernelManager(
         kernel_name="python3", transport="ipc", connection_file=str(home / "kernel.json")
