@@ -19,6 +19,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "pictures",
+    "notebooks",
     "complete",
     "proofs",
     "plain_text",
@@ -48,7 +49,7 @@ autodoc_mock_imports = [
 html_theme = "furo"
 html_title = "rxbosbase"
 html_static_path = ["_static"]
-html_css_files = ["pictures.css"]
+html_css_files = ["pictures.css", "notebooks.css"]
 html_copy_source = False
 html_show_sphinx = False
 pygments_style = "friendly"

@@ -38,7 +38,16 @@ FENCE = re.compile(
     r"^(?P<indent> *)(?P<mark>`{3,})(?P<info>[^\n`]*)\n(?P<code>.*?)^ *(?P=mark)\n", re.M | re.S
 )
 FILE = re.compile(r"# (\w+\.py)\n")
-NOT_CODE = {"text", "{eval-rst}", "{toctree}", "{image}", "{include}", "json", "{lifecycle}"}
+NOT_CODE = {
+    "text",
+    "{eval-rst}",
+    "{toctree}",
+    "{image}",
+    "{include}",
+    "json",
+    "{lifecycle}",
+    "{notebook}",
+}
 
 
 @dataclass

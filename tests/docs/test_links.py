@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -9,15 +10,29 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LLMS = ROOT / "llms.txt"
-PAGES = [*sorted((ROOT / "docs").rglob("*.md")), LLMS, ROOT / "CONTRIBUTING.md"]
+NOTEBOOKS = ROOT / "notebooks"
+PAGES = [
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted(NOTEBOOKS.glob("*.ipynb")),
+    *(NOTEBOOKS / "README.md", LLMS, ROOT / "CONTRIBUTING.md"),
+]
 LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
 
 LED_BY_SPHINX = {"index", "changelog", "contributing"}
 """Pages that say nothing of their own."""
 
 
+def text_of(page: Path) -> str:
+    """Its Markdown; of a notebook, that of its cells."""
+    text = page.read_text(encoding="utf-8")
+    if page.suffix != ".ipynb":
+        return text
+    cells = json.loads(text)["cells"]
+    return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+
+
 def targets(page: Path) -> list[Path]:
-    found = LINK.findall(page.read_text(encoding="utf-8"))
+    found = LINK.findall(text_of(page))
     return [(page.parent / target).resolve() for target in found]
 
 
@@ -29,12 +44,21 @@ def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
 def test_llms_leads_to_every_page_that_is_for_reading() -> None:
     docs = ROOT / "docs"
     wanted = {
-        page
+        # A notebook's page has its text from the notebook.
+        NOTEBOOKS / f"{page.stem}.ipynb" if page.parent == docs / "notebooks" else page
         for page in docs.rglob("*.md")
         if page.stem not in LED_BY_SPHINX and page.parent != docs / "api"
     }
     assert wanted - set(targets(LLMS)) == set()
     assert ROOT / "CONTRIBUTING.md" in targets(LLMS)
+
+
+def test_each_notebook_has_a_page_in_the_table_of_contents() -> None:
+    index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    for notebook in NOTEBOOKS.glob("*.ipynb"):
+        page = ROOT / "docs" / "notebooks" / f"{notebook.stem}.md"
+        assert f"```{{notebook}} ../../notebooks/{notebook.name}\n" in page.read_text("utf-8")
+        assert f" <notebooks/{notebook.stem}>\n" in index
 
 
 def test_llms_begins_as_its_readers_expect() -> None:
