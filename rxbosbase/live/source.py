@@ -18,6 +18,12 @@ __all__ = ["Query", "QuerySource", "RecordSource", "Source"]
 MAX_FILTER = 3500
 """Characters of a filter; the server answers a longer one with 400."""
 
+MAX_TERMS = 200
+"""Comparisons in a filter; the same. The user's own count, too."""
+
+MAX_SORT_KEYS = 8
+"""Keys of a sort; the same."""
+
 MAX_PER_PAGE = 1000
 """Rows of a page; the server gives no more."""
 
@@ -121,7 +127,7 @@ class QuerySource:
 
     def _sort(self) -> str:
         keys = [key.strip().lstrip("+-") for key in self.query.sort.split(",")]
-        if "id" in keys or "@random" in keys:
+        if "id" in keys or "@random" in keys or len(keys) >= MAX_SORT_KEYS:
             return self.query.sort
         return f"{self.query.sort},id" if self.query.sort else "id"
 
@@ -151,10 +157,11 @@ class QuerySource:
         """The question's filter, cut into several where one would be too long."""
         own = self.query.get("filter")
         room = MAX_FILTER - len(own) - len("() && ()")
+        terms = MAX_TERMS - 1 - own.count("&&") - own.count("||")
         part: list[str] = []
         for id in ask.ids:
             term = f"id = {_quoted(id)}"
-            if part and len(" || ".join([*part, term])) > room:
+            if part and (len(part) >= terms or len(" || ".join([*part, term])) > room):
                 yield _all([own, " || ".join(part)])
                 part = []
             part.append(term)

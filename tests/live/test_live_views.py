@@ -253,6 +253,15 @@ def test_a_window_shows_the_first_rows_only(world: World) -> None:
         assert names_of(view.current.records) == ["0", "4", "3"]
 
 
+def test_a_window_takes_as_many_sort_keys_as_the_server(world: World) -> None:
+    posts = world.collection()
+    for n in range(6):
+        posts.create({"title": "ab"[n % 2], "n": n})
+    keys = "title,owner,-n,-title,-owner,created,updated,-created"
+    with posts.live(sort=keys, limit=3, reconcile=NEVER) as view:
+        assert [row["n"] for row in view.wait_fresh().records] == [4, 2, 0]
+
+
 def test_a_sort_that_proves_unorderable_is_handed_to_the_server_in_mid_view(world: World) -> None:
     posts = world.collection(fields=JSON)
     posts.create({"title": "x", "data": 3})
