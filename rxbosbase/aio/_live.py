@@ -54,6 +54,7 @@ class AsyncLiveView(Generic[T]):
         # What the delivery thread writes, under this lock:
         self._lock = threading.Lock()
         self._newest: Snapshot[T] | None = None
+        self._oldest: Snapshot[T] | None = None  # of those the task has not seen
         self._changes: list[Change[T]] = []
         self._unseen = 0
         self._error: Exception | None = None
@@ -136,16 +137,21 @@ class AsyncLiveView(Generic[T]):
     def _take(self) -> Snapshot[T]:
         with self._lock:
             newest, changes, unseen = self._newest, self._changes, self._unseen
+            oldest = self._oldest
             self._changes, self._unseen = [], 0
-        assert newest is not None
+        assert newest is not None and oldest is not None
         before, self._given = self._given, newest
         if unseen == 1:
             return newest
         merged = copy.copy(newest)
         # Those of several snapshots in a row are the changes of all of them together.
         merged.changes = tuple(changes)
-        if len(changes) > MAX_CHANGES and before is not None:
-            merged.changes = newest.since(before)
+        if len(changes) > MAX_CHANGES:  # they are not complete
+            merged.changes = (
+                newest.since(before)
+                if before is not None
+                else (*oldest.changes, *newest.since(oldest))
+            )
         return merged
 
     async def _change(self) -> None:
@@ -165,6 +171,8 @@ class AsyncLiveView(Generic[T]):
     def _show(self, snapshot: Snapshot[T]) -> None:
         with self._lock:
             self._newest = snapshot
+            if not self._unseen:
+                self._oldest = snapshot
             self._unseen += 1
             if len(self._changes) <= MAX_CHANGES:
                 self._changes += snapshot.changes

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -300,6 +301,31 @@ def test_a_slow_task_misses_no_change(world: World) -> None:
                     break
             await writing
             assert snapshots < 50
+
+    run(main)
+
+
+def test_a_task_too_slow_for_its_changes_gets_the_net_difference(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rxbosbase.aio._live.MAX_CHANGES", 3)
+    posts = world.collection()
+    for n in range(5):
+        posts.create({"n": n})
+
+    async def main() -> None:
+        shown: list[Any] = []
+        async with aio.live(posts, sort="-n") as view:
+            await view.wait_fresh()
+            for size in (9, 13):
+                for n in range(size - 4, size):
+                    await off_loop(partial(posts.create, {"n": n}))
+                while len(view.current.records) < size:
+                    await asyncio.sleep(0.01)
+                snapshot = await anext(view)
+                shown = apply_changes(shown, snapshot.changes)
+                assert shown == list(snapshot.records)
+            assert len(snapshot.changes) == 4
 
     run(main)
 
