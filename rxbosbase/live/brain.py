@@ -106,9 +106,10 @@ class WindowBrain(Window):
         rules: Rules | None = None,
         *,
         interval: float = 0.25,
+        sorts_by_related: bool = False,
         shown: Snapshot[Any] | None = None,
     ) -> None:
-        super().__init__(rules, interval=interval)
+        super().__init__(rules, interval=interval, sorts_by_related=sorts_by_related)
         self._rows: tuple[Record, ...] | None = None
         self._caught_up = False
         self._is_shown = shown is not None and shown.version > 0

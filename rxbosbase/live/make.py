@@ -42,7 +42,8 @@ def make_view(
     decode = _decoding(query, reader)
 
     def arranged(shown: Snapshot[T] | None = None) -> Brain:
-        return WindowBrain(rules, interval=interval, shown=shown)
+        by_related = "." in query.sort
+        return WindowBrain(rules, interval=interval, sorts_by_related=by_related, shown=shown)
 
     def make() -> ViewCore[T]:
         # What the client cannot order as the server does, the server arranges, as it cuts a window.

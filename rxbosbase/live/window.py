@@ -7,6 +7,8 @@ as a whole, at most once per ``interval``.
 Why it converges: an answer is the truth of a moment after all that was heard before its read was
 asked for. Whatever is heard later makes it dirty again, except hints about records that it does
 not show: what brings those into the query is an event. So the read after the last frame is right.
+Where the sort looks into related records, one of these may move a row into the window that was not
+there: then whatever is heard of them makes it dirty.
 
 The driver does as for `Reducer`, and gives the rows, in the server's order, to ``rows_read``.
 """
@@ -57,9 +59,16 @@ class Window:
     0.25
     """
 
-    def __init__(self, rules: Rules | None = None, *, interval: float = 0.25) -> None:
+    def __init__(
+        self,
+        rules: Rules | None = None,
+        *,
+        interval: float = 0.25,
+        sorts_by_related: bool = False,
+    ) -> None:
         self._rules = rules or Rules()
         self._interval = interval
+        self._sorts_by_related = sorts_by_related
         self._start_over()
 
     def _start_over(self) -> None:
@@ -108,15 +117,19 @@ class Window:
 
     def hint(self, action: str, id: str, updated: str, now: float) -> WindowEffects:
         """A frame of the unfiltered watch: it matters if the record is shown."""
-        return self.related(id, now)
+        self._heard(id, now, matters=False)
+        return self._finish(now)
 
     def related(self, id: str, now: float) -> WindowEffects:
         """A record that others may expand has changed, been made or been deleted."""
-        if id in self._shown:
+        self._heard(id, now, matters=self._sorts_by_related)
+        return self._finish(now)
+
+    def _heard(self, id: str, now: float, *, matters: bool) -> None:
+        if matters or id in self._shown:
             self._dirty_since = min(self._dirty_since, now)
         elif self._read is not None:
             self._hinted.add(id)
-        return self._finish(now)
 
     def rows_read(self, read: ReadWindow, rows: Sequence[Record], now: float) -> WindowEffects:
         """The rows found, in the server's order."""

@@ -341,6 +341,22 @@ def test_a_renamed_author_is_seen_in_the_posts(world: World) -> None:
         becomes_true(part, posts, **options)
 
 
+def test_a_renamed_author_brings_a_post_into_the_window_that_was_not_there(world: World) -> None:
+    authors = world.collection("authors")
+    ann, zoe = (authors.create({"title": name})["id"] for name in ("Ann", "Zoe"))
+    posts = world.collection(fields=(author_relation(world, authors),))
+    for author in (ann, zoe):
+        posts.create({"title": "by", "author": author})
+    options: dict[str, Any] = {"sort": "author.title", "expand": "author", "limit": 1}
+    with posts.live(**options, reconcile=NEVER) as view:
+        view.wait_fresh()
+        world.admin.live_hub.service.wait_active(5.0)
+        assert is_by(view, "Ann")
+        for hidden, name in ((zoe, "Abe"), (ann, "Abc"), (zoe, "Abb")):
+            authors.update(hidden, {"title": name})
+            eventually(partial(is_by, view, name), 2.0)
+
+
 def test_an_author_that_may_not_be_listed_is_seen_within_reconcile(world: World) -> None:
     authors = world.collection("authors", listRule=None)
     ann = authors.create({"title": "Ann"})["id"]

@@ -46,6 +46,15 @@ def test_an_expanded_record_counts_as_shown() -> None:
     assert window.related("u", 5.0).read is not None
 
 
+def test_any_related_record_counts_where_the_sort_looks_into_them() -> None:
+    """What is not shown may be what comes first now; a row that is not shown still may not."""
+    window = Window(interval=0.25, sorts_by_related=True)
+    read = read_of(window.acknowledged(0.0))
+    window.rows_read(read, [{"id": "a", "expand": {"by": {"id": "u"}}}], 1.0)
+    assert window.hint("update", "b", "", 5.0).read is None
+    assert window.related("v", 6.0).read is not None
+
+
 def test_a_loss_is_mended_by_a_read_after_the_acknowledgement() -> None:
     window = loaded({"id": "a"})
     effects = window.lost(5.0)
