@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -36,13 +36,14 @@ def seconds(value: float | timedelta, name: str) -> float:
 
 
 def record_id(event: Event) -> str:
-    """The id of the event's record; ``ValueError`` with a remedy when it has none."""
+    """The id of the event's record, a model's too; ``ValueError`` with a remedy if it has none."""
     try:
-        found: str = event.record["id"]
-    except (KeyError, TypeError, AttributeError):
+        record = event.record
+        found: str = record["id"] if isinstance(record, Mapping) else record.id
+    except (KeyError, AttributeError):
         raise ValueError(
-            f"this operator needs events with record['id'], and got {event!r}: "
-            "where the stream was made with fields=…, add 'id' to them"
+            f"this operator needs events with record['id'] (or record.id, of a model), and got "
+            f"{event!r}: where the stream was made with fields=…, add 'id' to them"
         ) from None
     return found
 

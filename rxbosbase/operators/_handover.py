@@ -208,4 +208,4 @@ class Handover(Generic[T]):
 def _key(value: Any) -> object:
     """The record id of an event or a record; one and the same key for anything else."""
     record = getattr(value, "record", value)
-    return record.get("id") if isinstance(record, Mapping) else None
+    return record.get("id") if isinstance(record, Mapping) else getattr(record, "id", None)

@@ -50,8 +50,8 @@ def changed(*fields: str) -> Callable[[Observable[RecordEvent[R]]], Observable[F
         where:   C = FieldChange(event("a2"), {"v": 1}, {"v": 2})
 
     Args:
-        fields: names of fields. A dot reaches into objects and expanded relations
-            (``"expand.author.name"``), a number into lists (``"tags.0"``).
+        fields: names of fields, or of a model's attributes. A dot reaches into objects and
+            expanded relations (``"expand.author.name"``), a number into lists (``"tags.0"``).
 
     Raises:
         ValueError: no field. An event without a record id is one in ``on_error``.
@@ -95,6 +95,8 @@ def _reach(value: Any, path: tuple[str, ...]) -> Any:
             value = value.get(step)
         elif isinstance(value, Sequence) and not isinstance(value, str) and step.isdecimal():
             value = value[int(step)] if int(step) < len(value) else None
+        elif type(value).__module__ != "builtins":
+            value = getattr(value, step, None)  # a model's
         else:
             return None
     return value
