@@ -7,16 +7,24 @@ import logging
 import os
 import signal
 import sys
+import threading
 import unicodedata
 from collections.abc import Generator
 from types import FrameType
+from typing import Any
+
+from reactivex import Observable
 
 from rxbosbase.errors import BosBaseError
 
-__all__ = ["STOPPED", "PlainFormatter", "complain", "expected_ends", "plain_text"]
+__all__ = ["STOPPED", "PlainFormatter", "complain", "expected_ends", "plain_text", "until_end"]
 
 STOPPED = 130
 """The exit code of a command that Ctrl-C ended before its time: 128 + SIGINT."""
+
+LOOK_SECONDS = 0.5
+"""How often the main thread looks for a signal: the kernel may hand one to another thread, and
+that does not wake this one out of a wait."""
 
 FORMATTING = {"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"}
 """Unicode categories that could move the cursor, turn the line around or break it."""
@@ -46,6 +54,23 @@ def expected_ends(*, interrupted: int = STOPPED) -> Generator[None]:
         sys.exit(0)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def until_end(stream: Observable[Any]) -> None:
+    """Listens until the stream's end, and raises what ended it."""
+    over = threading.Event()
+    failures: list[Exception] = []
+
+    def end(error: Exception | None = None) -> None:
+        if error is not None:
+            failures.append(error)
+        over.set()
+
+    with stream.subscribe(on_error=end, on_completed=end):
+        while not over.wait(LOOK_SECONDS):
+            pass
+    if failures:
+        raise failures[0]
 
 
 def complain(text: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
@@ -15,7 +14,7 @@ from rich.console import Console
 
 from rxbosbase import BosBase, RecordEvent
 from rxbosbase import operators as rxb
-from rxbosbase.cli.console import complain, expected_ends
+from rxbosbase.cli.console import complain, expected_ends, until_end
 from rxbosbase.cli.events_text import json_line, pretty_line
 from rxbosbase.cli.options import (
     DEFAULT_PASSWORD_ENV,
@@ -30,7 +29,6 @@ from rxbosbase.cli.options import (
     password_of,
 )
 from rxbosbase.cli.tale import Tale, next_tale
-from rxbosbase.streams import Stream
 
 __all__ = ["Action", "Format", "tail"]
 
@@ -90,25 +88,9 @@ def tail(
         if identity is not None:
             client.collection(auth_collection).auth_with_password(identity, password)
         _tell_the_connections_tale(client, f"to {', '.join(collections)} at {client.base_url}")
-        _write_each(events, _writer(format))
-
-
-def _write_each(events: Stream[Event], write: Callable[[Event], None]) -> None:
-    """Writes until the stream's end, and raises what ended it."""
-    over = threading.Event()
-    failures: list[Exception] = []
-
-    def end(error: Exception | None = None) -> None:
-        if error is not None:
-            failures.append(error)
-        over.set()
-
-    # Written where the events arrive: a reader that is slow slows the connection down, and
-    # nothing has to be stored or dropped. What `write` raises reaches `end` by the operator.
-    with events.pipe(ops.do_action(write)).subscribe(on_error=end, on_completed=end):
-        over.wait()
-    if failures:
-        raise failures[0]
+        # Written where the events arrive: a reader that is slow slows the connection down, and
+        # nothing has to be stored or dropped. What it raises ends the stream by the operator.
+        until_end(events.pipe(ops.do_action(_writer(format))))
 
 
 def _tell_the_connections_tale(client: BosBase, what: str) -> None:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import sys
-import threading
 from time import monotonic
 from typing import Annotated, Any
 
 import typer
-from reactivex import Observable
 from reactivex import operators as ops
 from rich.console import Console, RenderableType
 from rich.live import Live
 
 from rxbosbase import BosBase
-from rxbosbase.cli.console import complain, expected_ends
+from rxbosbase.cli.console import complain, expected_ends, until_end
 from rxbosbase.cli.options import (
     DEFAULT_PASSWORD_ENV,
     DEFAULT_URL,
@@ -76,13 +74,13 @@ def view(
             _show(live, title)
         else:
             _tell_the_connections_tale(client, f"to {collection} at {client.base_url}")
-            _until_end(live.changes().pipe(ops.do_action(_write_json)))
+            until_end(live.changes().pipe(ops.do_action(_write_json)))
 
 
 def _show(live: LiveView[dict[str, Any]], title: str) -> None:
     screen = _Screen(title)
     with screen.live:
-        _until_end(live.pipe(ops.do_action(screen.take)))
+        until_end(live.pipe(ops.do_action(screen.take)))
 
 
 class _Screen:
@@ -103,22 +101,6 @@ class _Screen:
 
     def _draw(self) -> RenderableType:
         return draw(self._picture, self._title, self._console.size, monotonic())
-
-
-def _until_end(stream: Observable[Any]) -> None:
-    """Listens until the stream's end, and raises what ended it."""
-    over = threading.Event()
-    failures: list[Exception] = []
-
-    def end(error: Exception | None = None) -> None:
-        if error is not None:
-            failures.append(error)
-        over.set()
-
-    with stream.subscribe(on_error=end, on_completed=end):
-        over.wait()
-    if failures:
-        raise failures[0]
 
 
 def _tell_the_connections_tale(client: BosBase, what: str) -> None:

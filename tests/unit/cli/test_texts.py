@@ -5,14 +5,21 @@ from __future__ import annotations
 import io
 import json
 import logging
+import signal
 import sys
+import threading
+import traceback
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
+from reactivex import Observable, empty, throw
+from reactivex.subject import Subject
 from rich.console import Console, RenderableType
+from support.seen import LIMIT
 
 from rxbosbase import ConnectionFailedError, RecordEvent, Status
-from rxbosbase.cli.console import PlainFormatter, expected_ends, plain_text
+from rxbosbase.cli.console import PlainFormatter, expected_ends, plain_text, until_end
 from rxbosbase.cli.demo.board import Board, FeedLine, Latency
 from rxbosbase.cli.demo.ledger import Count, Summary
 from rxbosbase.cli.demo.report import report
@@ -154,6 +161,41 @@ def test_ctrl_c_ends_with_the_commands_own_code(code: int) -> None:
     with pytest.raises(SystemExit) as ended, expected_ends(interrupted=code):
         raise KeyboardInterrupt
     assert ended.value.code == code
+
+
+def test_a_signal_that_another_thread_took_ends_the_command_too() -> None:
+    main = threading.main_thread().ident or 0
+    events: Subject[int] = Subject()
+    ended = threading.Event()
+
+    def is_waiting() -> bool:
+        frames = traceback.extract_stack(sys._current_frames()[main])
+        return any(frame.name == "until_end" for frame in frames) and frames[-1].name == "wait"
+
+    def take_the_signal() -> None:
+        looks = [False]
+        while not all(looks[-3:]):  # once may be a moment before the lock is waited for
+            ended.wait(0.001)
+            looks.append(is_waiting())
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+        if not ended.wait(LIMIT):
+            events.on_completed()
+
+    thief = threading.Thread(target=take_the_signal)
+    thief.start()
+    with pytest.raises(SystemExit), expected_ends(interrupted=0):
+        until_end(events)
+    was_complete = events.is_stopped
+    ended.set()
+    thief.join()
+    assert not was_complete
+
+
+@pytest.mark.parametrize("error", [None, ConnectionFailedError("no server")])
+def test_a_command_lasts_as_long_as_its_stream(error: Exception | None) -> None:
+    stream: Observable[int] = empty() if error is None else throw(error)
+    with pytest.raises(ConnectionFailedError) if error else nullcontext():
+        until_end(stream)
 
 
 def test_a_defect_keeps_its_traceback() -> None:
