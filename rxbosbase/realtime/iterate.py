@@ -24,6 +24,9 @@ Open: TypeAlias = Callable[
 LOOK_UP_SECONDS = 0.05
 """How often a delivery thread that waits for room looks whether the client was closed."""
 
+SIGNAL_SECONDS = 0.5
+"""How often a main thread that waits for an event looks for signals."""
+
 
 class EventIterator(Generic[T]):
     """Use it in ``with``, then iterate: each step waits for the next event.
@@ -68,7 +71,10 @@ class EventIterator(Generic[T]):
         if self._delivery.is_current and not self._events and not self._ended:
             raise RuntimeError("waiting for events in a callback would wait for itself")
         with self._gate:
-            self._gate.wait_for(lambda: self._events or self._ended)
+            # Ctrl-C that another thread took does not wake this one: it looks by itself.
+            look = SIGNAL_SECONDS if self._delivery.can_wait else None
+            while not self._gate.wait_for(lambda: self._events or self._ended, look):
+                pass
             if self._events:
                 event = self._events.popleft()
                 self._gate.notify_all()

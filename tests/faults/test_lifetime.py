@@ -300,19 +300,22 @@ def test_an_interrupt_raised_by_a_subscriber_hurts_that_subscriber_alone(
     wait_until(lambda: seen == ["1", "2"])
 
 
-@pytest.mark.parametrize("waits", ["subscribe", "iterate", "wait_active"])
+@pytest.mark.parametrize(
+    "waits", ["subscribe", "iterate", "iterate, and a thread took it", "wait_active"]
+)
 def test_ctrl_c_ends_every_wait_of_the_main_thread_and_leaves_nothing(
     server: wire.WireServer, client: BosBase, waits: str
 ) -> None:
     gate = wire.Gate()
     posts = client.collection("posts")
-    if waits != "iterate":
+    if not waits.startswith("iterate"):
         server.post_answers.append(wire.delay(gate))
 
     def interrupt() -> None:
         server.wait_post(1)
         time.sleep(0.1)
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        taker = threading.main_thread() if "took" not in waits else threading.current_thread()
+        signal.pthread_kill(taker.ident or 0, signal.SIGINT)
 
     interrupter = threading.Thread(target=interrupt)
     interrupter.start()
@@ -320,7 +323,7 @@ def test_ctrl_c_ends_every_wait_of_the_main_thread_and_leaves_nothing(
     def wait() -> None:
         if waits == "subscribe":
             posts.subscribe("*", print, timeout=PATIENCE)
-        elif waits == "iterate":
+        elif waits.startswith("iterate"):
             with posts.events("*") as events:
                 next(events)
         else:
