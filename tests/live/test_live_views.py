@@ -369,6 +369,39 @@ def test_an_author_that_may_not_be_listed_is_seen_within_reconcile(world: World)
         becomes_true(view, seen, expand="author")
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"filter": "author.title = 'Zoe'"},
+        {"filter": "author.title = 'Zoe'", "expand": "author"},
+        {"sort": "-author.title", "limit": 1},
+        {"expand": "{posts}_via_author", "of": "authors"},
+    ],
+    ids=["filter", "expanded filter", "sort", "back relation"],
+)
+def test_what_no_event_tells_is_seen_within_reconcile(
+    world: World, options: dict[str, Any]
+) -> None:
+    authors = world.collection("authors")
+    ann = authors.create({"title": "Ann"})["id"]
+    posts = world.collection(fields=(author_relation(world, authors),))
+    for author in (authors.create({"title": "Bo"})["id"], ann):
+        posts.create({"title": "a", "author": author})
+    of = {"authors": authors}.get(options.get("of", ""), posts)
+    asked = {name: value for name, value in options.items() if name != "of"}
+    if "expand" in asked:
+        asked["expand"] = asked["expand"].format(posts=posts.name)
+    with of.live(**asked, reconcile=0.3) as view:
+        view.wait_fresh()
+        before = query(of, **asked)
+        becomes_true(view, of, **asked)
+        authors.update(ann, {"title": "Zoe"})
+        assert query(of, **asked) != before
+        becomes_true(view, of, **asked)
+        posts.create({"title": "b", "author": ann})
+        becomes_true(view, of, **asked)
+
+
 def test_a_collection_without_updated_converges_and_a_view_collection_is_polled(
     world: World,
 ) -> None:
