@@ -19,7 +19,7 @@ Record = dict[str, Any]
 Matches = Callable[[Record], bool]
 
 _RECORDS = re.compile(r"/api/collections/(?P<name>[^/]+)/records(?:/(?P<id>[^/]+))?")
-_BEHIND = re.compile(r'(?:\((?P<own>.*)\) && )?id > "(?P<last>[^"]*)"', re.DOTALL)
+_BEHIND = re.compile(r"(?:\((?P<own>.*)\) && )?id > '(?P<last>(?:\\.|[^'\\])*)'", re.DOTALL)
 """How the library itself asks for the next page."""
 
 
@@ -82,7 +82,8 @@ class Tables:
         rows = list(self.rows.get(collection, {}).values())
         if behind := _BEHIND.fullmatch(condition):
             condition = behind["own"] or ""
-            rows = [row for row in rows if row["id"] > behind["last"]]
+            last = re.sub(r"\\(.)", r"\1", behind["last"])
+            rows = [row for row in rows if row["id"] > last]
         found = [row for row in rows if self.matches(row, condition)]
         return sorted(found, key=Order.parse(sort).key)[:limit]
 
