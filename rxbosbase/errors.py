@@ -22,6 +22,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .oneline import one_line
+
 __all__ = [
     "AuthLostError",
     "BosBaseError",
@@ -87,7 +89,7 @@ class ClientResponseError(BosBaseError):
         )
         if fields:
             text += f" ({fields})"
-        return f"{text} [{self.url}]" if self.url else text
+        return one_line(f"{text} [{self.url}]" if self.url else text)
 
 
 def _field_message(problem: Any) -> str:

@@ -16,6 +16,7 @@ import requests
 from rxbosbase.jsontext import decode
 
 from .errors import ConnectionFailedError, ProtocolError, RequestTimeoutError, StreamLostError
+from .oneline import one_line
 from .transport import Channel, response_error
 
 __all__ = ["EventStream"]
@@ -76,7 +77,7 @@ class EventStream:
             target = response.headers.get("Location", "").partition("?")[0]
             raise ProtocolError(
                 f"the event stream was answered with {response.status_code}"
-                + (f" to {target}; use the final address as base_url" if target else "")
+                + (f" to {one_line(target)}; use the final address as base_url" if target else "")
             )
         if not kind.lower().startswith("text/event-stream"):
             raise ProtocolError(

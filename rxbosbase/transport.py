@@ -30,6 +30,7 @@ from .errors import (
     ProtocolError,
     RequestTimeoutError,
 )
+from .oneline import one_line
 from .process import check_process
 from .sockets import AbortableAdapter, Sockets
 
@@ -132,8 +133,12 @@ class Channel:
         headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
         token: str | None = None,
+        only: int | None = None,
     ) -> Any:
         """The decoded JSON of the answer, or None where it is empty.
+
+        Args:
+            only: the one status that the server itself would answer, if there is but one.
 
         Raises:
             ClientResponseError: the server answered with 4xx or 5xx.
@@ -151,7 +156,13 @@ class Channel:
             method, path, query=query, data=payload, files=files, headers=sent,
             timeout=timeout, token=token,
         )  # fmt: skip
-        return _answer(response, self._body(response))
+        answer = _answer(response, self._body(response))
+        if only not in (None, response.status_code):
+            raise ProtocolError(
+                f"{_url(response)} answered {response.status_code} where {only} was expected: "
+                "is a proxy in between?"
+            )
+        return answer
 
     def _body(self, response: requests.Response) -> bytes:
         pieces: list[bytes] = []
@@ -217,7 +228,7 @@ class Channel:
         if self.sockets.aborted:
             return ClientClosedError("the client was closed during the request")
         cause = _innermost(error)
-        reason = f"{type(cause).__name__}: {cause}"
+        reason = one_line(f"{type(cause).__name__}: {cause}"[:300])
         if isinstance(error, requests.Timeout) or _is_silence(cause):
             translated: Exception = RequestTimeoutError(f"no answer from {url} in time")
         elif isinstance(cause, ssl.SSLCertVerificationError):
@@ -332,7 +343,7 @@ def _answer(response: requests.Response, content: bytes) -> Any:
         # Without its query: where that is the request's own, a file token may be in it.
         target = response.headers.get("Location", "elsewhere").partition("?")[0]
         raise ProtocolError(
-            f"{_url(response)} redirects to {target}; redirects are not followed, "
+            f"{_url(response)} redirects to {one_line(target)}; redirects are not followed, "
             "use the server's final address as base_url"
         )
     data: Any = None
@@ -343,7 +354,7 @@ def _answer(response: requests.Response, content: bytes) -> Any:
         raise response_error(response, data)
     if content and data is None and content.strip() != b"null":
         kind = response.headers.get("Content-Type", "unknown content")
-        raise ProtocolError(f"{_url(response)} answered {kind} where JSON was expected")
+        raise ProtocolError(f"{_url(response)} answered {one_line(kind)} where JSON was expected")
     return data
 
 
@@ -363,7 +374,7 @@ def response_error(response: requests.Response, data: Any) -> ClientResponseErro
 
 def _not_its_own(response: requests.Response) -> ProtocolError:
     kind = response.headers.get("Content-Type", "no content type")
-    return ProtocolError(f"the answer is {kind}, not the server's JSON: a proxy's page?")
+    return ProtocolError(f"the answer is {one_line(kind)}, not the server's JSON: a proxy's page?")
 
 
 def _url(response: requests.Response) -> str:

@@ -24,6 +24,7 @@ from rxbosbase.errors import (
     StreamLostError,
 )
 from rxbosbase.eventstream import EventStream
+from rxbosbase.oneline import one_line
 from rxbosbase.transport import Transport
 
 from .events import decode_message
@@ -186,7 +187,7 @@ class Connection:
         self._opened_at = monotonic()
         self.client_id = client_id
         stream.set_timeout(self._idle_timeout)
-        log.info("connected as %s", client_id)
+        log.info("connected as %s", one_line(client_id[:100]))
         observer.on_next(Opened(self))
         self._emit(frames, size, observer)
 

@@ -6,6 +6,7 @@ import logging
 from enum import Enum
 
 from rxbosbase.errors import ClientResponseError
+from rxbosbase.oneline import one_line
 
 from .connection import PATH, Connection
 
@@ -66,10 +67,12 @@ def judge(error: Exception) -> Verdict:
 
 def post_topics(connection: Connection, topics: list[str]) -> None:
     """Replaces the server's whole set by `topics`. Raises what `Channel.request` raises."""
-    log.debug("submitting %d topics for %s", len(topics), connection.client_id)
+    name = one_line(connection.client_id[:100])
+    log.debug("submitting %d topics for %s", len(topics), name)
     connection.channel.request(
         "POST",
         PATH,
         body={"clientId": connection.client_id, "subscriptions": topics},
         timeout=connection.post_timeout,
+        only=204,  # anything else says yes to nothing: the topics would stay silent for ever
     )

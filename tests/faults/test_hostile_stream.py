@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -286,6 +287,39 @@ def test_a_client_id_of_a_megabyte_is_as_good_as_any(
     server.stream.cut()
     server.wait_gets(2)
     it.lives()
+
+
+BREAKS = "\r\n2026-01-01 ERROR \x1b[31mfire\u2028\u202e\x9b" + "x" * 2000
+
+
+def test_no_word_of_the_other_side_breaks_a_line_of_the_log(
+    server: wire.WireServer, ear: Callable[..., Ear], caplog: pytest.LogCaptureFixture
+) -> None:
+    it = ear()
+    plain = BREAKS.replace("\r\n", "")  # where a line's end would end the framing
+    header = plain.encode().decode("latin-1")
+    page = f"HTTP/1.1 200 OK\r\nContent-Type: text/{header}\r\nContent-Length: 0\r\n\r\n"
+    moved = f"HTTP/1.1 307 {header}\r\nLocation: /{header}\r\nContent-Length: 0\r\n\r\n"
+
+    def greet(stream: wire.Stream) -> None:
+        stream.client_id = plain
+        stream.send_frame("PB_CONNECT", {"clientId": plain})
+
+    hostile = [wire.raw(text.encode("latin-1")) for text in (page, moved, f"{header}\r\n\r\n")]
+    server.stream_answers += [
+        wire.problem(500, BREAKS, {BREAKS: {"message": BREAKS}}),
+        *hostile,
+        wire.stream(greet=False, then=greet),
+    ]
+    server.post_answers += [wire.problem(500, BREAKS), *hostile]
+    with caplog.at_level(logging.DEBUG, "rxbosbase"):
+        server.stream.cut()
+        server.wait_gets(6)
+        it.lives()
+    lines = [record.getMessage() for record in it.log.records]
+    assert sum("fire" in line for line in lines) >= 8
+    broken = [line for line in lines if re.search("[\x00-\x1f\x7f-\x9f\u2028-\u202e]", line)]
+    assert not broken, ascii(broken[0][:200])
 
 
 HOSTILE_HEADERS = {
