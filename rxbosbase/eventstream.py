@@ -13,11 +13,11 @@ from typing import Any
 
 import requests
 
-from rxbosbase.jsontext import decode
-
+from .answers import response_error
 from .errors import ConnectionFailedError, ProtocolError, RequestTimeoutError, StreamLostError
+from .jsontext import decode
 from .oneline import one_line
-from .transport import Channel, response_error
+from .transport import Channel
 
 __all__ = ["EventStream"]
 

@@ -6,30 +6,26 @@ requests, and each event stream one for itself and the POSTs that belong to it.
 
 from __future__ import annotations
 
-import contextlib
-import email.utils
 import logging
 import os
 import re
 import ssl
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Any, cast
 from urllib.parse import urlsplit
 
 import requests
 import urllib3
 
-from rxbosbase.jsontext import decode, encode
-
+from .answers import decoded, url_of
 from .errors import (
     ClientClosedError,
-    ClientResponseError,
     ConnectionFailedError,
     ProtocolError,
     RequestTimeoutError,
 )
+from .jsontext import encode
 from .oneline import one_line
 from .process import check_process
 from .sockets import AbortableAdapter, Sockets
@@ -47,6 +43,9 @@ _NO_ANSWER = (requests.ConnectionError, requests.exceptions.ChunkedEncodingError
 
 _ANY = (requests.RequestException, OSError, ValueError, AttributeError)
 """What `requests` may raise."""
+
+_ODD_ADDRESS = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)
+_HINT = "; is that the host's name, and is a proxy of the environment (HTTP_PROXY) one?"
 
 _NOT_IN_A_URL = re.compile(r"[\x00-\x20\x7f\\]")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2: a token
@@ -156,10 +155,10 @@ class Channel:
             method, path, query=query, data=payload, files=files, headers=sent,
             timeout=timeout, token=token,
         )  # fmt: skip
-        answer = _answer(response, self._body(response))
+        answer = decoded(response, self._body(response))
         if only not in (None, response.status_code):
             raise ProtocolError(
-                f"{_url(response)} answered {response.status_code} where {only} was expected: "
+                f"{url_of(response)} answered {response.status_code} where {only} was expected: "
                 "is a proxy in between?"
             )
         return answer
@@ -179,10 +178,10 @@ class Channel:
         finally:
             response.close()  # what was read to its end can serve the next request
         if problem is not None:
-            raise self._translated(problem, _url(response))
+            raise self._translated(problem, url_of(response))
         if size > MAX_ANSWER_BYTES:
             raise ProtocolError(
-                f"{_url(response)} answered more than {MAX_ANSWER_BYTES} bytes: ask for less, "
+                f"{url_of(response)} answered more than {MAX_ANSWER_BYTES} bytes: ask for less, "
                 "with smaller pages or fields="
             )
         return b"".join(pieces)
@@ -237,9 +236,12 @@ class Channel:
                 "authority that signed it: BosBase(url, verify='/path/to/ca.pem')"
             )
         elif isinstance(error, _NO_ANSWER):
-            translated = ConnectionFailedError(f"cannot reach {url}: {reason}")
+            is_proxy = isinstance(error, requests.exceptions.ProxyError)
+            by = " by the environment's proxy" if is_proxy else ""
+            translated = ConnectionFailedError(f"cannot reach {url}{by}: {reason}")
         elif isinstance(error, requests.RequestException):
-            translated = ProtocolError(f"the request to {url} failed: {type(error).__name__}")
+            hint = _HINT if isinstance(error, _ODD_ADDRESS) else ""
+            translated = ProtocolError(f"the request to {url} failed: {type(error).__name__}{hint}")
         elif isinstance(verify := self._transport.verify, str) and not os.path.exists(verify):
             translated = ConnectionFailedError(f"cannot trust {url}: {verify} is gone")
         else:
@@ -335,59 +337,3 @@ def _innermost(error: BaseException) -> BaseException:
 def _is_silence(cause: BaseException) -> bool:
     """True for a wait of our own that is over; with a number it is the system's word."""
     return isinstance(cause, TimeoutError) and cause.errno is None
-
-
-def _answer(response: requests.Response, content: bytes) -> Any:
-    status = response.status_code
-    if 300 <= status < 400:
-        # Without its query: where that is the request's own, a file token may be in it.
-        target = response.headers.get("Location", "elsewhere").partition("?")[0]
-        raise ProtocolError(
-            f"{_url(response)} redirects to {one_line(target)}; redirects are not followed, "
-            "use the server's final address as base_url"
-        )
-    data: Any = None
-    if content:
-        with contextlib.suppress(ValueError):
-            data = decode(content)
-    if status >= 400:
-        raise response_error(response, data)
-    if content and data is None and content.strip() != b"null":
-        kind = response.headers.get("Content-Type", "unknown content")
-        raise ProtocolError(f"{_url(response)} answered {one_line(kind)} where JSON was expected")
-    return data
-
-
-def response_error(response: requests.Response, data: Any) -> ClientResponseError:
-    """The error that an answer of 4xx or 5xx stands for."""
-    fields: Any = data.get("data") if isinstance(data, dict) else None
-    message = data.get("message") if isinstance(data, dict) else None
-    return ClientResponseError(
-        response.status_code,
-        _url(response),
-        fields if isinstance(fields, dict) else None,
-        str(message or response.reason or ""),
-        None if isinstance(data, dict) else _not_its_own(response),
-        retry_after=_retry_after(response.headers.get("Retry-After")),
-    )
-
-
-def _not_its_own(response: requests.Response) -> ProtocolError:
-    kind = response.headers.get("Content-Type", "no content type")
-    return ProtocolError(f"the answer is {one_line(kind)}, not the server's JSON: a proxy's page?")
-
-
-def _url(response: requests.Response) -> str:
-    return (response.url or "").split("?", 1)[0]
-
-
-def _retry_after(text: str | None) -> float | None:
-    """Seconds to wait, from a number or a date (RFC 9110, 10.2.3); None if it is neither."""
-    if not text:
-        return None
-    if text.strip().isdecimal():
-        return float(text)
-    with contextlib.suppress(ValueError, TypeError, OverflowError):
-        due = email.utils.parsedate_to_datetime(text)
-        return max(0.0, (due - datetime.now(UTC)).total_seconds())
-    return None

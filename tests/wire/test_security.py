@@ -134,6 +134,28 @@ def test_a_proxy_of_the_environment_sees_nothing_of_what_no_proxy_names(
     assert elsewhere.connections == 0
 
 
+@pytest.mark.parametrize(
+    ("proxy", "kind", "message"),
+    [
+        ("http://joe:s3cret@127.0.0.1:9", ConnectionFailedError, "by the environment's proxy"),
+        ("http://joe:s3cret@[::bad", ProtocolError, "HTTP_PROXY"),
+        ("http://jo e:s3cret@127.0.0.1:99999", ProtocolError, "HTTP_PROXY"),
+        ("s3cret:nothing", ProtocolError, "HTTP_PROXY"),
+    ],
+)
+def test_a_proxy_of_the_environment_that_cannot_serve_is_named_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, proxy: str, kind: type[Exception], message: str
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, proxy)
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with BosBase("http://127.0.0.2:1") as client, pytest.raises(kind, match=message) as caught:
+        client.health()
+    assert "s3cret" not in "".join(traceback.format_exception(caught.value))
+    assert all("s3cret" not in str(link) for link in chain(caught.value))
+
+
 def test_guests_send_no_authorization_and_logins_none_of_before(server: wire.WireServer) -> None:
     with logged_in(server.url) as client:
         client.collection("users").auth_with_password("ann", "geheim12")

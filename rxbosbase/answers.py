@@ -1,0 +1,79 @@
+"""What an answer says: its JSON, or the error that it stands for."""
+
+from __future__ import annotations
+
+import contextlib
+import email.utils
+from datetime import UTC, datetime
+from typing import Any
+
+import requests
+
+from .errors import ClientResponseError, ProtocolError
+from .jsontext import decode
+from .oneline import one_line
+
+__all__ = ["decoded", "response_error", "url_of"]
+
+
+def decoded(response: requests.Response, content: bytes) -> Any:
+    """The decoded JSON of the answer, or None where it is empty.
+
+    Raises:
+        ClientResponseError: the answer is 4xx or 5xx.
+        ProtocolError: a redirect, or something other than JSON.
+    """
+    status = response.status_code
+    if 300 <= status < 400:
+        # Without its query: where that is the request's own, a file token may be in it.
+        target = response.headers.get("Location", "elsewhere").partition("?")[0]
+        raise ProtocolError(
+            f"{url_of(response)} redirects to {one_line(target)}; redirects are not followed, "
+            "use the server's final address as base_url"
+        )
+    data: Any = None
+    if content:
+        with contextlib.suppress(ValueError):
+            data = decode(content)
+    if status >= 400:
+        raise response_error(response, data)
+    if content and data is None and content.strip() != b"null":
+        kind = response.headers.get("Content-Type", "unknown content")
+        raise ProtocolError(f"{url_of(response)} answered {one_line(kind)} where JSON was expected")
+    return data
+
+
+def response_error(response: requests.Response, data: Any) -> ClientResponseError:
+    """The error that an answer of 4xx or 5xx stands for."""
+    fields: Any = data.get("data") if isinstance(data, dict) else None
+    message = data.get("message") if isinstance(data, dict) else None
+    return ClientResponseError(
+        response.status_code,
+        url_of(response),
+        fields if isinstance(fields, dict) else None,
+        str(message or response.reason or ""),
+        None if isinstance(data, dict) else _not_its_own(response),
+        retry_after=_retry_after(response.headers.get("Retry-After")),
+    )
+
+
+def _not_its_own(response: requests.Response) -> ProtocolError:
+    kind = response.headers.get("Content-Type", "no content type")
+    return ProtocolError(f"the answer is {one_line(kind)}, not the server's JSON: a proxy's page?")
+
+
+def url_of(response: requests.Response) -> str:
+    """Where it came from, without the query: a file token may be in that."""
+    return (response.url or "").split("?", 1)[0]
+
+
+def _retry_after(text: str | None) -> float | None:
+    """Seconds to wait, from a number or a date (RFC 9110, 10.2.3); None if it is neither."""
+    if not text:
+        return None
+    if text.strip().isdecimal():
+        return float(text)
+    with contextlib.suppress(ValueError, TypeError, OverflowError):
+        due = email.utils.parsedate_to_datetime(text)
+        return max(0.0, (due - datetime.now(UTC)).total_seconds())
+    return None
