@@ -5,8 +5,8 @@
 A client behind a fault proxy listens to several topics of the real server while others write, and
 meets a burst of random faults. Then comes a quiet point: every topic has to deliver again within
 `RECOVERS_WITHIN` seconds. No subscriber may see an event twice, one out of its topic, or an error,
-and threads, descriptors and memory must not grow. It prints a table, and exits with 1 if anything
-was not so.
+and threads, descriptors and memory must not grow. Ten minutes hold a thousand faults at least, and
+each kind of them. It prints a table, and exits with 1 if anything was not so.
 """
 
 from __future__ import annotations
@@ -37,6 +37,12 @@ RECOVERS_WITHIN = 2.5
 
 GIVES_UP_AFTER = 20.0
 """Seconds after which a topic that is still silent counts as dead."""
+
+FAULTS_A_SECOND = 1000 / 600
+"""At least so many, or the soak has proved less than it says."""
+
+ENOUGH_FOR_EACH_KIND = 300
+"""Faults after which each kind must have been among them."""
 
 FAULTS_IN_A_ROW = 12
 LONGEST_PAUSE = 0.3  # seconds between two faults of a row
@@ -198,6 +204,11 @@ class _Soak:
         report.heard = {ear.name: ear.heard for ear in self.ears}
         report.written = self.numbers.latest
         report.streams = self.proxy.streams
+        if report.faults.total() < report.seconds * FAULTS_A_SECOND:
+            self.complaints.add(f"only {report.faults.total()} faults in {report.seconds:.0f} s")
+        missing = [kind.value for kind in Kind if not report.faults[kind]]
+        if missing and report.faults.total() >= ENOUGH_FOR_EACH_KIND:
+            self.complaints.add(f"no fault of the kinds {missing}")
         if after.threads > THREADS_OF_A_CLIENT:
             names = sorted(each.name for each in threading.enumerate())
             self.complaints.add(f"{after.threads} threads are left: {names}")

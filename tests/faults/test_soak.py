@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from faults.soak import soak
+from faults.soak import FAULTS_A_SECOND, soak
 
 from rxbosbase.server import EmbeddedServer
 
@@ -22,7 +22,8 @@ def test_the_client_survives_a_soak_of_mixed_faults(server: EmbeddedServer) -> N
     report = soak(server, SECONDS, seed=4)
     print(report.table())
     assert not report.complaints, report.table()
-    assert report.faults.total() >= SECONDS
+    assert report.faults.total() >= SECONDS * FAULTS_A_SECOND
+    assert len(report.faults) >= 8, report.table()
 
 
 @pytest.mark.parametrize("module", ["tests.faults.soak", "tests.faults.converge"])
