@@ -37,6 +37,10 @@ log = logging.getLogger("rxbosbase.transport")
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
 """A longer answer is given up, so that one without end takes no more memory than that."""
 
+MAX_COOKIES = 50
+"""Cookies are sent back, since a balancer may find its server by one. More than these are not a
+balancer's: they are all forgotten, before no request fits through any more."""
+
 _PIECE_BYTES = 256 * 1024
 
 _NO_ANSWER = (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)
@@ -205,6 +209,8 @@ class Channel:
         token = transport.token() if token is None else token
         if token and not any(name.lower() == "authorization" for name in sent):
             sent["Authorization"] = token
+        if len(self._session.cookies) > MAX_COOKIES:
+            self._session.cookies.clear()
         try:
             return self._session.request(
                 method, url, params=cast(Any, query), data=data, files=files,

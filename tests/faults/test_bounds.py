@@ -209,6 +209,34 @@ def test_an_answer_without_end_takes_no_more_memory_than_an_answer_may(
         assert client.health()
 
 
+def test_cookies_come_back_and_cookies_without_number_are_forgotten(
+    server: wire.WireServer,
+) -> None:
+    numbers = itertools.count()
+
+    def answer(_: wire.Request) -> wire.Answer:
+        return wire.status(204, headers={"Set-Cookie": f"c{next(numbers)}={'x' * 100}; Path=/"})
+
+    server.on_request = answer
+    with BosBase(server.url) as client:
+        for _ in range(3 * transport.MAX_COOKIES):
+            client.send("GET", "/api/x")
+    sent = [request.headers.get("cookie", "").count("=") for request in server.requests]
+    assert sent[:3] == [0, 1, 2]
+    assert max(sent) == transport.MAX_COOKIES
+
+
+def test_the_posts_of_a_stream_send_back_the_cookie_of_its_balancer(
+    server: wire.WireServer,
+) -> None:
+    chosen = b"HTTP/1.1 503 X\r\nSet-Cookie: server=b; Path=/\r\nContent-Length: 0\r\n\r\n"
+    server.post_answers.append(wire.raw(chosen))
+    with BosBase(server.url, backoff=QUICK) as client:
+        listen(client, lambda _: None)
+    posts = [request for request in server.requests if request.method == "POST"]
+    assert [request.headers.get("cookie") for request in posts] == [None, "server=b"]
+
+
 def feed(server: wire.WireServer, frames: Iterable[bytes]) -> threading.Thread:
     """Sends in a thread: the socket will be full for a while."""
     stream = server.stream
