@@ -263,6 +263,8 @@ class BosBase:
         """
         if not isinstance(threshold, timedelta):
             raise TypeError(f"threshold must be a timedelta, not {type(threshold).__name__}")
+        if threshold < timedelta(0):
+            raise ValueError(f"threshold must not be negative, {threshold!r} is")
         check_seconds("check_every", check_every)
         self._check_open()
         return self._rooms.auto_refresh(threshold.total_seconds(), check_every)

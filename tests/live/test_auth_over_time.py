@@ -176,6 +176,11 @@ def test_a_threshold_that_is_no_timedelta_is_refused(bad: Any) -> None:
         client.auto_refresh(bad)
 
 
+def test_a_threshold_behind_the_expiry_is_refused() -> None:
+    with BosBase("http://127.0.0.1:1") as client, pytest.raises(ValueError, match="negative"):
+        client.auto_refresh(timedelta(seconds=-1))
+
+
 def test_a_store_may_outlive_its_clients(world: World) -> None:
     store = AuthStore()
     login = log_in(world.server)
