@@ -24,6 +24,8 @@ def decoded(response: requests.Response, content: bytes) -> Any:
         ProtocolError: a redirect, or something other than JSON.
     """
     status = response.status_code
+    if status < 200:
+        raise ProtocolError(f"{url_of(response)} answered {status}, which ends no request")
     if 300 <= status < 400:
         # Without its query: where that is the request's own, a file token may be in it.
         target = response.headers.get("Location", "elsewhere").partition("?")[0]

@@ -66,7 +66,7 @@ class EventStream:
             self._response.close()
             raise
         self.is_chunked: bool = raw.chunked
-        self.length = int(raw.headers.get("Content-Length", -1))
+        self.length = _length(raw.headers.get("Content-Length", ""))
 
     def _check(self) -> None:
         response = self._response
@@ -112,6 +112,11 @@ class EventStream:
         """Gives the connection back to the system. For the thread that reads."""
         self._sockets.release(self._handle)
         self._response.close()
+
+
+def _length(text: str) -> int:
+    """-1 where it says no length: then the body ends with the connection."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else -1
 
 
 def _error(response: requests.Response) -> Exception:

@@ -14,7 +14,7 @@ import pytest
 from faults.watching import PATIENCE, QUICK, Log
 from support import wire_server as wire
 
-from rxbosbase import BosBase
+from rxbosbase import BosBase, BosBaseError, Status
 
 MINE = "posts/*"
 GOOD = b'{"record":{"id":"good"},"action":"create"}'
@@ -31,6 +31,7 @@ class Ear:
         self.messages: list[Any] = []
         self.everything: list[Any] = []
         self.ends: list[object] = []
+        self.errors: list[BaseException] = []
         self._changed = threading.Condition()
         self.log = Log()
 
@@ -42,11 +43,14 @@ class Ear:
         )
         self.client.realtime.observe(MINE).subscribe(self._into(self.messages), self.ends.append)
         self.client.realtime.events.subscribe(self._into(self.everything), self.ends.append)
+        self.client.realtime.status.subscribe(self._note_error)
         self.client.realtime.wait_active(PATIENCE)
         return self
 
     def __exit__(self, *_: object) -> None:
         told = list(self.ends)
+        foreign = [error for error in self.errors if not isinstance(error, BosBaseError)]
+        assert not foreign, "status told an error that is not the library's own"
         self.client.close()
         self.log.__exit__()
         assert told == []
@@ -68,6 +72,10 @@ class Ear:
                     stream.send_frame(MINE, GOOD)
             with self._changed:
                 self._changed.wait_for(lambda: "good" in self.ids(), 0.1)
+
+    def _note_error(self, status: Status) -> None:
+        if status.error is not None:
+            self.errors.append(status.error)
 
     def _into(self, values: list[Any]) -> Callable[[Any], None]:
         def take(value: Any) -> None:
@@ -320,6 +328,22 @@ def test_no_word_of_the_other_side_breaks_a_line_of_the_log(
     assert sum("fire" in line for line in lines) >= 8
     broken = [line for line in lines if re.search("[\x00-\x1f\x7f-\x9f\u2028-\u202e]", line)]
     assert not broken, ascii(broken[0][:200])
+
+
+@pytest.mark.parametrize(
+    "length", ["x", "-5", "5, 5", "9" * 5000, "\xb2", "99999999999999999999", ""], ids=range(7)
+)
+def test_a_length_that_is_none_ends_the_stream_with_its_connection(
+    server: wire.WireServer, ear: Callable[..., Ear], length: str
+) -> None:
+    it = ear()
+    head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: "
+    greeting = wire.frame("odd", "PB_CONNECT", {"clientId": "odd"})
+    answer = f"{head}{length}\r\n\r\n".encode("latin-1") + greeting
+    server.stream_answers.append(wire.raw(answer))
+    server.stream.cut()
+    server.wait_gets(3)
+    it.lives()
 
 
 HOSTILE_HEADERS = {

@@ -252,6 +252,7 @@ def test_retry_after_is_a_number_or_a_date(
         ({"body": "<p>hello", "content_type": "text/html"}, ProtocolError, "answered text/html"),
         ({"body": "{", "content_type": "application/json"}, ProtocolError, "JSON was expected"),
         ({"status": 301, "headers": {"Location": "https://x"}}, ProtocolError, "to https://x; re"),
+        ({"status": 101}, ProtocolError, "answered 101, which ends no request"),
         ({"status": 502, "body": "<p>bad gateway"}, ClientResponseError, "502: Bad Gateway"),
         ({"status": 500, "json": [1]}, ClientResponseError, "500: Internal Server Error"),
         ({"status": 400, "json": {"data": 1, "message": 5}}, ClientResponseError, "400: 5"),
