@@ -81,8 +81,8 @@ def subscribe_blocking(
         callback, fail, on_completed or _nothing,
         raw=raw, check=question is not None, keeps=True,
     )  # fmt: skip
-    service.attach(topic, subscriber, question, urgent=True)
     try:
+        service.attach(topic, subscriber, question, urgent=True)
         service.wait_acknowledged(subscriber, timeout)
         stands = True
         if subscriber.error is not None:  # at the very moment between the two
