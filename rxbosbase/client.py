@@ -142,7 +142,7 @@ class BosBase:
     @property
     def realtime(self) -> Realtime:
         """Custom topics, the connection's status, and its end."""
-        return Realtime(self.service, self)
+        return Realtime(self.service, self, self._rooms.renew)
 
     @property
     def collections(self) -> Collections:

@@ -90,6 +90,12 @@ class Rooms:
                 self._live = hub
             return self._live
 
+    def renew(self) -> None:
+        """New connections at once, the live views' too."""
+        self.realtime.renew()
+        if self._live is not None:
+            self._live.service.renew()
+
     def _auth_changed(self, _: AuthState) -> None:
         self.realtime.identity_changed()
         # As it is now: of two logins at one time, the older may be told last.

@@ -97,6 +97,10 @@ class Stream(Observable[T]):
             on_next, on_error, on_completed, scheduler=scheduler or self._default
         )
 
+    def run(self, scheduler: abc.SchedulerBase | None = None) -> T:
+        """As RxPY's, with the stream's own scheduler as the default."""
+        return super().run(scheduler or self._default)
+
     # Operators of `Observable[Any]` let type checkers accept `lambda event: event.action`:
     # RxPY's overloads, and operators of plain `Any`, leave the lambda's argument without a type.
     def pipe(  # type: ignore[override]

@@ -111,11 +111,12 @@ class Realtime:
     """
 
     # A slip in `client.realtime.on_disconnect = …` is an error, and not a callback never called.
-    __slots__ = ("_owner", "_service")
+    __slots__ = ("_owner", "_renew", "_service")
 
-    def __init__(self, service: RealtimeService, owner: object) -> None:
+    def __init__(self, service: RealtimeService, owner: object, renew: Callable[[], None]) -> None:
         self._service = service
         self._owner = owner
+        self._renew = renew
 
     def observe(
         self,
@@ -202,8 +203,9 @@ class Realtime:
         self._service.wait_active(timeout)
 
     def reconnect_now(self) -> None:
-        """A new connection at once: a wait is cut short, an open stream is begun anew."""
-        self._service.renew()
+        """A new connection at once: a wait is cut short, an open stream is begun anew. So it is
+        for the stream of the live views."""
+        self._renew()
 
     @property
     def stats(self) -> Stats:

@@ -10,6 +10,7 @@ import pytest
 import reactivex
 from reactivex import ConnectableObservable, abc
 from reactivex import operators as ops
+from reactivex.disposable import Disposable
 from reactivex.internal import DisposedException
 from reactivex.testing import TestScheduler
 from support.seen import LIMIT, Seen, wait_event
@@ -47,6 +48,23 @@ def test_timers_of_what_is_piped_run_on_the_streams_scheduler(how: str) -> None:
     composed.subscribe(lambda n: seen.append(clock.clock + n / 10))
     clock.start()
     assert seen == [15.2]
+
+
+def test_run_keeps_its_timers_on_the_streams_scheduler_too() -> None:
+    loop = LoopScheduler("run-test")
+    names: list[str] = []
+
+    def told(_: object) -> str:
+        names.append(threading.current_thread().name)
+        return "late"
+
+    quiet: Stream[str] = Stream(lambda observer, scheduler: Disposable(), loop)
+    late = reactivex.defer(lambda _: reactivex.of(told(None)))
+    assert quiet.pipe(ops.timeout(0.01, late)).run() == "late"
+    assert quiet.timeout(0.01, late).run() == "late"
+    loop.close()
+    loop.join(LIMIT)
+    assert names == ["run-test"] * 2
 
 
 def test_a_scheduler_given_to_subscribe_or_to_the_operator_wins() -> None:

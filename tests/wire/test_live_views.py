@@ -343,3 +343,18 @@ def test_an_observer_that_comes_right_before_the_close_completes(server: wire.Wi
         client.close()
         free.set()
         assert ended.wait(1) == ["completed"]
+
+
+def test_reconnect_now_skips_the_wait_of_the_live_views_too(server: wire.WireServer) -> None:
+    Table(server, "posts", row("a"))
+    policy = BackoffPolicy(initial=300, maximum=300, jitter=False)
+    with BosBase(server.url, backoff=policy) as client:
+        shown: Shown = Seen()
+        client.collection("posts").live().subscribe(shown)
+        shown.wait(1)
+        server.refuse_connections("cut")
+        status = client.live_hub.service.status
+        wait_until(client, lambda: status.value.state == "waiting")
+        server.accept_connections()
+        client.realtime.reconnect_now()
+        shown.until(lambda items: len(items) > 2 and items[-1].fresh)
