@@ -69,6 +69,8 @@ def make_record_view(
     """The view of one record."""
     check_seconds("reconcile", reconcile)
     record_topic(query.collection, id)
+    if id == "*":
+        raise ValueError("live_record takes the id of one record; for all of them use live()")
     source = RecordSource(query, id, hub.read)
     source.topic()
 
