@@ -289,7 +289,10 @@ class Transport:
                 "read and change what you send",
                 stacklevel=3,
             )
-            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+            # Said once is enough; what others do in this process with other hosts is not ours.
+            host = re.escape(urlsplit(self.base_url).hostname or "")
+            said = f"Unverified HTTPS request is being made to host '{host}'"
+            warnings.filterwarnings("ignore", said, urllib3.exceptions.InsecureRequestWarning)
         self._closed = False
         self._process = os.getpid()
         self._plain = Channel(self)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
 from support import wire_server as wire
 
 from rxbosbase import BosBase, BosBaseError, ConnectionFailedError, ProtocolError
@@ -223,6 +224,17 @@ def test_verify_false_warns_and_works(secure: wire.WireServer) -> None:
     with client, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert client.health()["code"] == 200
+
+
+def test_verify_false_silences_no_warning_about_other_hosts(secure: wire.WireServer) -> None:
+    other = "Unverified HTTPS request is being made to host 'other.example'."
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", "verify=False")
+        with BosBase(secure.url, verify=False) as client:
+            assert client.health()["code"] == 200
+            with pytest.raises(urllib3.exceptions.InsecureRequestWarning):
+                warnings.warn(other, urllib3.exceptions.InsecureRequestWarning, stacklevel=1)
 
 
 @pytest.mark.parametrize("verify", [None, 0, b"", []])
