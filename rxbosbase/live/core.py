@@ -38,6 +38,13 @@ log = logging.getLogger("rxbosbase.live")
 MAX_WATCHED = 100
 """Collections of expanded records that a view listens to; beyond that `reconcile` finds changes."""
 
+MAX_READS = 2
+"""Reads of a view under way: the one that counts, and one that no longer does."""
+
+REPLACED_PAUSE = 0.25
+"""Seconds between two reads while each is overtaken by a loss: a stream of frames that cannot be
+read must not become a stream of requests."""
+
 T = TypeVar("T")
 
 Event = RecordEvent[Record]
@@ -70,6 +77,11 @@ class ViewCore(Generic[T]):
         self._acknowledged = False
         self._is_late = False  # rows were read before their related collections were listened to
         self._ended = False
+        self._wanted: AnyRead | None = None  # the read whose answer counts
+        self._waiting: AnyRead | None = None  # the same, while it has not begun
+        self._reading = 0  # reads under way, one of which may be the wanted one
+        self._read_at = self._not_before = 0.0  # when the last one began, and the next one may
+        self._is_pausing = False
 
     # -- beginning and end -----------------------------------------------------------------------
 
@@ -218,7 +230,10 @@ class ViewCore(Generic[T]):
         if self._ended:
             return
         if effects.read is not None:
-            self._hub.pool.submit(partial(self._read, effects.read))
+            overtakes = self._wanted is not None
+            self._not_before = self._read_at + REPLACED_PAUSE if overtakes else 0.0
+            self._wanted = self._waiting = effects.read
+            self._begin_read()
         self._set_timer(effects.wake)
         self.screen.show(effects)
 
@@ -234,27 +249,50 @@ class ViewCore(Generic[T]):
             self._wake_at = None
             self._apply(self._brain.tick(monotonic()))
 
+    def _begin_read(self) -> None:
+        read = self._waiting
+        if read is None or self._reading == MAX_READS or self._is_pausing:
+            return
+        pause = self._not_before - monotonic()
+        if pause > 0:
+            self._is_pausing = True
+            self._hub.loop.call_later(pause, self._pause_is_over)
+            return
+        self._waiting = None
+        self._reading += 1
+        self._read_at = monotonic()
+        self._hub.pool.submit(partial(self._read, read))
+
+    def _pause_is_over(self) -> None:
+        self._is_pausing = False
+        self._begin_read()
+
     def _read(self, request: AnyRead) -> None:
         """On a thread of the pool."""
-        if self._ended:
-            return
-        post = self._hub.loop.post
+        if not self._ended:
+            self._hub.loop.post(partial(self._done, request, self._outcome(request)))
+
+    def _outcome(self, request: AnyRead) -> Callable[[], None]:
         try:
             rows, last = self._source.rows(request)
         except ClientClosedError:
-            return
+            return _nothing
         except BosBaseError as error:
             if isinstance(error, ClientResponseError) and error.status in (400, 403, 404):
-                post(partial(self._fail, error))
-            else:
-                log.info("a read of a live view failed: %s", error)
-                post(partial(self._failed, request, asked_to_wait(error)))
-            return
+                return partial(self._fail, error)
+            log.info("a read of a live view failed: %s", error)
+            return partial(self._failed, request, asked_to_wait(error))
         except Exception:  # whatever it is: the view must not wait for an answer for ever
             log.exception("a read of a live view could not be made")
-            post(partial(self._failed, request, 0.0))
-            return
-        post(partial(self._answered, request, rows, last))
+            return partial(self._failed, request, 0.0)
+        return partial(self._answered, request, rows, last)
+
+    def _done(self, request: AnyRead, tell: Callable[[], None]) -> None:
+        self._reading -= 1
+        if request is self._wanted:
+            self._wanted = None
+        tell()
+        self._begin_read()
 
     def _failed(self, request: AnyRead, after: float) -> None:
         self._apply(self._brain.failed(request, monotonic(), after))

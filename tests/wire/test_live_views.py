@@ -161,6 +161,27 @@ def test_an_author_renamed_before_the_view_knew_whom_to_watch_is_seen(
             wait_until(client, lambda: names(third.current) == ["Bea"])
 
 
+@pytest.mark.parametrize("limit", [None, 10], ids=["all", "a window"])
+def test_a_flood_of_frames_that_cannot_be_read_is_no_flood_of_reads(
+    server: wire.WireServer, client: BosBase, limit: int | None
+) -> None:
+    table = Table(server, "posts", row("a"))
+    with client.collection("posts").live(limit=limit) as view:
+        view.wait_fresh(LIMIT)
+        before = len(table.asked)
+        table.gate = wire.Gate()  # the first of them hangs
+        gate = table.gate
+        bad = wire.frame(server.stream.client_id, "posts/*", b'{"record":')
+        for _ in range(50):
+            server.stream.send_many([bad] * 20)
+        wait_until(client, lambda: client.live_hub.service.stats.skipped == 1000)
+        gate.set()
+        table.rows.append(row("b"))
+        server.stream.send_raw(bad)
+        wait_until(client, lambda: ids(view.wait_fresh(LIMIT)) == ["a", "b"])
+        assert len(table.asked) - before < 50
+
+
 # -- refusals and failures ------------------------------------------------------------------------
 
 
