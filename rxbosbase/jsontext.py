@@ -7,6 +7,7 @@ path, `realtime.events`, uses a decoder of its own.
 from __future__ import annotations
 
 from enum import Enum
+from math import isfinite
 from typing import Any
 
 import msgspec
@@ -31,10 +32,11 @@ def encode(value: Any) -> bytes:
     """The JSON text of `value`, as UTF-8 and without spaces.
 
     Beside what JSON has: tuples, dates and times (ISO 8601), UUIDs, Decimals (as text),
-    enums by their value, dataclasses. A number that is not finite is null.
+    enums by their value, dataclasses.
 
     Raises:
         TypeError: it has no JSON form, or holds half a surrogate pair, or itself.
+        ValueError: it holds a number that is not finite.
 
     >>> encode({"text": "zażółć", "n": (1, 2.5, None)}).decode()
     '{"text":"zażółć","n":[1,2.5,null]}'
@@ -64,9 +66,11 @@ def _encoded(encoder: msgspec.json.Encoder, value: Any) -> bytes:
 
 
 def _refuse_lossy(value: Any) -> None:
-    # The encoder would make Base64 of bytes and a list of a set, which do not come back as such.
+    # The encoder would make Base64 of bytes, a list of a set, and null of NaN: none comes back.
     if isinstance(value, (bytes, bytearray, memoryview, set, frozenset)):
         raise TypeError(f"{type(value).__name__} has no JSON form")
+    if isinstance(value, float) and not isfinite(value):
+        raise ValueError(f"{value} has no JSON form: give None in its place")
     if isinstance(value, dict):
         value = value.values()
     elif not isinstance(value, (list, tuple)):

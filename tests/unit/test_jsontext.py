@@ -79,7 +79,6 @@ class Point:
         ({"n": [Count(3)]}, '{"n":[3]}'),
         (Point(1), '{"x":1}'),
         ((1, 2), "[1,2]"),
-        (float("nan"), "null"),
     ],
     ids=str,
 )
@@ -108,6 +107,13 @@ def test_what_has_no_form_is_a_type_error_that_says_so(value: object, why: str) 
     for encoded in (encode, encode_sorted):
         with pytest.raises(TypeError, match=why):
             encoded(value)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_a_number_that_is_not_finite_is_a_value_error(number: float) -> None:
+    for value in (number, {"a": [number]}):
+        with pytest.raises(ValueError, match=f"{number} has no JSON form: give None"):
+            encode(value)
 
 
 def test_a_key_that_is_no_text_or_number_is_a_type_error() -> None:
