@@ -43,6 +43,11 @@ class Knowledge:
         self._traces.forget(now, reading_since)
         self._relations.forget(now - self._rules.remember, reading_since)
 
+    @property
+    def expands(self) -> bool:
+        """True if any record that is held shows another one inside it."""
+        return bool(self._relations)
+
     # -- Frames ----------------------------------------------------------------------------------
 
     def event(self, action: str, record: Record) -> None:

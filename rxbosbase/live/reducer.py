@@ -85,9 +85,10 @@ Where this mends the rules it was built from
   are still on their way.
 - Whether ``updated`` moves must be seen before it is trusted (``Rules.trust_updated``): until an
   update came with a newer one, comparisons read whole rows.
-- A read of the recent rows, after a re-submit, cannot show what left or was deleted in that gap.
-  Views of one page are compared in full instead, at the same price; larger ones wait for
-  ``reconcile`` with those.
+- A read of the recent rows, after a re-submit, cannot show what left or was deleted in that gap,
+  nor an expanded record that was written twice in one tick, the second time in the gap: no later
+  comparison of stamps would show that. Views that expand are compared in full instead, and those
+  of one page, at the same price; other large ones wait for ``reconcile`` with what left.
 - If asking one by one would take more reads than reading all, all is read.
 
 For the driver
@@ -190,11 +191,13 @@ class Reducer:
         """A POST replaced the server's set by one that has the view's topics again.
 
         Frames may be lost in its tiny gap, so what changed lately is read again: a large view
-        reads the recent rows, a small one is compared in full.
+        reads the recent rows, a small one is compared in full, and so is one that expands: the
+        change of an expanded record leaves the row's own stamp, and so is not among the recent.
         """
         since = self._known.ages.recent()
         is_small = len(self._known.held) <= self._rules.page
-        if not since or is_small or self._sweep is not None or not self._acknowledged:
+        must_compare = is_small or self._known.expands or not since
+        if must_compare or self._sweep is not None or not self._acknowledged:
             return self.skipped(now)
         self._begin(now)
         self._known.unbroken_since = now

@@ -21,6 +21,9 @@ class Relations:
         self._holders: dict[str, dict[str, None]] = {}  # a dict for its order, to be deterministic
         self._heard: dict[str, tuple[float, int]] = {}  # when and in which step; oldest first
 
+    def __bool__(self) -> bool:
+        return bool(self._holders)
+
     def hear(self, related_id: str, now: float, step: int) -> None:
         """A related record has changed: an expansion made before that may still be on its way."""
         self._heard.pop(related_id, None)

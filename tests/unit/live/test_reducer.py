@@ -276,6 +276,17 @@ def test_a_small_view_is_compared_in_full_after_a_resubmit() -> None:
     assert page_of(effects).since == ""
 
 
+def test_a_large_view_that_expands_is_compared_in_full_after_a_resubmit() -> None:
+    """A change of the author leaves the post's stamp: it is not among the recent rows."""
+    author = row("u1", 1)
+    reducer = loaded(*(row(f"{n}", n, expand={"author": author}) for n in range(9)), page=5)
+    effects = reducer.resubmitted(START)
+    while isinstance(effects.read, Ask):
+        rows = [row(id, int(id), expand={"author": author}) for id in effects.read.ids]
+        effects = reducer.answer(effects.read, rows, START + 1)
+    assert page_of(effects).since == ""
+
+
 def test_the_view_is_compared_again_every_reconcile_and_stays_fresh() -> None:
     reducer = loaded(row("a", 1), row("b", 1))
     effects = reducer.tick(1000.1)
