@@ -97,7 +97,7 @@ class Intake:
         end = count * _LINES
         ids, blanks, ends = lines[1:end:6], lines[4:end:6], lines[5:end:6]
         if (
-            count < 2
+            count < 1
             or not ids[0].startswith(b"id:")
             or len(raw) > self._parser.max_bytes
             or ids.count(ids[0]) != count
