@@ -23,7 +23,7 @@ VIEW = 10_000  # records
 class Settings:
     """How long to measure: rounds, seconds of a run, and whether to leave the costly ends out."""
 
-    rounds: int = 5
+    rounds: int = 9
     seconds: float = 0.3
     quick: bool = False
 

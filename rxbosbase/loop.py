@@ -14,7 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from datetime import datetime
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any, TypeVar
 
 from reactivex import abc, typing
@@ -32,6 +32,10 @@ IDLE_SECONDS = 5.0
 
 LONGEST_WAIT = 3600.0
 """Seconds the thread sleeps at a stretch: the system refuses to wait for a timer of 300 years."""
+
+FEW = 8
+"""Up to so many items at once are no burst, and `feed` makes way for the thread that it woke: that
+halves what crossing threads costs an event, and would cost a burst."""
 
 MANY_CANCELLED = 1000
 """From so many cancelled timers on the heap is swept once they are the majority: a debounce of
@@ -66,6 +70,7 @@ class LoopScheduler(PeriodicScheduler):
         self._bytes = 0
         self._thread: threading.Thread | None = None
         self._last: Callable[[], object] | None = None
+        self._asleep = False
         self._closed = False
 
     # -- the scheduler's interface ---------------------------------------------------------------
@@ -145,6 +150,10 @@ class LoopScheduler(PeriodicScheduler):
                 self._bytes += size
                 self._ready.append((call, items, size))
                 self._wake()
+            wakes = self._asleep
+        if wakes and items <= FEW:
+            # The woken thread would find the interpreter taken, sleep again, and be woken twice.
+            sleep(0)
 
     def release(self) -> None:
         """Wakes every waiting `feed`, so that it looks at `given_up` again."""
@@ -247,7 +256,10 @@ class LoopScheduler(PeriodicScheduler):
                     self._room.notify_all()
                 return work
             wait = min(wait, LONGEST_WAIT)
-            if not self._gate.wait(wait) and not self._timers and not self._ready:
+            self._asleep = True
+            rung = self._gate.wait(wait)
+            self._asleep = False
+            if not rung and not self._timers and not self._ready:
                 # Under the gate, so that whoever queues next sees there is no thread.
                 self._thread = None
                 return None
