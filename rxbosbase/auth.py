@@ -15,7 +15,7 @@ from typing import Any
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
-from rxbosbase.jsontext import decode
+from .jsontext import decode
 
 __all__ = ["AuthState", "AuthStore", "check_token", "token_claims"]
 

@@ -13,9 +13,8 @@ from pathlib import Path
 from time import time
 from typing import Any
 
-from rxbosbase.jsontext import decode, encode
-
 from .auth import AuthState, AuthStore, check_token
+from .jsontext import decode, encode
 
 __all__ = ["MAX_FILE_BYTES", "FileAuthStore"]
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from rxbosbase.jsontext import encode
+from .jsontext import encode
 
 __all__ = ["split_files"]
 

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
-from rxbosbase.jsontext import encode
+from .jsontext import encode
 
 __all__ = ["build_filter"]
 
