@@ -38,6 +38,7 @@ HOST = "127.0.0.1"
 REALTIME = "/api/realtime"
 RETRY_AFTER = 1
 """Seconds that answers with 429 and 503 ask to wait."""
+BACKLOG = 100  # connections that may wait to be accepted
 HEAD_LIMIT = 64 * 1024
 SEEN_LIMIT = 2000  # requests remembered: a soak makes many more
 JOIN_SECONDS = 5.0
@@ -81,7 +82,8 @@ class FaultProxy:
             name: deque() for name in ("live", "stream", "post")
         }
         self._tasks: set[asyncio.Task[None]] = set()
-        self._listener: asyncio.Server | None = None
+        self._knocking: set[socket.socket] = set()  # accepted, and not served yet
+        self._listener: socket.socket | None = None
         self._reopening: asyncio.TimerHandle | None = None
         self._calmed = asyncio.Event()
         self._loop = asyncio.new_event_loop()
@@ -137,21 +139,40 @@ class FaultProxy:
 
     async def _open(self) -> None:
         if self._listener is None:
-            self._listener = await asyncio.start_server(
-                self._accept, sock=_bound(self.port), limit=HEAD_LIMIT
-            )
+            self._listener = _bound(self.port)
+            self._listener.listen(BACKLOG)
+            self._listener.setblocking(False)
+            self._loop.add_reader(self._listener, self._accept, self._listener)
+
+    def _accept(self, listener: socket.socket) -> None:
+        # In place of `asyncio.start_server`, which forgets to close what it has accepted and not
+        # handed over yet when it is closed itself.
+        try:
+            knocking, _ = listener.accept()
+        except OSError:  # whoever came has gone already
+            return
+        knocking.setblocking(False)
+        self._knocking.add(knocking)
+        self._keep(self._loop.create_task(self._let_in(knocking)))
+
+    async def _let_in(self, knocking: socket.socket) -> None:
+        self._knocking.discard(knocking)
+        await self._serve(*await asyncio.open_connection(sock=knocking, limit=HEAD_LIMIT))
 
     async def _close(self) -> None:
         self._shut()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for knocking in self._knocking:  # whose tasks were cancelled before their first step
+            knocking.close()
 
     def _shut(self) -> None:
         if self._reopening is not None:
             self._reopening.cancel()
             self._reopening = None
         if self._listener is not None:
+            self._loop.remove_reader(self._listener)
             self._listener.close()
             self._listener = None
 
@@ -189,9 +210,6 @@ class FaultProxy:
     def _keep(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._keep(self._loop.create_task(self._serve(reader, writer)))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         upstream: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
