@@ -92,7 +92,10 @@ def _literal(name: str, value: Any) -> str:
         return _number(name, value)
     if isinstance(value, datetime):
         moment = value.replace(tzinfo=UTC) if value.tzinfo is None else value
-        moment = moment.astimezone(UTC).replace(tzinfo=None)
+        try:
+            moment = moment.astimezone(UTC).replace(tzinfo=None)
+        except OverflowError:
+            raise ValueError(f"the value of {{:{name}}} lies outside the years of UTC") from None
         return f"'{moment.isoformat(' ', 'milliseconds')}Z'"
     if isinstance(value, date):
         return f"'{value.isoformat()} 00:00:00.000Z'"

@@ -6,7 +6,7 @@ import enum
 import json
 import math
 import re
-from datetime import date, datetime
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -125,6 +125,13 @@ def test_json_comes_back_exactly(value: Any) -> None:
 )
 def test_numbers_that_are_not_finite_are_refused(value: Any) -> None:
     with pytest.raises(ValueError, match=r"\{:v\} is .*finite numbers only"):
+        build_filter("a = {:v}", v=value)
+
+
+@pytest.mark.parametrize(("text", "hours"), [("0001-01-01", 5), ("9999-12-31 23:00", -5)])
+def test_a_moment_before_or_after_all_of_utc_is_refused(text: str, hours: int) -> None:
+    value = datetime.fromisoformat(text).replace(tzinfo=timezone(timedelta(hours=hours)))
+    with pytest.raises(ValueError, match=r"\{:v\} lies outside the years of UTC"):
         build_filter("a = {:v}", v=value)
 
 
