@@ -84,7 +84,7 @@ class _Received(RecordEvent[dict[str, Any]], kw_only=True, eq=False):
     # Narrower than above, which is sound: nobody writes to an event.
     action: Action  # pyright: ignore[reportIncompatibleVariableOverride]
     record: dict[str, Any]
-    topic: str = ""  # stands on another line of the frame
+    topic: Any = ""  # stands on another line of the frame: whatever is here goes unread
 
 
 _received = msgspec.json.Decoder(_Received).decode

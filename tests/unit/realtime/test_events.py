@@ -19,6 +19,7 @@ from rxbosbase.realtime.events import (
     RecordEvent,
     decode_message,
     decode_record_event,
+    decode_record_events,
 )
 
 json_values = st.recursive(
@@ -114,6 +115,14 @@ def test_no_bytes_raise_anything_else(data: bytes) -> None:
     with contextlib.suppress(MalformedEvent):
         decode_record_event("t", data)
     decode_message("t", data)
+
+
+@pytest.mark.parametrize("extra", [b'"x"', b"5", b"null", b"{}"])
+def test_a_topic_within_the_data_is_as_any_other_member(extra: bytes) -> None:
+    data = b'{"topic":%s,"action":"create","record":{"id":"a"}}' % extra
+    expected = RecordEvent("posts/*", "create", {"id": "a"})
+    assert decode_record_event("posts/*", data) == expected
+    assert decode_record_events(["posts/*"], [data]) == [expected]
 
 
 def test_a_message_reads_the_keys_of_its_object() -> None:
