@@ -6,6 +6,7 @@ path, `realtime.events`, uses a decoder of its own.
 
 from __future__ import annotations
 
+from dataclasses import fields, is_dataclass
 from enum import Enum
 from math import isfinite
 from typing import Any
@@ -72,7 +73,9 @@ def _refuse_lossy(value: Any) -> None:
     if isinstance(value, float) and not isfinite(value):
         raise ValueError(f"{value} has no JSON form: give None in its place")
     if isinstance(value, dict):
-        value = value.values()
+        value = (*value, *value.values())
+    elif is_dataclass(value):
+        value = [getattr(value, field.name, None) for field in fields(value)]
     elif not isinstance(value, (list, tuple)):
         return
     for each in value:

@@ -64,7 +64,7 @@ class Count(int):
 
 @dataclass
 class Point:
-    x: int
+    x: Any
 
 
 @pytest.mark.parametrize(
@@ -98,6 +98,8 @@ HOLDS_ITSELF.append(HOLDS_ITSELF)
         ({"a": (memoryview(b"x"),)}, "memoryview has no JSON form"),
         (object(), "object has no JSON form"),
         ({"a": {1, 2}}, "set has no JSON form"),
+        ({"a": {b"x": 1}}, "bytes has no JSON form"),
+        (Point([b"x"]), "bytes has no JSON form"),
         ({"a": "\ud800"}, "half a surrogate pair"),
         (HOLDS_ITSELF, "holds itself"),
     ],
@@ -111,7 +113,7 @@ def test_what_has_no_form_is_a_type_error_that_says_so(value: object, why: str) 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
 def test_a_number_that_is_not_finite_is_a_value_error(number: float) -> None:
-    for value in (number, {"a": [number]}):
+    for value in (number, {"a": [number]}, {number: 1}, Point({"a": number})):
         with pytest.raises(ValueError, match=f"{number} has no JSON form: give None"):
             encode(value)
 
