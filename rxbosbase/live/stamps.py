@@ -26,14 +26,14 @@ def updated_of(record: Mapping[str, Any]) -> str:
 
 def expanded_records(record: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """Every record under ``expand``, at any depth, each where it stands."""
-    expand = record.get("expand")
-    if not isinstance(expand, Mapping):
-        return
-    for found in expand.values():
-        for related in found if isinstance(found, list) else [found]:
-            if isinstance(related, Mapping):
-                yield related
-                yield from expanded_records(related)
+    waiting = [record]  # no recursion: how deep it goes is the other side's to say
+    while waiting:
+        expand = waiting.pop().get("expand")
+        for found in expand.values() if isinstance(expand, Mapping) else ():
+            for related in found if isinstance(found, list) else [found]:
+                if isinstance(related, Mapping):
+                    yield related
+                    waiting.append(related)
 
 
 def stamp_of(record: Mapping[str, Any]) -> Stamp:
