@@ -73,7 +73,7 @@ def main() -> None:
 def _about() -> dict[str, str]:
     return {
         "machine": f"{_processor()}, {os.cpu_count()} cores",
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "Python": platform.python_version(),
         **{name: version for name in PACKAGES if (version := _version(name))},
     }
