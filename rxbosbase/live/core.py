@@ -41,9 +41,9 @@ MAX_WATCHED = 100
 MAX_READS = 2
 """Reads of a view under way: the one that counts, and one that no longer does."""
 
-REPLACED_PAUSE = 0.25
-"""Seconds between two reads while each is overtaken by a loss: a stream of frames that cannot be
-read must not become a stream of requests."""
+LOSS_PAUSE = 0.25
+"""Seconds between a read and one that a loss asks for: a stream of frames that cannot be read must
+not become a stream of requests."""
 
 T = TypeVar("T")
 
@@ -172,7 +172,7 @@ class ViewCore(Generic[T]):
         """A frame could not be read; where its topic is not known, it may have been ours."""
         names = {entry.name for entry in self._entries()}
         if name in names or "/" not in name:
-            self._apply(self._brain.skipped(monotonic()))
+            self._apply(self._brain.skipped(monotonic()), hurries=False)
 
     def reset(self) -> None:
         """Somebody else is logged in: what was seen may not be theirs to see."""
@@ -226,12 +226,12 @@ class ViewCore(Generic[T]):
 
     # -- the hub's thread: reads and time --------------------------------------------------------
 
-    def _apply(self, effects: AnyEffects) -> None:
+    def _apply(self, effects: AnyEffects, *, hurries: bool = True) -> None:
         if self._ended:
             return
         if effects.read is not None:
-            overtakes = self._wanted is not None
-            self._not_before = self._read_at + REPLACED_PAUSE if overtakes else 0.0
+            at_once = hurries and self._wanted is None  # else it overtakes one: a loss, too
+            self._not_before = 0.0 if at_once else self._read_at + LOSS_PAUSE
             self._wanted = self._waiting = effects.read
             self._begin_read()
         self._set_timer(effects.wake)

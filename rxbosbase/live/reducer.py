@@ -98,9 +98,9 @@ For the driver
 2. Feed frames in the order they came: ``event``, ``hint``, and ``related`` for a hint about an
    expanded record. They may come before the acknowledgement. Frames of a connection must not be
    fed after its ``lost``.
-3. Begin ``effects.read`` at once, and give its result to ``answer`` or ``page`` with the very
-   object that was given, or ``failed``. Frames that came before the read began should be fed
-   before its result. Stale results are ignored, so nothing has to be cancelled.
+3. Begin ``effects.read``, at once or a little later, and give its result to ``answer`` or ``page``
+   with the very object that was given, or ``failed``. Frames that came before the read began should
+   be fed before its result. Stale results are ignored, so nothing has to be cancelled.
 4. Keep one timer, at ``effects.wake``, for ``tick``.
 5. ``lost`` when the connection ends, then ``acknowledged`` again. ``skipped`` when a frame had to
    be dropped. ``resubmitted`` when a later POST with the same topics is acknowledged. ``reset``

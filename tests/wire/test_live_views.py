@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from support.seen import LIMIT, Seen, run_thread
 
 from rxbosbase import BackoffPolicy, BosBase, BosBaseError
 from rxbosbase.live import Snapshot
+from rxbosbase.live.core import LOSS_PAUSE
 from rxbosbase.realtime import reconnect
 
 Record = dict[str, Any]
@@ -180,6 +182,25 @@ def test_a_flood_of_frames_that_cannot_be_read_is_no_flood_of_reads(
         server.stream.send_raw(bad)
         wait_until(client, lambda: ids(view.wait_fresh(LIMIT)) == ["a", "b"])
         assert len(table.asked) - before < 50
+
+
+def test_losses_one_after_the_other_are_read_for_four_times_a_second_and_not_once_each(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    """Each is mended before the next: what is overtaken is not all that has to be slow."""
+    table = Table(server, "posts", row("a"))
+    bad = wire.frame("x", "posts/*", b'{"record":')
+    with client.collection("posts").live() as view:
+        view.wait_fresh(LIMIT)
+
+        def is_mended(reads: int) -> bool:
+            return len(table.asked) == reads and view.current.fresh
+
+        before, begun = len(table.asked), time.monotonic()
+        for number in (1, 2, 3):
+            server.stream.send_raw(bad)
+            wait_until(client, partial(is_mended, before + number))
+        assert time.monotonic() - begun >= 2 * LOSS_PAUSE
 
 
 # -- refusals and failures ------------------------------------------------------------------------
