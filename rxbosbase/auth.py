@@ -66,7 +66,10 @@ class AuthState:
     def expires(self) -> float | None:
         """When the token expires, in seconds since the epoch; None if it does not say."""
         expires = token_claims(self.token).get("exp")
-        return float(expires) if isinstance(expires, (int, float)) else None
+        try:
+            return float(expires) if isinstance(expires, (int, float)) else None
+        except OverflowError:  # JSON has integers that no float holds
+            return None
 
     @property
     def identity(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -48,7 +49,9 @@ def kind_of(value: Any) -> Kind:
     if isinstance(value, bool):
         return Kind.BOOL
     if isinstance(value, int):
-        return Kind.INT if value in INTEGERS else Kind.FLOAT
+        if value in INTEGERS:
+            return Kind.INT
+        return Kind.FLOAT if abs(value) <= sys.float_info.max else Kind.ANY
     if isinstance(value, float):
         return Kind.FLOAT
     if isinstance(value, str):

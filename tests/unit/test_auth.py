@@ -36,6 +36,7 @@ def test_a_token_counts_as_expired_a_little_early(monkeypatch: pytest.MonkeyPatc
     assert not AuthState(jwt(exp=1000 + EARLY_SECONDS)).is_valid
     assert not AuthState(jwt()).is_valid  # it does not say
     assert not AuthState(jwt(exp="soon")).is_valid
+    assert not AuthState(jwt(exp=10**400)).is_valid  # nor is that a time
     assert not AuthState().is_valid
     assert AuthState(jwt(exp=1500)).expires == 1500.0
 

@@ -164,6 +164,8 @@ def test_dtypes_stay_when_the_values_that_told_them_are_gone(view: View, frame: 
     [
         (1, 0.5, "float64"),
         (1, 2**64, "float64"),
+        pytest.param(1, 10**400, "object", id="beyond all floats"),
+        pytest.param(0.5, -(10**400), "object", id="below all floats"),
         (DATE, "soon", "string"),
         (DATE, "9999-12-31 00:00:00.000Z", "string"),
         (DATE, "2024-02-31 00:00:00.000Z", "string"),
