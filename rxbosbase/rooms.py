@@ -15,6 +15,7 @@ from .auth import AuthState, AuthStore, token_claims
 from .errors import AuthLostError
 from .loop import LoopScheduler
 from .pool import ReadPool
+from .process import check_process
 from .realtime.preflight import Preflight
 from .realtime.reconnect import BackoffPolicy
 from .realtime.service import RealtimeService
@@ -81,6 +82,7 @@ class Rooms:
         """What the live views share, built for the first of them."""
         from .live.hub import LiveHub
 
+        check_process(self._process)  # before the lock: a child may have inherited it taken
         with self._closing:
             if self._live is None:
                 settings = replace(self._settings, delivery=LoopScheduler("rxbosbase-live"))

@@ -7,6 +7,7 @@ have been lost. They hear it here, in order, on one thread that runs no user cod
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Hashable, Mapping
 from typing import Protocol
@@ -14,6 +15,7 @@ from typing import Protocol
 from rxbosbase.errors import ClientClosedError
 from rxbosbase.loop import LoopScheduler
 from rxbosbase.pool import ReadPool
+from rxbosbase.process import check_process
 from rxbosbase.realtime.connection import Batch
 from rxbosbase.realtime.events import MalformedEvent
 from rxbosbase.realtime.preflight import Preflight
@@ -85,11 +87,13 @@ class LiveHub:
         self._cores: dict[Hashable, Member] = {}
         self.taken: dict[Share, int] = {}  # up to which version the server has a share's topics
         self._closed = False
+        self._process = os.getpid()
 
     # -- sharing ---------------------------------------------------------------------------------
 
     def acquire(self, key: Hashable, make: Callable[[], Member]) -> Member:
         """The view of this key, begun by the first who asks; give it back with `release`."""
+        check_process(self._process)  # before the lock: a child may have inherited it taken
         with self._lock:
             if self._closed:
                 raise ClientClosedError("the client is closed; make a new one")
@@ -104,6 +108,8 @@ class LiveHub:
 
     def release(self, key: Hashable, core: Member) -> None:
         """One user less; the last one ends the view."""
+        if os.getpid() != self._process:
+            return  # in a child process there is nothing to end
         with self._lock:
             core.users -= 1
             ends = core.users == 0

@@ -214,17 +214,20 @@ def test_closing_in_a_callback_returns_and_ends_everything(
     assert took[0] < 1.0  # promised are 0.1; the machine may be busy
 
 
+@pytest.mark.parametrize("has_views", [False, True], ids=["no views", "a live view"])
 def test_a_fork_uses_nothing_of_its_parents_client_and_harms_nothing(
-    server: wire.WireServer, client: BosBase
+    server: wire.WireServer, client: BosBase, has_views: bool
 ) -> None:
     seen: list[str] = []
     posts = client.collection("posts")
     posts.subscribe("*", lambda event: seen.append(event.record["id"]))
+    view = posts.live() if has_views else None
     calls: list[Callable[[], object]] = [
         client.health,
         lambda: posts.get_list(),
         lambda: posts.subscribe("b", print, timeout=1.0),
         lambda: posts.observe("c").subscribe(print),
+        lambda: (view or posts.live()).subscribe(print),
         lambda: client.realtime.wait_active(1.0),
         client.close,
     ]
