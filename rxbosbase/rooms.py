@@ -46,7 +46,7 @@ class Rooms:
         on_auth_lost: str,
     ) -> None:
         self.closed = False
-        self._closing = threading.Lock()
+        self._closing = threading.RLock()  # a signal's handler may close while it is held
         self.transport = transport
         self.control = LoopScheduler("rxbosbase-control")
         self.delivery = LoopScheduler("rxbosbase-delivery")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from support.realtime_client import library_threads
+from support.seen import run_thread
 
-from rxbosbase import AuthStore, BosBase, ClientClosedError, Status
+from rxbosbase import AuthState, AuthStore, BosBase, ClientClosedError, Status
 
 URL = "http://127.0.0.1:1"
 
@@ -67,3 +69,22 @@ def test_a_closed_client_says_so() -> None:
     assert repr(client) == f"<BosBase {URL} closed>"
     with pytest.raises(ClientClosedError, match="make a new one"):
         client.health()
+
+
+def test_a_client_may_be_closed_while_its_first_live_view_is_being_made() -> None:
+    """As by a signal, whose handler runs in the middle of anything; here a store stands for it."""
+
+    class Store(AuthStore):
+        @property
+        def state(self) -> AuthState:
+            if closes:
+                closes.pop()()
+            return super().state
+
+    closes: list[Callable[[], None]] = []
+    client = BosBase("http://127.0.0.1:1", auth_store=Store())
+    closes.append(client.close)
+    view = run_thread(client.collection("posts").live)()
+    ended: list[Exception] = []
+    view.subscribe(on_error=ended.append)
+    assert closes == [] and isinstance(ended[0], ClientClosedError)
