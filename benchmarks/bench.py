@@ -94,9 +94,10 @@ class Bench:
 
     def run(self, events: int, *, expect: int | None = None) -> dict[str, Any]:
         """Streams `events` events and waits until `expect` of them (all) were counted."""
-        self.order("prepare", events=events, rate=self.options.rate)
-        self._arm(events if expect is None else expect)
+        # First: a live view may read what is prepared before it is told of it.
         self._done.clear()
+        self._arm(events if expect is None else expect)
+        self.order("prepare", events=events, rate=self.options.rate)
         gc.collect()
         start = (perf_counter(), process_time())
         self.go()
