@@ -41,8 +41,9 @@ def test_an_event_costs_little_more_cpu_than_decoding_its_json(
 def test_the_number_of_topics_does_not_make_an_event_dearer(
     measured: dict[str, dict[str, Any]],
 ) -> None:
-    """Routing looks a topic up; it does not search."""
-    assert measured["1000 topics"]["CPU × one topic"]["low"] <= 1.6
+    """Routing looks a topic up; it does not search. The best rounds are the least disturbed."""
+    one, many = (measured[f"{count} topics"]["CPU µs/event"]["low"] for count in (1, 1000))
+    assert many <= 1.6 * one
 
 
 def test_topics_subscribed_one_by_one_are_submitted_together(
