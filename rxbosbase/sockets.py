@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
+import traceback
 from typing import Any
 
 import urllib3
@@ -124,6 +126,17 @@ class _Tracked:
             self._release()
             raise
         return sock
+
+    def connect(self: Any) -> None:
+        try:
+            super().connect()  # type: ignore[misc]
+        except OSError as error:
+            # Where the peer resets before TLS begins, the ssl module leaves its half-made socket
+            # open, and only the traceback knows it.
+            for frame, _ in traceback.walk_tb(error.__traceback__):
+                if isinstance(made := frame.f_locals.get("self"), ssl.SSLSocket):
+                    made.close()
+            raise
 
     def _release(self) -> None:
         handle, self.handle = self.handle, None

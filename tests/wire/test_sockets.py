@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import socket
+import ssl
+import struct
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -58,3 +61,23 @@ def test_an_answer_that_stalls_anywhere_is_a_timeout(answer: wire.Answer) -> Non
         with pytest.raises(RequestTimeoutError, match=r"no answer from .* in time") as caught:
             client.health()
         assert isinstance(caught.value.__cause__, TimeoutError)
+
+
+def test_a_reset_before_tls_begins_leaves_no_socket_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A socket that is left to the garbage collector is a warning, which ends the test."""
+    wrap = ssl.SSLContext.wrap_socket
+
+    def wrap_later(context: ssl.SSLContext, sock: socket.socket, *args: Any, **options: Any) -> Any:
+        peer, _ = listener.accept()
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.close()
+        with suppress(OSError):
+            while sock.getpeername():
+                pass
+        return wrap(context, sock, *args, **options)
+
+    monkeypatch.setattr(ssl.SSLContext, "wrap_socket", wrap_later)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        with BosBase(url) as client, pytest.raises(ConnectionFailedError):
+            client.health()
