@@ -15,12 +15,14 @@ from .errors import (
     RecordDecodeError,
     RequestTimeoutError,
     StreamLostError,
+    UnreadableError,
 )
 from .realtime.events import Message, RecordEvent
 from .realtime.facade import Unsubscribe
 from .realtime.reconnect import BackoffPolicy
 from .realtime.stats import Stats
 from .realtime.status import Status
+from .unreadable import UnreadableRecord
 
 __all__ = [
     "AuthLostError",
@@ -43,5 +45,7 @@ __all__ = [
     "Stats",
     "Status",
     "StreamLostError",
+    "UnreadableError",
+    "UnreadableRecord",
     "Unsubscribe",
 ]

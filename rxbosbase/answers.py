@@ -9,9 +9,9 @@ from typing import Any
 
 import requests
 
-from .errors import ClientResponseError, ProtocolError
-from .jsontext import decode
+from .errors import ClientResponseError, ProtocolError, UnreadableError
 from .oneline import one_line
+from .unreadable import find_unreadable, read_answer
 
 __all__ = ["decoded", "response_error", "url_of"]
 
@@ -21,6 +21,7 @@ def decoded(response: requests.Response, content: bytes) -> Any:
 
     Raises:
         ClientResponseError: the answer is 4xx or 5xx.
+        UnreadableError: JSON that is nested too deeply.
         ProtocolError: a redirect, or something other than JSON.
     """
     status = response.status_code
@@ -36,12 +37,17 @@ def decoded(response: requests.Response, content: bytes) -> Any:
     data: Any = None
     if content:
         with contextlib.suppress(ValueError):
-            data = decode(content)
+            data = read_answer(content)
     if status >= 400:
         raise response_error(response, data)
     if content and data is None and content.strip() != b"null":
         kind = response.headers.get("Content-Type", "unknown content")
         raise ProtocolError(f"{url_of(response)} answered {one_line(kind)} where JSON was expected")
+    if unreadable := find_unreadable(data):
+        raise UnreadableError(
+            url_of(response), [row.told() for row in unreadable],
+            rest=data, was_written=response.request.method != "GET",
+        )  # fmt: skip
     return data
 
 

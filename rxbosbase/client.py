@@ -16,8 +16,9 @@ from reactivex import abc
 
 from .auth import AuthStore, check_token
 from .collection import Collection
+from .dialect import FilterDialect, check_dialect
 from .errors import ClientClosedError
-from .filters import build_filter
+from .filters import Dialect, build_filter
 from .loop import LoopScheduler
 from .models import Model
 from .options import check_count
@@ -28,6 +29,7 @@ from .realtime.reconnect import BackoffPolicy
 from .realtime.service import RealtimeService
 from .rooms import Rooms
 from .schema import Collections
+from .topic_headers import TopicHeaders
 from .transport import Transport, check_headers
 
 if TYPE_CHECKING:
@@ -51,7 +53,14 @@ class BosBase:
         base_url: for example ``"http://127.0.0.1:8090"``.
         auth_store: where the login is kept; in memory by default.
         timeout: seconds each request may wait for the server.
-        headers: sent with every request.
+        headers: sent with every request, and with nothing else. Topics do not carry them, since a
+            topic is shown in ``status`` and in logs, and a header may be a secret.
+        topic_headers: headers that rules may read, for every topic and live view of a collection;
+            `headers=` of ``observe`` or ``live`` goes before. Put no secret there. None as a
+            value says that no rule reads this header of `headers`.
+        filter_dialect: how the server's filters read a backslash, where it is known: ``"escaped"``
+            (PocketBase from 0.39.9 on) or ``"plain"`` (BosBase, older PocketBase). Else
+            ``collection.learn_filter_dialect()`` asks the server.
         backoff: how to wait between attempts to connect.
         idle_timeout: seconds a stream may be silent before it is renewed.
         verify: check the server's certificate; a path names a file of authorities.
@@ -80,6 +89,8 @@ class BosBase:
         verify: bool | str | os.PathLike[str] = True,
         max_event_bytes: int = MAX_FRAME_BYTES,
         on_auth_lost: Literal["error", "guest"] = "error",
+        topic_headers: Mapping[str, str | None] | None = None,
+        filter_dialect: Dialect | None = None,
     ) -> None:
         check_seconds("timeout", timeout)
         check_seconds("idle_timeout", idle_timeout)
@@ -94,12 +105,13 @@ class BosBase:
             raise ValueError(f"on_auth_lost must be 'error' or 'guest', not {on_auth_lost!r}")
         self.auth_store = auth_store if auth_store is not None else AuthStore()
         store = self.auth_store
+        self.topic_headers = TopicHeaders(topic_headers, headers)
         self.transport = Transport(
             base_url, timeout=timeout, headers=headers, token=lambda: store.token, verify=verify
         )
         self._rooms = Rooms(
             self.transport, store, backoff or BackoffPolicy(), idle_timeout, max_event_bytes,
-            on_auth_lost,
+            on_auth_lost, check_dialect(filter_dialect),
         )  # fmt: skip
         self.single_flight = self._rooms.single_flight
         self._finalizer = weakref.finalize(self, _close_later, self._rooms)
@@ -123,6 +135,11 @@ class BosBase:
     def base_url(self) -> str:
         """The server's address, without a trailing slash."""
         return self.transport.base_url
+
+    @property
+    def dialect(self) -> FilterDialect:
+        """The library's own: how the server's filters read text."""
+        return self._rooms.dialect
 
     @property
     def service(self) -> RealtimeService:
@@ -170,13 +187,35 @@ class BosBase:
         return Collection(self, name, RecordReader(name, model, on_decode_error))
 
     def filter(self, expression: str, /, **values: Any) -> str:
-        """A filter with values put in safely, whatever they hold.
+        """A filter with values put in safely, whatever they hold. Makes no request.
+
+        Servers read some texts with a backslash in two ways. Such a filter is written for the
+        dialect that is known, and a server of the other one refuses it with 400.
+
+        Args:
+            expression: the filter, with ``{:name}`` where a value goes; comments are dropped.
+            values: str, bool (``'1'`` or ``'0'``), None, int, float, Decimal, datetime (in UTC),
+                date, or a dict, list or tuple (as JSON).
+
+        Returns:
+            the filter's text, for ``filter=`` of any call.
+
+        Raises:
+            ValueError: a value the server's filters cannot express; one that cannot be written
+                before the server's dialect is known (`filter_dialect`); a name without a value.
+            TypeError: a value of another type.
 
         Example:
             >>> BosBase("http://localhost").filter("author = {:who}", who="o'neil")
             "author = 'o\\\\'neil'"
         """
-        return build_filter(expression, **values)
+        return build_filter(expression, self._rooms.dialect.known, **values)
+
+    @property
+    def filter_dialect(self) -> Dialect | None:
+        """How the server's filters read a backslash: ``"escaped"`` or ``"plain"``; None while that
+        is neither given nor learned."""
+        return self._rooms.dialect.known
 
     def health(self) -> dict[str, Any]:
         """The server's answer to ``GET /api/health``."""

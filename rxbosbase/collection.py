@@ -165,7 +165,7 @@ class Collection(Records[T], Generic[T]):
 
         wanted = make_query(
             self.name, filter=filter, sort=sort, expand=expand, fields=fields,
-            limit=limit, query=query, headers=headers,
+            limit=limit, query=query, headers=self._client.topic_headers.merged(headers),
         )  # fmt: skip
         return make_view(
             self._client.live_hub, wanted, self._reader,
@@ -187,7 +187,10 @@ class Collection(Records[T], Generic[T]):
         from .live.make import make_record_view
         from .live.source import make_query
 
-        wanted = make_query(self.name, expand=expand, fields=fields, query=query, headers=headers)
+        wanted = make_query(
+            self.name, expand=expand, fields=fields, query=query,
+            headers=self._client.topic_headers.merged(headers),
+        )  # fmt: skip
         view = make_record_view(
             self._client.live_hub, wanted, id, self._reader,
             reconcile=reconcile, owner=self._client,
@@ -228,6 +231,7 @@ class Collection(Records[T], Generic[T]):
         query: Mapping[str, Any] | None,
         headers: Mapping[str, Any] | None,
     ) -> tuple[Topic, Callable[[], Question] | None]:
+        headers = self._client.topic_headers.merged(headers)
         topic = record_topic(
             self.name, target,
             filter=filter, expand=expand, fields=fields, query=query, headers=headers,

@@ -8,6 +8,7 @@
     ├── ConnectionFailedError        also a ConnectionError: no answer at all
     │   └── StreamLostError          the event stream ended before its time
     ├── ProtocolError                the answer is not what a BosBase server says
+    │   └── UnreadableError          … or holds a record that cannot be decoded
     ├── RecordDecodeError            a record does not fit the model given for its collection
     ├── AuthLostError                the server does not accept the login any more
     ├── ClientClosedError            also a RuntimeError: used after close()
@@ -19,10 +20,11 @@ password.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .oneline import one_line
+from .unreadable import UnreadableRecord
 
 __all__ = [
     "AuthLostError",
@@ -35,6 +37,7 @@ __all__ = [
     "RecordDecodeError",
     "RequestTimeoutError",
     "StreamLostError",
+    "UnreadableError",
 ]
 
 
@@ -133,6 +136,48 @@ class ProtocolError(BosBaseError):
     @property
     def retryable(self) -> bool:
         return True
+
+
+class UnreadableError(ProtocolError):
+    """An answer holds records that cannot be decoded: a value in them is nested too deeply.
+
+    Attributes:
+        url: the requested URL, without its query.
+        records: which ones, and why.
+        depth: how many levels the deepest value is nested.
+        rest: the answer with each of these records cut down to what could be decoded of it.
+        was_written: True if it is the answer to a write, which the server has done.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        records: Sequence[UnreadableRecord],
+        *,
+        rest: Any = None,
+        was_written: bool = False,
+    ) -> None:
+        self.url = url
+        self.was_written = was_written
+        self.records = tuple(records)
+        self.depth = max((record.depth for record in self.records), default=0)
+        self.rest = rest
+        super().__init__(url, self.records)
+
+    @property
+    def retryable(self) -> bool:
+        """False: the record has to be mended first."""
+        return False
+
+    def __str__(self) -> str:
+        first = "; ".join(str(record) for record in self.records[:3])
+        more = f"; and {len(self.records) - 3} more" if len(self.records) > 3 else ""
+        done = "the write was done, but " if self.was_written else ""
+        return one_line(
+            f"{done}the answer cannot be decoded whole: {first}{more}; mend the value, leave the "
+            "field out with fields=, or read the other records with "
+            f"iter_records(on_unreadable='skip') [{self.url}]"
+        )
 
 
 class RecordDecodeError(BosBaseError):

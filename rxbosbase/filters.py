@@ -2,6 +2,24 @@
 
 Pure. ``build_filter`` is what ``client.filter`` calls. Never build a filter with an f-string: a
 quote in a value would end the text and the rest of the value would be read as filter.
+
+Two dialects
+============
+Servers read a backslash inside quotes in two ways, and what one of them reads as a text, the other
+may read as the end of the text and then as code:
+
+``"plain"``
+    BosBase, PocketBase before 0.39.9. A backslash is a character like others, except right before
+    the closing kind of quote: the two stand for the quote. A text cannot end in a backslash.
+``"escaped"``
+    PocketBase from 0.39.9 on. A backslash before another, before a quote of either kind, and
+    before ``n``, ``t`` or ``r`` makes one character with it (a line feed, a tab, a carriage
+    return); before any other it is a character itself.
+
+A text that both read alike is written the same for both. A filter that holds any other text begins
+with the *guard* of the dialect it is written in: a comparison that is true in that dialect, and a
+syntax error in the other one. A server of the other dialect so answers 400, and reads nothing of
+what follows.
 """
 
 from __future__ import annotations
@@ -10,65 +28,137 @@ import math
 import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from .jsontext import encode
 
-__all__ = ["build_filter"]
+__all__ = ["GUARDS", "Dialect", "UnknownDialectError", "build_filter", "without_comments"]
 
-# What may stand in an expression and hold braces that are no placeholder: texts and comments.
-_PART = re.compile(
-    r"""
-      (?P<text> '(?:\\.|[^'\\])*+' | "(?:\\.|[^"\\])*+" )
-    | (?P<comment> //[^\n]* )
-    | (?P<open> ['"] )
-    | \{:(?P<name>[^{}]*)\}
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+Dialect: TypeAlias = Literal["plain", "escaped"]
+"""How a server's filters read a backslash inside quotes."""
+
+GUARDS: dict[Dialect, str] = {"plain": r"'\\''='\\''", "escaped": r"'\\'='\\'"}
+"""True in the dialect itself, a syntax error in the other one."""
+
+
+def _part_of(text: str) -> re.Pattern[str]:
+    """What may stand in an expression and hold braces that are no placeholder, and these."""
+    return re.compile(
+        rf"""
+          (?P<text> {text} )
+        | (?P<comment> //[^\n]* )
+        | (?P<open> ['"] )
+        | \{{:(?P<name>[^{{}}]*)\}}
+        """,
+        re.VERBOSE | re.DOTALL,
+    )
+
+
+_PARTS: dict[Dialect, re.Pattern[str]] = {
+    "plain": _part_of(r"""'(?:[^'\\]|\\'?)*+' | "(?:[^"\\]|\\"?)*+" """),
+    "escaped": _part_of(r"""'(?:[^'\\]|\\.)*+' | "(?:[^"\\]|\\.)*+" """),
+}
 _PLACEHOLDER = re.compile(r"\{:(\w+)\}")
+# A backslash that the dialects read in two ways, whichever the quotes.
+_AMBIGUOUS = re.compile(r"""\\(?:[\\'"ntr]|\Z)""")
 
 
-def build_filter(expression: str, /, **values: Any) -> str:
+class UnknownDialectError(ValueError):
+    """The filter can only be written for a dialect, and the server's is not known."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what} holds a backslash that servers read in two ways, and how this one does is "
+            "not known yet: call client.collection('…').learn_filter_dialect() once, or give it: "
+            "BosBase(url, filter_dialect='escaped') for PocketBase from 0.39.9 on, 'plain' for "
+            "BosBase and older ones"
+        )
+
+
+def build_filter(expression: str, dialect: Dialect | None = None, /, **values: Any) -> str:
     r"""Put ``values`` in the place of ``{:name}`` in a filter expression.
 
     ============================  =========================================================
     str                           a quoted text, every character of it
-    bool, None                    ``true``, ``false``, ``null``
+    bool                          ``'1'``, ``'0'``: what a bool field takes on every server
+    None                          ``null``
     int, float, Decimal           digits, without an exponent: the server reads none
     datetime                      ``'2026-01-31 12:00:00.000Z'``: UTC, cut to milliseconds;
                                   one without a time zone is taken to be UTC already
     date                          its midnight in UTC
-    dict, list, tuple             a quoted text of JSON, to compare with a JSON field
+    dict, list, tuple             a quoted text of JSON, which equals a JSON field on PocketBase
     ============================  =========================================================
 
+    Args:
+        dialect: the server's, or None where it is not known. It matters for texts that the
+            dialects read in two ways alone.
+
+    Returns:
+        the filter, without the expression's comments. It begins with the dialect's guard if a
+        server of the other dialect would read it in another way.
+
     Raises:
+        UnknownDialectError: the filter can be written for a known dialect alone.
         ValueError: a name without a value or a value without a name, a placeholder inside
-            quotes, or a value the server's filters cannot express (NaN, NUL).
+            quotes, or a value the server's filters cannot express (NaN, NUL; a text that ends in a
+            backslash, in the dialect ``"plain"``).
         TypeError: a value of another type.
 
     >>> print(build_filter("author = {:who} && n > {:n}", who="o'neil", n=3))
     author = 'o\'neil' && n > 3
+    >>> print(build_filter("path = {:path}", "escaped", path="C:\\new"))
+    '\\'='\\' && (path = 'C:\\new')
     """
     if not isinstance(expression, str):
         raise TypeError(f"the filter expression must be a str, not {type(expression).__name__}")
+    pattern, is_ambiguous = _reading(expression, dialect)
     used: set[str] = set()
 
     def put(part: re.Match[str]) -> str:
+        nonlocal is_ambiguous
         name = part["name"]
         if name is None:
             return _without_placeholder(part)
         if name not in values:
             raise ValueError(f"the filter has {{:{name}}} but no value is given: add {name}=…")
         used.add(name)
-        return _literal(name, values[name])
+        literal, only_here = _literal(name, values[name], dialect)
+        is_ambiguous = is_ambiguous or only_here
+        return literal
 
-    text = _PART.sub(put, expression)
+    text = pattern.sub(put, expression)
     unused = sorted(values.keys() - used)
     if unused:
         places = ", ".join(f"{{:{name}}}" for name in unused)
         raise ValueError(f"the filter has no place for {places}: add it, or drop the value")
-    return text
+    return f"{GUARDS[dialect]} && ({text})" if is_ambiguous and dialect else text
+
+
+def without_comments(expression: str) -> str:
+    """The filter without its comments, to stand in parentheses: a comment would go on behind them.
+
+    One whose texts the dialects delimit in two ways is left as it is.
+
+    >>> without_comments("n > 1 // few")
+    'n > 1  '
+    """
+    try:
+        pattern, _ = _reading(expression, None)
+    except UnknownDialectError:
+        return expression
+    return pattern.sub(lambda part: " " if part["comment"] else part[0], expression)
+
+
+def _reading(expression: str, dialect: Dialect | None) -> tuple[re.Pattern[str], bool]:
+    """What takes the expression apart, and whether only a server of this dialect does it so."""
+    plain, escaped = (
+        [part.span() for part in _PARTS[each].finditer(expression)] for each in _PARTS
+    )
+    if plain == escaped:
+        return _PARTS["plain"], False
+    if dialect is None:
+        raise UnknownDialectError("a quoted text of the filter's own")
+    return _PARTS[dialect], True
 
 
 def _without_placeholder(part: re.Match[str]) -> str:
@@ -78,16 +168,27 @@ def _without_placeholder(part: re.Match[str]) -> str:
         raise ValueError(
             f"{inside[0]} stands inside quotes: take the quotes away, it brings its own"
         )
-    return part[0]
+    return " " if part["comment"] else part[0]
 
 
-def _literal(name: str, value: Any) -> str:
+def _literal(name: str, value: Any, dialect: Dialect | None) -> tuple[str, bool]:
+    """The value as the filter has it, and whether only a server of the dialect reads it so."""
+    if isinstance(value, str):
+        return _quoted(name, value, dialect)
+    if isinstance(value, (dict, list, tuple)):
+        try:
+            text = encode(value).decode()
+        except TypeError as error:
+            raise TypeError(f"the value of {{:{name}}} has no JSON form: {error}") from None
+        return _quoted(name, text, dialect)
+    return _plain_literal(name, value), False
+
+
+def _plain_literal(name: str, value: Any) -> str:
     if value is None:
         return "null"
     if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return _quoted(name, value)
+        return "'1'" if value else "'0'"
     if isinstance(value, (int, float, Decimal)):
         return _number(name, value)
     if isinstance(value, datetime):
@@ -99,11 +200,6 @@ def _literal(name: str, value: Any) -> str:
         return f"'{moment.isoformat(' ', 'milliseconds')}Z'"
     if isinstance(value, date):
         return f"'{value.isoformat()} 00:00:00.000Z'"
-    if isinstance(value, (dict, list, tuple)):
-        try:
-            return _quoted(name, encode(value).decode())
-        except TypeError as error:
-            raise TypeError(f"the value of {{:{name}}} has no JSON form: {error}") from None
     raise TypeError(
         f"the value of {{:{name}}} is a {type(value).__name__}, which a filter cannot hold: "
         "give a str, a number, a bool, None, a datetime, a dict or a list"
@@ -118,12 +214,22 @@ def _number(name: str, value: float | Decimal) -> str:
     return format(Decimal(repr(float(value))) if isinstance(value, float) else value, "f")
 
 
-def _quoted(name: str, text: str) -> str:
+def _quoted(name: str, text: str, dialect: Dialect | None) -> tuple[str, bool]:
     if "\x00" in text:
         raise ValueError(f"the value of {{:{name}}} holds a NUL, which ends a filter on the server")
     try:
         text.encode()
     except UnicodeEncodeError:
         raise ValueError(f"the value of {{:{name}}} holds half a surrogate pair") from None
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
+    is_ambiguous = _AMBIGUOUS.search(text) is not None
+    if is_ambiguous and dialect is None:
+        raise UnknownDialectError(f"the value of {{:{name}}}")
+    if is_ambiguous and dialect == "escaped":
+        text = text.replace("\\", "\\\\")
+    elif is_ambiguous and text.endswith("\\"):
+        raise ValueError(
+            f"the value of {{:{name}}} ends in a backslash, which no filter of this server "
+            "(BosBase, or PocketBase before 0.39.9) can express: compare it in Python"
+        )
+    quoted = text.replace("'", "\\'")
+    return f"'{quoted}'", is_ambiguous

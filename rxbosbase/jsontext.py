@@ -13,7 +13,11 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["decode", "encode", "encode_sorted"]
+__all__ = ["TooDeepError", "decode", "encode", "encode_sorted"]
+
+
+class TooDeepError(ValueError):
+    """A JSON text that is nested deeper than the interpreter can follow."""
 
 
 def _plain(value: Any) -> Any:
@@ -86,6 +90,7 @@ def decode(text: bytes | str) -> Any:
     """The value of a JSON text: dicts, lists, str, int, float, bool and None.
 
     Raises:
+        TooDeepError: it is nested too deeply; `unreadable` reads what can be read of it.
         ValueError: it is no JSON. The message may quote no more than a position.
 
     >>> decode(b'{"a": [1, 2.5, null]}')
@@ -94,4 +99,4 @@ def decode(text: bytes | str) -> Any:
     try:
         return _decoder.decode(text)
     except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+        raise TooDeepError("it is nested too deeply") from None

@@ -12,7 +12,8 @@ import logging
 import math
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from datetime import datetime
 from time import monotonic, sleep
 from typing import Any, TypeVar
@@ -37,9 +38,16 @@ FEW = 8
 """Up to so many items at once are no burst, and `feed` makes way for the thread that it woke: that
 halves what crossing threads costs an event, and would cost a burst."""
 
+SIGNAL_SECONDS = 0.5
+"""How often a main thread that waits for the loop's work looks for signals."""
+
 MANY_CANCELLED = 1000
 """From so many cancelled timers on the heap is swept once they are the majority: a debounce of
 an hour must not keep an hour's worth of them."""
+
+
+class _Lent(threading.local):
+    depth = 0
 
 
 class LoopScheduler(PeriodicScheduler):
@@ -72,6 +80,7 @@ class LoopScheduler(PeriodicScheduler):
         self._last: Callable[[], object] | None = None
         self._asleep = False
         self._closed = False
+        self._lent = _Lent()
 
     # -- the scheduler's interface ---------------------------------------------------------------
 
@@ -181,6 +190,39 @@ class LoopScheduler(PeriodicScheduler):
     def is_current(self) -> bool:
         """True on the loop's own thread."""
         return threading.current_thread() is self._thread
+
+    @contextmanager
+    def lent(self) -> Generator[None]:
+        """Inside, this thread does work that the loop's own may do as well: what `check_wait`
+        refuses there is refused here, so that a callback does not wait by luck."""
+        self._lent.depth += 1
+        try:
+            yield
+        finally:
+            self._lent.depth -= 1
+
+    def check_wait(self, what: str) -> None:
+        """Refuses a wait without an end for the loop's work where that work waits for this thread.
+
+        Raises:
+            RuntimeError: this is inside a callback.
+        """
+        if self.is_current or self._lent.depth:
+            raise RuntimeError(
+                f"{what} in a callback would wait for itself: subscribe instead, or ask the "
+                "server with a request, such as get_list()"
+            )
+
+    def wait(self, gate: threading.Condition, done: Callable[[], object]) -> None:
+        """Waits until `done()`, which the loop's work brings about.
+
+        Args:
+            gate: a `condition`, held.
+        """
+        # Ctrl-C that another thread took does not wake this one: it looks by itself.
+        look = SIGNAL_SECONDS if self.can_wait else None
+        while not gate.wait_for(done, look):
+            pass
 
     def close(self, last: Callable[[], object] | None = None) -> None:
         """Discards all that waits; `last` runs after the running action. Never waits."""

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .auth import AuthStore
+from .dialect import FilterDialect
 from .loop import LoopScheduler
 from .realtime.service import RealtimeService
 from .refresh import SingleFlight
+from .topic_headers import TopicHeaders
 from .transport import Transport
 
 if TYPE_CHECKING:
@@ -21,11 +23,17 @@ class ClientParts(Protocol):
     """The client, as its collections see it."""
 
     auth_store: AuthStore
+    topic_headers: TopicHeaders
     transport: Transport
 
     @property
     def single_flight(self) -> SingleFlight:
         """Shares equal requests that are under way."""
+        ...
+
+    @property
+    def dialect(self) -> FilterDialect:
+        """How the server's filters read text."""
         ...
 
     @property

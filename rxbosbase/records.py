@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Generic, TypedDict, cast
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypedDict, cast
 from urllib.parse import quote
 
-from .errors import ClientResponseError, ProtocolError
+from .errors import ClientResponseError, ProtocolError, UnreadableError
 from .files import split_files
-from .filters import build_filter
+from .filters import Dialect, without_comments
 from .options import (
     check_body,
     check_count,
@@ -22,6 +23,7 @@ from .parts import ClientParts
 from .reader import RecordReader
 from .realtime.topics import record_topic
 from .refresh import login_of, refresh_key
+from .unreadable import UnreadableRow
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -32,9 +34,14 @@ else:
 
     T = TypeVar("T")  # its default, for a plain `Collection`, is for type checkers alone
 
-__all__ = ["Page", "Record", "Records", "T"]
+__all__ = ["OnUnreadable", "Page", "Record", "Records", "T"]
+
+log = logging.getLogger("rxbosbase.records")
 
 Record = dict[str, Any]
+
+OnUnreadable: TypeAlias = Literal["raise", "skip"]
+"""What becomes of a record that cannot be decoded, since a value in it is nested too deeply."""
 
 MAX_PER_PAGE = 1000
 """The server gives no more records a page."""
@@ -87,14 +94,25 @@ class Records(Generic[T]):
         return {**raw, "items": self._reader.many(raw["items"])}
 
     def _page(
-        self, page: int, per_page: int, *, skip_total: bool = True, **options: Any
+        self,
+        page: int,
+        per_page: int,
+        *,
+        skip_total: bool = True,
+        skips: bool = False,
+        **options: Any,
     ) -> Page[Record]:
         check_count("page", page)
         check_count("per_page", per_page, MAX_PER_PAGE)
         extra = {"page": page, "perPage": per_page}
         if skip_total:
             extra["skipTotal"] = 1
-        answer = self._request("GET", self._path(), options, extra)
+        try:
+            answer = self._request("GET", self._path(), options, extra)
+        except UnreadableError as error:
+            if not skips:
+                raise
+            answer = error.rest
         items = answer.get("items") if isinstance(answer, dict) else None
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
             raise ProtocolError(f"{self.name!r} was answered without records: {_NOT_BOSBASE}")
@@ -121,56 +139,105 @@ class Records(Generic[T]):
             )
         return self._reader.one(page["items"][0])
 
-    def get_full_list(self, batch: int = 500, **options: Any) -> list[T]:
+    def get_full_list(
+        self, batch: int = 500, *, on_unreadable: OnUnreadable = "raise", **options: Any
+    ) -> list[T]:
         """All records, read in batches.
 
         Without ``sort`` they come in the order of their ids, and none is skipped or doubled
         while others write. With ``sort`` the pages are read by offset.
+
+        Args:
+            on_unreadable: as for `iter_records`.
         """
         if not is_given(options, "sort"):
-            return list(self.iter_records(batch, **options))
+            return list(self.iter_records(batch, on_unreadable=on_unreadable, **options))
+        skips = _check_on_unreadable(on_unreadable)
         records: dict[str, Record] = {}
         page = 1
         while True:
-            items = self._page(page, batch, **with_id(options))["items"]
+            items = self._page(page, batch, skips=skips, **with_id(options))["items"]
             records.update((self._id_of(item), item) for item in items)
             if len(items) < batch:
-                return self._reader.many(without_id(each, options) for each in records.values())
+                found = self._readable(records.values())
+                return self._reader.many(without_id(each, options) for each in found)
             page += 1
 
-    def iter_records(self, batch: int = 500, **options: Any) -> Iterator[T]:
+    def iter_records(
+        self, batch: int = 500, *, on_unreadable: OnUnreadable = "raise", **options: Any
+    ) -> Iterator[T]:
         """All records, one by one, read lazily in the order of their ids.
 
         Each page begins behind the last id of the page before, so writes by others neither hide
         nor double a record. That fixes the order: ``sort`` is refused.
+
+        Args:
+            on_unreadable: what becomes of a record that cannot be decoded, since a value in it is
+                nested too deeply: ``"raise"`` an `UnreadableError`, or ``"skip"`` it, with a
+                warning in the log.
         """
         check_count("batch", batch, MAX_PER_PAGE)
         if is_given(options, "sort"):
             raise ValueError("iter_records reads in the order of ids: leave sort out")
-        read_options(options)
-        return self._pages(batch, options)
+        headers = dict(read_options(options).headers)
+        return self._pages(batch, options, headers, _check_on_unreadable(on_unreadable))
 
-    def _pages(self, batch: int, options: dict[str, Any]) -> Iterator[T]:
+    def _pages(
+        self, batch: int, options: dict[str, Any], headers: dict[str, str], skips: bool
+    ) -> Iterator[T]:
         query = {**query_of(options), "sort": "id"}
         condition = options.get("filter") or query.pop("filter", "")
         asked = with_id({**options, "query": query})
         asked.pop("sort", None)  # what is given as none
+        dialect = self._client.dialect
         last = ""
+
+        def read() -> list[Record]:
+            behind = dialect.build(self.name, headers, "id > {:last}", last=last) if last else ""
+            both = f"({without_comments(condition)}) && {behind}" if condition and behind else ""
+            asked["filter"] = both or condition or behind or None
+            return self._page(1, batch, skips=skips, **asked)["items"]
+
         while True:
-            behind = build_filter("id > {:last}", last=last) if last else ""
-            both = f"({condition}) && {behind}" if condition and behind else condition or behind
-            asked["filter"] = both or None
-            page = self._page(1, batch, **asked)
-            before = last
-            for item in page["items"]:
-                last = self._id_of(item)
+            items = dialect.retried(self.name, headers, read)
+            is_last = len(items) < batch
+            ids = [self._id_of(item) for item in items]
+            if not is_last:
+                ids = dialect.up_to_a_name(self.name, headers, ids)
+            for item in self._readable(items[: len(ids)]):
                 record = self._reader.read(without_id(item, options))
                 if record is not None:
                     yield record
-            if len(page["items"]) < batch:
+            if is_last:
                 return
-            if last == before:  # whoever answers leaves the filter unread: it would have no end
+            if last == ids[-1]:  # whoever answers leaves the filter unread: it would have no end
                 raise ProtocolError(f"{self.name!r} gives the same page again: {_NOT_BOSBASE}")
+            last = ids[-1]
+
+    def _readable(self, records: Iterable[Record]) -> Iterator[Record]:
+        for record in records:
+            if isinstance(record, UnreadableRow):
+                log.warning("left out: %s", record.told(self.name))
+            else:
+                yield record
+
+    def learn_filter_dialect(self, *, headers: Mapping[str, Any] | None = None) -> Dialect:
+        """Asks the server how its filters read a backslash, with one read of this collection, or
+        two; `client.filter` then writes any text for that server.
+
+        Any collection that may be listed will do, an empty one too.
+
+        Returns:
+            ``"escaped"`` (PocketBase from 0.39.9 on) or ``"plain"`` (BosBase, older PocketBase).
+
+        Raises:
+            ClientResponseError: 403 or 404, it may not be listed; 400, the server cannot tell now.
+
+        Example:
+            ``client.collection("posts").learn_filter_dialect()``
+        """
+        given = dict(read_options({"headers": headers}).headers)
+        return self._client.dialect.learn(self.name, given)
 
     def _id_of(self, item: Record) -> str:
         id = item.get("id")
@@ -286,3 +353,9 @@ class Records(Generic[T]):
             method, path, query=query, headers=dict(checked.headers),
             timeout=options.get("timeout"), **rest,
         )  # fmt: skip
+
+
+def _check_on_unreadable(given: object) -> bool:
+    if given not in ("raise", "skip"):
+        raise ValueError(f"on_unreadable must be 'raise' or 'skip', not {given!r}")
+    return given == "skip"

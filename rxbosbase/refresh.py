@@ -66,6 +66,7 @@ class SingleFlight:
     """Makes one call serve all who ask for it while it is under way.
 
     The call must not wait for other users of the flight: it is to be a request, and nothing else.
+    Where a user's own token store asks for the same within it, that is refused.
     """
 
     def __init__(self) -> None:
@@ -73,13 +74,19 @@ class SingleFlight:
         self._flights: dict[str, _Flight] = {}
 
     def run(self, key: str, call: Callable[[], Any]) -> Any:
-        """The result, or the error, of ``call()`` or of the equal one that is under way."""
+        """The result, or the error, of ``call()`` or of the equal one that is under way.
+
+        Raises:
+            RuntimeError: that one is this thread's own.
+        """
         while True:
             with self._lock:
                 flight = self._flights.get(key)
                 if flight is None:
                     mine = self._flights[key] = _Flight()
                     break
+            if flight.thread == threading.get_ident():
+                raise RuntimeError("a refresh inside the same refresh would wait for itself")
             flight.done.wait()
             if flight.error is not None:
                 raise flight.error
@@ -102,6 +109,7 @@ class SingleFlight:
 class _Flight:
     def __init__(self) -> None:
         self.done = threading.Event()
+        self.thread = threading.get_ident()
         self.landed = False
         self.result: Any = None
         self.error: Exception | None = None

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from .auth import AuthState, AuthStore, token_claims
+from .dialect import FilterDialect
 from .errors import AuthLostError
+from .filters import Dialect
 from .loop import LoopScheduler
 from .pool import ReadPool
 from .process import check_process
@@ -44,6 +46,7 @@ class Rooms:
         idle_timeout: float,
         max_event_bytes: int,
         on_auth_lost: str,
+        filter_dialect: Dialect | None = None,
     ) -> None:
         self.closed = False
         self._closing = threading.RLock()  # a signal's handler may close while it is held
@@ -64,6 +67,7 @@ class Rooms:
         self.realtime = RealtimeService(settings, preflight)
         self._settings = settings
         self._preflight = preflight
+        self.dialect = FilterDialect(self._read, filter_dialect)
         self._live: LiveHub | None = None
         self._identity = auth_store.state.identity
         self._store = auth_store
@@ -86,7 +90,10 @@ class Rooms:
         with self._closing:
             if self._live is None:
                 settings = replace(self._settings, delivery=LoopScheduler("rxbosbase-live"))
-                hub = LiveHub(settings, self._preflight, self.pool, self._read, self.delivery)
+                hub = LiveHub(
+                    settings, self._preflight, self.pool, self._read, self.dialect,
+                    self.delivery, self.realtime.show_unreadable,
+                )  # fmt: skip
                 if self.closed:
                     hub.close()
                 self._live = hub

@@ -22,6 +22,7 @@ from reactivex.disposable import Disposable
 from reactivex.internal import DisposedException
 from reactivex.scheduler import CurrentThreadScheduler
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
+from reactivex.subject import AsyncSubject
 
 from .loop import LoopScheduler
 
@@ -98,8 +99,19 @@ class Stream(Observable[T]):
         )
 
     def run(self, scheduler: abc.SchedulerBase | None = None) -> T:
-        """As RxPY's, with the stream's own scheduler as the default."""
-        return super().run(scheduler or self._default)
+        """Waits until the stream completes, and returns its last value.
+
+        As RxPY's, with the stream's own scheduler as the default.
+
+        Raises:
+            RuntimeError: this is inside a callback of the client, which holds the stream up.
+            reactivex.internal.SequenceContainsNoElementsError: it completed without a value.
+            Exception: the stream's own error.
+
+        Example:
+            ``posts.live().pipe(ops.first(lambda s: len(s.records) > 9)).run()``
+        """
+        return _last_of(self, self.scheduler, scheduler or self._default)
 
     # Operators of `Observable[Any]` let type checkers accept `lambda event: event.action`:
     # RxPY's overloads, and operators of plain `Any`, leave the lambda's argument without a type.
@@ -156,8 +168,31 @@ class _Connectable(ConnectableObservable[T]):
     def ref_count(self) -> Observable[T]:
         return self.pipe(ops.ref_count())  # type: ignore[no-any-return]
 
+    def run(self, scheduler: abc.SchedulerBase | None = None) -> T:
+        return _last_of(self, self._scheduler, scheduler or self._default)
+
     def pipe(self, *operators: Callable[[Any], Any]) -> Any:
         return _carrying(super().pipe(*operators), self._scheduler)
+
+
+def _last_of(source: Observable[T], loop: LoopScheduler, scheduler: abc.SchedulerBase) -> T:
+    """What RxPY's ``run`` gives, waited for as all of the library's waits are: never on the thread
+    that has to bring it, in virtual time too, and with nothing left behind by Ctrl-C."""
+    loop.check_wait("run()")
+    gate = loop.condition()
+    last: AsyncSubject[T] = AsyncSubject()
+    ended = False
+
+    def end(*_: object) -> None:
+        nonlocal ended
+        with gate:
+            ended = True
+            gate.notify_all()
+
+    last.subscribe(None, end, end)
+    with source.subscribe(last, scheduler=scheduler), gate:
+        loop.wait(gate, lambda: ended)
+    return last.run()
 
 
 def _never_called(*_: object) -> abc.DisposableBase:

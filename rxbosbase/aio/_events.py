@@ -12,6 +12,7 @@ from reactivex import operators as ops
 from reactivex.disposable import SingleAssignmentDisposable
 
 from rxbosbase.errors import RequestTimeoutError
+from rxbosbase.loop import LoopScheduler
 from rxbosbase.operators._handover import Overflow, check_bounds
 from rxbosbase.realtime.facade import check_seconds
 
@@ -77,12 +78,8 @@ class AsyncEvents(Generic[T]):
         if self._inbox is None:
             upstream = SingleAssignmentDisposable()
             scheduler = getattr(self._source, "scheduler", None)
-            inbox: Inbox[T] = Inbox(
-                self._size,
-                self._overflow,
-                upstream,
-                lambda: getattr(scheduler, "is_closed", False) is True,
-            )
+            delivery = scheduler if isinstance(scheduler, LoopScheduler) else None
+            inbox: Inbox[T] = Inbox(self._size, self._overflow, upstream, delivery)
             self._inbox = inbox
             upstream.disposable = self._source.subscribe(inbox.put, inbox.end, inbox.end)
         return self._inbox

@@ -12,6 +12,7 @@ from reactivex import abc
 from reactivex.disposable import Disposable
 from reactivex.internal import DisposedException
 
+from rxbosbase.loop import LoopScheduler
 from rxbosbase.operators._handover import BATCH, Handover, Overflow, check_bounds
 from rxbosbase.operators.bounded_observe_on import BufferOverflowError
 
@@ -29,7 +30,8 @@ class Inbox(abc.ObserverBase[T]):
     Args:
         size, overflow: as for ``bounded_observe_on``.
         upstream: disposed with the inbox.
-        is_over: True once the source can be told to wait no more.
+        delivery: what brings the values, where that is known: nobody waits for it in its own
+            callbacks, or once it is closed.
 
     Attributes:
         abandoned: set, on any thread and under any lock, by whoever takes no more.
@@ -41,13 +43,13 @@ class Inbox(abc.ObserverBase[T]):
         size: int,
         overflow: Overflow,
         upstream: abc.DisposableBase,
-        is_over: Callable[[], bool] = lambda: False,
+        delivery: LoopScheduler | None = None,
     ) -> None:
         check_bounds(size, overflow)
         self.abandoned = False
         self.dropped = 0
         self._upstream = upstream
-        self._is_over = is_over
+        self._delivery = delivery
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._task: asyncio.Task[Any] | None = None
@@ -79,7 +81,8 @@ class Inbox(abc.ObserverBase[T]):
     @property
     def is_closed(self) -> bool:
         """True if nobody can take anything any more."""
-        return self.abandoned or self._loop.is_closed() or self._is_over()
+        is_over = self._delivery is not None and self._delivery.is_closed
+        return self.abandoned or self._loop.is_closed() or is_over
 
     @property
     def is_current(self) -> bool:
@@ -125,7 +128,11 @@ class Inbox(abc.ObserverBase[T]):
     # -- the loop's thread -----------------------------------------------------------------------
 
     async def get(self) -> T:
-        """The next value; raises the source's error once, and then `StopAsyncIteration`."""
+        """The next value; raises the source's error once, and then `StopAsyncIteration`.
+
+        Raises:
+            RuntimeError: the event loop runs inside a callback of the client, which holds them up.
+        """
         self._taken += 1
         if self._taken % BATCH == 0:
             await asyncio.sleep(0)  # a queue that is never empty must not starve the loop
@@ -140,6 +147,8 @@ class Inbox(abc.ObserverBase[T]):
                 if error is not None:
                     raise error
                 raise StopAsyncIteration
+            if self._delivery is not None:
+                self._delivery.check_wait("awaiting a value")
             await self._wait()
 
     async def _wait(self) -> None:

@@ -99,7 +99,8 @@ class AsyncLiveView(Generic[T]):
         Raises:
             RequestTimeoutError: not within `timeout` seconds.
             ClientResponseError: the query is refused: 400, 403 or 404.
-            RuntimeError: this is not inside ``async with``.
+            RuntimeError: this is not inside ``async with``; or the event loop runs inside a
+                callback of the client, which holds the view up.
         """
         check_seconds("timeout", timeout)
         self._check_entered()
@@ -155,6 +156,7 @@ class AsyncLiveView(Generic[T]):
         return merged
 
     async def _change(self) -> None:
+        self._view.scheduler.check_wait("awaiting a live view")
         waiter = self._loop.create_future()
         self._waiters.add(waiter)
         try:

@@ -120,6 +120,7 @@ async def subscribe(
     Raises:
         ClientResponseError: the preflight found 400, 403 or 404.
         RequestTimeoutError: not acknowledged within `timeout` seconds.
+        RuntimeError: the event loop runs inside a callback of the client, which holds events up.
 
     Example:
         ``async with await aio.subscribe(posts, "*", on_event): await asyncio.sleep(60)``
@@ -157,9 +158,9 @@ def _attach(
         service = source._client.service
         topic, ask = source._topic(name, **given)
         question = ask() if ask else None
+    service.scheduler.check_wait("aio.subscribe()")
     upstream = Disposable(lambda: service.detach(subscriber))
-    closed = service.scheduler
-    inbox: Inbox[Any] = Inbox(size, overflow, upstream, lambda: closed.is_closed)
+    inbox: Inbox[Any] = Inbox(size, overflow, upstream, service.scheduler)
     put = inbox.put if isinstance(source, Realtime) else source._reader.callback(inbox.put)
     subscriber = Subscriber(
         put, inbox.end, inbox.end,
@@ -179,6 +180,8 @@ async def _deliver(inbox: Inbox[T], callback: Callable[[T], Awaitable[Any]], top
             await callback(value)
         except Exception as error:
             message = f"the callback of {topic!r} raised; it stays subscribed"
+            # Without the task: from Python 3.12 on the handler would be run in the task's context,
+            # which is entered already, and fail.
             asyncio.get_running_loop().call_exception_handler(
-                {"message": message, "exception": error, "task": asyncio.current_task()}
+                {"message": message, "exception": error}
             )

@@ -143,7 +143,8 @@ class WindowBrain(Window):
 
         def make() -> Snapshot[Any] | None:
             after = before.arrange(rows, fresh=fresh, caught_up=caught_up)
-            return None if unchanged and not after.changes else after
+            is_same = not after.changes and after.unreadable == before.unreadable
+            return None if unchanged and is_same else after
 
         return make
 

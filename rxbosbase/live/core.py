@@ -21,6 +21,7 @@ from rxbosbase.realtime.events import RecordEvent
 from rxbosbase.realtime.reconnect import asked_to_wait
 from rxbosbase.realtime.registry import Entry, Share, Subscriber
 from rxbosbase.realtime.topics import Topic
+from rxbosbase.unreadable import UnreadableRecord
 
 from .brain import AnyEffects, AnyRead, Brain
 from .hub import LiveHub
@@ -65,7 +66,9 @@ class ViewCore(Generic[T]):
         arranged: Callable[[Snapshot[T]], Brain] | None = None,
     ) -> None:
         self.users = 0
-        self.screen = Screen(brain, empty, hub.delivery, self._undone, self._state)
+        self.screen = Screen(
+            brain, empty, hub.delivery, self._undone, self._state, hub.show_unreadable
+        )
         self._hub = hub
         self._source = source
         self._brain = brain
@@ -99,6 +102,11 @@ class ViewCore(Generic[T]):
         """Completes the observers, on the calling thread."""
         self.end()
         self.screen.complete()
+
+    @property
+    def unreadable(self) -> Iterable[UnreadableRecord]:
+        """The records that are left out."""
+        return self.screen.unreadable
 
     def _listen(self) -> None:
         self._add_topic(self._source.topic(), self._on_event)

@@ -9,21 +9,22 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Protocol
 
+from rxbosbase.dialect import FilterDialect, Read
 from rxbosbase.errors import ClientClosedError
 from rxbosbase.loop import LoopScheduler
 from rxbosbase.pool import ReadPool
 from rxbosbase.process import check_process
 from rxbosbase.realtime.connection import Batch
+from rxbosbase.realtime.delivery import dispatch
 from rxbosbase.realtime.events import MalformedEvent
 from rxbosbase.realtime.preflight import Preflight
-from rxbosbase.realtime.registry import Share
+from rxbosbase.realtime.registry import Share, Subscriber
 from rxbosbase.realtime.service import RealtimeService
 from rxbosbase.realtime.settings import Settings
-
-from .source import Read
+from rxbosbase.unreadable import UnreadableRecord
 
 __all__ = ["LiveHub", "Member"]
 
@@ -35,6 +36,8 @@ class Member(Protocol):
 
     users: int
 
+    @property
+    def unreadable(self) -> Iterable[UnreadableRecord]: ...
     def begin(self) -> None: ...
     def end(self) -> None: ...
     def complete(self) -> None: ...
@@ -62,8 +65,12 @@ class LiveService(RealtimeService):
     def on_gap(self, share: Share) -> None:
         self._hub.loop.post(lambda: self._hub.gap(share))
 
-    def _on_skipped(self, error: MalformedEvent) -> None:
-        super()._on_skipped(error)
+    def on_skipped(self, error: MalformedEvent, records: tuple[Subscriber, ...]) -> None:
+        if error.event is not None:
+            # The view knows what to do with what could be decoded of it: nothing was lost.
+            dispatch(records, error.event, self.detach)
+            return
+        super().on_skipped(error, records)
         self._hub.skipped(error.topic)
 
 
@@ -76,16 +83,21 @@ class LiveHub:
         preflight: Preflight,
         pool: ReadPool,
         read: Read,
+        dialect: FilterDialect,
         delivery: LoopScheduler,
+        report: Callable[[tuple[UnreadableRecord, ...]], object],
     ) -> None:
         self.loop = settings.delivery
         self.delivery = delivery
         self.pool = pool
         self.read = read
+        self.dialect = dialect
         self.service = LiveService(settings, preflight, self)
         self._lock = threading.Lock()
         self._cores: dict[Hashable, Member] = {}
         self.taken: dict[Share, int] = {}  # up to which version the server has a share's topics
+        self._report = report
+        self._unreadable: tuple[UnreadableRecord, ...] = ()
         self._closed = False
         self._process = os.getpid()
 
@@ -117,6 +129,7 @@ class LiveHub:
                 del self._cores[key]
         if ends:
             core.end()
+            self.show_unreadable()
 
     def find(self, key: Hashable) -> Member | None:
         """The running view of this key."""
@@ -127,6 +140,20 @@ class LiveHub:
         """A view that has failed is shared no more."""
         with self._lock:
             self._cores = {key: other for key, other in self._cores.items() if other is not core}
+        self.show_unreadable()
+
+    def show_unreadable(self) -> None:
+        """Tells which records the views have to leave out, all together; from any thread."""
+        with self._lock:
+            found = {record for core in self._cores.values() for record in core.unreadable}
+            before, now = self._unreadable, tuple(sorted(found, key=str))
+            if now == before:
+                return
+            self._unreadable = now
+            self._report(now)
+        for record in now:
+            if record not in before:
+                log.warning("live views leave out %s", record)
 
     # -- what the stream tells, on the loop's thread ---------------------------------------------
 

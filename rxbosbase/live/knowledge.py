@@ -9,8 +9,9 @@ from rxbosbase.live.ages import Ages, is_newer
 from rxbosbase.live.doubts import Doubts
 from rxbosbase.live.messages import Edit, Record, Rules
 from rxbosbase.live.relations import Relations
-from rxbosbase.live.stamps import stamp_of, updated_of
+from rxbosbase.live.stamps import same, stamp_of, updated_of
 from rxbosbase.live.traces import Trace, Traces
+from rxbosbase.unreadable import UnreadableRow
 
 __all__ = ["Knowledge"]
 
@@ -54,7 +55,7 @@ class Knowledge:
         """A frame of the view's own topic."""
         id, updated = record["id"], updated_of(record)
         trace = self._hear(id, updated)
-        is_known = record == self.held.get(id)
+        is_known = same(record, self.held.get(id))
         trace.note_event(action, updated, self._now, self._step, is_known=is_known)
         if id in self.doubts and not trace.has_unpaired():
             self.doubts.withdraw(id)
@@ -88,10 +89,12 @@ class Knowledge:
             self._doubt(id)
             return
         certain = bool(updated) and self._is_lone(trace, self._rules.together)
-        if held is not None and held != record:
+        if held is not None and not same(held, record):
             self.ages.judge(action, held, record)
             certain = certain and self._proves_later(record, held)
         certain = certain and not self._may_expand_history(record)
+        # A read has more of the stack to itself than a frame: it may decode what a frame could not.
+        certain = certain and not isinstance(record, UnreadableRow)
         self._put(id, record)
         if not certain:
             self._doubt(id)
@@ -149,7 +152,7 @@ class Knowledge:
             self._believe(id, row, caught_up)
             if row is not None and self._relations.heard_after(row, asked_step):
                 self._doubt(id)
-        elif row != self.held.get(id):
+        elif not same(row, self.held.get(id)):
             self._learn_raced(id, row, trace.event_step > asked_step, caught_up)
 
     def _learn_raced(self, id: str, row: Record | None, by_event: bool, caught_up: bool) -> None:
@@ -177,7 +180,7 @@ class Knowledge:
 
     def _put(self, id: str, record: Record | None, caught_up: bool = False) -> None:
         before = self.held.get(id)
-        if record == before:
+        if same(record, before):
             return
         if record is None:
             del self.held[id]
@@ -187,7 +190,7 @@ class Knowledge:
         self._relations.replace(id, before, record)
         edited = self._edits.pop(id, None)
         first = before if edited is None else edited.before
-        if record != first:
+        if not same(record, first):
             self._edits[id] = Edit(id, first, record, caught_up)
 
     def take_edits(self) -> tuple[Edit, ...]:

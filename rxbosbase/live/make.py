@@ -35,7 +35,7 @@ def make_view(
     """The view of a query. Raises what makes its topic impossible, at once."""
     check_seconds("reconcile", reconcile)
     check_seconds("interval", interval)
-    source = QuerySource(query, hub.read)
+    source = QuerySource(query, hub.read, hub.dialect)
     source.topic()
     rules = Rules(reconcile=reconcile)
 
@@ -50,8 +50,8 @@ def make_view(
         expand = query.get("expand")
         is_whole = query.limit is None and not query.plan.blurs
         if not is_whole or not orderable(query.sort, expand=expand):
-            return ViewCore(hub, source, arranged(), Snapshot.empty(None, decode))
-        first = Snapshot.empty(Order.parse(query.sort, expand=expand), decode)
+            return ViewCore(hub, source, arranged(), Snapshot.empty(None, decode, query.collection))
+        first = Snapshot.empty(Order.parse(query.sort, expand=expand), decode, query.collection)
         return ViewCore(hub, source, RecordBrain(rules), first, arranged)
 
     return LiveView(hub, (query, reader.key, reconcile, interval), make, owner)
@@ -78,7 +78,8 @@ def make_record_view(
 
     def make() -> ViewCore[T]:
         brain = RecordBrain(Rules(reconcile=reconcile))
-        return ViewCore(hub, source, brain, Snapshot.empty(Order.parse(), decode))
+        empty = Snapshot.empty(Order.parse(), decode, query.collection)
+        return ViewCore(hub, source, brain, empty)
 
     return LiveView(hub, (query, id, reader.key, reconcile), make, owner)
 

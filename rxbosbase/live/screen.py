@@ -8,7 +8,7 @@ gets fewer snapshots with more changes each, and never an old one.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from time import monotonic
 from typing import Generic, TypeVar
@@ -17,6 +17,7 @@ from rxbosbase.errors import ClientClosedError, RequestTimeoutError
 from rxbosbase.loop import LoopScheduler
 from rxbosbase.realtime.delivery import dispatch, guarded
 from rxbosbase.realtime.registry import Subscriber
+from rxbosbase.unreadable import UnreadableRecord
 
 from .brain import AnyEffects, Brain, Make
 from .ordering import UnorderableError
@@ -37,6 +38,7 @@ class Screen(Generic[T]):
         on_failed: called once with what ended the making of snapshots, on any thread: an
             `UnorderableError`, or what a model raised.
         state: of the connection, for an error's text.
+        on_unreadable: called, on any thread, when other records are left out than before.
     """
 
     def __init__(
@@ -46,10 +48,12 @@ class Screen(Generic[T]):
         delivery: LoopScheduler,
         on_failed: Callable[[Exception], object],
         state: Callable[[], object],
+        on_unreadable: Callable[[], object],
     ) -> None:
         self._delivery = delivery
         self._on_failed = on_failed
         self._state = state
+        self._on_unreadable = on_unreadable
         # What several threads touch, under this lock:
         self._changed = threading.Condition()
         self._brain = brain
@@ -60,6 +64,7 @@ class Screen(Generic[T]):
         self._ended = False
         self._unmade: Make | None = None
         self._is_building = False  # somebody makes a snapshot of `_unmade`
+        self._builder = 0  # the thread that does, or did last
         self._is_stuck = False  # only the server can order the rows: another brain is on its way
         self._attached: dict[Subscriber, Callable[[], object]] = {}
         # The delivery thread's own:
@@ -67,6 +72,11 @@ class Screen(Generic[T]):
         self._observers: tuple[Subscriber, ...] = ()
 
     # -- for the view's users --------------------------------------------------------------------
+
+    @property
+    def unreadable(self) -> Iterable[UnreadableRecord]:
+        """What is left out now."""
+        return () if self._ended else self._current.unreadable.values()
 
     @property
     def current(self) -> Snapshot[T]:
@@ -88,6 +98,7 @@ class Screen(Generic[T]):
         Raises:
             RequestTimeoutError: after `timeout` seconds.
             BosBaseError: what ended the view.
+            RuntimeError: a model waits for the snapshot that it is called for.
         """
         deadline = monotonic() + timeout
         while True:
@@ -100,6 +111,11 @@ class Screen(Generic[T]):
                         raise ClientClosedError("the view has ended")
                     if self._current.fresh and not self._is_building:
                         return self._current
+                    if self._is_building and self._builder == threading.get_ident():
+                        raise RuntimeError(
+                            "wait_fresh() in a model of the same view would wait for itself: "
+                            "look at `current` instead, the snapshot before this one"
+                        )
                     if not self._changed.wait(deadline - monotonic()):
                         break
                     continue
@@ -219,6 +235,7 @@ class Screen(Generic[T]):
         if self._unmade is None:
             self._unmade = self._brain.snapshot(self._current)
         self._is_building = self._unmade is not None
+        self._builder = threading.get_ident()
         return self._unmade
 
     def _build(self, make: Make) -> None:
@@ -227,7 +244,8 @@ class Screen(Generic[T]):
         A Ctrl-C in the middle leaves the edits for the next who asks.
         """
         try:
-            after = make()
+            with self._delivery.lent():
+                after = make()
         except Exception as error:
             self._built(None, error)
             self._on_failed(error)
@@ -241,6 +259,7 @@ class Screen(Generic[T]):
             self._built(after, None)
 
     def _built(self, after: Snapshot[T] | None, error: Exception | None) -> None:
+        before = self._current
         with self._changed:
             self._is_building = False
             self._unmade = None
@@ -252,3 +271,5 @@ class Screen(Generic[T]):
                 self._current = after
                 self._outbox.append(after)
             self._changed.notify_all()
+        if after is not None and after.unreadable != before.unreadable:
+            self._on_unreadable()

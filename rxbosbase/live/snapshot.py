@@ -8,16 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Generic, Literal, TypeVar, overload
 
 from rxbosbase.live.arrange import arrangement
 from rxbosbase.live.messages import Edit, Record
 from rxbosbase.live.ordering import Order
 from rxbosbase.live.rows import Buckets, Entry, Records, SortedRows
+from rxbosbase.live.stamps import same
+from rxbosbase.unreadable import UnreadableRecord, UnreadableRow
 
 __all__ = ["Change", "Snapshot", "apply_changes"]
 
 T = TypeVar("T")
+
+_NONE: Mapping[str, UnreadableRecord] = MappingProxyType({})
 
 REBUILD = 512
 """From so many edits on an empty view, all is sorted at once instead of inserted one by one."""
@@ -65,6 +70,7 @@ class _Lineage(Generic[T]):
     """What all snapshots of one view have in common. Compared by identity."""
 
     decode: Callable[[Record], T | None]
+    collection: str
 
 
 class _ById(Mapping[str, T]):
@@ -91,6 +97,8 @@ class Snapshot(Generic[T]):
     Attributes:
         changes: what changed since the preceding ``version``; version 1 lists all as added.
         fresh: False while the view is disconnected or catching up.
+        unreadable: the records of the query that are left out, by id: a value in them is nested
+            too deeply to be decoded. Each comes as soon as it is mended.
         version: 1, 2, 3, …; 0 is the empty one before the first.
 
     >>> view = Snapshot.empty(Order.parse("title"))
@@ -102,10 +110,13 @@ class Snapshot(Generic[T]):
     [('added', 0)]
     """
 
-    __slots__ = ("_entries", "_lineage", "_order", "_rows", "changes", "fresh", "version")
+    __slots__ = (
+        "_entries", "_lineage", "_order", "_rows", "changes", "fresh", "unreadable", "version"
+    )  # fmt: skip
 
     changes: tuple[Change[T], ...]
     fresh: bool
+    unreadable: Mapping[str, UnreadableRecord]
     version: int
 
     def __init__(
@@ -117,6 +128,7 @@ class Snapshot(Generic[T]):
         changes: tuple[Change[T], ...],
         fresh: bool,
         version: int,
+        unreadable: Mapping[str, UnreadableRecord] = _NONE,
     ) -> None:
         self._lineage = lineage
         self._order = order  # None: the server arranged it
@@ -125,6 +137,7 @@ class Snapshot(Generic[T]):
         self.changes = changes
         self.fresh = fresh
         self.version = version
+        self.unreadable = unreadable
 
     @overload
     @classmethod
@@ -132,16 +145,16 @@ class Snapshot(Generic[T]):
     @overload
     @classmethod
     def empty(
-        cls, order: Order | None, decode: Callable[[Record], T | None] | None
+        cls, order: Order | None, decode: Callable[[Record], T | None] | None, collection: str = ""
     ) -> Snapshot[T]: ...
     @classmethod
-    def empty(cls, order: Order | None, decode: Any = None) -> Snapshot[Any]:
+    def empty(cls, order: Order | None, decode: Any = None, collection: str = "") -> Snapshot[Any]:
         """A view of nothing. ``order`` None: the rows come arranged by the server.
 
         ``decode`` makes what the user sees of a row, None if the row is not to be seen; it is
-        called once for each version of a row.
+        called once for each version of a row. ``collection`` is named where a record is left out.
         """
-        lineage: _Lineage[Any] = _Lineage(decode or _as_it_is)
+        lineage: _Lineage[Any] = _Lineage(decode or _as_it_is, collection)
         return Snapshot(lineage, order, SortedRows(), Buckets(), (), False, 0)
 
     @property
@@ -163,12 +176,20 @@ class Snapshot(Generic[T]):
         if order is None:
             raise ValueError("the server arranges this view: use arrange()")
         moves: list[_Move[T]] = []
+        unreadable = self.unreadable
         for edit in edits:
             entry = None
-            if edit.record is not None and (record := decode(edit.record)) is not None:
-                entry = Entry(order.key(edit.record), record)
+            row = edit.record
+            if unreadable or isinstance(row, UnreadableRow):
+                unreadable = self._noted(unreadable, edit.id, row)
+            if row is not None and not isinstance(row, UnreadableRow):
+                record = decode(row)
+                if record is not None:
+                    entry = Entry(order.key(row), record)
             moves.append((edit.id, entry, edit.caught_up))
-        return self._fold(moves, fresh, self.version + 1)
+        after = self._fold(moves, fresh, self.version + 1)
+        after.unreadable = unreadable
+        return after
 
     def arrange(self, rows: Sequence[Record], *, fresh: bool, caught_up: bool) -> Snapshot[T]:
         """The next snapshot of a view that the server arranges: it shows just these rows.
@@ -176,12 +197,16 @@ class Snapshot(Generic[T]):
         From here on the server arranges it, also where the view was ordered before.
         """
         entries: dict[str, Entry[T]] = {}
+        unreadable: Mapping[str, UnreadableRecord] = _NONE
         for at, row in enumerate(rows):
+            if isinstance(row, UnreadableRow):
+                unreadable = self._noted(unreadable, row["id"], row)
+                continue
             record = self._lineage.decode(row)
             if record is None:
                 continue
             old = self._entries.get(row["id"])
-            kept = old is not None and old.record == record
+            kept = old is not None and same(old.record, record)
             entries[row["id"]] = Entry((at,), old.record if kept and old else record)
         after = Snapshot(
             self._lineage,
@@ -191,6 +216,7 @@ class Snapshot(Generic[T]):
             (),
             fresh,
             self.version + 1,
+            unreadable,
         )
         after.changes = tuple(_rearranged(self, after, caught_up))
         return after
@@ -214,6 +240,16 @@ class Snapshot(Generic[T]):
         moves += [(id, self._entries[id], False) for _, id in here]
         return older._fold(moves, self.fresh, self.version).changes
 
+    def _noted(
+        self, unreadable: Mapping[str, UnreadableRecord], id: str, row: Record | None
+    ) -> Mapping[str, UnreadableRecord]:
+        """The records left out, now that this one is so, or no longer."""
+        if isinstance(row, UnreadableRow):
+            return MappingProxyType({**unreadable, id: row.told(self._lineage.collection)})
+        if id not in unreadable:
+            return unreadable
+        return MappingProxyType({key: value for key, value in unreadable.items() if key != id})
+
     def refreshed(self, fresh: bool) -> Snapshot[T]:
         """The next version, with the same records."""
         return self._fold([], fresh, self.version + 1)
@@ -231,7 +267,10 @@ class Snapshot(Generic[T]):
                 entries = entries.set(id, entry)
             elif before is not None:
                 entries = entries.without(id)
-        return Snapshot(self._lineage, self._order, rows, entries, tuple(changes), fresh, version)
+        return Snapshot(
+            self._lineage, self._order, rows, entries, tuple(changes), fresh, version,
+            self.unreadable,
+        )  # fmt: skip
 
     def _built(self, moves: Sequence[_Move[T]], fresh: bool, version: int) -> Snapshot[T]:
         entries = {id: entry for id, entry, _ in moves if entry is not None}
@@ -243,12 +282,14 @@ class Snapshot(Generic[T]):
         )
         rows = SortedRows.build(entries.values())
         return Snapshot(
-            self._lineage, self._order, rows, Buckets.build(entries), changes, fresh, version
-        )
+            self._lineage, self._order, rows, Buckets.build(entries), changes, fresh, version,
+            self.unreadable,
+        )  # fmt: skip
 
     def __repr__(self) -> str:
         state = "fresh" if self.fresh else "stale"
-        return f"<Snapshot {self.version}: {len(self._rows)} records, {state}>"
+        left_out = f", {len(self.unreadable)} unreadable" if self.unreadable else ""
+        return f"<Snapshot {self.version}: {len(self._rows)} records{left_out}, {state}>"
 
 
 _Move = tuple[str, Entry[T] | None, bool]
@@ -277,7 +318,7 @@ def _move(
     else:
         rows, old = rows.remove(before.key)
         rows, new = rows.insert(entry)
-    if old == new and before.record == entry.record:
+    if old == new and same(before.record, entry.record):
         return rows, None  # nothing of it can be seen
     return rows, Change("modified", entry.record, before.record, old, new)
 

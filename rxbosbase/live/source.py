@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import quote
 
-from rxbosbase.errors import ClientResponseError, ProtocolError
+from rxbosbase.dialect import FilterDialect, Read
+from rxbosbase.errors import ClientResponseError, ProtocolError, UnreadableError
+from rxbosbase.filters import without_comments
 from rxbosbase.live.fields import AGE, FieldPlan, plan_fields
-from rxbosbase.live.messages import Ask, ReadPage, ReadRequest, Record
+from rxbosbase.live.messages import ReadPage, ReadRequest, Record
 from rxbosbase.live.window import ReadWindow
 from rxbosbase.realtime.topics import Options, Topic, normalise_options, record_topic
 
@@ -26,8 +28,6 @@ MAX_SORT_KEYS = 8
 
 MAX_PER_PAGE = 1000
 """Rows of a page; the server gives no more."""
-
-Read = Callable[[str, Mapping[str, Any], Mapping[str, str]], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +79,12 @@ class Source(Protocol):
 class QuerySource:
     """The rows that match a filter."""
 
-    def __init__(self, query: Query, read: Read, page: int = MAX_PER_PAGE) -> None:
+    def __init__(
+        self, query: Query, read: Read, dialect: FilterDialect, page: int = MAX_PER_PAGE
+    ) -> None:
         self.query = query
         self._read = read
+        self._dialect = dialect
         self._page = page
         self._fields = query.plan.asked
 
@@ -100,12 +103,28 @@ class QuerySource:
         """One page, the rows of some ids, or the window in the server's order."""
         if isinstance(request, ReadWindow):
             return self._arranged(), True
+        return self._dialect.retried(
+            self.query.collection, self.query.headers, lambda: self._rows(request)
+        )
+
+    def _rows(self, request: ReadRequest) -> tuple[list[Record], bool]:
         if isinstance(request, ReadPage):
             return self._a_page(request)
         found: list[Record] = []
-        for condition in self._conditions(request):
-            found += self._list(condition, self._fields, len(request.ids))
+        named = [id for id in request.ids if self._can_name(id)]
+        for condition in self._conditions(named):
+            found += self._list(condition, self._fields, len(named))
+        if len(named) < len(request.ids):
+            found += self._searched(set(request.ids).difference(named))
         return found, True
+
+    def _searched(self, ids: set[str]) -> Iterator[Record]:
+        """The rows of ids that no filter of this server can name: among all the view's rows."""
+        page, last = ReadPage(), False
+        while not last:
+            rows, last = self._a_page(page)
+            yield from (row for row in rows if row["id"] in ids)
+            page = ReadPage(after=rows[-1]["id"] if rows else "")
 
     def _arranged(self) -> list[Record]:
         rows: dict[str, Record] = {}
@@ -134,12 +153,23 @@ class QuerySource:
     def _a_page(self, request: ReadPage) -> tuple[list[Record], bool]:
         conditions = [self.query.get("filter")]
         if request.after:
-            conditions.append(f"id > {_quoted(request.after)}")
+            conditions.append(self._condition("id > {:id}", id=request.after))
         if request.since:
-            conditions.append(f"updated >= {_quoted(request.since)}")
+            conditions.append(self._condition("updated >= {:since}", since=request.since))
         fields = self._fields if request.whole else self._stamps()
         rows = self._list(_all(conditions), fields, self._page)
-        return rows, len(rows) < self._page
+        if len(rows) < self._page:
+            return rows, True
+        named = self._dialect.up_to_a_name(
+            self.query.collection, self.query.headers, [row["id"] for row in rows]
+        )
+        return rows[: len(named)], False
+
+    def _can_name(self, id: str) -> bool:
+        return self._dialect.can_name(self.query.collection, self.query.headers, id)
+
+    def _condition(self, expression: str, **values: str) -> str:
+        return self._dialect.build(self.query.collection, self.query.headers, expression, **values)
 
     def _list(self, condition: str, fields: str, size: int) -> list[Record]:
         asked = {
@@ -150,22 +180,24 @@ class QuerySource:
         return self._items(asked)
 
     def _items(self, asked: Mapping[str, Any]) -> list[Record]:
-        answer = self._read(self.query.path, _given(asked), self.query.headers)
+        answer = _what_could_be_read(self._read, self.query.path, asked, self.query.headers)
         return checked_rows(answer.get("items") if isinstance(answer, dict) else None)
 
-    def _conditions(self, ask: Ask) -> Iterator[str]:
+    def _conditions(self, ids: Iterable[str]) -> Iterator[str]:
         """The question's filter, cut into several where one would be too long."""
         own = self.query.get("filter")
         room = MAX_FILTER - len(own) - len("() && ()")
         terms = MAX_TERMS - 1 - own.count("&&") - own.count("||")
         part: list[str] = []
-        for id in ask.ids:
-            term = f"id = {_quoted(id)}"
-            if part and (len(part) >= terms or len(" || ".join([*part, term])) > room):
+        for id in ids:
+            term = self._condition("id = {:id}", id=id)
+            used = sum(1 + each.count("&&") for each in [*part, term])
+            if part and (used > terms or len(" || ".join([*part, term])) > room):
                 yield _all([own, " || ".join(part)])
                 part = []
             part.append(term)
-        yield _all([own, " || ".join(part)])
+        if part:
+            yield _all([own, " || ".join(part)])
 
     def _stamps(self) -> str:
         places = [(), *self.query.plan.relations]
@@ -195,10 +227,9 @@ class RecordSource:
     def rows(self, request: ReadRequest | ReadWindow) -> tuple[list[Record], bool]:
         """The record, if it is there and may be seen."""
         asked = {**dict(self.query.options.query), "fields": self.query.plan.asked}
+        path = f"{self.query.path}/{quote(self._id, safe='')}"
         try:
-            row = self._read(
-                f"{self.query.path}/{quote(self._id, safe='')}", _given(asked), self.query.headers
-            )
+            row = _what_could_be_read(self._read, path, asked, self.query.headers)
         except ClientResponseError as error:
             if error.status not in (403, 404):
                 raise
@@ -255,13 +286,17 @@ def make_query(
 
 def _all(conditions: Iterable[str]) -> str:
     given = [condition for condition in conditions if condition]
-    return " && ".join(f"({each})" for each in given) if len(given) > 1 else "".join(given)
+    if len(given) == 1:
+        return given[0]
+    return " && ".join(f"({without_comments(each)})" for each in given)
 
 
-def _quoted(text: str) -> str:
-    # Ids and stamps come from the server; a quote in one would be its own doing, and is escaped.
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
-def _given(asked: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in asked.items() if value != ""}
+def _what_could_be_read(
+    read: Read, path: str, asked: Mapping[str, Any], headers: Mapping[str, str]
+) -> Any:
+    """The answer; with an `UnreadableRow` for each record that cannot be decoded."""
+    given = {name: value for name, value in asked.items() if value != ""}
+    try:
+        return read(path, given, headers)
+    except UnreadableError as error:
+        return error.rest

@@ -71,7 +71,8 @@ class LiveView(Stream[Snapshot[T]], Generic[T]):
         Raises:
             RequestTimeoutError: not within `timeout` seconds.
             ClientResponseError: the query is refused: 400, 403 or 404.
-            RuntimeError: nobody is subscribed, and this is not inside ``with view:``.
+            RuntimeError: nobody is subscribed, and this is not inside ``with view:``; or a model of
+                this view waits for it.
         """
         check_seconds("timeout", timeout)
         return self._core().screen.wait_fresh(timeout)
@@ -98,8 +99,12 @@ class LiveView(Stream[Snapshot[T]], Generic[T]):
         return Stream(subscribe, self.scheduler)
 
     def record(self, id: str) -> Observable[T | None]:
-        """One record of the view: its value now, then each new one; None while it is not there."""
+        """One record of the view: its value now, then each new one; None while it is not there.
+
+        While it cannot be decoded there is nothing new to show: the last value stands.
+        """
         return self.pipe(  # type: ignore[no-any-return]
+            ops.filter(lambda snapshot: id not in snapshot.unreadable),
             ops.map(lambda snapshot: snapshot.by_id.get(id)),
             ops.distinct_until_changed(),
         )

@@ -84,7 +84,7 @@ class Delivery:
         self,
         registry: Registry,
         expel: Callable[[Subscriber], None],
-        skipped: Callable[[MalformedEvent], None],
+        skipped: Callable[[MalformedEvent, tuple[Subscriber, ...]], None],
     ) -> None:
         self._entries = registry.entries
         self._registry = registry
@@ -100,7 +100,7 @@ class Delivery:
             self._deliver_each(frames)
         for frame in batch.skipped:
             name = (frame.topic or "an unknown topic").partition("?")[0]
-            self._skip(MalformedEvent(name, f"{frame.reason} (it has {frame.size} bytes)"))
+            self._skip(MalformedEvent(name, f"{frame.reason} (it has {frame.size} bytes)"), ())
 
     def _deliver_each(self, frames: list[Frame]) -> None:
         find = self._entries.get
@@ -116,7 +116,7 @@ class Delivery:
                     try:
                         event = decode_record_event(entry.name, data)
                     except MalformedEvent as error:
-                        self._skip(error)
+                        self._skip(error, records)
                     else:
                         dispatch(records, event, expel)
                 if entry.messages:
@@ -164,9 +164,9 @@ class Delivery:
         now = entry if entry.records else self._entries.get(entry.topic.wire, entry)
         dispatch(now.records, event, self._expel)
 
-    def _skip(self, error: MalformedEvent) -> None:
+    def _skip(self, error: MalformedEvent, records: tuple[Subscriber, ...]) -> None:
         self.skipped += 1
-        self._skipped(error)
+        self._skipped(error, records)
 
 
 def _is_wanted(data: bytes, actions: frozenset[str]) -> bool:

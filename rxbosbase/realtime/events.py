@@ -13,6 +13,7 @@ import msgspec
 
 from rxbosbase.errors import BosBaseError
 from rxbosbase.jsontext import decode
+from rxbosbase.unreadable import UnreadableRow, read_answer
 
 __all__ = [
     "MalformedEvent",
@@ -34,12 +35,16 @@ class MalformedEvent(BosBaseError, ValueError):
 
     Attributes:
         topic: the topic it came on, without options.
+        event: what could be decoded of it, if it is an event of a record that is nested too deeply.
     """
 
-    def __init__(self, topic: str, why: str) -> None:
+    def __init__(
+        self, topic: str, why: str, event: RecordEvent[dict[str, Any]] | None = None
+    ) -> None:
         # Never the payload: it is somebody's record, and messages end up in logs.
         super().__init__(f"the event on {topic!r} was left out: {why}")
         self.topic = topic
+        self.event = event
 
 
 class RecordEvent(msgspec.Struct, Generic[T], eq=False):
@@ -152,8 +157,23 @@ def decode_record_event(name: str, data: bytes) -> RecordEvent[dict[str, Any]]:
     try:
         event = _received(data)
     except (ValueError, RecursionError):
-        raise MalformedEvent(name, _what_is_wrong(data)) from None
+        return _read_slowly(name, data)
     event.topic = name
+    return event
+
+
+def _read_slowly(name: str, data: bytes) -> RecordEvent[dict[str, Any]]:
+    """Finds out what is wrong with an event; gives it where nothing is but the depth of its text
+    as a whole."""
+    try:
+        content = read_answer(data)
+    except ValueError:
+        raise MalformedEvent(name, "its data is not JSON") from None
+    if why := _what_is_wrong(content):
+        raise MalformedEvent(name, why)
+    event = RecordEvent(name, content["action"], content["record"])
+    if isinstance(event.record, UnreadableRow):
+        raise MalformedEvent(name, str(event.record.told()), event)
     return event
 
 
@@ -172,17 +192,15 @@ def decode_record_events(
     return events
 
 
-def _what_is_wrong(data: bytes) -> str:
-    try:
-        content = decode(data)
-    except ValueError:
-        return "its data is not JSON"
+def _what_is_wrong(content: Any) -> str:
     if not isinstance(content, dict) or not content.keys() >= {"action", "record"}:
         return "its data is no object with an action and a record"
     record = content["record"]
     if not isinstance(record, dict):
         return f"its record is a {type(record).__name__}, not an object"
-    return "its action is none of create, update and delete"
+    if content["action"] not in get_args(Action):
+        return "its action is none of create, update and delete"
+    return ""
 
 
 def decode_message(topic: str, data: bytes) -> Message:

@@ -24,9 +24,6 @@ Open: TypeAlias = Callable[
 LOOK_UP_SECONDS = 0.05
 """How often a delivery thread that waits for room looks whether the client was closed."""
 
-SIGNAL_SECONDS = 0.5
-"""How often a main thread that waits for an event looks for signals."""
-
 
 class EventIterator(Generic[T]):
     """Use it in ``with``, then iterate: each step waits for the next event.
@@ -68,13 +65,10 @@ class EventIterator(Generic[T]):
     def __next__(self) -> T:
         if self._subscription is None:
             raise RuntimeError("open it first: with collection.events(…) as events: …")
-        if self._delivery.is_current and not self._events and not self._ended:
-            raise RuntimeError("waiting for events in a callback would wait for itself")
+        if not self._events and not self._ended:
+            self._delivery.check_wait("waiting for events")
         with self._gate:
-            # Ctrl-C that another thread took does not wake this one: it looks by itself.
-            look = SIGNAL_SECONDS if self._delivery.can_wait else None
-            while not self._gate.wait_for(lambda: self._events or self._ended, look):
-                pass
+            self._delivery.wait(self._gate, lambda: self._events or self._ended)
             if self._events:
                 event = self._events.popleft()
                 self._gate.notify_all()

@@ -15,7 +15,7 @@ from time import monotonic
 from typing import Any
 from urllib.parse import quote
 
-from rxbosbase.errors import BosBaseError, ClientResponseError
+from rxbosbase.errors import BosBaseError, ClientResponseError, UnreadableError
 from rxbosbase.loop import LoopScheduler
 from rxbosbase.pool import ReadPool
 
@@ -79,6 +79,8 @@ def verdict_on(question: Question, read: Read) -> BosBaseError | None:
 def _final(call: Callable[[], Any]) -> ClientResponseError | None:
     try:
         call()
+    except UnreadableError:
+        return None  # the server gave the records: that one cannot be decoded is another matter
     except ClientResponseError as error:
         if error.status not in (400, 403, 404):
             raise

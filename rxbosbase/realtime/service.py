@@ -19,6 +19,7 @@ from rxbosbase.errors import BosBaseError, ClientClosedError, RequestTimeoutErro
 from rxbosbase.loop import LoopScheduler
 from rxbosbase.process import check_process
 from rxbosbase.streams import Latest
+from rxbosbase.unreadable import UnreadableRecord
 
 from .connection import CONNECT_TOPIC, Batch
 from .delivery import Delivery, guarded
@@ -54,8 +55,9 @@ class RealtimeService:
         self._last_words: deque[Callable[[], object]] = deque()  # said, but not delivered yet
         self._process = os.getpid()
         self._identity = settings.identity()
+        self._unreadable: tuple[UnreadableRecord, ...] = ()  # what live views leave out
         self._lost: Exception | None = None  # why the login is gone, until the next one
-        self._delivery = Delivery(self._registry, self.detach, self._on_skipped)
+        self._delivery = Delivery(self._registry, self.detach, self.on_skipped)
         self.status: Latest[Status] = Latest(Status(since=time()), settings.delivery)
         self.on_disconnect: Callable[[list[str]], object] | None = None
 
@@ -269,7 +271,8 @@ class RealtimeService:
         )
         wanted = tuple(self._registry.entries)
         status = summarize([link.status for link in links], wanted)
-        self._publish(replace(status, error=status.error or self._lost))
+        error = status.error or self._lost
+        self._publish(replace(status, error=error, unreadable=self._unreadable))
 
     def on_held(self, share: Share, version: int) -> None:
         """Nothing to do: whoever waits looks at the link itself."""
@@ -294,6 +297,13 @@ class RealtimeService:
             self._lost = error
             self._publish(replace(self.status.value, error=error))
 
+    def show_unreadable(self, records: tuple[UnreadableRecord, ...]) -> None:
+        """Shows on the status which records the live views have to leave out."""
+        with self._changed:
+            self._unreadable = records
+            if not self._closed:
+                self._publish(replace(self.status.value, unreadable=records))
+
     def fail_all(self, error: Exception) -> None:
         """Ends every stream with `error`."""
         with self._changed:
@@ -314,7 +324,8 @@ class RealtimeService:
             self._say(partial(on_error, error))
             self._changed.notify_all()
 
-    def _on_skipped(self, error: MalformedEvent) -> None:
+    def on_skipped(self, error: MalformedEvent, records: tuple[Subscriber, ...]) -> None:
+        """An event was left out that `records` would have got."""
         log.warning("%s", error)
         with self._changed:
             if not self._closed:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from rxbosbase.unreadable import UnreadableRecord
+
 from .lifecycle import State
 
 __all__ = ["LinkStatus", "StateName", "Status", "summarize"]
@@ -39,6 +41,8 @@ class Status:
             `AuthLostError` when the login was lost, until the next login.
         topics: the wanted topics as the server knows them, options included.
         since: when this state began, in seconds since the epoch.
+        unreadable: the records that live views of this client leave out, since a value in them is
+            nested too deeply to be decoded.
     """
 
     state: StateName = "idle"
@@ -48,6 +52,7 @@ class Status:
     error: BaseException | None = None
     topics: tuple[str, ...] = field(default=(), repr=False)
     since: float = 0.0
+    unreadable: tuple[UnreadableRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, quote
@@ -25,7 +25,9 @@ __all__ = [
     "MAX_TOPIC_LENGTH",
     "Options",
     "Topic",
+    "check_topic_headers",
     "custom_topic",
+    "header_name",
     "normalise_options",
     "parse_topic",
     "record_topic",
@@ -39,6 +41,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _NOT_IN_A_NAME = re.compile(r"[/?#\\]|\.\.|^\.$")
 _HEADER_NAME = re.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2: a token
 _NOT_IN_A_HEADER = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
+_CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +159,33 @@ def custom_topic(
     return _topic(topic, options)
 
 
+def check_topic_headers(headers: Mapping[str, Any] | None) -> dict[str, str | None]:
+    """The headers of a topic, with names in lower case; None stays None: "not in topics".
+
+    Raises:
+        ValueError: a credential, or what no header may be; a name that is given twice.
+        TypeError: a value that has no text form.
+
+    >>> check_topic_headers({"X-Tenant": "a", "X-Proxy-Key": None})
+    {'x-tenant': 'a', 'x-proxy-key': None}
+    """
+    texts = _header_texts(headers)
+    _refuse_credentials(texts)
+    absent = _header_texts({name: "" for name, value in (headers or {}).items() if value is None})
+    if both := sorted(texts.keys() & absent.keys()):
+        raise ValueError(f"header {both[0]!r} is given twice")
+    return {**texts, **dict.fromkeys(absent)}
+
+
+def header_name(name: str) -> str:
+    """The form that stands for all that are the same header to a rule.
+
+    >>> header_name("X_Tenant")
+    'x-tenant'
+    """
+    return name.lower().replace("_", "-")
+
+
 def parse_topic(wire: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
     """Take a topic's text apart into name, query and headers; never raises on odd text.
 
@@ -177,7 +207,17 @@ def parse_topic(wire: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
     )
 
 
+def _refuse_credentials(headers: Iterable[str]) -> None:
+    for name in headers:
+        if name in _CREDENTIALS:
+            raise ValueError(
+                f"{name} must not be a header of a topic, which is shown in status and logs: log "
+                "in with auth_with_password, or give it as BosBase(headers=…)"
+            )
+
+
 def _topic(name: str, options: Options) -> Topic:
+    _refuse_credentials(name for name, _ in options.headers)
     wire = name + options.suffix
     length = len(wire.encode())  # the server counts bytes
     if length > MAX_TOPIC_LENGTH:
@@ -215,8 +255,11 @@ def _header_texts(headers: Mapping[str, Any] | None) -> dict[str, str]:
                 f"header {name!r} must have a name of letters, digits and hyphens, and hold "
                 "no CR, LF or NUL, nor any other control character"
             )
-        if pairs.setdefault(name.lower(), value) != value:
-            raise ValueError(f"header {name.lower()!r} is given twice: header names ignore case")
+        known_as = header_name(name)
+        if pairs.setdefault(known_as, value) != value:
+            raise ValueError(
+                f"header {known_as!r} is given twice: header names ignore case, and '_' is '-'"
+            )
     return pairs
 
 

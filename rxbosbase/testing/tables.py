@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from rxbosbase.errors import ClientResponseError
+from rxbosbase.filters import GUARDS
 from rxbosbase.live.ordering import Order
 
 from .logins import Logins
@@ -19,7 +20,11 @@ Record = dict[str, Any]
 Matches = Callable[[Record], bool]
 
 _RECORDS = re.compile(r"/api/collections/(?P<name>[^/]+)/records(?:/(?P<id>[^/]+))?")
-_BEHIND = re.compile(r"(?:\((?P<own>.*)\) && )?id > '(?P<last>(?:\\.|[^'\\])*)'", re.DOTALL)
+_BEHIND = re.compile(
+    rf"(?:\((?P<own>.*)\) && )?(?:{re.escape(GUARDS['escaped'])} && \()?"
+    r"id > '(?P<last>(?:\\.|[^'\\])*)'\)?",
+    re.DOTALL,
+)
 """How the library itself asks for the next page."""
 
 
@@ -65,8 +70,10 @@ class Tables:
         Raises:
             ValueError: nobody has said what the filter means.
         """
-        if not condition:
+        if condition in ("", GUARDS["escaped"]):
             return True
+        if condition == GUARDS["plain"]:
+            raise ClientResponseError(400, message="Invalid filter.")
         known = self.filters.get(condition)
         if known is None:
             raise ValueError(
@@ -82,7 +89,7 @@ class Tables:
         rows = list(self.rows.get(collection, {}).values())
         if behind := _BEHIND.fullmatch(condition):
             condition = behind["own"] or ""
-            last = re.sub(r"\\(.)", r"\1", behind["last"])
+            last = re.sub(r"\\([\\'])", r"\1", behind["last"])
             rows = [row for row in rows if row["id"] > last]
         found = [row for row in rows if self.matches(row, condition)]
         return sorted(found, key=Order.parse(sort).key)[:limit]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any
 
+from rxbosbase.dialect import FilterDialect
 from rxbosbase.errors import (
     BosBaseError,
     ClientClosedError,
@@ -142,6 +143,7 @@ class FakeHub:
         self.tables = tables
         self.delivery = self.loop = loop
         self.service = self  # there is no stream of the views' own
+        self.dialect = FilterDialect(self.read)
         self.reachable = True
         self.pool = None
         self._views: dict[Hashable, _View] = {}
@@ -150,6 +152,9 @@ class FakeHub:
     def read(self, *_: object) -> Any:
         """Never asked: the views read the tables."""
         raise ClientResponseError(404, message="the fake's views make no reads")
+
+    def show_unreadable(self) -> None:
+        """The tables hold values, not JSON: each can be read."""
 
     def refresh(self) -> None:
         """Something changed: the views look, one after the other, on the delivery loop."""

@@ -1,100 +1,17 @@
-"""Whatever a subscriber calls from inside a callback works, on the delivery thread too."""
+"""What callbacks do to the client, in longer stories; `test_waits_in_callbacks` has every wait."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 from support.live_schema import PASSWORD, Event, Heard, World, eventually, listen, status, titles
 
-from rxbosbase import BackoffPolicy, BosBase, Collection, Status
+from rxbosbase import BackoffPolicy
 
 pytest_plugins = ["support.live_fixtures"]
 
-Deed = Callable[[BosBase, Collection], None]
-
 QUICK = BackoffPolicy(initial=0.05, maximum=0.2)
-
-
-def read(client: BosBase, posts: Collection) -> None:
-    posts.get_list()
-
-
-def wait(client: BosBase, posts: Collection) -> None:
-    client.realtime.wait_active(5)
-
-
-def renew(client: BosBase, posts: Collection) -> None:
-    client.realtime.reconnect_now()
-    client.realtime.wait_active(5)
-
-
-def log_out_and_wait(client: BosBase, posts: Collection) -> None:
-    client.auth_store.clear()
-    client.realtime.wait_active(5)
-
-
-def subscribe_and_leave(client: BosBase, posts: Collection) -> None:
-    with posts.subscribe("*", print, filter="n = 99", timeout=5):
-        posts.observe("*", filter="n = 98").subscribe(print).dispose()
-
-
-def connect_by_name(client: BosBase, posts: Collection) -> None:
-    client.realtime.subscribe("PB_CONNECT", lambda _: None, timeout=5)
-
-
-def open_an_iterator(client: BosBase, posts: Collection) -> None:
-    with posts.events("*", filter="n = 97", timeout=5):
-        pass
-
-
-DEEDS: list[Deed] = [
-    read, wait, renew, log_out_and_wait, subscribe_and_leave, connect_by_name, open_an_iterator,
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("deed", DEEDS, ids=lambda deed: deed.__name__)
-def test_a_callback_may_do_it_and_events_go_on(world: World, deed: Deed) -> None:
-    posts = world.collection()
-    client = world.superuser()
-    mine = client.collection(posts.name)
-    done: Heard[Any] = Heard()
-
-    def act(event: Event) -> None:
-        if not done.items:
-            deed(client, mine)
-            done(None)
-
-    mine.subscribe("*", act)
-    heard = listen(mine.observe("*"))
-    client.realtime.wait_active()
-    posts.create({"title": "first"})
-    done.have(1)
-    client.realtime.wait_active()
-    posts.create({"title": "second"})
-    assert titles(heard.have(2)) == ["first", "second"]
-
-
-@pytest.mark.parametrize("deed", DEEDS[2:5], ids=lambda deed: deed.__name__)
-def test_a_status_observer_may_do_it(world: World, deed: Deed) -> None:
-    posts = world.collection()
-    client = world.superuser()
-    mine = client.collection(posts.name)
-    done: Heard[Any] = Heard()
-
-    def act(now: Status) -> None:
-        if now.state == "active" and not done.items:
-            deed(client, mine)
-            done(None)
-
-    client.realtime.status.subscribe(act)
-    heard = listen(mine.observe("*"))
-    done.have(1)
-    client.realtime.wait_active()
-    posts.create({"title": "x"})
-    heard.have(1)
 
 
 def test_a_login_in_a_callback_changes_what_it_hears(world: World) -> None:
@@ -163,22 +80,6 @@ def test_on_disconnect_may_raise_or_close(fragile: World, caplog: pytest.LogCapt
     posts.create({})
     heard.have(1)
     assert "in on_disconnect" in caplog.text
-
-
-def test_waiting_for_an_event_inside_a_callback_is_an_error_and_no_deadlock(world: World) -> None:
-    posts = world.collection()
-    caught: Heard[BaseException] = Heard()
-    with posts.events("*", filter="n = 1") as events:
-
-        def wait_in_callback(_: Event) -> None:
-            try:
-                next(events)
-            except RuntimeError as error:
-                caught(error)
-
-        posts.subscribe("*", wait_in_callback)
-        posts.create({})
-        assert "would wait for itself" in str(caught.have(1)[0])
 
 
 def test_a_slow_callback_holds_up_neither_acknowledgements_nor_the_status(world: World) -> None:

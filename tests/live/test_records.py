@@ -200,7 +200,8 @@ def test_keyset_pages_keep_the_callers_filter_whole(world: World) -> None:
 
 def test_fields_without_the_id_page_all_the_same(world: World) -> None:
     posts = numbered(world, 5)
-    for options in ({"fields": "n"}, {"query": {"fields": "n"}}):
+    choices: list[dict[str, Any]] = [{"fields": "n"}, {"query": {"fields": "n"}}]
+    for options in choices:
         records = list(posts.iter_records(2, **options))
         assert sorted(records, key=lambda r: r["n"]) == [{"n": number} for number in range(5)]
     assert posts.get_full_list(2, fields="n", sort="n") == [{"n": number} for number in range(5)]
@@ -264,6 +265,7 @@ def test_every_hostile_text_comes_back_as_data_and_finds_itself_alone(world: Wor
     posts = world.collection()
     stored = {text: posts.create({"title": text})["id"] for text in HOSTILE_STRINGS}
     client = world.admin
+    posts.learn_filter_dialect()
     for text, ident in stored.items():
         found = posts.get_full_list(filter=client.filter("title = {:text}", text=text))
         assert [(record["id"], record["title"]) for record in found] == [(ident, text)]
@@ -301,6 +303,7 @@ def test_values_of_every_kind_find_their_records(world: World) -> None:
 
 def test_a_value_cannot_widen_a_filter(world: World) -> None:
     posts = numbered(world, 3)
+    posts.learn_filter_dialect()
     for text in HOSTILE_STRINGS:
         condition = world.admin.filter("title = {:text} && n = 1", text=text)
         assert posts.get_full_list(filter=condition) == []

@@ -11,51 +11,102 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from support.filter_scanners import Refused, read_filter
 from support.hostile_strings import HOSTILE_STRINGS, INEXPRESSIBLE_STRINGS
 
-from rxbosbase.filters import build_filter
-
-ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\", "'": "'", '"': '"'}
-
-
-def read_texts(filter: str) -> tuple[str, list[str]]:
-    """Read a filter as the server's scanner does: its text without the literals, and those."""
-    rest, literals, at = "", [], 0
-    while at < len(filter):
-        quote = filter[at]
-        at += 1
-        if quote not in "'\"":
-            rest += quote
-            continue
-        text = ""
-        while filter[at] != quote:
-            if filter[at] == "\\":
-                at += 1
-                text += ESCAPES[filter[at]]  # any other escape is the server's own business
-            else:
-                text += filter[at]
-            at += 1
-        at += 1
-        rest += "?"
-        literals.append(text)
-    return rest, literals
-
+from rxbosbase.filters import GUARDS, Dialect, UnknownDialectError, build_filter, without_comments
 
 values = st.one_of(
     st.sampled_from(HOSTILE_STRINGS),
-    st.text("\\'\"n{}:x \n/()|&", max_size=12),
+    st.text("\\'\"/|(", max_size=8),
+    st.text("\\'\"/|(nrt{}:x \n)&=%", max_size=16),
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=30),
 )
 
+PLACES = """a = {:a} && (b ~ {:b} || "'" != c) && // a 'comment {:x}
+d ?= {:a} || 'it\\'s' = e && f = {:n}"""
 
+
+def meant(a: str, b: str) -> Any:
+    """What `PLACES` says, in any dialect."""
+
+    def text(value: str) -> tuple[str, str]:
+        return "text", value
+
+    def name(value: str) -> tuple[str, str]:
+        return "name", value
+
+    return [
+        ("&&", (name("a"), "=", text(a))),
+        ("&&", [("&&", (name("b"), "~", text(b))), ("||", (text("'"), "!=", name("c")))]),
+        ("&&", (name("d"), "?=", text(a))),
+        ("||", (text("it's"), "=", name("e"))),
+        ("&&", (name("f"), "=", ("number", "-5"))),
+    ]
+
+
+def read(filter: str, dialect: Dialect) -> Any:
+    """What a server of this dialect reads, its own guard aside; "refused" if nothing."""
+    try:
+        tree = read_filter(filter, dialect)
+    except Refused:
+        return "refused"
+    guard = read_filter(GUARDS[dialect], dialect)
+    return tree[1][1] if tree[:1] == guard else tree
+
+
+@settings(max_examples=20_000, deadline=None)
 @given(values, values)
 @example("{:b}", "{:a}")
 @example("\\", "' || 1=1 || '")
-def test_every_text_comes_back_exactly_and_nothing_escapes_it(a: str, b: str) -> None:
-    text = build_filter('(x = {:a} || "\'" = y) && z ~ {:b}', a=a, b=b)
-    assert read_texts(text) == ("(x = ? || ? = y) && z ~ ?", [a, "'", b])
+@example("\\", '" || 1=1 || "')
+@example("\\", ' || id != "" //')
+@example("\\' || id != '' //", "x")
+def test_a_text_is_itself_to_its_servers_and_code_to_none(a: str, b: str) -> None:
+    written: dict[Dialect | None, str] = {}
+    for dialect in (None, *GUARDS):
+        try:
+            written[dialect] = build_filter(PLACES, dialect, a=a, b=b, n=-5)
+        except UnknownDialectError:
+            assert dialect is None
+        except ValueError:
+            assert dialect == "plain" and "\\" in (a[-1:], b[-1:])
+    for dialect, text in written.items():
+        for server in GUARDS:
+            found = read(text, server)
+            assert found == meant(a, b) or (found == "refused" and dialect not in (None, server))
+    assert "escaped" in written
+    if None in written:  # what both read alike is the same text for both, without a guard
+        assert set(written.values()) == {written[None]}
+        assert not written[None].startswith("'")
+
+
+MARK = "\u2603"
+
+
+def with_value(tree: Any, value: str) -> Any:
+    """The tree, with `value` where the mark is."""
+    if isinstance(tree, (list, tuple)):
+        return type(tree)(with_value(each, value) for each in tree)
+    return value if tree == MARK else tree
+
+
+@settings(max_examples=3_000, deadline=None)
+@given(st.text("\\'\"/|( nb=&){:x}", max_size=24), values)
+def test_no_expression_makes_code_of_a_value(expression: str, value: str) -> None:
+    """The dialects may delimit the expression's own texts in two ways, too."""
+    for dialect in (None, *GUARDS):
+        try:
+            marked, text = (
+                build_filter(f"{expression} || b = {{:v}}", dialect, v=v) for v in (MARK, value)
+            )
+        except ValueError:
+            continue
+        for server in GUARDS:
+            found, expected = read(text, server), with_value(read(marked, server), value)
+            assert found == expected or (found == "refused" and dialect not in (None, server))
 
 
 def test_values_stand_in_their_places() -> None:
@@ -82,7 +133,7 @@ class Level(enum.IntEnum):
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        (None, "null"), (True, "true"), (False, "false"), (0, "0"), (-5, "-5"),
+        (None, "null"), (True, "'1'"), (False, "'0'"), (0, "0"), (-5, "-5"),
         (10**20, "100000000000000000000"),
         (1.5, "1.5"), (1e-7, "0.0000001"), (1e16, "10000000000000000"), (-2.5e-3, "-0.0025"),
         (0.1, "0.1"), (Decimal("1.50"), "1.50"), (Decimal("1E+3"), "1000"), (Level.HIGH, "3"),
@@ -91,7 +142,7 @@ class Level(enum.IntEnum):
         (datetime.fromisoformat("2026-01-31 01:00:00+02:00"), "'2026-01-30 23:00:00.000Z'"),
         (date(2026, 1, 31), "'2026-01-31 00:00:00.000Z'"),
         (datetime.fromisoformat("0001-02-03"), "'0001-02-03 00:00:00.000Z'"),
-        ({"a": [1, "x\"y'z"]}, "'{\"a\":[1,\"x\\\\\"y\\'z\"]}'"),
+        ({"a": [1, "x'z"]}, "'{\"a\":[1,\"x\\'z\"]}'"),
         ([], "'[]'"), ((1, 2), "'[1,2]'"),
     ],
 )  # fmt: skip
@@ -115,9 +166,55 @@ json_values = st.recursive(
 
 @given(st.lists(json_values) | st.dictionaries(st.text("a\\'"), json_values))
 def test_json_comes_back_exactly(value: Any) -> None:
-    rest, (text,) = read_texts(build_filter("j = {:v}", v=value))
-    assert rest == "j = ?"
-    assert json.loads(text) == value
+    for dialect in GUARDS:
+        tree = read(build_filter("j = {:v}", dialect, v=value), dialect)
+        ((_, (_, _, (_, text))),) = tree
+        assert json.loads(text) == value
+
+
+@pytest.mark.parametrize("text", ["\\", "a\\\\b", "a\\'b", 'a\\"b', "C:\\new", "a\\t", "\\r"])
+def test_a_text_that_servers_read_in_two_ways_needs_a_known_dialect(text: str) -> None:
+    with pytest.raises(UnknownDialectError, match=r"of \{:v\} holds a backslash.*filter_dialect="):
+        build_filter("a = {:v}", v=text)
+    with pytest.raises(UnknownDialectError, match=r"value of \{:v\} holds a backslash"):
+        build_filter("a = {:v}", v={"t": 'say "hi"'})
+
+
+@pytest.mark.parametrize("text", ["a\\b", "\\x41", "C:\\users\\", "\\ż"])
+def test_a_lone_backslash_before_other_characters_is_read_alike(text: str) -> None:
+    text = text.rstrip("\\")
+    assert build_filter("a = {:v}", v=text) == f"a = '{text}'"
+
+
+def test_a_final_backslash_cannot_be_written_in_the_plain_dialect() -> None:
+    with pytest.raises(ValueError, match=r"\{:v\} ends in a backslash, which no filter of this"):
+        build_filter("a = {:v}", "plain", v="a\\")
+    assert build_filter("a = {:v}", "escaped", v="a\\") == r"'\\'='\\' && (a = 'a\\')"
+
+
+def test_a_guard_is_true_at_home_and_no_filter_elsewhere() -> None:
+    for dialect, guard in GUARDS.items():
+        ((_, (left, sign, right)),) = read_filter(guard, dialect)
+        assert (left, sign) == (right, "=")
+        for other in GUARDS.keys() - {dialect}:
+            for around in ("{}", "({})", "a = 1 && {} && ({})", "(a = 1 || ({} && b = '1'))"):
+                with pytest.raises(Refused):
+                    read_filter(around.replace("{}", guard), other)
+
+
+def test_the_expressions_own_quotes_are_read_as_the_server_does() -> None:
+    ambiguous = r"path = '\\' && owner = {:o}"
+    with pytest.raises(UnknownDialectError, match="a quoted text of the filter's own"):
+        build_filter(ambiguous, o="' || id != ''")
+    with pytest.raises(ValueError, match="without an end"):
+        build_filter(ambiguous, "plain", o="me")
+    assert build_filter(ambiguous, "escaped", o="me").startswith(GUARDS["escaped"])
+
+
+def test_comments_are_dropped() -> None:
+    assert build_filter("a = 1 // it's one\n&& b = {:b}", b=2) == "a = 1  \n&& b = 2"
+    assert without_comments("a = '//' // it's one") == "a = '//'  "
+    assert without_comments(r"a = '\\' // left") == r"a = '\\' // left"
 
 
 @pytest.mark.parametrize(

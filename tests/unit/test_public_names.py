@@ -161,6 +161,8 @@ NAMES = [
     "Stats",
     "Status",
     "StreamLostError",
+    "UnreadableError",
+    "UnreadableRecord",
     "Unsubscribe",
 ]
 
@@ -202,16 +204,19 @@ __enter__(self) -> BosBase
 __init__(self, base_url: str, *, auth_store: AuthStore | None = None, timeout: float = 30.0,
     headers: Mapping[str, str] | None = None, backoff: BackoffPolicy | None = None,
     idle_timeout: float = 330.0, verify: bool | str | os.PathLike[str] = True, max_event_bytes:
-    int = 16777216, on_auth_lost: Literal['error', 'guest'] = 'error') -> None
+    int = 16777216, on_auth_lost: Literal['error', 'guest'] = 'error', topic_headers:
+    Mapping[str, str | None] | None = None, filter_dialect: Dialect | None = None) -> None
 auto_refresh(self, threshold: timedelta = datetime.timedelta(seconds=1800), *, check_every:
     float = 60.0) -> abc.DisposableBase
 base_url: str
 close(self) -> None
 collection(self, name: str, *, model: Any = None, on_decode_error: Any = 'raise') -> Any
 collections: Collections
+dialect: FilterDialect
 file_url(self, record: Mapping[str, Any], name: str, *, thumb: str | None = None, token: str |
     None = None, download: bool = False) -> str
 filter(self, expression: str, /, **values: Any) -> str
+filter_dialect: Dialect | None
 health(self) -> dict[str, Any]
 is_closed: bool
 live_hub: LiveHub
@@ -245,11 +250,14 @@ events(self, target: str = '*', *, size: int = 1000, filter: str | None = None, 
     Mapping[str, Any] | None = None, check: bool = True, timeout: float = 10.0) ->
     EventIterator[RecordEvent[T]]
 get_first_list_item(self, filter: str, **options: Any) -> T
-get_full_list(self, batch: int = 500, **options: Any) -> list[T]
+get_full_list(self, batch: int = 500, *, on_unreadable: OnUnreadable = 'raise', **options: Any)
+    -> list[T]
 get_list(self, page: int = 1, per_page: int = 30, *, skip_total: bool = False, **options: Any)
     -> Page[T]
 get_one(self, id: str, **options: Any) -> T
-iter_records(self, batch: int = 500, **options: Any) -> Iterator[T]
+iter_records(self, batch: int = 500, *, on_unreadable: OnUnreadable = 'raise', **options: Any)
+    -> Iterator[T]
+learn_filter_dialect(self, *, headers: Mapping[str, Any] | None = None) -> Dialect
 live(self, *, filter: str | None = None, sort: str | None = None, expand: str | None = None,
     fields: str | None = None, limit: int | None = None, query: Mapping[str, Any] | None = None,
     headers: Mapping[str, Any] | None = None, reconcile: float = 60.0, interval: float = 0.25)
@@ -375,7 +383,7 @@ topics
     "Status": """
 __init__(self, state: StateName = 'idle', client_id: str = '', attempt: int = 0, retry_in: float
     | None = None, error: BaseException | None = None, topics: tuple[str, ...] = (), since:
-    float = 0.0) -> None
+    float = 0.0, unreadable: tuple[UnreadableRecord, ...] = ()) -> None
 attempt
 client_id
 error
@@ -383,10 +391,23 @@ retry_in
 since
 state
 topics
+unreadable
 """,
     "StreamLostError": """
 __init__(self, message: str, *, healthy: bool = False) -> None
 retryable: bool
+""",
+    "UnreadableError": """
+__init__(self, url: str, records: Sequence[UnreadableRecord], *, rest: Any = None, was_written:
+    bool = False) -> None
+retryable: bool
+""",
+    "UnreadableRecord": """
+__init__(self, collection: str, id: str, field: str, depth: int) -> None
+collection
+depth
+field
+id
 """,
     "Unsubscribe": """
 __call__(self) -> None

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from reactivex.scheduler import VirtualTimeScheduler
+from support.seen import run_thread
 
 from rxbosbase.auth import AuthState, AuthStore
 from rxbosbase.errors import (
@@ -470,6 +471,77 @@ def test_an_interrupt_of_one_caller_is_no_answer_for_the_others() -> None:
     interrupt.set()
     join(leader + followers)
     assert results == ["fine"] * 3
+
+
+def test_a_call_that_asks_for_its_own_key_is_an_error_and_no_deadlock() -> None:
+    flights = SingleFlight()
+    calls: list[str] = []
+
+    def inner() -> str:
+        calls.append("inner")
+        return "never"
+
+    def asks_again() -> object:
+        return flights.run("other", lambda: flights.run("key", inner))
+
+    for call in (lambda: flights.run("key", inner), asks_again):
+        result = run_thread(lambda call=call: flights.run("key", call))  # type: ignore[misc]
+        with pytest.raises(RuntimeError, match="inside the same refresh would wait for itself"):
+            result()
+    assert calls == []
+    assert flights.run("key", lambda: "again") == "again"
+    assert flights.run("other", lambda: "again") == "again"
+
+
+def test_a_call_may_catch_the_refusal_and_all_who_ask_get_its_result() -> None:
+    flights = SingleFlight()
+    entered = threading.Event()
+    joined = Joined()
+
+    def call() -> str:
+        flights._flights["key"].done = joined
+        entered.set()
+        assert joined.waiting.wait(5)
+        with pytest.raises(RuntimeError, match="would wait for itself"):
+            flights.run("key", lambda: "never")
+        return "fine"
+
+    leader = run_thread(lambda: flights.run("key", call))
+    assert entered.wait(5)
+    follower = run_thread(lambda: flights.run("key", lambda: "own"))
+    assert (leader(), follower()) == ("fine", "fine")
+
+
+def test_another_thread_that_asks_meanwhile_gets_the_refusal_as_its_outcome() -> None:
+    flights = SingleFlight()
+    entered = threading.Event()
+    joined = Joined()
+
+    def call() -> object:
+        flights._flights["key"].done = joined
+        entered.set()
+        assert joined.waiting.wait(5)
+        return flights.run("key", lambda: "never")
+
+    leader = run_thread(lambda: flights.run("key", call))
+    assert entered.wait(5)
+    follower = run_thread(lambda: flights.run("key", lambda: "own"))
+    for result in (leader, follower):
+        with pytest.raises(RuntimeError, match="would wait for itself"):
+            result()
+    assert flights.run("key", lambda: "again") == "again"
+
+
+class Joined(threading.Event):
+    """An event that tells when somebody waits for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting = threading.Event()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waiting.set()
+        return super().wait(timeout)
 
 
 def run_together(count: int, work: Callable[[], object]) -> list[threading.Thread]:

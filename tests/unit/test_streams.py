@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -11,9 +12,9 @@ import reactivex
 from reactivex import ConnectableObservable, abc
 from reactivex import operators as ops
 from reactivex.disposable import Disposable
-from reactivex.internal import DisposedException
+from reactivex.internal import DisposedException, SequenceContainsNoElementsError
 from reactivex.testing import TestScheduler
-from support.seen import LIMIT, Seen, wait_event
+from support.seen import LIMIT, Seen, run_thread, wait_event
 
 from rxbosbase.loop import LoopScheduler
 from rxbosbase.streams import Latest, Stream, _never_called
@@ -194,3 +195,174 @@ def test_at_the_end_all_get_the_last_value_and_completion(
     late: Seen[str] = Seen()
     latest.subscribe(late).dispose()
     assert late.items == ["closed"]
+
+
+# -- run() waits for what the loop brings, so never inside a callback of it
+
+COMPOSED: dict[str, Callable[[Stream[int]], Any]] = {
+    "stream": lambda stream: stream,
+    "pipe": lambda stream: stream.pipe(ops.map(lambda n: n)),
+    "fluent": lambda stream: stream.map(lambda n: n),
+    "ref_count": lambda stream: stream.pipe(ops.publish()).pipe(ops.ref_count()),
+    "fluent ref_count": lambda stream: stream.publish().ref_count(),
+    "share": lambda stream: stream.pipe(ops.share()),
+    "replay": lambda stream: stream.pipe(ops.replay()).ref_count(),
+    "auto_connect": lambda stream: stream.pipe(ops.publish()).auto_connect(1),
+    "ref_count, piped on": lambda stream: stream.publish().ref_count().pipe(ops.map(lambda n: n)),
+}
+each_composed = pytest.mark.parametrize("compose", COMPOSED.values(), ids=COMPOSED.keys())
+
+
+class Hot:
+    """A source that gives `values` and ends by work of the loop.
+
+    Attributes:
+        subscribed: how many were subscribed so far.
+        held: how many of them still are.
+    """
+
+    def __init__(self, loop: LoopScheduler, *values: int, error: Exception | None = None) -> None:
+        self.subscribed = self.held = 0
+        self.stream: Stream[int] = Stream(self._subscribe, loop)
+        self._loop = loop
+        self._values = values
+        self._error = error
+
+    def _subscribe(
+        self, observer: abc.ObserverBase[int], _: abc.SchedulerBase | None
+    ) -> abc.DisposableBase:
+        self.subscribed += 1
+        self.held += 1
+
+        def give() -> None:
+            for value in self._values:
+                observer.on_next(value)
+            if self._error is not None:
+                observer.on_error(self._error)
+            else:
+                observer.on_completed()
+
+        self._loop.post(give)
+        return Disposable(self._leave)
+
+    def _leave(self) -> None:
+        self.held -= 1
+
+
+def outcome_on(loop: LoopScheduler, call: Callable[[], object]) -> object:
+    """What ``call()`` gives, or raises, on the loop's thread."""
+    outcomes: Seen[object] = Seen()
+
+    def work() -> None:
+        try:
+            outcomes(call())
+        except Exception as error:
+            outcomes(error)
+
+    loop.post(work)
+    return outcomes.wait(1)[0]
+
+
+@each_composed
+def test_run_inside_a_callback_is_refused_before_it_subscribes(
+    loop: LoopScheduler, compose: Callable[[Stream[int]], Any]
+) -> None:
+    hot = Hot(loop, 1, 2)
+    refused = outcome_on(loop, compose(hot.stream).run)
+    assert isinstance(refused, RuntimeError)
+    assert "run() in a callback would wait for itself: subscribe instead" in str(refused)
+    assert hot.subscribed == 0
+
+
+def test_run_of_a_connectable_inside_a_callback_is_refused(loop: LoopScheduler) -> None:
+    for connectable in (Hot(loop, 1).stream.publish(), Hot(loop, 1).stream.pipe(ops.publish())):
+        refused = outcome_on(loop, connectable.run)
+        assert isinstance(refused, RuntimeError)
+        assert "would wait for itself" in str(refused)
+
+
+def test_run_is_refused_where_a_thread_does_the_loops_work(loop: LoopScheduler) -> None:
+    hot = Hot(loop, 1)
+    with loop.lent(), pytest.raises(RuntimeError, match="would wait for itself"):
+        hot.stream.run()
+    assert hot.subscribed == 0
+    assert hot.stream.run() == 1
+
+
+@each_composed
+def test_run_outside_gives_the_last_value_and_unsubscribes(
+    loop: LoopScheduler, compose: Callable[[Stream[int]], Any]
+) -> None:
+    hot = Hot(loop, 1, 2, 3)
+    assert run_thread(compose(hot.stream).run)() == 3
+    assert (hot.subscribed, hot.held) == (1, 0)
+
+
+@each_composed
+def test_run_raises_the_streams_own_error(
+    loop: LoopScheduler, compose: Callable[[Stream[int]], Any]
+) -> None:
+    error = ValueError("of the stream")
+    hot = Hot(loop, 1, error=error)
+    with pytest.raises(ValueError, match="of the stream") as caught:
+        run_thread(compose(hot.stream).run)()
+    assert caught.value is error
+    assert hot.held == 0
+
+
+@each_composed
+def test_run_of_a_stream_without_a_value_says_so(
+    loop: LoopScheduler, compose: Callable[[Stream[int]], Any]
+) -> None:
+    hot = Hot(loop)
+    with pytest.raises(SequenceContainsNoElementsError):
+        run_thread(compose(hot.stream).run)()
+    assert hot.held == 0
+
+
+def test_run_of_a_connectable_gives_the_last_value_once_it_is_connected(
+    loop: LoopScheduler,
+) -> None:
+    waits = threading.Event()
+    connectable = Hot(loop, 1, 2).stream.pipe(ops.publish())
+    subscribe = connectable.subject.subscribe
+
+    def told(*args: Any, **options: Any) -> abc.DisposableBase:
+        subscription: abc.DisposableBase = subscribe(*args, **options)
+        waits.set()
+        return subscription
+
+    connectable.subject.subscribe = told
+    result = run_thread(connectable.run)
+    wait_event(waits)
+    connectable.connect()
+    assert result() == 2
+
+
+class Interrupting(LoopScheduler):
+    """Its work sends Ctrl-C to the main thread, once that waits for it."""
+
+    def wait(self, gate: threading.Condition, done: Callable[[], object]) -> None:
+        main = threading.main_thread().ident or 0
+        self.post(lambda: signal.pthread_kill(main, signal.SIGINT))
+        super().wait(gate, done)
+
+
+# One that auto_connect has connected stays so by RxPY's own rule.
+@pytest.mark.parametrize("how", sorted(COMPOSED.keys() - {"auto_connect"}))
+def test_ctrl_c_in_the_waiting_thread_leaves_no_subscription(how: str) -> None:
+    loop = Interrupting("rxbosbase-test-ctrl-c")
+    held: list[object] = []
+
+    def quiet(observer: abc.ObserverBase[int], _: abc.SchedulerBase | None) -> abc.DisposableBase:
+        held.append(observer)
+        return Disposable(held.clear)
+
+    with pytest.raises(KeyboardInterrupt):
+        COMPOSED[how](Stream(quiet, loop)).run()
+    assert held == []
+    seen: Seen[int] = Seen()
+    Hot(loop, 7).stream.subscribe(seen)
+    assert seen.wait(1) == [7], "the loop is as good as before"
+    loop.close()
+    loop.join(LIMIT)

@@ -24,6 +24,7 @@ from rxbosbase import (
     aio,
 )
 from rxbosbase import operators as rxb
+from rxbosbase.filters import GUARDS
 from rxbosbase.realtime.events import RecordEvent
 from rxbosbase.testing import (
     FakeRealtime,
@@ -174,6 +175,67 @@ def test_a_loop_over_events_that_never_come_is_an_error_and_no_hang(fake: FakeRe
         pytest.raises(RuntimeError, match=r"script it: fake\.later"),
     ):
         next(events)
+
+
+# -- filters with a backslash
+
+
+PATH = "C:\\new\\"
+
+
+def test_the_fake_reads_a_backslash_as_new_servers_do(fake: FakeRealtime) -> None:
+    assert fake.client.collection("posts").learn_filter_dialect() == "escaped"
+    assert fake.client.filter_dialect == "escaped"
+    made = fake.client.filter("path = {:path}", path=PATH)
+    assert made == rf"{GUARDS['escaped']} && (path = 'C:\\new\\')"
+
+
+def test_a_view_with_a_filter_of_a_backslash_shows_what_the_test_says_it_means(
+    fake: FakeRealtime,
+) -> None:
+    posts = fake.client.collection("posts")
+    posts.learn_filter_dialect()
+    condition = fake.client.filter("path = {:path}", path=PATH)
+    fake.filters[condition] = lambda record: record["path"] == PATH
+    fake.push("posts", "create", {"id": "a", "path": PATH})
+    fake.push("posts", "create", {"id": "b", "path": "C:new"})
+    view, events = posts.live(filter=condition), []
+    posts.observe("*", filter=condition).subscribe(lambda event: events.append(event.record["id"]))
+    shown: Seen = []
+    view.subscribe(lambda snapshot: shown.append([row["id"] for row in snapshot.records]))
+    fake.push("posts", "create", {"id": "c", "path": PATH})
+    fake.push("posts", "create", {"id": "d", "path": "C:new"})
+    assert shown[-1] == ["a", "c"]
+    assert events == ["c"]
+    assert [row["id"] for row in posts.get_full_list(filter=condition, batch=1)] == ["a", "c"]
+
+
+def test_a_filter_of_a_backslash_that_nobody_explained_says_what_to_write(
+    fake: FakeRealtime,
+) -> None:
+    posts = fake.client.collection("posts")
+    posts.learn_filter_dialect()
+    posts.observe("*", filter=fake.client.filter("path = {:path}", path=PATH)).subscribe()
+    with pytest.raises(ValueError, match=r"fake\.filters\["):
+        fake.push("posts", "create", {"path": PATH})
+
+
+def test_the_fake_answers_the_guards_as_a_new_server_does(fake: FakeRealtime) -> None:
+    fake.records["posts"] = {"a": {"id": "a"}}
+    posts = fake.client.collection("posts")
+    assert posts.get_list(filter=GUARDS["escaped"])["totalItems"] == 1
+    with pytest.raises(ClientResponseError, match="400"):
+        posts.get_list(filter=GUARDS["plain"])
+
+
+@pytest.mark.parametrize("ending", ["\\", "\\\\", "\\'", "'", "\\n"])
+def test_all_pages_are_read_where_ids_hold_backslashes(fake: FakeRealtime, ending: str) -> None:
+    ids = sorted(f"{n}{ending}" for n in range(7))
+    fake.records["posts"] = {id: {"id": id} for id in ids}
+    fake.filters["n > 0"] = lambda record: True
+    posts = fake.client.collection("posts")
+    assert [row["id"] for row in posts.get_full_list(batch=2)] == ids
+    assert [row["id"] for row in posts.get_full_list(batch=2, filter="n > 0")] == ids
 
 
 # -- logins

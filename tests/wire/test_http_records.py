@@ -18,8 +18,10 @@ from rxbosbase import (
     ConnectionFailedError,
     ProtocolError,
     RequestTimeoutError,
+    UnreadableError,
+    UnreadableRecord,
 )
-from rxbosbase.filters import build_filter
+from rxbosbase.filters import GUARDS, Dialect, build_filter
 
 URL = "http://127.0.0.1:8090"
 POSTS = f"{URL}/api/collections/posts/records"
@@ -102,7 +104,7 @@ def test_iter_records_pages_by_the_last_id_and_lazily(
     assert (query(web)["sort"], query(web)["skipTotal"]) == ("id", "1")
 
 
-@pytest.mark.parametrize("last", ["a'b", 'a"b', "a\\\\'b"])
+@pytest.mark.parametrize("last", ["a'b", 'a"b', "a\\b"])
 def test_an_id_with_quotes_stays_a_value_of_the_next_pages_filter(
     web: responses.RequestsMock, posts: Collection[dict[str, Any]], last: str
 ) -> None:
@@ -110,6 +112,80 @@ def test_an_id_with_quotes_stays_a_value_of_the_next_pages_filter(
     web.get(POSTS, json=page())
     assert [record["id"] for record in posts.iter_records(1)] == [last]
     assert query(web)["filter"] == build_filter("id > {:last}", last=last)
+
+
+@pytest.mark.parametrize("dialect", ["escaped", "plain"])
+@pytest.mark.parametrize("last", ["a\\\\'b", "a\\\\b", "\\new"])
+def test_an_id_of_any_form_stays_a_value_of_the_next_pages_filter(
+    web: responses.RequestsMock, posts: Collection[dict[str, Any]], last: str, dialect: Dialect
+) -> None:
+    """The dialect is learned where it is needed: the guard of the other one is refused."""
+    web.get(POSTS, json=page(last))
+    if dialect == "plain":
+        web.get(POSTS, status=400, json={})
+    web.get(POSTS, json=page())
+    web.get(POSTS, json=page())
+    assert [record["id"] for record in posts.iter_records(1)] == [last]
+    asked = [query(web, at).get("filter") for at in range(1, len(web.calls))]
+    guards = [GUARDS["escaped"]] + ([GUARDS["plain"]] if dialect == "plain" else [])
+    assert asked == [*guards, build_filter("id > {:last}", dialect, last=last)]
+
+
+def test_a_server_that_refuses_both_guards_tells_nothing(
+    web: responses.RequestsMock, posts: Collection[dict[str, Any]]
+) -> None:
+    """So it is while its database is away."""
+    web.get(POSTS, status=400, json={"message": "Something went wrong."})
+    with pytest.raises(ClientResponseError, match="400: Something went wrong"):
+        posts.learn_filter_dialect()
+    assert posts._client.dialect.known is None
+
+
+def test_a_server_updated_to_the_other_dialect_is_asked_again(
+    web: responses.RequestsMock, posts: Collection[dict[str, Any]]
+) -> None:
+    dialect = posts._client.dialect
+    dialect.known = "plain"
+    web.get(POSTS, json=page("a\\\\b"))
+    web.get(POSTS, status=400, json={})
+    for ids in ((), ("c",), ()):
+        web.get(POSTS, json=page(*ids))
+    assert [record["id"] for record in posts.iter_records(1)] == ["a\\\\b", "c"]
+    written = dialect.build("posts", {}, "title = {:title}", title="\\\\")
+    assert written.startswith(GUARDS["escaped"])
+
+
+def test_a_filters_comment_does_not_reach_over_its_parentheses(
+    web: responses.RequestsMock, posts: Collection[dict[str, Any]]
+) -> None:
+    web.get(POSTS, json=page("a"))
+    web.get(POSTS, json=page())
+    assert len(list(posts.iter_records(1, filter="n > 1 // it's few"))) == 1
+    assert query(web)["filter"] == "(n > 1  ) && id > 'a'"
+
+
+DEEP = "[" * 20_000 + "]" * 20_000
+
+
+def test_a_page_with_a_record_nested_too_deeply_gives_the_others(
+    web: responses.RequestsMock,
+    posts: Collection[dict[str, Any]],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    items = f'{{"id":"a"}},{{"collectionName":"posts","data":{DEEP},"id":"b"}},{{"id":"c"}}'
+    web.get(POSTS, body=f'{{"page":1,"perPage":500,"items":[{items}]}}')
+    for read in (posts.get_list, posts.get_full_list, lambda: list(posts.iter_records())):
+        with pytest.raises(UnreadableError, match="'data' is nested 20000 levels deep") as caught:
+            read()
+    expected = UnreadableRecord("posts", "b", "data", 20_000)
+    assert (caught.value.records, caught.value.depth) == ((expected,), 20_000)
+    assert not caught.value.retryable
+    skipped = list(posts.iter_records(on_unreadable="skip"))
+    assert [record["id"] for record in skipped] == ["a", "c"]
+    assert posts.get_full_list(on_unreadable="skip", sort="n") == skipped
+    assert f"left out: {expected}" in caplog.text
+    with pytest.raises(ValueError, match="on_unreadable must be 'raise' or 'skip', not 'no'"):
+        posts.iter_records(on_unreadable="no")  # type: ignore[arg-type]
 
 
 def test_a_page_that_comes_again_and_again_is_an_error_and_not_an_endless_list(

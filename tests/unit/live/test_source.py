@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from rxbosbase.dialect import FilterDialect
 from rxbosbase.errors import ProtocolError
 from rxbosbase.live.messages import Ask, ReadPage
 from rxbosbase.live.source import QuerySource, RecordSource, make_query
@@ -20,7 +21,11 @@ def test_an_answer_of_anything_but_records_is_an_error_of_its_own(
     odd: Any, request_: ReadPage | Ask | ReadWindow
 ) -> None:
     for answer in (odd, {"items": odd}, {"items": [{"id": "a"}, odd]}):
-        source = QuerySource(make_query("posts"), lambda *_, answer=answer: answer)
+
+        def read(*_: object, answer: Any = answer) -> Any:
+            return answer
+
+        source = QuerySource(make_query("posts"), read, FilterDialect(read))
         if answer == {"items": []}:
             assert source.rows(request_) == ([], True)
             continue

@@ -22,7 +22,7 @@ class Room:
     def __init__(self) -> None:
         self.registry = Registry()
         self.skipped: list[MalformedEvent] = []
-        self.delivery = Delivery(self.registry, self.expel, self.skipped.append)
+        self.delivery = Delivery(self.registry, self.expel, lambda e, _: self.skipped.append(e))
 
     def expel(self, subscriber: Subscriber) -> None:
         self.registry.remove(subscriber)

@@ -1,0 +1,199 @@
+"""Filters on each server: every text is a value, whatever it holds, and nobody's records come."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from support.command import Command
+from support.hostile_strings import HOSTILE_STRINGS
+from support.live_schema import Event, Heard, World, eventually, listen, titles
+from support.old_servers import is_escaped
+
+from rxbosbase import BosBase, ClientResponseError, Collection
+from rxbosbase.filters import UnknownDialectError, build_filter
+
+Old = Any
+
+AMBIGUOUS = ("a\\\\b", "a\\'b", 'a\\"b', "C:\\new", "\\' || id != '' //", "\\\\\\", "\\")
+
+values = st.one_of(
+    st.sampled_from(HOSTILE_STRINGS),
+    st.text("\\'\"/|(", max_size=6),
+    st.text("\\'\"/|(nrt) &=%_ab", max_size=12),
+)
+
+
+@pytest.fixture(scope="session")
+def shelf(old: Old) -> Iterator[Collection]:
+    """One collection for all values, with a secret in it, and a client that knows the dialect."""
+    made = World(old[1], old[2])
+    posts = made.collection()
+    posts.create({"title": "secret", "owner": "somebody"})
+    posts.learn_filter_dialect()
+    yield posts
+    made.close()
+
+
+def can_be_written(client: BosBase, *texts: str) -> bool:
+    """False for what the dialect of this server has no form for: that must be refused."""
+    plain = client.filter_dialect == "plain"
+    if not plain or not any(text.endswith("\\") for text in texts):
+        return True
+    for text in texts:
+        if text.endswith("\\"):
+            with pytest.raises(ValueError, match="ends in a backslash"):
+                client.filter("title = {:t}", t=text)
+    return False
+
+
+def test_the_dialect_is_learned_where_anything_may_be_listed(world: World, version: str) -> None:
+    client = world.client()
+    empty = client.collection(world.collection().name)
+    before = client.filter_dialect
+    assert before is None
+    with pytest.raises(UnknownDialectError):
+        client.filter("title = {:t}", t="\\")
+    learned = empty.learn_filter_dialect()
+    if version != "given":
+        assert learned == ("escaped" if is_escaped(version) else "plain")
+    assert client.filter_dialect == learned
+    with pytest.raises(ClientResponseError, match="403"):
+        world.client().collection(world.collection(listRule=None).name).learn_filter_dialect()
+    with pytest.raises(ClientResponseError, match="404"):
+        client.collection(world.name("nothing")).learn_filter_dialect()
+
+
+@settings(
+    max_examples=500,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(values, values)
+@example("\\", ' || id != "" //')
+@example("\\'", " || id != '' //")
+@example("\\\\'", " || id != '' //")
+def test_every_text_finds_itself_alone(shelf: Collection, title: str, owner: str) -> None:
+    client: Any = shelf._client
+    if not can_be_written(client, title, owner):
+        return
+    made = shelf.create({"title": title, "owner": owner})
+    both = client.filter("title = {:t} && owner = {:o}", t=title, o=owner)
+    found = shelf.get_full_list(filter=both)
+    assert {(record["title"], record["owner"]) for record in found} == {(title, owner)}
+    assert made["id"] in [record["id"] for record in found]
+    assert shelf.get_first_list_item(both)["title"] == title
+    # After ~ stands a pattern, in which % is any text and a backslash takes that away.
+    pattern = re.sub(r"([\\%_])", r"\\\1", title)
+    for sign, value in (("?=", title), ("~", pattern), ("?~", pattern), ("~", title)):
+        condition = client.filter(f"owner = {{:o}} && title {sign} {{:t}}", t=value, o=owner)
+        records = shelf.get_full_list(filter=condition)
+        assert {record["owner"] for record in records} <= {owner}
+        assert value != pattern or title in [record["title"] for record in records]
+
+
+def test_a_server_of_the_other_dialect_refuses_what_it_would_misread(world: World) -> None:
+    posts = world.collection()
+    learned = posts.learn_filter_dialect()
+    other: Any = "plain" if learned == "escaped" else "escaped"
+    heard: list[Heard[Event]] = []
+    for text in AMBIGUOUS:
+        if other == "plain" and text.endswith("\\"):
+            continue
+        for owner in ("x", ' || id != "" //', " || id != '' //"):
+            condition = build_filter("title = {:t} && owner = {:o}", other, t=text, o=owner)
+            with pytest.raises(ClientResponseError, match="400"):
+                posts.get_full_list(filter=condition)
+            with pytest.raises(ClientResponseError, match="400"):
+                posts.subscribe("*", print, filter=condition)
+            heard.append(listen(posts.observe("*", filter=condition, check=False)))
+    every = listen(posts.observe("*"))
+    world.wait_active()
+    posts.create({"title": "for nobody", "owner": "y"})
+    every.have(1)
+    posts.create({"title": "a mark"})  # behind the other topics' events, had there been any
+    every.have(2)
+    assert not any(each.items for each in heard)
+
+
+@pytest.mark.parametrize("title", [*AMBIGUOUS, "o'neil", "'\""])
+def test_topics_and_live_views_show_what_the_filter_means(world: World, title: str) -> None:
+    posts = world.collection()
+    client: Any = world.admin
+    posts.learn_filter_dialect()
+    if not can_be_written(client, title):
+        return
+    condition = client.filter("title = {:t} && owner = {:o}", t=title, o="me")
+    heard = listen(posts.observe("*", filter=condition))
+    with posts.live(filter=condition) as view, posts.live(filter=condition, limit=5) as window:
+        view.wait_fresh()
+        window.wait_fresh()
+        world.wait_active()
+        posts.create({"title": title, "owner": "not me"})
+        mine = posts.create({"title": title, "owner": "me"})
+        assert titles(heard.have(1)) == [title]
+        eventually(lambda: [r["id"] for r in view.current.records] == [mine["id"]])
+        eventually(lambda: [r["id"] for r in window.current.records] == [mine["id"]])
+        posts.update(mine["id"], {"owner": "not me"})
+        eventually(lambda: not view.current.records and not window.current.records)
+    assert [event.record["owner"] for event in heard.items] == ["me"]
+
+
+def test_ids_of_any_form_are_paged_and_asked_about(world: World) -> None:
+    """Only a view collection can have such ids: it makes them of other fields."""
+    names = sorted({*AMBIGUOUS, "o'neil", "'\"", "plain", "a\\", "a\\\\", "b\\", "z"})
+    posts = world.collection()
+    for name in names:
+        posts.create({"title": name})
+    view = world.name("view")
+    query = f"SELECT title AS id, n, owner FROM {posts.name}"
+    body = {"name": view, "type": "view", "viewQuery": query, "listRule": "", "viewRule": ""}
+    try:
+        world.admin.collections.create(body)
+    except ClientResponseError:
+        pytest.skip("this server makes no view collection")
+    guest = world.client()
+    odd = guest.collection(view)
+    for batch in (5, 7, 100):
+        assert [record["id"] for record in odd.iter_records(batch)] == names
+    with odd.live(reconcile=0.2) as live:
+        assert sorted(live.wait_fresh().by_id) == names
+        posts.update(posts.get_first_list_item("title = 'z'")["id"], {"n": 5})
+        eventually(lambda: live.current.by_id["z"]["n"] == 5)
+
+
+def test_bools_match_on_every_server(world: World) -> None:
+    posts = world.collection(fields=({"name": "done", "type": "bool"},))
+    for title, done in (("yes", True), ("no", False)):
+        posts.create({"title": title, "done": done})
+    for done, sign, title in (
+        (True, "=", "yes"), (False, "=", "no"), (True, "?=", "yes"), (True, "!=", "no"),
+    ):  # fmt: skip
+        condition = world.admin.filter(f"done {sign} {{:done}}", done=done)
+        assert [r["title"] for r in posts.get_full_list(filter=condition)] == [title]
+    condition = world.admin.filter("done = {:done}", done=True)
+    heard = listen(posts.observe("*", filter=condition))
+    world.wait_active()
+    posts.create({"title": "later no", "done": False})
+    posts.create({"title": "later yes", "done": True})
+    assert titles(heard.have(1)) == ["later yes"]
+
+
+def test_the_command_line_takes_a_guarded_filter(world: World) -> None:
+    posts = world.collection()
+    posts.learn_filter_dialect()
+    for title in ("a\\\\b", "other"):
+        posts.create({"title": title})
+    condition = world.admin.filter("title = {:t}", t="a\\\\b")
+    url = ["--url", world.server.url]
+    with Command("view", posts.name, *url, "--filter", condition) as view:
+        assert json.loads(view.line())["record"]["title"] == "a\\\\b"
+        posts.create({"title": "another"})
+        posts.create({"title": "a\\\\b", "n": 2})
+        assert json.loads(view.line())["record"]["n"] == 2

@@ -1,0 +1,143 @@
+"""One record that nobody can decode, on each server: everybody reads the others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import requests
+from support.live_schema import Event, Heard, World, eventually, listen, status, titles
+
+from rxbosbase import ClientResponseError, Collection, UnreadableError, UnreadableRecord
+from rxbosbase.jsontext import TooDeepError, decode
+
+LEVELS = 9_900
+"""What a server stores, and Python's JSON decoders do not read."""
+
+DEEP = "[" * LEVELS + "]" * LEVELS
+
+
+@pytest.fixture(autouse=True)
+def needs_a_decoder_with_a_limit() -> None:
+    try:
+        decode(DEEP.encode())
+    except TooDeepError:
+        return
+    pytest.skip("this Python decodes all that a server stores")
+
+
+@pytest.fixture
+def posts(world: World) -> Collection:
+    return world.collection(fields=({"name": "data", "type": "json", "maxSize": 100_000},))
+
+
+def send(world: World, posts: Collection, text: str, id: str = "") -> str:
+    """Creates or updates a record with this JSON, which no Python encoder would write."""
+    url = f"{world.server.url}/api/collections/{posts.name}/records/{id}".rstrip("/")
+    answer = requests.request(
+        "PATCH" if id else "POST", url, data=text, timeout=10,
+        headers={"Authorization": world.admin.auth_store.token, "Content-Type": "application/json"},
+    )  # fmt: skip
+    answer.raise_for_status()
+    return id or answer.text.partition('"id":"')[2].partition('"')[0]
+
+
+def deep(title: str, n: int) -> str:
+    return f'{{"title":"{title}","n":{n},"data":{DEEP}}}'
+
+
+def names(view: Any) -> list[str]:
+    return [record["title"] for record in view.current.records]
+
+
+def test_one_record_nested_too_deeply_hides_no_other(
+    world: World, posts: Collection, caplog: pytest.LogCaptureFixture
+) -> None:
+    mended = posts.create({"title": "mended later", "n": 3})
+    posts.create({"title": "good", "n": 5})
+    bad = send(world, posts, deep("bad", 4))
+    told = UnreadableRecord(posts.name, bad, "data", LEVELS)
+    heard = listen(posts.observe("*"))
+    with (
+        posts.live(sort="n") as view,
+        posts.live(filter="n > 3", sort="n", limit=2) as window,
+    ):
+        one: Heard[dict[str, Any] | None] = listen(posts.live_record(mended["id"]))
+        one.have(1)
+        for each in (view, window):
+            assert each.wait_fresh().fresh
+        assert names(view) == ["mended later", "good"]
+        assert view.current.unreadable == {bad: told}
+        assert names(window) == ["good"] and window.current.unreadable == {bad: told}
+        assert status(world.admin).unreadable == (told,)
+        assert f"live views leave out {told}" in caplog.text
+
+        # Another becomes so while everybody looks, and the others go on.
+        send(world, posts, f'{{"data":{DEEP}}}', mended["id"])
+        second = UnreadableRecord(posts.name, mended["id"], "data", LEVELS)
+        eventually(lambda: view.current.unreadable == {bad: told, mended["id"]: second})
+        eventually(lambda: status(world.admin).unreadable == tuple(sorted((told, second), key=str)))
+        posts.create({"title": "new", "n": 6})
+        eventually(lambda: names(view) == ["good", "new"])
+        assert titles(heard.have(1)) == ["new"]
+        assert f"was left out: {second}" in caplog.text
+        eventually(lambda: view.current.fresh and window.current.fresh)
+
+        # They come when they are mended, and what is deleted is told no more.
+        posts.update(mended["id"], {"data": None})
+        eventually(lambda: names(view) == ["mended later", "good", "new"])
+        assert [record and record["n"] for record in one.have(2)] == [
+            3,
+            3,
+        ]  # not None: it was there
+        eventually(lambda: status(world.admin).unreadable == (told,))
+        posts.delete(bad)
+        eventually(lambda: not view.current.unreadable and not window.current.unreadable)
+        eventually(lambda: names(window) == ["good", "new"])
+        eventually(lambda: status(world.admin).unreadable == ())
+
+
+def test_reads_name_the_record_its_field_and_its_depth(world: World, posts: Collection) -> None:
+    for n in range(3):
+        posts.create({"title": f"good {n}", "n": n})
+    bad = send(world, posts, deep("bad", 9))
+    told = UnreadableRecord(posts.name, bad, "data", LEVELS)
+    reads: list[Any] = [
+        posts.get_list,
+        posts.get_full_list,
+        lambda: list(posts.iter_records(2)),
+        lambda: posts.get_one(bad),
+        lambda: posts.get_first_list_item("n = 9"),
+    ]
+    for read in reads:
+        with pytest.raises(UnreadableError, match=f"'data' is nested {LEVELS} levels deep") as it:
+            read()
+        assert it.value.records == (told,)
+    for batch in (1, 2, 500):
+        records = posts.iter_records(batch, on_unreadable="skip")
+        assert sorted(record["n"] for record in records) == [0, 1, 2]
+        sorted_ones = posts.get_full_list(batch, sort="n", on_unreadable="skip")
+        assert [record["n"] for record in sorted_ones] == [0, 1, 2]
+    assert [record["title"] for record in posts.get_full_list(fields="title", sort="n")][3] == "bad"
+
+
+def test_a_stream_of_a_collection_with_such_a_record_opens(world: World, posts: Collection) -> None:
+    """The question beforehand reads a record, too."""
+    bad = send(world, posts, deep("bad", 1))
+    heard: Heard[Event] = Heard()
+    with posts.subscribe("*", heard), posts.subscribe(bad, heard):
+        posts.update(bad, {"data": None, "title": "mended"})
+        assert titles(heard.have(2)) == ["mended", "mended"]
+
+
+def test_a_write_that_is_answered_with_such_a_record_was_done(
+    world: World, posts: Collection
+) -> None:
+    bad = send(world, posts, deep("bad", 1))
+    with pytest.raises(UnreadableError, match="the write was done") as caught:
+        posts.update(bad, {"title": "renamed"})
+    assert caught.value.was_written
+    assert posts.get_one(bad, fields="title") == {"title": "renamed"}
+    posts.delete(bad)
+    with pytest.raises(ClientResponseError, match="404"):
+        posts.get_one(bad)
