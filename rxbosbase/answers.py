@@ -10,6 +10,7 @@ from typing import Any
 import requests
 
 from .errors import ClientResponseError, ProtocolError, UnreadableError
+from .jsontext import TooDeepError
 from .oneline import one_line
 from .unreadable import find_unreadable, read_answer
 
@@ -36,8 +37,15 @@ def decoded(response: requests.Response, content: bytes) -> Any:
         )
     data: Any = None
     if content:
-        with contextlib.suppress(ValueError):
+        try:
             data = read_answer(content)
+        except TooDeepError:
+            if status < 400:
+                raise ProtocolError(
+                    f"{url_of(response)} answered JSON that is nested too deeply to be decoded"
+                ) from None
+        except ValueError:
+            pass  # told below
     if status >= 400:
         raise response_error(response, data)
     if content and data is None and content.strip() != b"null":

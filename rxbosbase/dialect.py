@@ -76,8 +76,10 @@ class FilterDialect:
             return build_filter(expression, self.learn(collection, headers), **values)
 
     def can_name(self, collection: str, headers: Mapping[str, str], id: str) -> bool:
-        """True if a filter can hold this id. In the dialect ``"plain"`` one that ends in a
-        backslash cannot be written."""
+        """True if a filter can hold this id. None can hold a NUL, and in the dialect ``"plain"``
+        one that ends in a backslash cannot be written."""
+        if "\x00" in id:
+            return False
         if not id.endswith("\\"):
             return True
         return (self.known or self.learn(collection, headers)) == "escaped"
@@ -94,8 +96,8 @@ class FilterDialect:
             if self.can_name(collection, headers, ids[end - 1]):
                 return ids[:end]
         raise ProtocolError(
-            f"{len(ids)} ids of {collection!r} in a row end in a backslash, which no filter of "
-            "this server can name: what comes behind them cannot be read"
+            f"{len(ids)} ids of {collection!r} in a row hold a NUL or end in a backslash, which no "
+            "filter of this server can name: what comes behind them cannot be read"
         )
 
     def retried(self, collection: str, headers: Mapping[str, str], call: Callable[[], T]) -> T:

@@ -104,12 +104,15 @@ def read_answer(text: bytes) -> Any:
     decoded whole, an `UnreadableRow` stands for each record that cannot.
 
     Raises:
-        ValueError: it is no JSON, or an array that is nested too deeply.
+        TooDeepError: an array that is nested too deeply.
+        ValueError: it is no JSON.
     """
     try:
         return decode(text)
     except TooDeepError:
         cut = _Cut(text, 1)
+    if cut.is_array:
+        raise TooDeepError("it is nested too deeply")
     # A record may have fields of these names, too.
     fields = cut.fields()
     if "id" not in fields:
@@ -160,6 +163,10 @@ class _Cut:
             end = behind
             self._inner.append(_decoded(text[start:end], depth))
         self._whole = decode(b"".join([*shallow, text[end:]]))
+
+    @property
+    def is_array(self) -> bool:
+        return isinstance(self._whole, list)
 
     def fields(self) -> dict[str, Any]:
         """Of an object, its members."""

@@ -11,7 +11,7 @@ from rxbosbase.cli.console import plain_text
 from rxbosbase.jsontext import encode
 from rxbosbase.realtime.events import RecordEvent
 
-__all__ = ["ACTION_STYLES", "json_line", "pretty_line", "value_text"]
+__all__ = ["ACTION_STYLES", "encoded_line", "json_line", "pretty_line", "value_text"]
 
 ACTION_STYLES = {"create": "green", "update": "yellow", "delete": "red"}
 
@@ -24,6 +24,12 @@ NAMES = ("name", "title", "username", "email", "id")
 """The fields that tell best who or what an expanded record is, the best one first."""
 
 
+NAMED_BY = ("id", "collectionName")
+
+MAX_LEVELS = 20
+"""Of lists in a field's value; what lies deeper is not shown to a person."""
+
+
 def json_line(event: RecordEvent[Any]) -> bytes:
     r"""The whole event as one line of JSON.
 
@@ -31,7 +37,21 @@ def json_line(event: RecordEvent[Any]) -> bytes:
     '{"topic":"posts/*","action":"create","record":{"id":"a","title":"Zażółć"}}\n'
     """
     content = {"topic": event.topic, "action": event.action, "record": event.record}
-    return encode(content) + b"\n"
+    return encoded_line(content, "record")
+
+
+def encoded_line(content: dict[str, Any], *records: str) -> bytes:
+    """One line of JSON. Where one of the records named is nested too deeply to be written, though
+    it could be read, its id and its collection stand for each of them."""
+    try:
+        return encode(content) + b"\n"
+    except TypeError:
+        short = {
+            name: {key: content[name][key] for key in NAMED_BY if key in content[name]}
+            for name in records
+            if isinstance(content[name], Mapping)
+        }
+        return encode({**content, **short, "unreadable": "nested too deeply to be written"}) + b"\n"
 
 
 def pretty_line(event: RecordEvent[Any], moment: str, width: int | None = None) -> Text:
@@ -58,15 +78,20 @@ def pretty_line(event: RecordEvent[Any], moment: str, width: int | None = None) 
     return line
 
 
-def value_text(value: Any) -> str:
+def value_text(value: Any, levels: int = MAX_LEVELS) -> str:
     """A field's value, short: an expanded record by its name, a text with spaces in quotes."""
+    if levels == 0:
+        return "…"
     if isinstance(value, Mapping):
         named = next((value[name] for name in NAMES if value.get(name)), None)
         if named is not None:
-            return value_text(named)
+            return value_text(named, levels - 1)
     if isinstance(value, list):
-        return "[" + ", ".join(value_text(item) for item in value) + "]"
+        return "[" + ", ".join(value_text(item, levels - 1) for item in value) + "]"
     if isinstance(value, str):
         text = plain_text(value)
         return text if text and " " not in text else f'"{text}"'
-    return encode(value).decode()
+    try:
+        return encode(value).decode()
+    except TypeError:  # nested too deeply to be written
+        return "…"

@@ -13,6 +13,7 @@ from rich.live import Live
 
 from rxbosbase import BosBase
 from rxbosbase.cli.console import complain, expected_ends, until_end
+from rxbosbase.cli.events_text import encoded_line
 from rxbosbase.cli.options import (
     DEFAULT_PASSWORD_ENV,
     DEFAULT_URL,
@@ -27,7 +28,6 @@ from rxbosbase.cli.options import (
 )
 from rxbosbase.cli.tale import Tale, next_tale
 from rxbosbase.cli.view_table import Picture, draw, next_picture
-from rxbosbase.jsontext import encode
 from rxbosbase.live import Change, Snapshot
 from rxbosbase.live.view import LiveView
 
@@ -122,5 +122,5 @@ def _write_json(change: Change[Any]) -> None:
         "new_index": change.new_index,
         "caught_up": change.caught_up,
     }
-    sys.stdout.buffer.write(encode(content) + b"\n")
+    sys.stdout.buffer.write(encoded_line(content, "record", "before"))
     sys.stdout.buffer.flush()

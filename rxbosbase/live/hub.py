@@ -6,6 +6,7 @@ have been lost. They hear it here, in order, on one thread that runs no user cod
 
 from __future__ import annotations
 
+import heapq
 import logging
 import os
 import threading
@@ -29,6 +30,9 @@ from rxbosbase.unreadable import UnreadableRecord
 __all__ = ["LiveHub", "Member"]
 
 log = logging.getLogger("rxbosbase.live")
+
+MAX_TOLD = 100
+"""So many records that views leave out stand in the status at most; the log names each."""
 
 
 class Member(Protocol):
@@ -97,7 +101,7 @@ class LiveHub:
         self._cores: dict[Hashable, Member] = {}
         self.taken: dict[Share, int] = {}  # up to which version the server has a share's topics
         self._report = report
-        self._unreadable: tuple[UnreadableRecord, ...] = ()
+        self._unreadable: set[UnreadableRecord] = set()
         self._closed = False
         self._process = os.getpid()
 
@@ -146,14 +150,13 @@ class LiveHub:
         """Tells which records the views have to leave out, all together; from any thread."""
         with self._lock:
             found = {record for core in self._cores.values() for record in core.unreadable}
-            before, now = self._unreadable, tuple(sorted(found, key=str))
-            if now == before:
+            new = found - self._unreadable
+            if not new and len(found) == len(self._unreadable):
                 return
-            self._unreadable = now
-            self._report(now)
-        for record in now:
-            if record not in before:
-                log.warning("live views leave out %s", record)
+            self._unreadable = found
+            self._report(tuple(heapq.nsmallest(MAX_TOLD, found, key=str)))
+        for record in new:
+            log.warning("live views leave out %s", record)
 
     # -- what the stream tells, on the loop's thread ---------------------------------------------
 

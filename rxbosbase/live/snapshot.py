@@ -176,19 +176,24 @@ class Snapshot(Generic[T]):
         if order is None:
             raise ValueError("the server arranges this view: use arrange()")
         moves: list[_Move[T]] = []
-        unreadable = self.unreadable
+        unreadable: dict[str, UnreadableRecord] | None = None  # a copy, once there is need
         for edit in edits:
             entry = None
             row = edit.record
-            if unreadable or isinstance(row, UnreadableRow):
-                unreadable = self._noted(unreadable, edit.id, row)
+            if isinstance(row, UnreadableRow):
+                unreadable = dict(self.unreadable) if unreadable is None else unreadable
+                unreadable[edit.id] = row.told(self._lineage.collection)
+            elif edit.id in (self.unreadable if unreadable is None else unreadable):
+                unreadable = dict(self.unreadable) if unreadable is None else unreadable
+                del unreadable[edit.id]
             if row is not None and not isinstance(row, UnreadableRow):
                 record = decode(row)
                 if record is not None:
                     entry = Entry(order.key(row), record)
             moves.append((edit.id, entry, edit.caught_up))
         after = self._fold(moves, fresh, self.version + 1)
-        after.unreadable = unreadable
+        if unreadable is not None:
+            after.unreadable = MappingProxyType(unreadable)
         return after
 
     def arrange(self, rows: Sequence[Record], *, fresh: bool, caught_up: bool) -> Snapshot[T]:
@@ -197,10 +202,10 @@ class Snapshot(Generic[T]):
         From here on the server arranges it, also where the view was ordered before.
         """
         entries: dict[str, Entry[T]] = {}
-        unreadable: Mapping[str, UnreadableRecord] = _NONE
+        unreadable: dict[str, UnreadableRecord] = {}
         for at, row in enumerate(rows):
             if isinstance(row, UnreadableRow):
-                unreadable = self._noted(unreadable, row["id"], row)
+                unreadable[row["id"]] = row.told(self._lineage.collection)
                 continue
             record = self._lineage.decode(row)
             if record is None:
@@ -216,7 +221,7 @@ class Snapshot(Generic[T]):
             (),
             fresh,
             self.version + 1,
-            unreadable,
+            MappingProxyType(unreadable),
         )
         after.changes = tuple(_rearranged(self, after, caught_up))
         return after
@@ -239,16 +244,6 @@ class Snapshot(Generic[T]):
         moves: list[_Move[T]] = [(id, None, False) for id in gone]
         moves += [(id, self._entries[id], False) for _, id in here]
         return older._fold(moves, self.fresh, self.version).changes
-
-    def _noted(
-        self, unreadable: Mapping[str, UnreadableRecord], id: str, row: Record | None
-    ) -> Mapping[str, UnreadableRecord]:
-        """The records left out, now that this one is so, or no longer."""
-        if isinstance(row, UnreadableRow):
-            return MappingProxyType({**unreadable, id: row.told(self._lineage.collection)})
-        if id not in unreadable:
-            return unreadable
-        return MappingProxyType({key: value for key, value in unreadable.items() if key != id})
 
     def refreshed(self, fresh: bool) -> Snapshot[T]:
         """The next version, with the same records."""

@@ -42,7 +42,7 @@ class Status:
         topics: the wanted topics as the server knows them, options included.
         since: when this state began, in seconds since the epoch.
         unreadable: the records that live views of this client leave out, since a value in them is
-            nested too deeply to be decoded.
+            nested too deeply to be decoded; 100 of them at most.
     """
 
     state: StateName = "idle"

@@ -217,8 +217,8 @@ def _refuse_credentials(headers: Iterable[str]) -> None:
 
 
 def _topic(name: str, options: Options) -> Topic:
-    _refuse_credentials(name for name, _ in options.headers)
     wire = name + options.suffix
+    _refuse_credentials(map(header_name, parse_topic(wire)[2]))
     length = len(wire.encode())  # the server counts bytes
     if length > MAX_TOPIC_LENGTH:
         message = (

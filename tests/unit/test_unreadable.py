@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rxbosbase.jsontext import TooDeepError
 from rxbosbase.unreadable import (
     UnreadableRecord,
     UnreadableRow,
@@ -120,8 +121,6 @@ BROKEN = {
     "one bracket too many": '{"d": DEEP]}',
     "the other closing bracket": '{"d": DEEP]',
     "a word behind": '{"d": DEEPx}',
-    "an array": "DEEP",
-    "an array of records": '[{"id": "a", "d": DEEP}]',
     "two commas between records": '{"page": 1, "items": [{"id": "a", "d": DEEP},, {"id": "b"}]}',
     "records that are no array": '{"page": 1, "items": {"a": DEEP}}',
     "records that are arrays": '{"page": 1, "items": [[1, DEEP]]}',
@@ -135,6 +134,14 @@ BROKEN = {
 def test_broken_json_that_is_deep_is_an_error_and_no_record(text: str) -> None:
     with pytest.raises(ValueError, match=NO_RECORD):
         read_answer(text.replace("DEEP", DEEP).encode())
+
+
+@pytest.mark.parametrize("text", [DEEP, f'[{{"id": "a", "d": {DEEP}}}]'], ids=["bare", "records"])
+def test_a_deep_array_is_no_record_and_an_answer_that_is_too_deep(text: str) -> None:
+    with pytest.raises(ValueError, match="is no object"):
+        read_record(text.encode())
+    with pytest.raises(TooDeepError):
+        read_answer(text.encode())
 
 
 def test_bytes_that_are_no_utf_8_are_an_error() -> None:

@@ -188,6 +188,25 @@ def test_a_page_with_a_record_nested_too_deeply_gives_the_others(
         posts.iter_records(on_unreadable="no")  # type: ignore[arg-type]
 
 
+def test_an_array_nested_too_deeply_is_told_as_such(
+    web: responses.RequestsMock, client: BosBase
+) -> None:
+    web.get(f"{URL}/api/custom", body=DEEP)
+    with pytest.raises(ProtocolError, match="nested too deeply to be decoded"):
+        client.send("GET", "/api/custom")
+
+
+def test_a_page_that_ends_in_an_id_with_nul_is_read_on(
+    web: responses.RequestsMock, posts: Collection[dict[str, Any]]
+) -> None:
+    """A filter cannot name it; the one before it can be named."""
+    web.get(POSTS, json=page("a", "b\0"))
+    web.get(POSTS, json=page("b\0", "c"))
+    web.get(POSTS, json=page())
+    assert [record["id"] for record in posts.iter_records(2)] == ["a", "b\0", "c"]
+    assert query(web, 1)["filter"] == "id > 'a'"
+
+
 def test_a_page_that_comes_again_and_again_is_an_error_and_not_an_endless_list(
     web: responses.RequestsMock, posts: Collection[dict[str, Any]]
 ) -> None:

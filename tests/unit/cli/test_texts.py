@@ -25,7 +25,7 @@ from rxbosbase.cli.demo.ledger import Count, Summary
 from rxbosbase.cli.demo.report import report
 from rxbosbase.cli.demo.screen import Scene, describe, screen
 from rxbosbase.cli.demo.views import LineView, status_line
-from rxbosbase.cli.events_text import json_line, pretty_line
+from rxbosbase.cli.events_text import encoded_line, json_line, pretty_line, value_text
 from rxbosbase.cli.tale import Tale, next_tale
 from rxbosbase.live.messages import Edit
 from rxbosbase.live.ordering import Order
@@ -303,3 +303,24 @@ def test_the_report_says_what_failed() -> None:
     text = "\n".join(rendered(report(summary(Count(10, 9))), 80))
     assert "Failed: 1 events of the connected phases did not arrive." in text
     assert "arrived." not in text
+
+
+def test_a_record_that_can_be_read_and_not_written_ends_no_command() -> None:
+    """The encoder follows fewer levels than the decoder: the line names the record instead."""
+    deep: list[Any] = []
+    for _ in range(20_000):
+        deep = [deep]
+    record = {"id": "a", "collectionName": "posts", "data": deep}
+    line = json.loads(json_line(RecordEvent("posts/*", "create", record)))
+    assert line.pop("unreadable") == "nested too deeply to be written"
+    assert line == {
+        "topic": "posts/*",
+        "action": "create",
+        "record": {"id": "a", "collectionName": "posts"},
+    }
+    content = {"type": "removed", "record": None, "before": record}
+    assert json.loads(encoded_line(content, "record", "before"))["before"]["id"] == "a"
+    assert "create posts/a data=[[" in str(
+        pretty_line(RecordEvent("posts/*", "create", record), "12")
+    )
+    assert value_text({"x": deep}) == "…"

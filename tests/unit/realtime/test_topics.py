@@ -203,3 +203,9 @@ def test_parsing_never_raises_on_odd_text(wire: str) -> None:
 )
 def test_options_that_are_none_parse_as_none(odd: str) -> None:
     assert parse_topic("p/*?options=" + odd) == ("p/*", {}, {})
+
+
+def test_a_credential_in_a_topics_own_options_is_refused() -> None:
+    for name in ("Authorization", "proxy_authorization"):
+        with pytest.raises(ValueError, match="must not be a header of a topic"):
+            custom_topic(f'chat?options={{"headers":{{"{name}":"x"}}}}')
