@@ -45,7 +45,7 @@ def decoded(response: requests.Response, content: bytes) -> Any:
                     f"{url_of(response)} answered JSON that is nested too deeply to be decoded"
                 ) from None
         except ValueError:
-            pass  # told below
+            pass  # not JSON: an error of its own below
     if status >= 400:
         raise response_error(response, data)
     if content and data is None and content.strip() != b"null":

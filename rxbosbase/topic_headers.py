@@ -21,8 +21,8 @@ NO_RULE_READS = frozenset({
     "accept", "accept-encoding", "accept-language", "authorization", "cookie",
     "proxy-authorization", "user-agent",
 })  # fmt: skip
-"""Of these nobody is warned: they speak to proxies, or say who asks, which the POST of the topics
-says as well."""
+"""No warning names these: proxies read them, or they carry the login, which the POST of the topics
+carries as well."""
 
 
 class TopicHeaders:

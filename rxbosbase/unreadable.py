@@ -71,7 +71,7 @@ class UnreadableRow(dict[str, Any]):
     __hash__ = None
 
     def told(self, collection: str = "") -> UnreadableRecord:
-        """What to tell the user of it."""
+        """The public value that stands for it in errors, snapshots and the status."""
         name, id = self.get("collectionName"), self.get("id")
         return UnreadableRecord(
             collection or (name if isinstance(name, str) else ""),

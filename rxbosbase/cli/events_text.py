@@ -23,8 +23,8 @@ BOOKKEEPING = frozenset(
 NAMES = ("name", "title", "username", "email", "id")
 """The fields that tell best who or what an expanded record is, the best one first."""
 
-
 NAMED_BY = ("id", "collectionName")
+"""The fields that stand for a record which is nested too deeply to be written."""
 
 MAX_LEVELS = 20
 """Of lists in a field's value; what lies deeper is not shown to a person."""

@@ -10,6 +10,7 @@ from support.live_schema import Event, Heard, World, eventually, listen, status,
 
 from rxbosbase import ClientResponseError, Collection, UnreadableError, UnreadableRecord
 from rxbosbase.jsontext import TooDeepError, decode
+from rxbosbase.live.hub import MAX_TOLD
 
 LEVELS = 9_900
 """What a server stores, and Python's JSON decoders do not read."""
@@ -95,6 +96,18 @@ def test_one_record_nested_too_deeply_hides_no_other(
         eventually(lambda: not view.current.unreadable and not window.current.unreadable)
         eventually(lambda: names(window) == ["good", "new"])
         eventually(lambda: status(world.admin).unreadable == ())
+
+
+def test_the_status_names_a_hundred_such_records_at_most_and_the_snapshot_all(
+    world: World, posts: Collection
+) -> None:
+    bad = {send(world, posts, deep("bad", n)) for n in range(MAX_TOLD + 1)}
+    with posts.live() as view:
+        assert view.wait_fresh().unreadable.keys() == bad
+        eventually(lambda: len(status(world.admin).unreadable) == MAX_TOLD == 100)
+        posts.delete(min(bad))
+        eventually(lambda: view.current.unreadable.keys() == bad - {min(bad)})
+        eventually(lambda: {each.id for each in status(world.admin).unreadable} == bad - {min(bad)})
 
 
 def test_reads_name_the_record_its_field_and_its_depth(world: World, posts: Collection) -> None:
