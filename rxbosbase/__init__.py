@@ -5,6 +5,7 @@ from .auth_file import FileAuthStore
 from .client import BosBase
 from .collection import Collection
 from .errors import (
+    AnswerTooLargeError,
     AuthLostError,
     BosBaseError,
     ClientClosedError,
@@ -25,6 +26,7 @@ from .realtime.status import Status
 from .unreadable import UnreadableRecord
 
 __all__ = [
+    "AnswerTooLargeError",
     "AuthLostError",
     "AuthState",
     "AuthStore",

@@ -15,6 +15,7 @@ from typing import Any
 
 from .auth import AuthState, AuthStore, check_token
 from .jsontext import decode, encode
+from .ownfile import open_own, warn_of_open_folder
 
 __all__ = ["MAX_FILE_BYTES", "FileAuthStore"]
 
@@ -26,8 +27,6 @@ MAX_FILE_BYTES = 1024 * 1024
 LEFTOVER_SECONDS = 60.0
 """After so long a half-written file is nobody's any more: a write takes milliseconds."""
 
-_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
-
 
 class FileAuthStore(AuthStore):
     """Keeps the login in `path`, with mode 0600 from its first byte on.
@@ -38,7 +37,8 @@ class FileAuthStore(AuthStore):
 
     What is there and holds no login (half a file, somebody else's, one that cannot be read) is
     kept aside as ``NAME.broken``, and the store begins logged out. So is a symbolic link: it is
-    not followed, since whoever made it could choose which file is read and replaced.
+    not followed, since whoever made it could choose which file is read and replaced. And so is
+    another user's file, also for root. A logout removes what was kept aside: a token may be in it.
 
     Raises:
         ValueError: `path` is a folder, a FIFO, a device or a socket; nothing is touched.
@@ -54,6 +54,7 @@ class FileAuthStore(AuthStore):
         # Held while the file is written: of two logins the later one is in file and memory both.
         self._writing = threading.Lock()
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        warn_of_open_folder(self._path.parent)
         self._remove_leftovers()
         found = self._read()
         if found is not None:
@@ -74,9 +75,11 @@ class FileAuthStore(AuthStore):
         self._tell(observers, state)
 
     def clear(self) -> None:
-        """Logs out, and removes the file."""
+        """Logs out, and removes the file, and what was kept aside."""
         state = AuthState()
         with self._writing:
+            with contextlib.suppress(OSError):  # none is there, or a folder
+                self._aside.unlink()
             with contextlib.suppress(FileNotFoundError):
                 self._path.unlink()
             observers = self._swap(state)
@@ -102,28 +105,23 @@ class FileAuthStore(AuthStore):
         return token, record
 
     def _content(self) -> bytes:
-        descriptor = os.open(self._path, _READ)
-        with open(descriptor, "rb") as file:
-            info = os.fstat(descriptor)
-            if not _is_ours(info):
-                raise PermissionError("it belongs to somebody else")
-            if info.st_mode & 0o077:
-                log.warning("%s could be read by others; it is now the owner's alone", self._path)
-                self._path.chmod(0o600)
+        with open(open_own(self._path, os.O_RDONLY), "rb") as file:
             return file.read(MAX_FILE_BYTES + 1)
 
+    @property
+    def _aside(self) -> Path:
+        return self._path.with_name(self._path.name + ".broken")
+
     def _set_aside(self, reason: str) -> None:
-        aside = self._path.with_name(self._path.name + ".broken")
         try:
-            os.replace(self._path, aside)
-            if not aside.is_symlink():
-                aside.chmod(0o600)
+            # Its mode was set when it was read; what could not be opened is not ours to change.
+            os.replace(self._path, self._aside)
         except OSError as error:
             log.warning("%s holds no login, and stays there: %s", self._path, error)
         else:
             log.warning(
                 "%s holds no login (%s); it was kept as %s, you are logged out",
-                self._path, reason, aside,
+                self._path, reason, self._aside,
             )  # fmt: skip
 
     # -- writing ---------------------------------------------------------------------------------
@@ -156,12 +154,6 @@ class FileAuthStore(AuthStore):
                     with contextlib.suppress(OSError):  # another program was faster
                         if entry.stat(follow_symlinks=False).st_mtime < time() - LEFTOVER_SECONDS:
                             os.unlink(entry.path)
-
-
-def _is_ours(info: os.stat_result) -> bool:
-    """False for a file that another user put there; root may read everybody's."""
-    user = os.geteuid() if hasattr(os, "geteuid") else 0
-    return user in (0, info.st_uid)
 
 
 def _encoded(state: AuthState) -> bytes:

@@ -15,10 +15,12 @@ from urllib.parse import quote, urlencode
 from reactivex import abc
 
 from .auth import AuthStore, check_token
+from .bodies import MAX_ANSWER_BYTES
 from .collection import Collection
 from .dialect import FilterDialect, check_dialect
-from .errors import ClientClosedError
+from .errors import ClientClosedError, ProtocolError
 from .filters import Dialect, build_filter
+from .login import as_login
 from .loop import LoopScheduler
 from .models import Model
 from .options import check_count
@@ -65,6 +67,9 @@ class BosBase:
         idle_timeout: seconds a stream may be silent before it is renewed.
         verify: check the server's certificate; a path names a file of authorities.
         max_event_bytes: a larger event is skipped, and told on ``status`` and in the log.
+        max_answer_bytes: a larger answer, once decompressed, is an `AnswerTooLargeError`; lists
+            and live views read fewer records a page then. What it is decoded to may take 8 times
+            as much memory.
         on_auth_lost: what happens when the server does not accept the login any more (found by
             `auto_refresh`): ``"error"`` ends all streams with an `AuthLostError`, ``"guest"``
             goes on as a guest. Either way the login is cleared.
@@ -88,6 +93,7 @@ class BosBase:
         idle_timeout: float = IDLE_TIMEOUT,
         verify: bool | str | os.PathLike[str] = True,
         max_event_bytes: int = MAX_FRAME_BYTES,
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
         on_auth_lost: Literal["error", "guest"] = "error",
         topic_headers: Mapping[str, str | None] | None = None,
         filter_dialect: Dialect | None = None,
@@ -97,6 +103,7 @@ class BosBase:
         if not math.isfinite(timeout) or not math.isfinite(idle_timeout):
             raise ValueError("timeout and idle_timeout must be finite")
         check_count("max_event_bytes", max_event_bytes)
+        check_count("max_answer_bytes", max_answer_bytes)
         if auth_store is not None and not isinstance(auth_store, AuthStore):
             raise TypeError(f"auth_store must be an AuthStore, not {type(auth_store).__name__}")
         if backoff is not None and not isinstance(backoff, BackoffPolicy):
@@ -107,8 +114,9 @@ class BosBase:
         store = self.auth_store
         self.topic_headers = TopicHeaders(topic_headers, headers)
         self.transport = Transport(
-            base_url, timeout=timeout, headers=headers, token=lambda: store.token, verify=verify
-        )
+            base_url, timeout=timeout, headers=headers, token=lambda: store.token, verify=verify,
+            max_answer_bytes=max_answer_bytes,
+        )  # fmt: skip
         self._rooms = Rooms(
             self.transport, store, backoff or BackoffPolicy(), idle_timeout, max_event_bytes,
             on_auth_lost, check_dialect(filter_dialect),
@@ -219,7 +227,9 @@ class BosBase:
 
     def health(self) -> dict[str, Any]:
         """The server's answer to ``GET /api/health``."""
-        result: dict[str, Any] = self.send("GET", "/api/health")
+        result = self.send("GET", "/api/health")
+        if not isinstance(result, dict):
+            raise ProtocolError("/api/health was answered with no object: is base_url a BosBase?")
         return result
 
     def send(
@@ -237,7 +247,7 @@ class BosBase:
         """Any request to the server; the decoded JSON of the answer, None if it is empty.
 
         Args:
-            path: below the base URL, for example ``"/api/health"``.
+            path: below the base URL, for example ``"/api/health"``; without ``.`` and ``..``.
             body: sent as JSON; with `files`, as the fields of a form.
             files: ``[(field, (name, content[, type])), …]``, as `requests` takes them.
             timeout: seconds; the client's own by default.
@@ -253,10 +263,11 @@ class BosBase:
         if token is not None:
             check_token(token)
         self._check_open()
-        return self.transport.request(
+        answer = self.transport.request(
             method, path, query=query, body=body, files=files,
             headers=check_headers(headers), timeout=timeout, token=token,
         )  # fmt: skip
+        return as_login(path, answer)
 
     def file_url(
         self,

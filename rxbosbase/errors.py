@@ -8,7 +8,8 @@
     ├── ConnectionFailedError        also a ConnectionError: no answer at all
     │   └── StreamLostError          the event stream ended before its time
     ├── ProtocolError                the answer is not what a BosBase server says
-    │   └── UnreadableError          … or holds a record that cannot be decoded
+    │   ├── UnreadableError          … or holds a record that cannot be decoded
+    │   └── AnswerTooLargeError      … or is larger than an answer may be
     ├── RecordDecodeError            a record does not fit the model given for its collection
     ├── AuthLostError                the server does not accept the login any more
     ├── ClientClosedError            also a RuntimeError: used after close()
@@ -21,12 +22,14 @@ password.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from .oneline import one_line
 from .unreadable import UnreadableRecord
 
 __all__ = [
+    "AnswerTooLargeError",
     "AuthLostError",
     "BosBaseError",
     "ClientClosedError",
@@ -39,6 +42,13 @@ __all__ = [
     "StreamLostError",
     "UnreadableError",
 ]
+
+
+MAX_FIELDS = 20
+"""Of an error's ``data`` no more fields stand in its text …"""
+
+MAX_FIELD = 300
+"""… and no more characters of each."""
 
 
 class BosBaseError(Exception):
@@ -57,7 +67,7 @@ class ClientResponseError(BosBaseError):
         status: the HTTP status code, for example 404.
         url: the requested URL, without credentials.
         data: the body's ``data``: ``{"field": {"code": …, "message": …}}``, or ``{}``.
-        message: the server's own sentence.
+        message: the server's own sentence, at most 1000 characters of it.
         original: the exception this one was made from, if any.
         retry_after: seconds the server asked to wait (``Retry-After``), or None.
     """
@@ -88,7 +98,8 @@ class ClientResponseError(BosBaseError):
     def __str__(self) -> str:
         text = f"{self.status}: {self.message or 'the server refused the request'}"
         fields = "; ".join(
-            f"{name}: {_field_message(problem)}" for name, problem in self.data.items()
+            f"{name}: {_field_message(problem)}"[:MAX_FIELD]
+            for name, problem in islice(self.data.items(), MAX_FIELDS)
         )
         if fields:
             text += f" ({fields})"
@@ -177,6 +188,35 @@ class UnreadableError(ProtocolError):
             f"{done}the answer cannot be decoded whole: {first}{more}; mend the value, leave the "
             "field out with fields=, or read the other records with "
             f"iter_records(on_unreadable='skip') [{self.url}]"
+        )
+
+
+class AnswerTooLargeError(ProtocolError):
+    """An answer is larger than ``max_answer_bytes`` of the client, or becomes so when it is
+    decompressed or decoded. Lists and live views read fewer records a page then, down to one.
+
+    Attributes:
+        url: the requested URL, without its query.
+        bound: what it exceeds, such as ``"33554432 bytes"``.
+        was_written: True if it is the answer to a write, which the server has done.
+    """
+
+    def __init__(self, url: str, bound: str, *, was_written: bool = False) -> None:
+        self.url = url
+        self.bound = bound
+        self.was_written = was_written
+        super().__init__(url, bound)
+
+    @property
+    def retryable(self) -> bool:
+        """False: the same request has the same answer."""
+        return False
+
+    def __str__(self) -> str:
+        done = "the write was done, but " if self.was_written else ""
+        return one_line(
+            f"{done}{self.url} answered with more than an answer may have ({self.bound}): ask for "
+            "less, with smaller pages or fields=, or allow more with BosBase(max_answer_bytes=…)"
         )
 
 

@@ -7,13 +7,14 @@ at once, and `Intake` undoes the chunks in bulk.
 
 from __future__ import annotations
 
-import contextlib
 import socket
 from typing import Any
 
 import requests
+import urllib3
 
-from .answers import response_error
+from .answers import MAX_HEADER, response_error, without_token
+from .bodies import read_body
 from .errors import ConnectionFailedError, ProtocolError, RequestTimeoutError, StreamLostError
 from .jsontext import decode
 from .oneline import one_line
@@ -59,7 +60,8 @@ class EventStream:
             self._file = raw._original_response.fp
             if self._file is None:  # http.client lets an empty body go at once
                 raise StreamLostError("the server answered with an empty event stream")
-            self._socket: socket.socket = self._file.raw._sock
+            self._file.raw.free()
+            self._socket: socket.socket = self._file.raw.sock
             self._handle = channel.sockets.track(self._socket)
             self._sockets = channel.sockets
         except BaseException:
@@ -74,15 +76,15 @@ class EventStream:
         if response.status_code >= 400:
             raise _error(response)
         if response.status_code != 200:
-            target = response.headers.get("Location", "").partition("?")[0]
+            target = response.headers.get("Location", "").partition("?")[0][:MAX_HEADER]
             raise ProtocolError(
                 f"the event stream was answered with {response.status_code}"
                 + (f" to {one_line(target)}; use the final address as base_url" if target else "")
             )
         if not kind.lower().startswith("text/event-stream"):
             raise ProtocolError(
-                f"{response.url} answered {kind or 'no content type'!r} in place of an event "
-                "stream: is base_url a BosBase server, and does a proxy stand in between?"
+                f"{response.url} answered {kind[:MAX_HEADER] or 'no content type'!r} in place of "
+                "an event stream: is base_url a BosBase server, and does a proxy stand in between?"
             )
         if response.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise ProtocolError("a proxy compresses the event stream; switch that off for it")
@@ -120,12 +122,11 @@ def _length(text: str) -> int:
 
 
 def _error(response: requests.Response) -> Exception:
-    content = b""
-    try:
-        content = response.raw.read(ERROR_BODY_LIMIT, decode_content=True) or b""
-    except Exception as error:
-        return ConnectionFailedError(f"the answer broke off: {error}")
     data: Any = None
-    with contextlib.suppress(ValueError):
-        data = decode(content)
+    try:
+        data = decode(without_token(response, read_body(response, ERROR_BODY_LIMIT)))
+    except (ProtocolError, ValueError):
+        pass  # the status tells enough
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        return ConnectionFailedError(one_line(f"the answer broke off: {error}"))
     return response_error(response, data)

@@ -13,7 +13,18 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["TooDeepError", "decode", "encode", "encode_sorted"]
+__all__ = [
+    "MAX_EXPANSION",
+    "TooDeepError",
+    "decode",
+    "decoded_size",
+    "encode",
+    "encode_sorted",
+]
+
+MAX_EXPANSION = 8
+"""The values of a text may take this many times the memory that the text itself may, by the
+estimate of `decoded_size`; records take 3 to 5 times theirs."""
 
 
 class TooDeepError(ValueError):
@@ -100,3 +111,18 @@ def decode(text: bytes | str) -> Any:
         return _decoder.decode(text)
     except RecursionError:
         raise TooDeepError("it is nested too deeply") from None
+
+
+def decoded_size(text: bytes | bytearray) -> int:
+    """About how many bytes of memory the values of a JSON text take, without decoding it.
+
+    Each object, key, array, text and comma has a price, as measured on CPython 3.11. What stands
+    inside texts counts too: it is rather too much than too little.
+
+    >>> decoded_size(b'[{"id":"abc"},{"id":"def"}]') < 600
+    True
+    """
+    keys = text.count(b'":')
+    texts = max(text.count(b'"') // 2 - keys, 0)
+    brackets = 100 * text.count(b"{") + 90 * text.count(b"[")
+    return len(text) + brackets + 48 * keys + 32 * texts + 32 * text.count(b",")

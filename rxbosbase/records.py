@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypedDict, cast
 from urllib.parse import quote
 
@@ -19,6 +20,7 @@ from .options import (
     with_id,
     without_id,
 )
+from .paging import PageSize, Passed, read_by_offset, read_fitting
 from .parts import ClientParts
 from .reader import RecordReader
 from .realtime.topics import record_topic
@@ -41,10 +43,14 @@ log = logging.getLogger("rxbosbase.records")
 Record = dict[str, Any]
 
 OnUnreadable: TypeAlias = Literal["raise", "skip"]
-"""What becomes of a record that cannot be decoded, since a value in it is nested too deeply."""
+"""What becomes of a record that cannot be read: a value in it is nested too deeply, or it alone is
+larger than an answer may be."""
 
 MAX_PER_PAGE = 1000
 """The server gives no more records a page."""
+
+_COUNTS = ("page", "perPage", "totalItems", "totalPages")
+_STAMPS = "id,updated"
 
 _NOT_BOSBASE = "is base_url a BosBase server?"
 
@@ -91,6 +97,8 @@ class Records(Generic[T]):
         ``timeout``. Offset pages skip records when others delete meanwhile: see `iter_records`.
         """
         raw = self._page(page, per_page, skip_total=skip_total, **options)
+        if not all(type(raw.get(name)) is int for name in _COUNTS):
+            raise ProtocolError(f"{self.name!r} was answered without page numbers: {_NOT_BOSBASE}")
         return {**raw, "items": self._reader.many(raw["items"])}
 
     def _page(
@@ -152,29 +160,34 @@ class Records(Generic[T]):
         """
         if not is_given(options, "sort"):
             return list(self.iter_records(batch, on_unreadable=on_unreadable, **options))
+        check_count("batch", batch, MAX_PER_PAGE)
         skips = _check_on_unreadable(on_unreadable)
-        records: dict[str, Record] = {}
-        page = 1
-        while True:
-            items = self._page(page, batch, skips=skips, **with_id(options))["items"]
-            records.update((self._id_of(item), item) for item in items)
-            if len(items) < batch:
-                found = self._readable(records.values())
-                return self._reader.many(without_id(each, options) for each in found)
-            page += 1
+        asked = with_id(options)
+
+        def read(page: int, size: int, **other: Any) -> list[Record]:
+            return self._with_ids(self._page(page, size, skips=skips, **{**asked, **other}))
+
+        found = read_by_offset(
+            PageSize(batch), read, partial(read, fields=_STAMPS) if skips else None
+        )
+        return self._reader.many(without_id(each, options) for each in self._readable(found))
 
     def iter_records(
         self, batch: int = 500, *, on_unreadable: OnUnreadable = "raise", **options: Any
     ) -> Iterator[T]:
         """All records, one by one, read lazily in the order of their ids.
 
+        A page whose answer is larger than ``max_answer_bytes`` is read again with fewer records,
+        down to one.
+
         Each page begins behind the last id of the page before, so writes by others neither hide
         nor double a record. That fixes the order: ``sort`` is refused.
 
         Args:
-            on_unreadable: what becomes of a record that cannot be decoded, since a value in it is
-                nested too deeply: ``"raise"`` an `UnreadableError`, or ``"skip"`` it, with a
-                warning in the log.
+            on_unreadable: what becomes of a record that cannot be read, since a value in it is
+                nested too deeply, or since it alone is larger than an answer may be: ``"raise"``
+                an `UnreadableError` or an `AnswerTooLargeError`, or ``"skip"`` it, with a warning
+                in the log.
         """
         check_count("batch", batch, MAX_PER_PAGE)
         if is_given(options, "sort"):
@@ -190,18 +203,21 @@ class Records(Generic[T]):
         asked = with_id({**options, "query": query})
         asked.pop("sort", None)  # what is given as none
         dialect = self._client.dialect
-        last = ""
+        size, passed, last = PageSize(batch), Passed(), ""
 
-        def read() -> list[Record]:
+        def read(count: int, **other: Any) -> list[Record]:
             behind = dialect.build(self.name, headers, "id > {:last}", last=last) if last else ""
             both = f"({without_comments(condition)}) && {behind}" if condition and behind else ""
             asked["filter"] = both or condition or behind or None
-            return self._page(1, batch, skips=skips, **asked)["items"]
+            return self._with_ids(self._page(1, count, skips=skips, **{**asked, **other}))
+
+        def read_page() -> tuple[list[Record], int]:
+            return read_fitting(size, read, partial(read, 1, fields=_STAMPS) if skips else None)
 
         while True:
-            items = dialect.retried(self.name, headers, read)
-            is_last = len(items) < batch
-            ids = [self._id_of(item) for item in items]
+            items, count = dialect.retried(self.name, headers, read_page)
+            is_last = len(items) < count
+            ids = [item["id"] for item in items]
             if not is_last:
                 ids = dialect.up_to_a_name(self.name, headers, ids)
             for item in self._readable(items[: len(ids)]):
@@ -210,9 +226,7 @@ class Records(Generic[T]):
                     yield record
             if is_last:
                 return
-            if last == ids[-1]:  # whoever answers leaves the filter unread: it would have no end
-                raise ProtocolError(f"{self.name!r} gives the same page again: {_NOT_BOSBASE}")
-            last = ids[-1]
+            passed.add(last := ids[-1])
 
     def _readable(self, records: Iterable[Record]) -> Iterator[Record]:
         for record in records:
@@ -239,11 +253,10 @@ class Records(Generic[T]):
         given = dict(read_options({"headers": headers}).headers)
         return self._client.dialect.learn(self.name, given)
 
-    def _id_of(self, item: Record) -> str:
-        id = item.get("id")
-        if not isinstance(id, str):
+    def _with_ids(self, page: Page[Record]) -> list[Record]:
+        if not all(isinstance(item.get("id"), str) for item in page["items"]):
             raise ProtocolError(f"{self.name!r} was answered with no id: {_NOT_BOSBASE}")
-        return id
+        return page["items"]
 
     # -- writing ---------------------------------------------------------------------------------
 
@@ -289,7 +302,8 @@ class Records(Generic[T]):
         """Logs in to this auth collection; the client is that user from then on.
 
         Returns:
-            ``{"token": …, "record": {…}}``. Streams go on under the new identity by themselves.
+            ``{"token": …, "record": {…}}``, a dict that shows no token where it is printed. Streams
+            go on under the new identity by themselves.
 
         Raises:
             ClientResponseError: 400, identity or password are wrong.

@@ -47,12 +47,14 @@ def login_of(answer: Any) -> tuple[str, dict[str, Any]]:
     """Token and record of the server's answer to a login or a refresh.
 
     Raises:
-        ProtocolError: it has none, or a token that no request could carry.
+        ProtocolError: it has none, a record without id, or a token that no request could carry.
     """
     fields = answer if isinstance(answer, dict) else {}
     token, record = fields.get("token"), fields.get("record")
     if not isinstance(token, str) or not isinstance(record, dict):
         raise ProtocolError("a login was answered without token and record")
+    if not isinstance(record.get("id"), str) or not record["id"]:
+        raise ProtocolError("a login was answered with a record without id")
     try:
         check_token(token)
     except ValueError:

@@ -92,7 +92,7 @@ class Rooms:
                 settings = replace(self._settings, delivery=LoopScheduler("rxbosbase-live"))
                 hub = LiveHub(
                     settings, self._preflight, self.pool, self._read, self.dialect,
-                    self.delivery, self.realtime.show_unreadable,
+                    self.delivery, self.realtime.show_views,
                 )  # fmt: skip
                 if self.closed:
                     hub.close()

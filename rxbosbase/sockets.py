@@ -12,12 +12,15 @@ import socket
 import ssl
 import threading
 import traceback
+from functools import partial
 from typing import Any
 
 import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+
+from .heads import Answer, TimedReader
 
 __all__ = ["AbortableAdapter", "Sockets", "keep_alive_options"]
 
@@ -53,7 +56,8 @@ class Sockets:
     """The open sockets of one owner; `abort` ends them all and refuses new ones."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        # Re-entrant: the garbage collector may close an answer, and so release, at any moment.
+        self._lock = threading.RLock()
         self._open: set[socket.socket] = set()
         self.aborted = False
 
@@ -90,6 +94,19 @@ class _Tracked:
 
     sockets: Sockets
     handle: socket.socket | None = None
+    reader: TimedReader | None = None  # of the last answer
+
+    def response_class(self, *args: Any, **kwargs: Any) -> Answer:
+        answer = Answer(*args, **kwargs)
+        self.reader = answer.reader
+        return answer
+
+    def request(self: Any, *args: Any, **kwargs: Any) -> None:
+        # Bytes behind the last answer must not be taken for the next one. urllib3 looks at the
+        # socket, where those that TLS has decrypted already are not seen.
+        if isinstance(self.sock, ssl.SSLSocket) and self.sock.pending():
+            self.close()
+        super().request(*args, **kwargs)  # type: ignore[misc]
 
     def _new_conn(self: Any) -> socket.socket:
         # As urllib3's own, but the socket is known to `sockets` before it connects.
@@ -140,8 +157,13 @@ class _Tracked:
 
     def _release(self) -> None:
         handle, self.handle = self.handle, None
-        if handle is not None:
+        reader, self.reader = self.reader, None
+        if handle is None:
+            return
+        if reader is None or reader.closed:
             self.sockets.release(handle)
+        else:  # the connection ends with this answer, and its body is still to be read
+            reader.on_close = partial(self.sockets.release, handle)
 
     def close(self) -> None:
         super().close()  # type: ignore[misc]

@@ -6,6 +6,7 @@ requests, and each event stream one for itself and the POSTs that belong to it.
 
 from __future__ import annotations
 
+import http.client
 import logging
 import os
 import re
@@ -19,12 +20,14 @@ import requests
 import urllib3
 
 from .answers import decoded, url_of
+from .bodies import ACCEPT_ENCODING, MAX_ANSWER_BYTES, read_body
 from .errors import (
     ClientClosedError,
     ConnectionFailedError,
     ProtocolError,
     RequestTimeoutError,
 )
+from .heads import MalformedHead, pace_body
 from .jsontext import encode
 from .oneline import one_line
 from .process import check_process
@@ -34,23 +37,23 @@ __all__ = ["Channel", "Transport", "check_base_url", "check_headers"]
 
 log = logging.getLogger("rxbosbase.transport")
 
-MAX_ANSWER_BYTES = 256 * 1024 * 1024
-"""A longer answer is given up, so that one without end takes no more memory than that."""
+MAX_COOKIE_JAR = 8192
+"""Bytes of cookies. They are sent back, since a balancer may find its server by one. More than
+these are not a balancer's: they are all forgotten, before no request fits through any more."""
 
-MAX_COOKIES = 50
-"""Cookies are sent back, since a balancer may find its server by one. More than these are not a
-balancer's: they are all forgotten, before no request fits through any more."""
+_NO_ANSWER = (
+    requests.ConnectionError, urllib3.exceptions.HTTPError, http.client.HTTPException
+)  # fmt: skip
 
-_PIECE_BYTES = 256 * 1024
-
-_NO_ANSWER = (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)
-
-_ANY = (requests.RequestException, OSError, ValueError, AttributeError)
-"""What `requests` may raise."""
+_ANY = (
+    *_NO_ANSWER, requests.RequestException, OSError, ValueError, AttributeError,
+)  # fmt: skip
+"""What `requests` may raise, and what is below it."""
 
 _ODD_ADDRESS = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)
 _HINT = "; is that the host's name, and is a proxy of the environment (HTTP_PROXY) one?"
 
+_DOTS = re.compile(r"/(?:\.|%2e){1,2}(?:[/?#]|$)", re.IGNORECASE)
 _NOT_IN_A_URL = re.compile(r"[\x00-\x20\x7f\\]")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2: a token
 _NOT_IN_A_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -159,7 +162,7 @@ class Channel:
             method, path, query=query, data=payload, files=files, headers=sent,
             timeout=timeout, token=token,
         )  # fmt: skip
-        answer = decoded(response, self._body(response))
+        answer = decoded(response, self._body(response, timeout))
         if only not in (None, response.status_code):
             raise ProtocolError(
                 f"{url_of(response)} answered {response.status_code} where {only} was expected: "
@@ -167,28 +170,21 @@ class Channel:
             )
         return answer
 
-    def _body(self, response: requests.Response) -> bytes:
-        pieces: list[bytes] = []
-        size = 0
-        problem: Exception | None = None
+    def _body(self, response: requests.Response, timeout: float | None) -> bytes:
+        transport = self._transport
+        pace_body(response, transport.timeout if timeout is None else timeout)
         try:
-            for piece in response.iter_content(_PIECE_BYTES):
-                pieces.append(piece)
-                size += len(piece)
-                if size > MAX_ANSWER_BYTES:
-                    break
+            return read_body(response, transport.max_answer_bytes)
         except _ANY as error:
-            problem = error
+            problem: Exception = error
         finally:
             response.close()  # what was read to its end can serve the next request
-        if problem is not None:
-            raise self._translated(problem, url_of(response))
-        if size > MAX_ANSWER_BYTES:
-            raise ProtocolError(
-                f"{url_of(response)} answered more than {MAX_ANSWER_BYTES} bytes: ask for less, "
-                "with smaller pages or fields="
-            )
-        return b"".join(pieces)
+        url = url_of(response)
+        translated = self._translated(problem, url)
+        if translated is problem:  # nothing of the caller's can be wrong here any more
+            name = type(problem).__name__
+            translated = ProtocolError(f"the answer of {url} cannot be read: {name}")
+        raise translated
 
     def send(
         self,
@@ -209,8 +205,9 @@ class Channel:
         token = transport.token() if token is None else token
         if token and not any(name.lower() == "authorization" for name in sent):
             sent["Authorization"] = token
-        if len(self._session.cookies) > MAX_COOKIES:
-            self._session.cookies.clear()
+        cookies = self._session.cookies
+        if cookies and sum(len(c.name) + len(c.value or "") for c in cookies) > MAX_COOKIE_JAR:
+            cookies.clear()
         try:
             return self._session.request(
                 method, url, params=cast(Any, query), data=data, files=files,
@@ -233,7 +230,9 @@ class Channel:
         if self.sockets.aborted:
             return ClientClosedError("the client was closed during the request")
         cause = _innermost(error)
-        reason = one_line(f"{type(cause).__name__}: {cause}"[:300])
+        reason = type(cause).__name__
+        if isinstance(cause, OSError):  # others quote what came: a body with a token
+            reason = one_line(f"{reason}: {cause}"[:300])
         if isinstance(error, requests.Timeout) or _is_silence(cause):
             translated: Exception = RequestTimeoutError(f"no answer from {url} in time")
         elif isinstance(cause, ssl.SSLCertVerificationError):
@@ -241,6 +240,8 @@ class Channel:
                 f"cannot trust {url}: {reason}; if the certificate is right, name the file of the "
                 "authority that signed it: BosBase(url, verify='/path/to/ca.pem')"
             )
+        elif isinstance(cause, MalformedHead):
+            translated = ProtocolError(f"{url} answered something other than HTTP: {cause}")
         elif isinstance(error, _NO_ANSWER):
             is_proxy = isinstance(error, requests.exceptions.ProxyError)
             by = " by the environment's proxy" if is_proxy else ""
@@ -250,6 +251,8 @@ class Channel:
             translated = ProtocolError(f"the request to {url} failed: {type(error).__name__}{hint}")
         elif isinstance(verify := self._transport.verify, str) and not os.path.exists(verify):
             translated = ConnectionFailedError(f"cannot trust {url}: {verify} is gone")
+        elif isinstance(error, OSError):
+            translated = ConnectionFailedError(f"cannot reach {url}: {reason}")
         else:
             return error
         translated.__cause__ = cause if isinstance(cause, OSError) else None
@@ -276,10 +279,16 @@ class Transport:
         headers: Mapping[str, str] | None,
         token: Callable[[], str],
         verify: bool | str | os.PathLike[str] = True,
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
         self.base_url = check_base_url(base_url)
         self.timeout = timeout
-        self.headers = {"Accept-Language": "en-US", "User-Agent": "rxbosbase"}
+        self.max_answer_bytes = max_answer_bytes
+        self.headers = {
+            "Accept-Encoding": ACCEPT_ENCODING,
+            "Accept-Language": "en-US",
+            "User-Agent": "rxbosbase",
+        }
         self.headers.update(check_headers(headers))
         self.token = token
         self.verify = check_verify(verify)
@@ -298,9 +307,15 @@ class Transport:
         self._plain = Channel(self)
 
     def url(self, path: str) -> str:
-        """The full URL of `path`, always on the base URL's own origin."""
+        """The full URL of `path`, always below the base URL.
+
+        Raises:
+            ValueError: a segment of it is ``.`` or ``..``, which would lead above the base.
+        """
         if not path.startswith("/"):
             path = "/" + path
+        if _DOTS.search(path.partition("?")[0]):
+            raise ValueError(f"path must have no '.' or '..' between slashes: {path!r}")
         return self.base_url + path
 
     def channel(self) -> Channel:

@@ -20,6 +20,11 @@ from .jsontext import TooDeepError, decode
 __all__ = ["UnreadableRecord", "UnreadableRow", "find_unreadable", "read_answer", "read_record"]
 
 
+MAX_CUTS = 100_000
+"""Arrays and objects that are taken out of one text. A page has some for each of 1000 records; each
+costs some hundred bytes, and a text of nothing else has millions."""
+
+
 @dataclass(frozen=True, slots=True)
 class UnreadableRecord:
     """A record that is left out, and why.
@@ -27,8 +32,10 @@ class UnreadableRecord:
     Attributes:
         collection: the collection's name, "" where the answer does not say.
         id: the record's id, "" where the answer does not say.
-        field: the field that cannot be decoded; ``"expand"`` if it is one of an expanded record.
-        depth: how many levels the field's value is nested.
+        field: the field that cannot be decoded; ``"expand"`` if it is one of an expanded record;
+            "" for the whole record.
+        depth: how many levels the field's value is nested; 0 for a record that is larger than an
+            answer may be.
 
     >>> print(UnreadableRecord("posts", "abc", "data", 1500))
     record 'abc' of 'posts': its field 'data' is nested 1500 levels deep
@@ -42,12 +49,15 @@ class UnreadableRecord:
     def __str__(self) -> str:
         record = f"record {self.id!r}" if self.id else "a record"
         place = f" of {self.collection!r}" if self.collection else ""
+        if not self.depth:
+            return f"{record}{place}: it is larger than an answer may be (max_answer_bytes)"
         value = f"its field {self.field!r}" if self.field else "it"
         return f"{record}{place}: {value} is nested {self.depth} levels deep"
 
 
 class UnreadableRow(dict[str, Any]):
-    """The fields of a record that could be decoded; `field` could not.
+    """The fields of a record that could be decoded; `field` could not. A `depth` of 0 says that the
+    record is too large to be read.
 
     It equals no row that could be decoded whole, so that a live view notices the difference.
     """
@@ -104,7 +114,7 @@ def read_answer(text: bytes) -> Any:
     decoded whole, an `UnreadableRow` stands for each record that cannot.
 
     Raises:
-        TooDeepError: an array that is nested too deeply.
+        TooDeepError: an array that is nested too deeply, or what has too many parts.
         ValueError: it is no JSON.
     """
     try:
@@ -149,6 +159,7 @@ class _Cut:
     `level` others. What was there is decoded by itself.
 
     Raises:
+        TooDeepError: there are more than `MAX_CUTS` of them.
         ValueError: it is no JSON.
     """
 
@@ -162,6 +173,10 @@ class _Cut:
             shallow += text[end:start], f'"{self._mark}{len(self._inner)}"'.encode()
             end = behind
             self._inner.append(_decoded(text[start:end], depth))
+            if len(self._inner) > MAX_CUTS:
+                raise TooDeepError(
+                    "it is nested too deeply, and has too many parts to look for where"
+                )
         self._whole = decode(b"".join([*shallow, text[end:]]))
 
     @property

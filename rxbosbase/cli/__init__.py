@@ -26,14 +26,16 @@ def main() -> None:
         if (missing.name or "").partition(".")[0] not in EXTRA_PACKAGES:
             raise
         sys.exit(str(MissingExtraError("The command line", EXTRA)))
-    _leave_the_connections_news_to_the_commands()
+    _set_up_the_log()
     app(prog_name="rxbosbase")
 
 
-def _leave_the_connections_news_to_the_commands() -> None:
-    """Warnings of the library are about reconnecting, which the commands tell in their own way
-    and place; errors are defects, and go to stderr."""
+def _set_up_the_log() -> None:
+    """Every library's warnings go to stderr, and command nothing there: a request to the dashboard,
+    or a server's words, may be among them. Warnings of this library are about reconnecting, which
+    the commands tell in their own way and place; its errors are defects."""
     handler = logging.StreamHandler()
-    handler.setLevel(logging.ERROR)
+    handler.setLevel(logging.WARNING)
     handler.setFormatter(PlainFormatter())
-    logging.getLogger("rxbosbase").addHandler(handler)
+    logging.root.addHandler(handler)
+    logging.getLogger("rxbosbase").setLevel(logging.ERROR)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from rxbosbase.cli.console import say
 from rxbosbase.cli.dashboard import dashboard
 from rxbosbase.cli.demo.command import demo
 from rxbosbase.cli.doctor import doctor
@@ -27,9 +28,9 @@ app = typer.Typer(
 def _print_version(wanted: bool) -> None:
     if wanted:
         try:
-            print(f"rxbosbase {version('rxbosbase')}")
+            say(f"rxbosbase {version('rxbosbase')}")
         except PackageNotFoundError:  # run from a checkout
-            print("rxbosbase, not installed")
+            say("rxbosbase, not installed")
         raise typer.Exit
 
 

@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 import threading
-import unicodedata
 from collections.abc import Generator
 from types import FrameType
 from typing import Any
@@ -16,8 +15,11 @@ from typing import Any
 from reactivex import Observable
 
 from rxbosbase.errors import BosBaseError
+from rxbosbase.oneline import one_line, plain_json
 
-__all__ = ["STOPPED", "PlainFormatter", "complain", "expected_ends", "plain_text", "until_end"]
+__all__ = [
+    "STOPPED", "PlainFormatter", "complain", "expected_ends", "say", "say_json", "until_end",
+]  # fmt: skip
 
 STOPPED = 130
 """The exit code of a command that Ctrl-C ended before its time: 128 + SIGINT."""
@@ -25,9 +27,6 @@ STOPPED = 130
 LOOK_SECONDS = 0.5
 """How often the main thread looks for a signal: the kernel may hand one to another thread, and
 that does not wake this one out of a wait."""
-
-FORMATTING = {"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"}
-"""Unicode categories that could move the cursor, turn the line around or break it."""
 
 
 @contextlib.contextmanager
@@ -73,35 +72,30 @@ def until_end(stream: Observable[Any]) -> None:
         raise failures[0]
 
 
+def say(text: str) -> None:
+    """Lines on stdout that command nothing, whatever is among them."""
+    print(one_line(text, keep="\n"), flush=True)
+
+
+def say_json(line: bytes) -> None:
+    """A line of JSON on stdout: the same values, whoever reads it, and no commands."""
+    sys.stdout.buffer.write(plain_json(line.decode()).encode())
+    sys.stdout.buffer.flush()
+
+
 def complain(text: str) -> None:
     """One line on stderr."""
-    print(f"rxbosbase: {plain_text(text)}", file=sys.stderr, flush=True)
+    print(f"rxbosbase: {one_line(text)}", file=sys.stderr, flush=True)
 
 
 class PlainFormatter(logging.Formatter):
     """Lines of a log that do nothing to the terminal: a server's words may be among them."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        return plain_text(super().formatMessage(record))
+        return one_line(super().formatMessage(record))
 
     def format(self, record: logging.LogRecord) -> str:
-        return "\n".join(plain_text(line) for line in super().format(record).split("\n"))
-
-
-def plain_text(text: str) -> str:
-    r"""`text` as one line that does nothing to the terminal it is shown on.
-
-    >>> plain_text("red \x1b[31m\n alarm")
-    'red \\x1b[31m\\n alarm'
-    """
-    if text.isprintable():
-        return text
-    return "".join(_escape(c) if unicodedata.category(c) in FORMATTING else c for c in text)
-
-
-def _escape(character: str) -> str:
-    # The joiner of emoji is harmless, and families would fall apart without it.
-    return character if character == "\u200d" else ascii(character)[1:-1]
+        return one_line(super().format(record), keep="\n")
 
 
 def _forgive_encodings() -> None:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from rxbosbase.cli.console import expected_ends, plain_text
+from rxbosbase.cli.console import expected_ends, say
 from rxbosbase.cli.options import (
     DEFAULT_PASSWORD_ENV,
     AuthCollection,
@@ -20,6 +20,7 @@ from rxbosbase.cli.options import (
     password_of,
 )
 from rxbosbase.doctor import TIMEOUT, Finding, examine
+from rxbosbase.oneline import one_line
 
 __all__ = ["doctor"]
 
@@ -48,7 +49,7 @@ def doctor(
     with expected_ends(), _findings_alone():
         for finding in examine(url, collection=collection, login=login, timeout=timeout):
             well = well and finding.state == "ok"
-            print(json.dumps(asdict(finding)) if as_json else _line(finding), flush=True)
+            say(json.dumps(asdict(finding)) if as_json else _line(finding))
     if not well:
         raise typer.Exit(1)
 
@@ -66,5 +67,5 @@ def _findings_alone() -> Generator[None]:
 
 
 def _line(finding: Finding) -> str:
-    line = f"{MARKS[finding.state]}  {finding.step}: {plain_text(finding.detail)}"
-    return f"{line}\n         {finding.advice}" if finding.advice else line
+    line = one_line(f"{MARKS[finding.state]}  {finding.step}: {finding.detail}")
+    return f"{line}\n         {one_line(finding.advice)}" if finding.advice else line

@@ -7,8 +7,8 @@ from typing import Any
 
 from rich.text import Text
 
-from rxbosbase.cli.console import plain_text
 from rxbosbase.jsontext import encode
+from rxbosbase.oneline import one_line, plain_json
 from rxbosbase.realtime.events import RecordEvent
 
 __all__ = ["ACTION_STYLES", "encoded_line", "json_line", "pretty_line", "value_text"]
@@ -66,12 +66,12 @@ def pretty_line(event: RecordEvent[Any], moment: str, width: int | None = None) 
     line = Text(no_wrap=True, overflow="ellipsis", end="")
     line.append(f"{moment} ", style="dim")
     line.append(f"{event.action} ", style=ACTION_STYLES.get(event.action, ""))
-    line.append(plain_text(f"{collection}/{record.get('id', '?')}"), style="bold")
+    line.append(one_line(f"{collection}/{record.get('id', '?')}"), style="bold")
     expanded = record.get("expand")
     known = expanded if isinstance(expanded, Mapping) else {}
     for name, value in record.items():
         if name not in BOOKKEEPING:
-            line.append(f" {plain_text(name)}=", style="dim")
+            line.append(f" {one_line(name)}=", style="dim")
             line.append(value_text(known.get(name, value)))
     if width is not None:
         line.truncate(width, overflow="ellipsis")
@@ -89,9 +89,9 @@ def value_text(value: Any, levels: int = MAX_LEVELS) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(value_text(item, levels - 1) for item in value) + "]"
     if isinstance(value, str):
-        text = plain_text(value)
+        text = one_line(value)
         return text if text and " " not in text else f'"{text}"'
     try:
-        return encode(value).decode()
+        return plain_json(encode(value).decode())
     except TypeError:  # nested too deeply to be written
         return "…"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Generator
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from rxbosbase.cli.console import expected_ends
-from rxbosbase.cli.writers import Writers, writing
+from rxbosbase.cli.console import complain, expected_ends, say
+from rxbosbase.cli.writers import Writers, new_password, writing
 from rxbosbase.errors import ConnectionFailedError
 from rxbosbase.server import EmbeddedServer
 from rxbosbase.server.sample import SAMPLE_PASSWORD, SAMPLE_USERS, create_sample
@@ -21,6 +22,11 @@ __all__ = ["serve"]
 DEFAULT_PORT = 8090
 LOOK_SECONDS = 0.2  # between two looks at whether the server still runs
 MOST_WRITES = 1000.0  # a second; a laptop's server takes fewer
+
+PUBLISHED = (
+    "everybody knows the sample users' password: any program on this machine, and a web site that "
+    "its browser opens, may write as them"
+)
 
 
 def serve(
@@ -32,17 +38,34 @@ def serve(
         float,
         typer.Option(min=0, max=MOST_WRITES, help="Writes per second by the sample users."),
     ] = 0.0,
+    publish_passwords: Annotated[
+        bool,
+        typer.Option(
+            "--publish-passwords",
+            help="The sample users have the password of the documentation, and not a new one.",
+        ),
+    ] = False,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="URL", help="A web site whose pages may use the server, too; repeatable."
+        ),
+    ] = None,
 ) -> None:
     """Run a server with sample data on this machine, until Ctrl-C.
 
     The collections are messages, posts, comments, orders and audit; the users can log in.
     """
+    password = SAMPLE_PASSWORD if publish_passwords else new_password()
+    prepare = partial(create_sample, password=password)
     with (
         expected_ends(interrupted=0),
-        EmbeddedServer(data_dir, port, prepare=create_sample) as server,
+        EmbeddedServer(data_dir, port, prepare=prepare, origins=origin or []) as server,
     ):
-        print(welcome(server), flush=True)
-        with _sample_users(server.url, rate) as writers:
+        say(welcome(server, password))
+        if publish_passwords:
+            complain(PUBLISHED)
+        with _sample_users(server.url, rate, password) as writers:
             while server.is_running:
                 time.sleep(LOOK_SECONDS)
                 if writers is not None:
@@ -50,7 +73,7 @@ def serve(
         raise ConnectionFailedError("the server has ended by itself: " + " ".join(server.output))
 
 
-def welcome(server: EmbeddedServer) -> str:
+def welcome(server: EmbeddedServer, password: str) -> str:
     """What a newcomer has to know: the address, who can log in, and what to try."""
     url = "" if server.url.endswith(f":{DEFAULT_PORT}") else f" --url {server.url}"
     first, *others = SAMPLE_USERS
@@ -58,7 +81,7 @@ def welcome(server: EmbeddedServer) -> str:
     return "\n".join(
         [
             f"Serving sample data at {server.url} (Ctrl-C ends it)",
-            f"  log in     {users}; password {SAMPLE_PASSWORD}",
+            f"  log in     {users}; password {password}",
             f"  superuser  {server.superuser_email}; password {server.superuser_password}",
             f"             {server.url}/_/ is the server's own dashboard",
             f"  try        rxbosbase tail messages posts{url}",
@@ -67,9 +90,9 @@ def welcome(server: EmbeddedServer) -> str:
 
 
 @contextlib.contextmanager
-def _sample_users(url: str, rate: float) -> Generator[Writers | None]:
+def _sample_users(url: str, rate: float, password: str) -> Generator[Writers | None]:
     if not rate:
         yield None
         return
-    with writing(url, rate) as writers:
+    with writing(url, rate, password=password) as writers:
         yield writers

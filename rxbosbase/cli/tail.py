@@ -10,11 +10,10 @@ from typing import Annotated, Any
 
 import typer
 from reactivex import operators as ops
-from rich.console import Console
 
 from rxbosbase import BosBase, RecordEvent
 from rxbosbase import operators as rxb
-from rxbosbase.cli.console import complain, expected_ends, until_end
+from rxbosbase.cli.console import complain, expected_ends, say_json, until_end
 from rxbosbase.cli.events_text import json_line, pretty_line
 from rxbosbase.cli.options import (
     DEFAULT_PASSWORD_ENV,
@@ -29,6 +28,7 @@ from rxbosbase.cli.options import (
     password_of,
 )
 from rxbosbase.cli.tale import Tale, next_tale
+from rxbosbase.cli.terminal import Terminal
 
 __all__ = ["Action", "Format", "tail"]
 
@@ -105,25 +105,13 @@ def _tell_the_connections_tale(client: BosBase, what: str) -> None:
 def _writer(format: Format | None) -> Callable[[Event], None]:
     pretty = format is Format.PRETTY if format is not None else sys.stdout.isatty()
     if not pretty:
-        return _write_json
-    console = _Console()
+        return lambda event: say_json(json_line(event))
+    console = Terminal()
     # What goes into a pipe is whole; on a terminal one huge record must not push all others out.
     width = MOST_ROWS * console.width if console.is_terminal else None
 
     def write_pretty(event: Event) -> None:
         moment = datetime.now().astimezone().strftime("%H:%M:%S")
-        console.print(pretty_line(event, moment, width), soft_wrap=True, highlight=False)
+        console.print(pretty_line(event, moment, width), soft_wrap=True)
 
     return write_pretty
-
-
-class _Console(Console):
-    """One that leaves a broken pipe to `expected_ends`, where rich would end the thread."""
-
-    def on_broken_pipe(self) -> None:
-        raise BrokenPipeError
-
-
-def _write_json(event: Event) -> None:
-    sys.stdout.buffer.write(json_line(event))
-    sys.stdout.buffer.flush()

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 import typer
 from reactivex import operators as ops
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.live import Live
 
 from rxbosbase import BosBase
-from rxbosbase.cli.console import complain, expected_ends, until_end
+from rxbosbase.cli.console import complain, expected_ends, say_json, until_end
 from rxbosbase.cli.events_text import encoded_line
 from rxbosbase.cli.options import (
     DEFAULT_PASSWORD_ENV,
@@ -27,6 +27,7 @@ from rxbosbase.cli.options import (
     password_of,
 )
 from rxbosbase.cli.tale import Tale, next_tale
+from rxbosbase.cli.terminal import Terminal
 from rxbosbase.cli.view_table import Picture, draw, next_picture
 from rxbosbase.live import Change, Snapshot
 from rxbosbase.live.view import LiveView
@@ -89,7 +90,7 @@ class _Screen:
     def __init__(self, title: str) -> None:
         self._title = title
         self._picture = Picture()
-        self._console = Console(highlight=False)
+        self._console = Terminal()
         self.live = Live(
             console=self._console, get_renderable=self._draw, screen=False,
             refresh_per_second=FRAMES_PER_SECOND,
@@ -122,5 +123,4 @@ def _write_json(change: Change[Any]) -> None:
         "new_index": change.new_index,
         "caught_up": change.caught_up,
     }
-    sys.stdout.buffer.write(encoded_line(content, "record", "before"))
-    sys.stdout.buffer.flush()
+    say_json(encoded_line(content, "record", "before"))

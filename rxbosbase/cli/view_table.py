@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from rxbosbase.cli.console import plain_text
 from rxbosbase.cli.events_text import value_text
 from rxbosbase.live import Snapshot
+from rxbosbase.oneline import one_line
 
 __all__ = ["Picture", "columns_of", "draw", "next_picture"]
 
@@ -70,8 +69,8 @@ def draw(picture: Picture, title: str, size: tuple[int, int], now: float) -> Ren
     marks = {id(mark[0]): MARKS[mark[1]] for mark in picture.marks if mark[2] > now - MARK_SECONDS}
     table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="dim")
     for name in names:
-        head = plain_text(name)
-        least = min(cell_len(head), LEAST_WIDTH - GAP)
+        head = Text(one_line(name))  # not a str, which may be markup
+        least = min(head.cell_len, LEAST_WIDTH - GAP)
         table.add_column(head, no_wrap=True, overflow="ellipsis", min_width=least, max_width=WIDEST)
     for row in rows:
         table.add_row(*(_cell(row, name) for name in names), style=marks.get(id(row), ""))
@@ -99,7 +98,7 @@ def _title(title: str, state: Text) -> RenderableType:
     row = Table.grid(expand=True, padding=(0, 1))
     row.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     row.add_column(justify="right")
-    row.add_row(Text(plain_text(title), style="bold"), state)
+    row.add_row(Text(one_line(title), style="bold"), state)
     return row
 
 
@@ -117,5 +116,5 @@ def _cell(row: Record, name: str) -> Text:
     if value is None:
         return Text("")
     if isinstance(value, str):
-        return Text(plain_text(value))
+        return Text(one_line(value))
     return Text(value_text(value))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from rxbosbase.client import BosBase
 from rxbosbase.errors import BosBaseError, ClientResponseError
 from rxbosbase.server.sample import SAMPLE_PASSWORD, SAMPLE_USERS, SampleUser
 
-__all__ = ["Listener", "Writers", "writing"]
+__all__ = ["Listener", "Writers", "new_password", "writing"]
 
 REQUEST_TIMEOUT = 5.0
 RETRY_SECONDS = 0.1
@@ -23,6 +24,11 @@ RETRY_SECONDS = 0.1
 UNEVEN = (0.5, 1.5)  # times the usual pause: people are no clocks
 
 JOIN_SECONDS = 2 * REQUEST_TIMEOUT
+
+
+def new_password() -> str:
+    """One for sample users that nobody can know; easy to copy."""
+    return secrets.token_hex(8)
 
 
 class Listener(Protocol):
@@ -41,8 +47,11 @@ class Listener(Protocol):
 class Writers:
     """The threads of all sample users. Use ``writing`` to have them end."""
 
-    def __init__(self, url: str, rate: float, listener: Listener | None, seed: int | None) -> None:
+    def __init__(
+        self, url: str, rate: float, password: str, listener: Listener | None, seed: int | None
+    ) -> None:
         self._url = url
+        self._password = password
         self._listener = listener
         self._interval = len(SAMPLE_USERS) / rate
         self._stop = threading.Event()
@@ -79,7 +88,7 @@ class Writers:
         scribe = Scribe(user, random)
         try:
             with BosBase(self._url, timeout=REQUEST_TIMEOUT) as client:
-                client.collection("users").auth_with_password(user.email, SAMPLE_PASSWORD)
+                client.collection("users").auth_with_password(user.email, self._password)
                 due = monotonic() + random.uniform(0, self._interval)
                 while not self._stop.wait(max(0.0, due - monotonic())):
                     self._carry_out(client, scribe.next())
@@ -134,15 +143,21 @@ def _was_done_before(client: BosBase, write: Write, error: BosBaseError) -> bool
 
 @contextmanager
 def writing(
-    url: str, rate: float, *, listener: Listener | None = None, seed: int | None = None
+    url: str,
+    rate: float,
+    *,
+    password: str = SAMPLE_PASSWORD,
+    listener: Listener | None = None,
+    seed: int | None = None,
 ) -> Generator[Writers]:
     """Sample users write to the server at `url`, about `rate` times a second together.
 
     Args:
+        password: the sample users' own.
         listener: is told of each write.
         seed: for the same writes each time.
     """
-    writers = Writers(url, rate, listener, seed)
+    writers = Writers(url, rate, password, listener, seed)
     writers.start()
     try:
         yield writers

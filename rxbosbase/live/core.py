@@ -16,6 +16,7 @@ from rxbosbase.errors import (
     BosBaseError,
     ClientClosedError,
     ClientResponseError,
+    ProtocolError,
 )
 from rxbosbase.realtime.events import RecordEvent
 from rxbosbase.realtime.reconnect import asked_to_wait
@@ -66,8 +67,9 @@ class ViewCore(Generic[T]):
         arranged: Callable[[Snapshot[T]], Brain] | None = None,
     ) -> None:
         self.users = 0
+        self.problem: Exception | None = None  # why the last read failed
         self.screen = Screen(
-            brain, empty, hub.delivery, self._undone, self._state, hub.show_unreadable
+            brain, empty, hub.delivery, self._undone, self._state, hub.show_trouble
         )
         self._hub = hub
         self._source = source
@@ -288,26 +290,40 @@ class ViewCore(Generic[T]):
         except BosBaseError as error:
             if isinstance(error, ClientResponseError) and error.status in (400, 403, 404):
                 return partial(self._fail, error)
-            log.info("a read of a live view failed: %s", error)
-            return partial(self._failed, request, asked_to_wait(error))
-        except Exception:  # whatever it is: the view must not wait for an answer for ever
+            return partial(self._failed, request, error)
+        except Exception as error:  # whatever it is: the view must not wait for an answer for ever
             log.exception("a read of a live view could not be made")
-            return partial(self._failed, request, 0.0)
+            return partial(self._failed, request, error)
         return partial(self._answered, request, rows, last)
 
     def _done(self, request: AnyRead, tell: Callable[[], None]) -> None:
         self._reading -= 1
-        if request is self._wanted:
+        if request is self._wanted:  # what overtook it tells the same, and better
             self._wanted = None
-        tell()
+            tell()
         self._begin_read()
 
-    def _failed(self, request: AnyRead, after: float) -> None:
-        self._apply(self._brain.failed(request, monotonic(), after))
+    def _failed(self, request: AnyRead, error: Exception) -> None:
+        level = logging.WARNING if self.problem is None else logging.INFO
+        log.log(level, "a read of a live view failed: %s", error)
+        self._tell_problem(error)
+        self._apply(self._brain.failed(request, monotonic(), asked_to_wait(error)))
 
     def _answered(self, request: AnyRead, rows: list[Record], last: bool) -> None:
-        self._apply(self._brain.read_done(request, rows, last, monotonic()))
+        try:
+            effects = self._brain.read_done(request, rows, last, monotonic())
+        except ProtocolError as error:
+            self._failed(request, error)
+            return
+        if effects.fresh:
+            self._tell_problem(None)
+        self._apply(effects)
         self._watch_related(rows)
+
+    def _tell_problem(self, error: Exception | None) -> None:
+        if error is not self.problem:
+            self.problem = error
+            self._hub.show_trouble()
 
     def _hand_over(self, why: Exception) -> None:
         """Only the server can order the rows: the same view goes on as it arranges them."""

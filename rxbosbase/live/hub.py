@@ -39,6 +39,7 @@ class Member(Protocol):
     """A view, as the hub sees it. What has to do with topics is called on the hub's thread."""
 
     users: int
+    problem: Exception | None
 
     @property
     def unreadable(self) -> Iterable[UnreadableRecord]: ...
@@ -89,7 +90,7 @@ class LiveHub:
         read: Read,
         dialect: FilterDialect,
         delivery: LoopScheduler,
-        report: Callable[[tuple[UnreadableRecord, ...]], object],
+        report: Callable[[tuple[UnreadableRecord, ...], Exception | None], object],
     ) -> None:
         self.loop = settings.delivery
         self.delivery = delivery
@@ -102,6 +103,7 @@ class LiveHub:
         self.taken: dict[Share, int] = {}  # up to which version the server has a share's topics
         self._report = report
         self._unreadable: set[UnreadableRecord] = set()
+        self._problem: Exception | None = None
         self._closed = False
         self._process = os.getpid()
 
@@ -133,7 +135,7 @@ class LiveHub:
                 del self._cores[key]
         if ends:
             core.end()
-            self.show_unreadable()
+            self.show_trouble()
 
     def find(self, key: Hashable) -> Member | None:
         """The running view of this key."""
@@ -144,17 +146,20 @@ class LiveHub:
         """A view that has failed is shared no more."""
         with self._lock:
             self._cores = {key: other for key, other in self._cores.items() if other is not core}
-        self.show_unreadable()
+        self.show_trouble()
 
-    def show_unreadable(self) -> None:
-        """Tells which records the views have to leave out, all together; from any thread."""
+    def show_trouble(self) -> None:
+        """Tells which records the views have to leave out, all together, and why a view cannot
+        read; from any thread."""
         with self._lock:
             found = {record for core in self._cores.values() for record in core.unreadable}
+            problems = [core.problem for core in self._cores.values() if core.problem is not None]
+            problem = problems[0] if problems else None
             new = found - self._unreadable
-            if not new and len(found) == len(self._unreadable):
+            if not new and len(found) == len(self._unreadable) and problem is self._problem:
                 return
-            self._unreadable = found
-            self._report(tuple(heapq.nsmallest(MAX_TOLD, found, key=str)))
+            self._unreadable, self._problem = found, problem
+            self._report(tuple(heapq.nsmallest(MAX_TOLD, found, key=str)), problem)
         for record in new:
             log.warning("live views leave out %s", record)
 

@@ -20,6 +20,8 @@ class Reads:
         step: the reducer's step at which it was asked for, so that it began after all heard till
             then.
         questions_from: no question before this time.
+        distrusts: the pages of the last pass came again: until a pass ends, the pauses of those
+            that do get longer, whatever else is answered.
     """
 
     def __init__(self, rules: Rules) -> None:
@@ -27,6 +29,7 @@ class Reads:
         self.current: ReadRequest | None = None
         self.step = 0
         self.questions_from = -inf
+        self.distrusts = False
         self._page_has_turn = False
         self._pause = Pause(rules)
 
@@ -65,7 +68,8 @@ class Reads:
         if read is not self.current:
             return False
         self.current = None
-        self._pause.end()
+        if not self.distrusts:
+            self._pause.end()
         return True
 
     def fail(self, read: ReadRequest, now: float, retry_after: float) -> bool:

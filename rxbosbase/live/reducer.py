@@ -118,6 +118,7 @@ from collections.abc import Iterable
 from math import inf
 from typing import ClassVar
 
+from rxbosbase.errors import ProtocolError
 from rxbosbase.live.knowledge import Knowledge
 from rxbosbase.live.messages import Ask, Edit, Effects, ReadPage, ReadRequest, Record, Rules
 from rxbosbase.live.reads import Reads
@@ -246,10 +247,23 @@ class Reducer:
         return self._finish()
 
     def page(self, read: ReadPage, rows: Iterable[Record], last: bool, now: float) -> Effects:
-        """The rows of a page, in the order of their ids; ``last`` if there are no more."""
+        """The rows of a page, in the order of their ids; ``last`` if there are no more.
+
+        Raises:
+            ProtocolError: an earlier page ended in the same place. The pass begins anew once the
+                driver has said that the read `failed`.
+        """
+        rows = list(rows)
+        if read is self._reads.current and self._sweep is not None and not last:
+            try:
+                self._sweep.check(rows[-1]["id"])
+            except ProtocolError:
+                self._reads.distrusts = True
+                self._begin_sweep(mends=self._sweep.mends)
+                raise
         self._begin(now)
         if self._reads.end(read) and self._sweep is not None:
-            self._absorb(self._sweep, list(rows), last)
+            self._absorb(self._sweep, rows, last)
         return self._finish()
 
     def failed(self, read: ReadRequest, now: float, retry_after: float = 0.0) -> Effects:
@@ -332,6 +346,7 @@ class Reducer:
 
     def _end_sweep(self, sweep: Sweep) -> None:
         self._sweep = None
+        self._reads.distrusts = False
         self._gap_open = self._gap_open and not sweep.mends
         if sweep.since:
             return

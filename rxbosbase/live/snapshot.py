@@ -98,7 +98,8 @@ class Snapshot(Generic[T]):
         changes: what changed since the preceding ``version``; version 1 lists all as added.
         fresh: False while the view is disconnected or catching up.
         unreadable: the records of the query that are left out, by id: a value in them is nested
-            too deeply to be decoded. Each comes as soon as it is mended.
+            too deeply to be decoded, or it is larger than an answer may be. Each comes as soon as
+            it is mended.
         version: 1, 2, 3, …; 0 is the empty one before the first.
 
     >>> view = Snapshot.empty(Order.parse("title"))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -11,9 +12,11 @@ from rxbosbase.dialect import FilterDialect, Read
 from rxbosbase.errors import ClientResponseError, ProtocolError, UnreadableError
 from rxbosbase.filters import without_comments
 from rxbosbase.live.fields import AGE, FieldPlan, plan_fields
-from rxbosbase.live.messages import ReadPage, ReadRequest, Record
+from rxbosbase.live.messages import Ask, ReadPage, ReadRequest, Record
 from rxbosbase.live.window import ReadWindow
+from rxbosbase.paging import PageSize, Passed, read_by_offset, read_fitting
 from rxbosbase.realtime.topics import Options, Topic, normalise_options, record_topic
+from rxbosbase.unreadable import UnreadableRow
 
 __all__ = ["Query", "QuerySource", "RecordSource", "Source"]
 
@@ -82,11 +85,14 @@ class QuerySource:
     def __init__(
         self, query: Query, read: Read, dialect: FilterDialect, page: int = MAX_PER_PAGE
     ) -> None:
+        page = min(page, query.limit or page)
         self.query = query
         self._read = read
         self._dialect = dialect
-        self._page = page
         self._fields = query.plan.asked
+        self._huge: dict[str, Record] = {}  # the stamps of a window's rows that fit into no answer
+        # Stamps are small, whatever the rows are.
+        self._size, self._stamps_size, self._batch = PageSize(page), PageSize(page), PageSize(page)
 
     def topic(self) -> Topic:
         """The filtered topic, with the fields the view itself needs."""
@@ -112,37 +118,71 @@ class QuerySource:
             return self._a_page(request)
         found: list[Record] = []
         named = [id for id in request.ids if self._can_name(id)]
-        for condition in self._conditions(named):
-            found += self._list(condition, self._fields, len(named))
         if len(named) < len(request.ids):
             found += self._searched(set(request.ids).difference(named))
+        while named:
+            some, asked = read_fitting(
+                self._batch,
+                partial(self._named, named, self._fields),
+                partial(self._named, named, self._stamps(), 1),
+                by_id=True,
+            )
+            found += some
+            named = named[asked:]
         return found, True
+
+    def _named(self, ids: Sequence[str], fields: str, count: int) -> list[Record]:
+        """The rows of the first `count` ids."""
+        found: list[Record] = []
+        for condition in self._conditions(ids[:count]):
+            found += self._list(condition, fields, count)
+        return found
 
     def _searched(self, ids: set[str]) -> Iterator[Record]:
         """The rows of ids that no filter of this server can name: among all the view's rows."""
-        page, last = ReadPage(), False
-        while not last:
+        page, passed = ReadPage(), Passed()
+        while True:
             rows, last = self._a_page(page)
             yield from (row for row in rows if row["id"] in ids)
-            page = ReadPage(after=rows[-1]["id"] if rows else "")
+            if last:
+                return
+            page = ReadPage(after=rows[-1]["id"])
+            passed.add(page.after)
 
     def _arranged(self) -> list[Record]:
-        rows: dict[str, Record] = {}
-        limit = self.query.limit
-        page = 1
-        size = MAX_PER_PAGE if limit is None else min(limit, MAX_PER_PAGE)
-        while True:
+        def read(page: int, size: int, fields: str = self._fields) -> list[Record]:
             asked = {
                 **dict(self.query.options.query),
-                "fields": self._fields, "sort": self._sort(),
+                "fields": fields, "sort": self._sort(),
                 "page": page, "perPage": size, "skipTotal": 1,
             }  # fmt: skip
-            items = self._items(asked)
-            # While others delete, a page can repeat or miss a row; the next read mends it.
-            rows.update((row["id"], row) for row in items)
-            if len(items) < size or (limit is not None and len(rows) >= limit):
-                return list(rows.values())[:limit]
-            page += 1
+            return self._items(asked)
+
+        stamps = partial(read, fields=self._stamps())
+        rows = self._around_huge(stamps) if self._huge else []
+        rows = rows or read_by_offset(self._size, read, stamps, limit=self.query.limit)
+        self._huge = {
+            row["id"]: dict(row)
+            for row in rows
+            if isinstance(row, UnreadableRow) and not row.depth and row.get("updated")
+        }
+        return rows
+
+    def _around_huge(self, stamps: Callable[[int, int], list[Record]]) -> list[Record]:
+        """The window, without reading what was too large for an answer and has the same stamps
+        still; empty where there is no such record. To find it out anew costs several answers of
+        the largest size, at each change of any record."""
+        order = read_by_offset(self._stamps_size, stamps, limit=self.query.limit)
+        found: dict[str, Record] = {
+            row["id"]: UnreadableRow(row, "", 0)
+            for row in order
+            if row == self._huge.get(row["id"])
+        }
+        if not found:
+            return []
+        others, _ = self._rows(Ask(tuple(row["id"] for row in order if row["id"] not in found)))
+        found.update((row["id"], row) for row in others)
+        return [found[row["id"]] for row in order if row["id"] in found]
 
     def _sort(self) -> str:
         keys = [key.strip().lstrip("+-") for key in self.query.sort.split(",")]
@@ -156,9 +196,14 @@ class QuerySource:
             conditions.append(self._condition("id > {:id}", id=request.after))
         if request.since:
             conditions.append(self._condition("updated >= {:since}", since=request.since))
-        fields = self._fields if request.whole else self._stamps()
-        rows = self._list(_all(conditions), fields, self._page)
-        if len(rows) < self._page:
+        condition = _all(conditions)
+        stamps = partial(self._list, condition, self._stamps())
+        if request.whole:
+            whole = partial(self._list, condition, self._fields)
+            rows, asked = read_fitting(self._size, whole, partial(stamps, 1))
+        else:
+            rows, asked = read_fitting(self._stamps_size, stamps)
+        if len(rows) < asked:
             return rows, True
         named = self._dialect.up_to_a_name(
             self.query.collection, self.query.headers, [row["id"] for row in rows]
@@ -226,15 +271,22 @@ class RecordSource:
 
     def rows(self, request: ReadRequest | ReadWindow) -> tuple[list[Record], bool]:
         """The record, if it is there and may be seen."""
-        asked = {**dict(self.query.options.query), "fields": self.query.plan.asked}
-        path = f"{self.query.path}/{quote(self._id, safe='')}"
         try:
-            row = _what_could_be_read(self._read, path, asked, self.query.headers)
+            return read_fitting(
+                PageSize(1),
+                lambda _: self._row(self.query.plan.asked),
+                lambda: self._row(",".join(AGE)),
+                by_id=True,
+            )[0], True
         except ClientResponseError as error:
             if error.status not in (403, 404):
                 raise
             return [], True
-        return checked_rows([row]), True
+
+    def _row(self, fields: str) -> list[Record]:
+        asked = {**dict(self.query.options.query), "fields": fields}
+        path = f"{self.query.path}/{quote(self._id, safe='')}"
+        return checked_rows([_what_could_be_read(self._read, path, asked, self.query.headers)])
 
 
 def checked_rows(rows: Any) -> list[Record]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from rxbosbase.live.messages import ReadPage
+from rxbosbase.paging import Passed
 
 __all__ = ["Sweep"]
 
@@ -27,11 +28,20 @@ class Sweep:
         self.since = since
         self.begun = begun
         self.after = ""
+        self._passed = Passed()
         self._expected = [] if since else sorted(known, reverse=True)
 
     def next_page(self) -> ReadPage:
         """The page to read next."""
         return ReadPage(self.after, self.whole, self.since)
+
+    def check(self, last_id: str) -> None:
+        """A page that ended with `last_id`, and is not the last, was read.
+
+        Raises:
+            ProtocolError: the pass was there before.
+        """
+        self._passed.add(last_id)
 
     def advance(self, last_id: str | None) -> Iterator[str]:
         """Moves behind the page that ended with ``last_id`` (None: with the table).

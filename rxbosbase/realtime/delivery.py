@@ -14,6 +14,7 @@ from typing import Any, cast
 from .connection import Batch
 from .events import (
     MalformedEvent,
+    Message,
     decode_message,
     decode_record_event,
     decode_record_events,
@@ -22,7 +23,7 @@ from .events import (
 from .frames import Frame
 from .registry import Entry, Registry, Subscriber
 
-__all__ = ["Delivery", "dispatch", "guarded"]
+__all__ = ["Delivery", "dispatch", "guarded", "once_each"]
 
 log = logging.getLogger("rxbosbase.delivery")
 
@@ -173,3 +174,17 @@ def _is_wanted(data: bytes, actions: frozenset[str]) -> bool:
     """False for an event that all its subscribers would drop: it need not be decoded."""
     action = usual_action(data)
     return action is None or action in actions
+
+
+def once_each(on_next: Callable[[Message], object]) -> Callable[[Message], object]:
+    """Leaves out what equals the message before: a subscriber that comes while the frame of the
+    current connection waits to be delivered is greeted by both."""
+    last: Message | None = None
+
+    def called(message: Message) -> None:
+        nonlocal last
+        if message != last:
+            last = message
+            on_next(message)
+
+    return called

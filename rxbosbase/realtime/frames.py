@@ -13,6 +13,8 @@ from typing import TypeAlias
 
 from sseclient import SSEClient
 
+from rxbosbase.jsontext import MAX_EXPANSION, decoded_size
+
 __all__ = ["MAX_KEPT_NAME", "Frame", "FrameParser", "Skipped"]
 
 Frame: TypeAlias = tuple[str, bytes]
@@ -148,6 +150,10 @@ class FrameParser:
         if self._dropping:
             reason = f"it is larger than {self._max} bytes"
             self._report(Skipped(reason, self._size, self._topic))
+        elif self._size > _PIECE_BYTES and decoded_size(self._held) > MAX_EXPANSION * self._max:
+            reason = f"decoded, it would take more than {MAX_EXPANSION * self._max} bytes of memory"
+            topic = self._topic_in(bytes(self._held[:_HEAD_BYTES]))
+            self._report(Skipped(reason, self._size, topic))
         else:
             self._read(bytes(self._held), out)
         self._held.clear()

@@ -22,7 +22,7 @@ from rxbosbase.streams import Latest
 from rxbosbase.unreadable import UnreadableRecord
 
 from .connection import CONNECT_TOPIC, Batch
-from .delivery import Delivery, guarded
+from .delivery import Delivery, guarded, once_each
 from .events import MalformedEvent, Message
 from .lifecycle import State
 from .link import Link
@@ -56,6 +56,7 @@ class RealtimeService:
         self._process = os.getpid()
         self._identity = settings.identity()
         self._unreadable: tuple[UnreadableRecord, ...] = ()  # what live views leave out
+        self._views_problem: Exception | None = None
         self._lost: Exception | None = None  # why the login is gone, until the next one
         self._delivery = Delivery(self._registry, self.detach, self.on_skipped)
         self.status: Latest[Status] = Latest(Status(since=time()), settings.delivery)
@@ -71,7 +72,7 @@ class RealtimeService:
         with self._changed:
             self._check_open()
             if topic.wire == CONNECT_TOPIC:
-                subscriber.on_next = _once_each(subscriber.on_next)
+                subscriber.on_next = once_each(subscriber.on_next)
             entry = self._registry.add(topic, subscriber)
             link = self._link_of(entry.share)
             if entry.version > link.acknowledged:
@@ -212,8 +213,9 @@ class RealtimeService:
         """Somebody logged in or out, or a token was renewed. Never waits."""
         with self._changed:
             before, self._identity = self._identity, self._settings.identity()
-            if self._identity:
-                self._lost = None
+            if self._identity and self._lost is not None:
+                lost, self._lost = self._lost, None
+                self._replace_error(lost)
             for link in self._links:
                 if before != self._identity and link.submitted_as is not None:
                     link.renew()
@@ -271,7 +273,7 @@ class RealtimeService:
         )
         wanted = tuple(self._registry.entries)
         status = summarize([link.status for link in links], wanted)
-        error = status.error or self._lost
+        error = status.error or self._lost or self._views_problem
         self._publish(replace(status, error=error, unreadable=self._unreadable))
 
     def on_held(self, share: Share, version: int) -> None:
@@ -297,12 +299,23 @@ class RealtimeService:
             self._lost = error
             self._publish(replace(self.status.value, error=error))
 
-    def show_unreadable(self, records: tuple[UnreadableRecord, ...]) -> None:
-        """Shows on the status which records the live views have to leave out."""
+    def show_views(
+        self, unreadable: tuple[UnreadableRecord, ...], problem: Exception | None
+    ) -> None:
+        """Shows on the status what the live views leave out, and why one of them cannot read."""
         with self._changed:
-            self._unreadable = records
-            if not self._closed:
-                self._publish(replace(self.status.value, unreadable=records))
+            before, self._views_problem = self._views_problem, problem
+            self._unreadable = unreadable
+            if self._closed:
+                return
+            self._publish(replace(self.status.value, unreadable=unreadable))
+            self._replace_error(before)
+
+    def _replace_error(self, ended: Exception | None) -> None:
+        """What the status told is over: the next worst is told. A connection's own comes first."""
+        if self.status.value.error is ended:
+            error = self._lost or self._views_problem
+            self._publish(replace(self.status.value, error=error))
 
     def fail_all(self, error: Exception) -> None:
         """Ends every stream with `error`."""
@@ -376,17 +389,3 @@ def _tell_end(subscriber: Subscriber) -> None:
         subscriber.on_error(subscriber.error)
     else:
         subscriber.on_completed()
-
-
-def _once_each(on_next: Callable[[Message], object]) -> Callable[[Message], object]:
-    """Leaves out what equals the message before: a subscriber that comes while the frame of the
-    current connection waits to be delivered is greeted by both."""
-    last: Message | None = None
-
-    def called(message: Message) -> None:
-        nonlocal last
-        if message != last:
-            last = message
-            on_next(message)
-
-    return called

@@ -38,11 +38,13 @@ class Status:
         attempt: how many attempts in a row have failed.
         retry_in: seconds from `since` until the next attempt; None unless waiting.
         error: why the last attempt failed, or what was last skipped; None after a success. An
-            `AuthLostError` when the login was lost, until the next login.
+            `AuthLostError` when the login was lost, until the next login. Else why a live view
+            cannot read, until it can.
         topics: the wanted topics as the server knows them, options included.
         since: when this state began, in seconds since the epoch.
         unreadable: the records that live views of this client leave out, since a value in them is
-            nested too deeply to be decoded; 100 of them at most.
+            nested too deeply to be decoded, or since they are larger than an answer may be; 100 of
+            them at most.
     """
 
     state: StateName = "idle"

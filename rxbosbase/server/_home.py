@@ -11,7 +11,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
-__all__ = ["Home"]
+__all__ = ["UMASK", "Home"]
+
+UMASK = 0o077
+"""Of the server's processes: what they write is for this user alone, in a `data_dir` too."""
 
 
 class Home:

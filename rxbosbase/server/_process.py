@@ -10,10 +10,11 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rxbosbase.server import _watcher
+from rxbosbase.server._home import UMASK
 
 __all__ = ["ServerProcess"]
 
@@ -32,10 +33,18 @@ class ServerProcess:
     Args:
         command: the binary and its arguments.
         cwd: where it runs.
+        environment: all of it; nothing is inherited beside.
         orphan_dir: a folder to remove if this program vanishes without an ``end()``.
     """
 
-    def __init__(self, command: Sequence[str], *, cwd: Path, orphan_dir: Path | None) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        cwd: Path,
+        environment: Mapping[str, str],
+        orphan_dir: Path | None,
+    ) -> None:
         self.pid: int | None = None
         self.ended = threading.Event()
         self._lines: deque[str] = deque(maxlen=OUTPUT_LINES)
@@ -46,6 +55,8 @@ class ServerProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             cwd=cwd,
+            env=environment,
+            umask=UMASK,
             process_group=0,  # Ctrl-C is for the program; it then stops the server in its own time
         )
         self._reader = threading.Thread(

@@ -2,42 +2,75 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from rxbosbase.errors import ConnectionFailedError, RequestTimeoutError
+from rxbosbase.oneline import one_line
+from rxbosbase.server._home import UMASK, Home
 
 __all__ = ["create_superuser"]
 
 UPSERT_TIMEOUT = 30.0
 
+COMMAND = "rxbosbase-superuser"
+
+# The server's own command takes the password as an argument, which every user of the machine can
+# read in the list of processes. This is the same command, with the words on its standard input.
+SCRIPT = """
+$app.rootCmd.addCommand(new Command({
+    use: "%s",
+    run: () => {
+        try {
+            const login = JSON.parse(toString($os.readFile("/dev/stdin")))
+            const superusers = $app.findCollectionByNameOrId("_superusers")
+            let record
+            try {
+                record = $app.findAuthRecordByEmail(superusers, login.email)
+            } catch {
+                record = new Record(superusers)
+                record.setEmail(login.email)
+            }
+            record.setPassword(login.password)
+            $app.save(record)
+        } catch (problem) {
+            console.log(problem)
+            $os.exit(1)
+        }
+    },
+}))
+"""
+
 
 def create_superuser(
-    binary: Path, folders: Sequence[str], email: str, password: str, *, cwd: Path
+    binary: Path, home: Home, environment: Mapping[str, str], email: str, password: str
 ) -> None:
     """Create the superuser, or give an existing one of this address the new password.
-
-    The binary takes the password as an argument and in no other way: for the tenth of a second
-    that this takes, other users of the machine can see it in the list of processes.
 
     Raises:
         ConnectionFailedError: the binary does not run, or refuses; its output is in the message.
         RequestTimeoutError: it did not end in time.
     """
-    # After `--`, a password that begins with a dash is no option.
-    command = [str(binary), "superuser", "upsert", *folders, "--", email, password]
+    hooks = home.root / "superuser"
+    hooks.mkdir(exist_ok=True)
+    (hooks / "superuser.pb.js").write_text(SCRIPT % COMMAND)
+    # The last of an option counts: none of the user's own hooks has a part in this.
+    command = [str(binary), COMMAND, *home.options, f"--hooksDir={hooks}"]
     try:
         done = subprocess.run(
             command,
-            stdin=subprocess.DEVNULL,
+            input=json.dumps({"email": email, "password": password}).encode(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            cwd=cwd,
+            cwd=home.root,
+            env=environment,
+            umask=UMASK,
             timeout=UPSERT_TIMEOUT,
             check=False,
         )
-    except subprocess.TimeoutExpired:  # its text holds the command, and so the password
+    except subprocess.TimeoutExpired:
         raise RequestTimeoutError(
             f"{binary} made no superuser within {UPSERT_TIMEOUT:g} s: is its data folder on a slow "
             "disk, or in use by another server?"
@@ -47,5 +80,6 @@ def create_superuser(
     if done.returncode != 0:
         said = done.stdout.decode(errors="replace").strip().replace(password, "***")
         raise ConnectionFailedError(
-            f"{binary} made no superuser (exit code {done.returncode}). It said:\n{said}"
+            f"{binary} made no superuser (exit code {done.returncode}). It said:\n"
+            + one_line(said, keep="\n")
         )

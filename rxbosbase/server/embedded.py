@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import secrets
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from rxbosbase.client import BosBase
 from rxbosbase.errors import ClientClosedError, ConnectionFailedError, RequestTimeoutError
+from rxbosbase.oneline import one_line
 from rxbosbase.server._binary import find_binary
+from rxbosbase.server._environment import environment_of
 from rxbosbase.server._home import Home
 from rxbosbase.server._ports import LOOPBACK, free_port, is_free
 from rxbosbase.server._probe import HealthProbe
@@ -28,21 +31,27 @@ POLL_INTERVAL = 0.02  # between two questions about the health of a starting ser
 PORT_ATTEMPTS = 5  # with ports of our own choice, when others are faster
 QUOTED_LINES = 20  # of the output in an error message
 
+ORIGIN = re.compile(r"\*|https?://(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:\d{1,5})?", re.ASCII)
+
 
 class EmbeddedServer:
     """The real server on a loopback port, as a context manager. Linux and macOS.
 
-    It never outlives the program, however that ends. Each server has folders of its own.
+    It never outlives the program, however that ends. Each server has folders of its own, which
+    no other user may read, and inherits no environment but what a program needs to run.
 
     Args:
-        data_dir: the server's data folder, made if missing, and kept. None: a temporary one,
-            removed at the end.
+        data_dir: the server's data folder, made if missing, and kept; one that is there keeps its
+            mode. None: a temporary one, removed at the end.
         port: the port to listen on; 0 takes a free one.
         superuser_email: the address of the superuser it creates. One of this address that the
             data folder already has gets a new password.
         superuser_password: None makes a random one.
         hooks_dir: a folder with ``*.pb.js`` hooks to run, or None.
         migrations_dir: a folder with migrations to apply, or None.
+        origins: the web sites whose pages may use the server from a browser, beside its own: such
+            as ``["http://localhost:5173"]`` for a page that you develop, or ``["*"]`` for all.
+        env: further environment variables for the server, which hooks read with ``$os.getenv``.
         binary: the server's binary; None takes the one that ``rxbosbase[demo]`` installs.
         start_timeout: seconds a start may take until the server is healthy.
         prepare: is called with a superuser's client before the server listens on `port`, so that
@@ -50,6 +59,7 @@ class EmbeddedServer:
 
     Raises:
         MissingExtraError: the binary is not installed.
+        ValueError: a port, a time or an origin that is none.
 
     Example::
 
@@ -66,6 +76,8 @@ class EmbeddedServer:
         superuser_password: str | None = None,
         hooks_dir: str | os.PathLike[str] | None = None,
         migrations_dir: str | os.PathLike[str] | None = None,
+        origins: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
         binary: str | os.PathLike[str] | None = None,
         start_timeout: float = 30.0,
         prepare: Callable[[BosBase], object] | None = None,
@@ -80,6 +92,8 @@ class EmbeddedServer:
             Path(path) if path is not None else None
             for path in (data_dir, hooks_dir, migrations_dir)
         )
+        self._origins = _checked_origins(origins)
+        self._env = dict(env or {})
         self._wanted_port = port
         self._start_timeout = start_timeout
         self._prepare = prepare
@@ -156,12 +170,9 @@ class EmbeddedServer:
             try:
                 home = self._home = Home(*self._folders)
                 create_superuser(
-                    self._binary,
-                    home.options,
-                    self.superuser_email,
-                    self.superuser_password,
-                    cwd=home.root,
-                )
+                    self._binary, home, environment_of(self._env),
+                    self.superuser_email, self.superuser_password,
+                )  # fmt: skip
                 self._run_prepared(home)
             except BaseException:
                 self.stop()
@@ -259,10 +270,13 @@ class EmbeddedServer:
                 f"Port {self._port} is in use by another program: stop that, or take port=0"
             )
         probe = HealthProbe(self._port, home.public)
-        address = f"--http={LOOPBACK}:{self._port}"
+        address = f"{LOOPBACK}:{self._port}"
+        origins = ",".join([f"http://{address}", *self._origins])  # the server's default is "*"
+        options = [f"--http={address}", f"--origins={origins}", *home.options]
         process = self._process = ServerProcess(
-            [str(self._binary), "serve", address, *home.options],
+            [str(self._binary), "serve", *options],
             cwd=home.root,
+            environment=environment_of(self._env),
             orphan_dir=home.root,
         )
         try:
@@ -296,6 +310,18 @@ class EmbeddedServer:
             self.stop()
 
 
+def _checked_origins(origins: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(origins, str):
+        raise TypeError(f"origins is a list, such as [{origins!r}]")
+    for origin in origins:
+        if not ORIGIN.fullmatch(origin):
+            raise ValueError(
+                f"{origin!r} is no origin: give scheme, host and port, such as "
+                "http://localhost:5173, or '*' for all"
+            )
+    return tuple(origins)
+
+
 def _quote(process: ServerProcess) -> str:
-    lines = process.output[-QUOTED_LINES:]
+    lines = [one_line(line) for line in process.output[-QUOTED_LINES:]]
     return "Its last output:\n" + "\n".join(lines) if lines else "It wrote nothing."

@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 __all__ = ["POSTS", "ROOMS", "SAMPLE_PASSWORD", "SAMPLE_USERS", "SampleUser", "create_sample"]
 
 SAMPLE_PASSWORD = "password123"
-"""Of every sample user. Meant to be known: the sample is for servers on this machine."""
+"""Of every sample user, unless another one is given. Whoever has read this knows it."""
 
 ROOMS = ("general", "random", "help")
 
 
 @dataclass(frozen=True, slots=True)
 class SampleUser:
-    """Someone who can log in with `email` and ``SAMPLE_PASSWORD``."""
+    """Someone who can log in with `email` and the password given to `create_sample`."""
 
     id: str
     name: str
@@ -58,8 +58,12 @@ POSTS = {
 _Field = dict[str, Any]
 
 
-def create_sample(admin: BosBase) -> None:
-    """Make what the table above lists, as far as it is not there yet; `admin` is a superuser.
+def create_sample(admin: BosBase, *, password: str = SAMPLE_PASSWORD) -> None:
+    """Make what the table above lists, as far as it is not there yet.
+
+    Args:
+        admin: a superuser's client.
+        password: of every sample user, also of those that are there.
 
     Raises:
         ClientResponseError: the client may not do that, or has collections of these names with
@@ -70,9 +74,10 @@ def create_sample(admin: BosBase) -> None:
         with EmbeddedServer() as server, server.client(superuser=True) as admin:
             create_sample(admin)
     """
-    open_to_all = {"listRule": "", "viewRule": "", "authAlert": {"enabled": False}}
-    users = admin.collections.update("users", open_to_all)["id"]
-    _create_users(admin)
+    # Nobody may sign up: any web site that a browser opens could do so, unseen.
+    rules = {"listRule": "", "viewRule": "", "createRule": None, "authAlert": {"enabled": False}}
+    users = admin.collections.update("users", rules)["id"]
+    _create_users(admin, password)
     author = _relation("author", users)
     _create_collection(admin, "messages", [_text("room"), _text("text"), author], "author")
     posts = _create_collection(admin, "posts", [_text("title"), _text("text"), author], "author")
@@ -113,11 +118,12 @@ def _create_collection(
     return made
 
 
-def _create_users(admin: BosBase) -> None:
+def _create_users(admin: BosBase, password: str) -> None:
+    secret = {"password": password, "passwordConfirm": password}
     for user in SAMPLE_USERS:
-        login = {"email": user.email, "password": SAMPLE_PASSWORD}
-        body = {"id": user.id, "name": user.name, "passwordConfirm": SAMPLE_PASSWORD, **login}
-        _create_if_missing(admin, "users", {**body, "verified": True})
+        body = {"id": user.id, "name": user.name, "email": user.email, "verified": True, **secret}
+        if not _create_if_missing(admin, "users", body):
+            admin.collection("users").update(user.id, secret)
 
 
 def _create_posts(admin: BosBase) -> None:
@@ -127,10 +133,13 @@ def _create_posts(admin: BosBase) -> None:
         _create_if_missing(admin, "posts", body)
 
 
-def _create_if_missing(admin: BosBase, collection: str, body: Mapping[str, Any]) -> None:
+def _create_if_missing(admin: BosBase, collection: str, body: Mapping[str, Any]) -> bool:
+    """False if it was there."""
     records = admin.collection(collection)
-    if not records.get_list(1, 1, filter=admin.filter("id = {:id}", id=body["id"]))["items"]:
-        records.create(body)
+    if records.get_list(1, 1, filter=admin.filter("id = {:id}", id=body["id"]))["items"]:
+        return False
+    records.create(body)
+    return True
 
 
 def _text(name: str) -> _Field:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,13 +15,26 @@ from reactivex.scheduler import TimeoutScheduler
 
 from rxbosbase.jsontext import decode, encode
 from rxbosbase.loop import LoopScheduler
+from rxbosbase.ownfile import open_own
 from rxbosbase.realtime.events import RecordEvent
+from rxbosbase.realtime.frames import MAX_FRAME_BYTES
 from rxbosbase.streams import Stream
 
 __all__ = ["record_stream", "replay_stream"]
 
 T = TypeVar("T")
 Event = RecordEvent[Any]
+
+MAX_LINE_BYTES = 2 * MAX_FRAME_BYTES
+"""Of a tape: every event that a client takes by default fits, also where the server's JSON was
+shorter than ours. A longer line is refused, and never read whole."""
+
+MAX_AFTER_SECONDS = 366 * 24 * 3600.0
+"""A year. Nobody records for longer, and no timer need wait for longer."""
+
+
+SLOWEST_SPEED = 0.001
+"""Slower than this, a year would be more than a timer can wait for."""
 
 
 def record_stream(
@@ -32,10 +46,12 @@ def record_stream(
     ``after`` is in seconds since the subscription, by the stream's own clock. Each line is
     written at once, so that a tape of a program that was killed is good up to there. Each
     subscription begins the file anew; a second one at the same time is refused. Records hold
-    what the login may see: look at a tape before you share it.
+    what the login may see: the file is its owner's alone, with mode 0600 from its first byte on.
+    Look at a tape before you share it.
 
     Raises:
-        OSError: to the subscriber's ``on_error``, the file cannot be written.
+        OSError: to the subscriber's ``on_error``, the file cannot be written, is a link, has
+            hard links, or belongs to another user.
 
     Example:
         ``orders.observe("*").pipe(record_stream("orders.jsonl")).subscribe()``
@@ -84,7 +100,12 @@ class _Tape:
         self._begun = clock.now
         self._lock = threading.Lock()
         try:
-            self._file = path.open("wb", buffering=0)
+            # Emptied behind the checks: what is not ours to write keeps what it holds.
+            self._file = os.fdopen(open_own(path, os.O_WRONLY | os.O_CREAT), "wb", 0)
+            if os.fstat(self._file.fileno()).st_nlink > 1:
+                self._file.close()
+                raise OSError(f"{path} has another name, a hard link: take another path")
+            self._file.truncate(0)
         except BaseException:
             taken.release()
             raise
@@ -134,14 +155,17 @@ def replay_stream(
             time. None: a thread of its own, which ends some seconds after the last event.
 
     Raises:
-        ValueError: `speed` is not more than 0; to ``on_error``, a line that is no event.
+        ValueError: `speed` is less than 0.001; to ``on_error``, a line that is no event, is longer
+            than 32 MiB, or plays later than a year after the first. It names the line.
         OSError: to ``on_error``, the file cannot be read.
 
     Example:
         ``replay_stream("orders.jsonl", speed=10).pipe(rxb.rate(1.0)).subscribe(print)``
     """
-    if speed is not None and not speed > 0:
-        raise ValueError(f"speed must be more than 0, or None for no waiting, not {speed!r}")
+    if speed is not None and not speed >= SLOWEST_SPEED:
+        raise ValueError(
+            f"speed must be {SLOWEST_SPEED} or more, or None for no waiting, not {speed!r}"
+        )
     target = Path(path)
     clock = scheduler if scheduler is not None else LoopScheduler("rxbosbase-replay")
 
@@ -228,11 +252,26 @@ class _Replay(abc.DisposableBase):
 
 def _lines(path: Path) -> Iterator[tuple[float, Event]]:
     with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
+        for number in count(1):
+            line = file.readline(MAX_LINE_BYTES + 1)
+            if not line:
+                return
+            if line.isspace():  # an editor may add some
+                continue
             try:
-                kept = decode(line)
-                event = RecordEvent(kept["topic"], kept["action"], kept["record"])
-                yield float(kept["after"]), event
+                yield _event_of(line)
             except (ValueError, TypeError, KeyError) as error:
                 why = f"{path}, line {number} is no recorded event: {error}"
                 raise ValueError(why) from error
+
+
+def _event_of(line: bytes) -> tuple[float, Event]:
+    if len(line) > MAX_LINE_BYTES:
+        raise ValueError(f"it has more than {MAX_LINE_BYTES} bytes")
+    kept = decode(line)
+    after, topic, action, record = (kept[key] for key in ("after", "topic", "action", "record"))
+    if not isinstance(after, int | float) or not 0 <= after <= MAX_AFTER_SECONDS:
+        raise ValueError(f"after must be a number of seconds between 0 and {MAX_AFTER_SECONDS:.0f}")
+    if not isinstance(topic, str) or not isinstance(action, str) or not isinstance(record, dict):
+        raise TypeError("topic and action must be texts, and record an object")
+    return float(after), RecordEvent(topic, action, record)

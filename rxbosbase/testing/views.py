@@ -153,8 +153,8 @@ class FakeHub:
         """Never asked: the views read the tables."""
         raise ClientResponseError(404, message="the fake's views make no reads")
 
-    def show_unreadable(self) -> None:
-        """The tables hold values, not JSON: each can be read."""
+    def show_trouble(self) -> None:
+        """The tables hold values, not JSON: each can be read, and at once."""
 
     def refresh(self) -> None:
         """Something changed: the views look, one after the other, on the delivery loop."""

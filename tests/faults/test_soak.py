@@ -26,7 +26,9 @@ def test_the_client_survives_a_soak_of_mixed_faults(server: EmbeddedServer) -> N
     assert len(report.faults) >= 8, report.table()
 
 
-@pytest.mark.parametrize("module", ["tests.faults.soak", "tests.faults.converge"])
+@pytest.mark.parametrize(
+    "module", ["tests.faults.soak", "tests.faults.converge", "tests.faults.fuzz_http"]
+)
 def test_the_proofs_run_by_their_own_commands(module: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", module, "--help"],

@@ -7,10 +7,15 @@ from queue import SimpleQueue
 from typing import Any
 from urllib.parse import urlsplit
 
-from support.command import Command
+import pytest
+import requests
+from support.command import Command, run
 
 from rxbosbase import BackoffPolicy, BosBase, ClientResponseError
 from rxbosbase.live import Snapshot
+from rxbosbase.server.sample import SAMPLE_PASSWORD, SAMPLE_USERS
+
+ADA = SAMPLE_USERS[0]
 
 
 def address_of(line: str) -> str:
@@ -40,6 +45,73 @@ def test_a_view_outlives_the_server_and_its_data_and_shows_the_new_ones() -> Non
         assert [post["title"] for post in told.records] == [p["title"] for p in before.records]
         subscription.dispose()
         again.interrupt()
+
+
+def passwords_of(serve: Command) -> tuple[str, str]:
+    """The sample users' and the superuser's, as `serve` prints them below its address."""
+    first, second = (serve.line().rpartition("; password ")[2] for _ in range(2))
+    return first, second
+
+
+def log_in(url: str, collection: str, email: str, password: str) -> BosBase:
+    client = BosBase(url)
+    client.collection(collection).auth_with_password(email, password)
+    return client
+
+
+def test_serve_prints_who_can_log_in_and_ends_with_ctrl_c() -> None:
+    with Command("serve", "--port", "0", "--rate", "50") as serve:
+        url = address_of(serve.line())
+        users, root = passwords_of(serve)
+        for user in SAMPLE_USERS:
+            log_in(url, "users", user.email, users).close()
+        log_in(url, "_superusers", "superuser@example.com", root).close()
+        with BosBase(url) as guest, guest.collection("messages").events("*") as events:
+            assert next(events).record["author"]  # they do write
+        code, _, err = serve.interrupt()
+        assert (code, err) == (0, "")
+        with BosBase(url) as client, pytest.raises(ConnectionError):
+            client.health()
+
+
+def test_serve_has_new_passwords_at_each_start_and_none_that_is_published(tmp_path: Path) -> None:
+    found: list[str] = []
+    for _ in range(2):
+        with Command("serve", "--port", "0", "--data-dir", str(tmp_path / "data")) as serve:
+            url = address_of(serve.line())
+            for password in (SAMPLE_PASSWORD, *found):
+                for collection in ("users", "_superusers"):
+                    email = "superuser@example.com" if collection[0] == "_" else ADA.email
+                    with pytest.raises(ClientResponseError, match="400: Failed to authenticate"):
+                        log_in(url, collection, email, password)
+            found += passwords_of(serve)
+            log_in(url, "users", ADA.email, found[-2]).close()
+            assert serve.interrupt()[::2] == (0, "")
+    assert len(set(found)) == 4
+    assert all(len(password) >= 16 for password in found)
+
+
+def test_published_passwords_have_to_be_asked_for_and_are_warned_of() -> None:
+    with Command("serve", "--port", "0", "--publish-passwords") as serve:
+        url = address_of(serve.line())
+        users, root = passwords_of(serve)
+        assert users == SAMPLE_PASSWORD != root
+        log_in(url, "users", ADA.email, SAMPLE_PASSWORD).close()
+        assert "any program on this machine" in serve.said()
+        serve.interrupt()
+
+
+def test_a_page_that_is_being_developed_may_use_it_if_it_is_named() -> None:
+    mine = "http://localhost:5173"
+    with Command("serve", "--port", "0", "--origin", mine) as serve:
+        url = address_of(serve.line())
+        for origin, told in ((mine, mine), ("http://evil.example", None)):
+            answer = requests.get(f"{url}/api/health", headers={"Origin": origin}, timeout=10)
+            assert answer.headers.get("Access-Control-Allow-Origin") == told
+        serve.interrupt()
+    refused = run("serve", "--port", "0", "--origin", "localhost")
+    assert refused.returncode == 1
+    assert "is no origin: give scheme, host and port" in refused.stderr
 
 
 def test_a_taken_port_is_one_line() -> None:

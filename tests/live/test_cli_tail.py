@@ -165,17 +165,6 @@ def test_a_wrong_command_line_is_exit_code_2(arguments: list[str], message: str)
     assert message in done.stderr
 
 
-def test_serve_tells_its_address_lets_the_sample_users_in_and_ends_with_ctrl_c() -> None:
-    with Command("serve", "--port", "0", "--rate", "50") as serve:
-        url = serve.line().removeprefix("Serving sample data at ").partition(" ")[0]
-        with ada(url) as client, client.collection("messages").events("*") as events:
-            assert next(events).record["author"]
-        code, _, err = serve.interrupt()
-        assert (code, err) == (0, "")
-        with BosBase(url) as client, pytest.raises(ConnectionError):
-            client.health()
-
-
 def test_without_the_extra_one_line_says_what_to_install() -> None:
     program = """if True:
         import sys

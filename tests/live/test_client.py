@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from support.live_schema import PASSWORD, World, listen
 
@@ -171,3 +173,24 @@ def test_a_deleted_collection_ends_no_other_stream(world: World) -> None:
     posts.create({"title": "still"})
     heard.have(1)
     assert gone.error is None
+
+
+def test_no_answer_with_a_token_shows_it(admin: BosBase, names: Callable[[str], str]) -> None:
+    """Logins of other kinds, through `send`, and the token for files."""
+    people = names("people")
+    admin.collections.create({"name": people, "type": "auth"})
+    login = {"email": f"{people}@example.com", "password": "password123"}
+    made = admin.collection(people).create({**login, "passwordConfirm": "password123"})
+    path = f"/api/collections/{people}"
+    answers = [
+        admin.send("POST", f"{path}/impersonate/{made['id']}", body={"duration": 60}),
+        admin.send("POST", "/api/files/token"),
+        admin.send(
+            "POST", f"{path}/auth-with-password",
+            body={"identity": login["email"], "password": login["password"]}, token="",
+        ),
+        admin.collection("_superusers").auth_refresh(),
+    ]  # fmt: skip
+    for answer in answers:
+        assert answer["token"].count(".") == 2
+        assert answer["token"].rpartition(".")[2] not in f"{answer!r} {[answer]}"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -28,6 +30,7 @@ from rxbosbase.errors import (
 from rxbosbase.server import EmbeddedServer, _binary, embedded
 from rxbosbase.server._ports import free_port, is_free
 from rxbosbase.server._process import STOP_GRACE
+from rxbosbase.server.sample import create_sample
 
 GONE_WITHIN = 5.0  # seconds for a process to be gone
 HTTP_TIMEOUT = 10.0
@@ -103,7 +106,7 @@ def create_record(server: EmbeddedServer, name: str, title: str) -> None:
 def binary_that(folder: Path, script: str) -> Path:
     """A binary that makes superusers obligingly, and runs the script to serve."""
     path = folder / "server-binary"
-    path.write_text(f'#!/bin/sh\n[ "$1" = superuser ] && exit 0\n{script}\n')
+    path.write_text(f'#!/bin/sh\n[ "$1" = serve ] || exit 0\n{script}\n')
     path.chmod(0o755)
     return path
 
@@ -477,15 +480,125 @@ def test_a_password_may_begin_with_a_dash() -> None:
 
 def test_the_password_shows_in_no_repr_and_no_error(tmp_path: Path) -> None:
     binary = tmp_path / "server-binary"
-    binary.write_text('#!/bin/sh\necho "I was called with $@"; exit 1\n')
+    binary.write_text('#!/bin/sh\necho "I was told $(cat)"; exit 1\n')
     binary.chmod(0o755)
     server = EmbeddedServer(binary=binary, superuser_password="hush-hush")
     assert "hush" not in repr(server)
-    with pytest.raises(
-        ConnectionFailedError, match=r"called with superuser upsert .* \*\*\*"
-    ) as caught:
+    with pytest.raises(ConnectionFailedError, match=r"I was told .*\*\*\*") as caught:
         server.start()
     assert "hush" not in "".join(traceback.format_exception(caught.value))
+
+
+# -- what others see of it
+
+
+@pytest.fixture
+def witness(tmp_path: Path) -> Path:
+    """A binary that notes its arguments and its environment, and then is the real one."""
+    path = tmp_path / "bin" / "witness"
+    path.parent.mkdir()
+    note = path.with_name("seen")
+    real = _binary.find_binary()
+    path.write_text(f'#!/bin/sh\n{{ echo "called $*"; env; }} >>{note}\nexec {real} "$@"\n')
+    path.chmod(0o755)
+    return path
+
+
+def test_no_password_is_in_the_list_of_processes_or_in_an_environment(witness: Path) -> None:
+    password = "hush-" + secrets.token_hex(8)
+    with EmbeddedServer(binary=witness, superuser_password=password) as server:
+        assert log_in(server)
+        server.restart()
+        left = [path.read_text() for path in server._require_home().root.rglob("*.js")]
+    seen = witness.with_name("seen").read_text()
+    assert seen.count("called ") == 3  # to make the superuser, and to serve, twice
+    assert [text for text in (seen, *left) if password in text] == []
+
+
+def test_what_the_caller_knows_is_not_inherited(
+    witness: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = secrets.token_hex(8)
+    for name in ("RXBOSBASE_PASSWORD", "A_PASSWORD_OF_ANY_NAME", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, secret)
+    monkeypatch.setenv("HTTPS_PROXY", f"http://user:{secret}@127.0.0.1:9")
+    monkeypatch.setenv("LC_TIME", "C.UTF-8")
+    with EmbeddedServer(binary=witness, env={"FOR_A_HOOK": "wanted"}):
+        pass
+    seen = witness.with_name("seen").read_text()
+    assert secret not in seen
+    for name in (f"PATH={os.environ['PATH']}", "LC_TIME=C.UTF-8", "FOR_A_HOOK=wanted"):
+        assert seen.count(name) == 2, name
+
+
+def test_its_data_are_the_owners_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with EmbeddedServer(tmp_path / "deep" / "data", prepare=create_sample) as server:
+            root = server._require_home().root
+            modes = {path: path.lstat().st_mode for path in root.rglob("*")}
+            modes |= {path: path.lstat().st_mode for path in (tmp_path / "deep").rglob("*")}
+    finally:
+        os.umask(before)
+    assert any(path.name == "data.db" for path in modes)
+    inside = [path for path in modes if path.is_relative_to(tmp_path)]
+    assert {stat.filemode(modes[path]) for path in inside} == {"-rw-------", "drwx------"}
+    assert stat.S_IMODE((tmp_path / "deep").stat().st_mode) == 0o700
+
+
+def allowed(server: EmbeddedServer, origin: str) -> str | None:
+    """What a browser is told, which asks in the name of a page before it writes."""
+    ask = {
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "content-type",
+    }
+    answer = requests.options(
+        f"{server.url}/api/collections/users/auth-with-password",
+        headers={"Origin": origin, **ask},
+        timeout=HTTP_TIMEOUT,
+    )
+    return answer.headers.get("Access-Control-Allow-Origin")
+
+
+def test_no_web_site_but_its_own_may_use_it_unless_it_is_named(
+    fresh_server: EmbeddedServer,
+) -> None:
+    evil, mine = "http://evil.example", "http://localhost:5173"
+    assert allowed(fresh_server, fresh_server.url) == fresh_server.url
+    assert {allowed(fresh_server, each) for each in (evil, mine, "null")} == {None}
+    with EmbeddedServer(origins=[mine]) as server:
+        assert allowed(server, mine) == mine
+        assert allowed(server, server.url) == server.url
+        assert allowed(server, evil) is None
+        server.restart()
+        assert allowed(server, mine) == mine
+    with EmbeddedServer(origins=["*"]) as server:
+        assert allowed(server, evil) in ("*", evil)
+
+
+@pytest.mark.parametrize(
+    "origin", ["", "localhost", "http://a.example/path", "http://a.example,http://b.example", "a b"]
+)
+def test_what_is_no_origin_is_refused_at_once(origin: str) -> None:
+    with pytest.raises(ValueError, match="is no origin"):
+        EmbeddedServer(origins=[origin])
+
+
+def test_a_text_is_no_list_of_origins() -> None:
+    with pytest.raises(TypeError, match="origins is a list"):
+        EmbeddedServer(origins="http://localhost:5173")
+
+
+def test_what_the_binary_says_commands_no_terminal(tmp_path: Path) -> None:
+    for command in ("serve", "rxbosbase-superuser"):
+        binary = tmp_path / "server-binary"
+        binary.write_text(
+            f"#!/bin/sh\n[ $1 = {command} ] || exit 0\nprintf '\\033]0;x\\007'; exit 3"
+        )
+        binary.chmod(0o755)
+        with pytest.raises(ConnectionFailedError, match=r"\\x1b\]0;x\\x07") as caught:
+            EmbeddedServer(binary=binary).start()
+        assert "\x1b" not in str(caught.value)
 
 
 def test_before_its_start_it_has_no_url_and_says_how_to_start() -> None:
@@ -525,3 +638,24 @@ def test_what_fails_to_prepare_it_leaves_no_server() -> None:
     with pytest.raises(LookupError):
         server.start()
     assert not server.is_running
+
+
+def test_a_guest_writes_nothing_to_the_sample_data() -> None:
+    """Any web site can have a browser send requests, though it may not read the answers."""
+    with EmbeddedServer(prepare=create_sample) as server, server.client() as guest:
+        secret = {"password": "password123", "passwordConfirm": "password123"}
+        bodies: dict[str, dict[str, Any]] = {
+            "users": {"email": "eve@example.com", **secret},
+            "messages": {"room": "general", "text": "x"},
+            "posts": {"title": "x"},
+            "comments": {"text": "x"},
+            "orders": {"item": "x", "quantity": 1, "status": "new"},
+        }
+        for name, body in bodies.items():
+            with pytest.raises(ClientResponseError):
+                guest.collection(name).create(body)
+            for record in guest.collection(name).get_full_list()[:1]:
+                with pytest.raises(ClientResponseError):
+                    guest.collection(name).update(record["id"], body)
+                with pytest.raises(ClientResponseError):
+                    guest.collection(name).delete(record["id"])

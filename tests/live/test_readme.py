@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from support.command import Command
 
+from rxbosbase import BosBase
 from rxbosbase.cli.writers import writing
 from rxbosbase.server import EmbeddedServer
 from rxbosbase.server.sample import create_sample
@@ -109,3 +111,22 @@ def test_an_example_runs_to_its_end_and_prints_what_it_is_about(name: str, quiet
 
 def test_every_example_is_run() -> None:
     assert {path.stem for path in EXAMPLES} == {"first_program", *PRINTED}
+
+
+SERVE = re.compile(r"rxbosbase (serve(?: --[a-z-]+(?: \d+)?)*)")
+LOGIN = re.compile(r'auth_with_password\("([^"]+)", "([^"]+)"\)')
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/first-steps.md", "llms.txt"])
+def test_who_logs_in_on_a_page_may_do_so_on_the_server_that_it_starts(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    commands = [found.split() for found in SERVE.findall(text)]
+    logins = set(LOGIN.findall(text))
+    assert commands and logins
+    for command in {" ".join(each) for each in commands}:
+        with Command(*command.split(), "--port", "0") as serve:
+            url = serve.line().removeprefix("Serving sample data at ").partition(" ")[0]
+            with BosBase(url) as client:
+                for login in logins:
+                    client.collection("users").auth_with_password(*login)
+            serve.interrupt()

@@ -59,6 +59,27 @@ def test_a_logout_removes_the_file_and_may_be_repeated(path: Path) -> None:
     assert FileAuthStore(path).state == AuthState()
 
 
+def test_a_logout_leaves_no_token_in_what_was_kept_aside(path: Path) -> None:
+    path.write_text(json.dumps({"token": TOKEN})[:-1])
+    store = FileAuthStore(path)
+    assert TOKEN in path.with_name("login.json.broken").read_text()
+    store.save("d.e.f")
+    store.clear()
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_logout_touches_no_folder_of_that_name_and_nothing_that_a_link_names(path: Path) -> None:
+    aside, other = path.with_name("login.json.broken"), path.with_name("other")
+    other.write_text(TOKEN)
+    aside.mkdir()
+    FileAuthStore(path).clear()
+    assert aside.is_dir()
+    aside.rmdir()
+    aside.symlink_to(other)
+    FileAuthStore(path).clear()
+    assert [each.name for each in path.parent.iterdir()] == ["other"]
+
+
 def test_a_login_without_a_record_is_one(path: Path) -> None:
     FileAuthStore(path).save(TOKEN)
     assert FileAuthStore(path).state == AuthState(TOKEN)
@@ -201,6 +222,97 @@ def test_a_file_that_another_user_put_there_logs_nobody_in(
     monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 12345)
     assert FileAuthStore(path).token == ""
     assert path.with_name("login.json.broken").exists()
+
+
+def test_root_takes_no_file_of_another_user_either(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FileAuthStore(path).save(TOKEN)
+    if os.geteuid() == 0:
+        os.chown(path, 12345, -1)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: 0)
+    before = path.stat()
+    assert FileAuthStore(path).token == ""
+    aside = path.with_name("login.json.broken").stat()
+    assert (aside.st_uid, aside.st_mode) == (before.st_uid, before.st_mode)
+
+
+def test_a_link_that_is_swapped_in_while_the_file_is_read_changes_no_other_file(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other"
+    other.write_text("")
+    other.chmod(0o644)
+    path.write_bytes(WHOLE)
+    path.chmod(0o644)
+    real_fstat = os.fstat
+
+    def swapped(descriptor: int) -> os.stat_result:
+        info = real_fstat(descriptor)
+        path.unlink()
+        path.symlink_to(other)
+        monkeypatch.setattr(os, "fstat", real_fstat)
+        return info
+
+    monkeypatch.setattr(os, "fstat", swapped)
+    assert FileAuthStore(path).token == TOKEN
+    assert mode(other) == 0o644
+
+
+def test_a_link_that_is_swapped_in_for_what_is_kept_aside_changes_no_other_file(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other"
+    other.write_text("")
+    other.chmod(0o644)
+    path.write_text("nonsense")
+    aside = path.with_name("login.json.broken")
+    real_replace = os.replace
+
+    def swap(*_: Any) -> bool:
+        """Just behind the move, or behind a look at what was moved."""
+        aside.unlink()
+        aside.symlink_to(other)
+        return False
+
+    def replaced(*names: Any) -> None:
+        real_replace(*names)
+        swap()
+
+    for place, name, swapper in ((os, "replace", replaced), (Path, "is_symlink", swap)):
+        path.write_text("nonsense")
+        with monkeypatch.context() as patched:
+            patched.setattr(place, name, swapper)
+            FileAuthStore(path)
+        assert mode(other) == 0o644
+
+
+def test_what_becomes_no_file_at_the_last_moment_is_not_read(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.write_bytes(WHOLE)
+    real_open = os.open
+
+    def swapped(name: Any, *rest: Any, **more: Any) -> int:
+        if Path(name) == path:
+            path.unlink()
+            os.mkfifo(path)
+        return real_open(name, *rest, **more)
+
+    monkeypatch.setattr(os, "open", swapped)
+    assert FileAuthStore(path).token == ""  # and it does not wait for a writer
+
+
+@pytest.mark.parametrize(("bits", "warned"), [(0o777, True), (0o1777, False), (0o775, False)])
+def test_a_folder_where_everybody_may_replace_the_file_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, bits: int, warned: bool
+) -> None:
+    folder = tmp_path / "open"
+    folder.mkdir()
+    folder.chmod(bits)
+    FileAuthStore(folder / "login.json")
+    assert ("every user may remove or replace files" in caplog.text) is warned
 
 
 # -- files that hold no login ---------------------------------------------------------------------

@@ -27,8 +27,10 @@ PURE = [
     "rxbosbase.errors",
     "rxbosbase.filters",
     "rxbosbase.jsontext",
+    "rxbosbase.login",
     "rxbosbase.models",
     "rxbosbase.model_values",
+    "rxbosbase.oneline",
     "rxbosbase.options",
     "rxbosbase.realtime.chunked",
     "rxbosbase.realtime.events",
@@ -301,6 +303,41 @@ def test_importing_the_package_loads_nothing_optional() -> None:
     after = set(run_python("-c", "import rxbosbase, sys; print(*sys.modules)").split())
     assert {name for name in after - before if belongs_to(name, HEAVY)} == set()
     assert {name for name in after if belongs_to(name, ["rxbosbase.live"])} == set()
+
+
+# -- the terminal
+
+TERMINALS = ("rxbosbase.cli.console", "rxbosbase.cli.terminal")
+"""What a server sent is made harmless there, and so nobody else speaks to a terminal."""
+
+PRINTING = {"print", "echo", "secho", "pprint", "Console", "print_json", "print_exception"}
+STREAMS = {"sys.stdout", "sys.stderr", "sys.__stdout__", "sys.__stderr__"}
+ASKING = {"isatty"}  # writes nothing
+
+
+def is_used_stream(node: ast.Attribute) -> bool:
+    return node.attr not in ASKING and ast.unparse(node.value) in STREAMS
+
+
+def printers(tree: ast.AST) -> Iterator[str]:
+    """Where the code of a module writes to a terminal, as far as its words tell."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            if called.rpartition(".")[2] in PRINTING and called != "console.print":
+                yield f"{node.lineno}: {called}()"
+        elif isinstance(node, ast.Attribute) and is_used_stream(node):
+            yield f"{node.lineno}: {ast.unparse(node)}"
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name not in TERMINALS])
+def test_nobody_prints_but_the_two_who_make_it_harmless(name: str) -> None:
+    assert list(printers(tree_of(name))) == []
+
+
+def test_the_check_sees_who_prints() -> None:
+    found = {entry.partition(": ")[2] for name in TERMINALS for entry in printers(tree_of(name))}
+    assert {"print()", "sys.stdout.buffer"} <= found
 
 
 # -- operators

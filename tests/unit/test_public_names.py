@@ -141,6 +141,7 @@ if __name__ == "__main__":
 # What stands below is promised to users.
 
 NAMES = [
+    "AnswerTooLargeError",
     "AuthLostError",
     "AuthState",
     "AuthStore",
@@ -167,6 +168,10 @@ NAMES = [
 ]
 
 SIGNATURES = {
+    "AnswerTooLargeError": """
+__init__(self, url: str, bound: str, *, was_written: bool = False) -> None
+retryable: bool
+""",
     "AuthLostError": """
 retryable: bool
 """,
@@ -204,8 +209,9 @@ __enter__(self) -> BosBase
 __init__(self, base_url: str, *, auth_store: AuthStore | None = None, timeout: float = 30.0,
     headers: Mapping[str, str] | None = None, backoff: BackoffPolicy | None = None,
     idle_timeout: float = 330.0, verify: bool | str | os.PathLike[str] = True, max_event_bytes:
-    int = 16777216, on_auth_lost: Literal['error', 'guest'] = 'error', topic_headers:
-    Mapping[str, str | None] | None = None, filter_dialect: Dialect | None = None) -> None
+    int = 16777216, max_answer_bytes: int = 33554432, on_auth_lost: Literal['error', 'guest'] =
+    'error', topic_headers: Mapping[str, str | None] | None = None, filter_dialect: Dialect |
+    None = None) -> None
 auto_refresh(self, threshold: timedelta = datetime.timedelta(seconds=1800), *, check_every:
     float = 60.0) -> abc.DisposableBase
 base_url: str
@@ -291,8 +297,9 @@ __enter__(self) -> Self
 __init__(self, data_dir: str | os.PathLike[str] | None = None, port: int = 0, *,
     superuser_email: str = 'superuser@example.com', superuser_password: str | None = None,
     hooks_dir: str | os.PathLike[str] | None = None, migrations_dir: str | os.PathLike[str] |
-    None = None, binary: str | os.PathLike[str] | None = None, start_timeout: float = 30.0,
-    prepare: Callable[[BosBase], object] | None = None) -> None
+    None = None, origins: Sequence[str] = (), env: Mapping[str, str] | None = None, binary: str
+    | os.PathLike[str] | None = None, start_timeout: float = 30.0, prepare: Callable[[BosBase],
+    object] | None = None) -> None
 client(self, *, superuser: bool = False, **kwargs: Any) -> BosBase
 is_running: bool
 kill(self) -> None

@@ -146,11 +146,14 @@ def test_a_token_that_is_none_is_told_and_changes_nothing(
     assert client.auth_store.state.record is None
 
 
-@pytest.mark.parametrize("answer", [{"hello": "world"}, [], None, {"token": "t", "record": None}])
+@pytest.mark.parametrize("answer", [
+    {"hello": "world"}, [], None, {"token": "t", "record": None}, {"token": "t", "record": {}},
+    {"token": "t", "record": {"id": 1}}, {"token": "t", "record": {"id": ""}},
+])  # fmt: skip
 def test_an_answer_without_a_login_is_told_and_changes_nothing(
     web: responses.RequestsMock, client: BosBase, answer: Any
 ) -> None:
     web.post(LOGIN, json=answer)
-    with pytest.raises(ProtocolError, match="answered without token and record"):
+    with pytest.raises(ProtocolError, match="a login was answered with"):
         client.collection("users").auth_with_password("ann", "secret")
     assert client.auth_store.token == ""

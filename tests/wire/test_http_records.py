@@ -61,7 +61,7 @@ def page(*ids: str) -> dict[str, Any]:
 def test_get_list_asks_for_one_page_with_all_options(
     web: responses.RequestsMock, posts: Collection[dict[str, Any]]
 ) -> None:
-    web.get(POSTS, json=page("a"))
+    web.get(POSTS, json={**page("a"), "page": 2, "perPage": 50, "totalItems": -1, "totalPages": -1})
     result = posts.get_list(
         2, 50, filter="n > 1", sort="-created", expand="author", fields="id", query={"x": True},
         headers={"X-Tenant": "t1"}, skip_total=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -400,3 +401,63 @@ def test_reconnect_now_skips_the_wait_of_the_live_views_too(server: wire.WireSer
         server.accept_connections()
         client.realtime.reconnect_now()
         shown.until(lambda items: len(items) > 2 and items[-1].fresh)
+
+
+# -- ids that no filter can name -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{}, {"filter": "n < 9"}, {"limit": 9}], ids=str)
+def test_an_id_with_nul_is_an_id_like_others_in_a_live_view(
+    server: wire.WireServer,
+    client: BosBase,
+    options: dict[str, Any],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    table = Table(server, "posts", row("a"), row("b\0"), row("\0"))
+    shown: Shown = Seen()
+    with client.collection("posts").live(**options).subscribe(shown):
+        topics = server.wait_post(1)
+        shown.until(lambda seen: seen and sorted(ids(seen[-1])) == ["\0", "a", "b\0"])
+        table.rows[1] = row("b\0", 7)
+        for topic in topics:  # twice the same: it is in doubt, and asked about
+            server.send(topic, row("b\0", 7))
+            server.send(topic, row("b\0", 7))
+        shown.until(lambda seen: seen[-1].by_id["b\0"]["n"] == 7 and seen[-1].fresh)
+    assert not [r for r in caplog.records if r.levelname in ("WARNING", "ERROR")]
+
+
+def test_a_window_reads_a_record_too_large_for_an_answer_once(server: wire.WireServer) -> None:
+    rows = {id: row(id) for id in ("a", "b", "c")}
+    rows["b"]["title"] = "x" * 5000
+    too_large = 0
+
+    def answer(request: wire.Request) -> dict[str, Any]:
+        nonlocal too_large
+        asked = request.query
+        named = re.findall(r"id = '(\w)'", asked.get("filter", "")) or list(rows)
+        size = int(asked["perPage"])
+        assert size <= 10
+        start = (int(asked["page"]) - 1) * size
+        found = [rows[id] for id in named[start : start + size]]
+        if asked.get("fields", "").startswith("id,updated"):
+            found = [{"id": each["id"], "updated": each["updated"]} for each in found]
+        too_large += any("title" in each for each in found)
+        return {"page": 1, "items": found}
+
+    server.collections["posts"] = answer
+    shown: Shown = Seen()
+    with (
+        connect(server, max_answer_bytes=2000) as client,
+        client.collection("posts").live(limit=10, interval=0.01).subscribe(shown),
+    ):
+        shown.until(lambda seen: seen and ids(seen[-1]) == ["a", "c"])
+        assert list(shown.items[-1].unreadable) == ["b"]
+        before = too_large
+        for n in range(1, 6):
+            rows["a"] = row("a", n)
+            server.send_to_matching("posts/*", rows["a"])
+            shown.until(lambda seen, n=n: seen[-1].by_id["a"]["n"] == n)  # type: ignore[misc]
+        assert too_large == before
+        rows["b"] = row("b", 9)  # it is mended
+        server.send_to_matching("posts/*", rows["b"])
+        shown.until(lambda seen: ids(seen[-1]) == ["a", "b", "c"])

@@ -7,12 +7,12 @@ from json import dumps
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from rxbosbase.cli.console import expected_ends
+from rxbosbase.cli.console import expected_ends, say
 from rxbosbase.cli.demo.report import report
 from rxbosbase.cli.demo.story import tell
 from rxbosbase.cli.demo.views import LineView, LiveView, NoView
+from rxbosbase.cli.terminal import Terminal
 
 __all__ = ["demo"]
 
@@ -36,17 +36,17 @@ def demo(
     up as its query.
     """
     with expected_ends():
-        console = Console(highlight=False)
+        console = Terminal()
         with _view(console, seconds, json) as view:
             summary = tell(seconds, rate, view)
         if json:
-            print(dumps(summary.as_json(), indent=2))
+            say(dumps(summary.as_json(), indent=2))
         else:
             console.print(report(summary))
     sys.exit(1 if summary.problems else 0)
 
 
-def _view(console: Console, seconds: float, json: bool) -> NoView:
+def _view(console: Terminal, seconds: float, json: bool) -> NoView:
     if json:
         return NoView()
     return LiveView(console, seconds) if console.is_terminal else LineView()

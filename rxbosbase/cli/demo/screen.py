@@ -13,9 +13,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from rxbosbase.cli.console import plain_text
 from rxbosbase.cli.demo.board import Board, FeedLine
 from rxbosbase.cli.events_text import ACTION_STYLES
+from rxbosbase.oneline import one_line
 from rxbosbase.realtime.status import Status
 
 __all__ = ["Scene", "describe", "screen"]
@@ -136,7 +136,7 @@ def _view(board: Board, lines: int) -> RenderableType:
 
 def _order(record: Mapping[str, Any]) -> str:
     name = (record.get("expand") or {}).get("customer", {}).get("name", "somebody")
-    return plain_text(f"{record['quantity']} × {record['item']}, {name} ({record['status']})")
+    return one_line(f"{record['quantity']} × {record['item']}, {name} ({record['status']})")
 
 
 def _feed(board: Board, lines: int) -> RenderableType:
@@ -188,4 +188,4 @@ def describe(record: Mapping[str, Any]) -> str:
         text = f"{name} on “{title}”: {record['text']}"
     else:
         text = f"{name} posts “{record.get('title', '')}”"
-    return plain_text(text)
+    return one_line(text)

@@ -12,7 +12,7 @@ from reactivex.disposable import CompositeDisposable
 from rxbosbase.cli.demo.board import OPEN_ORDERS, Board, open_orders, watch
 from rxbosbase.cli.demo.books import Books
 from rxbosbase.cli.demo.ledger import Summary, ViewCheck
-from rxbosbase.cli.writers import Writers, writing
+from rxbosbase.cli.writers import Writers, new_password, writing
 from rxbosbase.client import BosBase
 from rxbosbase.live.view import LiveView
 from rxbosbase.server import EmbeddedServer
@@ -43,14 +43,15 @@ class View(Protocol):
 def tell(seconds: float, rate: float, view: View) -> Summary:
     """Plays the demo for `seconds` of writing, and says how it went."""
     view.say("starting a server, with sample collections and users")
+    password = new_password()
     with EmbeddedServer() as server, server.client(superuser=True) as client:
-        create_sample(client)
+        create_sample(client, password=password)
         books = Books()
         orders = open_orders(client)
         with orders, _watching(client, books, view):
             client.realtime.wait_active(BACK_SECONDS)
             view.say(f"watching {server.url}; {len(SAMPLE_USERS)} users begin to write")
-            with writing(server.url, rate, listener=books) as writers:
+            with writing(server.url, rate, password=password, listener=books) as writers:
                 _Play(server, books, view, writers, seconds).play()
             stopped = monotonic()
             _wait(lambda: books.is_settled, SETTLE_SECONDS)

@@ -9,6 +9,7 @@ from typing import Self
 from rich.console import Console, RenderableType
 from rich.live import Live
 
+from rxbosbase.cli.console import say
 from rxbosbase.cli.demo.board import Board
 from rxbosbase.cli.demo.screen import Scene, screen
 
@@ -56,7 +57,7 @@ class LineView(NoView):
 
     def say(self, line: str) -> None:
         """Prints the line."""
-        print(f"{self._elapsed:5.1f} s  {line}", flush=True)
+        say(f"{self._elapsed:5.1f} s  {line}")
 
     def tick(self, elapsed: float) -> None:
         """Prints the numbers when a second is over."""

@@ -19,7 +19,7 @@ from rich.console import Console, RenderableType
 from support.seen import LIMIT
 
 from rxbosbase import ConnectionFailedError, RecordEvent, Status
-from rxbosbase.cli.console import PlainFormatter, expected_ends, plain_text, until_end
+from rxbosbase.cli.console import PlainFormatter, expected_ends, until_end
 from rxbosbase.cli.demo.board import Board, FeedLine, Latency
 from rxbosbase.cli.demo.ledger import Count, Summary
 from rxbosbase.cli.demo.report import report
@@ -30,6 +30,7 @@ from rxbosbase.cli.tale import Tale, next_tale
 from rxbosbase.live.messages import Edit
 from rxbosbase.live.ordering import Order
 from rxbosbase.live.snapshot import Snapshot
+from rxbosbase.oneline import one_line
 
 HOSTILE = "a\x1b[31mred\u202etext\x07\x9b\r\nnext\u2028line"
 ORDER: dict[str, Any] = {
@@ -101,7 +102,7 @@ def test_a_record_cannot_command_the_terminal() -> None:
 
 @pytest.mark.parametrize("text", ["Zażółć gęślą jaźń", "👨‍👩‍👧 ok", "日本語", "5 × “tea”…"])
 def test_text_that_does_no_harm_is_shown_as_it_is(text: str) -> None:
-    assert plain_text(text) == text
+    assert one_line(text) == text
 
 
 def lines_of(*statuses: Status) -> list[str]:

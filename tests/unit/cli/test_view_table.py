@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+from support.terminals import COMMANDS
 
+from rxbosbase.cli.terminal import Terminal
 from rxbosbase.cli.view_table import MARK_SECONDS, Picture, columns_of, draw, next_picture
 from rxbosbase.live.messages import Edit
 from rxbosbase.live.ordering import Order
@@ -82,3 +87,23 @@ def test_an_expanded_relation_shows_by_name_and_control_codes_do_nothing() -> No
     row = {"id": "a", "by": "u1", "title": "\x1b[31mred", "expand": {"by": {"name": "Ada"}}}
     out = text(next_picture(Picture(), shown(row), 0.0))
     assert "Ada" in out and "\\x1b[31mred" in out and "\x1b" not in out
+
+
+def test_a_column_may_have_any_name_and_it_is_no_markup() -> None:
+    record = {"id": "a", "[link=http://evil.example]x[/link]": "y", "[/]": "\x9b", "\u202e": "z"}
+    terminal = Terminal()
+    with terminal.capture() as drawn:
+        terminal.print(draw(Picture(shown(record)), "t", (200, 10), 0.0), width=200)
+    assert "[link=http" in drawn.get() and "[/]" in drawn.get()
+    assert not COMMANDS.search(drawn.get())
+    assert "[link=http" in text(Picture(shown(record)), (200, 10))  # in any console
+
+
+def test_a_picture_that_was_drawn_carelessly_commands_nothing() -> None:
+    table = Table("a\x1b[2Jb", "c\u202ed")
+    table.add_row("[bold]\x9b31m[/bold]", Text("\x7fe"))
+    terminal = Terminal()
+    with terminal.capture() as drawn:
+        terminal.print(Panel(table, title="\x1b]0;evil\x07"), "\x9b1m")
+    assert not COMMANDS.search(drawn.get())
+    assert "[bold]" in drawn.get()

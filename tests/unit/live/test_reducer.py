@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from rxbosbase import ProtocolError
 from rxbosbase.live.messages import Ask, Edit, Effects, ReadPage, Record, Rules
 from rxbosbase.live.reducer import Reducer
 
@@ -307,6 +308,26 @@ def test_a_failed_read_is_made_again_later_and_later() -> None:
     assert pauses == [1, 2, 4, 8, 16, 30, 30]
     effects = reducer.failed(page_of(effects), now, retry_after=120)
     assert effects.wake == now + 120
+
+
+def test_pages_that_come_again_are_asked_for_after_longer_and_longer_pauses() -> None:
+    reducer = Reducer(Rules(page=1, trust_updated=True))
+    effects, now, pauses = reducer.acknowledged(0), 0.0, []
+    for _ in range(6):
+        effects = reducer.page(page_of(effects), [row("a")], False, now)
+        effects = reducer.page(page_of(effects), [row("b")], False, now)
+        read = page_of(effects)
+        with pytest.raises(ProtocolError, match="the same page again"):
+            reducer.page(read, [row("a")], False, now)
+        effects = reducer.failed(read, now)
+        assert effects.wake is not None and not effects.loaded
+        pauses.append(effects.wake - now)
+        now = effects.wake
+        effects = reducer.tick(now)
+        assert page_of(effects) == ReadPage()  # from the beginning
+    assert pauses == [1, 2, 4, 8, 16, 30]
+    effects = reducer.page(page_of(effects), [row("c")], True, now)
+    assert [edit.id for edit in effects.edits] == ["c"] and effects.fresh
 
 
 def test_a_question_that_failed_is_asked_again() -> None:

@@ -1,0 +1,60 @@
+"""What a login returns: a dict that shows everything but its token. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+__all__ = ["Login", "as_login"]
+
+SECRETS = frozenset({"token", "meta"})
+"""The keys not shown; ``meta`` of an OAuth2 login holds the provider's tokens."""
+
+_LOGINS = re.compile(
+    r"/api/(collections/[^/]+/(auth-[^/]+|impersonate/[^/]+)|files/token)/?(\?.*)?"
+)
+"""The paths of requests whose answer is a login, or a token of another kind."""
+
+
+class Login(dict[str, Any]):
+    """``{"token": …, "record": {…}}``, a dict in all but what it looks like.
+
+    A notebook shows the last value of a cell, and keeps it in the file; so does a REPL's history.
+    The token is not among what they show. It is there by its key, and in JSON.
+
+    >>> login = Login(token="head.body.signature", record={"id": "u1"})
+    >>> login
+    {'token': '…', 'record': {'id': 'u1'}}
+    >>> login["token"]
+    'head.body.signature'
+    """
+
+    def __repr__(self) -> str:
+        return repr(self._shown())
+
+    def __rich_repr__(self) -> Iterator[tuple[str, Any]]:
+        """What rich shows; without it, it would look into the dict itself."""
+        yield from self._shown().items()
+
+    def copy(self) -> Login:
+        """As a dict's, and shown in the same way."""
+        return type(self)(self)
+
+    def __or__(self, other: Any) -> Any:
+        return type(self)(dict(self) | other) if isinstance(other, dict) else NotImplemented
+
+    def __ror__(self, other: Any) -> Any:
+        return type(self)(other | dict(self)) if isinstance(other, dict) else NotImplemented
+
+    def _shown(self) -> dict[str, Any]:
+        return {key: "…" if key in SECRETS and value else value for key, value in self.items()}
+
+
+def as_login(path: str, answer: Any) -> Any:
+    """The answer to a request, so that it shows no token if that is what was asked for.
+
+    >>> as_login("/api/files/token", {"token": "head.body.signature"})
+    {'token': '…'}
+    """
+    return Login(answer) if isinstance(answer, dict) and _LOGINS.fullmatch(path) else answer

@@ -1,0 +1,125 @@
+"""Records so large that few of them fit into an answer, on the real server."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+from support.live_schema import World, eventually
+
+from rxbosbase import AnswerTooLargeError, BosBase, Collection
+
+pytest_plugins = ["support.live_fixtures"]
+
+KB = 1000
+BOUND = 300 * KB
+"""Of an answer: three records of the size below."""
+
+NEVER = 3600.0
+
+Posts = Collection[dict[str, Any]]
+
+
+@pytest.fixture
+def posts(world: World) -> Posts:
+    made = world.collection()
+    for n in range(12):
+        made.create({"title": f"{n:02d}" + "x" * 80 * KB, "n": n})
+    return made
+
+
+@pytest.fixture
+def small(world: World) -> BosBase:
+    """A client that takes no more than `BOUND` in an answer."""
+    return world.superuser(max_answer_bytes=BOUND)
+
+
+def numbers(records: Any) -> list[int]:
+    return [int(record["n"]) for record in records]
+
+
+@pytest.mark.parametrize("sort", [None, "-n"])
+def test_a_list_reads_fewer_records_a_page_where_an_answer_is_too_large(
+    small: BosBase, posts: Posts, sort: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    records = small.collection(posts.name).get_full_list(sort=sort)
+    assert sorted(numbers(records)) == list(range(12))
+    if sort:
+        assert numbers(records) == list(range(11, -1, -1))
+    told = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+    assert len(told) == 1 and "now reading" in told[0]
+
+
+def test_a_page_that_was_asked_for_by_its_size_is_an_error_that_says_what_to_do(
+    small: BosBase, posts: Posts
+) -> None:
+    with pytest.raises(AnswerTooLargeError, match="smaller pages or fields="):
+        small.collection(posts.name).get_list(1, 30)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"filter": "n >= 0"}, {"limit": 100}, {"limit": 7, "sort": "n"}, {"sort": "-n"}],
+    ids=str,
+)
+def test_a_live_view_of_large_records_shows_them_all(
+    small: BosBase, posts: Posts, options: dict[str, Any]
+) -> None:
+    with small.collection(posts.name).live(reconcile=NEVER, **options) as view:
+        found = numbers(view.wait_fresh(20).records)
+        assert sorted(found) == list(range(options.get("limit", 12)))[:12]
+        # Changes of all of them at once are asked about in as many questions as they need.
+        small.realtime.reconnect_now()
+        eventually(lambda: view.current.fresh)
+        for record in posts.get_full_list(fields="id,n"):
+            posts.update(record["id"], {"owner": "me"})
+        eventually(lambda: {r["owner"] for r in view.current.records} == {"me"}, 20)
+
+
+def test_a_record_that_fits_into_no_answer_is_left_out_and_told_and_comes_back(
+    world: World, small: BosBase, posts: Posts
+) -> None:
+    huge = posts.create({"title": "x" * 90 * KB, "owner": "y" * 4 * KB, "n": 99})
+    client = world.superuser(max_answer_bytes=90 * KB)
+    views: list[dict[str, Any]] = [{}, {"limit": 50}, {"sort": "-n"}]
+    for options in views:
+        with client.collection(posts.name).live(reconcile=NEVER, **options) as view:
+            snapshot = view.wait_fresh(20)
+            assert sorted(numbers(snapshot.records)) == list(range(12))
+            assert list(snapshot.unreadable) == [huge["id"]]
+            (told,) = client.realtime.status.value.unreadable
+            assert told.id == huge["id"] and "larger than an answer may be" in str(told)
+            posts.update(huge["id"], {"title": "small again"})
+            eventually(lambda: len(view.current.records) == 13)
+            assert not view.current.unreadable
+            for n in range(2):  # two at once are in doubt: the server is asked
+                posts.update(huge["id"], {"title": "x" * 90 * KB, "n": 99 - n})
+            eventually(lambda: list(view.current.unreadable) == [huge["id"]], 10)
+            posts.update(huge["id"], {"n": 99})
+        eventually(lambda: not client.realtime.status.value.unreadable)
+
+
+def test_a_live_record_too_large_for_an_answer_is_told(world: World, posts: Posts) -> None:
+    huge = posts.create({"title": "x" * 90 * KB, "n": 99})
+    client = world.superuser(max_answer_bytes=50 * KB)
+    seen: list[Any] = []
+    with client.collection(posts.name).live_record(huge["id"]).subscribe(seen.append):
+        eventually(lambda: client.realtime.status.value.unreadable)
+        assert client.realtime.status.value.unreadable[0].id == huge["id"]
+        posts.update(huge["id"], {"title": "small"})
+        eventually(lambda: seen and seen[-1] and seen[-1]["title"] == "small")
+    assert None not in seen  # it was never gone
+
+
+@pytest.mark.parametrize("sort", [None, "-n"])
+def test_a_list_skips_a_record_too_large_for_an_answer_if_told_to(
+    world: World, posts: Posts, sort: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    huge = posts.create({"title": "x" * 90 * KB, "owner": "y" * 4 * KB, "n": 99})
+    records = world.superuser(max_answer_bytes=90 * KB).collection(posts.name)
+    with pytest.raises(AnswerTooLargeError):
+        records.get_full_list(sort=sort)
+    found = records.get_full_list(sort=sort, on_unreadable="skip")
+    assert sorted(numbers(found)) == list(range(12))
+    assert any(f"left out: record {huge['id']!r}" in r.getMessage() for r in caplog.records)

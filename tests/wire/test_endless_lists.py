@@ -1,0 +1,194 @@
+"""A server, or a cache before it, whose pages come again: an error, and no flood of requests."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from support import wire_server as wire
+from support.realtime_client import connect, wait_until
+from support.seen import LIMIT
+
+from rxbosbase import AuthLostError, BosBase, ProtocolError
+from rxbosbase.live.core import ViewCore
+from rxbosbase.paging import MAX_REPEATED, MAX_REPEATS
+
+Record = dict[str, Any]
+Pages = Callable[[wire.Request], list[Record]]
+
+
+@pytest.fixture
+def server() -> Iterator[wire.WireServer]:
+    with wire.WireServer() as started:
+        yield started
+
+
+@pytest.fixture
+def client(server: wire.WireServer) -> Iterator[BosBase]:
+    with connect(server) as made:
+        yield made
+
+
+def full_page(request: wire.Request, prefix: str) -> list[Record]:
+    count = int(request.query["perPage"])
+    return [{"id": f"{prefix}{n:04d}", "updated": "2026"} for n in range(count)]
+
+
+def serve(server: wire.WireServer, prefixes: Iterator[str]) -> list[wire.Request]:
+    """Answers each read with a full page of ids that begin with the next prefix."""
+    asked: list[wire.Request] = []
+
+    def answer(request: wire.Request) -> dict[str, Any]:
+        asked.append(request)
+        return {"page": 1, "perPage": 1, "items": full_page(request, next(prefixes))}
+
+    server.collections["posts"] = answer
+    return asked
+
+
+CYCLES = {"the same page": "a", "two pages in turn": "ab", "five pages in turn": "badce"}
+
+
+@pytest.mark.parametrize("cycle", CYCLES.values(), ids=CYCLES.keys())
+@pytest.mark.parametrize("sort", [None, "-created"])
+def test_a_list_whose_pages_come_again_is_an_error_after_few_requests(
+    server: wire.WireServer, client: BosBase, cycle: str, sort: str | None
+) -> None:
+    asked = serve(server, itertools.cycle(cycle))
+    with pytest.raises(ProtocolError, match="it gives the same page again"):
+        client.collection("posts").get_full_list(batch=5, sort=sort)
+    assert len(asked) <= len(cycle) + MAX_REPEATED // 5
+
+
+def test_small_pages_with_nothing_new_end_no_list(server: wire.WireServer, client: BosBase) -> None:
+    """What others insert in front, between two pages, brings the one before again."""
+    pages = [["c"], ["c"], ["b"], ["b"], ["b"], ["b"], ["b"], ["a"], []]
+
+    def answer(request: wire.Request) -> dict[str, Any]:
+        return {"page": 1, "perPage": 1, "items": [{"id": id} for id in pages.pop(0)]}
+
+    server.collections["posts"] = answer
+    found = client.collection("posts").get_full_list(batch=1, sort="-created")
+    assert [record["id"] for record in found] == ["c", "b", "a"]
+
+
+VIEWS: dict[str, dict[str, Any]] = {
+    "as a window": {"limit": 5000},
+    "as the server sorts": {"sort": "author.name"},
+    "record by record": {},
+    "filtered": {"filter": "n > 1"},
+}
+
+
+@pytest.mark.parametrize("options", VIEWS.values(), ids=VIEWS.keys())
+def test_a_live_view_of_pages_that_come_again_pauses_and_tells(
+    server: wire.WireServer, client: BosBase, options: dict[str, Any]
+) -> None:
+    cycle = "ab"
+    asked = serve(server, itertools.cycle(cycle))
+    with client.collection("posts").live(**options) as view:
+        wait_until(client, lambda: client.realtime.status.value.error is not None)
+        assert "the same page again" in str(client.realtime.status.value.error)
+        first = len(asked)
+        assert first <= len(cycle) + MAX_REPEATS
+        wait_until(client, lambda: len(asked) > first)
+        assert asked[first].time - asked[first - 1].time > 0.9
+        assert view.current.version == 0
+
+
+def test_a_live_view_forgets_the_pages_that_came_again_once_there_are_others(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    serve(server, itertools.cycle("ab"))
+    with client.collection("posts").live() as view:
+        wait_until(client, lambda: client.realtime.status.value.error is not None)
+        server.collections["posts"] = [{"id": "a0000", "updated": "2026"}]
+        assert [row["id"] for row in view.wait_fresh(LIMIT).records] == ["a0000"]
+        wait_until(client, lambda: client.realtime.status.value.error is None)
+
+
+def test_a_view_that_cannot_read_tells_why_until_it_can_or_ends(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    server.collections["posts"] = 503
+    server.collections["other"] = [{"id": "a", "updated": "2026"}]
+    with client.collection("other").live() as other:
+        with client.collection("posts").live():
+            wait_until(client, lambda: client.realtime.status.value.error is not None)
+            assert "503" in str(client.realtime.status.value.error)
+            other.wait_fresh(LIMIT)  # of another view, it changes nothing
+            assert client.realtime.status.value.error is not None
+        wait_until(client, lambda: client.realtime.status.value.error is None)
+
+
+def test_a_read_that_does_not_count_any_more_tells_no_trouble(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    """It was overtaken by another one, which was answered well."""
+    gate = wire.Gate()
+    answers: list[wire.Answer] = [wire.delay(gate, wire.problem(503))]
+    good = wire.reply_json({"page": 1, "items": [{"id": "a", "updated": "2026"}]})
+    server.collections["posts"] = lambda _: answers.pop() if answers else good
+    with client.collection("posts").live() as view:
+        wait_until(client, lambda: not answers)
+        server.stream.send_raw(b"event:posts/*\ndata:{broken\n\n")  # a loss: all is read again
+        view.wait_fresh(LIMIT)
+        gate.set()
+        (core,) = client.live_hub._cores.values()
+        assert isinstance(core, ViewCore)
+        wait_until(client, lambda: core._reading == 0)
+        assert client.realtime.status.value.error is None
+
+
+def test_a_login_after_a_lost_one_leaves_the_trouble_of_the_views_on_the_status(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    server.collections["posts"] = 503
+    users = client.collection("users")
+    users.auth_with_password("ann", "geheim12")
+    with client.collection("posts").live():
+        wait_until(client, lambda: "503" in str(client.realtime.status.value.error))
+        lost = AuthLostError("lost")
+        client.service.report_lost(lost)
+        assert client.realtime.status.value.error is lost
+        users.auth_with_password("ann", "geheim12")
+        assert "503" in str(client.realtime.status.value.error)
+    wait_until(client, lambda: client.realtime.status.value.error is None)
+
+
+def test_the_connections_own_trouble_comes_before_that_of_a_view(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    server.collections["posts"] = 503
+    client.collection("other").observe("*", check=False).subscribe()
+    client.realtime.wait_active(LIMIT)
+    with client.collection("posts").live():
+        wait_until(client, lambda: "503" in str(client.realtime.status.value.error))
+        # A new state of the connection leaves it there …
+        client.realtime.reconnect_now()
+        wait_until(client, lambda: client.realtime.status.value.state == "active")
+        assert "503" in str(client.realtime.status.value.error)
+        # … and trouble of its own is told until it is over, whatever the view does meanwhile.
+        server.on_stream = lambda _: wire.status(429)
+        client.realtime.reconnect_now()
+        wait_until(client, lambda: "429" in str(client.realtime.status.value.error))
+    assert "429" in str(client.realtime.status.value.error)
+    server.on_stream = None
+    wait_until(client, lambda: client.realtime.status.value.error is None)
+
+
+def test_a_search_for_an_id_that_no_filter_can_name_ends_where_pages_come_again(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    """It is looked for among all rows: a NUL is in it."""
+    rows = [{"id": "a", "updated": "2026"}, {"id": "\0", "updated": "2026"}]
+    server.collections["posts"] = rows
+    with client.collection("posts").live() as view:
+        view.wait_fresh(LIMIT)
+        asked = serve(server, itertools.cycle("ab"))
+        for n in range(2):  # twice at once: it is in doubt, and asked about
+            server.send("posts/*", {"id": "\0", "updated": "2027", "n": n})
+        wait_until(client, lambda: client.realtime.status.value.error is not None)
+        assert len(asked) < 10
