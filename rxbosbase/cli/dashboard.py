@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
-from rxbosbase.cli.console import complain, expected_ends
-from rxbosbase.cli.writers import writing
+from rxbosbase.cli.console import complain, expected_ends, say
+from rxbosbase.cli.writers import new_password, writing
 from rxbosbase.client import BosBase
 from rxbosbase.errors import ConnectionFailedError
 from rxbosbase.server import EmbeddedServer
@@ -46,9 +46,12 @@ def dashboard(
     address: Annotated[
         str, typer.Option(help="Where to listen. Other than loopback, others can look, too.")
     ] = LOOPBACK,
-    allow_origin: Annotated[
+    allow_host: Annotated[
         list[str] | None,
-        typer.Option(metavar="HOST:PORT", help="A further name the page is opened by; repeatable."),
+        typer.Option(
+            metavar="NAME[:PORT]",
+            help="A further name the page is opened by, such as a proxy's; repeatable.",
+        ),
     ] = None,
     expand: Annotated[
         list[str] | None,
@@ -60,6 +63,10 @@ def dashboard(
     identity: Annotated[
         str | None, typer.Option(help="Every page begins with this login. Else as a guest.")
     ] = None,
+    share_login: Annotated[
+        bool,
+        typer.Option("--share-login", help="Whoever reaches the page may use --identity."),
+    ] = False,
     password_env: Annotated[
         str, typer.Option(metavar="NAME", help="The environment variable with the password.")
     ] = DEFAULT_PASSWORD_ENV,
@@ -80,21 +87,33 @@ def dashboard(
         )
     with expected_ends(interrupted=0):
         from rxbosbase.dashboard.web.clients import Clients
+        from rxbosbase.dashboard.web.names import is_loopback
         from rxbosbase.dashboard.web.page import Wanted
         from rxbosbase.dashboard.web.server import serve_pages
 
+        hosts = _hosts(allow_host or [])
+        whoever = f"{identity} of {auth_collection}" if identity else "a guest"
+        public = "" if is_loopback(address) and not hosts else whoever
+        if public and identity and not share_login:
+            raise typer.BadParameter(
+                f"whoever reaches the page would see what {whoever} may see: "
+                "add --share-login if that is meant, or let each log in on the page",
+                param_hint="--identity",
+            )
+        # Who begins logged in has to know it before there is a server.
+        sample_password = new_password() if identity is None else SAMPLE_PASSWORD
         relations = {**(DEMO_EXPAND if demo else {}), **_relations(expand or [])}
-        with _server(demo, rate, url) as (base_url, check):
+        with _server(demo, rate, url, sample_password) as (base_url, check):
             clients = Clients(partial(BosBase, base_url))
             start = clients.guest
             if identity is not None:
                 # Made once, and now: a wrong password is told here, and not on a page.
                 login = clients.log_in(auth_collection, identity, password)
                 start = partial(clients.again, login)
-            wanted = Wanted(collections, relations, _hint() if demo else "", start)
+            wanted = Wanted(collections, relations, _hint(sample_password) if demo else "", start)
             serve_pages(
-                clients, wanted, address=address, port=port, origins=allow_origin or [],
-                ready=partial(_welcome, base_url, address), check=check,
+                clients, wanted, address=address, port=port, hosts=hosts,
+                ready=partial(_welcome, base_url, address, public), check=check,
             )  # fmt: skip
 
 
@@ -119,15 +138,17 @@ def _relations(entries: list[str]) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _server(demo: bool, rate: float, url: str) -> Generator[tuple[str, Callable[[], None]]]:
+def _server(
+    demo: bool, rate: float, url: str, password: str
+) -> Generator[tuple[str, Callable[[], None]]]:
     """The server's address, and what to call now and then to see that all is well."""
     if not demo:
         yield url, lambda: None
         return
     with EmbeddedServer() as server:
         with server.client(superuser=True) as admin:
-            create_sample(admin)
-        with writing(server.url, rate) as writers:
+            create_sample(admin, password=password)
+        with writing(server.url, rate, password=password) as writers:
 
             def check() -> None:
                 writers.check()
@@ -137,12 +158,22 @@ def _server(demo: bool, rate: float, url: str) -> Generator[tuple[str, Callable[
             yield server.url, check
 
 
-def _welcome(server: str, address: str, page: str) -> None:
-    print(f"The dashboard of {server} is at {page} (Ctrl-C ends it)", flush=True)
-    if address != LOOPBACK:
-        complain(f"listening on {address}: whoever reaches it sees what a guest may see")
+def _hosts(names: list[str]) -> list[str]:
+    from rxbosbase.dashboard.web.names import Names
+
+    try:
+        Names([], 0, names)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--allow-host") from error
+    return names
 
 
-def _hint() -> str:
+def _welcome(server: str, address: str, public: str, page: str) -> None:
+    say(f"The dashboard of {server} is at {page} (Ctrl-C ends it)")
+    if public:
+        complain(f"listening on {address}: whoever reaches it sees what {public} may see")
+
+
+def _hint(password: str) -> str:
     users = ", ".join(user.email for user in SAMPLE_USERS)
-    return f"Sample users: {users}. Their password: {SAMPLE_PASSWORD}"
+    return f"Sample users: {users}. Their password: {password}"

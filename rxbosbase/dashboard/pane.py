@@ -156,7 +156,7 @@ class Pane(pn.viewable.Viewer):  # type: ignore[misc]  # Panel has no types wher
             return
         try:
             self._document.add_next_tick_callback(show)
-        except RuntimeError:  # the page was closed this very moment
+        except (RuntimeError, AttributeError):  # the page was closed, and taken apart, just now
             self.stop()
 
     def _show(self) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import http.client
 import signal
 import socket
 from urllib.parse import urlsplit
 
 import pytest
+from support import wire_server as wire
 from support.command import Command, run
+from support.raw_browser import Socket, ask, netloc, page_token
 
 
 @pytest.fixture(autouse=True)
@@ -38,22 +39,92 @@ def test_the_demo_serves_a_page_until_it_is_stopped(number: signal.Signals) -> N
     assert (code, "Traceback" in errors) == (0, False)
 
 
-@pytest.mark.parametrize(("origin", "status"), [("http://evil.example", 403), (None, 101)])
-def test_no_other_web_site_may_open_a_connection(origin: str | None, status: int) -> None:
+@pytest.mark.parametrize("address", ["127.0.0.1", "localhost", "::1"])
+def test_on_loopback_it_listens_without_a_warning(address: str) -> None:
+    with Command(
+        "dashboard", "http://127.0.0.1:1", "posts", "--port", "0", "--address", address
+    ) as command:
+        url = address_of(command.line())
+        assert url.startswith("http://[::1]:" if ":" in address else f"http://{address}:")
+        answer = ask(url)
+        assert answer.status == 200
+        with Socket(url, page_token(url)) as own:
+            assert own.status == 101
+            assert b"ACK" in own.first()
+        code, _, errors = command.interrupt()
+    assert (code, errors.count("listening on")) == (0, 0)
+
+
+def test_a_host_name_to_listen_at_is_a_name_of_the_page() -> None:
+    name = socket.gethostname()
+    try:
+        socket.getaddrinfo(name, 0)
+    except OSError:
+        pytest.skip("this machine's own name leads nowhere")
+    with Command(
+        "dashboard", "http://127.0.0.1:1", "posts", "--port", "0", "--address", name
+    ) as command:
+        url = address_of(command.line())
+        assert url.startswith(f"http://{name}:")
+        assert ask(url).status == 200
+        command.interrupt()
+
+
+ODD_PATHS = [
+    "/static/..%2f..%2f%1b%5d52;c;aGFja2Vk%07%0a12:00%20forged", "/static/%00", "/static/%9b31m",
+    "/static//x", "/static/../x", "/static/%E2%80%AE", "/favicon.icox", "/%1b[31m",
+]  # fmt: skip
+
+
+def test_no_request_commands_the_terminal() -> None:
     with Command("dashboard", "http://127.0.0.1:1", "posts", "--port", "0") as command:
-        url = urlsplit(address_of(command.line()))
-        connection = http.client.HTTPConnection(url.netloc, timeout=10)
-        headers = {
-            "Connection": "Upgrade",
-            "Upgrade": "websocket",
-            "Origin": origin or f"http://{url.netloc}",
-            "Sec-WebSocket-Version": "13",
-            "Sec-WebSocket-Key": base64.b64encode(b"0123456789abcdef").decode(),
-        }
-        connection.request("GET", "/ws", headers=headers)
-        answer = connection.getresponse()
-        assert answer.status == status
-        connection.close()
+        url = address_of(command.line())
+        for path in ODD_PATHS:
+            assert ask(url, path, [("Sec-Fetch-Site", "same-origin")]).status == 404
+        code, _, errors = command.interrupt()
+    assert (code, errors) == (0, "")
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::"])
+def test_elsewhere_it_says_what_whoever_reaches_it_sees(address: str) -> None:
+    with Command(
+        "dashboard", "http://127.0.0.1:1", "posts", "--port", "0", "--address", address
+    ) as command:
+        url = address_of(command.line())
+        assert command.said().endswith(
+            f"listening on {address}: whoever reaches it sees what a guest may see"
+        )
+        assert ask(url).status == 200
+        port = netloc(url).rpartition(":")[2]
+        assert ask(url, "/", [("Host", f"192.0.2.7:{port}")]).status == 200
+        assert ask(url, "/", [("Host", f"evil.example:{port}")]).status == 403
+        command.interrupt()
+
+
+ELSEWHERE = [("--address", "0.0.0.0"), ("--allow-host", "dash.example")]
+
+
+@pytest.mark.parametrize("where", ELSEWHERE)
+def test_a_login_is_not_shared_with_others_unless_that_is_said(where: tuple[str, str]) -> None:
+    done = run(
+        "dashboard", "http://127.0.0.1:1", "posts", *where, "--identity", "root@example.com",
+        "--auth-collection", "_superusers", env={"RXBOSBASE_PASSWORD": "secret"},
+    )  # fmt: skip
+    told = " ".join(done.stderr.replace("│", "").split())
+    assert done.returncode == 2
+    assert "would see what root@example.com of _superusers may see" in told
+    assert "--share-login" in told
+
+
+@pytest.mark.parametrize("where", ELSEWHERE)
+def test_a_login_that_is_shared_is_named(where: tuple[str, str]) -> None:
+    with wire.WireServer() as server, Command(
+        "dashboard", server.url, "posts", "--port", "0", *where, "--share-login",
+        "--identity", "ann@example.com", env={"RXBOSBASE_PASSWORD": "secret"},
+    ) as command:  # fmt: skip
+        url = address_of(command.line())
+        assert "sees what ann@example.com of users may see" in command.said()
+        assert ask(url).status == 200
         command.interrupt()
 
 
@@ -73,6 +144,7 @@ def test_a_port_that_is_taken_is_one_line() -> None:
         (["http://127.0.0.1:1", "--demo"], "give no URL"),
         (["posts", "--expand", "author"], "COLLECTION=RELATIONS"),
         (["posts", "--identity", "ada@example.com"], "RXBOSBASE_PASSWORD"),
+        (["posts", "--allow-host", "http://dash.example"], "is no host name"),
     ],
 )
 def test_a_wrong_command_line_says_what_to_do(arguments: list[str], told: str) -> None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
@@ -39,11 +39,18 @@ IMAGES = Path(__file__).parents[2] / "docs" / "images"
 SIZE = {"width": 1440, "height": 1100}
 
 
+class Served(Protocol):
+    """What a dashboard may be of: somewhere a server is, or none."""
+
+    @property
+    def url(self) -> str: ...
+
+
 @dataclass
 class Dashboard:
     """A dashboard that is served by this process."""
 
-    server: EmbeddedServer
+    server: Served
     clients: Any
     url: str = ""
 
@@ -88,7 +95,12 @@ class Tab:
 
 @contextmanager
 def showing(
-    server: EmbeddedServer, collections: tuple[str, ...] = ("messages", "orders")
+    server: Served,
+    collections: tuple[str, ...] = ("messages", "orders"),
+    *,
+    address: str = "127.0.0.1",
+    hosts: Sequence[str] = (),
+    check_every: float = 60.0,
 ) -> Generator[Dashboard]:
     """Serves the dashboard of a server, on a free port, from a thread of its own."""
     from rxbosbase.dashboard.web.clients import Clients
@@ -96,7 +108,7 @@ def showing(
     from rxbosbase.dashboard.web.server import serve_pages
 
     stop, ready = threading.Event(), threading.Event()
-    clients = Clients(partial(BosBase, server.url))
+    clients = Clients(partial(BosBase, server.url), check_every=check_every)
     shown = Dashboard(server, clients)
     relations = {"messages": "author", "orders": "customer"}
     wanted = Wanted(collections, relations, "Try ada@example.com", clients.guest)
@@ -111,7 +123,9 @@ def showing(
 
     def work() -> None:
         with suppress(KeyboardInterrupt):
-            serve_pages(clients, wanted, address="127.0.0.1", port=0, ready=tell, check=check)
+            serve_pages(
+                clients, wanted, address=address, port=0, hosts=hosts, ready=tell, check=check
+            )
 
     thread = threading.Thread(target=work, name="dashboard-under-test", daemon=True)
     thread.start()

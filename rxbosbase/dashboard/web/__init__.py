@@ -1,1 +1,1 @@
-"""The web page of ``rxbosbase dashboard``: one client for each identity, a page for each tab."""
+"""The web page of ``rxbosbase dashboard``: a client for each login, a page for each tab, a gate."""

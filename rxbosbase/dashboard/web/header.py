@@ -47,9 +47,9 @@ class HeaderPicture(StatusPicture):
         """Opens the form. From any thread; it is seen with the next frame."""
         self._open = True
 
-    def refuse(self, error: Exception) -> None:
-        """The login has failed."""
-        self._busy, self._refused = False, error_text(error)
+    def refuse(self, told: str) -> None:
+        """The login has failed, and why."""
+        self._busy, self._refused = False, told
 
     def act(self, act: str, value: str, fields: Mapping[str, str]) -> None:
         if act == "ask":
@@ -76,7 +76,7 @@ class HeaderPicture(StatusPicture):
             f'<div class="brand">{LOGO}<h1>rxbosbase</h1></div>{pill(status, time.time())}'
             f'<span class="muted grow">{escaped(self._url)}</span>{self._who()}'
             '<button type="button" data-key="theme" data-local="theme">Light / dark</button>'
-            f"</div>{error}{self._form()}</header>"
+            f"</div>{error}{self._notice()}{self._form()}</header>"
         )
 
     def _who(self) -> str:
@@ -86,10 +86,16 @@ class HeaderPicture(StatusPicture):
                 '<span class="muted">Guest</span><button type="button" data-key="ask" '
                 f'data-act="ask" aria-expanded="{pressed}">Log in</button>'
             )
+        lost = self._lease.is_lost
         return (
-            f"<span>{escaped(self._lease.name)}</span>"
-            '<button type="button" data-key="out" data-act="out">Log out</button>'
+            f"<span>{escaped(self._lease.name)}{': login lost' if lost else ''}</span>"
+            '<button type="button" data-key="out" data-act="out">'
+            f"{'Go on as a guest' if lost else 'Log out'}</button>"
         )
+
+    def _notice(self) -> str:
+        notice = self._lease.notice
+        return f'<p class="problem small" role="alert">{escaped(notice)}</p>' if notice else ""
 
     def _form(self) -> str:
         if not self._open or not self._lease.is_guest:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -18,9 +20,10 @@ from rxbosbase.dashboard.picture import Picture
 from rxbosbase.dashboard.pictures.delay import DelayPicture
 from rxbosbase.dashboard.pictures.feed import FeedPicture
 from rxbosbase.dashboard.pictures.rates import RatePicture
-from rxbosbase.errors import BosBaseError
+from rxbosbase.dashboard.text import error_text
 from rxbosbase.realtime.events import RecordEvent
 
+from .attempts import Attempts
 from .clients import Clients, Lease
 from .collection import CollectionPicture
 from .header import HeaderPicture
@@ -28,6 +31,8 @@ from .inspectors import InspectorsPicture
 from .tiles import TilesPicture
 
 __all__ = ["Page", "Wanted"]
+
+log = logging.getLogger("rxbosbase.dashboard")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +53,22 @@ class Wanted:
 
 
 class Page:
-    """Made once for each session, on its document's thread."""
+    """Made once for each session, on its document's thread.
 
-    def __init__(self, clients: Clients, wanted: Wanted) -> None:
+    Args:
+        attempts: counts the logins that are tried, on all pages.
+    """
+
+    def __init__(self, clients: Clients, wanted: Wanted, attempts: Attempts) -> None:
         self._clients = clients
         self._wanted = wanted
+        self._attempts = attempts
         self._document: Any = pn.state.curdoc
+        self._remote = str(self._document.session_context.request.remote_ip)
         self._lease = wanted.start()
         self._closed = False
-        self._header, pictures = self._pictures()
+        self._arriving: Lease | None = None
+        self._header, pictures = self._pictures(self._lease)
         self._panes = [Pane(picture) for picture in pictures]
         header, tiles, rates, delay, feed, inspector, *tables = self._panes
         self.layout = pn.Column(
@@ -74,10 +86,12 @@ class Page:
         for pane in self._panes:
             pane.stop()
         self._lease.release()
+        if self._arriving is not None:
+            self._arriving.release()
 
-    def _pictures(self) -> tuple[HeaderPicture, list[Picture]]:
+    def _pictures(self, lease: Lease) -> tuple[HeaderPicture, list[Picture]]:
         """What the identity of the lease may see, in the order of the panes."""
-        lease, wanted = self._lease, self._wanted
+        wanted = self._wanted
         client = lease.client
         header = HeaderPicture(lease, self._log_in, self._log_out, wanted.hint)
         streams = [
@@ -102,8 +116,8 @@ class Page:
         if self._closed:
             lease.release()
             return
+        self._header, pictures = self._pictures(lease)
         old, self._lease = self._lease, lease
-        self._header, pictures = self._pictures()
         for pane, picture in zip(self._panes, pictures, strict=True):
             pane.replace(picture)
         old.release()
@@ -111,20 +125,37 @@ class Page:
     # -- who looks at it
 
     def _log_in(self, collection: str, identity: str, password: str) -> None:
+        wait = self._attempts.take(self._remote)
+        if wait:
+            self._header.refuse(
+                f"Too many logins from {self._remote}: wait {math.ceil(wait)} s, and try again."
+            )
+            return
+
         def work() -> None:
             try:
                 lease = self._clients.log_in(collection, identity, password)
-            except (BosBaseError, ValueError) as error:
+            except Exception as error:  # whatever it is, somebody waits for it
                 self._soon(partial(self._refuse, error))
                 return
-            if not self._soon(lambda: self._become(lease)):
+            self._arriving = lease  # the tab may be closed before its document takes it
+            if not self._soon(partial(self._enter, lease)):
                 lease.release()
 
         # The document's thread must not wait for the server.
         threading.Thread(target=work, name="rxbosbase-login", daemon=True).start()
 
+    def _enter(self, lease: Lease) -> None:
+        self._arriving = None
+        try:
+            self._become(lease)
+        except Exception as error:
+            lease.release()
+            self._refuse(error)
+
     def _refuse(self, error: Exception) -> None:
-        self._header.refuse(error)
+        log.debug("a login failed", exc_info=error)
+        self._header.refuse(error_text(error))
 
     def _log_out(self) -> None:
         self._become(self._clients.guest())
@@ -152,7 +183,9 @@ def _columns(*parts: tuple[Any, int]) -> Any:
         )
         for part, share in parts
     ]
-    return pn.FlexBox(*boxes, sizing_mode="stretch_width", align_items="flex-start", gap="14px")
+    # Panel's own FlexBox is made by `eval`, which the page's policy forbids.
+    wrapped = {"display": "flex", "flex-flow": "row wrap", "align-items": "flex-start"}
+    return pn.Row(*boxes, sizing_mode="stretch_width", styles={**wrapped, "gap": "14px"})
 
 
 def _stack(panes: Iterable[Pane]) -> Any:

@@ -8,14 +8,27 @@ import ipaddress
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from bokeh.server.server import BaseServer
+from bokeh.server.tornado import BokehTornado
+from panel.io.application import build_applications
+from tornado.httpserver import HTTPServer
+from tornado.ioloop import IOLoop
+from tornado.netutil import bind_sockets
+from tornado.websocket import WebSocketClosedError
+
 from rxbosbase.dashboard.markup import pn
 from rxbosbase.errors import ConnectionFailedError
 
+from .attempts import Attempts
 from .clients import Clients
+from .gate import MOST_PAGES, Gate
+from .headers import SafeHeaders
+from .names import Names, in_url
 from .page import Page, Wanted
 
 __all__ = ["serve_pages"]
@@ -23,8 +36,20 @@ __all__ = ["serve_pages"]
 LOOK_SECONDS = 0.2
 """Between two calls of `check`."""
 
-CLOSED_TAB_SECONDS = 5
-"""How long a tab that lost its connection may come back, before its subscriptions go."""
+OPENING_SECONDS = 30
+"""How long a browser may take to load a page, before its subscriptions go."""
+
+LONGEST_MESSAGE = 2**20
+"""Bytes of what a page sends: clicks, and what was typed into a form."""
+
+LONGEST_BODY = 2**16
+"""Bytes of a request's body, which the gate refuses: so much is read before."""
+
+PING_SECONDS = 20
+"""Between two pings of a WebSocket, and until the answer has to be there."""
+
+NO_END = 10 * 365 * 24 * 3600
+"""Seconds: a page's token ends with its session, for the gate looks for that."""
 
 TITLE = "rxbosbase dashboard"
 
@@ -37,22 +62,24 @@ def serve_pages(
     *,
     address: str,
     port: int,
-    origins: Sequence[str] = (),
+    hosts: Sequence[str] = (),
     ready: Callable[[str], None],
     check: Callable[[], None],
 ) -> None:
     """Serves until Ctrl-C, or until `check` raises.
 
     Args:
+        address: where to listen: an IP address or a name, "" or 0.0.0.0 for all.
         port: 0 takes a free one.
-        origins: further ``host:port`` that pages may be opened by.
+        hosts: further names the page may be opened by: ``name`` or ``name:port``.
         ready: is told the page's address.
         check: called a few times a second.
 
     Raises:
-        ConnectionFailedError: the port is taken.
+        ConnectionFailedError: the port is taken, or the address is not this machine's.
+        ValueError: one of `hosts` is no name.
     """
-    asyncio.run(_serve(clients, wanted, address, port, origins, ready, check))
+    asyncio.run(_serve(clients, wanted, address, port, hosts, ready, check))
 
 
 async def _serve(
@@ -60,40 +87,80 @@ async def _serve(
     wanted: Wanted,
     address: str,
     port: int,
-    origins: Sequence[str],
+    hosts: Sequence[str],
     ready: Callable[[str], None],
     check: Callable[[], None],
 ) -> None:
+    attempts = Attempts(time.monotonic)
+
     def page() -> Any:
-        opened = Page(clients, wanted)
+        if clients.shares >= MOST_PAGES:  # those that come together pass the gate together
+            return pn.pane.HTML("<p>Too many pages are open already: close one.</p>")
+        opened = Page(clients, wanted, attempts)
         pn.state.on_session_destroyed(lambda _: opened.close())
         return opened.layout
 
-    pn.config.raw_css = [PAGE_STYLE]
-    try:
-        port = port or _free_port(address)
-        server: Any = pn.serve(
-            {"/": page}, port=port, address=address, title=TITLE, show=False, start=False,
-            websocket_origin=_origins(address, port, origins), verbose=False,
-            check_unused_sessions_milliseconds=1000,
-            unused_session_lifetime_milliseconds=CLOSED_TAB_SECONDS * 1000,
-        )  # fmt: skip
-    except OSError as error:
-        raise ConnectionFailedError(
-            f"port {port} of {address} cannot be used: {error.strerror or error}; "
-            "choose another with --port, or --port 0 for a free one"
-        ) from error
+    sockets = _listen(address, port)
+    port = sockets[0].getsockname()[1]
+    listening = [each.getsockname()[0] for each in sockets]
+    gate, server = _server(page, sockets, Names(listening, port, [*hosts, *_name_of(address)]))
     stopped = _stopped_by_signals()
+    asyncio.get_running_loop().set_exception_handler(_report)
     try:
         server.start()
-        ready(f"http://{_host(address)}:{server.port}/")
+        ready(f"http://{_reachable(address)}:{port}/")
         while not stopped.is_set():
             check()
+            gate.end_closed_tabs()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stopped.wait(), LOOK_SECONDS)
     finally:
         server.stop()
         clients.close()
+
+
+def _server(
+    page: Callable[[], Any], sockets: Sequence[socket.socket], names: Names
+) -> tuple[Gate, BaseServer]:
+    """What `panel.serve` makes, with the gate in front of it."""
+    pn.config.raw_css = [PAGE_STYLE]
+    application = BokehTornado(
+        build_applications({"/": page}, title=TITLE, location=False),
+        extra_websocket_origins=["*"],  # the gate has looked at the origin
+        include_headers=[], include_cookies=[],  # a page's token tells nothing of who opened it
+        session_token_expiration=NO_END,
+        check_unused_sessions_milliseconds=1000,
+        unused_session_lifetime_milliseconds=OPENING_SECONDS * 1000,
+        websocket_max_message_size_bytes=LONGEST_MESSAGE,
+        # Else a browser that lost its network would stay connected, and could not come back.
+        websocket_ping_interval=PING_SECONDS, websocket_ping_timeout=PING_SECONDS,
+        transforms=[SafeHeaders],
+        log_function=_silent,
+    )  # fmt: skip
+    gate = Gate(application, names)
+    http = HTTPServer(gate, max_body_size=LONGEST_BODY)
+    http.add_sockets(sockets)
+    return gate, BaseServer(IOLoop.current(), application, http)
+
+
+def _listen(address: str, port: int) -> list[socket.socket]:
+    try:
+        return bind_sockets(port, address)
+    except OSError as error:
+        raise ConnectionFailedError(
+            f"port {port} of {address} cannot be used: {error.strerror or error}; "
+            "choose another with --port, or --port 0 for a free one"
+        ) from error
+
+
+def _silent(_: object) -> None:
+    """A page asks for its files again and again: nobody wants to read that."""
+
+
+def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What a task raised that nobody waits for. That a tab has gone is no defect."""
+    if not isinstance(context.get("exception"), WebSocketClosedError):
+        loop.default_exception_handler(context)
 
 
 def _stopped_by_signals() -> asyncio.Event:
@@ -105,27 +172,15 @@ def _stopped_by_signals() -> asyncio.Event:
     return stopped
 
 
-def _origins(address: str, port: int, more: Sequence[str]) -> list[str]:
-    """Whose pages may open a connection: none but our own, so that no other web site can."""
-    names = {address, _host(address)}
-    if _is_loopback(address):
-        names |= {"localhost", "127.0.0.1"}
-    return [*(f"{name}:{port}" for name in sorted(names)), *more]
-
-
-def _free_port(address: str) -> int:
-    """Known before it is listened on: origins are compared with their port."""
-    with socket.create_server((address, 0)) as free:
-        number: int = free.getsockname()[1]
-        return number
-
-
-def _host(address: str) -> str:
-    return "127.0.0.1" if address in ("", "0.0.0.0") else address
-
-
-def _is_loopback(address: str) -> bool:
+def _name_of(address: str) -> list[str]:
+    """The name that it was told to listen at, if it is one: by that it is announced."""
     try:
-        return ipaddress.ip_address(address).is_loopback
+        ipaddress.ip_address(address or "::")
     except ValueError:
-        return address == "localhost"
+        return [address]
+    return []
+
+
+def _reachable(address: str) -> str:
+    """How this machine opens what listens there."""
+    return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(address, in_url(address))

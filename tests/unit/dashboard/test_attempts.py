@@ -1,0 +1,67 @@
+"""How often somebody may try to log in, in virtual time."""
+
+from __future__ import annotations
+
+from rxbosbase.dashboard.web import attempts
+from rxbosbase.dashboard.web.attempts import BURST, MOST_ADDRESSES, SECONDS_EACH, Attempts
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def spent(found: Attempts, address: str) -> int:
+    """How many attempts are allowed at once."""
+    count = 0
+    while not found.take(address):
+        count += 1
+    return count
+
+
+def test_some_may_follow_one_another_and_then_one_at_a_time() -> None:
+    clock = Clock()
+    found = Attempts(clock)
+    assert spent(found, "192.0.2.1") == BURST
+    assert found.take("192.0.2.1") == SECONDS_EACH
+    clock.now += SECONDS_EACH - 1
+    assert found.take("192.0.2.1") == 1
+    clock.now += 1
+    assert spent(found, "192.0.2.1") == 1
+    clock.now += BURST * SECONDS_EACH
+    assert spent(found, "192.0.2.1") == BURST
+
+
+def test_what_is_refused_does_not_count() -> None:
+    clock = Clock()
+    found = Attempts(clock)
+    for _ in range(100):
+        found.take("192.0.2.1")
+    clock.now += SECONDS_EACH
+    assert found.take("192.0.2.1") == 0
+
+
+def test_addresses_count_for_themselves_and_ipv6_ones_by_subscriber() -> None:
+    found = Attempts(Clock())
+    assert spent(found, "192.0.2.1") == spent(found, "192.0.2.2") == BURST
+    assert spent(found, "2001:db8::1") == BURST
+    assert found.take("2001:db8::ffff:2") > 0
+    assert found.take("2001:db8:0:1::1") == 0
+    assert found.take("") == found.take("no address") == 0
+
+
+def test_the_table_has_an_end_and_whoever_comes_later_shares_a_count() -> None:
+    clock = Clock()
+    found = Attempts(clock)
+    for n in range(MOST_ADDRESSES):
+        found.take(f"10.0.{n // 250}.{n % 250}")
+    assert sum(not found.take(f"10.1.{n // 250}.{n % 250}") for n in range(1000)) == BURST
+    assert len(found._spent) == MOST_ADDRESSES + 1
+    assert found.take("10.0.0.1") == 0  # who was there before goes on
+    clock.now += SECONDS_EACH * BURST
+    assert spent(found, "10.2.0.1") == BURST  # and those of long ago are forgotten
+    assert len(found._spent) < 10
+    assert attempts.NO_ROOM not in found._spent
