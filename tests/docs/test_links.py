@@ -14,7 +14,7 @@ NOTEBOOKS = ROOT / "notebooks"
 PAGES = [
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted(NOTEBOOKS.glob("*.ipynb")),
-    *(NOTEBOOKS / "README.md", LLMS, ROOT / "CONTRIBUTING.md"),
+    *(NOTEBOOKS / "README.md", LLMS, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"),
 ]
 LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
 
