@@ -60,7 +60,7 @@ def read_body(response: requests.Response, limit: int) -> bytes:
     url = (response.url or "").partition("?")[0]
     method = response.request.method
     if method == "HEAD" or response.status_code in (204, 304):
-        _release(response.raw)  # whatever the headers say, no body comes
+        _release(response.raw)  # such an answer has no body, whatever its headers are
         return b""
     try:
         return _read(response, limit, url)

@@ -54,7 +54,8 @@ class BosBase:
     Args:
         base_url: for example ``"http://127.0.0.1:8090"``.
         auth_store: where the login is kept; in memory by default.
-        timeout: seconds each request may wait for the server.
+        timeout: seconds until an answer's headers are there, and of any silence behind them. Its
+            body may take as long, and a second more for each 8 KiB that came.
         headers: sent with every request, and with nothing else. Topics do not carry them, since a
             topic is shown in ``status`` and in logs, and a header may be a secret.
         topic_headers: headers that rules may read, for every topic and live view of a collection;

@@ -37,7 +37,7 @@ _OF_THE_BODY = (
     email.errors.MultipartInvariantViolationDefect,
     email.errors.InvalidMultipartContentTransferEncodingDefect,
 )
-"""What the parser, which is one for mails, misses where the head alone is read."""
+"""Defects that the parser, made for mails, reports where it gets no body."""
 
 _LONG_NUMBER = re.compile("[0-9]{11}")
 _CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
@@ -120,7 +120,9 @@ class Answer(http.client.HTTPResponse):
 
     def begin(self) -> None:
         super().begin()
-        while self.status < 200 and self.status != http.client.SWITCHING_PROTOCOLS:
+        while self.status < 200:
+            if self.status == http.client.SWITCHING_PROTOCOLS:  # no HTTP comes behind it
+                raise MalformedHead("it switches to a protocol that was not asked for")
             # An early hint; the answer comes behind it.
             self.headers = self.msg = None  # type: ignore[assignment]
             super().begin()

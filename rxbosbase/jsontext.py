@@ -24,7 +24,7 @@ __all__ = [
 
 MAX_EXPANSION = 8
 """The values of a text may take this many times the memory that the text itself may, by the
-estimate of `decoded_size`; records take 3 to 5 times theirs."""
+estimate of `decoded_size`. It gives records 5 to 7 times theirs; they take 3 to 5."""
 
 
 class TooDeepError(ValueError):

@@ -531,6 +531,15 @@ def test_close_ends_the_reading_of_a_body_at_once(how: str) -> None:
         assert time.monotonic() - begun < 1
 
 
+def test_a_connection_that_switches_protocols_serves_no_other_request() -> None:
+    with Dripping(b"HTTP/1.1 101 Switching Protocols\r\n\r\n") as server:
+        with BosBase(server.url) as client:
+            for _ in range(2):
+                with pytest.raises(ProtocolError):
+                    client.send("GET", "/api/x", timeout=2)
+        assert server.connections == 2
+
+
 def test_chunks_of_one_byte_without_end_are_given_up(server: wire.WireServer) -> None:
     server.on_request = lambda _: wire.raw(CHUNKED + b"1\r\n \r\n" * 400_000)
     with BosBase(server.url, max_answer_bytes=500_000) as client:

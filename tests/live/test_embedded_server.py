@@ -504,15 +504,21 @@ def witness(tmp_path: Path) -> Path:
     return path
 
 
-def test_no_password_is_in_the_list_of_processes_or_in_an_environment(witness: Path) -> None:
+def test_no_password_is_in_the_list_of_processes_an_environment_or_a_file(
+    witness: Path, tmp_path: Path
+) -> None:
     password = "hush-" + secrets.token_hex(8)
-    with EmbeddedServer(binary=witness, superuser_password=password) as server:
+    data = tmp_path / "data"
+    with EmbeddedServer(data, binary=witness, superuser_password=password) as server:
         assert log_in(server)
         server.restart()
-        left = [path.read_text() for path in server._require_home().root.rglob("*.js")]
+        folders = (server._require_home().root, data)
+        left = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+        assert any(path.name == "data.db" for path in left)
+        assert [path for path in left if password.encode() in path.read_bytes()] == []
     seen = witness.with_name("seen").read_text()
     assert seen.count("called ") == 3  # to make the superuser, and to serve, twice
-    assert [text for text in (seen, *left) if password in text] == []
+    assert password not in seen
 
 
 def test_what_the_caller_knows_is_not_inherited(

@@ -104,7 +104,7 @@ class Clients:
         return Lease(client, name, lambda: self._release(client))
 
     def again(self, lease: Lease) -> Lease:
-        """A further share of the same login; once that is lost, a guest's, which says so."""
+        """A further share of the same login; once that is lost, a guest's, with a notice."""
         with self._lock:
             client = lease.client
             good = client in self._users and not lease.is_lost

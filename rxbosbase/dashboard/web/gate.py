@@ -139,13 +139,13 @@ class Gate(Router):
         used = self._sockets.get(known[0])
         if used is not None and not used.closed():
             return 403, "This page is open elsewhere already: open it anew."
-        # Not in the type of a connection, but each has one: it tells whether it is closed.
+        # Missing in the type of a connection, but always there: it knows whether it is closed.
         self._sockets[known[0]] = getattr(request.connection, "stream")  # noqa: B009
         return None
 
 
 class GateAnswer(RequestHandler):
-    """Says what the gate has decided."""
+    """Sends the answer of the gate."""
 
     def initialize(self, answer: Answer) -> None:
         self._answer = answer
@@ -160,5 +160,5 @@ class GateAnswer(RequestHandler):
 
 
 def _origin(url: str) -> str:
-    """Of a ``Referer``, what an ``Origin`` says."""
+    """The origin of the page that a ``Referer`` names."""
     return "/".join(url.split("/", 3)[:3])

@@ -36,7 +36,7 @@ class SafeHeaders(OutputTransform):
         for name, value in FIXED.items():
             headers[name] = value
         headers["Content-Security-Policy"] = self._policy(nonce, self._host if ok else "")
-        # What it tells of us helps nobody who means well.
+        # Which server it is, and which version, is of use to attackers alone.
         headers.pop("Server", None)
         if headers.get("Content-Type", "").startswith("text/html"):
             # The text is Panel's template alone: what records hold comes by the WebSocket.
