@@ -33,6 +33,7 @@ from .rooms import Rooms
 from .schema import Collections
 from .topic_headers import TopicHeaders
 from .transport import Transport, check_headers
+from .utf8 import check_encodable
 
 if TYPE_CHECKING:
     from .live.hub import LiveHub
@@ -66,7 +67,9 @@ class BosBase:
             ``collection.learn_filter_dialect()`` asks the server.
         backoff: how to wait between attempts to connect.
         idle_timeout: seconds a stream may be silent before it is renewed.
-        verify: check the server's certificate; a path names a file of authorities.
+        verify: check the server's certificate; a path names a file of authorities. Else the first
+            of ``REQUESTS_CA_BUNDLE``, ``CURL_CA_BUNDLE`` and ``SSL_CERT_FILE`` of the environment
+            does, and ``SSL_CERT_DIR`` names folders of further ones.
         max_event_bytes: a larger event is skipped, and told on ``status`` and in the log.
         max_answer_bytes: a larger answer, once decompressed, is an `AnswerTooLargeError`; lists
             and live views read fewer records a page then. What it is decoded to may take 8 times
@@ -263,6 +266,9 @@ class BosBase:
             check_seconds("timeout", timeout)
         if token is not None:
             check_token(token)
+        sent = {"method": method, "path": path, "query": query, "files": files}
+        for what, given in (sent if files is None else {**sent, "body": body}).items():
+            check_encodable(what, given)
         self._check_open()
         answer = self.transport.request(
             method, path, query=query, body=body, files=files,
@@ -294,8 +300,10 @@ class BosBase:
         """
         collection = record.get("collectionId") or record.get("collectionName")
         parts = (collection, record.get("id"), name)
-        if not all(isinstance(part, str) and part.strip(".") for part in parts):
+        if not all(isinstance(part, str) and part not in ("", ".", "..") for part in parts):
             raise ValueError("file_url needs a record with id and collectionId, and a file's name")
+        given = {"collection": collection, "id": parts[1], "name": name, "thumb": thumb}
+        check_encodable("file_url", {**given, "token": token})
         path = "/".join(quote(str(part), safe="") for part in parts)
         query = {"thumb": thumb, "token": token, "download": "1" if download else None}
         asked = urlencode({key: value for key, value in query.items() if value})

@@ -50,7 +50,8 @@ class Collection(Records[T], Generic[T]):
         one to leave takes it off. Trouble of the network is retried and never an error here.
 
         Args:
-            target: ``"*"`` or a record id.
+            target: ``"*"`` or a record id. With an id that holds a ``#`` the server reads no
+                options: then none may be given.
             filter, expand, fields, query, headers: as in a read; part of the topic.
             check: read once beforehand, so that a missing collection (404), a forbidden one (403)
                 or a bad filter (400) is an error instead of silence.

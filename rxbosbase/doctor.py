@@ -133,7 +133,7 @@ def _advice_on(error: BosBaseError) -> str:
     if isinstance(error.__cause__, ssl.SSLCertVerificationError):
         return (
             "For an authority of your own pass verify='/path/to/ca.pem', or name its file in the "
-            "environment's REQUESTS_CA_BUNDLE."
+            "environment's SSL_CERT_FILE."
         )
     if isinstance(error.__cause__, ssl.SSLError):
         return "The port does not speak TLS: is the address one of http://, or the port another?"
@@ -162,7 +162,8 @@ def _greeting(client: BosBase, timeout: float) -> Finding:
     took = monotonic() - began
     if not client.realtime.is_connected:
         error = client.realtime.status.value.error
-        if error is not None:
+        # The stream's own time may be over a moment before the wait above is.
+        if error is not None and not isinstance(error, RequestTimeoutError):
             return Finding(
                 "stream", "failure", str(error),
                 "Something between here and the server does not pass the stream on: let the "

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from .jsontext import encode
+from .utf8 import encodable
 
 __all__ = ["split_files"]
 
 Upload: TypeAlias = tuple[str, tuple[Any, ...]]
 
-_UNSAFE = re.compile(r"[\\\x00-\x1f\x7f]")
+_UNSAFE = re.compile(r"[\\\x00-\x1f\x7f\ud800-\udfff]")
 
 PAYLOAD_FIELD = "@jsonPayload"
 """The form field in which the server takes all that is no file, with its types kept."""
@@ -43,7 +44,7 @@ def split_files(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[Upload]]:
         if found and len(found) != len(values):
             raise TypeError(f"field {name!r} mixes files with other values: send them apart")
         if found:
-            files += [(name, upload) for upload in found]
+            files += [(encodable(f"the name of field {name!r}", name), upload) for upload in found]
         else:
             plain[name] = value
     if not files:
@@ -75,5 +76,6 @@ def _upload(value: Any) -> tuple[Any, ...] | None:
 
 def _safe_name(name: str) -> str:
     """`name` without what the server stumbles over: it drops, without a word, a file whose name
-    ends in a backslash. It makes a name of its own out of any, in the end."""
+    ends in a backslash. A name on disk need not be text: each byte that is none is half a surrogate
+    pair. The server makes a name of its own out of any, in the end."""
     return _UNSAFE.sub("_", name) or "file"

@@ -31,6 +31,7 @@ from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
 from .jsontext import encode
+from .utf8 import check_encodable, encodable
 
 __all__ = ["GUARDS", "Dialect", "UnknownDialectError", "build_filter", "without_comments"]
 
@@ -111,6 +112,7 @@ def build_filter(expression: str, dialect: Dialect | None = None, /, **values: A
     """
     if not isinstance(expression, str):
         raise TypeError(f"the filter expression must be a str, not {type(expression).__name__}")
+    encodable("the filter expression", expression)
     pattern, is_ambiguous = _reading(expression, dialect)
     used: set[str] = set()
 
@@ -129,6 +131,7 @@ def build_filter(expression: str, dialect: Dialect | None = None, /, **values: A
     text = pattern.sub(put, expression)
     unused = sorted(values.keys() - used)
     if unused:
+        check_encodable("a value's name", unused)
         places = ", ".join(f"{{:{name}}}" for name in unused)
         raise ValueError(f"the filter has no place for {places}: add it, or drop the value")
     return f"{GUARDS[dialect]} && ({text})" if is_ambiguous and dialect else text
@@ -217,10 +220,7 @@ def _number(name: str, value: float | Decimal) -> str:
 def _quoted(name: str, text: str, dialect: Dialect | None) -> tuple[str, bool]:
     if "\x00" in text:
         raise ValueError(f"the value of {{:{name}}} holds a NUL, which ends a filter on the server")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError(f"the value of {{:{name}}} holds half a surrogate pair") from None
+    encodable(f"the value of {{:{name}}}", text)
     is_ambiguous = _AMBIGUOUS.search(text) is not None
     if is_ambiguous and dialect is None:
         raise UnknownDialectError(f"the value of {{:{name}}}")

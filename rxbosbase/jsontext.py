@@ -13,6 +13,8 @@ from typing import Any
 
 import msgspec
 
+from .utf8 import place_of_surrogate
+
 __all__ = [
     "MAX_EXPANSION",
     "TooDeepError",
@@ -74,7 +76,8 @@ def _encoded(encoder: msgspec.json.Encoder, value: Any) -> bytes:
         _refuse_lossy(value)
         return encoder.encode(value)
     except UnicodeEncodeError:
-        raise TypeError("a text holds half a surrogate pair") from None
+        place = place_of_surrogate(value) or ""
+        raise TypeError(f"a text holds half a surrogate pair{place and f': {place}'}") from None
     except RecursionError:
         raise TypeError("it is nested too deeply, or holds itself") from None
     except msgspec.MsgspecError as error:

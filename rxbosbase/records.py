@@ -23,9 +23,10 @@ from .options import (
 from .paging import PageSize, Passed, read_by_offset, read_fitting
 from .parts import ClientParts
 from .reader import RecordReader
-from .realtime.topics import record_topic
+from .realtime.topics import check_collection, check_id
 from .refresh import login_of, refresh_key
 from .unreadable import UnreadableRow
+from .utf8 import encodable
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -76,7 +77,7 @@ class Records(Generic[T]):
     """
 
     def __init__(self, client: ClientParts, name: str, reader: RecordReader[T]) -> None:
-        record_topic(name, "*")  # refuses what cannot be a name
+        check_collection(name)
         self._client = client
         self._reader = reader
         self.name = name
@@ -127,10 +128,12 @@ class Records(Generic[T]):
         return cast(Page[Record], answer)
 
     def get_one(self, id: str, **options: Any) -> T:
-        """The record with this id.
+        """The record with this id, whatever text that is.
 
         Raises:
             ClientResponseError: 404, it does not exist or may not be seen.
+            ValueError: no URL can name it: it holds a control character, or ``.`` or ``..`` between
+                slashes.
         """
         return self._one(self._request("GET", self._path(id), options))
 
@@ -264,7 +267,7 @@ class Records(Generic[T]):
         """Creates a record of the fields in `body`, and returns it as it was stored.
 
         A file field takes an open binary file, a `pathlib.Path`, ``(name, content)`` or
-        ``(name, content, type)``, or a list of those.
+        ``(name, content, type)``, or a list of those. What is no text in a file's name becomes "_".
         """
         return self._write("POST", self._path(), body, options)
 
@@ -311,6 +314,7 @@ class Records(Generic[T]):
         for what, value in (("identity", identity), ("password", password)):
             if not isinstance(value, str):
                 raise TypeError(f"{what} must be a str, not {type(value).__name__}")
+            encodable(what, value)
         sent = {"identity": identity, "password": password, **(body or {})}
         path = f"{self._base}/auth-with-password"
         # As a guest: an old token that the server no longer likes must not be in the way.
@@ -350,8 +354,7 @@ class Records(Generic[T]):
         path = f"{self._base}/records"
         if id is None:
             return path
-        record_topic(self.name, id)  # refuses what cannot be an id
-        return f"{path}/{quote(id, safe='')}"
+        return f"{path}/{quote(check_id(id), safe='')}"
 
     def _request(
         self,

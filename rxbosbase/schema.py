@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from .realtime.topics import record_topic
+from .realtime.topics import check_collection
 
 __all__ = ["Collections"]
 
@@ -62,5 +62,4 @@ class Collections:
 
 
 def _path(name: str) -> str:
-    record_topic(name, "*")  # refuses what cannot be a name
-    return f"{PATH}/{quote(name, safe='')}"
+    return f"{PATH}/{quote(check_collection(name), safe='')}"

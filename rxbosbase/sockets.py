@@ -171,11 +171,20 @@ class _Tracked:
 
 
 class AbortableAdapter(HTTPAdapter):
-    """A `requests` adapter whose connections belong to a `Sockets` and keep themselves alive."""
+    """A `requests` adapter whose connections belong to a `Sockets` and keep themselves alive.
 
-    def __init__(self, sockets: Sockets) -> None:
+    Args:
+        folders: of authorities to trust, beside those of ``verify``; a list as of ``PATH``.
+    """
+
+    def __init__(self, sockets: Sockets, folders: str = "") -> None:
         self._sockets = sockets
+        self._folders = folders
         super().__init__(pool_maxsize=16)
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+        conn.ca_cert_dir = self._folders or conn.ca_cert_dir  # `requests` knows one place alone
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs, socket_options=keep_alive_options())

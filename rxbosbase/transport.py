@@ -32,6 +32,8 @@ from .jsontext import encode
 from .oneline import one_line
 from .process import check_process
 from .sockets import AbortableAdapter, Sockets
+from .trust import trust_of
+from .utf8 import encodable
 
 __all__ = ["Channel", "Transport", "check_base_url", "check_headers"]
 
@@ -69,6 +71,7 @@ def check_base_url(url: object) -> str:
         raise ValueError("base_url must hold no user or password; log in with auth_with_password")
     if _NOT_IN_A_URL.search(url):
         raise ValueError(f"base_url must hold no spaces, line breaks or backslashes: {url!r}")
+    encodable("base_url", url)
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"base_url needs scheme and host: 'http://127.0.0.1:8090', not {url!r}")
@@ -77,18 +80,6 @@ def check_base_url(url: object) -> str:
     if parts.port == 0:  # asking for the port also refuses what is none
         raise ValueError("base_url must not have the port 0")
     return url.rstrip("/")
-
-
-def check_verify(verify: object) -> bool | str:
-    """`verify` as `requests` takes it. What is merely false there would switch the check off."""
-    if isinstance(verify, bool):
-        return verify
-    if not isinstance(verify, (str, os.PathLike)):
-        raise TypeError(f"verify must be a bool or a path, not {type(verify).__name__}")
-    path = os.fspath(verify)
-    if not isinstance(path, str) or not os.path.exists(path):
-        raise ValueError(f"verify names no file or folder of certificates: {path!r}")
-    return path
 
 
 def check_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
@@ -103,6 +94,7 @@ def check_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
             raise ValueError(
                 f"header {name!r}: line breaks, NUL and other control characters are not allowed"
             )
+        encodable(f"header {name!r}", value)
         checked[name] = value
     return checked
 
@@ -124,7 +116,7 @@ class Channel:
         self._session = _Session()
         # An auth callable of our own also keeps requests from taking a password out of .netrc.
         self._session.auth = _no_auth
-        adapter = AbortableAdapter(self.sockets)
+        adapter = AbortableAdapter(self.sockets, transport.trust.folders)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
 
@@ -215,8 +207,8 @@ class Channel:
                 timeout=transport.timeout if timeout is None else timeout,
                 # Followed by hand, a redirect could carry the token to another host.
                 allow_redirects=False, stream=True,
-                # Left to the session, the environment's bundle would outrank it.
-                verify=transport.verify,
+                # Left to the session, the environment would outrank it.
+                verify=transport.trust.verify,
             )  # fmt: skip
         except _ANY as error:
             problem: Exception = error
@@ -237,20 +229,23 @@ class Channel:
             translated: Exception = RequestTimeoutError(f"no answer from {url} in time")
         elif isinstance(cause, ssl.SSLCertVerificationError):
             translated = ConnectionFailedError(
-                f"cannot trust {url}: {reason}; if the certificate is right, name the file of the "
-                "authority that signed it: BosBase(url, verify='/path/to/ca.pem')"
+                f"cannot trust {url}{self._transport.trust.named}: {reason}; if the certificate is "
+                "right, name the file of the authority that signed it: BosBase(url, "
+                "verify='/path/to/ca.pem'), or SSL_CERT_FILE in the environment"
             )
         elif isinstance(cause, MalformedHead):
             translated = ProtocolError(f"{url} answered something other than HTTP: {cause}")
         elif isinstance(error, _NO_ANSWER):
             is_proxy = isinstance(error, requests.exceptions.ProxyError)
             by = " by the environment's proxy" if is_proxy else ""
+            by += self._transport.trust.named if isinstance(cause, ssl.SSLError) else ""
             translated = ConnectionFailedError(f"cannot reach {url}{by}: {reason}")
         elif isinstance(error, requests.RequestException):
             hint = _HINT if isinstance(error, _ODD_ADDRESS) else ""
             translated = ProtocolError(f"the request to {url} failed: {type(error).__name__}{hint}")
-        elif isinstance(verify := self._transport.verify, str) and not os.path.exists(verify):
-            translated = ConnectionFailedError(f"cannot trust {url}: {verify} is gone")
+        elif isinstance(verify := self._transport.trust.verify, str) and not os.path.exists(verify):
+            by = self._transport.trust.named
+            translated = ConnectionFailedError(f"cannot trust {url}{by}, which is gone")
         elif isinstance(error, OSError):
             translated = ConnectionFailedError(f"cannot reach {url}: {reason}")
         else:
@@ -291,7 +286,7 @@ class Transport:
         }
         self.headers.update(check_headers(headers))
         self.token = token
-        self.verify = check_verify(verify)
+        self.trust = trust_of(verify, self.base_url, os.environ)
         if verify is False:
             warnings.warn(
                 "verify=False: the server's certificate is not checked, anyone in between can "

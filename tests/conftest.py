@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import logging
 import signal
-import threading
 import time
 from collections.abc import Iterator
 
@@ -18,11 +17,12 @@ import pytest
 # Before any of them is imported: their asserts then explain themselves as those of tests do.
 pytest.register_assert_rewrite("support")
 
+from support.threads import OURS, begin_test, started_threads  # noqa: E402
+
 # A program that a shell runs in the background is born deaf to Ctrl-C, and so are its children.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-OURS = "rxbosbase"  # how the name of every thread and logger of the library begins
 THREAD_GRACE = 1.0  # seconds a thread may take to end after the test
 
 
@@ -33,18 +33,16 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(autouse=True)
-def leaves_no_thread() -> Iterator[None]:
-    """Fail a test that leaves a thread of the library running.
+def threads_before() -> None:
+    """Threads that were there before the test, those of session-wide fixtures, are not its own."""
+    begin_test()
 
-    Threads that were there before the test, those of session-wide fixtures, are not its concern.
-    """
-    before = set(threading.enumerate())
+
+@pytest.fixture(autouse=True)
+def leaves_no_thread(threads_before: None) -> Iterator[None]:
+    """Fail a test that leaves a thread of the library running."""
     yield
-    started = [
-        thread
-        for thread in threading.enumerate()
-        if thread not in before and thread.name.startswith(OURS)
-    ]
+    started = started_threads()
     deadline = time.monotonic() + THREAD_GRACE
     for thread in started:
         thread.join(max(0.0, deadline - time.monotonic()))

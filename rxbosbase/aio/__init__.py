@@ -8,7 +8,8 @@
 
 `events`, `first` and `for_each` take any `Observable`; `live` and `subscribe` take a collection.
 All run in a loop that is running already, a notebook's too, and none ever blocks it: values come
-from the library's threads, one wake-up of the loop for as many as have gathered.
+from the library's threads, one wake-up of the loop for as many as have gathered. Where asyncio runs
+no loop, as under trio, each is a `RuntimeError` that says so.
 """
 
 from __future__ import annotations

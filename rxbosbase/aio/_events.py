@@ -17,6 +17,7 @@ from rxbosbase.operators._handover import Overflow, check_bounds
 from rxbosbase.realtime.facade import check_seconds
 
 from ._inbox import Inbox
+from ._waiting import running_loop
 
 __all__ = ["AsyncEvents", "events", "first", "for_each"]
 
@@ -144,6 +145,7 @@ async def first(
     """
     if timeout is not None:
         check_seconds("timeout", timeout)
+    running_loop()
     found: AsyncEvents[T] = events(source.pipe(ops.first(predicate)), size=1)
     limit = asyncio.timeout(timeout)
     try:

@@ -16,6 +16,8 @@ from rxbosbase.loop import LoopScheduler
 from rxbosbase.operators._handover import BATCH, Handover, Overflow, check_bounds
 from rxbosbase.operators.bounded_observe_on import BufferOverflowError
 
+from ._waiting import running_loop
+
 __all__ = ["Inbox"]
 
 T = TypeVar("T")
@@ -50,7 +52,7 @@ class Inbox(abc.ObserverBase[T]):
         self.dropped = 0
         self._upstream = upstream
         self._delivery = delivery
-        self._loop = asyncio.get_running_loop()
+        self._loop = running_loop()
         self._thread = threading.get_ident()
         self._task: asyncio.Task[Any] | None = None
         self._waiter: asyncio.Future[None] | None = None

@@ -16,6 +16,8 @@ from rxbosbase.live.snapshot import Change, Snapshot
 from rxbosbase.live.view import LiveView
 from rxbosbase.realtime.facade import check_seconds
 
+from ._waiting import running_loop
+
 __all__ = ["AsyncLiveView", "LiveOptions", "live"]
 
 T = TypeVar("T")
@@ -64,7 +66,7 @@ class AsyncLiveView(Generic[T]):
     async def __aenter__(self) -> AsyncLiveView[T]:
         if self._subscription is not None:
             raise RuntimeError("this view has been entered already: make another")
-        self._loop = asyncio.get_running_loop()
+        self._loop = running_loop()
         self._subscription = self._view.subscribe(self._show, self._fail, self._complete)
         return self
 

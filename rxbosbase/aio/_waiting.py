@@ -1,4 +1,4 @@
-"""A blocking call of the library, awaited."""
+"""The event loop, and a blocking call of the library, awaited."""
 
 from __future__ import annotations
 
@@ -10,9 +10,25 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any, TypeVar
 
-__all__ = ["off_loop"]
+__all__ = ["off_loop", "running_loop"]
 
 T = TypeVar("T")
+
+
+def running_loop() -> asyncio.AbstractEventLoop:
+    """The running event loop.
+
+    Raises:
+        RuntimeError: there is none: the coroutine runs under trio, or nothing runs at all.
+    """
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise RuntimeError(
+            "rxbosbase.aio needs a running asyncio event loop, as of asyncio.run(), and none is "
+            "running here. Under trio call collection.subscribe() by trio.to_thread.run_sync, or "
+            "run what needs rxbosbase.aio by trio_asyncio.aio_as_trio"
+        ) from None
 
 
 async def off_loop(call: Callable[[], T]) -> T:
@@ -21,7 +37,7 @@ async def off_loop(call: Callable[[], T]) -> T:
     Not on ``asyncio.to_thread``'s pool: its few threads are the user's, and ``asyncio.run`` waits
     for them at its end, while a cancelled wait here holds nobody up.
     """
-    loop = asyncio.get_running_loop()
+    loop = running_loop()
     done: asyncio.Future[T] = loop.create_future()
     context = copy_context()
 

@@ -7,7 +7,6 @@ from typing import TypeVar
 
 from rxbosbase.reader import RecordReader
 from rxbosbase.realtime.facade import check_seconds
-from rxbosbase.realtime.topics import record_topic
 
 from .brain import Brain, RecordBrain, WindowBrain
 from .core import ViewCore
@@ -68,7 +67,6 @@ def make_record_view(
 ) -> LiveView[T]:
     """The view of one record."""
     check_seconds("reconcile", reconcile)
-    record_topic(query.collection, id)
     if id == "*":
         raise ValueError("live_record takes the id of one record; for all of them use live()")
     source = RecordSource(query, id, hub.read)

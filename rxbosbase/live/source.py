@@ -17,6 +17,7 @@ from rxbosbase.live.window import ReadWindow
 from rxbosbase.paging import PageSize, Passed, read_by_offset, read_fitting
 from rxbosbase.realtime.topics import Options, Topic, normalise_options, record_topic
 from rxbosbase.unreadable import UnreadableRow
+from rxbosbase.utf8 import encodable
 
 __all__ = ["Query", "QuerySource", "RecordSource", "Source"]
 
@@ -324,7 +325,7 @@ def make_query(
         raise TypeError(f"sort must be a str, not {type(sort).__name__}")
     if sort and extra.get("sort"):
         raise ValueError("sort is given twice, as sort= and in query=: keep one of them")
-    order = sort or str(extra.pop("sort", "") or "")
+    order = encodable("sort", sort or str(extra.pop("sort", "") or ""))
     for name in ("page", "perPage", "skipTotal"):
         if name in extra:
             raise ValueError(f"{name} is a live view's own business: use limit= to cut it")

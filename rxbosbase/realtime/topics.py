@@ -19,12 +19,15 @@ from urllib.parse import parse_qs, quote
 
 from rxbosbase.errors import ClientResponseError
 from rxbosbase.jsontext import decode, encode_sorted
+from rxbosbase.utf8 import encodable
 
 __all__ = [
     "MAX_TOPICS",
     "MAX_TOPIC_LENGTH",
     "Options",
     "Topic",
+    "check_collection",
+    "check_id",
     "check_topic_headers",
     "custom_topic",
     "header_name",
@@ -39,6 +42,11 @@ MAX_TOPICS = 1000  # and a POST with more topics too: one connection carries no 
 _LIKE_ENCODE_URI_COMPONENT = "!'()*-._~"
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _NOT_IN_A_NAME = re.compile(r"[/?#\\]|\.\.|^\.$")
+_DOTS = re.compile(r"(?:^|[/\\])\.{1,2}(?:[/\\]|$)")
+_NOT_IN_AN_ID = re.compile("[\x00-\x1f]")
+_NOT_IN_A_TOPIC = re.compile(r"[/\\?]")
+# The server looks for options by Go's url.Parse, which finds none in a text that is no URL to it.
+_HIDES_OPTIONS = re.compile("[#\x7f]|%(?![0-9A-Fa-f]{2})")
 _HEADER_NAME = re.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2: a token
 _NOT_IN_A_HEADER = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 _CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
@@ -104,7 +112,7 @@ def normalise_options(
             raise TypeError(f"{key} must be a str, not {type(value).__name__}")
         if key in pairs:
             raise ValueError(f"{key} is given twice, as {key}= and in query=: keep one of them")
-        pairs[key] = _encodable(key, value)
+        pairs[key] = encodable(key, value)
     return Options(tuple(sorted(pairs.items())), tuple(sorted(_header_texts(headers).items())))
 
 
@@ -127,8 +135,44 @@ def record_topic(
     >>> record_topic("posts", "*", filter="n=1").wire
     'posts/*?options=%7B%22query%22%3A%7B%22filter%22%3A%22n%3D1%22%7D%7D'
     """
-    name = f"{_name('collection', collection)}/{_name('target', target)}"
+    name = f"{check_collection(collection)}/{_target(target)}"
     return _topic(name, normalise_options(filter, expand, fields, query, headers))
+
+
+def check_collection(name: str) -> str:
+    """A collection's name or id. It may hold nothing that leads elsewhere.
+
+    Raises:
+        ValueError, TypeError: it cannot be one.
+    """
+    _text("collection", name)
+    if _NOT_IN_A_NAME.search(name):
+        raise ValueError(f"collection must not hold '/', '?', '#', '\\' or '..': {name!r}")
+    return name
+
+
+def check_id(id: str, what: str = "id") -> str:
+    """A record's id. Collections choose the pattern of theirs, and views have any text as one;
+    but in no URL a segment of dots alone is a name.
+
+    Raises:
+        ValueError, TypeError: no request can name it.
+
+    >>> check_id("#hash")
+    '#hash'
+    """
+    if not isinstance(id, str):
+        raise TypeError(f"{what} must be a str, not {type(id).__name__}")
+    if not id.strip(" "):
+        raise ValueError(f"{what} must not be empty")
+    if _NOT_IN_AN_ID.search(id):
+        raise ValueError(f"{what} must hold no control characters: {id!r}")
+    if _DOTS.search(id):
+        raise ValueError(
+            f"{what} must have no '.' or '..' between slashes, which lead elsewhere in a URL: "
+            f"{id!r}; read such a record with get_first_list_item(client.filter('id = {{:id}}', …))"
+        )
+    return encodable(what, id)
 
 
 def custom_topic(
@@ -152,9 +196,9 @@ def custom_topic(
     if topic.startswith("?"):
         raise ValueError(f"topic must have a name before its '?': {topic!r}")
     options = normalise_options(query=query, headers=headers)
-    if options != Options() and ("?" in topic or "#" in topic):
+    if options != Options() and "?" in topic:
         raise ValueError(
-            f"topic {topic!r} already holds a '?' or '#': leave it out, or leave out query/headers"
+            f"topic {topic!r} already holds a '?': leave it out, or leave out query and headers"
         )
     return _topic(topic, options)
 
@@ -217,6 +261,11 @@ def _refuse_credentials(headers: Iterable[str]) -> None:
 
 
 def _topic(name: str, options: Options) -> Topic:
+    if options.suffix and (found := _HIDES_OPTIONS.search(name)):
+        raise ValueError(
+            f"the server reads no options of topic {name!r}, as it holds {found[0]!r}: leave out "
+            "filter, expand, fields, query, headers and topic_headers"
+        )
     wire = name + options.suffix
     _refuse_credentials(map(header_name, parse_topic(wire)[2]))
     length = len(wire.encode())  # the server counts bytes
@@ -230,11 +279,14 @@ def _topic(name: str, options: Options) -> Topic:
     return Topic(wire, name.partition("?")[0])
 
 
-def _name(what: str, value: str) -> str:
-    _text(what, value)
-    if _NOT_IN_A_NAME.search(value):
-        raise ValueError(f"{what} must not hold '/', '?', '#', '\\' or '..': {value!r}")
-    return value
+def _target(target: str) -> str:
+    check_id(target, "target")
+    if found := _NOT_IN_A_TOPIC.search(target):
+        raise ValueError(
+            f"target must hold no {found[0]!r}: {target!r} would be the topic of something else; "
+            "observe '*' and compare the ids, or live(filter=client.filter('id = {:id}', id=…))"
+        )
+    return target
 
 
 def _text(what: str, value: str) -> None:
@@ -244,7 +296,7 @@ def _text(what: str, value: str) -> None:
         raise ValueError(f"{what} must not be empty")
     if value != value.strip() or _CONTROL.search(value):
         raise ValueError(f"{what} must hold no control characters or outer spaces: {value!r}")
-    _encodable(what, value)
+    encodable(what, value)
 
 
 def _header_texts(headers: Mapping[str, Any] | None) -> dict[str, str]:
@@ -273,13 +325,13 @@ def _texts(what: str, values: Mapping[str, Any] | None) -> dict[str, str]:
         if not isinstance(key, str):
             raise TypeError(f"{what} has the key {key!r}: keys must be str")
         if value is not None:
-            texts[_encodable(what, key)] = _value_text(f"{what}[{key!r}]", value)
+            texts[encodable(what, key)] = _value_text(f"{what}[{key!r}]", value)
     return texts
 
 
 def _value_text(what: str, value: Any) -> str:
     if isinstance(value, str):
-        return _encodable(what, value)
+        return encodable(what, value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
@@ -291,11 +343,3 @@ def _value_text(what: str, value: Any) -> str:
     raise TypeError(
         f"{what} is a {type(value).__name__}: give a str, int, float or bool, or turn it into text"
     )
-
-
-def _encodable(what: str, value: str) -> str:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise ValueError(f"{what} holds half a surrogate pair, which UTF-8 cannot carry") from None
-    return str.__str__(value)

@@ -24,6 +24,7 @@ from rxbosbase.server._ports import LOOPBACK, free_port, is_free
 from rxbosbase.server._probe import HealthProbe
 from rxbosbase.server._process import ServerProcess
 from rxbosbase.server._superuser import create_superuser
+from rxbosbase.utf8 import encodable
 
 __all__ = ["EmbeddedServer"]
 
@@ -86,8 +87,9 @@ class EmbeddedServer:
             raise ValueError(f"port is between 0 and 65535, not {port}")
         if start_timeout <= 0:
             raise ValueError(f"start_timeout is more than 0 seconds, not {start_timeout}")
-        self.superuser_email = superuser_email
-        self.superuser_password = superuser_password or secrets.token_urlsafe(24)
+        self.superuser_email = encodable("superuser_email", superuser_email)
+        password = superuser_password or secrets.token_urlsafe(24)
+        self.superuser_password = encodable("superuser_password", password)
         self._folders = tuple(
             Path(path) if path is not None else None
             for path in (data_dir, hooks_dir, migrations_dir)

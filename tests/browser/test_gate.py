@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -300,6 +301,23 @@ def test_a_browser_that_lost_its_network_does_not_keep_itself_out(
             while lost.first():
                 pass  # until the server hangs up
             assert handshake(shown.url, token) == 101
+
+
+def test_the_end_of_the_dashboard_ends_all_its_pages(panel: None) -> None:
+    """Else their panes, and the thread that paints them, would run on in a process that lives."""
+    from rxbosbase.dashboard.pane import Pane
+
+    def running() -> set[int]:
+        return {id(o) for o in gc.get_objects() if isinstance(o, Pane) and o.is_running}
+
+    before = running()
+    with showing(Nowhere(), ("posts",)) as shown:
+        with Socket(shown.url, page_token(shown.url)) as opened:
+            assert opened.first()
+            ask(shown.url)  # and one that never opened its WebSocket
+            assert running() - before
+        assert shown.clients.shares == 2
+    assert not running() - before
 
 
 # -- what a browser may do with the answers

@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import gc
 import itertools
-import os
 import random
 import socket
 import threading
@@ -104,7 +103,7 @@ class Fuzz:
         self.server = stack.enter_context(FuzzServer())
         self.case = self.draw(0)
         self.client: BosBase | None = None
-        self._descriptors = len(os.listdir("/proc/self/fd"))
+        self._before = Footprint.now()
 
     def draw(self, number: int) -> Case:
         """The case of this number."""
@@ -247,10 +246,11 @@ class Fuzz:
 
     def _left(self) -> str:
         found = Footprint.now()
-        if not found.threads and found.descriptors <= self._descriptors:
+        before = self._before
+        if found.threads <= before.threads and found.descriptors <= before.descriptors:
             return ""
         names = sorted(thread.name for thread in threading.enumerate())
-        return f"{found.descriptors - self._descriptors} descriptors more, threads {names}"
+        return f"{found.descriptors - before.descriptors} descriptors more, threads {names}"
 
 
 def _shown(snapshots: list[object]) -> bool:

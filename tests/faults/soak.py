@@ -112,6 +112,7 @@ class _Soak:
         self.report = Report(seed)
         self.complaints = Complaints()
         self.numbers = Numbers()
+        self.allowed = Footprint.now().threads + THREADS_OF_A_CLIENT
         admin = stack.enter_context(server.client(superuser=True))
         writer = stack.enter_context(BosBase(server.url))
         self.proxy = stack.enter_context(FaultProxy(server.url))
@@ -198,7 +199,7 @@ class _Soak:
 
     def _count(self) -> None:
         report = self.report
-        report.after = after = Footprint.settled(THREADS_OF_A_CLIENT, SETTLES_WITHIN)
+        report.after = after = Footprint.settled(self.allowed, SETTLES_WITHIN)
         report.before = before = report.before or after
         report.faults = self.proxy.injected
         report.heard = {ear.name: ear.heard for ear in self.ears}
@@ -209,7 +210,7 @@ class _Soak:
         missing = [kind.value for kind in Kind if not report.faults[kind]]
         if missing and report.faults.total() >= ENOUGH_FOR_EACH_KIND:
             self.complaints.add(f"no fault of the kinds {missing}")
-        if after.threads > THREADS_OF_A_CLIENT:
+        if after.threads > self.allowed:
             names = sorted(each.name for each in threading.enumerate())
             self.complaints.add(f"{after.threads} threads are left: {names}")
         if after.descriptors > before.descriptors + MORE_DESCRIPTORS:

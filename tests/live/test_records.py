@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -98,23 +99,27 @@ def test_a_server_that_is_gone_is_a_connection_error_that_names_it(fragile: Worl
     assert isinstance(caught.value, ConnectionError)
 
 
-@pytest.mark.parametrize("id", ["../../collections", "..", "a/../b", "a/b", "a\\b", "a?b", "a#b"])
+@pytest.mark.parametrize("id", ["../../collections", "..", "a/../b", "..\\a", "a/b", "a?b"])
 def test_an_id_that_would_leave_its_path_is_refused_before_any_request(
     fragile: World, id: str
 ) -> None:
     posts = fragile.admin.collection("posts")
     fragile.server.kill()  # any request would be another error
-    for use in (
-        lambda: posts.get_one(id),
-        lambda: posts.update(id, {}),
-        lambda: posts.delete(id),
+    uses: list[Callable[[], object]] = [
         lambda: posts.observe(id),
         lambda: posts.subscribe(id, print),
         lambda: fragile.admin.collection(id),
         lambda: fragile.admin.collections.get(id),
         lambda: fragile.admin.collections.delete(id),
-    ):
-        with pytest.raises(ValueError, match="must not hold"):
+    ]
+    if ".." in id:  # any other is one segment of the path
+        uses += [
+            lambda: posts.get_one(id),
+            lambda: posts.update(id, {}),
+            lambda: posts.delete(id),
+        ]
+    for use in uses:
+        with pytest.raises(ValueError, match=r"must (not hold|hold no|have no)"):
             use()
 
 

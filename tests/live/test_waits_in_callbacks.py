@@ -402,6 +402,12 @@ def assert_alive(scene: Scene, call: Call) -> None:
         assert titles(heard.have(1, timeout=WORKS_WITHIN)) == ["after"]
 
 
+def assert_works(scene: Scene, place: Place, call: Call) -> None:
+    raised, _ = perform(call, place, scene)
+    assert raised is None
+    assert_alive(scene, call)
+
+
 def names(function: Callable[..., object]) -> str:
     return function.__name__
 
@@ -413,9 +419,7 @@ def names(function: Callable[..., object]) -> str:
 def test_a_wait_for_the_server_works_in_every_kind_of_callback(
     scene: Scene, place: Place, call: Call
 ) -> None:
-    raised, _ = perform(call, place, scene)
-    assert raised is None
-    assert_alive(scene, call)
+    assert_works(scene, place, call)
 
 
 @pytest.mark.parametrize("call", ENDLESS, ids=names)
@@ -435,9 +439,7 @@ def test_a_wait_for_events_in_a_callback_is_refused_at_once_in_words(
 def test_a_wait_for_events_works_in_a_callback_on_another_thread(
     scene: Scene, place: Place, call: Call
 ) -> None:
-    raised, _ = perform(call, place, scene)
-    assert raised is None
-    assert_alive(scene, call)
+    assert_works(scene, place, call)
 
 
 # -- a model of a view, which may be called on the thread of whoever asks for a snapshot -----------

@@ -9,6 +9,7 @@ from typing import Any
 
 from rxbosbase import BackoffPolicy, BosBase, Status
 from support.seen import LIMIT, Seen
+from support.threads import started_threads
 from support.wire_server import WireServer
 
 __all__ = [
@@ -55,12 +56,8 @@ def wait_until(client: BosBase, holds: Callable[[], Any], timeout: float = LIMIT
 
 
 def client_threads() -> list[threading.Thread]:
-    """The threads of clients that are running; those of an embedded server are not theirs."""
-    return [
-        thread
-        for thread in threading.enumerate()
-        if thread.name.startswith("rxbosbase-") and not thread.name.startswith("rxbosbase-server-")
-    ]
+    """The threads of clients of this test that run; those of an embedded server are not theirs."""
+    return [t for t in started_threads() if not t.name.startswith("rxbosbase-server-")]
 
 
 def library_threads() -> list[str]:

@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import gc
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -17,7 +17,7 @@ from reactivex.internal.exceptions import SequenceContainsNoElementsError
 from reactivex.subject import Subject
 from support.seen import run_thread, wait_event
 
-from rxbosbase import RecordEvent, RequestTimeoutError, aio
+from rxbosbase import BosBase, RecordEvent, RequestTimeoutError, aio
 from rxbosbase.aio._waiting import off_loop
 
 LIMIT = 5.0
@@ -411,7 +411,7 @@ def test_arguments_that_cannot_be_right_are_refused_at_once() -> None:
         aio.events(Source(), size=0)
     with pytest.raises(ValueError, match="overflow must be one of"):
         aio.events(Source(), overflow="wait")  # type: ignore[arg-type]
-    with pytest.raises(RuntimeError, match="no running event loop"):
+    with pytest.raises(RuntimeError, match="running asyncio event loop"):
         aiter(aio.events(Source()))
 
 
@@ -601,3 +601,50 @@ def test_a_cancelled_wait_holds_nobody_up() -> None:
 
     run(main)
     release.set()
+
+
+# -- where asyncio runs no loop --------------------------------------------------------------------
+
+
+async def _ignore(_: object) -> None:
+    pass
+
+
+async def _enter(manager: Any) -> None:
+    async with manager:
+        pass
+
+
+async def _iterate(source: Source) -> None:
+    async for _ in aio.events(source):
+        pass
+
+
+def _posts() -> Any:
+    """Of a server that nobody asks."""
+    return BosBase("http://127.0.0.1:1").collection("posts")
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        lambda source: _enter(aio.events(source)),
+        _iterate,
+        aio.first,
+        lambda source: aio.first(source, timeout=1),
+        lambda source: aio.for_each(source, _ignore),
+        lambda _: _enter(aio.live(_posts())),
+        lambda _: aio.subscribe(_posts(), "*", _ignore),
+        lambda _: aio.subscribe(_posts()._client.realtime, "chat", _ignore),
+        lambda _: off_loop(lambda: None),
+    ],
+)
+def test_without_a_loop_it_is_said_at_once_what_is_needed(
+    start: Callable[[Source], Coroutine[Any, Any, object]],
+) -> None:
+    """As another framework drives a coroutine: trio does it in just this way."""
+    source = Source()
+    coroutine = start(source)
+    with pytest.raises(RuntimeError, match=r"needs a running asyncio .* Under trio .*aio_as_trio"):
+        coroutine.send(None)
+    assert not source._observers

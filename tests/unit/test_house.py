@@ -32,6 +32,7 @@ PURE = [
     "rxbosbase.model_values",
     "rxbosbase.oneline",
     "rxbosbase.options",
+    "rxbosbase.utf8",
     "rxbosbase.realtime.chunked",
     "rxbosbase.realtime.events",
     "rxbosbase.realtime.frames",

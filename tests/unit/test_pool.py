@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from support.seen import LIMIT, Seen, wait_event
+from support.threads import started_threads
 
 from rxbosbase import pool as pool_room
 from rxbosbase.pool import ReadPool
@@ -20,7 +21,7 @@ def pool() -> Iterator[ReadPool]:
 
 
 def threads() -> list[threading.Thread]:
-    return [t for t in threading.enumerate() if t.name.startswith("rxbosbase-read-")]
+    return [t for t in started_threads() if t.name.startswith("rxbosbase-read-")]
 
 
 def test_it_uses_no_more_threads_than_its_size(pool: ReadPool) -> None:

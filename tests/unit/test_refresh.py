@@ -495,41 +495,41 @@ def test_a_call_that_asks_for_its_own_key_is_an_error_and_no_deadlock() -> None:
 
 def test_a_call_may_catch_the_refusal_and_all_who_ask_get_its_result() -> None:
     flights = SingleFlight()
-    entered = threading.Event()
-    joined = Joined()
 
     def call() -> str:
-        flights._flights["key"].done = joined
-        entered.set()
-        assert joined.waiting.wait(5)
         with pytest.raises(RuntimeError, match="would wait for itself"):
             flights.run("key", lambda: "never")
         return "fine"
 
-    leader = run_thread(lambda: flights.run("key", call))
-    assert entered.wait(5)
-    follower = run_thread(lambda: flights.run("key", lambda: "own"))
+    leader, follower = run_joined(flights, call)
     assert (leader(), follower()) == ("fine", "fine")
 
 
 def test_another_thread_that_asks_meanwhile_gets_the_refusal_as_its_outcome() -> None:
     flights = SingleFlight()
-    entered = threading.Event()
-    joined = Joined()
-
-    def call() -> object:
-        flights._flights["key"].done = joined
-        entered.set()
-        assert joined.waiting.wait(5)
-        return flights.run("key", lambda: "never")
-
-    leader = run_thread(lambda: flights.run("key", call))
-    assert entered.wait(5)
-    follower = run_thread(lambda: flights.run("key", lambda: "own"))
-    for result in (leader, follower):
+    for result in run_joined(flights, lambda: flights.run("key", lambda: "never")):
         with pytest.raises(RuntimeError, match="would wait for itself"):
             result()
     assert flights.run("key", lambda: "again") == "again"
+
+
+def run_joined(
+    flights: SingleFlight, call: Callable[[], object]
+) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    """The results of two threads that ask for the same: the first has `call` made, once the second
+    waits for it."""
+    entered = threading.Event()
+    joined = Joined()
+
+    def leading() -> object:
+        flights._flights["key"].done = joined
+        entered.set()
+        assert joined.waiting.wait(5)
+        return call()
+
+    leader = run_thread(lambda: flights.run("key", leading))
+    assert entered.wait(5)
+    return leader, run_thread(lambda: flights.run("key", lambda: "own"))
 
 
 class Joined(threading.Event):

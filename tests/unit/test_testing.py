@@ -52,6 +52,18 @@ def states(fake: FakeRealtime) -> Seen:
 # -- events
 
 
+def test_the_fake_knows_ids_of_any_kind() -> None:
+    with FakeRealtime() as fake:
+        posts = fake.client.collection("posts")
+        heard: list[RecordEvent[dict[str, Any]]] = []
+        posts.observe("#hash").subscribe(heard.append)
+        fake.advance(1)
+        for id in ("#hash", "a/b", "é"):
+            posts.create({"id": id, "n": 1})
+            assert posts.update(id, {"n": 2})["n"] == posts.get_one(id)["n"] == 2
+        assert [event.action for event in heard] == ["create", "update"]
+
+
 def test_a_pushed_event_reaches_observers_callbacks_and_records_topics(fake: FakeRealtime) -> None:
     posts, seen = fake.client.collection("posts"), []
     posts.observe("*").subscribe(lambda event: seen.append(("observer", event.action)))

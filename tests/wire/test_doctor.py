@@ -77,7 +77,7 @@ def test_a_certificate_and_a_port_without_tls_are_told_apart(
     bosbase_server: EmbeddedServer,
 ) -> None:
     with wire.WireServer(tls=True) as secure:
-        assert "REQUESTS_CA_BUNDLE" in last(secure.url).advice
+        assert "SSL_CERT_FILE" in last(secure.url).advice
     finding = last(bosbase_server.url.replace("http:", "https:"))
     assert (finding.step, finding.state) == ("health", "failure")
     assert "does not speak TLS" in finding.advice

@@ -34,7 +34,7 @@ TABLE: list[tuple[str, Use, type[Exception], str]] = [
     ),
     ("collection path", lambda c: c.collection("a/b"), ValueError, "must not hold '/'"),
     ("no target", lambda c: c.collection("p").observe(""), ValueError, "must not be empty"),
-    ("target", lambda c: c.collection("p").observe("a/b"), ValueError, "must not hold '/'"),
+    ("target", lambda c: c.collection("p").observe("a/b"), ValueError, "must hold no '/'"),
     (
         "filter",
         lambda c: c.collection("p").observe("*", filter=1),  # type: ignore[arg-type]

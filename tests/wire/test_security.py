@@ -5,14 +5,23 @@ from __future__ import annotations
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import urllib3
 from support import wire_server as wire
 
-from rxbosbase import BosBase, BosBaseError, ConnectionFailedError, ProtocolError
+from rxbosbase import (
+    BosBase,
+    BosBaseError,
+    ClientResponseError,
+    ConnectionFailedError,
+    ProtocolError,
+)
+from rxbosbase.trust import FILES, FOLDERS
 
 TOKEN = wire.make_token("user1")
 
@@ -174,8 +183,8 @@ def test_guests_send_no_authorization_and_logins_none_of_before(server: wire.Wir
 @pytest.fixture
 def secure(monkeypatch: pytest.MonkeyPatch) -> Iterator[wire.WireServer]:
     """A server whose certificate no authority of the system has signed."""
-    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
-    monkeypatch.delenv("CURL_CA_BUNDLE", raising=False)
+    for variable in (*FILES, FOLDERS):
+        monkeypatch.delenv(variable, raising=False)
     with wire.WireServer(tls=True) as running:
         yield running
 
@@ -333,22 +342,47 @@ def test_an_odd_name_or_id_reaches_no_other_endpoint(server: wire.WireServer, na
 
 
 @pytest.mark.parametrize("name", ["..", ".", "../../users", "a/b", "a?b", "a#b", "a\\b", "", " a"])
-def test_a_name_or_id_that_leads_elsewhere_is_refused(server: wire.WireServer, name: str) -> None:
+def test_a_name_that_leads_elsewhere_is_refused(server: wire.WireServer, name: str) -> None:
+    with logged_in(server.url) as client:
+        for use in (
+            client.collection,
+            client.collections.get,
+            client.collections.delete,
+            lambda name: client.collections.update(name, {}),
+        ):
+            with pytest.raises(ValueError, match="must"):
+                use(name)
+    assert server.connections == 0
+
+
+@pytest.mark.parametrize("id", ["..", ".", "../../users", "a/..", "a/./b", "..\\a", "", "a\r\nb"])
+def test_an_id_that_leads_elsewhere_is_refused(server: wire.WireServer, id: str) -> None:
     with logged_in(server.url) as client:
         posts = client.collection("posts")
         for use in (
-            lambda: posts.get_one(name),
-            lambda: posts.update(name, {}),
-            lambda: posts.delete(name),
-            lambda: posts.observe(name),
-            lambda: client.collection(name),
-            lambda: client.collections.get(name),
-            lambda: client.collections.update(name, {}),
-            lambda: client.collections.delete(name),
+            posts.get_one,
+            posts.delete,
+            posts.observe,
+            posts.events,
+            posts.unsubscribe,
+            posts.live_record,
+            lambda id: posts.update(id, {}),
+            lambda id: posts.subscribe(id, print),
         ):
             with pytest.raises(ValueError, match="must"):
-                use()
+                use(id)
     assert server.connections == 0
+
+
+@pytest.mark.parametrize(
+    "id", ["a/b", "/a", "a?b=c", "a#b", "%2e%2e", "..%2fusers", "a\\b", " a", "…"]
+)
+def test_any_other_id_is_one_segment_of_the_path(server: wire.WireServer, id: str) -> None:
+    with logged_in(server.url) as client:
+        with suppress(ClientResponseError):
+            client.collection("posts").get_one(id)
+        (request,) = server.requests
+    assert request.target == f"/api/collections/posts/records/{quote(id, safe='')}"
 
 
 def test_unicode_and_outer_spaces_in_headers_mean_the_same_in_a_read_and_in_a_topic(
@@ -434,5 +468,7 @@ def test_certificates_that_are_gone_are_told_as_such(tmp_path: Path) -> None:
         authority.write_bytes(Path(str(server.ca_file)).read_bytes())
         with BosBase(server.url, verify=authority) as client:
             authority.unlink()
-            with pytest.raises(ConnectionFailedError, match=r"cannot trust .*ca\.pem is gone"):
+            with pytest.raises(
+                ConnectionFailedError, match=r"cannot trust .*verify=.*ca\.pem, which is gone"
+            ):
                 client.health()

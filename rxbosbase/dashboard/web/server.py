@@ -92,13 +92,19 @@ async def _serve(
     check: Callable[[], None],
 ) -> None:
     attempts = Attempts(time.monotonic)
+    pages: set[Page] = set()
 
     def page() -> Any:
         if clients.shares >= MOST_PAGES:  # those that come together pass the gate together
             return pn.pane.HTML("<p>Too many pages are open already: close one.</p>")
         opened = Page(clients, wanted, attempts)
-        pn.state.on_session_destroyed(lambda _: opened.close())
+        pages.add(opened)
+        pn.state.on_session_destroyed(lambda _: close(opened))
         return opened.layout
+
+    def close(opened: Page) -> None:
+        pages.discard(opened)
+        opened.close()
 
     sockets = _listen(address, port)
     port = sockets[0].getsockname()[1]
@@ -116,6 +122,8 @@ async def _serve(
                 await asyncio.wait_for(stopped.wait(), LOOK_SECONDS)
     finally:
         server.stop()
+        for opened in pages.copy():  # Bokeh does not destroy its sessions
+            close(opened)
         clients.close()
 
 

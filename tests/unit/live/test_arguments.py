@@ -21,7 +21,8 @@ WRONG: list[tuple[Callable[[Posts], object], type[Exception], str]] = [
     (lambda p: p.live(sort="n", query={"sort": "n"}), ValueError, "sort is given twice"),
     (lambda p: p.live(filter="n = 1 || " * 400), ClientResponseError, "shorten the filter"),
     (lambda p: p.live_record(""), ValueError, "must not be empty"),
-    (lambda p: p.live_record("a/b"), ValueError, "must not hold"),
+    (lambda p: p.live_record("a/b"), ValueError, "must hold no '/'"),
+    (lambda p: p.live_record(".."), ValueError, "which lead elsewhere in a URL"),
     (lambda p: p.live_record("*"), ValueError, r"the id of one record; .* use live\(\)"),
     (lambda p: p.changes(limit=0), ValueError, "limit must be at least 1"),
 ]

@@ -14,6 +14,7 @@ from rxbosbase.realtime.topics import (
     MAX_TOPIC_LENGTH,
     Options,
     Topic,
+    check_id,
     custom_topic,
     normalise_options,
     parse_topic,
@@ -159,8 +160,40 @@ def test_the_longest_topic_is_taken_and_one_byte_more_is_refused() -> None:
 def test_names_that_could_lead_elsewhere_are_refused(bad: str) -> None:
     with pytest.raises(ValueError, match=r"^collection"):
         record_topic(bad, "*")
+
+
+@pytest.mark.parametrize(
+    "bad", ["", " ", "\t", ".", "..", "../a", "a/..", "a/../b", "a\\..\\b", "./a", "\ud800", "a\nb",
+            "a\r", "a\0b"],
+)  # fmt: skip
+def test_an_id_that_no_url_can_name_is_refused(bad: str) -> None:
+    with pytest.raises(ValueError, match=r"^id (must|holds) "):
+        check_id(bad)
     with pytest.raises(ValueError, match=r"^target"):
         record_topic("posts", bad)
+
+
+@pytest.mark.parametrize("id", ["a/b", "/a", "a\\b", "a?b", "a?options={}"])
+def test_an_id_that_would_be_another_topic_is_none_to_observe(id: str) -> None:
+    assert check_id(id) == id
+    with pytest.raises(ValueError, match=r"^target must hold no .* observe '\*'"):
+        record_topic("posts", id)
+
+
+@pytest.mark.parametrize("id", ["a#b", "#hash", "a\x7fb", "%", "a%2", "%zz"])
+def test_options_that_the_server_would_not_see_are_refused(id: str) -> None:
+    assert record_topic("posts", id).wire == f"posts/{id}"
+    given: list[dict[str, Any]] = [
+        {"filter": "n=1"}, {"fields": "n"}, {"headers": {"x-tenant": "a"}}
+    ]  # fmt: skip
+    for options in given:
+        with pytest.raises(ValueError, match="the server reads no options of topic"):
+            record_topic("posts", id, **options)
+
+
+@pytest.mark.parametrize("id", ["a..b", "...", " a ", "a\x85", "\u2028", "%2e%2e", "a&b=c", "@me"])
+def test_any_other_text_is_an_id(id: str) -> None:
+    assert record_topic("posts", id, fields="n").wire.startswith(f"posts/{id}?options=%7B")
 
 
 @pytest.mark.parametrize("bad", [None, 5, b"posts", ["posts"]])
@@ -185,7 +218,7 @@ def test_a_custom_topic_may_hold_slashes_and_its_own_options() -> None:
     assert custom_topic(own) == Topic(own, "a/b")
     assert custom_topic("a/b", query={"x": 1}).name == "a/b"
     for topic in (own, "a#b"):
-        with pytest.raises(ValueError, match="leave out query/headers"):
+        with pytest.raises(ValueError, match=r"leave out .*query.* headers"):
             custom_topic(topic, query={"x": "1"})
         custom_topic(topic, query={"x": None})  # nothing is given after all
 

@@ -1,0 +1,160 @@
+"""Record ids of every kind that a server takes: read, written, observed and kept in live views.
+
+A collection chooses the pattern of its ids, and what no pattern may allow differs by version:
+PocketBase refuses ``/`` and ``\\\\``, newer ones quotes, dots and spaces, too. A view has any text
+as an id.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from support.command import Command
+from support.live_schema import FIELDS, OPEN, World, eventually, listen
+
+from rxbosbase import ClientResponseError, Collection
+
+pytest_plugins = ["support.live_fixtures"]
+
+EVERYWHERE = [
+    "#hash", "a#b", "#", "a;b", "a&b=c", "a+b", "a,b", "@me", "{a}", "é", "日本", "🦊", "a\x7fb",
+    "\x85b", "\u2028x", "\xa0a", "a\u0301", "records", "null", "x" * 200,
+]  # fmt: skip
+OLDER_VERSIONS = [
+    "a b", " a", "a ", "a..b", "...", "%2e%2e", "%", "a%20b", "a'b", 'a"b', "a:b", "<b>",
+]  # fmt: skip
+ANOTHER_TOPIC = ["a/b", "/a", "a\\b", "a?b", "a?options={}"]
+NOWHERE = [".", "..", "../_superusers", "a/../b", "..\\a"]
+
+
+def odd_collection(world: World) -> Collection:
+    """One whose ids may be nearly anything."""
+    id = {"name": "id", "type": "text", "primaryKey": True, "required": True, "system": True}
+    free = {**id, "pattern": "(?s)^.+$", "min": 0, "max": 0, "autogeneratePattern": "[a-z]{9}"}
+    name = world.name("odd")
+    world.admin.collections.create(
+        {"name": name, "type": "base", "fields": [free, *FIELDS], **OPEN}
+    )
+    return world.client().collection(name)
+
+
+def created(odd: Collection, ids: list[str]) -> list[str]:
+    """Those that this server takes."""
+    taken = []
+    for id in ids:
+        with suppress(ClientResponseError):
+            odd.create({"id": id, "title": id})
+            taken.append(id)
+    return taken
+
+
+def test_an_id_that_the_server_takes_can_be_read_written_and_observed(world: World) -> None:
+    odd = odd_collection(world)
+    ids = created(odd, EVERYWHERE + OLDER_VERSIONS)
+    assert set(EVERYWHERE) <= set(ids)
+    heard = {id: listen(odd.observe(id)) for id in ids}
+    called: list[str] = []
+    with odd.subscribe("#hash", lambda event: called.append(event.record["id"])):
+        records = {id: listen(odd.live_record(id)) for id in ids}
+        view = odd.live()
+        shown = listen(view)
+        world.wait_active()
+        for id in ids:
+            assert odd.get_one(id)["id"] == id
+            assert odd.get_one(id, fields="id") == {"id": id}
+            assert odd.update(id, {"n": 1})["id"] == id
+        for id in ids:
+            event = heard[id].first(lambda event: event.action == "update")
+            assert (event.record["id"], event.topic) == (id, f"{odd.name}/{id}")
+            assert len(heard[id].items) == 1  # and nothing of another
+            records[id].first(lambda record: record is not None and record["n"] == 1)
+        shown.first(lambda s: {r["id"] for r in s.records if r["n"] == 1} == set(ids))
+        assert [record["id"] for record in odd.iter_records(1)] == sorted(ids, key=str.encode)
+        assert called == ["#hash"]
+        odd.unsubscribe("#hash")
+        heard["#hash"].end()
+        for id in ids:
+            odd.delete(id)
+            records[id].first(lambda record: record is None)
+        eventually(lambda: not view.current.records)
+        assert not odd.get_full_list()
+
+
+def test_a_relation_to_an_odd_id_is_expanded_and_kept(world: World) -> None:
+    odd = odd_collection(world)
+    ids = created(odd, ["#hash", "a&b=c", "é"])
+    author = {
+        "name": "author", "type": "relation", "maxSelect": 1,
+        "collectionId": world.admin.collections.get(odd.name)["id"],
+    }  # fmt: skip
+    posts = world.client().collection(world.collection(fields=(author,)).name)
+    for id in ids:
+        posts.create({"author": id})
+    shown = listen(posts.live(expand="author"))
+    shown.first(lambda s: len(s.records) == len(ids))
+    odd.update("#hash", {"title": "renamed"})
+    shown.first(
+        lambda s: {r["expand"]["author"]["title"] for r in s.records} == {"renamed", "a&b=c", "é"}
+    )
+
+
+def test_the_server_would_not_see_the_options_behind_a_hash(world: World) -> None:
+    odd = odd_collection(world)
+    odd.create({"id": "#hash"})
+    given: list[dict[str, Any]] = [{"fields": "id"}, {"filter": "n > 5"}, {"expand": "author"}]
+    for options in given:
+        with pytest.raises(ValueError, match="the server reads no options of topic"):
+            odd.observe("#hash", **options)
+    with pytest.raises(ValueError, match="the server reads no options of topic"):
+        odd.live_record("#hash", fields="id")
+
+
+def test_a_view_has_any_text_as_an_id(world: World) -> None:
+    texts = world.collection()
+    ids = [*EVERYWHERE, *OLDER_VERSIONS, *ANOTHER_TOPIC]
+    for id in [*ids, *NOWHERE]:
+        texts.create({"title": id})
+    name = world.name("view")
+    sql = f"SELECT title AS id, n FROM {texts.name}"
+    world.admin.collections.create(
+        {"name": name, "type": "view", "viewQuery": sql, "listRule": "", "viewRule": ""}
+    )
+    view = world.client().collection(name)
+    for id in ids:
+        assert view.get_one(id)["id"] == id
+    for id in NOWHERE:
+        with pytest.raises(ValueError, match=r"get_first_list_item\(client.filter"):
+            view.get_one(id)
+        with suppress(ValueError):  # a backslash, while the dialect is not known
+            filter = world.admin.filter("id = {:id}", id=id)
+            assert view.get_first_list_item(filter)["id"] == id
+    for id in ANOTHER_TOPIC:
+        with pytest.raises(ValueError, match="would be the topic of something else"):
+            view.observe(id)
+    assert {record["id"] for record in view.iter_records(3)} == {*ids, *NOWHERE}
+    with view.live() as live:
+        assert len(live.wait_fresh().records) == len(ids) + len(NOWHERE)
+
+
+@pytest.mark.parametrize("id", [*NOWHERE, "x/../../../../_superusers/records/y"])
+def test_no_id_leads_to_another_endpoint(world: World, id: str) -> None:
+    posts = world.collection()
+    calls = (
+        posts.get_one, posts.delete, posts.observe, posts.live_record, posts.unsubscribe,
+        lambda id: posts.update(id, {}), lambda id: posts.subscribe(id, print), posts.events,
+    )  # fmt: skip
+    for call in calls:
+        with pytest.raises(ValueError, match=r"^(id|target) must "):
+            call(id)
+
+
+def test_tail_follows_a_record_with_an_odd_id(world: World) -> None:
+    odd = odd_collection(world)
+    odd.create({"id": "#hash"})
+    with Command("tail", "--url", world.server.url, f"{odd.name}/#hash") as tail:
+        assert tail.said().startswith("rxbosbase: listening to ")
+        odd.update("#hash", {"title": "heard"})
+        assert json.loads(tail.line())["record"]["title"] == "heard"

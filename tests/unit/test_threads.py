@@ -1,0 +1,37 @@
+"""The check that each test goes through: which threads are its own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from support.realtime_client import library_threads
+from support.threads import started_threads
+
+
+@pytest.fixture(scope="module", autouse=True)
+def stranger() -> Iterator[None]:
+    """A thread that is there before the test, as one of another test that is about to end."""
+    end = threading.Event()
+    thread = threading.Thread(target=end.wait, name="rxbosbase-dashboard")
+    thread.start()
+    yield
+    end.set()
+    thread.join()
+
+
+def test_a_thread_that_was_there_before_is_not_the_tests() -> None:
+    assert library_threads() == []
+    assert "rxbosbase-dashboard" in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_thread_that_the_test_starts_is() -> None:
+    end = threading.Event()
+    thread = threading.Thread(target=end.wait, name="rxbosbase-mine")
+    thread.start()
+    assert library_threads() == ["rxbosbase-mine"]
+    assert started_threads() == [thread]
+    end.set()
+    thread.join()
+    assert library_threads() == []

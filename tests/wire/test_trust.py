@@ -1,0 +1,156 @@
+"""Whom the environment says to trust: for requests, the event stream, doctor and the commands."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import certifi
+import pytest
+from support import wire_server as wire
+from support.command import run
+from support.realtime_client import connect
+from support.seen import Seen
+
+from rxbosbase import BosBase, ConnectionFailedError, RecordEvent
+from rxbosbase.doctor import examine
+from rxbosbase.trust import FILES, FOLDERS, Trust, trust_of
+
+VARIABLES = (*FILES, FOLDERS)
+
+
+@pytest.fixture
+def secure(monkeypatch: pytest.MonkeyPatch) -> Iterator[wire.WireServer]:
+    """A server whose certificate no authority of the system has signed."""
+    for variable in VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+    with wire.WireServer(tls=True) as running:
+        yield running
+
+
+def authority(server: wire.WireServer) -> str:
+    assert server.ca_file is not None
+    return str(server.ca_file)
+
+
+def folder_of(server: wire.WireServer, folder: Path) -> Path:
+    """A folder as OpenSSL wants it: each file is named by the hash of its subject."""
+    asked = ["openssl", "x509", "-noout", "-hash", "-in", authority(server)]
+    name = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=30).stdout
+    folder.mkdir()
+    shutil.copy(authority(server), folder / f"{name.strip()}.0")
+    return folder
+
+
+def serves_requests_and_the_stream(server: wire.WireServer) -> None:
+    seen: Seen[RecordEvent[dict[str, Any]]] = Seen()
+    with connect(server) as client:
+        assert client.health()["code"] == 200
+        client.collection("posts").subscribe("*", seen)
+        server.send("posts/*", {"id": "a"}, "create")
+        assert seen.wait(1)[0].record["id"] == "a"
+
+
+@pytest.mark.parametrize("variable", FILES)
+def test_a_file_that_the_environment_names_serves_requests_and_the_stream(
+    secure: wire.WireServer, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, authority(secure))
+    serves_requests_and_the_stream(secure)
+
+
+def test_so_does_a_folder_of_a_list_and_beside_a_file(
+    secure: wire.WireServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    folder = folder_of(secure, tmp_path / "certs")
+    monkeypatch.setenv(FOLDERS, f"/nowhere{os.pathsep}{folder}")
+    serves_requests_and_the_stream(secure)
+    monkeypatch.setenv("SSL_CERT_FILE", certifi.where())
+    serves_requests_and_the_stream(secure)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", certifi.where())
+    with BosBase(secure.url) as client, pytest.raises(ConnectionFailedError, match="cannot trust"):
+        client.health()
+
+
+@pytest.mark.parametrize("first", range(len(FILES)))
+def test_the_first_variable_counts(first: int) -> None:
+    there = [str(Path(__file__).parents[n]) for n in range(len(FILES))]
+    environ: dict[str, str] = dict(list(zip(FILES, there, strict=True))[first:])
+    expected = Trust(there[first], "", f" by {FILES[first]}={there[first]}")
+    assert trust_of(True, "https://localhost", environ) == expected
+    assert trust_of(True, "http://localhost", environ) == Trust()
+    assert trust_of(False, "https://localhost", environ) == Trust(False)
+
+
+def test_what_the_client_is_told_goes_before_the_environment(
+    secure: wire.WireServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in VARIABLES:
+        monkeypatch.setenv(variable, "/nowhere")
+    with BosBase(secure.url, verify=authority(secure)) as client:
+        assert client.health()["code"] == 200
+    with pytest.warns(UserWarning, match="not checked"):
+        BosBase(secure.url, verify=False).close()
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+def test_a_variable_that_names_nothing_is_an_error_at_once_where_there_is_tls(
+    monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    for each in VARIABLES:
+        monkeypatch.delenv(each, raising=False)
+    monkeypatch.setenv(variable, "/nowhere/ca.pem")
+    with pytest.raises(ValueError, match=rf"{variable} of the environment .*'/nowhere/ca\.pem'"):
+        BosBase("https://localhost:1")
+    BosBase("http://localhost:1").close()
+    monkeypatch.setenv(variable, "")
+    BosBase("https://localhost:1").close()
+
+
+@pytest.mark.parametrize("wrong", ["no certificate", "another authority"])
+def test_an_error_says_which_variable_named_the_file(
+    secure: wire.WireServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wrong: str
+) -> None:
+    path = Path(__file__)  # holds no certificate
+    if wrong == "another authority":
+        path = tmp_path / "other.pem"
+        with wire.WireServer(tls=True) as other:
+            shutil.copy(authority(other), path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    with BosBase(secure.url) as client:
+        with pytest.raises(ConnectionFailedError, match=rf"by SSL_CERT_FILE={path}: "):
+            client.health()
+        client.collection("posts").observe("*", check=False).subscribe()
+        with pytest.raises(TimeoutError, match=f"SSL_CERT_FILE={path}"):
+            client.realtime.wait_active(0.5)
+
+
+def test_a_file_that_is_gone_since_is_named(
+    secure: wire.WireServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "ca.pem"
+    shutil.copy(authority(secure), path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    with BosBase(secure.url) as client:
+        path.unlink()
+        with pytest.raises(ConnectionFailedError, match=rf"SSL_CERT_FILE={path}, which is gone"):
+            client.health()
+
+
+def test_doctor_and_the_commands_trust_the_same(
+    secure: wire.WireServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env = {"SSL_CERT_FILE": authority(secure)}
+    done = run("doctor", secure.url, env=env)
+    assert "health: the server is healthy" in done.stdout, done.stderr
+    assert "PB_CONNECT" in done.stdout
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
+    with pytest.raises(ValueError, match="SSL_CERT_FILE"):
+        list(examine(secure.url))
+    missing = run("doctor", secure.url, env={"SSL_CERT_FILE": "/nowhere"})
+    assert missing.returncode == 1
+    assert missing.stderr.startswith("rxbosbase: SSL_CERT_FILE of the environment names no file")
