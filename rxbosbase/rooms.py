@@ -18,6 +18,7 @@ from .filters import Dialect
 from .loop import LoopScheduler
 from .pool import ReadPool
 from .process import check_process
+from .realtime.monitor import ConnectionMonitor
 from .realtime.preflight import Preflight
 from .realtime.reconnect import BackoffPolicy
 from .realtime.service import RealtimeService
@@ -64,7 +65,8 @@ class Rooms:
             identity=lambda: auth_store.state.identity,
         )
         preflight = Preflight(self._read, self.pool, self.control, backoff, settings.identity)
-        self.realtime = RealtimeService(settings, preflight)
+        self.monitor = ConnectionMonitor(self.delivery)
+        self.realtime = RealtimeService(settings, preflight, self.monitor)
         self._settings = settings
         self._preflight = preflight
         self.dialect = FilterDialect(self._read, filter_dialect)
@@ -91,8 +93,8 @@ class Rooms:
             if self._live is None:
                 settings = replace(self._settings, delivery=LoopScheduler("rxbosbase-live"))
                 hub = LiveHub(
-                    settings, self._preflight, self.pool, self._read, self.dialect,
-                    self.delivery, self.realtime.show_views,
+                    settings, self._preflight, self.monitor, self.pool, self._read, self.dialect,
+                    self.delivery,
                 )  # fmt: skip
                 if self.closed:
                     hub.close()
@@ -106,6 +108,8 @@ class Rooms:
             self._live.service.renew()
 
     def _auth_changed(self, _: AuthState) -> None:
+        if self._store.state.identity:
+            self.monitor.logged_in()
         self.realtime.identity_changed()
         # As it is now: of two logins at one time, the older may be told last.
         before, self._identity = self._identity, self._store.state.identity
@@ -142,7 +146,7 @@ class Rooms:
     def _auth_lost(self, error: Exception) -> None:
         lost = AuthLostError(f"the server does not accept the login any more, log in: {error}")
         lost.__cause__ = error
-        self.realtime.report_lost(lost)
+        self.monitor.login_lost(lost)
         if self._on_auth_lost == "error":
             self.realtime.fail_all(lost)
             if self._live is not None:
@@ -161,7 +165,8 @@ class Rooms:
         self._auth.dispose()
         for refresher in self._refreshers:
             refresher.dispose()
-        was_open = self.realtime.close()
+        was_open = self.monitor.close()
+        self.realtime.close()
         if self._live is not None:
             self._live.close()
         self.transport.close()
@@ -174,4 +179,6 @@ class Rooms:
     def _finish(self, was_open: bool) -> None:
         if self._live is not None:
             self._live.finish()
-        self.realtime.finish(was_open)
+        self.monitor.tell_losses(was_open)
+        self.realtime.finish()
+        self.monitor.end()

@@ -13,7 +13,7 @@ from reactivex import operators as ops
 
 from rxbosbase import BosBase, RecordEvent
 from rxbosbase import operators as rxb
-from rxbosbase.cli.console import complain, expected_ends, say_json, until_end
+from rxbosbase.cli.console import expected_ends, say_json, until_end
 from rxbosbase.cli.events_text import json_line, pretty_line
 from rxbosbase.cli.options import (
     DEFAULT_PASSWORD_ENV,
@@ -27,7 +27,7 @@ from rxbosbase.cli.options import (
     Url,
     password_of,
 )
-from rxbosbase.cli.tale import Tale, next_tale
+from rxbosbase.cli.tale import tell_the_connections_tale
 from rxbosbase.cli.terminal import Terminal
 
 __all__ = ["Action", "Format", "tail"]
@@ -87,19 +87,10 @@ def tail(
         events = streams[0].pipe(ops.merge(*streams[1:]), rxb.of_action(*(action or Action)))
         if identity is not None:
             client.collection(auth_collection).auth_with_password(identity, password)
-        _tell_the_connections_tale(client, f"to {', '.join(collections)} at {client.base_url}")
+        tell_the_connections_tale(client, f"to {', '.join(collections)} at {client.base_url}")
         # Written where the events arrive: a reader that is slow slows the connection down, and
         # nothing has to be stored or dropped. What it raises ends the stream by the operator.
         until_end(events.pipe(ops.do_action(_writer(format))))
-
-
-def _tell_the_connections_tale(client: BosBase, what: str) -> None:
-    client.realtime.status.pipe(
-        ops.scan(next_tale, Tale()),
-        ops.map(lambda tale: tale.line),
-        ops.filter(bool),
-        ops.map(lambda line: f"{line} {what}; Ctrl-C ends" if line == "listening" else line),
-    ).subscribe(complain)
 
 
 def _writer(format: Format | None) -> Callable[[Event], None]:

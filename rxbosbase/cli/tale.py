@@ -1,12 +1,16 @@
-"""What a person should hear of the connection: few words, at the turns alone. Pure."""
+"""What a person is told of the connection: few words, at the turns alone."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from reactivex import operators as ops
+
+from rxbosbase.cli.console import complain
+from rxbosbase.client import BosBase
 from rxbosbase.realtime.status import Status
 
-__all__ = ["Tale", "next_tale"]
+__all__ = ["Tale", "next_tale", "tell_the_connections_tale"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +51,20 @@ def next_tale(tale: Tale, status: Status) -> Tale:
     elif status.state == "failed":
         return replace(tale, line=f"gave up after {status.attempt} attempts: {status.error}")
     return quiet
+
+
+def tell_the_connections_tale(client: BosBase, what: str, *, catches_up: bool = False) -> None:
+    """Tells it on stderr until the client is closed.
+
+    Args:
+        what: what is listened to, and where.
+        catches_up: what was missed in an outage is made up for, and not worth a word.
+    """
+
+    def told(tale: Tale) -> str:
+        line = tale.line.partition("; what happened")[0] if catches_up else tale.line
+        return f"{line} {what}; Ctrl-C ends" if line == "listening" else line
+
+    client.realtime.status.pipe(
+        ops.scan(next_tale, Tale()), ops.map(told), ops.filter(bool)
+    ).subscribe(complain)

@@ -12,7 +12,7 @@ from rich.console import RenderableType
 from rich.live import Live
 
 from rxbosbase import BosBase
-from rxbosbase.cli.console import complain, expected_ends, say_json, until_end
+from rxbosbase.cli.console import expected_ends, say_json, until_end
 from rxbosbase.cli.events_text import encoded_line
 from rxbosbase.cli.options import (
     DEFAULT_PASSWORD_ENV,
@@ -26,7 +26,7 @@ from rxbosbase.cli.options import (
     Url,
     password_of,
 )
-from rxbosbase.cli.tale import Tale, next_tale
+from rxbosbase.cli.tale import tell_the_connections_tale
 from rxbosbase.cli.terminal import Terminal
 from rxbosbase.cli.view_table import Picture, draw, next_picture
 from rxbosbase.live import Change, Snapshot
@@ -74,7 +74,8 @@ def view(
         if sys.stdout.isatty():
             _show(live, title)
         else:
-            _tell_the_connections_tale(client, f"to {collection} at {client.base_url}")
+            what = f"to {collection} at {client.base_url}"
+            tell_the_connections_tale(client, what, catches_up=True)
             until_end(live.changes().pipe(ops.do_action(_write_json)))
 
 
@@ -102,16 +103,6 @@ class _Screen:
 
     def _draw(self) -> RenderableType:
         return draw(self._picture, self._title, self._console.size, monotonic())
-
-
-def _tell_the_connections_tale(client: BosBase, what: str) -> None:
-    def told(tale: Tale) -> str:
-        line, _, _ = tale.line.partition("; what happened")  # a view catches up with that
-        return f"{line} {what}; Ctrl-C ends" if line == "listening" else line
-
-    client.live_hub.service.status.pipe(
-        ops.scan(next_tale, Tale()), ops.map(told), ops.filter(bool)
-    ).subscribe(complain)
 
 
 def _write_json(change: Change[Any]) -> None:

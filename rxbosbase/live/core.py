@@ -91,8 +91,19 @@ class ViewCore(Generic[T]):
     # -- beginning and end -----------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Listens; the reads begin once the server has taken the topics."""
-        self._hub.loop.post(self._listen)
+        """Listens from now on, so that whoever waits for all topics waits for these, too; the
+        reads begin once the server has taken them."""
+        topics = [(self._source.topic(), self._on_event)]
+        watch = self._source.watch()
+        if watch is not None:
+            topics.append((watch, self._on_hint))
+        # The hub's thread sees all of them at once, or none.
+        self._topics = [
+            subscriber
+            for topic, on_next in topics
+            if (subscriber := self._attach(topic, on_next)) is not None
+        ]
+        self._hub.loop.post(self._begun)
 
     def end(self) -> None:
         """Takes the topics off the server; what is under way is ignored."""
@@ -110,22 +121,24 @@ class ViewCore(Generic[T]):
         """The records that are left out."""
         return self.screen.unreadable
 
-    def _listen(self) -> None:
-        self._add_topic(self._source.topic(), self._on_event)
-        watch = self._source.watch()
-        if watch is not None:
-            self._add_topic(watch, self._on_hint)
+    def _begun(self) -> None:
+        if self._ended:  # one of its topics was refused, before the others were there
+            self._unlisten()
         self._heed(self._hub.taken)
 
-    def _add_topic(self, topic: Topic, on_next: Callable[[Event], None]) -> None:
-        if self._ended:
-            return
+    def _attach(self, topic: Topic, on_next: Callable[[Event], None]) -> Subscriber | None:
+        """None once the client is closed."""
         subscriber = Subscriber(on_next, self._fail, _nothing, keeps=True)
-        self._topics.append(subscriber)
         try:
             self._hub.service.attach(topic, subscriber, None, urgent=False)
         except ClientClosedError:
-            self._topics.remove(subscriber)
+            return None
+        return subscriber
+
+    def _add_topic(self, topic: Topic, on_next: Callable[[Event], None]) -> None:
+        subscriber = None if self._ended else self._attach(topic, on_next)
+        if subscriber is not None:
+            self._topics.append(subscriber)
 
     def _unlisten(self) -> None:
         for subscriber in self._topics:

@@ -21,6 +21,7 @@ from rxbosbase.process import check_process
 from rxbosbase.realtime.connection import Batch
 from rxbosbase.realtime.delivery import dispatch
 from rxbosbase.realtime.events import MalformedEvent
+from rxbosbase.realtime.monitor import ConnectionMonitor
 from rxbosbase.realtime.preflight import Preflight
 from rxbosbase.realtime.registry import Share, Subscriber
 from rxbosbase.realtime.service import RealtimeService
@@ -55,8 +56,10 @@ class Member(Protocol):
 class LiveService(RealtimeService):
     """The realtime service of the views: it tells the hub what a user need not know."""
 
-    def __init__(self, settings: Settings, preflight: Preflight, hub: LiveHub) -> None:
-        super().__init__(settings, preflight)
+    def __init__(
+        self, settings: Settings, preflight: Preflight, monitor: ConnectionMonitor, hub: LiveHub
+    ) -> None:
+        super().__init__(settings, preflight, monitor)
         self._hub = hub
 
     def on_batch(self, batch: Batch) -> None:
@@ -75,8 +78,8 @@ class LiveService(RealtimeService):
             # The view knows what to do with what could be decoded of it: nothing was lost.
             dispatch(records, error.event, self.detach)
             return
-        super().on_skipped(error, records)
-        self._hub.skipped(error.topic)
+        log.warning("%s", error)
+        self._hub.skipped(error.topic)  # which makes up for it: no error is left to be shown
 
 
 class LiveHub:
@@ -86,22 +89,22 @@ class LiveHub:
         self,
         settings: Settings,
         preflight: Preflight,
+        monitor: ConnectionMonitor,
         pool: ReadPool,
         read: Read,
         dialect: FilterDialect,
         delivery: LoopScheduler,
-        report: Callable[[tuple[UnreadableRecord, ...], Exception | None], object],
     ) -> None:
         self.loop = settings.delivery
         self.delivery = delivery
         self.pool = pool
         self.read = read
         self.dialect = dialect
-        self.service = LiveService(settings, preflight, self)
+        self.service = LiveService(settings, preflight, monitor, self)
         self._lock = threading.Lock()
         self._cores: dict[Hashable, Member] = {}
         self.taken: dict[Share, int] = {}  # up to which version the server has a share's topics
-        self._report = report
+        self._monitor = monitor
         self._unreadable: set[UnreadableRecord] = set()
         self._problem: Exception | None = None
         self._closed = False
@@ -159,7 +162,7 @@ class LiveHub:
             if not new and len(found) == len(self._unreadable) and problem is self._problem:
                 return
             self._unreadable, self._problem = found, problem
-            self._report(tuple(heapq.nsmallest(MAX_TOLD, found, key=str)), problem)
+            self._monitor.show_views(tuple(heapq.nsmallest(MAX_TOLD, found, key=str)), problem)
         for record in new:
             log.warning("live views leave out %s", record)
 

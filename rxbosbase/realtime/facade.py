@@ -104,7 +104,7 @@ def check_seconds(what: str, value: object) -> None:
 
 
 class Realtime:
-    """The client's realtime connection: custom topics, its status, and its end.
+    """The client's realtime connections: custom topics, their status, and their end.
 
     Collections' topics are observed by ``client.collection(name).observe(…)``; they share this
     connection.
@@ -177,30 +177,34 @@ class Realtime:
 
     @property
     def status(self) -> Latest[Status]:
-        """The observable of `Status`: the current one at once, then each change. Its ``value`` is
-        the current one for code that is not reactive."""
+        """The observable of `Status`, of all streams of the client: the current one at once, then
+        each change. Its ``value`` is the current one for code that is not reactive."""
         return self._service.status
 
     @property
     def on_disconnect(self) -> Callable[[list[str]], object] | None:
-        """Called once per lost connection with the topics still wanted; with ``[]`` when the
-        connection was closed on purpose. Not for the server's routine closes."""
-        return self._service.on_disconnect
+        """Called once per loss with the topics still wanted, those of live views too; with ``[]``
+        when the last connection was closed on purpose. Not for the server's routine closes.
+
+        What cuts several connections of the client within a second, or before the first of them
+        is back, is one loss."""
+        return self._service.monitor.on_disconnect
 
     @on_disconnect.setter
     def on_disconnect(self, callback: Callable[[list[str]], object] | None) -> None:
         if callback is not None and not callable(callback):
             raise TypeError(f"on_disconnect must be callable, not {type(callback).__name__}")
-        self._service.on_disconnect = callback
+        self._service.monitor.on_disconnect = callback
 
     def wait_active(self, timeout: float = 10.0) -> None:
-        """Waits until every wanted topic is acknowledged; returns at once if none is wanted.
+        """Waits until every wanted topic is acknowledged, those of live views too; returns at
+        once if none is wanted. A view's records come later: see ``view.wait_fresh``.
 
         Raises:
             RequestTimeoutError: not within `timeout` seconds.
         """
         check_seconds("timeout", timeout)
-        self._service.wait_active(timeout)
+        self._service.monitor.wait_active(timeout)
 
     def reconnect_now(self) -> None:
         """A new connection at once: a wait is cut short, an open stream is begun anew. So it is
@@ -210,17 +214,17 @@ class Realtime:
     @property
     def stats(self) -> Stats:
         """Counters: frames, bytes, reconnects, what waits, and more; see `Stats`."""
-        return self._service.stats
+        return self._service.monitor.stats
 
     @property
     def client_id(self) -> str:
         """The server's name for the (first) connection, "" while there is none."""
-        return self._service.client_id
+        return self.status.value.client_id
 
     @property
     def is_connected(self) -> bool:
-        """True while the connection is open; see `status` for more."""
-        return self._service.is_connected
+        """True while every connection that is wanted is open; see `status` for more."""
+        return self.status.value.state in ("connected", "active")
 
 
 def _log_error(topic: Topic) -> Callable[[Exception], object]:

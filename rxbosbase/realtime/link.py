@@ -49,9 +49,12 @@ class LinkEvents(Protocol):
     def on_gap(self, share: Share) -> None:
         """The open connection ended, by whatever cause; called under the lock."""
 
-    def on_lost(self, topics: list[str]) -> None:
-        """An open connection ended otherwise than by routine; `topics` are still wanted. Called
-        under the lock."""
+    def on_lost(self, link: Link) -> None:
+        """An open connection ended otherwise than by routine; called under the lock."""
+
+    def on_left(self) -> None:
+        """An open connection was closed, since its topics are not wanted any more; called under
+        the lock."""
 
     def on_refused(self, share: Share, since: int, upto: int, error: Exception) -> None:
         """The server will not take the topics of version `upto`; up to `since` it took them."""
@@ -61,6 +64,7 @@ class LinkEvents(Protocol):
 
 
 _OPEN = (State.CONNECTED, State.ACTIVE)
+_RETRYING = (State.WAITING, State.CONNECTING)
 
 
 class Link:
@@ -107,6 +111,11 @@ class Link:
         return self._connection is not None
 
     @property
+    def is_down(self) -> bool:
+        """True from a failed attempt, or a loss, until a stream is open again."""
+        return self.status.attempt > 0 and self.status.state in _RETRYING
+
+    @property
     def submitted_as(self) -> str | None:
         """The identity under which topics were submitted on the open connection."""
         return self._connection.identity if self._connection else None
@@ -151,15 +160,13 @@ class Link:
                 connection.submitted = None
                 self.touch(urgent=True)
 
-    def shut(self) -> bool:
-        """Ends all at once because the client closes; True if a connection was open."""
-        was_open = self._connection is not None
+    def shut(self) -> None:
+        """Ends all at once because the client closes."""
         self._hang_up()
         self._note(Signal.CLOSED, client_id="", retry_in=None)
         if self._run is not None:
             self._run.subscription.dispose()
             self._run = None
-        return was_open
 
     def _hang_up(self) -> None:
         for connection in (self._connection, self._dialling):
@@ -233,7 +240,7 @@ class Link:
         self._note(Signal.UNWANTED, client_id="", attempt=0, retry_in=None, error=None)
         if was_open:
             log.info("no topics left, the connection is closed")
-            self._events.on_lost([])
+            self._events.on_left()
         return run.subscription.dispose
 
     def _dial(self, run: _Run) -> Connection:
@@ -366,7 +373,7 @@ class Link:
         self._held = -1
         self._note(signal, client_id="", **changes)
         if was_open:
-            self._events.on_lost(list(self.share.entries))
+            self._events.on_lost(self)
         return was_open
 
     def _note(self, signal: Signal, **changes: Any) -> None:

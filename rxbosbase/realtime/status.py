@@ -28,7 +28,8 @@ _SEVERITY = (
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The state of the realtime connection at one moment.
+    """The state of a client's realtime connections at one moment, of live views' too: the worst of
+    them, and all their topics.
 
     Attributes:
         state: ``"idle"`` (nothing wanted), ``"connecting"``, ``"connected"`` (stream open, the

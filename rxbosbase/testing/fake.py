@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Literal, cast
 
@@ -12,12 +13,13 @@ from rxbosbase.errors import ClientResponseError, StreamLostError
 from rxbosbase.live.hub import LiveHub
 from rxbosbase.loop import LoopScheduler
 from rxbosbase.pool import ReadPool
+from rxbosbase.realtime.monitor import ConnectionMonitor
 from rxbosbase.realtime.preflight import Preflight
 from rxbosbase.realtime.reconnect import BackoffPolicy
 from rxbosbase.realtime.settings import Settings
 from rxbosbase.rooms import Rooms
 
-from .clock import VirtualClock, VirtualLoop
+from .clock import VirtualClock, VirtualCondition, VirtualLoop
 from .tables import Matches, Record, Tables
 from .views import FakeHub
 from .wire import FakeService, FakeTransport
@@ -98,9 +100,14 @@ class FakeRealtime:
 
     @property
     def topics(self) -> set[str]:
-        """The topics that the server holds now, without options."""
+        """The topics that the server holds now, those of live views too, without options."""
         self.clock.run()
-        return {name for line in self._rooms.wire.lines for name, _ in line.topics.values()}
+        return {
+            name
+            for wire in self._rooms.wires
+            for line in wire.lines
+            for name, _ in line.topics.values()
+        }
 
     def add_user(
         self,
@@ -129,7 +136,7 @@ class FakeRealtime:
         nobody is connected the event is lost, as it would be.
 
         Returns:
-            on how many topics it went out.
+            on how many topics it went out, those of live views not counted.
 
         Raises:
             ValueError: no such action, no id, or a filter whose meaning is not in `filters`.
@@ -168,12 +175,14 @@ class FakeRealtime:
 
     def stop(self) -> None:
         """The server goes down: connections break, and no request is answered until `start`."""
-        self._rooms.wire.accepts = False
+        for wire in self._rooms.wires:
+            wire.accepts = False
         self._lose()
 
     def start(self) -> None:
         """The server is back; the client finds it at its next attempt, live views at once."""
-        self._rooms.wire.accepts = True
+        for wire in self._rooms.wires:
+            wire.accepts = True
         self._recover()
         self._settle()
 
@@ -216,8 +225,9 @@ class FakeRealtime:
     def _lose(self) -> None:
         self.clock.run()
         self._hub.reachable = False
-        for line in list(self._rooms.wire.lines):
-            line.end(StreamLostError("the fake broke the connection"))
+        for wire in self._rooms.wires:
+            for line in list(wire.lines):
+                line.end(StreamLostError("the fake broke the connection"))
         self._changed()
 
     def _recover(self) -> None:
@@ -251,7 +261,7 @@ class _FakeRooms(Rooms):
     ) -> None:
         self.store = AuthStore()
         control, delivery = VirtualLoop(clock, "control"), VirtualLoop(clock, "delivery")
-        self.wire = FakeTransport(control, tables, lambda: self.store.token)
+        self.wire = FakeTransport("fake-client", control, tables, lambda: self.store.token)
         super().__init__(self.wire, self.store, policy, 330.0, 2**24, on_auth_lost)
         settings = Settings(
             transport=self.wire,
@@ -265,9 +275,19 @@ class _FakeRooms(Rooms):
         pool = _LoopPool(control)
         self.preflight = Preflight(self._check, pool, control, policy, settings.identity)
         self.control, self.delivery, self.pool = control, delivery, pool
-        self.realtime = FakeService.make(settings, self.preflight, delivery)
-        self.hub = FakeHub(tables, delivery)
+        self.monitor = ConnectionMonitor(delivery, VirtualCondition(clock), lambda: clock.now)
+        self.realtime = FakeService(settings, self.preflight, self.monitor)
+        self.views_wire = FakeTransport("fake-views", control, tables, lambda: self.store.token)
+        views = FakeService(
+            replace(settings, transport=self.views_wire), self.preflight, self.monitor
+        )
+        self.hub = FakeHub(tables, delivery, views)
         self._live = cast(LiveHub, self.hub)
+
+    @property
+    def wires(self) -> tuple[FakeTransport, FakeTransport]:
+        """The user's, and that of the live views."""
+        return self.wire, self.views_wire
 
     def _check(self, path: str, *_: object) -> Any:
         return self.wire.check(path)

@@ -23,6 +23,7 @@ from rxbosbase.live.snapshot import Snapshot
 from rxbosbase.live.source import RecordSource
 from rxbosbase.realtime.delivery import dispatch, guarded
 from rxbosbase.realtime.registry import Subscriber
+from rxbosbase.realtime.service import RealtimeService
 
 from .clock import VirtualLoop
 from .tables import Record, Tables
@@ -42,6 +43,7 @@ class _View:
         self._rows: dict[str, Record] = {}
         self._error: Exception | None = None
         self._ended = False
+        self._topics: list[Subscriber] = []
         self._leaving: dict[Subscriber, Callable[[], object]] = {}
         self._observers: tuple[Subscriber, ...] = ()
 
@@ -81,10 +83,18 @@ class _View:
             leave()
 
     def begin(self) -> None:
+        for topic in (self._source.topic(), self._source.watch()):
+            if topic is not None:
+                subscriber = Subscriber(_unheard, self.fail, _nothing, keeps=True)
+                self._topics.append(subscriber)
+                self._hub.service.attach(topic, subscriber, None, urgent=False)
         self._hub.delivery.post(self.refresh)
 
     def end(self) -> None:
         self._ended = True
+        topics, self._topics = self._topics, []
+        for topic in topics:
+            self._hub.service.detach(topic)
 
     def complete(self) -> None:
         self.end()
@@ -136,13 +146,21 @@ class _View:
             guarded(partial(observer.on_error, error))
 
 
+def _unheard(_: object) -> None:
+    """The views read the tables; their topics are there for the status."""
+
+
+def _nothing() -> None:
+    """A view completes with the client."""
+
+
 class FakeHub:
     """The views of the fake's client, in the place of a `LiveHub`."""
 
-    def __init__(self, tables: Tables, loop: VirtualLoop) -> None:
+    def __init__(self, tables: Tables, loop: VirtualLoop, service: RealtimeService) -> None:
         self.tables = tables
         self.delivery = self.loop = loop
-        self.service = self  # there is no stream of the views' own
+        self.service = service
         self.dialect = FilterDialect(self.read)
         self.reachable = True
         self.pool = None
@@ -188,17 +206,14 @@ class FakeHub:
         """A view that has failed is shared no more."""
         self._views = {key: other for key, other in self._views.items() if other is not view}
 
-    def fail_all(self, error: Exception) -> None:
-        """Ends every view with `error`."""
-        for view in list(self._views.values()):
-            self.delivery.post(partial(view.fail, error))
-
     def identity_changed(self, *, other: bool) -> None:
-        """Whoever is logged in sees the same here."""
+        """Whoever is logged in sees the same here; the stream is another's."""
+        self.service.identity_changed()
 
     def close(self) -> None:
         """No view begins any more."""
         self._closed = True
+        self.service.close()
 
     def finish(self) -> None:
         """Completes all views."""

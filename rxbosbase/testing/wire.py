@@ -33,11 +33,10 @@ from rxbosbase.realtime.link import Link, _Run
 from rxbosbase.realtime.reconnect import retry_with_backoff
 from rxbosbase.realtime.registry import Share
 from rxbosbase.realtime.service import RealtimeService
-from rxbosbase.realtime.settings import Settings
 from rxbosbase.realtime.topics import parse_topic
 from rxbosbase.transport import Channel, Transport
 
-from .clock import VirtualCondition, VirtualLoop
+from .clock import VirtualLoop
 from .tables import Tables
 
 __all__ = ["FakeService", "FakeTransport", "Line"]
@@ -66,7 +65,7 @@ class Line:
         self._opened_at = self._transport.loop.clock.now
         self._transport.lines.append(self)
         self._transport.opened += 1
-        self.connection.client_id = f"fake-client-{self._transport.opened}"
+        self.connection.client_id = f"{self._transport.name}-{self._transport.opened}"
         self._observer.on_next(Opened(self.connection))
         self.send([CONNECT_TOPIC], {"clientId": self.connection.client_id})
 
@@ -126,8 +125,11 @@ class _Channel:
 class FakeTransport(Transport):
     """Answers requests from memory."""
 
-    def __init__(self, loop: VirtualLoop, tables: Tables, token: Callable[[], str]) -> None:
+    def __init__(
+        self, name: str, loop: VirtualLoop, tables: Tables, token: Callable[[], str]
+    ) -> None:
         super().__init__("http://fake.invalid", timeout=30.0, headers=None, token=token)
+        self.name = name
         self.loop = loop
         self.tables = tables
         self._current_token = token
@@ -203,7 +205,7 @@ class _FakeLink(Link):
 
 
 class FakeService(RealtimeService):
-    """The library's service, whose waits let virtual time pass."""
+    """The library's service, with links that dial the fake."""
 
     def _link_of(self, share: Share) -> Link:
         if share.index == len(self._links):
@@ -211,10 +213,3 @@ class FakeService(RealtimeService):
                 _FakeLink(share, self._registry, self._settings, self._changed, self)
             )
         return self._links[share.index]
-
-    @classmethod
-    def make(cls, settings: Settings, preflight: Any, loop: VirtualLoop) -> FakeService:
-        """The service, waiting by the loop's clock."""
-        service = cls(settings, preflight)
-        service._changed = VirtualCondition(loop.clock)
-        return service

@@ -63,7 +63,7 @@ def test_events_come_until_the_block_is_left(world: World) -> None:
 
     async def main() -> None:
         async with aio.events(posts.observe()) as events:
-            await off_loop(lambda: posts._client.service.wait_active(10.0))
+            await off_loop(lambda: posts._client.service.monitor.wait_active(10.0))
             made = await off_loop(lambda: posts.create({"title": "one"}))
             assert (await anext(events)).record["id"] == made["id"]
             assert wanted(world) == 1

@@ -134,7 +134,7 @@ def test_a_view_of_topics_that_another_view_has_already_begins_at_once(world: Wo
     with posts.live(reconcile=NEVER) as view, filtered() as part:
         view.wait_fresh()
         part.wait_fresh()
-        world.admin.live_hub.service.wait_active(5.0)
+        world.admin.realtime.wait_active(5.0)
         topics = world.admin.live_hub.service.stats.topics
         with (
             posts.live(sort="-title", reconcile=NEVER) as turned,
@@ -334,7 +334,7 @@ def test_a_renamed_author_is_seen_in_the_posts(world: World) -> None:
     ):
         for view in (whole, part, window):
             view.wait_fresh()
-        world.admin.live_hub.service.wait_active(5.0)  # the authors' topic came with the rows
+        world.admin.realtime.wait_active(5.0)  # the authors' topic came with the rows
         authors.update(ann, {"title": "Anna"})
         for view in (whole, part, window):
             eventually(partial(is_by, view, "Anna"), 2.0)
@@ -350,7 +350,7 @@ def test_a_renamed_author_brings_a_post_into_the_window_that_was_not_there(world
     options: dict[str, Any] = {"sort": "author.title", "expand": "author", "limit": 1}
     with posts.live(**options, reconcile=NEVER) as view:
         view.wait_fresh()
-        world.admin.live_hub.service.wait_active(5.0)
+        world.admin.realtime.wait_active(5.0)
         assert is_by(view, "Ann")
         for hidden, name in ((zoe, "Abe"), (ann, "Abc"), (zoe, "Abb")):
             authors.update(hidden, {"title": name})
@@ -472,7 +472,7 @@ def test_changes_tell_one_net_change_of_each_record_across_a_gap(world: World) -
         posts.delete(posts.create({"title": "passing"})["id"])
         proxy.calm()
         shown.until(lambda h: h.items[-1].fresh)
-        client.live_hub.service.wait_active(5.0)
+        client.realtime.wait_active(5.0)
         eventually(lambda: len(heard.items) >= 6)
         net = {change.record["title"]: change.type for change in heard.items[3:]}
         assert net == {"edited 2": "modified", "gone": "removed", "made": "added"}

@@ -373,8 +373,8 @@ retryable: bool
 """,
     "Stats": """
 __init__(self, frames: int = 0, bytes: int = 0, events: int = 0, skipped: int = 0, connects: int
-    = 0, posts: int = 0, queue_events: int = 0, queue_bytes: int = 0, last_event_age: float |
-    None = None, topics: int = 0) -> None
+    = 0, reconnects: int = 0, posts: int = 0, queue_events: int = 0, queue_bytes: int = 0,
+    last_event_age: float | None = None, topics: int = 0) -> None
 bytes
 connects
 events
@@ -383,7 +383,7 @@ last_event_age
 posts
 queue_bytes
 queue_events
-reconnects: int
+reconnects
 skipped
 topics
 """,

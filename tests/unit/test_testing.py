@@ -513,6 +513,26 @@ def test_a_live_view_goes_stale_and_catches_up(fake: FakeRealtime) -> None:
     ]
 
 
+def test_a_live_view_alone_is_a_connection_like_the_real_ones(fake: FakeRealtime) -> None:
+    realtime, seen = fake.client.realtime, states(fake)
+    with fake.client.collection("posts").live() as view:
+        realtime.wait_active()
+        status = realtime.status.value
+        assert (status.state, status.client_id) == ("active", "fake-views-1")
+        assert realtime.is_connected and status.topics == ("posts/*",)
+        assert fake.topics == {"posts/*"}
+        fake.stop()
+        assert (realtime.status.value.state, view.current.fresh) == ("waiting", False)
+        fake.start()
+        realtime.reconnect_now()
+        fake.advance(0)
+        assert (realtime.status.value.state, view.current.fresh) == ("active", True)
+    fake.advance(0)
+    assert fake.topics == set()
+    assert [*dict.fromkeys(seen)] == ["idle", "connecting", "connected", "active", "waiting"]
+    assert seen[-1] == "idle"
+
+
 def test_a_live_record_is_none_once_it_is_gone(fake: FakeRealtime) -> None:
     seen: Seen = []
     fake.client.collection("posts").live_record("a").subscribe(seen.append)

@@ -151,7 +151,7 @@ def test_a_login_after_a_lost_one_leaves_the_trouble_of_the_views_on_the_status(
     with client.collection("posts").live():
         wait_until(client, lambda: "503" in str(client.realtime.status.value.error))
         lost = AuthLostError("lost")
-        client.service.report_lost(lost)
+        client.service.monitor.login_lost(lost)
         assert client.realtime.status.value.error is lost
         users.auth_with_password("ann", "geheim12")
         assert "503" in str(client.realtime.status.value.error)

@@ -130,7 +130,7 @@ def test_a_frame_that_cannot_be_read_is_a_gap_of_its_topic_alone(
         client.collection("others").live().subscribe(other),
     ):
         wait_until(client, lambda: shown.items and other.items and shown.items[-1].fresh)
-        client.live_hub.service.wait_active(LIMIT)
+        client.realtime.wait_active(LIMIT)
         wait_until(client, lambda: shown.items[-1].fresh and other.items[-1].fresh)
         reads = len(others.asked)
         posts.rows.append(row("b"))
@@ -153,7 +153,7 @@ def test_an_author_renamed_before_the_view_knew_whom_to_watch_is_seen(
     table, posts = Table(server, "posts", post(1, "Ann")), client.collection("posts")
     with posts.live(expand="author") as first:
         wait_until(client, lambda: client.live_hub.service.stats.topics == 2)
-        client.live_hub.service.wait_active(LIMIT)
+        client.realtime.wait_active(LIMIT)
         wait_until(client, lambda: first.current.fresh and len(table.asked) == 2)
         gate = table.gate = wire.Gate()
         reads = len(table.asked)
@@ -270,7 +270,7 @@ def test_names_that_cannot_be_collections_are_not_listened_to_and_harm_no_view(
     Table(server, "posts", *rows)
     with client.collection("posts").live(expand="by") as view:
         assert len(view.wait_fresh(15.0).records) == len(rows)
-        client.live_hub.service.wait_active(LIMIT)
+        client.realtime.wait_active(LIMIT)
         assert len(server.stream.topics) <= 101
 
 
@@ -338,7 +338,7 @@ def test_a_thousand_views_take_a_connection_more_and_few_posts(server: wire.Wire
         subscriptions = [view.subscribe(shown) for view in views]
         wait_until(client, lambda: client.live_hub.service.stats.topics == 1001)
         gate.set()
-        client.live_hub.service.wait_active(LIMIT)
+        client.realtime.wait_active(LIMIT)
         topics = {topic for stream in server.streams for topic in stream.topics}
         assert len(topics) == 1001  # the unfiltered watch is one for all of them
         assert [len(stream.topics) for stream in server.streams] == [1000, 1]

@@ -16,7 +16,7 @@ from rxbosbase.dashboard.pictures.delay import DelayPicture
 from rxbosbase.dashboard.pictures.feed import FeedPicture
 from rxbosbase.dashboard.pictures.inspect import InspectorPicture
 from rxbosbase.dashboard.pictures.rates import Tally
-from rxbosbase.dashboard.pictures.status import pill
+from rxbosbase.dashboard.pictures.status import StatusPicture, pill
 from rxbosbase.dashboard.pictures.table import MAX_ROWS, TablePicture
 from rxbosbase.realtime.events import RecordEvent
 from rxbosbase.testing import FakeRealtime
@@ -253,3 +253,14 @@ def test_charts_are_drawn_within_their_frame() -> None:
     assert 'y="0.0"' in bars([[2, 0, 0]], ["create", "update", "delete"], "x", 60)
     assert "0.0,0.0 600.0,50.0" in line([4.0, 2.0], "x", 60)
     assert line([None, None], "x", 60).count("polyline") == 0
+
+
+def test_the_state_of_a_client_with_live_views_alone_is_that_of_their_stream() -> None:
+    with FakeRealtime() as fake:
+        picture = StatusPicture(fake.client)
+        with picture.start(lambda: None), fake.client.collection("posts").live():
+            fake.advance(0)
+            assert ">live</span>" in picture.html().replace("<i></i>", "")
+            assert "1 topic<" in picture.html()
+            fake.drop()
+            assert "reconnecting in 0.2 s" in picture.html()

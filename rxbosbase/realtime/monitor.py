@@ -1,0 +1,233 @@
+"""All streams of one client taken together: one status, one word for each loss, one wait.
+
+The user's topics and the live views have streams of their own; a user asks about the client. Each
+service brings its links and its topics here, and what is told is computed from those.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+from time import monotonic, time
+from typing import Protocol
+
+from rxbosbase.errors import ClientClosedError, RequestTimeoutError
+from rxbosbase.loop import LoopScheduler
+from rxbosbase.process import check_process
+from rxbosbase.streams import Latest
+from rxbosbase.unreadable import UnreadableRecord
+
+from .delivery import guarded
+from .last_words import LastWords
+from .lifecycle import State
+from .link import Link
+from .stats import Stats
+from .status import Status, summarize
+
+__all__ = ["SAME_LOSS", "ConnectionMonitor"]
+
+SAME_LOSS = 1.0
+"""Seconds within which other streams' ends belong to one loss, though the first is back already:
+what cuts the streams of a client cuts them all, and each notices in its own time."""
+
+
+class Streams(Protocol):
+    """One kind of streams, as the monitor sees it."""
+
+    @property
+    def links(self) -> Sequence[Link]: ...
+    @property
+    def topics(self) -> Iterable[str]: ...
+    @property
+    def stats(self) -> Stats: ...
+
+
+class ConnectionMonitor:
+    """What `client.realtime` tells of the connections, and the lock that guards them.
+
+    Args:
+        delivery: runs the user's observers and ``on_disconnect``.
+        changed: the lock of all services, and how their waiters hear of changes. It is never held
+            while user code or I/O runs. All methods but `wait_active` and the three about the end
+            may be called under it, and never wait.
+        clock: seconds that only grow.
+
+    Attributes:
+        status: the newest `Status`, and each that follows.
+        on_disconnect: called with the topics still wanted, once for each loss.
+    """
+
+    def __init__(
+        self,
+        delivery: LoopScheduler,
+        changed: threading.Condition | None = None,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self.changed = changed or threading.Condition(threading.RLock())
+        self.status: Latest[Status] = Latest(Status(since=time()), delivery)
+        self.on_disconnect: Callable[[list[str]], object] | None = None
+        self._words = LastWords(delivery)
+        self._clock = clock
+        self._process = os.getpid()
+        self._kinds: list[Streams] = []
+        self._closed = False
+        self._lost_links: set[Link] = set()  # those of the newest loss
+        self._lost_at = -math.inf
+        self._skipped: Exception | None = None
+        self._login_lost: Exception | None = None  # until the next one
+        self._views_problem: Exception | None = None
+        self._unreadable: tuple[UnreadableRecord, ...] = ()  # what live views leave out
+
+    def watch(self, streams: Streams) -> None:
+        """From now on these are part of what is told, behind those that were there."""
+        with self.changed:
+            self._kinds.append(streams)
+
+    @property
+    def stats(self) -> Stats:
+        """The counters of all streams."""
+        return sum((kind.stats for kind in self._kinds), Stats())
+
+    def _links(self) -> list[Link]:
+        return [link for kind in self._kinds for link in kind.links]
+
+    def _topics(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(topic for kind in self._kinds for topic in kind.topics))
+
+    # -- what the services tell ------------------------------------------------------------------
+
+    def on_change(self) -> None:
+        """The state of a link, or the wanted topics, changed."""
+        self._skipped = None
+        self._publish()
+
+    def on_skipped(self, error: Exception) -> None:
+        """An event was left out."""
+        with self.changed:
+            self._skipped = error
+            self._publish()
+
+    def on_lost(self, link: Link) -> None:
+        """An open stream ended otherwise than by routine."""
+        now = self._clock()
+        lasts = any(each.is_down for each in self._lost_links) or now - self._lost_at < SAME_LOSS
+        if lasts and link not in self._lost_links:
+            self._lost_links.add(link)
+            return
+        self._lost_links, self._lost_at = {link}, now
+        self._words.say(partial(self._call_on_disconnect, list(self._topics())))
+
+    def on_left(self) -> None:
+        """An open stream was closed, since none of its topics is wanted any more."""
+        if not self._topics() and not any(link.is_open for link in self._links()):
+            self._words.say(partial(self._call_on_disconnect, []))
+
+    def login_lost(self, error: Exception) -> None:
+        """The server does not accept the login any more: shown until somebody logs in."""
+        with self.changed:
+            self._skipped, self._login_lost = None, error
+            self._publish()
+
+    def logged_in(self) -> None:
+        """Somebody is logged in."""
+        with self.changed:
+            self._login_lost = None
+            self._publish()
+
+    def show_views(
+        self, unreadable: tuple[UnreadableRecord, ...], problem: Exception | None
+    ) -> None:
+        """Tells what the live views leave out, and why one of them cannot read."""
+        with self.changed:
+            self._unreadable, self._views_problem = unreadable, problem
+            self._publish()
+
+    def _publish(self) -> None:
+        if self._closed:
+            return
+        # A link without topics is on its way out, or failed: it counts only where no other does.
+        every = self._links()
+        links = (
+            [link for link in every if link.share.entries]
+            or [link for link in every if link.status.state is not State.IDLE]
+            or every[:1]
+        )
+        status = summarize([link.status for link in links], self._topics())
+        error = status.error or self._skipped or self._login_lost or self._views_problem
+        if not links:
+            status = replace(status, since=self.status.value.since)
+        status = replace(status, error=error, unreadable=self._unreadable)
+        if status != self.status.value:
+            self.status.set(status)
+
+    # -- waiting ---------------------------------------------------------------------------------
+
+    def wait_active(self, timeout: float) -> None:
+        """Waits until every wanted topic is acknowledged; at once if none is wanted.
+
+        Raises:
+            RequestTimeoutError: not within `timeout` seconds.
+            ClientClosedError: the client was closed.
+            BosBaseError: what a stream failed of in the meantime.
+        """
+
+        def is_active() -> bool:
+            return self._closed or all(
+                link.acknowledged == link.share.version
+                for link in self._links()
+                if link.share.entries
+            )
+
+        check_process(self._process)  # before the lock: a child may have inherited it taken
+        with self.changed:
+            awaited = [link for link in self._links() if link.share.entries]
+            done = self.changed.wait_for(is_active, timeout)
+            self.check_open()
+            for link in awaited:
+                # Its topics are gone, so that none is wanted any more; active it is not.
+                if link.status.state is State.FAILED and link.status.error is not None:
+                    raise link.status.error
+        if not done:
+            raise self.late("the connection did not become active", timeout)
+
+    def late(self, what: str, timeout: float) -> RequestTimeoutError:
+        """The error of a wait that took too long."""
+        status = self.status.value
+        because = f" ({status.error})" if status.error is not None else ""
+        return RequestTimeoutError(f"{what} within {timeout:g} s; it is {status.state}{because}")
+
+    def check_open(self) -> None:
+        """Raises once the client is closed, and in a child process."""
+        check_process(self._process)
+        if self._closed:
+            raise ClientClosedError("the client is closed; make a new one")
+
+    # -- the end ---------------------------------------------------------------------------------
+
+    def close(self) -> bool:
+        """From now on it is closed, whatever the links do; True if one was open."""
+        with self.changed:
+            self._closed = True
+            self.status.close(Status(state="closed", since=time()))
+            self.changed.notify_all()
+            return any(link.is_open for link in self._links())
+
+    def tell_losses(self, was_open: bool) -> None:
+        """Tells, on the calling thread, of losses that the discarded queue still held, and of the
+        end on purpose if a stream `was_open`."""
+        self._words.finish()
+        if was_open:
+            self._call_on_disconnect([])
+
+    def end(self) -> None:
+        """Completes the status, on the calling thread."""
+        self.status.end()
+
+    def _call_on_disconnect(self, topics: list[str]) -> None:
+        callback = self.on_disconnect
+        if callback is not None:
+            guarded(partial(callback, topics))

@@ -1,0 +1,108 @@
+"""What is one loss, in virtual time: streams that notice it early, late, and twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from rxbosbase import BackoffPolicy, StreamLostError
+from rxbosbase.realtime.monitor import SAME_LOSS
+from rxbosbase.realtime.stats import Stats
+from rxbosbase.testing import FakeRealtime
+
+WAIT = 4 * SAME_LOSS
+ALL = ["mine/*", "posts/*"]
+
+
+@dataclass
+class Scene:
+    """A client with a stream of its own (0) and one of its live views (1)."""
+
+    fake: FakeRealtime
+    lost: list[list[str]] = field(default_factory=list)
+
+    def cut(self, stream: int) -> None:
+        (line,) = self.fake._rooms.wires[stream].lines
+        line.end(StreamLostError("cut"))
+        self.fake.advance(0)
+
+    @property
+    def state(self) -> str:
+        return self.fake.client.realtime.status.value.state
+
+
+@pytest.fixture
+def scene() -> Iterator[Scene]:
+    policy = BackoffPolicy(initial=WAIT, maximum=WAIT, jitter=False)
+    with FakeRealtime(backoff=policy) as fake:
+        made = Scene(fake)
+        fake.client.realtime.on_disconnect = made.lost.append
+        mine = fake.client.collection("mine").observe("*").subscribe(print)
+        view = fake.client.collection("posts").live().subscribe(print)
+        fake.client.realtime.wait_active()
+        assert made.state == "active"
+        yield made
+        mine.dispose()
+        view.dispose()
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_streams_that_notice_while_the_first_is_away_belong_to_its_loss(
+    scene: Scene, first: int
+) -> None:
+    scene.cut(first)
+    scene.fake.advance(WAIT - 0.1)  # much longer than the time within which all are one
+    scene.cut(1 - first)
+    assert scene.lost == [ALL] and scene.state == "waiting"
+    scene.fake.advance(2 * WAIT)
+    assert scene.lost == [ALL] and scene.state == "active"
+
+
+def test_streams_that_notice_soon_after_belong_to_it_though_the_first_is_back(
+    scene: Scene,
+) -> None:
+    scene.cut(0)
+    scene.fake.client.realtime.reconnect_now()
+    scene.fake.advance(SAME_LOSS - 0.1)
+    assert scene.state == "active"
+    scene.cut(1)
+    assert scene.lost == [ALL]
+
+
+def test_later_it_is_another_loss(scene: Scene) -> None:
+    scene.cut(0)
+    scene.fake.client.realtime.reconnect_now()
+    scene.fake.advance(SAME_LOSS)
+    scene.cut(1)
+    assert scene.lost == [ALL, ALL]
+
+
+def test_a_stream_that_is_lost_again_is_another_loss_however_soon(scene: Scene) -> None:
+    for times in (1, 2, 3):
+        scene.cut(0)
+        scene.cut(1)
+        assert scene.lost == [ALL] * times
+        scene.fake.client.realtime.reconnect_now()
+        scene.fake.advance(0)
+        assert scene.state == "active"
+
+
+def test_a_loss_tells_what_is_wanted_then_and_the_last_end_that_nothing_is(scene: Scene) -> None:
+    realtime = scene.fake.client.realtime
+    realtime.unsubscribe()
+    scene.fake.advance(0)
+    assert scene.lost == [] and realtime.is_connected
+    assert realtime.client_id == "fake-views-1"
+    scene.cut(1)
+    assert scene.lost == [["posts/*"]]
+
+
+def test_counts_are_added_and_the_younger_age_counts() -> None:
+    one = Stats(frames=1, connects=2, reconnects=1, topics=3, last_event_age=2.0)
+    two = Stats(frames=4, connects=1, topics=1, last_event_age=1.0)
+    both = Stats(frames=5, connects=3, reconnects=1, topics=4, last_event_age=1.0)
+    assert one + two == two + one == both
+    assert both + Stats() == both
+    assert Stats() + Stats() == Stats()
