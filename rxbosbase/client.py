@@ -207,7 +207,8 @@ class BosBase:
         Args:
             expression: the filter, with ``{:name}`` where a value goes; comments are dropped.
             values: str, bool (``'1'`` or ``'0'``), None, int, float, Decimal, datetime (in UTC),
-                date, or a dict, list or tuple (as JSON).
+                date, or a dict, list or tuple (as JSON); and what else a body takes, in the same
+                form, such as ``pandas.Timestamp`` and scalars of numpy.
 
         Returns:
             the filter's text, for ``filter=`` of any call.
@@ -252,7 +253,8 @@ class BosBase:
 
         Args:
             path: below the base URL, for example ``"/api/health"``; without ``.`` and ``..``.
-            body: sent as JSON; with `files`, as the fields of a form.
+            body: sent as JSON, and takes the values that `filter` takes; with `files`, as the
+                fields of a form.
             files: ``[(field, (name, content[, type])), …]``, as `requests` takes them.
             timeout: seconds; the client's own by default.
             token: sent in place of the login's; "" sends none.

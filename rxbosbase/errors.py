@@ -16,11 +16,13 @@
     └── MissingExtraError            also an ImportError: an optional part is not installed
 
 Wrong arguments are ``ValueError`` or ``TypeError``, at once. No message holds a token or a
-password.
+password. All of them can be pickled and copied, with all they hold, and so go from one process to
+another; an ``original`` comes along if it can be pickled itself.
 """
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -59,6 +61,32 @@ class BosBaseError(Exception):
         """True where the same call may succeed later without any change to it."""
         return False
 
+    def __reduce__(self) -> Any:
+        # Python would call the class with `args`, which are not what every one of them takes: a
+        # process that reads such a pickle fails, and a `multiprocessing.Pool` waits for ever.
+        as_python_does: Any = super().__reduce__()
+        _, args, *state = as_python_does
+        return _made_again, (type(self), args), *map(_without_unfit, state)
+
+
+def _made_again(kind: type[BosBaseError], args: tuple[Any, ...]) -> BosBaseError:
+    """An error as it is without its own ``__init__``; what that set is in the pickle."""
+    error = kind.__new__(kind, *args)
+    built_in: Any = next(base for base in kind.__mro__ if base.__module__ == "builtins")
+    built_in.__init__(error, *args)
+    return error
+
+
+def _without_unfit(state: dict[str, Any]) -> dict[str, Any]:
+    """The attributes, without an `original` that would make a pickle of nobody's use."""
+    original = state.get("original")
+    try:
+        if original is not None:
+            pickle.loads(pickle.dumps(original))
+    except Exception:
+        return {**state, "original": None}
+    return state
+
 
 class ClientResponseError(BosBaseError):
     """The server answered with an error.
@@ -68,7 +96,8 @@ class ClientResponseError(BosBaseError):
         url: the requested URL, without credentials.
         data: the body's ``data``: ``{"field": {"code": …, "message": …}}``, or ``{}``.
         message: the server's own sentence, at most 1000 characters of it.
-        original: the exception this one was made from, if any.
+        original: the exception this one was made from, if any. Behind a pickle or a copy None,
+            where it cannot be pickled.
         retry_after: seconds the server asked to wait (``Retry-After``), or None.
     """
 
@@ -229,7 +258,8 @@ class RecordDecodeError(BosBaseError):
         expected: what the model asks for, such as ``"int"``.
         found: what kind of value the server sent, such as ``"str"``, or ``"missing"``.
         record_id: the record's id, "" where it has none.
-        original: what the model itself raised, if it did. It may hold values.
+        original: what the model itself raised, if it did. It may hold values. Behind a pickle or a
+            copy None, where it cannot be pickled.
     """
 
     def __init__(
@@ -248,6 +278,7 @@ class RecordDecodeError(BosBaseError):
         self.found = found
         self.record_id = record_id
         self.original = original
+        self._raised = type(original).__name__ if original is not None else ""
         super().__init__(field, collection, expected)
 
     def __str__(self) -> str:
@@ -255,7 +286,7 @@ class RecordDecodeError(BosBaseError):
         place = f"its field {self.field!r}" if self.field else "it"
         kind = f", not {self.found}" if self.found else ""
         found = " and is missing" if self.found == "missing" else kind
-        raised = f" ({type(self.original).__name__} was raised)" if self.original else ""
+        raised = f" ({self._raised} was raised)" if self._raised else ""
         return (
             f"{record} of {self.collection!r} does not fit the model: {place} must be "
             f"{self.expected}{found}{raised}; mend the model, or pass on_decode_error='skip'"

@@ -9,8 +9,9 @@ from typing import Any, TypeAlias
 
 from .jsontext import encode
 from .utf8 import encodable
+from .values import plain
 
-__all__ = ["split_files"]
+__all__ = ["form_fields", "split_files"]
 
 Upload: TypeAlias = tuple[str, tuple[Any, ...]]
 
@@ -57,6 +58,31 @@ def split_files(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[Upload]]:
             "open file, a pathlib.Path or (name, content)"
         ) from None
     return {PAYLOAD_FIELD: payload}, files
+
+
+def form_fields(body: Any) -> Any:
+    """The fields of a form, as `requests` takes them: text, bytes, numbers, and lists of these,
+    each of which is a field of its own. What a form has no word for is JSON in it.
+
+    >>> form_fields({"on": True, "tags": ["a", 1], "data": {"n": 1}, "none": None})
+    {'on': 'true', 'tags': ['a', 1], 'data': '{"n":1}', 'none': None}
+    """
+    if not isinstance(body, Mapping):
+        return body
+    return {
+        name: value if isinstance(value, bytes) else _form_value(plain(value))
+        for name, value in body.items()
+    }
+
+
+def _form_value(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_form_text(each) for each in value]
+    return _form_text(value)
+
+
+def _form_text(value: Any) -> Any:
+    return encode(value).decode() if isinstance(value, (bool, dict, list)) else value
 
 
 def _upload(value: Any) -> tuple[Any, ...] | None:

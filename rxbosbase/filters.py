@@ -24,14 +24,13 @@ what follows.
 
 from __future__ import annotations
 
-import math
 import re
-from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
-from .jsontext import encode
+from .jsontext import encode_stored
 from .utf8 import check_encodable, encodable
+from .values import plain
 
 __all__ = ["GUARDS", "Dialect", "UnknownDialectError", "build_filter", "without_comments"]
 
@@ -67,28 +66,32 @@ _AMBIGUOUS = re.compile(r"""\\(?:[\\'"ntr]|\Z)""")
 class UnknownDialectError(ValueError):
     """The filter can only be written for a dialect, and the server's is not known."""
 
-    def __init__(self, what: str) -> None:
-        super().__init__(
-            f"{what} holds a backslash that servers read in two ways, and how this one does is "
-            "not known yet: call client.collection('…').learn_filter_dialect() once, or give it: "
-            "BosBase(url, filter_dialect='escaped') for PocketBase from 0.39.9 on, 'plain' for "
-            "BosBase and older ones"
-        )
+
+def _unknown_dialect(what: str) -> UnknownDialectError:
+    return UnknownDialectError(
+        f"{what} holds a backslash that servers read in two ways, and how this one does is "
+        "not known yet: call client.collection('…').learn_filter_dialect() once, or give it: "
+        "BosBase(url, filter_dialect='escaped') for PocketBase from 0.39.9 on, 'plain' for "
+        "BosBase and older ones"
+    )
 
 
 def build_filter(expression: str, dialect: Dialect | None = None, /, **values: Any) -> str:
     r"""Put ``values`` in the place of ``{:name}`` in a filter expression.
 
-    ============================  =========================================================
-    str                           a quoted text, every character of it
-    bool                          ``'1'``, ``'0'``: what a bool field takes on every server
-    None                          ``null``
-    int, float, Decimal           digits, without an exponent: the server reads none
-    datetime                      ``'2026-01-31 12:00:00.000Z'``: UTC, cut to milliseconds;
-                                  one without a time zone is taken to be UTC already
-    date                          its midnight in UTC
-    dict, list, tuple             a quoted text of JSON, which equals a JSON field on PocketBase
-    ============================  =========================================================
+    =========================  ============================================================
+    str                        a quoted text, every character of it
+    bool                       ``'1'``, ``'0'``: what a bool field takes on every server
+    None, NaN, ``NaT``, NA     ``null``
+    int, float, Decimal        digits, without an exponent: the server reads none
+    datetime                   ``'2026-01-31 12:00:00.000Z'``: UTC, cut to milliseconds;
+                               one without a time zone is taken to be UTC already
+    date                       its midnight in UTC
+    dict, list, tuple          a quoted text of JSON, which equals a JSON field on PocketBase
+    =========================  ============================================================
+
+    These and what else a body takes, in the form in which it takes them: subclasses, enums, UUIDs,
+    dataclasses, scalars and arrays of numpy and pandas (`values.plain`).
 
     Args:
         dialect: the server's, or None where it is not known. It matters for texts that the
@@ -101,9 +104,9 @@ def build_filter(expression: str, dialect: Dialect | None = None, /, **values: A
     Raises:
         UnknownDialectError: the filter can be written for a known dialect alone.
         ValueError: a name without a value or a value without a name, a placeholder inside
-            quotes, or a value the server's filters cannot express (NaN, NUL; a text that ends in a
-            backslash, in the dialect ``"plain"``).
-        TypeError: a value of another type.
+            quotes, or a value the server's filters cannot express (an infinite number, NUL; a text
+            that ends in a backslash, in the dialect ``"plain"``).
+        TypeError: a value of another type; the message says what to give.
 
     >>> print(build_filter("author = {:who} && n > {:n}", who="o'neil", n=3))
     author = 'o\'neil' && n > 3
@@ -160,7 +163,7 @@ def _reading(expression: str, dialect: Dialect | None) -> tuple[re.Pattern[str],
     if plain == escaped:
         return _PARTS["plain"], False
     if dialect is None:
-        raise UnknownDialectError("a quoted text of the filter's own")
+        raise _unknown_dialect("a quoted text of the filter's own")
     return _PARTS[dialect], True
 
 
@@ -174,47 +177,27 @@ def _without_placeholder(part: re.Match[str]) -> str:
     return " " if part["comment"] else part[0]
 
 
-def _literal(name: str, value: Any, dialect: Dialect | None) -> tuple[str, bool]:
+def _literal(name: str, given: Any, dialect: Dialect | None) -> tuple[str, bool]:
     """The value as the filter has it, and whether only a server of the dialect reads it so."""
+    try:
+        value = plain(given)
+        if isinstance(value, (dict, list)):
+            value = encode_stored(value).decode()
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"the value of {{:{name}}} is refused: {error}") from None
     if isinstance(value, str):
         return _quoted(name, value, dialect)
-    if isinstance(value, (dict, list, tuple)):
-        try:
-            text = encode(value).decode()
-        except TypeError as error:
-            raise TypeError(f"the value of {{:{name}}} has no JSON form: {error}") from None
-        return _quoted(name, text, dialect)
-    return _plain_literal(name, value), False
-
-
-def _plain_literal(name: str, value: Any) -> str:
     if value is None:
-        return "null"
+        return "null", False
     if isinstance(value, bool):
-        return "'1'" if value else "'0'"
-    if isinstance(value, (int, float, Decimal)):
-        return _number(name, value)
-    if isinstance(value, datetime):
-        moment = value.replace(tzinfo=UTC) if value.tzinfo is None else value
-        try:
-            moment = moment.astimezone(UTC).replace(tzinfo=None)
-        except OverflowError:
-            raise ValueError(f"the value of {{:{name}}} lies outside the years of UTC") from None
-        return f"'{moment.isoformat(' ', 'milliseconds')}Z'"
-    if isinstance(value, date):
-        return f"'{value.isoformat()} 00:00:00.000Z'"
-    raise TypeError(
-        f"the value of {{:{name}}} is a {type(value).__name__}, which a filter cannot hold: "
-        "give a str, a number, a bool, None, a datetime, a dict or a list"
-    )
+        return "'1'" if value else "'0'", False
+    return _number(value), False
 
 
-def _number(name: str, value: float | Decimal) -> str:
-    if isinstance(value, int):
-        return str(int(value))
-    if not math.isfinite(value):
-        raise ValueError(f"the value of {{:{name}}} is {value}: a filter takes finite numbers only")
-    return format(Decimal(repr(float(value))) if isinstance(value, float) else value, "f")
+def _number(value: float | Decimal) -> str:
+    if isinstance(value, float):
+        value = Decimal(repr(value))
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
 
 
 def _quoted(name: str, text: str, dialect: Dialect | None) -> tuple[str, bool]:
@@ -223,7 +206,7 @@ def _quoted(name: str, text: str, dialect: Dialect | None) -> tuple[str, bool]:
     encodable(f"the value of {{:{name}}}", text)
     is_ambiguous = _AMBIGUOUS.search(text) is not None
     if is_ambiguous and dialect is None:
-        raise UnknownDialectError(f"the value of {{:{name}}}")
+        raise _unknown_dialect(f"the value of {{:{name}}}")
     if is_ambiguous and dialect == "escaped":
         text = text.replace("\\", "\\\\")
     elif is_ambiguous and text.endswith("\\"):

@@ -6,14 +6,15 @@ path, `realtime.events`, uses a decoder of its own.
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
-from enum import Enum
-from math import isfinite
+from collections.abc import Callable
+from decimal import Decimal
+from math import inf, isinf
 from typing import Any
 
 import msgspec
 
 from .utf8 import place_of_surrogate
+from .values import plain
 
 __all__ = [
     "MAX_EXPANSION",
@@ -22,6 +23,7 @@ __all__ = [
     "decoded_size",
     "encode",
     "encode_sorted",
+    "encode_stored",
 ]
 
 MAX_EXPANSION = 8
@@ -33,28 +35,21 @@ class TooDeepError(ValueError):
     """A JSON text that is nested deeper than the interpreter can follow."""
 
 
-def _plain(value: Any) -> Any:
-    """What subclasses of plain types are sent as: the encoder knows the types themselves alone."""
-    for plain in (str, int, float):
-        if isinstance(value, plain) and not isinstance(value, Enum):
-            return plain(value)
-    raise TypeError(f"a {type(value).__name__} has no JSON form")
-
-
-_encoder = msgspec.json.Encoder(enc_hook=_plain)
-_sorting_encoder = msgspec.json.Encoder(enc_hook=_plain, order="sorted")
+# A Decimal is the number that it is: the server stores no other digits of it.
+_encoder = msgspec.json.Encoder(decimal_format="number")
+_sorting_encoder = msgspec.json.Encoder(decimal_format="number", order="sorted")
 _decoder = msgspec.json.Decoder()
 
 
 def encode(value: Any) -> bytes:
     """The JSON text of `value`, as UTF-8 and without spaces.
 
-    Beside what JSON has: tuples, dates and times (ISO 8601), UUIDs, Decimals (as text),
-    enums by their value, dataclasses.
+    Beside what JSON has, it takes the values of `values.plain`: dates and times, missing values
+    and scalars of pandas and numpy, Decimals, UUIDs, enums, dataclasses.
 
     Raises:
         TypeError: it has no JSON form, or holds half a surrogate pair, or itself.
-        ValueError: it holds a number that is not finite.
+        ValueError: it holds a number that is infinite, or a time that the server cannot read.
 
     >>> encode({"text": "zażółć", "n": (1, 2.5, None)}).decode()
     '{"text":"zażółć","n":[1,2.5,null]}'
@@ -71,10 +66,27 @@ def encode_sorted(value: Any) -> bytes:
     return _encoded(_sorting_encoder, value)
 
 
-def _encoded(encoder: msgspec.json.Encoder, value: Any) -> bytes:
+def encode_stored(value: Any) -> bytes:
+    """The JSON text of `value` as PocketBase stores it, to be compared with a JSON field.
+
+    The server decodes what it is sent and writes it anew: keys in order, and each number as the
+    shortest digits of a float (ECMA-262, Number::toString, as Go's ``encoding/json`` does).
+
+    Raises:
+        TypeError, ValueError: as `encode`; a number that no float can hold.
+
+    >>> encode_stored({"b": [1.0, 1e21, 1e-7], "a": 2**63})
+    b'{"a":9223372036854776000,"b":[1,1e+21,1e-7]}'
+    """
+    return _encoded(_sorting_encoder, value, _as_stored)
+
+
+def _encoded(
+    encoder: msgspec.json.Encoder, value: Any, change: Callable[[Any], Any] | None = None
+) -> bytes:
+    value = plain(value)
     try:
-        _refuse_lossy(value)
-        return encoder.encode(value)
+        return encoder.encode(value if change is None else change(value))
     except UnicodeEncodeError:
         place = place_of_surrogate(value) or ""
         raise TypeError(f"a text holds half a surrogate pair{place and f': {place}'}") from None
@@ -84,20 +96,23 @@ def _encoded(encoder: msgspec.json.Encoder, value: Any) -> bytes:
         raise TypeError(str(error)) from None
 
 
-def _refuse_lossy(value: Any) -> None:
-    # The encoder would make Base64 of bytes, a list of a set, and null of NaN: none comes back.
-    if isinstance(value, (bytes, bytearray, memoryview, set, frozenset)):
-        raise TypeError(f"{type(value).__name__} has no JSON form")
-    if isinstance(value, float) and not isfinite(value):
-        raise ValueError(f"{value} has no JSON form: give None in its place")
+def _as_stored(value: Any) -> Any:
     if isinstance(value, dict):
-        value = (*value, *value.values())
-    elif is_dataclass(value):
-        value = [getattr(value, field.name, None) for field in fields(value)]
-    elif not isinstance(value, (list, tuple)):
-        return
-    for each in value:
-        _refuse_lossy(each)
+        return {key: _as_stored(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_as_stored(each) for each in value]
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
+        return value
+    try:
+        number = float(value)
+    except OverflowError:
+        number = inf
+    if isinf(number):
+        raise ValueError("a number in it is larger than the server's numbers: give text")
+    text = repr(number)
+    if 1e-6 <= abs(number) < 1e21 or not number:
+        text = format(Decimal(text), "f").removesuffix(".0")
+    return msgspec.Raw(text.replace("e-0", "e-").encode())
 
 
 def decode(text: bytes | str) -> Any:

@@ -82,5 +82,6 @@ def check_count(name: str, value: Any, most: int | None = None) -> None:
 def check_body(body: Any) -> dict[str, Any]:
     """A copy of the fields to write."""
     if not isinstance(body, Mapping):
-        raise TypeError(f"the body must be a dict of fields, not {type(body).__name__}")
+        how = ": give its to_dict()" if hasattr(body, "to_dict") else ""
+        raise TypeError(f"the body must be a dict of fields, not {type(body).__name__}{how}")
     return dict(body)

@@ -268,13 +268,21 @@ class Records(Generic[T]):
 
         A file field takes an open binary file, a `pathlib.Path`, ``(name, content)`` or
         ``(name, content, type)``, or a list of those. What is no text in a file's name becomes "_".
+
+        Args:
+            body: the fields by name. Beside what JSON has, it takes dates and times, Decimals,
+                enums, UUIDs, dataclasses, and what pandas and numpy hold.
+
+        Raises:
+            TypeError, ValueError: a value without a form; the message says what to give.
         """
         return self._write("POST", self._path(), body, options)
 
     def update(self, id: str, body: Mapping[str, Any], **options: Any) -> T:
         """Changes the fields in `body`, and returns the record as it was stored.
 
-        Files as for `create`; ``"field+"`` adds to a list of files, ``"field-"`` takes away.
+        Values and files as for `create`; ``"field+"`` adds to a list of files, ``"field-"`` takes
+        away. A row of a DataFrame can be written back: ``posts.update(id, df.loc[id].to_dict())``.
         """
         return self._write("PATCH", self._path(id), body, options)
 

@@ -27,6 +27,7 @@ from .errors import (
     ProtocolError,
     RequestTimeoutError,
 )
+from .files import form_fields
 from .heads import MalformedHead, pace_body
 from .jsontext import encode
 from .oneline import one_line
@@ -146,7 +147,7 @@ class Channel:
         sent = dict(headers or {})
         payload: Any = None
         if files is not None:
-            payload = body
+            payload = form_fields(body)
         elif body is not None:
             payload = encode(body)
             sent.setdefault("Content-Type", "application/json")

@@ -12,6 +12,7 @@ from reactivex import operators as ops
 from reactivex.scheduler import TimeoutScheduler
 
 from rxbosbase.realtime.events import RecordEvent
+from rxbosbase.values import plain
 
 from .extra import pandas
 from .kinds import EPOCH
@@ -115,7 +116,8 @@ def _row(moment: datetime, event: Event) -> dict[str, Any]:
 
 def _text(moment: datetime) -> str:
     """As the server writes dates."""
-    return moment.strftime("%Y-%m-%d %H:%M:%S.%fZ")
+    text: str = plain(moment)
+    return text
 
 
 def window(

@@ -169,6 +169,10 @@ class Buckets(Mapping[str, T]):
     def __getitem__(self, id: str) -> T:
         return self._buckets[hash(id) % BUCKETS][id]
 
+    def __reduce__(self) -> Any:
+        # Which bucket an id is in depends on its hash, and that on the process.
+        return Buckets.build, (dict(self),)
+
     def set(self, id: str, value: T) -> Buckets[T]:
         """With this value for the id."""
         bucket = self._buckets[hash(id) % BUCKETS]

@@ -72,6 +72,10 @@ class _Lineage(Generic[T]):
     decode: Callable[[Record], T | None]
     collection: str
 
+    def __reduce__(self) -> Any:
+        # What is read of a pickle advances no more, and a model's callable has no place in one.
+        return _Lineage, (_as_it_is, self.collection)
+
 
 class _ById(Mapping[str, T]):
     """The records by id, in no particular order."""
@@ -93,6 +97,8 @@ class _ById(Mapping[str, T]):
 
 class Snapshot(Generic[T]):
     """A live view at one moment. Immutable; the records are shared, so copy before changing one.
+
+    It can be pickled. `since` knows the snapshots that were pickled together.
 
     Attributes:
         changes: what changed since the preceding ``version``; version 1 lists all as added.
@@ -139,6 +145,11 @@ class Snapshot(Generic[T]):
         self.fresh = fresh
         self.version = version
         self.unreadable = unreadable
+
+    def __reduce__(self) -> Any:
+        known = (self._lineage, self._order, self._rows, self._entries)
+        told = (self.changes, self.fresh, self.version)
+        return _unpickled, ((*known, *told), dict(self.unreadable))
 
     @overload
     @classmethod
@@ -290,6 +301,12 @@ class Snapshot(Generic[T]):
 
 _Move = tuple[str, Entry[T] | None, bool]
 """A record's id, where it goes (None: away), and whether it was caught up."""
+
+
+def _unpickled(parts: Any, unreadable: dict[str, UnreadableRecord]) -> Snapshot[Any]:
+    snapshot: Snapshot[Any] = Snapshot(*parts)
+    snapshot.unreadable = MappingProxyType(unreadable)
+    return snapshot
 
 
 def _as_it_is(record: Any) -> Any:

@@ -1,4 +1,8 @@
-"""What a row says of its own age: its ``updated``, and those of the records it expands."""
+"""What a row says of its own age: its ``updated``, and those of the records it expands.
+
+And whether it is to be believed: of a number that the database keeps in another form, a frame has
+the one that was written.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 __all__ = [
-    "Stamp", "earlier", "expanded_records", "is_stamped", "same", "stamp_of", "updated_of",
+    "Stamp", "earlier", "expanded_records", "has_large_integer", "is_stamped", "same", "stamp_of",
+    "updated_of",
 ]  # fmt: skip
+
+LEAST, MOST = -(2**63), 2**63 - 1
 
 Stamp = tuple[tuple[str, str], ...]
 """``(id, updated)`` of a row and of every record it expands: equal while nothing has moved."""
@@ -37,6 +44,16 @@ def same(one: object, other: object) -> bool:
         return one is other or bool(one == other)
     except RecursionError:
         return False
+
+
+def has_large_integer(record: Mapping[str, Any]) -> bool:
+    """True if a field is an integer of more than 64 bits: SQLite makes a float of it, and a read
+    gives that one's digits. Inside lists and objects it is text to SQLite, and stays.
+
+    >>> has_large_integer({"n": 2**63}), has_large_integer({"n": 2**63 - 1, "data": [2**63]})
+    (True, False)
+    """
+    return any(type(value) is int and not LEAST <= value <= MOST for value in record.values())
 
 
 def expanded_records(record: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

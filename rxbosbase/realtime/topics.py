@@ -10,6 +10,7 @@ byte: the JSON is compact, its keys are sorted, header names are in lower case.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -20,6 +21,7 @@ from urllib.parse import parse_qs, quote
 from rxbosbase.errors import ClientResponseError
 from rxbosbase.jsontext import decode, encode_sorted
 from rxbosbase.utf8 import encodable
+from rxbosbase.values import is_missing, plain
 
 __all__ = [
     "MAX_TOPICS",
@@ -92,8 +94,9 @@ def normalise_options(
 ) -> Options:
     """Bring options into their one form, so that equal options compare equal.
 
-    Values may be str, int, float and bool; a None, and an empty ``filter``, ``expand`` or
-    ``fields``, count as not given. Header names are compared without regard to case.
+    Values may be str, int, float and bool, and what `values.plain` makes one of them; a None, and
+    an empty ``filter``, ``expand`` or ``fields``, count as not given. Header names are compared
+    without regard to case.
 
     Raises:
         ValueError: something is given twice, is not finite, or would break a header.
@@ -324,12 +327,16 @@ def _texts(what: str, values: Mapping[str, Any] | None) -> dict[str, str]:
     for key, value in values.items():
         if not isinstance(key, str):
             raise TypeError(f"{what} has the key {key!r}: keys must be str")
-        if value is not None:
+        if value is not None and not is_missing(value):
             texts[encodable(what, key)] = _value_text(f"{what}[{key!r}]", value)
     return texts
 
 
-def _value_text(what: str, value: Any) -> str:
+def _value_text(what: str, given: Any) -> str:
+    value = given
+    if not isinstance(value, (str, bool, int, float)):
+        with contextlib.suppress(TypeError, ValueError):  # refused below, by the type given
+            value = plain(given)
     if isinstance(value, str):
         return encodable(what, value)
     if isinstance(value, bool):
@@ -340,6 +347,5 @@ def _value_text(what: str, value: Any) -> str:
         if not math.isfinite(value):
             raise ValueError(f"{what} is {value}: only finite numbers have a text form")
         return repr(float(value))
-    raise TypeError(
-        f"{what} is a {type(value).__name__}: give a str, int, float or bool, or turn it into text"
-    )
+    name = type(given).__name__
+    raise TypeError(f"{what} is a {name}: give a str, int, float or bool, or turn it into text")

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from rxbosbase.errors import ClientResponseError
 from rxbosbase.filters import GUARDS
+from rxbosbase.jsontext import decode, encode
 from rxbosbase.live.ordering import Order
 
 from .logins import Logins
@@ -52,7 +53,7 @@ class Tables:
     def change(self, collection: str, action: str, given: Mapping[str, Any]) -> Record:
         """Does what an event tells of; the whole record, after a delete as it last was."""
         rows = self.rows.setdefault(collection, {})
-        record = dict(given)
+        record = decode(encode(given))  # as the wire would carry it
         if "id" not in record:
             if action != "create":
                 raise ValueError(f"an event of {action!r} needs the record's id")

@@ -222,26 +222,25 @@ def test_comments_are_dropped() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [math.nan, math.inf, -math.inf, Decimal("NaN"), Decimal("-Infinity")]
+    "value", [math.inf, -math.inf, Decimal("-Infinity"), [math.inf], [10**400]], ids=str
 )
 def test_numbers_that_are_not_finite_are_refused(value: Any) -> None:
-    with pytest.raises(ValueError, match=r"\{:v\} is .*finite numbers only"):
+    with pytest.raises(ValueError, match=r"\{:v\} is refused: .*(a finite number|give text)"):
         build_filter("a = {:v}", v=value)
 
 
 @pytest.mark.parametrize(("text", "hours"), [("0001-01-01", 5), ("9999-12-31 23:00", -5)])
 def test_a_moment_before_or_after_all_of_utc_is_refused(text: str, hours: int) -> None:
     value = datetime.fromisoformat(text).replace(tzinfo=timezone(timedelta(hours=hours)))
-    with pytest.raises(ValueError, match=r"\{:v\} lies outside the years of UTC"):
+    with pytest.raises(ValueError, match=r"\{:v\} is refused: .* outside the years .* of UTC"):
         build_filter("a = {:v}", v=value)
 
 
 @pytest.mark.parametrize("value", [b"x", object(), {1, 2}, 1j])
 def test_other_types_are_refused_by_name(value: Any) -> None:
-    with pytest.raises(TypeError, match=r"\{:v\} is a \w+, which a filter cannot hold: give"):
-        build_filter("a = {:v}", v=value)
-    with pytest.raises(TypeError, match=r"\{:v\} has no JSON form"):
-        build_filter("a = {:v}", v=[value])
+    for each in (value, [value]):
+        with pytest.raises(TypeError, match=r"\{:v\} is refused: \w+ has no JSON form: give"):
+            build_filter("a = {:v}", v=each)
 
 
 def test_an_expression_that_is_no_text_is_refused() -> None:

@@ -58,6 +58,7 @@ PURE = [
     "rxbosbase.live.sweep",
     "rxbosbase.live.traces",
     "rxbosbase.live.window",
+    "rxbosbase.values",
 ]
 CLOCKS = {"time", "sched"}
 IMPURE = CLOCKS | {

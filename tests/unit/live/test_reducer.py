@@ -90,6 +90,21 @@ def test_equal_or_missing_updated_is_shown_and_settled(record: Record) -> None:
     assert effects.wake == pytest.approx(START + 0.2)
 
 
+@pytest.mark.parametrize("action", ["create", "update"])
+@pytest.mark.parametrize("number", [9223372036854776000, -9223372036854776000, 10**40 + 1])
+def test_an_integer_that_the_database_makes_a_float_of_is_settled(action: str, number: int) -> None:
+    reducer = loaded(row("b", 1))
+    written = row("a" if action == "create" else "b", 5, data=number)
+    effects = reducer.event(action, written, START)
+    assert shown(effects) == [(written["id"], written)]
+    effects = reducer.tick(START + 0.3)
+    read = {**written, "data": float(number)}
+    assert shown(reducer.answer(ask_of(effects), [read], START + 0.4)) == [(read["id"], read)]
+    # Another field changes: the frame has the number as it was read from the database.
+    effects = reducer.event("update", {**read, **row(read["id"], 9), "n": 1}, START + 9)
+    assert (effects.read, effects.wake) == (None, 1000.1)
+
+
 def test_an_older_event_is_not_shown_but_settled() -> None:
     reducer = loaded(row("a", 5))
     effects = reducer.event("update", row("a", 4), START)
