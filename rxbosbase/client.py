@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Mapping
 from datetime import timedelta
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 from urllib.parse import quote, urlencode
 
 from reactivex import abc
@@ -306,7 +306,7 @@ class BosBase:
             raise ValueError("file_url needs a record with id and collectionId, and a file's name")
         given = {"collection": collection, "id": parts[1], "name": name, "thumb": thumb}
         check_encodable("file_url", {**given, "token": token})
-        path = "/".join(quote(str(part), safe="") for part in parts)
+        path = "/".join(quote(cast(str, part), safe="") for part in parts)
         query = {"thumb": thumb, "token": token, "download": "1" if download else None}
         asked = urlencode({key: value for key, value in query.items() if value})
         return f"{self.base_url}/api/files/{path}" + (f"?{asked}" if asked else "")

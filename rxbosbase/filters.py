@@ -195,9 +195,11 @@ def _literal(name: str, given: Any, dialect: Dialect | None) -> tuple[str, bool]
 
 
 def _number(value: float | Decimal) -> str:
-    if isinstance(value, float):
-        value = Decimal(repr(value))
-    return format(value, "f") if isinstance(value, Decimal) else str(value)
+    if isinstance(value, int):
+        return str(value)
+    # What is 0 to the server is written so: 1E-999999999 would have as many digits.
+    number = Decimal(repr(value)) if isinstance(value, float) else value
+    return format(number if float(number) else Decimal(0), "f")
 
 
 def _quoted(name: str, text: str, dialect: Dialect | None) -> tuple[str, bool]:

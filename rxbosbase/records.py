@@ -77,7 +77,7 @@ class Records(Generic[T]):
     """
 
     def __init__(self, client: ClientParts, name: str, reader: RecordReader[T]) -> None:
-        check_collection(name)
+        name = check_collection(name)
         self._client = client
         self._reader = reader
         self.name = name

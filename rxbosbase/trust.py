@@ -48,7 +48,7 @@ def trust_of(verify: object, url: str, environ: Mapping[str, str]) -> Trust:
     given = check_verify(verify)
     if isinstance(given, str):
         return Trust(given, named=_named({"verify": given}))
-    if not given or not url.startswith("https:"):
+    if not given or not url.lower().startswith("https:"):
         return Trust(given)
     named = {}
     if variable := next((each for each in FILES if environ.get(each)), None):

@@ -83,11 +83,11 @@ def _converted(value: Any) -> Any:
             return convert(value)
     if isinstance(value, _imported("uuid", "UUID") or ()):
         return str(value)
-    if hasattr(value, "to_dict"):  # a Series, which could mean a dict or a list, or a DataFrame
-        raise _no_form(value)
+    if isinstance(value, type) or hasattr(value, "to_dict"):
+        raise _no_form(value)  # a Series could mean a dict or a list
     if hasattr(value, "dtype") and hasattr(value, "tolist"):
         return _of_array(value)
-    if is_dataclass(value) and not isinstance(value, type):
+    if is_dataclass(value):
         return {
             each.metadata.get("key", each.name): _plain(getattr(value, each.name, None))
             for each in fields(value)
@@ -116,12 +116,11 @@ def _number(value: float | Decimal) -> float | Decimal | None:
 
 
 def _moment(value: datetime) -> str:
-    moment = value.replace(tzinfo=UTC) if value.tzinfo is None else value
     try:
-        moment = moment.astimezone(UTC)
-    except OverflowError:
+        moment = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except (OverflowError, ValueError):  # pandas raises both: it knows other years
         raise _outside_the_years() from None
-    if not 1 <= moment.year <= 9999:  # of pandas, which knows others
+    if not 1 <= moment.year <= 9999:
         raise _outside_the_years()
     clock = f"{moment.hour:02}:{moment.minute:02}:{moment.second:02}"
     return f"{_day(moment)} {clock}.{moment.microsecond // 1000:03}Z"
@@ -146,7 +145,7 @@ def _of_array(value: Any) -> Any:
         raise _outside_the_years()
     if kind == "f" and type(found) is type(value):  # a long double stays one
         found = float(found)
-    if kind == "m" or type(found) is type(value):
+    if found is not None and (kind == "m" or type(found) is type(value)):
         raise _no_form(value)
     return _plain(found)
 

@@ -8,21 +8,30 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import signal
 import time
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+from rxbosbase.server import EmbeddedServer
 
 # Before any of them is imported: their asserts then explain themselves as those of tests do.
 pytest.register_assert_rewrite("support")
 
 from support.threads import OURS, begin_test, started_threads  # noqa: E402
 
+# A busy machine may take any time for an example: that is no fault of the example.
+settings.register_profile("rxbosbase", deadline=None)
+settings.load_profile("rxbosbase")
+
 # A program that a shell runs in the background is born deaf to Ctrl-C, and so are its children.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+IS_CHOSEN = {"RXBOSBASE_SERVER_VERSION", "RXBOSBASE_COMPAT_URL"} & os.environ.keys()
 THREAD_GRACE = 1.0  # seconds a thread may take to end after the test
 
 
@@ -30,6 +39,16 @@ def pytest_collection_finish() -> None:
     """What the imports have made stays for good: collecting garbage need not look at it again."""
     gc.collect()
     gc.freeze()
+
+
+if IS_CHOSEN:  # … in the environment
+    from support.tested_server import tested_server
+
+    @pytest.fixture(scope="session")
+    def bosbase_server() -> Iterator[EmbeddedServer]:
+        """In place of the plugin's own."""
+        with tested_server() as server:
+            yield server
 
 
 @pytest.fixture(autouse=True)

@@ -46,9 +46,11 @@ class Column:
         for _, value in cells:
             kind = widened(kind, value)
         if kind is not self._kind:
+            cells = list(self._cells())  # all of them: these are among them
+            for _, value in cells:  # of an empty text before the first number, nothing was known
+                kind = widened(kind, value)
             self._kind = kind
             self._allocate()
-            cells = self._cells()  # all of them: these are among them
         self._write(cells)
 
     def take(self, order: Any) -> Any:

@@ -97,8 +97,9 @@ class ViewCore(Generic[T]):
         watch = self._source.watch()
         if watch is not None:
             topics.append((watch, self._on_hint))
-        # The hub's thread sees all of them at once, or none.
-        self._topics = [
+        # The hub's thread sees all of them at once, or none. The list stays the same one: a
+        # refusal may be emptying it just now.
+        self._topics += [
             subscriber
             for topic, on_next in topics
             if (subscriber := self._attach(topic, on_next)) is not None
@@ -141,9 +142,8 @@ class ViewCore(Generic[T]):
             self._topics.append(subscriber)
 
     def _unlisten(self) -> None:
-        for subscriber in self._topics:
-            self._hub.service.detach(subscriber)
-        self._topics = []
+        while self._topics:
+            self._hub.service.detach(self._topics.pop())
 
     def _fail(self, error: Exception) -> None:
         """Ends the view with an error that retrying cannot mend."""
@@ -224,8 +224,8 @@ class ViewCore(Generic[T]):
         """Listens to the collections of what the rows expand: nothing else tells of a change
         there. Where they may not be read, that stays silent and `reconcile` finds it. What changed
         there before we listen is looked for once we do."""
-        if not self._expands:
-            return
+        if not self._expands or not self._topics:
+            return  # an event that came while `begin` was at work: the first read shows its record
         known = len(self._watched)
         for row in rows:
             for related in expanded_records(row):

@@ -9,7 +9,7 @@ from rxbosbase.live.ages import Ages, is_newer
 from rxbosbase.live.doubts import Doubts
 from rxbosbase.live.messages import Edit, Record, Rules
 from rxbosbase.live.relations import Relations
-from rxbosbase.live.stamps import has_large_integer, same, stamp_of, updated_of
+from rxbosbase.live.stamps import is_kept_otherwise, same, stamp_of, updated_of
 from rxbosbase.live.traces import Trace, Traces
 from rxbosbase.unreadable import UnreadableRow
 
@@ -95,7 +95,7 @@ class Knowledge:
         certain = certain and not self._may_expand_history(record)
         # A read has more of the stack to itself than a frame: it may decode what a frame could not.
         certain = certain and not isinstance(record, UnreadableRow)
-        certain = certain and not has_large_integer(record)
+        certain = certain and not is_kept_otherwise(record)
         self._put(id, record)
         if not certain:
             self._doubt(id)

@@ -11,11 +11,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 __all__ = [
-    "Stamp", "earlier", "expanded_records", "has_large_integer", "is_stamped", "same", "stamp_of",
+    "Stamp", "earlier", "expanded_records", "is_kept_otherwise", "is_stamped", "same", "stamp_of",
     "updated_of",
 ]  # fmt: skip
 
 LEAST, MOST = -(2**63), 2**63 - 1
+
+WITH_EXPONENT = 1e21
+"""From here on Go writes a number with an exponent (``encoding/json``, as ECMA-262)."""
 
 Stamp = tuple[tuple[str, str], ...]
 """``(id, updated)`` of a row and of every record it expands: equal while nothing has moved."""
@@ -46,14 +49,39 @@ def same(one: object, other: object) -> bool:
         return False
 
 
-def has_large_integer(record: Mapping[str, Any]) -> bool:
-    """True if a field is an integer of more than 64 bits: SQLite makes a float of it, and a read
-    gives that one's digits. Inside lists and objects it is text to SQLite, and stays.
+def is_kept_otherwise(record: Mapping[str, Any]) -> bool:
+    """True if a read may give a number of the record with other digits than the frame.
 
-    >>> has_large_integer({"n": 2**63}), has_large_integer({"n": 2**63 - 1, "data": [2**63]})
-    (True, False)
+    SQLite makes a float of an integer of more than 64 bits; inside lists and objects it is text to
+    SQLite, and stays. PostgreSQL keeps all digits of a number that the frame has with an exponent,
+    at any depth.
+
+    >>> is_kept_otherwise({"n": 2**63}), is_kept_otherwise({"data": {"n": [1e25]}})
+    (True, True)
+    >>> is_kept_otherwise({"n": 2**63 - 1, "data": [2**63, 1e20]})
+    False
     """
-    return any(type(value) is int and not LEAST <= value <= MOST for value in record.values())
+    waiting: list[Any] = []
+    for name, value in record.items():
+        kind = type(value)
+        if kind is int:
+            if not LEAST <= value <= MOST:
+                return True
+        elif kind is float:
+            if abs(value) >= WITH_EXPONENT:
+                return True
+        elif (kind is dict or kind is list) and name != "expand":
+            waiting.append(value)
+    while waiting:  # no recursion: how deep it goes is the other side's to say
+        value = waiting.pop()
+        for each in value.values() if type(value) is dict else value:
+            kind = type(each)
+            if kind is float:
+                if abs(each) >= WITH_EXPONENT:
+                    return True
+            elif kind is dict or kind is list:
+                waiting.append(each)
+    return False
 
 
 def expanded_records(record: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

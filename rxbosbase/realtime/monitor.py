@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from time import monotonic, time
 from typing import Protocol
 
@@ -22,9 +23,9 @@ from rxbosbase.streams import Latest
 from rxbosbase.unreadable import UnreadableRecord
 
 from .delivery import guarded
-from .last_words import LastWords
 from .lifecycle import State
 from .link import Link
+from .notices import NoticeQueue
 from .stats import Stats
 from .status import Status, summarize
 
@@ -70,10 +71,11 @@ class ConnectionMonitor:
         self.changed = changed or threading.Condition(threading.RLock())
         self.status: Latest[Status] = Latest(Status(since=time()), delivery)
         self.on_disconnect: Callable[[list[str]], object] | None = None
-        self._words = LastWords(delivery)
+        self._notices = NoticeQueue(delivery)
         self._clock = clock
         self._process = os.getpid()
         self._kinds: list[Streams] = []
+        self._of_links = self.status.value  # what a flood of skipped events need not compute again
         self._closed = False
         self._lost_links: set[Link] = set()  # those of the newest loss
         self._lost_at = -math.inf
@@ -96,13 +98,15 @@ class ConnectionMonitor:
         return [link for kind in self._kinds for link in kind.links]
 
     def _topics(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(topic for kind in self._kinds for topic in kind.topics))
+        # A tuple of each at once: a signal's handler may close the client in between.
+        return tuple(dict.fromkeys(chain.from_iterable(tuple(kind.topics) for kind in self._kinds)))
 
     # -- what the services tell ------------------------------------------------------------------
 
     def on_change(self) -> None:
         """The state of a link, or the wanted topics, changed."""
         self._skipped = None
+        self._of_links = self._summary()
         self._publish()
 
     def on_skipped(self, error: Exception) -> None:
@@ -113,18 +117,22 @@ class ConnectionMonitor:
 
     def on_lost(self, link: Link) -> None:
         """An open stream ended otherwise than by routine."""
+        if self._closed:
+            return  # `tell_losses` tells of the end on purpose
         now = self._clock()
         lasts = any(each.is_down for each in self._lost_links) or now - self._lost_at < SAME_LOSS
         if lasts and link not in self._lost_links:
             self._lost_links.add(link)
             return
         self._lost_links, self._lost_at = {link}, now
-        self._words.say(partial(self._call_on_disconnect, list(self._topics())))
+        self._notices.put(partial(self._call_on_disconnect, list(self._topics())))
 
     def on_left(self) -> None:
         """An open stream was closed, since none of its topics is wanted any more."""
+        if self._closed:
+            return
         if not self._topics() and not any(link.is_open for link in self._links()):
-            self._words.say(partial(self._call_on_disconnect, []))
+            self._notices.put(partial(self._call_on_disconnect, []))
 
     def login_lost(self, error: Exception) -> None:
         """The server does not accept the login any more: shown until somebody logs in."""
@@ -146,9 +154,7 @@ class ConnectionMonitor:
             self._unreadable, self._views_problem = unreadable, problem
             self._publish()
 
-    def _publish(self) -> None:
-        if self._closed:
-            return
+    def _summary(self) -> Status:
         # A link without topics is on its way out, or failed: it counts only where no other does.
         every = self._links()
         links = (
@@ -156,11 +162,13 @@ class ConnectionMonitor:
             or [link for link in every if link.status.state is not State.IDLE]
             or every[:1]
         )
-        status = summarize([link.status for link in links], self._topics())
-        error = status.error or self._skipped or self._login_lost or self._views_problem
-        if not links:
-            status = replace(status, since=self.status.value.since)
-        status = replace(status, error=error, unreadable=self._unreadable)
+        return summarize([link.status for link in links], self._topics())
+
+    def _publish(self) -> None:
+        if self._closed:
+            return
+        error = self._of_links.error or self._skipped or self._login_lost or self._views_problem
+        status = replace(self._of_links, error=error, unreadable=self._unreadable)
         if status != self.status.value:
             self.status.set(status)
 
@@ -219,7 +227,7 @@ class ConnectionMonitor:
     def tell_losses(self, was_open: bool) -> None:
         """Tells, on the calling thread, of losses that the discarded queue still held, and of the
         end on purpose if a stream `was_open`."""
-        self._words.finish()
+        self._notices.flush()
         if was_open:
             self._call_on_disconnect([])
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from time import monotonic
 
-from rxbosbase.errors import BosBaseError, ClientClosedError
+from rxbosbase.errors import BosBaseError
 from rxbosbase.loop import LoopScheduler
 from rxbosbase.process import check_process
 from rxbosbase.streams import Latest
@@ -21,9 +21,9 @@ from rxbosbase.streams import Latest
 from .connection import CONNECT_TOPIC, Batch
 from .delivery import Delivery, guarded, once_each
 from .events import MalformedEvent, Message
-from .last_words import LastWords
 from .link import Link
 from .monitor import ConnectionMonitor
+from .notices import NoticeQueue
 from .preflight import Preflight, Question
 from .registry import Entry, Registry, Share, Subscriber
 from .settings import Settings
@@ -53,7 +53,7 @@ class RealtimeService:
         self._links: list[Link] = []
         self._closed = False
         self._left: tuple[Subscriber, ...] = ()  # those that `finish` has to complete
-        self._words = LastWords(settings.delivery)
+        self._notices = NoticeQueue(settings.delivery)
         self._process = os.getpid()
         self._identity = settings.identity()
         self._delivery = Delivery(self._registry, self.detach, self.on_skipped)
@@ -82,7 +82,7 @@ class RealtimeService:
         """Adds a subscriber; the topic goes up in the background. Never waits."""
         check_process(self._process)  # before the lock: a child may have inherited it taken
         with self._changed:
-            self._check_open()
+            self.monitor.check_open()
             if topic.wire == CONNECT_TOPIC:
                 subscriber.on_next = once_each(subscriber.on_next)
             entry = self._registry.add(topic, subscriber)
@@ -118,7 +118,7 @@ class RealtimeService:
             done = self._changed.wait_for(lambda: self._is_settled(subscriber), timeout)
             if subscriber.error is not None:
                 raise subscriber.error
-            self._check_open()
+            self.monitor.check_open()
         if not done:
             raise self.monitor.late("the topic was not acknowledged", timeout)
 
@@ -128,11 +128,6 @@ class RealtimeService:
         entry = subscriber.entry
         link = self._links[entry.share.index]
         return subscriber.checked and entry.version <= link.acknowledged
-
-    def _check_open(self) -> None:
-        check_process(self._process)
-        if self._closed:
-            raise ClientClosedError("the client is closed; make a new one")
 
     def complete(self, wanted: Callable[[str], bool]) -> None:
         """Takes topics off the server by their name without options; their streams complete."""
@@ -144,7 +139,7 @@ class RealtimeService:
         """Adds one who hears every message, whoever asked for its topic."""
         check_process(self._process)
         with self._changed:
-            self._check_open()
+            self.monitor.check_open()
             self._registry.everything += (subscriber,)
 
     def unlisten(self, subscriber: Subscriber) -> None:
@@ -190,7 +185,7 @@ class RealtimeService:
         """A new connection now: a wait is cut short, an open stream is begun anew."""
         check_process(self._process)
         with self._changed:
-            self._check_open()
+            self.monitor.check_open()
             for link in self._links:
                 link.renew()
 
@@ -219,7 +214,7 @@ class RealtimeService:
 
     def finish(self) -> None:
         """Completes all streams, on the calling thread, once no event can come any more."""
-        self._words.finish()
+        self._notices.flush()
         gone, self._left = self._left, ()
         for subscriber in gone:
             guarded(subscriber.on_completed)
@@ -269,7 +264,7 @@ class RealtimeService:
             on_error = subscriber.on_error
             self.detach(subscriber)
             subscriber.error = error
-            self._words.say(partial(on_error, error))
+            self._notices.put(partial(on_error, error))
             self._changed.notify_all()
 
     def on_skipped(self, error: MalformedEvent, records: tuple[Subscriber, ...]) -> None:
@@ -296,7 +291,7 @@ class RealtimeService:
         under the lock, so that `close` comes before all of it or after."""
         for subscriber in self._take_out(entries):
             subscriber.error = error
-            self._words.say(partial(_tell_end, subscriber))
+            self._notices.put(partial(_tell_end, subscriber))
         self._changed.notify_all()
 
 

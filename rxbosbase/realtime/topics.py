@@ -148,7 +148,7 @@ def check_collection(name: str) -> str:
     Raises:
         ValueError, TypeError: it cannot be one.
     """
-    _text("collection", name)
+    name = _text("collection", name)
     if _NOT_IN_A_NAME.search(name):
         raise ValueError(f"collection must not hold '/', '?', '#', '\\' or '..': {name!r}")
     return name
@@ -195,7 +195,7 @@ def custom_topic(
     >>> custom_topic("chat/lobby")
     Topic(wire='chat/lobby', name='chat/lobby')
     """
-    _text("topic", topic)
+    topic = _text("topic", topic)
     if topic.startswith("?"):
         raise ValueError(f"topic must have a name before its '?': {topic!r}")
     options = normalise_options(query=query, headers=headers)
@@ -283,7 +283,7 @@ def _topic(name: str, options: Options) -> Topic:
 
 
 def _target(target: str) -> str:
-    check_id(target, "target")
+    target = check_id(target, "target")
     if found := _NOT_IN_A_TOPIC.search(target):
         raise ValueError(
             f"target must hold no {found[0]!r}: {target!r} would be the topic of something else; "
@@ -292,14 +292,14 @@ def _target(target: str) -> str:
     return target
 
 
-def _text(what: str, value: str) -> None:
+def _text(what: str, value: str) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{what} must be a str, not {type(value).__name__}")
     if not value.strip():
         raise ValueError(f"{what} must not be empty")
     if value != value.strip() or _CONTROL.search(value):
         raise ValueError(f"{what} must hold no control characters or outer spaces: {value!r}")
-    encodable(what, value)
+    return encodable(what, value)
 
 
 def _header_texts(headers: Mapping[str, Any] | None) -> dict[str, str]:

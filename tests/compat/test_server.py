@@ -1,17 +1,17 @@
-"""What the embedded server promises of itself, with older binaries: the fixture logs in, too."""
+"""What the embedded server promises of itself, with older binaries too."""
 
 from __future__ import annotations
 
 import pytest
 import requests
-from support.old_servers import GIVEN_SERVER
+from support.tested_server import GIVEN_SERVER
 
 from rxbosbase.server import EmbeddedServer
 
 
 @pytest.mark.skipif(bool(GIVEN_SERVER), reason="a server that others started")
-def test_no_web_site_but_its_own_may_use_it(old: tuple[str, EmbeddedServer, object]) -> None:
-    url = old[1].url
+def test_no_web_site_but_its_own_may_use_it(server: EmbeddedServer) -> None:
+    url = server.url
     for origin, told in ((url, url), ("http://evil.example", None)):
         answer = requests.get(f"{url}/api/health", headers={"Origin": origin}, timeout=10)
         assert answer.headers.get("Access-Control-Allow-Origin") == told

@@ -187,7 +187,6 @@ def test_the_servers_set_converges_to_the_wanted_set_after_every_step() -> None:
         settings=settings(
             max_examples=EXAMPLES,
             stateful_step_count=STEPS,
-            deadline=None,
             suppress_health_check=[HealthCheck.too_slow],
         ),
     )

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Callable, Iterator
 
 import pytest
+from support.tested_server import new_server
 
 from rxbosbase.client import BosBase
 from rxbosbase.server import EmbeddedServer
@@ -23,7 +24,7 @@ def server(bosbase_server: EmbeddedServer) -> EmbeddedServer:
 @pytest.fixture
 def fresh_server() -> Iterator[EmbeddedServer]:
     """A server of the test's own, to kill, pause and restart."""
-    with EmbeddedServer() as running:
+    with new_server() as running:
         yield running
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from support.live_schema import PASSWORD, Heard, World, eventually, listen, log_in, titles
+from support.tested_server import TOKENS_STAY, gap
 
 from rxbosbase import AuthLostError, AuthStore, BosBase, ClientResponseError, Status
 from rxbosbase.auth import AuthState
@@ -67,6 +68,7 @@ def change_password(world: World, users: str, user: dict[str, Any]) -> None:
     world.admin.collection(users).update(user["id"], body)
 
 
+@gap(TOKENS_STAY, bosbase=True)
 def test_a_changed_password_is_an_error_on_status_and_ends_the_streams(world: World) -> None:
     users, posts = world.users(), world.collection()
     ann = world.user(users)
@@ -94,6 +96,7 @@ def test_a_changed_password_is_an_error_on_status_and_ends_the_streams(world: Wo
     assert states.items[-1].error is None
 
 
+@gap(TOKENS_STAY, bosbase=True)
 def test_a_changed_password_makes_a_guest_of_who_chose_so(world: World) -> None:
     users = world.users()
     members = world.collection(listRule="@request.auth.id != ''")
@@ -122,11 +125,13 @@ def test_a_changed_password_makes_a_guest_of_who_chose_so(world: World) -> None:
     assert heard.error is None is hidden.error
 
 
+@gap(TOKENS_STAY, bosbase=True)
 def test_a_deleted_user_loses_the_login_too(world: World) -> None:
     users = world.users()
     ann = world.user(users)
     client = world.logged_in(users, ann)
     heard = listen(client.realtime.observe("any/topic"))
+    client.realtime.wait_active()
     client.auto_refresh(check_every=0.2)
     world.admin.collection(users).delete(ann["id"])
     assert isinstance(heard.failure(timeout=3), AuthLostError)
@@ -148,6 +153,7 @@ def test_an_outage_is_no_loss_of_the_login(fragile: World) -> None:
     assert heard.error is None
 
 
+@gap("tokens are good for 100 years, and a refresh answers with the same one", bosbase=True)
 def test_observers_of_a_renewed_login_may_block_and_use_the_client(world: World) -> None:
     """They run on no thread that connects or submits."""
     users, posts = world.users(), world.collection()

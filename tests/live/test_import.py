@@ -21,6 +21,7 @@ def base(name: str, *fields: str) -> dict[str, object]:
 
 def test_collections_are_created_and_changed_by_one_import(world: World) -> None:
     old, new = world.collection().name, world.name("new")
+    world.settle()
     world.admin.collections.import_([base(new, "title"), base(old, "title", "added")])
     fields = {field["name"] for field in world.admin.collections.get(old)["fields"]}
     assert {"title", "added"} <= fields
@@ -32,6 +33,7 @@ def test_what_was_exported_can_be_imported(world: World) -> None:
     posts = world.collection()
     exported = world.admin.collections.get(posts.name)
     posts.create({"title": "kept"})
+    world.settle()
     world.admin.collections.import_([exported])
     assert posts.get_full_list()[0]["title"] == "kept"
 

@@ -62,9 +62,10 @@ def test_a_record_topic_carries_that_record_alone(world: World) -> None:
 
 def test_a_record_topic_delivers_once_its_record_is_created(world: World) -> None:
     posts = world.collection()
-    heard = listen(posts.observe("aaaaaaaaaaaaaaa"))
+    id = world.id("a")
+    heard = listen(posts.observe(id))
     world.wait_active()
-    posts.create({"id": "aaaaaaaaaaaaaaa", "title": "late"})
+    posts.create({"id": id, "title": "late"})
     assert titles(heard.have(1)) == ["late"]
 
 

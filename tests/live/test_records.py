@@ -8,8 +8,9 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
-from support.hostile_strings import HOSTILE_STRINGS
+from support.hostile_strings import HOSTILE_STRINGS, writable
 from support.live_schema import World
+from support.tested_server import gap
 
 from rxbosbase import ClientResponseError, Collection, ConnectionFailedError, RequestTimeoutError
 
@@ -268,9 +269,9 @@ def test_sort_is_refused_where_the_order_is_fixed(world: World) -> None:
 
 def test_every_hostile_text_comes_back_as_data_and_finds_itself_alone(world: World) -> None:
     posts = world.collection()
-    stored = {text: posts.create({"title": text})["id"] for text in HOSTILE_STRINGS}
     client = world.admin
-    posts.learn_filter_dialect()
+    dialect = posts.learn_filter_dialect()
+    stored = {text: posts.create({"title": text})["id"] for text in writable(dialect)}
     for text, ident in stored.items():
         found = posts.get_full_list(filter=client.filter("title = {:text}", text=text))
         assert [(record["id"], record["title"]) for record in found] == [(ident, text)]
@@ -280,16 +281,30 @@ def test_every_hostile_text_comes_back_as_data_and_finds_itself_alone(world: Wor
         assert len(posts.get_full_list(filter=part)) <= 1  # an error would raise
 
 
+@gap(
+    "no filter of the server can hold a text that ends in a backslash: it is a `ValueError`",
+    until="0.39.8",
+    bosbase=True,
+)
+def test_a_text_that_ends_in_a_backslash_finds_itself_alone(world: World) -> None:
+    posts = world.collection()
+    posts.learn_filter_dialect()
+    for text in HOSTILE_STRINGS:
+        if text.endswith("\\"):
+            posts.create({"title": text})
+            found = posts.get_full_list(filter=world.admin.filter("title = {:t}", t=text))
+            assert [record["title"] for record in found] == [text]
+
+
 def test_values_of_every_kind_find_their_records(world: World) -> None:
     posts = world.collection(
         fields=(
             {"name": "on", "type": "bool"},
             {"name": "at", "type": "date"},
-            {"name": "data", "type": "json"},
         )
     )
     moment = datetime(2026, 1, 31, 12, 0, 0, 123000, tzinfo=UTC)
-    yes = posts.create({"n": 1e-7, "on": True, "at": "2026-01-31 12:00:00.123Z", "data": None})
+    yes = posts.create({"n": 1e-7, "on": True, "at": "2026-01-31 12:00:00.123Z"})
     no = posts.create({"n": -(10**12), "on": False, "at": "2026-01-30 00:00:00.000Z"})
     find = world.admin.filter
     for expression, values, wanted in (
@@ -303,12 +318,19 @@ def test_values_of_every_kind_find_their_records(world: World) -> None:
     ):
         found = posts.get_full_list(filter=find(expression, v=values))
         assert [record["id"] for record in found] == [wanted["id"]], (expression, values)
-    assert len(posts.get_full_list(filter=find("data = {:v}", v=None))) == 2
+
+
+@gap("no filter finds the null of a JSON field", bosbase=True)
+def test_null_finds_the_records_whose_json_is_null(world: World) -> None:
+    posts = world.collection(fields=({"name": "data", "type": "json"},))
+    for data in (None, 1):
+        posts.create({"data": data})
+    found = posts.get_full_list(filter=world.admin.filter("data = {:v}", v=None))
+    assert [record["data"] for record in found] == [None]
 
 
 def test_a_value_cannot_widen_a_filter(world: World) -> None:
     posts = numbered(world, 3)
-    posts.learn_filter_dialect()
-    for text in HOSTILE_STRINGS:
+    for text in writable(posts.learn_filter_dialect()):
         condition = world.admin.filter("title = {:text} && n = 1", text=text)
         assert posts.get_full_list(filter=condition) == []

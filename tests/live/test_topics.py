@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from support.live_schema import Event, Heard, World, listen, log_in, status, titles
+from support.tested_server import new_server
 
 from rxbosbase import BosBase, ClientResponseError, Message
 from rxbosbase.server import EmbeddedServer
@@ -149,7 +150,7 @@ def hooks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     """A server that broadcasts what it is told to."""
     folder: Path = tmp_path_factory.mktemp("hooks")
     (folder / "broadcast.pb.js").write_text(HOOK)
-    with EmbeddedServer(hooks_dir=folder) as server:
+    with new_server(hooks_dir=folder) as server:
         yield server
 
 

@@ -15,6 +15,7 @@ from uuid import UUID
 
 import pytest
 from support.live_schema import World, eventually
+from support.tested_server import gap
 
 from rxbosbase import BosBase, Collection
 
@@ -93,9 +94,21 @@ VALUES: list[tuple[str, Any]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("field", "value"), VALUES, ids=[f"{name}-{type(value).__name__}" for name, value in VALUES]
-)
+JSON_AS_TEXT = "of the values of a JSON field filters find text alone"
+ESCAPED = "an object or list in a JSON field that holds `<`, `>` or `&` is not found by its value"
+
+
+def case(field: str, value: Any) -> Any:
+    """One of the values, with what a server cannot give."""
+    is_text = isinstance(value, (str, Colour, UUID, date))
+    is_json = field.startswith("data") and not is_text
+    marks = [gap(JSON_AS_TEXT, bosbase=is_json)]
+    if isinstance(value, dict) and "<&>" in value.values():
+        marks.append(gap(ESCAPED, until="0.39.11"))
+    return pytest.param(field, value, marks=marks, id=f"{field}-{type(value).__name__}")
+
+
+@pytest.mark.parametrize(("field", "value"), [case(*each) for each in VALUES])
 def test_what_was_written_is_found_by_the_same_value(
     shelf: tuple[BosBase, Posts], field: str, value: Any
 ) -> None:
@@ -111,6 +124,20 @@ def test_what_was_written_is_found_by_the_same_value(
         assert posts.get_full_list(filter=wanted) == [posts.get_one(each["id"])]
     others = client.filter(f"{field} = {{:v}} && title = 'another'", v=value)
     assert posts.get_full_list(filter=others) == [] or value is False
+
+
+@gap(JSON_AS_TEXT, bosbase=True)
+@pytest.mark.parametrize("number", [2**60, 2**53 + 1, 1 / 3, 1e-300])
+def test_a_long_number_in_json_is_found_by_a_span(
+    shelf: tuple[BosBase, Posts], number: float
+) -> None:
+    client, posts = shelf
+    id = posts.create({"data": number})["id"]
+    span = client.filter(
+        "data > {:least} && data < {:most} && id = {:id}",
+        least=number * 0.999999, most=number * 1.000001, id=id,
+    )  # fmt: skip
+    assert [each["id"] for each in posts.get_full_list(filter=span)] == [id]
 
 
 def test_an_infinite_or_unknown_value_is_refused_before_any_request(
@@ -137,7 +164,10 @@ def test_a_form_of_any_request_takes_the_same(shelf: tuple[BosBase, Posts]) -> N
 
 # -- numbers that the database keeps otherwise than it is told ------------------------------------
 
-NUMBERS = [2**63, 2**63 - 1, -(2**63) - 1, 2**64, 10**25, 1e19, 0.1 + 0.2, 2**53 + 1, 1e-7, -0.0]
+NUMBERS: list[Any] = [
+    2**63, 2**63 - 1, -(2**63) - 1, 2**64, 10**25, 1e19, 0.1 + 0.2, 2**53 + 1, 1e-7, -0.0, 1e300,
+    {"a": [10**25, 2**63]},
+]  # fmt: skip
 
 TRUSTED_AFTER = 5.2
 """Seconds after the acknowledgement: before, a view asks about every event that it hears."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["HOSTILE_STRINGS", "INEXPRESSIBLE_STRINGS"]
+__all__ = ["HOSTILE_STRINGS", "INEXPRESSIBLE_STRINGS", "writable"]
 
 HOSTILE_STRINGS: tuple[str, ...] = (
     "plain",
@@ -70,5 +70,11 @@ HOSTILE_STRINGS: tuple[str, ...] = (
     "'" * 100,
     "\\" * 101,
 )
+
+
+def writable(dialect: str) -> list[str]:
+    """Those that a filter of this dialect can hold."""
+    return [each for each in HOSTILE_STRINGS if dialect == "escaped" or not each.endswith("\\")]
+
 
 INEXPRESSIBLE_STRINGS: tuple[str, ...] = ("\x00", "nul\x00inside", "\ud800", "half \udfff pair")

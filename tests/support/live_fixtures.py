@@ -13,6 +13,7 @@ from rxbosbase import AuthState
 from rxbosbase.server import EmbeddedServer
 
 from .live_schema import World, log_in
+from .tested_server import new_server
 
 __all__ = ["fragile", "mortal", "superuser", "world"]
 
@@ -34,7 +35,7 @@ def world(server: EmbeddedServer, superuser: AuthState) -> Iterator[World]:
 @pytest.fixture(scope="session")
 def mortal() -> Iterator[tuple[EmbeddedServer, AuthState]]:
     """One server for all tests that kill theirs: to start it again costs little, a new one much."""
-    with EmbeddedServer() as server:
+    with new_server() as server:
         login = log_in(server)
         server.kill()
         yield server, login

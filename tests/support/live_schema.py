@@ -17,6 +17,8 @@ from reactivex import Observable, abc
 from rxbosbase import AuthState, AuthStore, BosBase, Collection, RecordEvent, Status
 from rxbosbase.server import EmbeddedServer
 
+from .tested_server import GIVEN_SERVER
+
 __all__ = [
     "CLOSED", "OPEN", "PASSWORD", "Event", "Heard", "World",
     "eventually", "listen", "log_in", "status", "titles",
@@ -153,6 +155,17 @@ class World:
     def name(self, stem: str) -> str:
         """A name that no other test uses."""
         return f"{stem}_{secrets.token_hex(6)}"
+
+    def id(self, letter: str) -> str:
+        """An id that a record may be given on this server."""
+        if GIVEN_SERVER:
+            return f"0199{secrets.token_hex(2)}-0000-7000-8000-{secrets.token_hex(6)}"
+        return letter * 15
+
+    def settle(self) -> None:
+        """Waits until a new collection may be changed: BosBase refuses that for 2 seconds."""
+        if GIVEN_SERVER:
+            threading.Event().wait(2.5)
 
     def collection(
         self,

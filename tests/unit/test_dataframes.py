@@ -65,6 +65,14 @@ def test_what_a_record_lacks_is_missing_and_an_empty_date_is_no_time() -> None:
     assert df["at"].isna().tolist() == [False, True]
 
 
+@pytest.mark.parametrize("value", [1, 0.5, True, [1]])
+def test_an_empty_text_before_the_first_number_stays_one(value: Any) -> None:
+    cells = ["", None, value]
+    df = to_dataframe([{"n": each} for each in cells], index=None)
+    assert list(df["n"]) == cells
+    assert [type(each) for each in df["n"]] == [type(each) for each in cells]
+
+
 def test_expanded_relations_become_columns_by_their_path() -> None:
     author = {"id": "u", "name": "Ann", "expand": {"team": {"name": "Blue"}}}
     df = to_dataframe([{"id": "a", "expand": {"author": author, "tags": [{"id": "t"}]}}])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,14 @@ def test_a_name_stays_one_part_of_the_path(client: BosBase, name: str, quoted: s
     assert (
         client.file_url(RECORD, name) == f"http://localhost:8090/base/api/files/pbc_1/abc/{quoted}"
     )
+
+
+class Thumb(str, Enum):  # noqa: UP042 - a StrEnum would write its value
+    SMALL = "a.png"
+
+
+def test_a_name_that_is_an_enum_is_its_value(client: BosBase) -> None:
+    assert client.file_url(RECORD, Thumb.SMALL) == client.file_url(RECORD, "a.png")
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", None, 1])

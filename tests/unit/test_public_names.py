@@ -298,8 +298,8 @@ __init__(self, data_dir: str | os.PathLike[str] | None = None, port: int = 0, *,
     superuser_email: str = 'superuser@example.com', superuser_password: str | None = None,
     hooks_dir: str | os.PathLike[str] | None = None, migrations_dir: str | os.PathLike[str] |
     None = None, origins: Sequence[str] = (), env: Mapping[str, str] | None = None, binary: str
-    | os.PathLike[str] | None = None, start_timeout: float = 30.0, prepare: Callable[[BosBase],
-    object] | None = None) -> None
+    | os.PathLike[str] | None = None, version: str | None = None, start_timeout: float = 30.0,
+    prepare: Callable[[BosBase], object] | None = None) -> None
 client(self, *, superuser: bool = False, **kwargs: Any) -> BosBase
 is_running: bool
 kill(self) -> None

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rxbosbase.jsontext import TooDeepError
@@ -188,7 +188,6 @@ values = st.recursive(
 levels = st.integers(1, 40) | st.integers(850, 1250) | st.integers(LEVELS, 2 * LEVELS)
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.text(), values, min_size=1), st.data(), levels, st.booleans())
 def test_any_record_gives_the_other_fields_and_the_depth_of_the_deep_one(
     record: dict[str, Any], data: st.DataObject, count: int, has_ascii: bool

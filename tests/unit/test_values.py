@@ -47,6 +47,15 @@ class FakeDate(date):
     pass
 
 
+class FarTimestamp(datetime):
+    """As that of pandas, in the year 12000."""
+
+    def replace(self, *args: Any, **changes: Any) -> Any:
+        raise ValueError("year 12000 is out of range")
+
+    astimezone = replace
+
+
 class Scalar:
     """As one of numpy: no subclass of any number."""
 
@@ -131,7 +140,7 @@ ACCEPTED: list[tuple[Any, Any]] = [
     (Scalar(3, "i"), 3), (Scalar(True, "b"), True),
     (Scalar(0.5, "f"), 0.5), (Scalar("x", "U"), "x"),
     (Scalar(float("nan"), "f"), None), (LongDouble(0.5, "f"), 0.5),
-    (Scalar(1, "M"), PRECISE), (Scalar(2, "M"), None),
+    (Scalar(1, "M"), PRECISE), (Scalar(2, "M"), None), (Scalar(None, "m"), None),
     (Array([Scalar(1, "i"), Array([NA])]), [1, [None]]),
     # text
     (Text("x"), "x"), (Word.RED, "red"), (Colour.RED, "red"), (When.START, DAY),
@@ -161,6 +170,9 @@ REFUSED: list[tuple[Any, str]] = [
     (Scalar(float("inf"), "f"), "inf has no JSON form"),
     (datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=5))), "outside the years 1 to 9999 of UTC"),
     (Scalar(3, "M"), "outside the years 1 to 9999 of UTC"),
+    (FarTimestamp(2026, 1, 1), "outside the years 1 to 9999 of UTC"),
+    (FarTimestamp(2026, 1, 1, tzinfo=UTC), "outside the years 1 to 9999 of UTC"),
+    (type("int64", (Scalar,), {"dtype": property(len)}), "type has no JSON form"),
     (SimpleNamespace(to_dict=dict), r"SimpleNamespace has no JSON form: give its to_dict\(\)$"),
     ({(1,): 1}, "tuple has no JSON form as a key"),
     ({NA: 1}, "object has no JSON form as a key"),

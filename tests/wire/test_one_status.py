@@ -11,7 +11,7 @@ from support import wire_server as wire
 from support.realtime_client import connect, statuses, wait_state, wait_until
 from support.seen import LIMIT, Seen, run_thread
 
-from rxbosbase import AuthLostError, BackoffPolicy, BosBase, ClientResponseError
+from rxbosbase import AuthLostError, BackoffPolicy, BosBase, ClientResponseError, RecordEvent
 from rxbosbase.errors import RequestTimeoutError
 
 SLOW = BackoffPolicy(initial=60.0, maximum=60.0, jitter=False)
@@ -97,6 +97,29 @@ def test_a_wait_for_a_views_topics_ends_when_its_attempts_are_used_up(
             assert client.realtime.status.value.state == "failed"
 
 
+def test_an_event_that_comes_while_a_view_begins_leaves_no_topic_behind(
+    server: wire.WireServer, client: BosBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub, attach = client.live_hub, client.live_hub.service.attach
+    author = {"id": "a", "collectionName": "authors"}
+    event = RecordEvent("posts/*", "create", {"id": "p", "expand": {"by": author}})
+
+    def slow(topic: Any, subscriber: Any, question: Any, *, urgent: bool) -> None:
+        attach(topic, subscriber, question, urgent=urgent)
+        if "expand" in topic.wire:  # its watch is attached once the hub's thread had the event
+            heard = threading.Event()
+            hub.loop.post(lambda: subscriber.on_next(event))
+            hub.loop.post(heard.set)
+            assert heard.wait(LIMIT)
+
+    monkeypatch.setattr(hub.service, "attach", slow)
+    with client.collection("posts").live(filter="n > 0", expand="by") as view:
+        view.wait_fresh(LIMIT)
+    wait_state(client, "idle")
+    server.wait_streams(0)
+    assert client.realtime.stats.topics == 0
+
+
 # -- both kinds
 
 
@@ -169,7 +192,7 @@ def test_the_lost_login_is_shown_and_the_login_after_it(client: BosBase) -> None
     told = statuses(client)
     lost = AuthLostError("lost")
     client.service.monitor.login_lost(lost)
-    told.until(lambda items: items[-1].error is lost)
+    told.until(lambda items: items and items[-1].error is lost)
     client.auth_store.save(wire.make_token("ann"))
     told.until(lambda items: items[-1].error is None)
 

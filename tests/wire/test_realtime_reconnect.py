@@ -471,7 +471,8 @@ def test_row_7_after_max_attempts_all_streams_fail_and_a_new_one_starts_afresh(
             client.collection("posts").observe(name, check=False).subscribe(ignore, errors)
         assert all("cannot reach" in str(error) for error in errors.wait(2))
         failed = seen.until(lambda items: items[-1].state == "failed" and not items[-1].topics)[-1]
-        assert failed.error is errors.items[0]
+        # On a busy machine the attempts for the first are used up before the second is wanted.
+        assert any(failed.error is error for error in errors.items)
         with pytest.raises(ConnectionError, match="cannot reach"):
             client.realtime.subscribe("chat", ignore)
         server.accept_connections()

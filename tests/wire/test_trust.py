@@ -81,7 +81,8 @@ def test_the_first_variable_counts(first: int) -> None:
     there = [str(Path(__file__).parents[n]) for n in range(len(FILES))]
     environ: dict[str, str] = dict(list(zip(FILES, there, strict=True))[first:])
     expected = Trust(there[first], "", f" by {FILES[first]}={there[first]}")
-    assert trust_of(True, "https://localhost", environ) == expected
+    for url in ("https://localhost", "HTTPS://localhost"):
+        assert trust_of(True, url, environ) == expected
     assert trust_of(True, "http://localhost", environ) == Trust()
     assert trust_of(False, "https://localhost", environ) == Trust(False)
 

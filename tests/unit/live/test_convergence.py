@@ -31,7 +31,6 @@ def scenarios(draw: Any) -> Scenario:
 @pytest.mark.timeout(60 + EXAMPLES // 10)
 @settings(
     max_examples=EXAMPLES,
-    deadline=None,
     derandomize=EXAMPLES <= 300,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

@@ -10,6 +10,7 @@ import pytest
 from rxbosbase import ProtocolError
 from rxbosbase.live.messages import Ask, Edit, Effects, ReadPage, Record, Rules
 from rxbosbase.live.reducer import Reducer
+from rxbosbase.live.stamps import WITH_EXPONENT
 
 START = 100.0  # s: long after the acknowledgement, so that no gap casts doubt
 
@@ -100,9 +101,11 @@ def test_an_integer_that_the_database_makes_a_float_of_is_settled(action: str, n
     effects = reducer.tick(START + 0.3)
     read = {**written, "data": float(number)}
     assert shown(reducer.answer(ask_of(effects), [read], START + 0.4)) == [(read["id"], read)]
-    # Another field changes: the frame has the number as it was read from the database.
+    # Another field changes: the frame has the number as it was read from the database. With an
+    # exponent it may have fewer digits than a read from PostgreSQL: that is settled once more.
     effects = reducer.event("update", {**read, **row(read["id"], 9), "n": 1}, START + 9)
-    assert (effects.read, effects.wake) == (None, 1000.1)
+    again = START + 9.2 if abs(number) >= WITH_EXPONENT else 1000.1
+    assert (effects.read, effects.wake) == (None, again)
 
 
 def test_an_older_event_is_not_shown_but_settled() -> None:

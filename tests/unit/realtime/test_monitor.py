@@ -106,3 +106,21 @@ def test_counts_are_added_and_the_younger_age_counts() -> None:
     assert one + two == two + one == both
     assert both + Stats() == both
     assert Stats() + Stats() == Stats()
+
+
+def test_what_ends_while_the_client_closes_is_told_once(scene: Scene) -> None:
+    monitor = scene.fake._rooms.monitor
+    assert monitor.close()
+    scene.cut(0)
+    monitor.on_left()
+    assert scene.lost == []
+    scene.fake.close()
+    assert scene.lost == [[]]
+
+
+def test_a_skipped_event_does_not_list_the_topics_anew(scene: Scene) -> None:
+    monitor, before = scene.fake._rooms.monitor, scene.fake.client.realtime.status.value
+    error = ValueError("malformed")
+    monitor.on_skipped(error)
+    after = scene.fake.client.realtime.status.value
+    assert after.error is error and after.topics is before.topics

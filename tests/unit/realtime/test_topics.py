@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from rxbosbase.realtime.topics import (
     MAX_TOPIC_LENGTH,
     Options,
     Topic,
+    check_collection,
     check_id,
     custom_topic,
     normalise_options,
@@ -194,6 +196,34 @@ def test_options_that_the_server_would_not_see_are_refused(id: str) -> None:
 @pytest.mark.parametrize("id", ["a..b", "...", " a ", "a\x85", "\u2028", "%2e%2e", "a&b=c", "@me"])
 def test_any_other_text_is_an_id(id: str) -> None:
     assert record_topic("posts", id, fields="n").wire.startswith(f"posts/{id}?options=%7B")
+
+
+class Name(str, Enum):  # noqa: UP042 - a StrEnum would write its value
+    """Python writes it as ``Name.POSTS`` into a text."""
+
+    POSTS = "posts"
+
+
+class Guise(str):
+    """A text that turns into another where it is put into one."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "../secrets"
+
+    def __format__(self, spec: str) -> str:
+        return "*?options=%7B%7D"
+
+
+def test_a_subclass_of_str_is_the_text_that_was_checked() -> None:
+    for name in (Name.POSTS, Guise("posts")):
+        for made in (check_collection(name), check_id(name)):
+            assert (made, type(made)) == ("posts", str)
+        assert record_topic(name, name) == Topic("posts/posts", "posts/posts")
+        assert record_topic(name, name, fields="n").wire.startswith("posts/posts?options=%7B")
+        made = custom_topic(name).name
+        assert (made, type(made)) == ("posts", str)
 
 
 @pytest.mark.parametrize("bad", [None, 5, b"posts", ["posts"]])

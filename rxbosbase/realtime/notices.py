@@ -1,0 +1,33 @@
+"""What must be told behind the events that wait, also when those are discarded."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from rxbosbase.loop import LoopScheduler
+
+from .delivery import guarded
+
+__all__ = ["NoticeQueue"]
+
+
+class NoticeQueue:
+    """Ends and losses, queued on `loop` behind its events. What a notice raises is logged."""
+
+    def __init__(self, loop: LoopScheduler) -> None:
+        self._loop = loop
+        self._waiting: deque[Callable[[], object]] = deque()
+
+    def put(self, notice: Callable[[], object]) -> None:
+        """Queues ``notice()``; never waits."""
+        self._waiting.append(notice)
+        self._loop.post(self._run_next)
+
+    def flush(self) -> None:
+        """Runs the rest on the calling thread: the queue it waited in was discarded."""
+        while self._waiting:
+            self._run_next()
+
+    def _run_next(self) -> None:
+        guarded(self._waiting.popleft())
