@@ -22,6 +22,8 @@ from reactivex import abc, typing
 from reactivex.disposable import Disposable, SingleAssignmentDisposable
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
+from .process import is_ending
+
 __all__ = ["LoopScheduler"]
 
 log = logging.getLogger("rxbosbase.loop")
@@ -260,7 +262,8 @@ class LoopScheduler(PeriodicScheduler):
                 thread.start()
             except RuntimeError as error:
                 # Raised, it would end the stream that feeds. The next piece of work tries again.
-                log.error("work on %s has to wait: %s", self._name, error)
+                if not is_ending(error):
+                    log.error("work on %s has to wait: %s", self._name, error)
             else:
                 self._thread = thread
         else:

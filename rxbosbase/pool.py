@@ -12,6 +12,8 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
+from .process import is_ending
+
 __all__ = ["ReadPool"]
 
 log = logging.getLogger("rxbosbase.pool")
@@ -45,7 +47,8 @@ class ReadPool:
             try:
                 threading.Thread(target=self._work, name=name, daemon=True).start()
             except RuntimeError as error:  # the call waits for the next one, which tries again
-                log.error("a background read has to wait: %s", error)
+                if not is_ending(error):
+                    log.error("a background read has to wait: %s", error)
             else:
                 self._threads += 1
 

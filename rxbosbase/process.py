@@ -1,4 +1,4 @@
-"""What holds in the process that made a client, and not in its children."""
+"""What holds in the process that made a client, and not in its children; and when it ends."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 from .errors import ClientClosedError
 
-__all__ = ["check_process"]
+__all__ = ["check_process", "is_ending"]
 
 
 def check_process(owner: int) -> None:
@@ -19,3 +19,12 @@ def check_process(owner: int) -> None:
         raise ClientClosedError(
             "this client was made before fork(); make a new one in the child process"
         )
+
+
+def is_ending(error: RuntimeError) -> bool:
+    """True if a thread could not be started because the interpreter ends: no word is due.
+
+    From 3.12 on that is refused a moment before the functions of `atexit` close what is open, and
+    nothing but the error's text tells it from a lack of threads.
+    """
+    return "interpreter shutdown" in str(error)

@@ -25,6 +25,7 @@ from rxbosbase.errors import (
 )
 from rxbosbase.eventstream import EventStream
 from rxbosbase.oneline import one_line
+from rxbosbase.process import is_ending
 from rxbosbase.transport import Transport
 
 from .events import decode_message
@@ -227,12 +228,17 @@ def connect(dial: Callable[[], Connection]) -> Observable[Opened | Batch]:
             connection = dial()
         except ClientClosedError:  # closed between two attempts: there is nothing to do
             return Disposable()
-        threading.Thread(
+        reader = threading.Thread(
             target=connection.run,
             args=(observer, scheduler),
             name=f"rxbosbase-reader-{next(_numbers)}",
             daemon=True,
-        ).start()
+        )
+        try:
+            reader.start()
+        except RuntimeError as error:
+            if not is_ending(error):
+                raise
         return Disposable(connection.retire)
 
     return Observable(subscribe)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import threading
 import traceback
 import warnings
 from collections.abc import Callable
@@ -10,7 +12,11 @@ from collections.abc import Callable
 import pytest
 
 from rxbosbase import BosBase, ClientClosedError
+from rxbosbase.loop import LoopScheduler
+from rxbosbase.pool import ReadPool
 from rxbosbase.process import check_process
+from rxbosbase.realtime.connection import Connection, connect
+from rxbosbase.transport import Transport
 
 
 def test_the_process_that_made_it_may_use_it() -> None:
@@ -20,6 +26,29 @@ def test_the_process_that_made_it_may_use_it() -> None:
 def test_another_process_is_told_to_make_a_client_of_its_own() -> None:
     with pytest.raises(ClientClosedError, match="make a new one in the child process"):
         check_process(os.getpid() + 1)
+
+
+def test_what_begins_while_the_interpreter_ends_says_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Python refuses threads from 3.12 on, a moment before the client is closed."""
+    caplog.set_level(logging.INFO)
+
+    def refused(_: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    pool, loop = ReadPool(), LoopScheduler("rxbosbase-ending")
+    with monkeypatch.context() as at_the_end:
+        at_the_end.setattr(threading.Thread, "start", refused)
+        pool.submit(print)
+        loop.post(print)
+        transport = Transport("http://127.0.0.1:9", timeout=1.0, headers=None, token=str)
+        connection = Connection(transport, idle_timeout=1.0, max_event_bytes=1000)
+        errors: list[Exception] = []
+        connect(lambda: connection).subscribe(on_error=errors.append).dispose()
+    assert caplog.text == "" and errors == []
+    for each in (pool, loop, connection.channel, transport):
+        each.close()
 
 
 def test_in_a_child_every_use_is_an_error_and_disposing_is_harmless() -> None:
