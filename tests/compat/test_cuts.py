@@ -93,7 +93,7 @@ def test_a_cut_is_told_once_with_the_topics_still_wanted(
     proxy.inject(Fault(Kind.RESET))
     waiting = states.first(lambda now: now.state == "waiting")
     assert isinstance(waiting.error, StreamLostError)
-    states.until(lambda h: h.items[-1].state == "active")
+    states.until(lambda h: h.items and h.items[-1].state == "active")
     assert status(client).error is None
     assert lost.items == [[f"{posts.name}/*"]]
     heard.dispose()

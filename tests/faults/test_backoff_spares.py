@@ -158,7 +158,7 @@ def test_attempts_used_up_are_told_everywhere_with_the_last_cause(
         with pytest.raises(ClientResponseError) as raised:
             posts.subscribe("b", lambda _: None, timeout=PATIENCE)
         wait_until(lambda: len(errors) == 4)
-        wait_until(lambda: states[-1].state == "failed")
+        wait_until(lambda: states and states[-1].state == "failed")
         assert states[-1].error is errors[0]
         assert {id(error) for error in errors} == {id(errors[0])}
         assert str(raised.value) == str(errors[0]) and "503" in str(errors[0])
@@ -171,7 +171,7 @@ def test_attempts_used_up_are_told_everywhere_with_the_last_cause(
         client.realtime.wait_active(PATIENCE)
         server.send("posts/*", {"id": "a"}, "create")
         wait_until(lambda: seen)
-        wait_until(lambda: states[-1].state == "active")
+        wait_until(lambda: states and states[-1].state == "active")
         last = states[-1]
         assert last.error is None
         assert last.attempt == 0
@@ -185,7 +185,7 @@ def test_the_status_tells_attempt_and_wait_and_cause(server: wire.WireServer) ->
         client.realtime.status.subscribe(states.append)
         client.collection("posts").observe("*").subscribe(lambda _: None)
         client.realtime.wait_active(PATIENCE)
-        wait_until(lambda: states[-1].state == "active")
+        wait_until(lambda: states and states[-1].state == "active")
     waits = [each for each in states if each.state == "waiting"]
     assert [(each.attempt, each.retry_in) for each in waits] == [(1, 0.02), (2, 0.04), (3, 0.05)]
     assert all("502" in str(each.error) for each in waits)
@@ -201,10 +201,10 @@ def test_reconnect_now_skips_the_wait(server: wire.WireServer) -> None:
     with BosBase(server.url, backoff=policy) as client:
         client.realtime.status.subscribe(states.append)
         client.collection("posts").observe("*").subscribe(lambda _: None)
-        wait_until(lambda: states[-1].state == "waiting")
+        wait_until(lambda: states and states[-1].state == "waiting")
         assert states[-1].retry_in == 300
         client.realtime.reconnect_now()
-        wait_until(lambda: states[-1].attempt == 2)
+        wait_until(lambda: states and states[-1].attempt == 2)
         server.accept_connections()
         client.realtime.reconnect_now()
         client.realtime.wait_active(PATIENCE)

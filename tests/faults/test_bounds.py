@@ -89,7 +89,7 @@ def test_an_event_beyond_its_bound_is_skipped_and_told_and_the_stream_lives_on(
         server.stream.send_raw(event(1, size=2000))
         lives(server, seen, 2)
         assert seen == [2]
-        wait_until(lambda: states[-1].error is not None)
+        wait_until(lambda: states and states[-1].error is not None)
         assert "1000 bytes" in str(states[-1].error)
         assert client.realtime.stats.skipped == 1
         assert states[-1].state == "active"

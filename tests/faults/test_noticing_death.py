@@ -124,7 +124,7 @@ def test_a_vanished_host_is_noticed_by_keep_alive_and_told_as_a_loss(
         it = story(host.url, timeout=5.0)
         host.vanish()
         began = time.monotonic()
-        wait_until(lambda: it.states[-1].state == "waiting", within)
+        wait_until(lambda: it.states and it.states[-1].state == "waiting", within)
         print(f"noticed after {time.monotonic() - began:.1f} s: {it.states[-1].error}")
         assert isinstance(it.states[-1].error, StreamLostError)
         wait_until(lambda: it.lost == [["posts/*"]])
@@ -213,5 +213,5 @@ def test_the_servers_close_of_a_stream_that_has_just_begun_is_a_failure(
 ) -> None:
     it = story(server.url)
     server.stream.finish()
-    wait_until(lambda: it.states[-1].state == "waiting")
+    wait_until(lambda: it.states and it.states[-1].state == "waiting")
     wait_until(lambda: it.lost == [["posts/*"]])

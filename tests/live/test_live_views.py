@@ -456,7 +456,7 @@ def test_live_record_follows_one_record_that_may_only_be_viewed(world: World) ->
     posts.update(id, {"title": "b"})
     heard.first(lambda row: row and row["title"] == "b")
     posts.delete(id)
-    heard.until(lambda h: h.items[-1] is None)
+    heard.until(lambda h: h.items and h.items[-1] is None)
     posts.create({"id": id, "title": "c"})
     heard.first(lambda row: row and row["title"] == "c")
     late: Heard[Record | None] = listen(guest.live_record(id, fields="title", reconcile=NEVER))
@@ -489,7 +489,7 @@ def test_changes_tell_one_net_change_of_each_record_across_a_gap(world: World) -
         posts.create({"title": "made"})
         posts.delete(posts.create({"title": "passing"})["id"])
         proxy.calm()
-        shown.until(lambda h: h.items[-1].fresh)
+        shown.until(lambda h: h.items and h.items[-1].fresh)
         client.realtime.wait_active(5.0)
         eventually(lambda: len(heard.items) >= 6)
         net = {change.record["title"]: change.type for change in heard.items[3:]}
@@ -517,7 +517,7 @@ def test_a_killed_server_leaves_the_view_stale_and_its_return_makes_it_true(
     fragile.server.restart()
     posts.update(kept, {"title": "edited"})
     posts.delete(gone)
-    heard.until(lambda h: h.items[-1].fresh)
+    heard.until(lambda h: h.items and h.items[-1].fresh)
     becomes_true(view, posts, filter='title != ""')
     heard.dispose()
 

@@ -111,7 +111,7 @@ def test_a_loss_is_told_at_once_and_mended_after_the_next_acknowledgement(
         assert not shown.wait(2)[1].fresh
         server.wait_post(2)
         gate.set()
-        last = shown.until(lambda items: items[-1].fresh and len(items) > 2)[-1]
+        last = shown.until(lambda items: items and items[-1].fresh and len(items) > 2)[-1]
         assert {row["id"]: row["n"] for row in last.records} == {"b": 1, "c": 0}
         told = {c.record["id"]: c for s in shown.items[2:] for c in s.changes}
         assert {id: change.type for id, change in told.items()} == {

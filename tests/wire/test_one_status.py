@@ -194,7 +194,7 @@ def test_the_lost_login_is_shown_and_the_login_after_it(client: BosBase) -> None
     client.service.monitor.login_lost(lost)
     told.until(lambda items: items and items[-1].error is lost)
     client.auth_store.save(wire.make_token("ann"))
-    told.until(lambda items: items[-1].error is None)
+    told.until(lambda items: items and items[-1].error is None)
 
 
 # -- on_disconnect

@@ -139,7 +139,7 @@ def test_close_returns_at_once_and_leaves_no_thread(
     client.realtime.events.subscribe(on_completed=lambda: completed("events"))
     close_in_time(client)
     assert completed.wait(1) == ["events"]
-    assert seen.until(lambda items: items[-1].state == "closed")
+    assert seen.until(lambda items: items and items[-1].state == "closed")
     client.close()
     server.wait_connections(0)
 

@@ -309,4 +309,4 @@ def test_status_topics_are_the_wanted_ones_also_while_there_is_no_connection(
         second = client.collection("posts").observe("r1").subscribe(lambda _: None)
         seen.until(lambda items: set(items[-1].topics) == {"posts/*", "posts/r1"})
         second.dispose()
-        seen.until(lambda items: items[-1].topics == ("posts/*",))
+        seen.until(lambda items: items and items[-1].topics == ("posts/*",))
