@@ -126,7 +126,7 @@ def _error(response: requests.Response) -> Exception:
     try:
         data = decode(without_token(response, read_body(response, ERROR_BODY_LIMIT)))
     except (ProtocolError, ValueError):
-        pass  # the status tells enough
+        pass  # the error below carries the status, which is enough
     except (urllib3.exceptions.HTTPError, OSError) as error:
         return ConnectionFailedError(one_line(f"the answer broke off: {error}"))
     return response_error(response, data)

@@ -37,7 +37,7 @@ def split_files(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[Upload]]:
     >>> fields, files
     ({'@jsonPayload': b'{"n":1}'}, [('photo', ('a.png', b'...'))])
     """
-    plain: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     files: list[Upload] = []
     for name, value in body.items():
         values = value if isinstance(value, list) else [value]
@@ -47,11 +47,11 @@ def split_files(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[Upload]]:
         if found:
             files += [(encodable(f"the name of field {name!r}", name), upload) for upload in found]
         else:
-            plain[name] = value
+            fields[name] = value
     if not files:
-        return plain, []
+        return fields, []
     try:
-        payload = encode(plain)
+        payload = encode(fields)
     except TypeError as error:
         raise TypeError(
             f"the body has a value that is neither JSON nor a file ({error}): give a file as an "

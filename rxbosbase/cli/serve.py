@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Generator
 from functools import partial
 from pathlib import Path
@@ -20,7 +19,7 @@ from rxbosbase.server.sample import SAMPLE_PASSWORD, SAMPLE_USERS, create_sample
 __all__ = ["serve"]
 
 DEFAULT_PORT = 8090
-LOOK_SECONDS = 0.2  # between two looks at whether the server still runs
+LOOK_SECONDS = 0.2  # between two looks at whether a sample user has failed
 MOST_WRITES = 1000.0  # a second; a laptop's server takes fewer
 
 PUBLISHED = (
@@ -66,8 +65,7 @@ def serve(
         if publish_passwords:
             complain(PUBLISHED)
         with _sample_users(server.url, rate, password) as writers:
-            while server.is_running:
-                time.sleep(LOOK_SECONDS)
+            while not server.wait_ended(LOOK_SECONDS):
                 if writers is not None:
                     writers.check()
         raise ConnectionFailedError("the server has ended by itself: " + " ".join(server.output))

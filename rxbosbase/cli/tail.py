@@ -27,7 +27,7 @@ from rxbosbase.cli.options import (
     Url,
     password_of,
 )
-from rxbosbase.cli.tale import tell_the_connections_tale
+from rxbosbase.cli.tale import print_connection_changes
 from rxbosbase.cli.terminal import Terminal
 
 __all__ = ["Action", "Format", "tail"]
@@ -87,7 +87,7 @@ def tail(
         events = streams[0].pipe(ops.merge(*streams[1:]), rxb.of_action(*(action or Action)))
         if identity is not None:
             client.collection(auth_collection).auth_with_password(identity, password)
-        tell_the_connections_tale(client, f"to {', '.join(collections)} at {client.base_url}")
+        print_connection_changes(client, f"to {', '.join(collections)} at {client.base_url}")
         # Written where the events arrive: a reader that is slow slows the connection down, and
         # nothing has to be stored or dropped. What it raises ends the stream by the operator.
         until_end(events.pipe(ops.do_action(_writer(format))))

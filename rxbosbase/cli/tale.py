@@ -1,4 +1,4 @@
-"""What a person is told of the connection: few words, at the turns alone."""
+"""Lines about the connection on stderr: one for each loss and each return, and no more."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rxbosbase.cli.console import complain
 from rxbosbase.client import BosBase
 from rxbosbase.realtime.status import Status
 
-__all__ = ["Tale", "next_tale", "tell_the_connections_tale"]
+__all__ = ["Tale", "next_tale", "print_connection_changes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +53,18 @@ def next_tale(tale: Tale, status: Status) -> Tale:
     return quiet
 
 
-def tell_the_connections_tale(client: BosBase, what: str, *, catches_up: bool = False) -> None:
-    """Tells it on stderr until the client is closed.
+def print_connection_changes(client: BosBase, what: str, *, catches_up: bool = False) -> None:
+    """Prints these lines until the client is closed.
 
     Args:
-        what: what is listened to, and where.
-        catches_up: what was missed in an outage is made up for, and not worth a word.
+        what: what the command listens to, and where.
+        catches_up: a live view reads what an outage hid, so that no line warns of a gap.
     """
 
-    def told(tale: Tale) -> str:
+    def line_of(tale: Tale) -> str:
         line = tale.line.partition("; what happened")[0] if catches_up else tale.line
         return f"{line} {what}; Ctrl-C ends" if line == "listening" else line
 
     client.realtime.status.pipe(
-        ops.scan(next_tale, Tale()), ops.map(told), ops.filter(bool)
+        ops.scan(next_tale, Tale()), ops.map(line_of), ops.filter(bool)
     ).subscribe(complain)

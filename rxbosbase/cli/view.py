@@ -26,7 +26,7 @@ from rxbosbase.cli.options import (
     Url,
     password_of,
 )
-from rxbosbase.cli.tale import tell_the_connections_tale
+from rxbosbase.cli.tale import print_connection_changes
 from rxbosbase.cli.terminal import Terminal
 from rxbosbase.cli.view_table import Picture, draw, next_picture
 from rxbosbase.live import Change, Snapshot
@@ -75,7 +75,7 @@ def view(
             _show(live, title)
         else:
             what = f"to {collection} at {client.base_url}"
-            tell_the_connections_tale(client, what, catches_up=True)
+            print_connection_changes(client, what, catches_up=True)
             until_end(live.changes().pipe(ops.do_action(_write_json)))
 
 

@@ -311,7 +311,7 @@ class ViewCore(Generic[T]):
 
     def _done(self, request: AnyRead, tell: Callable[[], None]) -> None:
         self._reading -= 1
-        if request is self._wanted:  # what overtook it tells the same, and better
+        if request is self._wanted:  # else a newer read has replaced it
             self._wanted = None
             tell()
         self._begin_read()

@@ -39,7 +39,7 @@ within the last 2 s, as the two may have arrived swapped; and within 5 s after a
 or a lost frame, as a younger sibling may be what was lost. The same if a record that it expands
 was heard of within the last 5 s: the expansion may have been made before that change, and its frame
 have come after. An answer that expands what was heard of since its read began leaves doubt, too.
-An event with an integer of more than 64 bits does as well: the database keeps a float in its place.
+An event with a number that the database keeps with other digits does as well (`is_kept_otherwise`).
 
 Why it converges
 ----------------

@@ -1,7 +1,7 @@
-"""All streams of one client taken together: one status, one word for each loss, one wait.
+"""All streams of one client taken together: one status, one wait, and one call for each loss.
 
 The user's topics and the live views have streams of their own; a user asks about the client. Each
-service brings its links and its topics here, and what is told is computed from those.
+service registers its links and its topics here, and all of that is computed from them.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class ConnectionMonitor:
         self._unreadable: tuple[UnreadableRecord, ...] = ()  # what live views leave out
 
     def watch(self, streams: Streams) -> None:
-        """From now on these are part of what is told, behind those that were there."""
+        """Includes these streams from now on, behind those that were there."""
         with self.changed:
             self._kinds.append(streams)
 
@@ -118,7 +118,7 @@ class ConnectionMonitor:
     def on_lost(self, link: Link) -> None:
         """An open stream ended otherwise than by routine."""
         if self._closed:
-            return  # `tell_losses` tells of the end on purpose
+            return  # `tell_losses` calls with [] for that
         now = self._clock()
         lasts = any(each.is_down for each in self._lost_links) or now - self._lost_at < SAME_LOSS
         if lasts and link not in self._lost_links:
@@ -225,8 +225,8 @@ class ConnectionMonitor:
             return any(link.is_open for link in self._links())
 
     def tell_losses(self, was_open: bool) -> None:
-        """Tells, on the calling thread, of losses that the discarded queue still held, and of the
-        end on purpose if a stream `was_open`."""
+        """Calls ``on_disconnect`` on the calling thread: for losses that the discarded queue still
+        held, and with ``[]`` if a stream `was_open`."""
         self._notices.flush()
         if was_open:
             self._call_on_disconnect([])

@@ -1,4 +1,4 @@
-"""What must be told behind the events that wait, also when those are discarded."""
+"""Calls that come behind the events that wait, and are made also when those are discarded."""
 
 from __future__ import annotations
 

@@ -142,6 +142,21 @@ class EmbeddedServer:
         """True while its process lives, also while it is paused."""
         return self.pid is not None
 
+    def wait_ended(self, timeout: float) -> bool:
+        """Waits until the server's process has ended, whoever ended it.
+
+        Args:
+            timeout: seconds to wait at most.
+
+        Returns:
+            True if no process runs; False after `timeout` seconds.
+
+        Example:
+            ``while not server.wait_ended(1.0): print("still running")``
+        """
+        process = self._process
+        return process is None or process.pid is None or process.ended.wait(timeout)
+
     @property
     def output(self) -> list[str]:
         """The last lines that the latest run of the server wrote, 200 at most."""

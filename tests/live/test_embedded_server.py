@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 import requests
+from support.seen import LIMIT, run_thread
 
 from rxbosbase.client import BosBase
 from rxbosbase.errors import (
@@ -193,6 +194,19 @@ def test_kill_and_restart_keep_the_port_and_the_data(
     assert fresh_server.url == url
     assert running_pid(fresh_server) != first
     assert [item["title"] for item in read_records(fresh_server, posts).json()["items"]] == ["kept"]
+
+
+def test_a_wait_for_the_end_lasts_until_the_process_is_gone(fresh_server: EmbeddedServer) -> None:
+    pid = running_pid(fresh_server)
+    assert not fresh_server.wait_ended(0.01)
+    wait = run_thread(lambda: fresh_server.wait_ended(LIMIT))
+    os.kill(pid, signal.SIGKILL)
+    assert wait()
+    assert not fresh_server.is_running and fresh_server.wait_ended(0.0)
+    fresh_server.restart()
+    assert not fresh_server.wait_ended(0.0)
+    fresh_server.stop()
+    assert fresh_server.wait_ended(0.0)
 
 
 def test_restart_stops_a_running_server_first(fresh_server: EmbeddedServer) -> None:

@@ -311,6 +311,7 @@ resume(self) -> None
 start(self) -> Self
 stop(self) -> None
 url: str
+wait_ended(self, timeout: float) -> bool
 """,
     "EventIterator": """
 __enter__(self) -> EventIterator[T]

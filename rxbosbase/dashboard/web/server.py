@@ -135,7 +135,7 @@ def _server(
     application = BokehTornado(
         build_applications({"/": page}, title=TITLE, location=False),
         extra_websocket_origins=["*"],  # the gate has looked at the origin
-        include_headers=[], include_cookies=[],  # a page's token tells nothing of who opened it
+        include_headers=[], include_cookies=[],  # the page's token holds none of them
         session_token_expiration=NO_END,
         check_unused_sessions_milliseconds=1000,
         unused_session_lifetime_milliseconds=OPENING_SECONDS * 1000,
@@ -181,7 +181,7 @@ def _stopped_by_signals() -> asyncio.Event:
 
 
 def _name_of(address: str) -> list[str]:
-    """The name that it was told to listen at, if it is one: by that it is announced."""
+    """The address to listen at, where it is a name: the address that is printed has it, too."""
     try:
         ipaddress.ip_address(address or "::")
     except ValueError:
