@@ -92,8 +92,6 @@ def _encoded(
         raise TypeError(f"a text holds half a surrogate pair{place and f': {place}'}") from None
     except RecursionError:
         raise TypeError("it is nested too deeply, or holds itself") from None
-    except msgspec.MsgspecError as error:
-        raise TypeError(str(error)) from None
 
 
 def _as_stored(value: Any) -> Any:

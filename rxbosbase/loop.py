@@ -19,7 +19,7 @@ from time import monotonic, sleep
 from typing import Any, TypeVar
 
 from reactivex import abc, typing
-from reactivex.disposable import Disposable, SingleAssignmentDisposable
+from reactivex.disposable import SingleAssignmentDisposable
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
 from .process import is_ending
@@ -342,7 +342,8 @@ class _Job(abc.DisposableBase):
         if action is None:
             return
         result = action(self._scheduler, state)
-        self._inner.disposable = result if result is not None else Disposable()
+        if result is not None:
+            self._inner.disposable = result
 
     def dispose(self) -> None:
         self._action = self._state = None

@@ -177,7 +177,7 @@ class _Types:
                 return None
             raise Misfit(expected, type(value).__name__)
 
-        return Check(expected, checks[0].exact if checks else None, convert)
+        return Check(expected, checks[0].exact, convert)
 
     def _container(self, origin: Any, arguments: tuple[Any, ...]) -> Check:
         make = _MAKERS.get(origin)

@@ -63,7 +63,7 @@ def without_id(record: dict[str, Any], options: Mapping[str, Any]) -> dict[str, 
     """The record without the id that only `with_id` asked for."""
     fields = options.get("fields") or query_of(options).get("fields")
     if fields and not _has_id(fields):
-        record.pop("id", None)
+        del record["id"]
     return record
 
 

@@ -45,7 +45,8 @@ MAX_COOKIE_JAR = 8192
 these are not a balancer's: they are all forgotten, before no request fits through any more."""
 
 _NO_ANSWER = (
-    requests.ConnectionError, urllib3.exceptions.HTTPError, http.client.HTTPException
+    requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError,
+    http.client.HTTPException,
 )  # fmt: skip
 
 _ANY = (
@@ -150,7 +151,8 @@ class Channel:
             payload = form_fields(body)
         elif body is not None:
             payload = encode(body)
-            sent.setdefault("Content-Type", "application/json")
+            if not any(name.lower() == "content-type" for name in sent):
+                sent["Content-Type"] = "application/json"
         response = self.send(
             method, path, query=query, data=payload, files=files, headers=sent,
             timeout=timeout, token=token,
@@ -226,7 +228,7 @@ class Channel:
         reason = type(cause).__name__
         if isinstance(cause, OSError):  # others quote what came: a body with a token
             reason = one_line(f"{reason}: {cause}"[:300])
-        if isinstance(error, requests.Timeout) or _is_silence(cause):
+        if _is_silence(error, cause):
             translated: Exception = RequestTimeoutError(f"no answer from {url} in time")
         elif isinstance(cause, ssl.SSLCertVerificationError):
             translated = ConnectionFailedError(
@@ -354,6 +356,8 @@ def _innermost(error: BaseException) -> BaseException:
         seen = inner
 
 
-def _is_silence(cause: BaseException) -> bool:
+def _is_silence(error: Exception, cause: BaseException) -> bool:
     """True for a wait of our own that is over; with a number it is the system's word."""
-    return isinstance(cause, TimeoutError) and cause.errno is None
+    if isinstance(cause, TimeoutError):
+        return cause.errno is None
+    return isinstance(error, requests.Timeout)

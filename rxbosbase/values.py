@@ -117,7 +117,7 @@ def _number(value: float | Decimal) -> float | Decimal | None:
 
 def _moment(value: datetime) -> str:
     try:
-        moment = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        moment = value if value.tzinfo is None else value.astimezone(UTC)
     except (OverflowError, ValueError):  # pandas raises both: it knows other years
         raise _outside_the_years() from None
     if not 1 <= moment.year <= 9999:

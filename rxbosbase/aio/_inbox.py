@@ -144,7 +144,7 @@ class Inbox(abc.ObserverBase[T]):
             if self._values:
                 return self._values.pop()
             if self._ended:
-                self._dispose()
+                self.close()  # the task that it would have ended with may live long
                 error, self._error = self._error, None
                 if error is not None:
                     raise error

@@ -49,7 +49,7 @@ class Doubts:
         doubt.last = now
         doubt.firm |= firm
         if is_new or (urgent and not doubt.urgent):
-            doubt.urgent |= urgent
+            doubt.urgent = urgent
             heappush(self._queue, (self._due(doubt), id))
 
     def touch(self, id: str, now: float) -> None:

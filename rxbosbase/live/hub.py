@@ -200,6 +200,8 @@ class LiveHub:
             self._closed = True
         self.service.close()
         self.loop.close()
+        for core in self._all():  # `finish` comes behind a callback that waits for a snapshot
+            core.end()
 
     def finish(self) -> None:
         """Completes all views, on the calling thread."""

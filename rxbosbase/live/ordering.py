@@ -41,9 +41,6 @@ class _Reversed:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Reversed) and other.text == self.text
 
-    def __hash__(self) -> int:
-        return hash(self.text)
-
 
 @dataclass(frozen=True, slots=True)
 class SortKey:
@@ -85,10 +82,7 @@ class Order:
         """
         expanded = {path.strip() for path in (expand or "").split(",")}
         keys = [_parse_key(key, expanded) for key in (sort or "").split(",") if key.strip()]
-        paths = [key.path for key in keys]
-        if ("id",) not in paths:
-            keys.append(SortKey(("id",)))
-        return cls(tuple(keys))
+        return cls((*keys, SortKey(("id",))))  # after an `id` of its own it decides nothing
 
     def key(self, record: Mapping[str, Any]) -> tuple[Any, ...]:
         """The record's place: sort by it. Raises `UnorderableError` if the record does not tell."""

@@ -351,8 +351,6 @@ class Reducer:
         self._gap_open = self._gap_open and not sweep.mends
         if sweep.since:
             return
-        if sweep.whole and sweep.mends:
-            self._owed.clear()
         self._reconcile_at = self._now + self._rules.reconcile
         self._known.free_graves(sweep.begun)
         self._loaded = True

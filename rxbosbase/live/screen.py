@@ -62,6 +62,7 @@ class Screen(Generic[T]):
         self._flushing = False
         self._error: Exception | None = None
         self._ended = False
+        self._completed = False
         self._unmade: Make | None = None
         self._is_building = False  # somebody makes a snapshot of `_unmade`
         self._builder = 0  # the thread that does, or did last
@@ -107,10 +108,12 @@ class Screen(Generic[T]):
                 if make is None:
                     if self._error is not None:
                         raise self._error
+                    # Also of a view that has ended, until its completions are delivered.
+                    is_ready = self._current.fresh and not self._is_building
+                    if is_ready and not self._completed:
+                        return self._current
                     if self._ended:
                         raise ClientClosedError("the view has ended")
-                    if self._current.fresh and not self._is_building:
-                        return self._current
                     if self._is_building and self._builder == threading.get_ident():
                         raise RuntimeError(
                             "wait_fresh() in a model of the same view would wait for itself: "
@@ -201,6 +204,7 @@ class Screen(Generic[T]):
         """Completes the observers, on the calling thread."""
         self._observers = ()
         with self._changed:  # those too that were not welcomed any more
+            self._completed = True
             observers, self._attached = list(self._attached), {}
         for observer in observers:
             guarded(observer.on_completed)

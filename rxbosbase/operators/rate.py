@@ -79,7 +79,7 @@ class _Rate:
         self, width: float, parts: int, clock: abc.SchedulerBase, outbox: Outbox[float]
     ) -> None:
         self._width, self._step, self._clock, self._outbox = width, width / parts, clock, outbox
-        self._past: deque[int] = deque([0] * parts, maxlen=parts)
+        self._past: deque[int] = deque(maxlen=parts)
         self._count = 0  # since the last report
         self._due = clock.now
         self.timer = Alarm(clock)

@@ -78,6 +78,9 @@ class RecordEvent(msgspec.Struct, Generic[T], eq=False):
             and bool(self.record == other.record)
         )
 
+    def __ne__(self, other: object) -> bool:
+        return not self == other  # msgspec's own goes by identity
+
     def __repr__(self) -> str:
         known = self.record.get("id") if isinstance(self.record, dict) else None
         return f"RecordEvent({self.action} on {self.topic!r}, id={known!r})"

@@ -43,6 +43,7 @@ class _View:
         self._rows: dict[str, Record] = {}
         self._error: Exception | None = None
         self._ended = False
+        self._completed = False
         self._topics: list[Subscriber] = []
         self._leaving: dict[Subscriber, Callable[[], object]] = {}
         self._observers: tuple[Subscriber, ...] = ()
@@ -56,7 +57,7 @@ class _View:
     def wait_fresh(self, timeout: float) -> Snapshot[Any]:
         clock = self._hub.delivery.clock
         clock.wait_for(lambda: self._snapshot.fresh or self._ended, timeout)
-        if not self.current.fresh:
+        if not self.current.fresh or self._completed:
             if self._ended:
                 raise ClientClosedError("the view has ended")
             raise RequestTimeoutError(f"the view was not fresh within {timeout:g} s")
@@ -98,6 +99,7 @@ class _View:
 
     def complete(self) -> None:
         self.end()
+        self._completed = True
         observers, self._observers = self._observers, ()
         for observer in observers:
             guarded(observer.on_completed)
@@ -214,6 +216,8 @@ class FakeHub:
         """No view begins any more."""
         self._closed = True
         self.service.close()
+        for view in list(self._views.values()):
+            view.end()
 
     def finish(self) -> None:
         """Completes all views."""
