@@ -48,9 +48,8 @@ def url(shown: Dashboard) -> str:
 
 @pytest.fixture
 def pages_before(shown: Dashboard) -> int:
-    """The pages that tests before this one have opened; their number only falls."""
-    shares: int = shown.clients.shares
-    return shares
+    """How many pages the tests before this one have made."""
+    return shown.pages
 
 
 def wait_for_no_page(shown: Dashboard) -> None:
@@ -141,7 +140,7 @@ def test_no_link_names_the_session_of_a_page(
     shown: Dashboard, pages_before: int, url: str, path: str
 ) -> None:
     assert ask(url, path).status in (400, 404)
-    assert shown.clients.shares <= pages_before
+    assert shown.pages == pages_before
 
 
 @pytest.mark.parametrize("name", ["Bokeh-Session-Id", "bokeh-session-id", "Bokeh-Token"])
@@ -150,7 +149,7 @@ def test_no_header_names_the_session_of_a_page(
     shown: Dashboard, pages_before: int, url: str, path: str, name: str
 ) -> None:
     assert ask(url, path, [(name, "EVIL")]).status in (400, 404)
-    assert shown.clients.shares <= pages_before
+    assert shown.pages == pages_before
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
@@ -158,7 +157,7 @@ def test_no_body_names_the_session_of_a_page(
     shown: Dashboard, pages_before: int, url: str, method: str
 ) -> None:
     assert ask(url, "/", method=method, body="bokeh-session-id=EVIL").status in (400, 405)
-    assert shown.clients.shares <= pages_before
+    assert shown.pages == pages_before
 
 
 def test_bokehs_ways_to_make_a_session_for_other_sites_are_closed(
@@ -168,7 +167,7 @@ def test_bokehs_ways_to_make_a_session_for_other_sites_are_closed(
         answer = ask(url, path)
         assert answer.status == 404
         assert "Access-Control-Allow-Origin" not in answer.headers
-    assert shown.clients.shares <= pages_before
+    assert shown.pages == pages_before
 
 
 def test_a_token_that_no_page_was_made_with_is_refused(url: str) -> None:
@@ -227,7 +226,7 @@ def test_no_other_site_makes_a_page_by_the_way(
     headers = [("Sec-Fetch-Site", site), ("Sec-Fetch-Dest", dest)]
     assert ask(url, "/", headers).status == 403
     assert ask(url, "/static/js/bokeh.min.js", headers).status == 403
-    assert shown.clients.shares <= pages_before
+    assert shown.pages == pages_before
 
 
 @pytest.mark.parametrize(
@@ -247,7 +246,7 @@ def test_a_link_of_another_site_leads_to_a_link_and_makes_no_page(
     assert answer.status == 200
     assert '<a href="/">' in answer.text
     assert "<script" not in answer.text
-    assert shown.clients.shares <= pages_before
+    assert shown.pages == pages_before
 
 
 @pytest.mark.parametrize(
@@ -260,10 +259,11 @@ def test_a_link_of_another_site_leads_to_a_link_and_makes_no_page(
     ],
 )
 def test_who_types_the_address_or_takes_our_link_gets_a_page(
-    shown: Dashboard, url: str, headers: list[tuple[str, str]]
+    shown: Dashboard, pages_before: int, url: str, headers: list[tuple[str, str]]
 ) -> None:
     answer = ask(url, "/", [(name, value.format(netloc(url))) for name, value in headers])
     assert '"token":"' in answer.text
+    assert shown.pages == pages_before + 1
 
 
 def test_there_is_an_end_to_pages(panel: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -285,7 +285,7 @@ def test_pages_that_are_asked_for_together_are_counted_too(
         with ThreadPoolExecutor(12) as pool:
             answers = list(pool.map(ask, [shown.url] * 24))
         assert {answer.status for answer in answers} <= {200, 503}
-        assert shown.clients.shares == 3
+        assert shown.clients.shares == shown.pages == 3
 
 
 def test_a_browser_that_lost_its_network_does_not_keep_itself_out(

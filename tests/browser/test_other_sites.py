@@ -94,19 +94,19 @@ def other_site(shown: Dashboard) -> Iterator[str]:
 def test_another_site_makes_no_page_and_its_link_leads_to_one_of_ours(
     rebound: Any, shown: Dashboard, other_site: str, host: str
 ) -> None:
-    before = shown.clients.shares  # pages of other tests, which may end meanwhile
+    before = shown.pages
     rebound.goto(other_site.format(host))
     rebound.wait_for_load_state("networkidle")
     assert rebound.evaluate("[window.no, typeof Bokeh]") == [1, "undefined"]
-    assert shown.clients.shares <= before
+    assert shown.pages == before
     rebound.get_by_role("link", name="look").click()
     ours = rebound.get_by_role("link", name="Open the dashboard")
     ours.wait_for()
     assert rebound.url == shown.url
-    assert shown.clients.shares <= before
+    assert shown.pages == before
     ours.click()
     rebound.locator("header .pill.good").wait_for()
-    assert shown.clients.shares > 0
+    assert shown.pages == before + 1
 
 
 # -- logins

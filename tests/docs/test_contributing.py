@@ -90,10 +90,28 @@ def test_a_step_that_is_left_out_is_missed(house: Path) -> None:
     assert "of_record" in done.stdout
 
 
-@pytest.mark.parametrize(("module", "arguments"), COMMANDS)
-def test_a_command_of_the_guide_names_what_there_is(module: str, arguments: str) -> None:
-    if module.startswith(("tests.", "benchmarks")):
-        path = ROOT.joinpath(*module.split("."))
-        assert path.with_suffix(".py").exists() or (path / "__main__.py").exists()
-    for place in re.findall(r"tests/[\w/.]+", arguments):
-        assert (ROOT / place).exists(), place
+def options_of(module: str) -> set[str]:
+    """The options that a program of this repository takes."""
+    path = ROOT.joinpath(*module.split("."))
+    source = path / "__main__.py" if path.is_dir() else path.with_suffix(".py")
+    return set(re.findall(r'add_argument\(\s*"(-[^"]+)"', source.read_text(encoding="utf-8")))
+
+
+OWN = [command for command in COMMANDS if command[0].startswith(("tests.", "benchmarks"))]
+
+
+@pytest.mark.parametrize(("module", "arguments"), OWN)
+def test_a_program_that_the_guide_names_takes_the_options(module: str, arguments: str) -> None:
+    options = {word for word in arguments.split() if word.startswith("-")}
+    assert options <= options_of(module)
+
+
+@pytest.mark.parametrize("arguments", [arguments for _, arguments in COMMANDS])
+def test_the_paths_in_a_command_of_the_guide_exist(arguments: str) -> None:
+    places = re.findall(r"tests/[\w/.]+", arguments)
+    assert [place for place in places if not (ROOT / place).exists()] == []
+
+
+def test_no_command_of_the_guide_goes_unread() -> None:
+    shown = re.sub(r"<!--.*?-->", "", GUIDE, flags=re.S)
+    assert len(COMMANDS) == shown.count("python -m ") > 0

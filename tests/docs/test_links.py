@@ -55,7 +55,9 @@ def test_llms_leads_to_every_page_that_is_for_reading() -> None:
 
 def test_each_notebook_has_a_page_in_the_table_of_contents() -> None:
     index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
-    for notebook in NOTEBOOKS.glob("*.ipynb"):
+    notebooks = list(NOTEBOOKS.glob("*.ipynb"))
+    assert notebooks
+    for notebook in notebooks:
         page = ROOT / "docs" / "notebooks" / f"{notebook.stem}.md"
         assert f"```{{notebook}} ../../notebooks/{notebook.name}\n" in page.read_text("utf-8")
         assert f" <notebooks/{notebook.stem}>\n" in index

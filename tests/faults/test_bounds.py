@@ -178,6 +178,8 @@ def test_a_stream_of_comments_in_place_of_a_greeting_is_given_up(server: wire.Wi
     with BosBase(server.url, timeout=0.4, backoff=QUICK) as client:
         listen(client, seen.append)
         assert server.gets == 2
+        server.stream.send_raw(event(1))
+        wait_until(lambda: seen == [1])
 
 
 HUGE = b'{"a":"' + b"x" * 20_000_000 + b'"}'

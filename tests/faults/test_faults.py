@@ -213,7 +213,7 @@ def test_a_post_without_a_proper_answer_is_repeated(scene: MakeScene, kind: Kind
     it = scene()
     it.proxy.inject(Fault(kind))
     after(it, Fault(Kind.CUT))
-    assert it.proxy.count("post") >= 3
+    assert 3 <= it.proxy.count("post") <= 5  # on a busy machine one may time out as well
     assert_lost_once(it)
 
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import json
 import logging
 import random
 import time
 import traceback
-import tracemalloc
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from math import isfinite
 from pathlib import Path
 
 import pytest
-from faults.watching import PATIENCE, QUICK
+from faults.watching import PATIENCE, QUICK, peak_of
 from support import wire_server as wire
 from support.certs import make_certificate, server_context
 from support.dripping import Dripping
@@ -48,16 +48,6 @@ def server() -> Iterator[wire.WireServer]:
 def json_answer(body: bytes, encoding: str = "", code: int = 200) -> wire.Answer:
     headers = {"Content-Type": "application/json"}
     return wire.status(code, body, headers | ({"Content-Encoding": encoding} if encoding else {}))
-
-
-def peak_of(call: Callable[[], object]) -> int:
-    """The most memory that `call` held at one time, in bytes."""
-    tracemalloc.start()
-    try:
-        call()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
 
 
 # -- time -----------------------------------------------------------------------------------------
@@ -178,6 +168,7 @@ def test_the_estimate_of_decoded_values_is_never_far_below_what_they_take(item: 
     kept: list[object] = []
     taken = peak_of(lambda: kept.append(decode(text)))
     assert taken < 1.5 * decoded_size(text)
+    assert kept == [[json.loads(item)] * 20_000]
 
 
 def test_a_small_answer_that_becomes_large_is_refused_before_it_is_decoded(

@@ -6,6 +6,7 @@ import itertools
 import logging
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
@@ -15,7 +16,7 @@ from rxbosbase.server import EmbeddedServer
 
 from .proxy import FaultProxy
 
-__all__ = ["FLOWS_WITHIN", "PATIENCE", "QUICK", "Log", "Scene", "make_collection"]
+__all__ = ["FLOWS_WITHIN", "PATIENCE", "QUICK", "Log", "Scene", "make_collection", "peak_of"]
 
 PATIENCE = 20.0
 """Seconds a wait may take on a machine that does other things; an ordinary one takes far less."""
@@ -63,6 +64,16 @@ def make_collection(admin: BosBase, stem: str) -> str:
         }
     )
     return name
+
+
+def peak_of(call: Callable[[], object]) -> int:
+    """The most memory that all threads together took while `call` ran, in bytes."""
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 class Scene:

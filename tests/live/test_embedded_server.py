@@ -28,7 +28,7 @@ from rxbosbase.errors import (
     MissingExtraError,
     RequestTimeoutError,
 )
-from rxbosbase.server import EmbeddedServer, _binary, embedded
+from rxbosbase.server import EmbeddedServer, _binary, _watcher, embedded
 from rxbosbase.server._ports import free_port, is_free
 from rxbosbase.server._process import STOP_GRACE
 from rxbosbase.server.sample import create_sample
@@ -314,11 +314,17 @@ def test_a_given_folder_is_kept_and_holds_the_data_at_the_next_start(
 
 
 def test_stop_may_be_called_again_and_before_a_start() -> None:
+    """Before the start and after the end `stop` does nothing; in between it stops the server."""
     server = EmbeddedServer()
     server.stop()
+    assert not server.is_running
     server.start()
+    pid = running_pid(server)
+    assert is_healthy(server)
     server.stop()
+    assert_gone(pid)
     server.stop()
+    assert not server.is_running
 
 
 def test_an_exception_in_the_body_leaves_no_process() -> None:
@@ -337,7 +343,7 @@ def test_a_program_that_ends_without_a_stop_leaves_nothing(run: Callable[[str], 
 
 
 def test_a_program_that_is_killed_leaves_nothing(run: Callable[[str], Program]) -> None:
-    program = run("announce(EmbeddedServer().start()); time.sleep(60)")
+    program: Program = run("announce(EmbeddedServer().start()); time.sleep(60)")
     program.process.kill()
     program.assert_nothing_is_left()
 
@@ -395,12 +401,48 @@ def test_a_killed_watcher_takes_the_server_along(fresh_server: EmbeddedServer) -
     assert is_healthy(fresh_server)
 
 
-def test_a_watcher_that_is_asked_to_stop_passes_it_on(fresh_server: EmbeddedServer) -> None:
-    pid = running_pid(fresh_server)
-    watcher = os.getpgid(pid)
-    os.kill(watcher, signal.SIGTERM)
-    assert_gone(pid)
-    assert is_alive(watcher)  # it did not die of the signal and take the server along
+@pytest.fixture
+def no_nohup() -> Iterator[None]:
+    """Programs started from here on end on SIGHUP, also where nohup runs the tests."""
+    usual = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, usual)
+
+
+def test_a_watcher_that_is_asked_to_stop_passes_it_on(
+    no_nohup: None, fresh_server: EmbeddedServer
+) -> None:
+    """Each signal that asks a program to end reaches the server, and the watcher lives on."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        pid = running_pid(fresh_server)
+        watcher = os.getpgid(pid)
+        os.kill(watcher, number)
+        assert_gone(pid)
+        assert is_alive(watcher)  # it did not die of the signal and take the server along
+        fresh_server.restart()
+
+
+def test_a_hang_up_reaches_the_server_and_its_folder_goes_with_the_program(
+    no_nohup: None, tmp_path: Path
+) -> None:
+    """As where a terminal is closed: the program and the watcher are told, and nothing is left."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    command = ["/bin/sh", "-c", "exec >/dev/null 2>&1; exec sleep 60"]
+    with subprocess.Popen(
+        [sys.executable, "-I", "-S", _watcher.__file__, str(folder), *command],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as watcher:
+        assert watcher.stdin is not None and watcher.stdout is not None
+        server, rest = int(watcher.stdout.readline()), watcher.stdout.read()
+        assert rest == b""  # the watcher has let go of it: it passes signals on
+        watcher.send_signal(signal.SIGHUP)
+        assert_gone(server)
+        assert folder.exists()
+        watcher.stdin.close()  # without a word: the program has vanished
+        assert watcher.wait(GONE_WITHIN) == 128 + signal.SIGHUP
+    assert not folder.exists()
 
 
 # -- when it cannot start
@@ -593,7 +635,7 @@ def test_no_web_site_but_its_own_may_use_it_unless_it_is_named(
         server.restart()
         assert allowed(server, mine) == mine
     with EmbeddedServer(origins=["*"]) as server:
-        assert allowed(server, evil) in ("*", evil)
+        assert allowed(server, evil) == "*"
 
 
 @pytest.mark.parametrize(

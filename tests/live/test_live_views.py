@@ -167,19 +167,21 @@ def test_current_needs_somebody_who_holds_the_view(world: World) -> None:
 def test_wait_fresh_works_inside_a_callback_and_while_a_subscriber_sleeps(world: World) -> None:
     posts = world.collection()
     posts.create({"title": "a"})
-    gate, sizes = threading.Event(), Heard[int]()
+    gate, sizes, opened = threading.Event(), Heard[int](), Heard[bool]()
 
     def slow(_: object) -> None:
         with posts.live(filter="n = 0") as other:
             sizes(len(other.wait_fresh().records))
-        gate.wait(10)
+        opened(gate.wait(10))
 
     with posts.live(reconcile=NEVER) as view, view.subscribe(slow):
         assert sizes.have(1) == [1]
         posts.create({"title": "b"})  # … which nobody is shown before the gate opens
         eventually(lambda: len(view.current.records) == 2)
         assert len(view.wait_fresh().records) == 2
+        assert opened.items == []
         gate.set()
+        assert opened.have(1)[0]
 
 
 # -- what a query may be ---------------------------------------------------------------------------
@@ -634,7 +636,7 @@ def test_a_slow_observer_gets_fewer_snapshots_whose_changes_still_chain(world: W
     with view, view.subscribe(slow):
         view.wait_fresh()
         ids = [posts.create({"title": str(n), "n": n})["id"] for n in range(30)]
-        began.wait(5)
+        assert began.wait(5)
         for id in ids[::2]:
             posts.delete(id)
         for id in ids[1::2]:

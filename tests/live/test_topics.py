@@ -119,6 +119,8 @@ def test_the_longest_topic_the_library_lets_pass_is_taken_by_the_server(world: W
     world.wait_active()
     wire = status(world.admin).topics[0]
     assert len(wire) == 2500
+    posts.create({"n": 1})
+    heard.have(1)
     heard.dispose()
     with pytest.raises(ClientResponseError, match="server takes 2500") as caught:
         posts.observe("*", filter=condition(room + 1))

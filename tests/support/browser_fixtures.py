@@ -48,11 +48,16 @@ class Served(Protocol):
 
 @dataclass
 class Dashboard:
-    """A dashboard that is served by this process."""
+    """A dashboard that is served by this process.
+
+    Attributes:
+        pages: how many it has made so far.
+    """
 
     server: Served
     clients: Any
     url: str = ""
+    pages: int = 0
 
     def writer(self, number: int = 0) -> BosBase:
         """A client of a sample user; close it."""
@@ -111,7 +116,12 @@ def showing(
     clients = Clients(partial(BosBase, server.url), check_every=check_every)
     shown = Dashboard(server, clients)
     relations = {"messages": "author", "orders": "customer"}
-    wanted = Wanted(collections, relations, "Try ada@example.com", clients.guest)
+
+    def begin_page() -> Any:
+        shown.pages += 1
+        return clients.guest()
+
+    wanted = Wanted(collections, relations, "Try ada@example.com", begin_page)
 
     def check() -> None:
         if stop.is_set():

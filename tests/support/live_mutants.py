@@ -11,11 +11,12 @@ from dataclasses import replace
 from typing import Any
 
 from rxbosbase.live.ages import Ages, is_newer
+from rxbosbase.live.doubts import Doubts
 from rxbosbase.live.knowledge import Knowledge
 from rxbosbase.live.messages import Effects, Record, Rules
 from rxbosbase.live.reducer import Reducer
 from rxbosbase.live.relations import Relations
-from rxbosbase.live.traces import Trace
+from rxbosbase.live.traces import Trace, Traces
 
 __all__ = ["MUTANTS", "Make"]
 
@@ -27,6 +28,13 @@ class NoGraves(Knowledge):
 
     def _is_buried(self, id: str) -> bool:
         return False
+
+
+class GravesFreedEarly(Knowledge):
+    """A comparison frees a grave whose late frames are still on their way."""
+
+    def free_graves(self, compared_since: float) -> None:
+        super().free_graves(compared_since + self._rules.remember)
 
 
 class EqualIsNewer(Knowledge):
@@ -110,6 +118,51 @@ class DoubtsEndWithTheStream(Knowledge):
         return found
 
 
+class UrgentOnlyIfNew(Doubts):
+    """What was in doubt when frames were lost keeps waiting for a quiet moment."""
+
+    def open(self, id: str, now: float, *, firm: bool = True, urgent: bool = False) -> None:
+        super().open(id, now, firm=firm, urgent=urgent and id not in self)
+
+
+class OldDoubtsAreNotUrgent(Knowledge):
+    __doc__ = UrgentOnlyIfNew.__doc__
+
+    def __init__(self, rules: Rules) -> None:
+        super().__init__(rules)
+        self.doubts = UrgentOnlyIfNew(rules.quiet, rules.patience)
+
+
+class RacesForgotten(Traces):
+    """What was heard while a read is under way is forgotten like anything else."""
+
+    def forget(self, now: float, reading_since: int | None) -> None:
+        super().forget(now, None)
+
+
+class EventsForgottenWhileReading(Knowledge):
+    __doc__ = RacesForgotten.__doc__
+
+    def __init__(self, rules: Rules) -> None:
+        super().__init__(rules)
+        self._traces = RacesForgotten(rules.remember)
+
+
+class RelatedRacesForgotten(Relations):
+    """What was heard of expanded records while a read is under way is forgotten likewise."""
+
+    def forget(self, before: float, reading_since: int | None) -> None:
+        super().forget(before, None)
+
+
+class RelatedForgottenWhileReading(Knowledge):
+    __doc__ = RelatedRacesForgotten.__doc__
+
+    def __init__(self, rules: Rules) -> None:
+        super().__init__(rules)
+        self._relations = RelatedRacesForgotten()
+
+
 class RelationsUnwatched(Knowledge):
     """What is heard of an expanded record asks nothing."""
 
@@ -131,7 +184,7 @@ class RenamedWhileRead(Relations):
         return step < 0 and super().heard_after(record, step)
 
 
-class HastyKnowledge(Knowledge):
+class AnsweredExpansionsAreNew(Knowledge):
     __doc__ = RenamedWhileRead.__doc__
 
     def __init__(self, rules: Rules) -> None:
@@ -156,7 +209,7 @@ class UpdatedIsTrusted(Ages):
         super().__init__(replace(rules, trust_updated=True))
 
 
-class TrustingKnowledge(Knowledge):
+class UpdatedAlwaysMoves(Knowledge):
     __doc__ = UpdatedIsTrusted.__doc__
 
     def __init__(self, rules: Rules) -> None:
@@ -213,10 +266,11 @@ MUTANTS: dict[str, Make] = {
     **{
         known.__name__: _reducer(known)
         for known in (
-            *(NoGraves, EqualIsNewer, NobodySwaps, NoHints, HintsForgotten, OlderIsDropped),
-            *(RacedAnswersAreFinal, PagesOverEvents, GapsEndAtOnce),
-            *(StampsAreProof, DoubtsEndWithTheStream, TrustingKnowledge),
-            *(RelationsUnwatched, ExpansionsAreNew, HastyKnowledge, OwnStampsAlone),
+            *(NoGraves, GravesFreedEarly, EqualIsNewer, NobodySwaps, NoHints, HintsForgotten),
+            *(OlderIsDropped, RacedAnswersAreFinal, PagesOverEvents, GapsEndAtOnce),
+            *(StampsAreProof, DoubtsEndWithTheStream, OldDoubtsAreNotUrgent, UpdatedAlwaysMoves),
+            *(EventsForgottenWhileReading, RelatedForgottenWhileReading),
+            *(RelationsUnwatched, ExpansionsAreNew, AnsweredExpansionsAreNew, OwnStampsAlone),
         )
     },
     "ReadsBeforeAcknowledged": ReadsBeforeAcknowledged,

@@ -21,6 +21,7 @@ CLOCKS = ("fine", "coarse", "skewed", "absent", "frozen")
 TIE = 4.0  # s between two writes that surely have different stamps, however skewed the clock
 WRITES = ("update", "leave", "delete", "recreate", "update again", "leave again")
 TROUBLE = ("reconnect", "disconnect", "skip", "resubmit", "break link", "fail reads", "hide")
+SLOWEST = 15  # s a read is held up at most: three times as long as the rules remember
 AUTHORS = {id: "uv"[at % 2] for at, id in enumerate(IDS)}
 
 
@@ -46,10 +47,16 @@ class Scenario:
     filtered: bool
     expands: bool
     populated: bool
-    reconcile: float
+    reconcile: float  # s from one comparison to the next
+    compares: bool  # one more begins a second after each step
     read_delays: tuple[tuple[float, float], ...]  # (to the moment the table is read, to the answer)
     acknowledge_late: float
     steps: tuple[Step, ...]
+
+    @property
+    def is_slow(self) -> bool:
+        """True if one read of five takes longer than anything else."""
+        return any(max(delays) > 1 for delays in self.read_delays)
 
 
 def make_scenario(pick: Pick, steps: int = 30, *, expands: bool = False) -> Scenario:
@@ -70,10 +77,20 @@ def make_scenario(pick: Pick, steps: int = 30, *, expands: bool = False) -> Scen
         expands=expands,
         populated=expands and pick(0, 1) == 1,
         reconcile=(NEVER, NEVER, 3.0)[pick(0, 2)],
-        read_delays=tuple((_short(pick), _short(pick)) for _ in range(5)),
+        compares=pick(0, 3) == 3,
+        read_delays=_read_delays(pick),
         acknowledge_late=_short(pick),
         steps=tuple(_make_step(pick, ids, actions, late) for _ in range(pick(2, steps))),
     )
+
+
+def _read_delays(pick: Pick) -> tuple[tuple[float, float], ...]:
+    """In one story of four, one read of five is slow: the table is read early or late in it."""
+    delays = [(_short(pick), _short(pick)) for _ in range(5)]
+    if pick(0, 3) == 3:
+        short, slow = _short(pick), float(pick(3, SLOWEST))
+        delays[pick(0, 4)] = (short, slow) if pick(0, 2) else (slow, short)
+    return tuple(delays)
 
 
 def _make_step(pick: Pick, ids: tuple[str, ...], actions: tuple[str, ...], late: float) -> Step:

@@ -6,7 +6,8 @@ import asyncio
 import contextvars
 import gc
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
+import weakref
+from collections.abc import AsyncIterable, Awaitable, Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -19,6 +20,9 @@ from support.seen import run_thread, wait_event
 
 from rxbosbase import BosBase, RecordEvent, RequestTimeoutError, aio
 from rxbosbase.aio._waiting import off_loop
+from rxbosbase.errors import ClientClosedError
+from rxbosbase.operators._handover import BATCH
+from rxbosbase.testing import FakeRealtime
 
 LIMIT = 5.0
 OVERFLOWS: list[aio.Overflow] = ["block", "drop_oldest", "drop_newest", "conflate", "error"]
@@ -165,7 +169,7 @@ def test_a_waiting_task_hears_that_another_closed() -> None:
     run(main)
 
 
-async def collect(events: aio.AsyncEvents[Any]) -> list[Any]:
+async def collect(events: AsyncIterable[Any]) -> list[Any]:
     return [value async for value in events]
 
 
@@ -269,7 +273,7 @@ def test_a_task_that_never_waits_lets_the_loop_go_on() -> None:
             for _ in range(500):
                 await anext(events)
             beating.cancel()
-            assert rounds >= 5
+            assert rounds >= 500 // BATCH
 
     run(main)
 
@@ -487,6 +491,85 @@ def test_another_loop_is_told_that_these_events_are_not_its_own() -> None:
     loop.close()
 
 
+@pytest.mark.parametrize("end", ["completed", "failed", "left", "broken off"])
+def test_a_task_that_lives_long_keeps_none_of_the_events_that_have_ended(end: str) -> None:
+    """A bare loop ends with its task at the latest; one that has ended is forgotten before that."""
+    ended: list[weakref.ref[Any]] = []
+
+    async def follow() -> None:
+        source = Source()
+        events = aiter(aio.events(source))
+        assert events._inbox is not None
+        ended.append(weakref.ref(events._inbox))
+        source.push(1)
+        assert await anext(events) == 1
+        if end == "completed":
+            source.complete()
+            assert await collect(events) == []
+        elif end == "failed":
+            source.fail(LookupError("lost"))
+            with pytest.raises(LookupError):
+                await anext(events)
+        elif end == "left":
+            await events.aclose()
+
+    async def main() -> None:
+        for _ in range(3):
+            await follow()
+        await spin()
+        gc.collect()
+        assert [inbox for inbox in ended if inbox() is not None] == []
+
+    run(main)
+
+
+# -- live views ------------------------------------------------------------------------------------
+
+
+def test_tasks_that_wait_in_a_view_end_when_it_is_closed(virtual_time: FakeRealtime) -> None:
+    """By another task: a loop that waits has its end, and a wait for freshness an error."""
+    posts = virtual_time.client.collection("posts")
+
+    async def main() -> None:
+        async with aio.live(posts) as view:
+            iterating = asyncio.create_task(collect(view))
+            waiting = asyncio.create_task(view.wait_fresh())
+            await spin()
+            await view.aclose()
+            assert await iterating == []
+            with pytest.raises(ClientClosedError, match="the view has ended"):
+                await waiting
+
+    run(main)
+
+
+def test_a_view_that_never_rests_lets_the_loop_go_on(virtual_time: FakeRealtime) -> None:
+    """There is a new snapshot whenever the task looks, and others have their turns all the same."""
+    posts = virtual_time.client.collection("posts")
+
+    async def main() -> None:
+        turns = seen = 0
+
+        async def beat() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        async with aio.live(posts) as view:
+            beating = asyncio.create_task(beat())
+            virtual_time.push("posts", "create", {"n": 0})
+            async for snapshot in view:
+                seen += 1
+                virtual_time.push("posts", "create", {"n": snapshot.version})
+                if seen == 50:
+                    break
+            beating.cancel()
+        assert turns >= seen
+
+    run(main)
+
+
 # -- first and for_each ----------------------------------------------------------------------------
 
 
@@ -590,10 +673,14 @@ def test_a_blocking_call_leaves_the_loop_free_and_gives_what_it_raises() -> None
 
 
 def test_a_cancelled_wait_holds_nobody_up() -> None:
-    release = threading.Event()
+    release, ended = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        wait_event(release)
+        ended.set()
 
     async def main() -> None:
-        waiting = asyncio.create_task(until(release))
+        waiting = asyncio.create_task(off_loop(wait))
         await spin()
         waiting.cancel()
         await asyncio.wait([waiting])
@@ -601,6 +688,7 @@ def test_a_cancelled_wait_holds_nobody_up() -> None:
 
     run(main)
     release.set()
+    wait_event(ended)  # it waits still: the end of the loop has not waited for it
 
 
 # -- where asyncio runs no loop --------------------------------------------------------------------

@@ -172,6 +172,34 @@ def test_a_write_that_fails_leaves_the_old_login_in_file_and_memory(
     assert [each.name for each in path.parent.iterdir()] == [path.name]
 
 
+def test_the_whole_login_is_on_the_disk_before_it_takes_the_files_place(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a crash of the system could leave an empty file in place of the old login."""
+    store = FileAuthStore(path)
+    store.save(TOKEN, RECORD)
+    done: list[tuple[str, int, int]] = []
+    real_fsync, real_replace = os.fsync, os.replace
+
+    def note(what: str, info: os.stat_result) -> None:
+        done.append((what, info.st_ino, info.st_size))
+
+    def synced(descriptor: int) -> None:
+        real_fsync(descriptor)
+        note("fsync", os.fstat(descriptor))
+
+    def replaced(source: Any, target: Any) -> None:
+        note("replace", os.stat(source))
+        real_replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", replaced)
+    store.save("d.e.f", RECORD)
+    file = path.stat()
+    same = (file.st_ino, file.st_size)
+    assert done == [("fsync", *same), ("replace", *same)]
+
+
 def test_repr_shows_no_token(path: Path) -> None:
     store = FileAuthStore(path)
     assert repr(store) == "<FileAuthStore: guest>"

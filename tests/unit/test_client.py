@@ -67,6 +67,7 @@ def test_a_closed_client_says_so() -> None:
     client.close()
     client.close()
     assert repr(client) == f"<BosBase {URL} closed>"
+    assert repr(client.collection("posts")) == "<Collection 'posts'>"
     with pytest.raises(ClientClosedError, match="make a new one"):
         client.health()
 

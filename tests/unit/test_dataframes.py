@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,10 +11,15 @@ import pytest
 from reactivex.subject import Subject
 from reactivex.testing import TestScheduler
 from support.fake_view import View
+from support.seen import run_thread, wait_event
 
 from rxbosbase import ClientResponseError, MissingExtraError
 from rxbosbase.dataframes import LiveFrame, live_frame, rate_frame, to_dataframe, window
 from rxbosbase.dataframes import events as events_module
+from rxbosbase.dataframes.table import Table
+from rxbosbase.live import Snapshot
+from rxbosbase.live.messages import Edit
+from rxbosbase.live.ordering import Order
 from rxbosbase.realtime.events import RecordEvent
 from rxbosbase.testing import FakeRealtime
 
@@ -158,6 +163,45 @@ def test_a_live_frame_is_empty_before_the_first_snapshot(frame: LiveFrame) -> No
     assert (frame.version, frame.fresh) == (0, False)
 
 
+def test_a_row_that_came_and_went_between_two_reads_leaves_no_column(
+    view: View, frame: LiveFrame
+) -> None:
+    """Neither in a frame of a view, nor where its changes are applied one by one."""
+    table = Table()
+    view.write({"id": "a", "n": 1})
+    table.apply(view.snapshot.changes)
+    assert list(frame.df) == ["n"]
+    view.write({"id": "b", "m": 2})
+    added = view.snapshot.changes
+    view.delete("b")
+    table.apply([*added, *view.snapshot.changes])
+    assert list(frame.df) == list(table.frame()) == ["n"]
+
+
+def test_what_was_waited_for_is_in_the_frame_though_it_was_not_delivered_yet(view: View) -> None:
+    """The view is fresh already, and its snapshot on the way to the frame, when that waits."""
+    view.hold({"id": "a", "n": 1})
+    with view.stream as stream:
+        stream.wait_fresh()
+        with live_frame(view.stream) as following:
+            assert following.version == 0
+            assert following.wait_fresh().index.tolist() == ["a"]
+            assert following.version == 1
+
+
+def test_an_older_snapshot_that_comes_late_does_not_take_the_frame_back(view: View) -> None:
+    """`wait_fresh` may bring a newer snapshot before the delivery brings the older one."""
+    snapshots: Subject[Snapshot[Record]] = Subject()
+    with view.stream, live_frame(snapshots) as following:
+        view.write({"id": "a", "n": 1})
+        older = view.snapshot
+        view.write({"id": "a", "n": 2})
+        for snapshot in (view.snapshot, older):
+            snapshots.on_next(snapshot)
+            assert following.df.n.tolist() == [2]
+            assert following.version == view.snapshot.version
+
+
 def test_dtypes_stay_when_the_values_that_told_them_are_gone(view: View, frame: LiveFrame) -> None:
     view.write({"id": "a", "n": 1, "at": DATE})
     assert str(frame.df.n.dtype) == "Int64"
@@ -193,6 +237,9 @@ def test_a_value_that_does_not_fit_widens_the_column_and_nothing_is_lost(
     assert str(df.x.dtype) == dtype
     if dtype in ("float64", "object", "string"):
         assert df.x.tolist() == [first, second]
+    else:
+        assert df.x.isna().tolist() == [True, False]
+        assert df.x["b"] == (pd.Timestamp(second) if second == DATE else second)
 
 
 def test_categories_stay_in_the_order_they_were_seen(view: View) -> None:
@@ -237,27 +284,69 @@ def test_disposed_it_stays_as_it_was(view: View, frame: LiveFrame) -> None:
         _ = view.snapshot
 
 
-def test_a_reader_on_another_thread_always_sees_one_whole_state(
-    view: View, frame: LiveFrame
-) -> None:
-    """Both fields of all rows are written together: a mixture would show."""
-    torn: list[Any] = []
-    done = threading.Event()
+class RecordWithReadHook(dict[str, Any]):
+    """A record that calls `on_read` when its values are read, in the middle of building a frame."""
 
-    def read() -> None:
-        while not done.is_set():
-            df = frame.df
-            if len(df) and (df.n != df.m).any():
-                torn.append(df)
+    def __init__(self, on_read: Callable[[], object], **values: Any) -> None:
+        super().__init__(values)
+        self._on_read = on_read
 
-    reader = threading.Thread(target=read)
-    reader.start()
-    for step in range(200):
-        view.write(*({"id": f"r{n}", "n": step, "m": step} for n in range(20)))
-    done.set()
-    reader.join(10)
-    assert not torn
-    assert frame.df.n.eq(199).all()
+    def items(self) -> Any:
+        self._on_read()
+        return super().items()
+
+
+class LockWithWaitHook:
+    """A lock that calls `on_wait` when somebody has to wait for it."""
+
+    def __init__(self, on_wait: Callable[[], object]) -> None:
+        self._lock = threading.RLock()
+        self._on_wait = on_wait
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            self._on_wait()
+            self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+@pytest.mark.parametrize("comes", ["a reader", "a writer"])
+def test_a_frame_is_built_whole_though_another_thread_comes_in_the_middle(comes: str) -> None:
+    """Another reader waits for the same frame; what a writer brings is in the next one."""
+    building, other_is_there = threading.Event(), threading.Event()
+
+    def on_read() -> None:
+        if building.is_set():
+            other_is_there.set()  # and builds as well
+        else:
+            building.set()
+            wait_event(other_is_there)
+
+    old, new = {"id": "a", "n": 1}, RecordWithReadHook(on_read, id="a", n=2)
+    first = Snapshot.empty(Order.parse()).advance([Edit("a", None, old)], fresh=True)
+    second = first.advance([Edit("a", old, new), Edit("b", None, {"id": "b", "n": 2})], fresh=True)
+    third = second.advance([Edit("a", new, {"id": "a", "n": 3})], fresh=True)
+    snapshots: Subject[Snapshot[Record]] = Subject()
+
+    def come() -> list[int]:
+        if comes == "a writer":
+            snapshots.on_next(third)
+            other_is_there.set()
+        found: list[int] = following.df.n.tolist()
+        return found
+
+    with live_frame(snapshots) as following:
+        following._lock = LockWithWaitHook(other_is_there.set)  # type: ignore[assignment]
+        snapshots.on_next(first)
+        assert following.df.n.tolist() == [1]
+        snapshots.on_next(second)
+        reader = run_thread(lambda: following.df.n.tolist())
+        wait_event(building)
+        other = run_thread(come)
+        assert reader() == [2, 2]
+        assert other() == following.df.n.tolist() == ([3, 2] if comes == "a writer" else [2, 2])
 
 
 # -- events

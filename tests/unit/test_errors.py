@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from rxbosbase import errors
 from rxbosbase.errors import (
+    AnswerTooLargeError,
     AuthLostError,
     BosBaseError,
     ClientClosedError,
@@ -13,9 +17,12 @@ from rxbosbase.errors import (
     ConnectionFailedError,
     MissingExtraError,
     ProtocolError,
+    RecordDecodeError,
     RequestTimeoutError,
     StreamLostError,
+    UnreadableError,
 )
+from rxbosbase.unreadable import UnreadableRecord
 
 
 @pytest.mark.parametrize(
@@ -59,22 +66,31 @@ def test_an_answer_may_be_worth_another_try(code: int, retryable: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "text"),
+    ("parts", "text"),
     [
-        (ClientResponseError(404), "404: the server refused the request"),
-        (ClientResponseError(404, "http://h/p", {}, "Not here."), "404: Not here. [http://h/p]"),
+        ({"status": 404}, "404: the server refused the request"),
         (
-            ClientResponseError(400, data={"title": {"code": "c", "message": "Too long."}}),
+            {"status": 404, "url": "http://h/p", "message": "Not here."},
+            "404: Not here. [http://h/p]",
+        ),
+        (
+            {"status": 400, "data": {"title": {"code": "c", "message": "Too long."}}},
             "400: the server refused the request (title: Too long.)",
         ),
         (
-            ClientResponseError(400, message="No.", data={"a": {"code": "c"}, "b": "odd", "c": {}}),
+            {"status": 400, "message": "No.", "data": {"a": {"code": "c"}, "b": "odd", "c": {}}},
             "400: No. (a: c; b: odd; c: {})",
         ),
     ],
 )
-def test_an_answers_text_holds_what_the_server_said(error: ClientResponseError, text: str) -> None:
-    assert str(error) == text
+def test_an_answers_text_holds_what_the_server_said(parts: dict[str, Any], text: str) -> None:
+    assert str(ClientResponseError(**parts)) == text
+
+
+def test_an_answers_text_holds_the_first_fields_and_their_beginning() -> None:
+    data = {f"f{n}": {"message": "x" * 1000} for n in range(errors.MAX_FIELDS + 5)}
+    fields = str(ClientResponseError(400, data=data)).partition("(")[2].rstrip(")").split("; ")
+    assert fields == [f"f{n}: {'x' * 1000}"[: errors.MAX_FIELD] for n in range(errors.MAX_FIELDS)]
 
 
 def test_an_answer_keeps_its_parts() -> None:
@@ -82,6 +98,83 @@ def test_an_answer_keeps_its_parts() -> None:
     error = ClientResponseError(429, "u", {"a": 1}, "m", cause, retry_after=2.5)
     assert (error.status, error.url, error.data, error.message) == (429, "u", {"a": 1}, "m")
     assert (error.original, error.retry_after) == (cause, 2.5)
+    assert UnreadableError("u", ()).url == "u"
+    assert AnswerTooLargeError("u", "9 bytes").url == "u"
+
+
+DEEP = UnreadableRecord("posts", "a", "data", 1500)
+
+
+@pytest.mark.parametrize(
+    ("make", "args"),
+    [
+        (lambda: ClientResponseError(400, "u", {"a": 1}, "m"), (400, "u", {"a": 1}, "m")),
+        (lambda: StreamLostError("gone", healthy=True), ("gone",)),
+        (lambda: UnreadableError("u", [DEEP]), ("u", (DEEP,))),
+        (lambda: AnswerTooLargeError("u", "9 bytes"), ("u", "9 bytes")),
+        (lambda: RecordDecodeError("n", "posts", "int", found="str"), ("n", "posts", "int")),
+    ],
+)
+def test_an_error_shows_what_it_was_made_of(
+    make: Callable[[], BosBaseError], args: tuple[object, ...]
+) -> None:
+    """In `args`, as Python's own do: a debugger and a log show them."""
+    error = make()
+    assert error.args == args
+    assert repr(error) == f"{type(error).__name__}({', '.join(map(repr, args))})"
+
+
+@pytest.mark.parametrize(
+    ("levels", "told"),
+    [
+        ((9,), ["r0"]), ((7, 9, 8), ["r0", "r1", "r2"]),
+        ((9, 7, 8, 5), ["r0", "r1", "r2", "and 1 more"]),
+        ((5, 6, 7, 8, 9), ["r0", "r1", "r2", "and 2 more"]),
+    ],
+)  # fmt: skip
+def test_an_unreadable_answer_names_three_of_its_records_and_counts_the_rest(
+    levels: tuple[int, ...], told: list[str]
+) -> None:
+    records = [UnreadableRecord("posts", f"r{n}", "data", at) for n, at in enumerate(levels)]
+    error = UnreadableError("http://h/p", records)
+    places = [
+        f"record {each!r} of 'posts': its field 'data' is nested {at} levels deep"
+        if each.startswith("r")
+        else each
+        for each, at in zip(told, levels, strict=False)
+    ]
+    assert f"cannot be decoded whole: {'; '.join(places)}; mend the value" in str(error)
+    assert error.depth == 9
+
+
+@pytest.mark.parametrize("kind", [UnreadableError, AnswerTooLargeError])
+def test_an_answer_that_cannot_be_taken_says_whether_a_write_was_done(kind: Any) -> None:
+    for error in (kind("http://h/p", ()), kind("http://h/p", (), was_written=False)):
+        assert not error.was_written
+        assert "the write was done" not in str(error)
+    assert str(kind("http://h/p", (), was_written=True)).startswith("the write was done, but ")
+    assert UnreadableError("http://h/p", ()).depth == 0
+
+
+@pytest.mark.parametrize(
+    ("parts", "told"),
+    [
+        (("n", "p", "int"), "a record of 'p' {}: its field 'n' must be int; "),
+        (("", "p", "Post", "str", "a"), "record 'a' of 'p' {}: it must be Post, not str; "),
+        (
+            ("n", "p", "int", "missing", "", KeyError("x")),
+            "a record of 'p' {}: its field 'n' must be int and is missing (KeyError was raised); ",
+        ),
+    ],
+    ids=["kind", "whole", "missing"],
+)
+def test_a_record_that_does_not_fit_is_told_by_place_and_kind(
+    parts: tuple[Any, ...], told: str
+) -> None:
+    names = ("field", "collection", "expected", "found", "record_id", "original")
+    error = RecordDecodeError(**dict(zip(names, parts, strict=False)))
+    assert str(error).startswith(told.format("does not fit the model"))
+    assert (error.found, error.record_id) == (*parts[3:5], "", "")[:2]
 
 
 def test_a_lost_stream_knows_whether_it_was_healthy() -> None:

@@ -7,8 +7,11 @@ import json
 import math
 import os
 import re
+import time
+from collections.abc import Iterator
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
+from itertools import product
 from typing import Any
 
 import pytest
@@ -49,6 +52,7 @@ def meant(a: str, b: str) -> Any:
 
 
 LONG = os.environ.get("RXBOSBASE_LONG") == "1"
+GUARD_TREES = {dialect: read_filter(guard, dialect) for dialect, guard in GUARDS.items()}
 
 
 def read(filter: str, dialect: Dialect) -> Any:
@@ -57,18 +61,11 @@ def read(filter: str, dialect: Dialect) -> Any:
         tree = read_filter(filter, dialect)
     except Refused:
         return "refused"
-    guard = read_filter(GUARDS[dialect], dialect)
-    return tree[1][1] if tree[:1] == guard else tree
+    return tree[1][1] if tree[:1] == GUARD_TREES[dialect] else tree
 
 
-@settings(max_examples=20_000 if LONG else 5_000)
-@given(values, values)
-@example("{:b}", "{:a}")
-@example("\\", "' || 1=1 || '")
-@example("\\", '" || 1=1 || "')
-@example("\\", ' || id != "" //')
-@example("\\' || id != '' //", "x")
-def test_a_text_is_itself_to_its_servers_and_code_to_none(a: str, b: str) -> None:
+def check_texts(a: str, b: str) -> None:
+    """Servers of the filter's dialect read the texts unchanged; no server reads them as code."""
     written: dict[Dialect | None, str] = {}
     for dialect in (None, *GUARDS):
         try:
@@ -77,14 +74,38 @@ def test_a_text_is_itself_to_its_servers_and_code_to_none(a: str, b: str) -> Non
             assert dialect is None
         except ValueError:
             assert dialect == "plain" and "\\" in (a[-1:], b[-1:])
+    meaning = meant(a, b)
+    found = {text: {server: read(text, server) for server in GUARDS} for text in written.values()}
     for dialect, text in written.items():
-        for server in GUARDS:
-            found = read(text, server)
-            assert found == meant(a, b) or (found == "refused" and dialect not in (None, server))
+        for server, tree in found[text].items():
+            assert tree == meaning or (tree == "refused" and dialect not in (None, server))
     assert "escaped" in written
     if None in written:  # what both read alike is the same text for both, without a guard
         assert set(written.values()) == {written[None]}
         assert not written[None].startswith("'")
+
+
+def each_text(signs: str, most: int) -> list[str]:
+    """All texts of so many of these signs at most."""
+    return ["".join(text) for size in range(most + 1) for text in product(signs, repeat=size)]
+
+
+def test_each_short_text_is_itself_to_its_servers_and_code_to_none() -> None:
+    """Of up to four of the signs that end a text, or that a backslash changes."""
+    texts = each_text("\\'\"n/", 4) + each_text("\\'tr", 3)
+    for a, b in zip(texts, reversed(texts), strict=True):
+        check_texts(a, b)
+
+
+@settings(max_examples=20_000 if LONG else 500)
+@given(values, values)
+@example("{:b}", "{:a}")
+@example("\\", "' || 1=1 || '")
+@example("\\", '" || 1=1 || "')
+@example("\\", ' || id != "" //')
+@example("\\' || id != '' //", "x")
+def test_a_text_is_itself_to_its_servers_and_code_to_none(a: str, b: str) -> None:
+    check_texts(a, b)
 
 
 MARK = "\u2603"
@@ -97,20 +118,42 @@ def with_value(tree: Any, value: str) -> Any:
     return value if tree == MARK else tree
 
 
-@settings(max_examples=3_000)
-@given(st.text("\\'\"/|( nb=&){:x}", max_size=24), values)
-def test_no_expression_makes_code_of_a_value(expression: str, value: str) -> None:
-    """The dialects may delimit the expression's own texts in two ways, too."""
+def has_place(expression: str) -> bool:
+    """Whether a server of the dialect "escaped" reads a value where ``{:v}`` stands alone."""
+    tree = read(expression.replace("{:v}", f"'{MARK}'"), "escaped")
+    return expression.count("{:") == 1 and with_value(tree, "") != tree
+
+
+def check_value(expression: str, value: str) -> None:
+    """Servers of the filter's dialect read the value unchanged, in its place.
+
+    In the dialect "escaped" there is a filter for each value.
+    """
     for dialect in (None, *GUARDS):
         try:
-            marked, text = (
-                build_filter(f"{expression} || b = {{:v}}", dialect, v=v) for v in (MARK, value)
-            )
+            marked, text = (build_filter(expression, dialect, v=v) for v in (MARK, value))
         except ValueError:
+            assert dialect != "escaped" or not has_place(expression)
             continue
         for server in GUARDS:
             found, expected = read(text, server), with_value(read(marked, server), value)
             assert found == expected or (found == "refused" and dialect not in (None, server))
+
+
+@pytest.mark.parametrize("quote", ["'", '"'])
+@pytest.mark.parametrize("value", ["x", "\\", " || c = 1 //", "' || c = 1 //", '" || c = 1 //'])
+def test_no_short_text_of_an_expression_makes_code_of_a_value(quote: str, value: str) -> None:
+    """The dialects may delimit such a text in two ways: one of them may end it before the value,
+    the other one behind it."""
+    for text in each_text("\\'\"", 4):
+        check_value(f"a = {quote}{text}{quote} || b = {{:v}}", value)
+        check_value(f"a = {quote}{text}{quote} || d = {quote} || b = {{:v}} // {quote}", value)
+
+
+@settings(max_examples=20_000 if LONG else 500)
+@given(st.text("\\'\"/|( nb=&){:x}", max_size=24), values)
+def test_no_expression_makes_code_of_a_value(expression: str, value: str) -> None:
+    check_value(f"{expression} || b = {{:v}}", value)
 
 
 def test_values_stand_in_their_places() -> None:
@@ -152,7 +195,27 @@ class Level(enum.IntEnum):
     ],
 )  # fmt: skip
 def test_each_type_has_its_form(value: Any, expected: str) -> None:
-    assert build_filter("{:v}", v=value) == expected
+    """It is the same on every server, and needs no guard."""
+    for dialect in (None, *GUARDS):
+        assert build_filter("{:v}", dialect, v=value) == expected
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Local time is five and three quarter hours ahead of UTC."""
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "<+0545>-5:45")  # needs no table of zones
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_a_time_without_a_zone_is_utc_wherever_the_program_runs() -> None:
+    given = datetime.fromisoformat("2026-01-31 00:30:00")
+    assert given.astimezone().utcoffset() == timedelta(hours=5, minutes=45)
+    assert build_filter("{:v}", v=given) == "'2026-01-31 00:30:00.000Z'"
+    assert build_filter("{:v}", v=given.date()) == "'2026-01-31 00:00:00.000Z'"
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
@@ -222,6 +285,13 @@ def test_comments_are_dropped() -> None:
     assert without_comments(r"a = '\\' // left") == r"a = '\\' // left"
 
 
+def test_no_more_than_the_comments_is_taken_out() -> None:
+    """What is no filter is left for the server to refuse."""
+    for expression in ("a = {:a} && b = '{:b}'", "a = 'open", ""):
+        assert without_comments(expression) == expression
+        assert without_comments(f"c = 1 && // few\n{expression}") == f"c = 1 &&  \n{expression}"
+
+
 @pytest.mark.parametrize(
     "value", [math.inf, -math.inf, Decimal("-Infinity"), [math.inf], [10**400]], ids=str
 )
@@ -260,6 +330,8 @@ def test_a_value_without_a_place_is_refused() -> None:
         build_filter("a = {:x}", x=1, z=2, y=3)
     with pytest.raises(ValueError, match=r"no place for \{:x\}"):
         build_filter("a = 1 // it's {:x}", x=1)
+    with pytest.raises(ValueError, match=r"^a value's name\[1\] holds half a surrogate pair"):
+        build_filter("a = 1", **{"\ud83d": 1, "b": 2})
 
 
 @pytest.mark.parametrize("expression", ["a = '{:x}'", 'a = "b {:x}"', "a = 'it\\'s {:x}'"])

@@ -8,6 +8,7 @@ import json
 import pickle
 import pprint
 import reprlib
+from collections import UserDict
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +18,7 @@ from rich.console import Console
 from rich.pretty import pretty_repr
 
 from rxbosbase.jsontext import encode
-from rxbosbase.login import Login
+from rxbosbase.login import Login, as_login
 from rxbosbase.testing import FakeRealtime
 
 TOKEN = "head.body.signature"
@@ -59,7 +60,7 @@ def test_nothing_that_shows_a_login_shows_its_token(
     ):  # fmt: skip
         assert TOKEN not in show(value)
     assert "Ada" in show(login)
-    assert "…" in repr(login)
+    assert "'token': '…'" in repr(login)
 
 
 def test_a_notebooks_cell_that_ends_in_a_login_shows_no_token(login: Login) -> None:
@@ -84,6 +85,40 @@ def test_it_is_a_dict_whole_by_key(login: Login) -> None:
     for each in (login.copy(), copy.copy(login), copy.deepcopy(login)):
         assert each == plain and isinstance(each, Login)
     assert pickle.loads(pickle.dumps(login)) == plain
+
+
+def test_with_what_is_no_dict_it_is_joined_as_a_dict_is(login: Login) -> None:
+    """The other operand's own `__ror__` makes the result."""
+    more = UserDict(more=1)
+    assert type(login | more) is UserDict
+    assert login | more == {**login, "more": 1}
+    assert login.__or__(5) is login.__ror__(5) is NotImplemented
+
+
+AUTH = "/api/collections/users/auth-"
+
+
+@pytest.mark.parametrize(
+    ("path", "answer", "hides"),
+    [
+        (f"{AUTH}with-password", {"token": TOKEN}, True),
+        (f"{AUTH}with-oauth2/?fields=token,meta", {"token": TOKEN, "meta": META}, True),
+        (f"{AUTH}methods", [TOKEN], False),
+        ("/api/collections/users/impersonate/u1", {"token": TOKEN}, True),
+        ("/api/files/token", {"token": TOKEN}, True),
+        ("/api/files/token", None, False),
+        ("/api/collections/posts/records/a", {"token": "a field"}, False),
+        ("/api/collections/posts/records", [{"token": "a field"}], False),
+        ("/api/health", None, False),
+    ],
+)
+def test_the_answer_to_a_login_hides_its_token_and_any_other_stays_as_it_is(
+    path: str, answer: Any, hides: bool
+) -> None:
+    found = as_login(path, answer)
+    assert found == answer
+    assert isinstance(found, Login) is hides
+    assert TOKEN not in repr(found) if hides else found is answer
 
 
 def test_a_login_and_a_refresh_return_one() -> None:

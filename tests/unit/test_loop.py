@@ -6,13 +6,16 @@ import math
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
+from reactivex.disposable import Disposable
 from support.seen import LIMIT, Seen, run_thread, wait_event
 
 from rxbosbase import loop as loop_room
-from rxbosbase.loop import LoopScheduler
+from rxbosbase.loop import FEW, SIGNAL_SECONDS, LoopScheduler
+from rxbosbase.testing.clock import VirtualLoop
 
 NAME = "rxbosbase-test-loop"
 
@@ -89,10 +92,36 @@ def test_timers_run_in_the_order_in_which_they_are_due(loop: LoopScheduler) -> N
     def schedule_all() -> None:  # on the loop's thread, which runs none of them meanwhile
         for name, seconds in due.items():
             when = now + timedelta(seconds=seconds)
-            loop.schedule_absolute(when, lambda *_, name=name: seen(name))
+            loop.schedule_absolute(when, lambda _, state: seen(str(state)), name)
 
     loop.post(schedule_all)
     assert seen.wait(4) == ["first", "at once", "second", "third"]
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0])
+def test_a_time_to_wait_that_is_over_is_work_after_what_waits(
+    loop: LoopScheduler, seconds: float
+) -> None:
+    seen: Seen[str] = Seen()
+    busy = Busy(loop)
+    loop.post(lambda: seen("what waits"))
+    loop.schedule_relative(seconds, lambda _, state: seen(str(state)), "a state")
+    busy.go_on.set()
+    assert seen.wait(2) == ["what waits", "a state"]
+
+
+def test_timers_due_at_the_same_moment_run_in_the_order_in_which_they_were_set(
+    loop: LoopScheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(loop_room, "monotonic", lambda: now)
+    seen: Seen[int] = Seen()
+    busy = Busy(loop)
+    for n in range(5):
+        loop.call_later(1, lambda n=n: seen(n))  # type: ignore[misc]
+    now = 1.0
+    busy.go_on.set()
+    assert seen.wait(5) == list(range(5))
 
 
 @pytest.mark.parametrize("seconds", [math.inf, 1e300, threading.TIMEOUT_MAX * 2])
@@ -126,11 +155,12 @@ def test_a_disposed_action_does_not_run_and_lets_its_state_go(loop: LoopSchedule
 
 
 def test_what_an_action_returns_is_disposed_with_it(loop: LoopScheduler) -> None:
-    seen: Seen[str] = Seen()
-    job = loop.schedule(lambda inner, _: inner.schedule_relative(60.0, lambda *_: seen("x")))
+    disposed: Seen[str] = Seen()
+    job = loop.schedule(lambda *_: Disposable(lambda: disposed("what it returned")))
     flush(loop)
+    assert disposed.items == []
     job.dispose()
-    assert seen.items == []
+    assert disposed.items == ["what it returned"]
 
 
 @pytest.mark.parametrize("kind", [ValueError, SystemExit, KeyboardInterrupt])
@@ -145,6 +175,7 @@ def test_an_action_that_raises_is_logged_and_the_loop_goes_on(
     seen: Seen[str] = Seen()
     loop.call_later(0.005, lambda: seen("still here"))
     seen.wait(1)
+    flush(loop)  # what is due goes before what was posted
     assert caplog.text.count("raised; the thread goes on") == 2
     assert NAME in caplog.text
 
@@ -283,18 +314,105 @@ def test_close_and_join_on_the_loops_own_thread_do_not_wait_for_themselves(
     assert seen.wait(2) == ["closed", "last"]
 
 
+def test_join_waits_no_longer_than_it_is_told(loop: LoopScheduler) -> None:
+    busy = Busy(loop)
+    loop.join(0.001)
+    assert len(threads()) == 1
+    busy.go_on.set()
+
+
 # -- the bounded intake
+
+
+@pytest.mark.parametrize("fills", [(9_999, 1), (1, 64 * 1024 * 1024 - 1)])
+def test_as_many_events_wait_as_the_defaults_say(fills: tuple[int, int]) -> None:
+    """10,000, and 64 MiB of them: `feed` would wait with the next one."""
+    loop = LoopScheduler(NAME)
+    busy = Busy(loop)
+    asked: list[str] = []
+
+    def ask(name: str) -> bool:
+        asked.append(name)
+        return True
+
+    for name, (items, size) in {"most": fills, "all": (1, 1), "more": (1, 1)}.items():
+        loop.feed(lambda: None, items, size, partial(ask, name))
+    assert asked == ["more"]
+    loop.close()
+    busy.go_on.set()
+    loop.join(LIMIT)
 
 
 def test_feed_takes_up_to_its_limit_and_counts_what_waits(loop: LoopScheduler) -> None:
     seen: Seen[int] = Seen()
     busy = Busy(loop)
     for n in range(3):
-        loop.feed(lambda n=n: seen(n), 1, 10, never)  # type: ignore[misc]
-    assert loop.depth == (3, 30)
+        loop.feed(lambda n=n: seen(n), 1, (30, 30, 40)[n], never)  # type: ignore[misc]
+    assert loop.depth == (3, 100)
     busy.go_on.set()
     assert seen.wait(3) == [0, 1, 2]
     assert loop.depth == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("is_asleep", "items", "made_way"),
+    [(True, FEW, [0]), (True, FEW + 1, []), (False, 1, [])],
+)
+def test_feed_makes_way_for_a_thread_that_it_woke_for_a_few(
+    monkeypatch: pytest.MonkeyPatch, is_asleep: bool, items: int, made_way: list[float]
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(loop_room, "sleep", slept.append)
+    loop = LoopScheduler(NAME)
+    done, asleep = threading.Event(), threading.Event()
+    waits = loop._gate.wait
+
+    def wait(limit: float) -> bool:
+        asleep.set()
+        return waits(limit)
+
+    monkeypatch.setattr(loop._gate, "wait", wait)
+    loop.post(lambda: None)
+    wait_event(asleep)
+    with loop._gate:  # it sleeps by now
+        asleep.clear()
+    busy = Busy(loop)
+    if is_asleep:
+        busy.go_on.set()
+        wait_event(asleep)
+    loop.feed(done.set, items, 1, never)
+    assert slept == made_way
+    busy.go_on.set()
+    wait_event(done)
+    loop.close()
+    loop.join(LIMIT)
+
+
+@pytest.mark.parametrize(
+    ("make", "at_most"), [(lambda: LoopScheduler(NAME), SIGNAL_SECONDS), (VirtualLoop, None)]
+)
+def test_who_waits_looks_by_itself_now_and_then(
+    make: Callable[[], LoopScheduler], at_most: float | None
+) -> None:
+    """For a signal that another thread took; in virtual time, nothing more can come."""
+    limits: list[float | None] = []
+
+    class Gate(threading.Condition):
+        def wait(self, timeout: float | None = None) -> bool:
+            limits.append(timeout)
+            return False
+
+    looks = iter([False, False, True])
+    gate = Gate()
+    with gate:
+        make().wait(gate, lambda: next(looks))
+    assert limits
+    for limit in limits:
+        if at_most is None:
+            assert limit is None
+        else:
+            assert limit is not None
+            assert 0 < limit <= at_most
 
 
 @pytest.mark.parametrize(("items", "size"), [(3, 1), (1, 100)])
@@ -371,6 +489,27 @@ def test_cancelled_timers_are_swept_once_they_are_the_majority(
         longest = max(longest, len(loop._timers))
     assert longest < 40
     kept.wait(1)
+
+
+def test_after_the_sweep_the_timers_run_in_the_order_in_which_they_are_due(
+    loop: LoopScheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is left of a heap is none."""
+    monkeypatch.setattr(loop_room, "MANY_CANCELLED", 10)
+    now = 0.0
+    monkeypatch.setattr(loop_room, "monotonic", lambda: now)
+    busy = Busy(loop)
+    seen: Seen[int] = Seen()
+    dues = [1 + n * 7 % 60 for n in range(60)]
+    timers = {due: loop.schedule_relative(due, lambda *_, due=due: seen(due)) for due in dues}
+    kept = [due for due in dues if due % 3 == 0]
+    for due in timers.keys() - kept:
+        timers[due].dispose()
+    loop.schedule_relative(100, lambda *_: seen(100))
+    assert len(loop._timers) == len(kept) + 1  # swept
+    now = 200.0
+    busy.go_on.set()
+    assert seen.wait(len(kept) + 1) == [*sorted(kept), 100]
 
 
 def test_a_state_survives_a_dispose_that_comes_while_the_action_begins(

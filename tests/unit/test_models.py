@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import InitVar, dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta, timezone
 from enum import Enum
 from functools import partial
 from typing import (
@@ -22,6 +22,7 @@ from typing import (
 
 import pytest
 from reactivex.subject import Subject
+from typing_extensions import TypeAliasType
 
 from rxbosbase import RecordDecodeError, RecordEvent
 from rxbosbase.live.messages import Edit
@@ -34,6 +35,7 @@ from rxbosbase.streams import Stream
 
 T = TypeVar("T")
 PostId = NewType("PostId", str)
+Title = TypeAliasType("Title", str)
 SECRET = "hunter2"
 
 
@@ -128,6 +130,7 @@ TAKEN = [
     (datetime, "2026-01-02 03:04:05.678Z", MOMENT),
     (date, "2026-01-02 03:04:05.678Z", date(2026, 1, 2)),
     (datetime, "2026-01-02", datetime(2026, 1, 2, tzinfo=UTC)),
+    (datetime, "2026-01-02T05:04:05.678+02:00", MOMENT.astimezone(timezone(timedelta(hours=2)))),
     (datetime | None, "", None),
     (datetime | None, None, None),
     (str | None, "", ""),
@@ -153,7 +156,9 @@ TAKEN = [
     (Author | None, {"id": "u", "name": "N"}, Author("u", "N")),
     (Row, {"id": "a", "n": 1}, {"id": "a", "n": 1}),
     (PostId, "a", "a"),
+    (Title, "a", "a"),
     (Annotated[int, "more"], 3, 3),
+    (list[Annotated[int, ["more"]]], [3], [3]),
     (Any, SECRET, SECRET),
     (object, None, None),
     (Boxed[int], {"value": 1}, Boxed(1)),
@@ -181,10 +186,12 @@ REFUSED = [
     (datetime | None, SECRET, "value", "datetime | None, not str"),
     (date, 5, "value", "datetime, not int"),
     (None, 1, "value", "None, not int"),
+    (list, "a", "value", "list of anything, not str"),
     (list[str], "a", "value", "list of str, not str"),
     (list[str], ["a", 1], "value.1", "str, not int"),
     (dict[str, int], {"a": "x"}, "value.a", "int, not str"),
     (dict, [], "value", "dict, not list"),
+    (dict[str, int] | None, 5, "value", "dict | None, not int"),
     (Literal["a", "b"], "c", "value", "one of 'a', 'b', not another str"),
     (Literal[1], True, "value", "one of 1, not another bool"),
     (Literal["a"], [], "value", "one of 'a', not another list"),
@@ -210,6 +217,16 @@ def test_a_value_that_does_not_fit_is_refused_by_its_place_and_kind_alone(
         "mend the model, or pass on_decode_error='skip'"
     )
     assert SECRET not in "".join(traceback.format_exception(error))
+
+
+@pytest.mark.parametrize("record", [{}, {"id": 5}, "abc", ["abc"], None], ids=str)
+def test_a_record_without_an_id_is_told_as_such(record: Any) -> None:
+    """Also what is no record at all."""
+    with pytest.raises(RecordDecodeError, match=r"^a record of 'posts' does not fit") as caught:
+        decoder_for(Author, "posts")(record)
+    assert caught.value.record_id == ""
+    with pytest.raises(RecordDecodeError, match=r"^a record of '' does not fit"):
+        decoder_for(Author)(record)
 
 
 RECORD = {"id": "a", "collectionName": "posts", "title": "Hi", "unknown": SECRET}
@@ -281,9 +298,22 @@ def test_any_callable_gets_the_dict() -> None:
     assert decoder_for(dict)(RECORD) == RECORD
 
 
-def test_what_a_callable_raises_is_a_record_that_does_not_fit() -> None:
-    with pytest.raises(RecordDecodeError, match=r"\(KeyError was raised\)") as caught:
-        decoder_for(lambda record: record["nothing"], "posts")(RECORD)
+def test_a_generic_dataclass_is_a_model_with_its_parameter_too() -> None:
+    assert decoder_for(Boxed[int])({"value": 1, "more": 2}) == Boxed(1)
+
+
+def size_of(record: dict[str, Any]) -> Any:
+    return record["size"]
+
+
+@pytest.mark.parametrize(("model", "name"), [(size_of, "size_of"), (partial(size_of), "partial")])
+def test_what_a_callable_raises_is_a_record_that_does_not_fit(model: Any, name: str) -> None:
+    with pytest.raises(RecordDecodeError) as caught:
+        decoder_for(model, "posts")(RECORD)
+    assert str(caught.value) == (
+        f"record 'a' of 'posts' does not fit the model: it must be what {name} takes "
+        "(KeyError was raised); mend the model, or pass on_decode_error='skip'"
+    )
     assert isinstance(caught.value.original, KeyError)
 
 

@@ -50,7 +50,8 @@ def test_an_option_is_given_by_its_keyword_or_in_the_query() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "asked"), [("title", "id,title"), ("title, id", None), ("*", None), ("", None)]
+    ("fields", "asked"),
+    [("title", "id,title"), ("title, id", None), ("title,id", None), ("*", None), ("", None)],
 )
 def test_the_id_is_asked_for_and_taken_out_again(fields: str, asked: str | None) -> None:
     for options in ({"fields": fields}, {"query": {"fields": fields}}):
@@ -62,7 +63,10 @@ def test_the_id_is_asked_for_and_taken_out_again(fields: str, asked: str | None)
 
 
 @pytest.mark.parametrize("value", [0, -1, 1001])
-def test_a_count_out_of_range_is_refused(value: int) -> None:
+def test_a_count_may_reach_its_bounds_and_not_pass_them(value: int) -> None:
+    for allowed in (1, 1000):
+        check_count("per_page", allowed, 1000)
+        check_count("per_page", allowed)
     with pytest.raises(ValueError, match="per_page must be at least 1 and at most 1000"):
         check_count("per_page", value, 1000)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 from support.seen import LIMIT, Seen, wait_event
 from support.threads import started_threads
+from support.waiting import WatchedCondition
 
 from rxbosbase import pool as pool_room
 from rxbosbase.pool import ReadPool
@@ -24,7 +26,9 @@ def threads() -> list[threading.Thread]:
     return [t for t in started_threads() if t.name.startswith("rxbosbase-read-")]
 
 
-def test_it_uses_no_more_threads_than_its_size(pool: ReadPool) -> None:
+@pytest.mark.parametrize(("make", "size"), [(lambda: ReadPool(2), 2), (ReadPool, 4)])
+def test_it_uses_no_more_threads_than_its_size(make: Callable[[], ReadPool], size: int) -> None:
+    pool = make()
     go_on = threading.Event()
     seen: Seen[int] = Seen()
 
@@ -34,26 +38,80 @@ def test_it_uses_no_more_threads_than_its_size(pool: ReadPool) -> None:
 
     for n in range(6):
         pool.submit(lambda n=n: work(n))  # type: ignore[misc]
-    seen.wait(2)
-    assert len(threads()) == 2
+    seen.wait(size)
+    assert [thread.daemon for thread in threads()] == [True] * size
     go_on.set()
     assert sorted(seen.wait(6)) == list(range(6))
+    pool.close()
 
 
-def test_an_idle_thread_is_used_again(pool: ReadPool) -> None:
+@pytest.fixture
+def gate(pool: ReadPool) -> WatchedCondition:
+    pool._gate = gate = WatchedCondition()
+    pool._size = 4
+    return gate
+
+
+def test_idle_threads_are_used_again(pool: ReadPool, gate: WatchedCondition) -> None:
+    """One at a time, and several at once; none is started beside them."""
     seen: Seen[int] = Seen()
-    for n in range(20):
-        pool.submit(lambda n=n: seen(n))  # type: ignore[misc]
-        seen.wait(n + 1)
-    assert len(set(seen.threads)) <= 2
+    for n in range(3):
+        pool.submit(lambda: seen(0))
+        gate.waits.wait(n + 1)
+    assert len(set(seen.threads)) == 1
+    together = threading.Barrier(2)
+    for times in (1, 2):
+        with gate:
+            for _ in range(2):
+                pool.submit(lambda: seen(together.wait(LIMIT)))
+        gate.waits.wait(3 + 2 * times)
+    assert len(set(seen.threads)) == 2
 
 
-def test_idle_threads_leave(pool: ReadPool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_read_that_comes_as_an_idle_threads_time_ends_is_run_by_it(
+    pool: ReadPool, gate: WatchedCondition
+) -> None:
+    """It was counted upon: no other thread is started for it."""
+    gate.is_late = True
+    seen: Seen[str] = Seen()
+    pool.submit(lambda: seen("first"))
+    gate.waits.wait(1)
+    pool.submit(lambda: seen("second"))
+    assert seen.wait(2) == ["first", "second"]
+    assert len(set(seen.threads)) == 1
+
+
+def test_two_reads_at_once_run_in_parallel_although_one_thread_is_idle(
+    pool: ReadPool, gate: WatchedCondition
+) -> None:
+    pool.submit(lambda: None)
+    gate.waits.wait(1)
+    together = threading.Barrier(2)
+    seen: Seen[int] = Seen()
+    with gate:  # the idle thread does not wake up in between
+        for _ in range(2):
+            pool.submit(lambda: seen(together.wait(LIMIT)))
+    assert sorted(seen.wait(2)) == [0, 1]
+
+
+def test_idle_threads_leave_and_others_come_in_their_place(
+    pool: ReadPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(pool_room, "IDLE_SECONDS", 0.005)
-    seen: Seen[int] = Seen()
-    for n in range(2):
-        pool.submit(lambda n=n: seen(n))  # type: ignore[misc]
-        seen.wait(n + 1)
+
+    def work(seen: Seen[None], go_on: threading.Event) -> None:
+        seen(None)
+        wait_event(go_on)
+
+    for _ in range(3):
+        go_on = threading.Event()
+        seen: Seen[None] = Seen()
+        for _ in range(3):
+            pool.submit(partial(work, seen, go_on))
+        seen.wait(2)
+        assert len(threads()) == 2
+        go_on.set()
+        seen.wait(3)
         for thread in threads():
             thread.join(LIMIT)
         assert threads() == []

@@ -19,11 +19,8 @@ from rxbosbase.realtime.connection import Connection, connect
 from rxbosbase.transport import Transport
 
 
-def test_the_process_that_made_it_may_use_it() -> None:
+def test_another_process_than_its_own_is_told_to_make_a_client_for_itself() -> None:
     check_process(os.getpid())
-
-
-def test_another_process_is_told_to_make_a_client_of_its_own() -> None:
     with pytest.raises(ClientClosedError, match="make a new one in the child process"):
         check_process(os.getpid() + 1)
 

@@ -165,9 +165,10 @@ def test_a_server_with_the_shortest_tokens_is_asked_once_a_second_at_most() -> N
     assert world.asked == world.renewed
 
 
-def test_a_clock_that_is_hours_ahead_does_not_hammer_the_server() -> None:
+@pytest.mark.parametrize("hours", [1, 3])
+def test_a_clock_that_is_hours_ahead_does_not_hammer_the_server(hours: int) -> None:
     world = World(HOUR, check_every=60.0)
-    world.ahead = 3 * HOUR
+    world.ahead = hours * HOUR
     world.log_in()
     world.start()
     world.pass_time(HOUR)
@@ -226,6 +227,18 @@ def test_an_expiry_beyond_the_longest_timer_is_still_met() -> None:
     assert world.renewed == [10 * DAY - 1800]
 
 
+def test_a_clock_that_is_set_forward_is_noticed_within_a_day() -> None:
+    world = World(10 * DAY, check_every=100 * DAY)
+    world.log_in()
+    world.start()
+    world.pass_time(HOUR)
+    world.ahead = 10 * DAY - 2 * HOUR
+    world.pass_time(DAY - HOUR - 1)
+    assert world.renewed == []
+    world.pass_time(1)
+    assert world.renewed == [DAY]
+
+
 # -- logins and logouts ---------------------------------------------------------------------------
 
 
@@ -247,6 +260,18 @@ def test_a_logout_ends_the_refreshing() -> None:
     world.store.clear()
     world.pass_time(DAY)
     assert world.asked == [60]
+
+
+def test_no_timer_runs_for_a_guest_or_after_dispose() -> None:
+    """It would keep the loop's thread."""
+    world = World(HOUR)
+    refresher = world.start()
+    world.time.start()  # for as long as any timer is left
+    assert world.now == 0
+    world.before_answer = refresher.dispose
+    world.log_in(life=60.0)
+    world.time.start()
+    assert (world.asked, world.now) == ([0], 0)
 
 
 def test_dispose_ends_it_and_may_be_repeated() -> None:
@@ -360,6 +385,20 @@ def test_trouble_is_no_loss_and_is_tried_again_with_backoff(trouble: Exception) 
     assert world.asked[-1] == 139  # back to the usual pace
     world.pass_time(1)
     assert world.asked[-1] == 239
+
+
+def test_trouble_after_a_success_begins_its_backoff_anew() -> None:
+    world = World(DAY, check_every=100.0)
+    world.log_in()
+    world.start()
+    for begins in (100, 203):
+        world.down = ConnectionFailedError("gone")
+        world.pass_time(begins + 1 - world.now)
+        assert world.asked[-2:] == [begins, begins + 1]
+        world.down = None
+        world.pass_time(2)
+        assert world.asked[-1] == begins + 3
+    assert world.renewed == []  # a success that renews nothing
 
 
 @pytest.mark.parametrize(("asked", "waits"), [(50.0, 50), (1e12, 300), (math.inf, 300)])

@@ -170,5 +170,7 @@ def test_the_name_of_a_file_on_disk_need_not_be_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", ["\U0001f98a", "é", 5, None, b"\xff", {"a": ("b", [None])}])
-def test_whole_characters_pass(value: Any) -> None:
+def test_whole_characters_pass_and_the_place_of_half_a_pair_is_told(value: Any) -> None:
     check_encodable("it", value)
+    with pytest.raises(ValueError, match=r"^it\[1\] holds"):
+        check_encodable("it", [value, LOST])

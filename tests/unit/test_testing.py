@@ -533,6 +533,41 @@ def test_a_live_view_alone_is_a_connection_like_the_real_ones(fake: FakeRealtime
     assert seen[-1] == "idle"
 
 
+def test_closing_the_client_ends_a_wait_for_a_view_in_a_callback(fake: FakeRealtime) -> None:
+    """At once, as the real one does: the completions come behind the callback."""
+    fake.stop()
+    ended: Seen = []
+    with fake.client.collection("posts").live() as view:
+
+        def wait() -> None:
+            with pytest.raises(ClientClosedError):
+                view.wait_fresh(10)
+            ended.append(fake.clock.now)
+
+        fake.client.scheduler.post(wait)
+        fake.later(1.0, fake.client.close)
+        fake.advance(60.0)
+    assert ended == [1.0]
+
+
+def test_a_callback_that_closes_the_client_still_gets_a_fresh_snapshot(fake: FakeRealtime) -> None:
+    """As with the real one; once the view has completed, there is an error."""
+    fake.push("posts", "create", {"id": "a"})
+    found: Seen = []
+    with fake.client.collection("posts").live() as view:
+        view.wait_fresh()
+
+        def close() -> None:
+            fake.client.close()
+            found.extend(view.wait_fresh().records)
+
+        fake.client.scheduler.post(close)
+        fake.advance(0)
+        with pytest.raises(ClientClosedError, match="the view has ended"):
+            view.wait_fresh()
+    assert found == [{"id": "a"}]
+
+
 def test_a_live_record_is_none_once_it_is_gone(fake: FakeRealtime) -> None:
     seen: Seen = []
     fake.client.collection("posts").live_record("a").subscribe(seen.append)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time as clock
 from collections import OrderedDict, UserDict, namedtuple
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
@@ -48,10 +49,14 @@ class FakeDate(date):
 
 
 class FarTimestamp(datetime):
-    """As that of pandas, in the year 12000."""
+    """As that of pandas, in the year 10000."""
+
+    @property
+    def year(self) -> int:
+        return 10_000
 
     def replace(self, *args: Any, **changes: Any) -> Any:
-        raise ValueError("year 12000 is out of range")
+        raise ValueError("year 10000 is out of range")
 
     astimezone = replace
 
@@ -72,10 +77,33 @@ class Scalar:
         return Scalar(NANOSECONDS.get(self.value, self.value), "M")
 
 
-class Array(list[Any]):
-    """As one of numpy, of any number of dimensions."""
+class Array:
+    """As one of numpy, of any number of dimensions: no list, and iterated by its items."""
 
-    ndim, dtype = 1, SimpleNamespace(kind="O")
+    ndim, dtype = 1, SimpleNamespace(kind="M")
+
+    def __init__(self, *items: Any) -> None:
+        self.items = items
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.items)
+
+    def tolist(self) -> Any:
+        raise AssertionError("it would make bare numbers of nanoseconds")
+
+
+class Bare:
+    """As little as a scalar may have, of a type that has no kind."""
+
+    dtype = object()
+
+    def tolist(self) -> Any:
+        return 3
+
+
+class Series(Array):
+    def to_dict(self) -> dict[Any, Any]:
+        return dict(enumerate(self.items))
 
 
 NANOSECONDS = {1: datetime.fromisoformat("2026-01-02 03:04:05.123456"), 2: None, 3: 2**62}
@@ -115,6 +143,12 @@ class Inner:
     from_: str = field(default="x", metadata={"key": "from"})
 
 
+@dataclass
+class Unset:
+    n: int = 1
+    later: int = field(init=False)
+
+
 Pair = namedtuple("Pair", "a b")
 
 NAT, NA = FakeDatetime(1, 1, 1), object()
@@ -126,12 +160,14 @@ ACCEPTED: list[tuple[Any, Any]] = [
     ("x", "x"), (3, 3), (1.5, 1.5), (True, True), (None, None), (2**70, 2**70),
     # dates and times
     (datetime.fromisoformat("2026-01-02 03:04:05.123999"), PRECISE),
+    (datetime.fromisoformat("2026-01-02 03:04:05.001"), "2026-01-02 03:04:05.001Z"),
     (datetime(2026, 1, 2, 13, tzinfo=timezone(timedelta(hours=1))), NOON),
     (FakeDatetime(2026, 1, 2, 12), NOON),
     (FakeDatetime(2026, 1, 2, 7, tzinfo=timezone(timedelta(hours=-5))), NOON),
     (Timestamp(2026, 1, 2, 3, 4, 5, 123_456, tzinfo=UTC), PRECISE),
     (date(2026, 1, 2), DAY), (FakeDate(2026, 1, 2), DAY),
     (datetime.fromisoformat("0001-01-01"), "0001-01-01 00:00:00.000Z"),
+    (datetime.fromisoformat("9999-12-31 23:59:59"), "9999-12-31 23:59:59.000Z"),
     # missing
     (float("nan"), None), (Decimal("NaN"), None), (Decimal("sNaN"), None), (NAT, None), (NA, None),
     # numbers
@@ -141,7 +177,7 @@ ACCEPTED: list[tuple[Any, Any]] = [
     (Scalar(0.5, "f"), 0.5), (Scalar("x", "U"), "x"),
     (Scalar(float("nan"), "f"), None), (LongDouble(0.5, "f"), 0.5),
     (Scalar(1, "M"), PRECISE), (Scalar(2, "M"), None), (Scalar(None, "m"), None),
-    (Array([Scalar(1, "i"), Array([NA])]), [1, [None]]),
+    (Array(Scalar(1, "M"), Array(NA)), [PRECISE, [None]]), (Bare(), 3),
     # text
     (Text("x"), "x"), (Word.RED, "red"), (Colour.RED, "red"), (When.START, DAY),
     (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
@@ -150,7 +186,7 @@ ACCEPTED: list[tuple[Any, Any]] = [
     (MappingProxyType({"a": (1,)}), {"a": [1]}), (UserDict(a=1), {"a": 1}),
     ({Text("a"): 1, 2: Scalar(1, "i")}, {"a": 1, "2": 1}),
     ({UUID(int=1): 1, Word.RED: 2}, {"00000000-0000-0000-0000-000000000001": 1, "red": 2}),
-    (Inner(date(2026, 1, 2)), {"at": DAY, "from": "x"}),
+    (Inner(date(2026, 1, 2)), {"at": DAY, "from": "x"}), (Unset(), {"n": 1, "later": None}),
 ]  # fmt: skip
 
 REFUSED: list[tuple[Any, str]] = [
@@ -163,6 +199,7 @@ REFUSED: list[tuple[Any, str]] = [
     (Path("a"), r"PosixPath has no JSON form: give str\(\) of it"),
     (1j, "complex has no JSON form: give text, a number"),
     (Scalar(1j, "c"), "complex has no JSON form"),
+    (LongDouble(1j, "c"), "LongDouble has no JSON form"),
     (object(), "object has no JSON form"),
     (Inner, "type has no JSON form"),
     (float("inf"), "inf has no JSON form: give a finite number, or None"),
@@ -174,6 +211,7 @@ REFUSED: list[tuple[Any, str]] = [
     (FarTimestamp(2026, 1, 1, tzinfo=UTC), "outside the years 1 to 9999 of UTC"),
     (type("int64", (Scalar,), {"dtype": property(len)}), "type has no JSON form"),
     (SimpleNamespace(to_dict=dict), r"SimpleNamespace has no JSON form: give its to_dict\(\)$"),
+    (Series(1), r"Series has no JSON form: give its to_dict\(\), or its tolist\(\)$"),
     ({(1,): 1}, "tuple has no JSON form as a key"),
     ({NA: 1}, "object has no JSON form as a key"),
 ]
@@ -212,6 +250,23 @@ def test_both_refuse_the_rest_at_once_and_say_what_to_give(value: Any, why: str)
                 use(each)
 
 
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Local time is five and three quarter hours ahead of UTC."""
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "<+0545>-5:45")  # needs no table of zones
+        clock.tzset()
+        yield
+    clock.tzset()
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_a_time_with_a_zone_is_the_same_in_utc_wherever_the_program_runs() -> None:
+    for hours in (-5, 0, 1):
+        at = datetime(2026, 1, 2, 12, tzinfo=UTC).astimezone(timezone(timedelta(hours=hours)))
+        assert plain(at) == NOON
+
+
 @given(st.text())
 def test_a_text_stays_as_it_is(text: str) -> None:
     assert plain(Text(text)) == text
@@ -222,6 +277,14 @@ def test_a_list_that_holds_itself_is_refused() -> None:
     value.append(value)
     with pytest.raises(TypeError, match="nested too deeply, or holds itself"):
         plain(value)
+
+
+@pytest.mark.parametrize("wrap", [lambda v: [v], lambda v: (v,), lambda v: {"a": v}])
+def test_nested_values_take_one_call_for_each_level(wrap: Callable[[Any], Any]) -> None:
+    value: Any = 1
+    for _ in range(700):  # of the thousand calls that Python allows
+        value = wrap(value)
+    assert encode(value).count(b"1") == 1
 
 
 def test_the_values_given_are_left_as_they_were() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from support import wire_server as wire
+from support.seen import Seen
 
 from rxbosbase import AuthLostError, BackoffPolicy, BosBase, ClientResponseError
 
@@ -137,6 +138,9 @@ def test_requests_of_others_go_on_while_a_refresh_hangs(
     server.on_request = lambda request: wire.hang() if request.path == REFRESH else None
     client.auto_refresh(timedelta(days=1))
     server.wait_requests(1, REFRESH)
-    heard: list[Any] = []
-    client.collection("posts").subscribe("*", heard.append)
+    seen: Seen[Any] = Seen()
+    client.collection("posts").subscribe("*", seen)
     assert client.health()["code"] == 200
+    assert server.send("posts/*", {"id": "a"}) == 1
+    seen.wait(1)
+    assert len(server.requests_to(REFRESH)) == 1  # it hangs still

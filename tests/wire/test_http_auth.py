@@ -80,15 +80,24 @@ def test_a_refused_login_keeps_what_was_and_shows_no_password(
     web.post(LOGIN, json=body, status=400)
     with pytest.raises(ClientResponseError) as caught:
         client.collection("users").auth_with_password("ann", "hunter2")
+    assert sent_token(web) == ""  # the old one may be what the server refuses
     assert "hunter2" not in repr(caught.value) + str(caught.value)
     assert client.auth_store.token == "an.old.one"
 
 
-@pytest.mark.parametrize(("identity", "password"), [(None, "x"), ("x", 5)])
+@pytest.mark.parametrize(
+    ("identity", "password", "why"),
+    [
+        (None, "x", "^identity must be a str, not NoneType"),
+        ("x", 5, "^password must be a str, not int"),
+        ("\ud83d", "x", "^identity holds half a surrogate pair"),
+        ("x", "\ud83d", "^password holds half a surrogate pair"),
+    ],
+)
 def test_row_13_identity_and_password_are_text(
-    client: BosBase, identity: Any, password: Any
+    client: BosBase, identity: Any, password: Any, why: str
 ) -> None:
-    with pytest.raises(TypeError, match="must be a str"):
+    with pytest.raises((TypeError, ValueError), match=why):
         client.collection("users").auth_with_password(identity, password)
 
 
@@ -101,6 +110,42 @@ def test_a_refresh_sends_the_token_and_keeps_the_new_one(
     client.collection("users").auth_refresh()
     assert sent_token(web) == old
     assert client.auth_store.token == new
+
+
+@pytest.mark.parametrize("token", ["", make_token("u2")], ids=["logout", "another login"])
+def test_a_logout_or_another_login_during_a_refresh_stands(
+    web: responses.RequestsMock, client: BosBase, token: str
+) -> None:
+    late = {"token": make_token("u1", serial=2), "record": RECORD}
+
+    def answer(_: object) -> tuple[int, dict[str, str], str]:
+        client.auth_store.clear()
+        if token:
+            client.auth_store.save(token, {**RECORD, "id": "u2"})
+        return 200, {}, json.dumps(late)
+
+    client.auth_store.save(make_token("u1"), RECORD)
+    web.add_callback(responses.POST, REFRESH, answer, content_type="application/json")
+    assert client.collection("users").auth_refresh() == late
+    assert client.auth_store.token == token
+
+
+def test_refreshes_with_other_bodies_share_no_request(
+    web: responses.RequestsMock, client: BosBase
+) -> None:
+    """The second one is made while the first one is under way."""
+    users, asked = client.collection("users"), []
+
+    def answer(request: requests.PreparedRequest) -> tuple[int, dict[str, str], str]:
+        asked.append(json.loads(request.body or b""))
+        if len(asked) == 1:
+            users.auth_refresh(body={"a": 2})
+        return 200, {}, json.dumps({"token": make_token("u1", serial=len(asked)), "record": RECORD})
+
+    client.auth_store.save(make_token("u1"), RECORD)
+    web.add_callback(responses.POST, REFRESH, answer, content_type="application/json")
+    users.auth_refresh(body={"a": 1})
+    assert asked == [{"a": 1}, {"a": 2}]
 
 
 def test_a_refused_refresh_is_raised(web: responses.RequestsMock, client: BosBase) -> None:
@@ -135,7 +180,7 @@ def test_no_password_comes_out_of_a_netrc_file(
     assert sent_token(web) == ""
 
 
-@pytest.mark.parametrize("token", ["", "a\r\nX-Evil: 1", " a", "ż"], ids=ascii)
+@pytest.mark.parametrize("token", ["", "a\r\nX-Evil: 1", " a", "ż"])
 def test_a_token_that_is_none_is_told_and_changes_nothing(
     web: responses.RequestsMock, client: BosBase, token: str
 ) -> None:

@@ -12,6 +12,7 @@ import requests
 import responses
 
 from rxbosbase import (
+    AnswerTooLargeError,
     BosBase,
     ClientResponseError,
     Collection,
@@ -74,6 +75,22 @@ def test_get_list_asks_for_one_page_with_all_options(
     assert asked(web).headers["x-tenant"] in ("t1", b"t1")
 
 
+def test_get_list_asks_for_the_first_page_with_its_totals(
+    web: responses.RequestsMock, posts: Collection[dict[str, Any]]
+) -> None:
+    web.get(POSTS, json={**page("a"), "perPage": 30, "totalItems": 1, "totalPages": 1})
+    assert posts.get_list()["totalItems"] == 1
+    assert query(web) == {"page": "1", "perPage": "30"}
+
+
+def test_an_id_is_one_part_of_the_path(
+    web: responses.RequestsMock, posts: Collection[dict[str, Any]]
+) -> None:
+    web.get(f"{POSTS}/a%2Fb%3F", json={"id": "a/b?"})
+    assert posts.get_one("a/b?") == {"id": "a/b?"}
+    assert asked(web).url == f"{POSTS}/a%2Fb%3F"
+
+
 def test_get_one_and_get_first(
     web: responses.RequestsMock, posts: Collection[dict[str, Any]]
 ) -> None:
@@ -81,8 +98,11 @@ def test_get_one_and_get_first(
     assert posts.get_one("r 1", expand="author") == {"id": "r 1"}
     assert query(web) == {"expand": "author"}
     web.get(POSTS, json=page("a"))
-    assert posts.get_first_list_item("n = 1")["id"] == "a"
-    assert query(web)["perPage"] == "1"
+    assert posts.get_first_list_item("n = 1", expand="author", sort="n")["id"] == "a"
+    assert query(web) == {
+        "page": "1", "perPage": "1", "skipTotal": "1", "filter": "n = 1", "expand": "author",
+        "sort": "n",
+    }  # fmt: skip
     web.replace(responses.GET, POSTS, json=page())
     with pytest.raises(ClientResponseError, match="404: no record matches the filter"):
         posts.get_first_list_item("n = 2")
@@ -102,6 +122,25 @@ def test_iter_records_pages_by_the_last_id_and_lazily(
     assert query(web, 0)["filter"] == "n > 1 || n < 0"
     assert query(web, 1)["filter"] == "(n > 1 || n < 0) && id > 'b'"
     assert (query(web)["sort"], query(web)["skipTotal"]) == ("id", "1")
+
+
+def test_a_filter_of_the_query_holds_for_each_page(
+    web: responses.RequestsMock, posts: Collection[dict[str, Any]]
+) -> None:
+    web.get(POSTS, json=page("a"))
+    web.get(POSTS, json=page())
+    assert len(list(posts.iter_records(1, query={"filter": "n > 1", "x": 1}))) == 1
+    asked = [(query(web, at)["filter"], query(web, at)["x"]) for at in (0, 1)]
+    assert asked == [("n > 1", "1"), ("(n > 1) && id > 'a'", "1")]
+
+
+def test_a_list_is_read_in_batches_of_500(
+    web: responses.RequestsMock, posts: Collection[dict[str, Any]]
+) -> None:
+    web.get(POSTS, json=page("a"))
+    for read in (posts.get_full_list, lambda: posts.get_full_list(sort="n"), posts.iter_records):
+        assert len(list(read())) == 1
+        assert query(web)["perPage"] == "500"
 
 
 @pytest.mark.parametrize("last", ["a'b", 'a"b', "a\\b"])
@@ -183,9 +222,42 @@ def test_a_page_with_a_record_nested_too_deeply_gives_the_others(
     skipped = list(posts.iter_records(on_unreadable="skip"))
     assert [record["id"] for record in skipped] == ["a", "c"]
     assert posts.get_full_list(on_unreadable="skip", sort="n") == skipped
-    assert f"left out: {expected}" in caplog.text
+    assert posts.get_full_list(on_unreadable="skip") == skipped
+    assert caplog.messages == [f"left out: {expected}"] * 3
     with pytest.raises(ValueError, match="on_unreadable must be 'raise' or 'skip', not 'no'"):
         posts.iter_records(on_unreadable="no")  # type: ignore[arg-type]
+
+
+def serve(web: responses.RequestsMock, rows: list[dict[str, Any]]) -> None:
+    """Pages of these rows, by number or behind an id, and the fields ``id,updated`` alone."""
+
+    def answer(request: requests.PreparedRequest) -> tuple[int, dict[str, str], str]:
+        asked = dict(parse_qsl(urlsplit(request.url or "").query))
+        behind = asked.get("filter", "").removeprefix("id > ").strip("'")
+        size, number = int(asked["perPage"]), int(asked["page"])
+        found = [row for row in rows if row["id"] > behind][(number - 1) * size : number * size]
+        if asked.get("fields") == "id,updated":
+            found = [{"id": row["id"]} for row in found]
+        return 200, {}, json.dumps({"page": number, "perPage": size, "items": found})
+
+    web.add_callback(responses.GET, POSTS, answer, content_type="application/json")
+
+
+@pytest.mark.parametrize("sort", [None, "n"])
+def test_a_record_that_alone_is_too_large_is_an_error_or_left_out(
+    web: responses.RequestsMock, caplog: pytest.LogCaptureFixture, sort: str | None
+) -> None:
+    """The others are read; id and age of it, too, and only where it is to be left out."""
+    serve(web, [{"id": "a"}, {"id": "b", "text": "x" * 5000}, {"id": "c"}])
+    with BosBase(URL, max_answer_bytes=1000) as client:
+        posts = client.collection("posts")
+        with pytest.raises(AnswerTooLargeError, match="1000 bytes"):
+            posts.get_full_list(sort=sort)
+        assert not any("fields" in query(web, at) for at in range(len(web.calls)))
+        caplog.clear()
+        found = posts.get_full_list(sort=sort, on_unreadable="skip")
+    assert [record["id"] for record in found] == ["a", "c"]
+    assert f"left out: {UnreadableRecord('posts', 'b', '', 0)}" in caplog.messages
 
 
 def test_an_array_nested_too_deeply_is_told_as_such(
@@ -272,7 +344,8 @@ def test_get_full_list_pages_by_offset_where_an_order_is_asked_for(
     web.get(POSTS, json=page("b", "a"))
     web.get(POSTS, json=page("a"))  # moved meanwhile: it is not given twice
     assert [r["id"] for r in posts.get_full_list(2, sort="-n")] == ["b", "a"]
-    assert [query(web, n)["page"] for n in (0, 1)] == ["1", "2"]
+    asked = [(query(web, n)["page"], query(web, n)["sort"]) for n in (0, 1)]
+    assert asked == [("1", "-n"), ("2", "-n")]
 
 
 def test_fields_without_the_id_still_page_and_do_not_show_it(
@@ -296,6 +369,16 @@ def test_create_update_and_delete_send_json(
     assert json.loads(asked(web).body or b"") == {"n+": 1}
     web.delete(f"{POSTS}/a", status=204)
     posts.delete("a")
+
+
+def test_a_file_is_sent_beside_the_fields(
+    web: responses.RequestsMock, posts: Collection[dict[str, Any]]
+) -> None:
+    web.post(POSTS, json={"id": "a", "doc": "a_1.txt"})
+    assert posts.create({"n": 1, "doc": ("a.txt", b"content")})["doc"] == "a_1.txt"
+    parts = asked(web).body
+    assert isinstance(parts, bytes)
+    assert b'filename="a.txt"' in parts and b"content" in parts and b'{"n":1}' in parts
 
 
 def test_collections_are_made_read_changed_and_deleted(
@@ -386,6 +469,9 @@ BAD: list[tuple[Callable[[Collection[dict[str, Any]]], object], type[Exception],
     (lambda c: c.get_list(filtr="a"), TypeError, "unknown keyword 'filtr'"),
     (lambda c: c.iter_records(sort="n"), ValueError, "leave sort out"),
     (lambda c: c.iter_records(0), ValueError, "batch must be"),
+    (lambda c: c.iter_records(1001), ValueError, "batch must be .* at most 1000"),
+    (lambda c: c.get_full_list(1001), ValueError, "batch must be .* at most 1000"),
+    (lambda c: c.get_full_list(1001, sort="n"), ValueError, "batch must be .* at most 1000"),
     (lambda c: c.get_one(""), ValueError, "must not be empty"),
     (lambda c: c.get_one("a/../b"), ValueError, "must have no"),
     (lambda c: c.create("x"), TypeError, "the body must be a dict of fields, not str"),  # type: ignore[arg-type]

@@ -5,19 +5,20 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
 import pytest
 from support import wire_server as wire
 from support.realtime_client import connect, library_threads, wait_until
-from support.seen import LIMIT, Seen, run_thread
+from support.seen import LIMIT, Seen, run_thread, wait_event
 
-from rxbosbase import BackoffPolicy, BosBase, BosBaseError
-from rxbosbase.live import Snapshot
+from rxbosbase import BackoffPolicy, BosBase, BosBaseError, ClientClosedError
+from rxbosbase.live import Snapshot, make
 from rxbosbase.live.core import LOSS_PAUSE
-from rxbosbase.realtime import reconnect
+from rxbosbase.live.messages import Rules
+from rxbosbase.realtime import connection, reconnect
 
 Record = dict[str, Any]
 Shown = Seen[Snapshot[Record]]
@@ -120,6 +121,62 @@ def test_a_loss_is_told_at_once_and_mended_after_the_next_acknowledgement(
         assert all(change.caught_up for change in told.values())
 
 
+RENEWALS: dict[str, Callable[[wire.WireServer, BosBase], object]] = {
+    "the server's limit": lambda server, client: server.stream.finish(),
+    "reconnect_now": lambda server, client: client.realtime.reconnect_now(),
+}
+
+
+@pytest.mark.parametrize("renew", RENEWALS.values(), ids=RENEWALS.keys())
+def test_a_view_is_stale_while_its_stream_is_renewed_as_routine(
+    server: wire.WireServer,
+    client: BosBase,
+    monkeypatch: pytest.MonkeyPatch,
+    renew: Callable[[wire.WireServer, BosBase], object],
+) -> None:
+    """No loss for the user; but of what is written meanwhile no event tells the view."""
+    monkeypatch.setattr(connection, "HEALTHY_AFTER", 0.0)
+    table, gate = Table(server, "posts", row("a")), wire.Gate()
+    server.stream_answers.extend([wire.stream(), wire.delay(gate)])
+    lost, shown = Seen[list[str]](), Shown()
+    client.realtime.on_disconnect = lost
+    view = client.collection("posts").live()
+    with view.subscribe(shown):
+        assert shown.wait(1)[0].fresh
+        renew(server, client)
+        server.wait_gets(2)
+        assert not shown.wait(2)[1].fresh
+        assert not view.current.fresh
+        table.rows.append(row("b"))
+        gate.set()
+        shown.until(lambda items: items[-1].fresh and ids(items[-1]) == ["a", "b"])
+        assert lost.items == []
+
+
+def test_what_an_ending_connection_had_read_reaches_no_view(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    """Its gap is being compared already: what waited to be delivered may be older than the rows."""
+    table, hub = Table(server, "posts", row("a")), client.live_hub
+    shown, held = Shown(), wire.Gate()
+    with client.collection("posts").live().subscribe(shown):
+        assert ids(shown.wait(1)[0]) == ["a"]
+        go_on, frames = threading.Event(), hub.service.stats.frames
+        hub.loop.post(lambda: go_on.wait(LIMIT))
+        server.send("posts/*", row("b"), "create")
+        wait_until(client, lambda: hub.service.stats.frames > frames)
+        table.gate = held
+        client.realtime.reconnect_now()
+        go_on.set()
+        server.wait_post(2)
+        shown.until(lambda items: not items[-1].fresh)
+        held.set()
+        shown.until(lambda items: items[-1].fresh and items[-1].version > 1)
+        assert {tuple(ids(snapshot)) for snapshot in shown.items} == {("a",)}
+        server.send("posts/*", row("c"), "create")  # the new connection's do
+        shown.until(lambda items: ids(items[-1]) == ["a", "c"])
+
+
 def test_a_frame_that_cannot_be_read_is_a_gap_of_its_topic_alone(
     server: wire.WireServer, client: BosBase
 ) -> None:
@@ -207,8 +264,14 @@ def test_losses_one_after_the_other_are_read_for_four_times_a_second_and_not_onc
 # -- refusals and failures ------------------------------------------------------------------------
 
 
+@pytest.fixture
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reads that failed are made again soon; tests in virtual time check the real pauses."""
+    monkeypatch.setattr(make, "Rules", partial(Rules, retry=0.02))
+
+
 def test_reads_that_fail_are_made_again_and_are_no_error(
-    server: wire.WireServer, client: BosBase
+    server: wire.WireServer, client: BosBase, short_pauses: None
 ) -> None:
     answers: list[Any] = [503, wire.drop()]
     server.collections["posts"] = lambda _: answers.pop(0) if answers else [row("a")]
@@ -218,7 +281,7 @@ def test_reads_that_fail_are_made_again_and_are_no_error(
 
 @pytest.mark.parametrize("sort", [None, "@random"], ids=["kept here", "sorted by the server"])
 def test_an_answer_without_records_is_no_answer_and_the_read_is_made_again(
-    server: wire.WireServer, client: BosBase, sort: str | None
+    server: wire.WireServer, client: BosBase, short_pauses: None, sort: str | None
 ) -> None:
     """As a proxy may give one, while the server behind it is replaced."""
     answers = [{"status": "we are back soon"}]
@@ -230,7 +293,10 @@ def test_an_answer_without_records_is_no_answer_and_the_read_is_made_again(
 
 
 def test_a_read_that_cannot_be_made_is_logged_and_made_again(
-    server: wire.WireServer, client: BosBase, caplog: pytest.LogCaptureFixture
+    server: wire.WireServer,
+    client: BosBase,
+    short_pauses: None,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     server.collections["posts"] = [row("a")]
     broken = [ZeroDivisionError("a transport of ones own")]
@@ -376,6 +442,46 @@ def test_closing_the_client_completes_views_while_a_read_hangs(server: wire.Wire
         assert ended.wait(1) == ["completed"]
         with pytest.raises(BosBaseError):
             waiting()
+
+
+def test_closing_the_client_ends_a_wait_in_a_callback(server: wire.WireServer) -> None:
+    """Completions come behind the running callback: they cannot be what wakes it."""
+    server.collections["posts"] = wire.hang()
+    with connect(server) as client, client.collection("posts").live() as view:
+        entered, ended = threading.Event(), Seen[BosBaseError]()
+
+        def wait() -> None:
+            entered.set()
+            try:
+                view.wait_fresh(2 * LIMIT)
+            except BosBaseError as error:
+                ended(error)
+
+        client.scheduler.post(wait)
+        wait_event(entered)
+        server.wait_requests(1, "/api/collections/posts")
+        client.close()
+        assert isinstance(ended.wait(1)[0], ClientClosedError)
+
+
+def test_a_callback_that_closes_the_client_still_gets_a_fresh_snapshot(
+    server: wire.WireServer,
+) -> None:
+    """There is nothing to wait for: the end of the view is an error for those alone who wait."""
+    Table(server, "posts", row("a"))
+    with connect(server) as client, client.collection("posts").live() as view:
+        view.wait_fresh()
+        found: Seen[list[str] | BosBaseError] = Seen()
+
+        def close() -> None:
+            client.close()
+            try:
+                found(ids(view.wait_fresh()))
+            except BosBaseError as error:
+                found(error)
+
+        client.scheduler.post(close)
+        assert found.wait(1) == [["a"]]
 
 
 def test_an_observer_that_comes_right_before_the_close_completes(server: wire.WireServer) -> None:

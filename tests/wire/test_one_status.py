@@ -67,8 +67,7 @@ def test_wait_active_waits_for_the_topics_of_a_view_that_has_just_begun(
 ) -> None:
     gate = wire.Gate()
     server.post_answers.append(wire.delay(gate))
-    seen: list[Any] = []
-    with client.collection("posts").live().subscribe(seen.append):
+    with client.collection("posts").live().subscribe(ignore):
         assert client.realtime.status.value.state in ("idle", "connecting", "connected")
         with pytest.raises(RequestTimeoutError, match="did not become active"):
             client.realtime.wait_active(0.05)

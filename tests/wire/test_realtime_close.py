@@ -218,6 +218,7 @@ def test_close_inside_a_status_observer_and_on_disconnect(server: wire.WireServe
             client.realtime.on_disconnect = partial(closing, client)
             server.streams[-1].cut()
         wait_event(completed)
+        assert client.is_closed
 
 
 def test_close_wakes_blocking_calls_on_other_threads(server: wire.WireServer) -> None:

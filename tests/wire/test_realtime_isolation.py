@@ -182,7 +182,7 @@ def test_a_slow_callback_delays_acknowledging_and_submitting_nothing(
     wait_until(client, lambda: client.realtime.client_id == server.stream.client_id)
     go_on.set()
     server.send("posts/r1", {"id": "r1"})
-    seen.wait(1)
+    assert [event.record["id"] for event in seen.wait(1)] == ["r1"]
 
 
 @pytest.fixture
@@ -276,11 +276,13 @@ def test_a_reader_that_is_held_back_can_still_be_retired(
 def test_closing_with_a_full_queue_ends_the_reader(
     server: wire.WireServer, client_of_small_queue: BosBase
 ) -> None:
+    """The callback that was running ends; what waited in the queue is not delivered."""
     held = Held(server, client_of_small_queue)
     client_of_small_queue.close()
     server.wait_connections(0)
     held.go_on.set()
-    wait_until(client_of_small_queue, lambda: held.seen.count >= 1)
+    wait_until(client_of_small_queue, lambda: not library_threads())
+    assert numbers(held.seen) == [0]  # the one that was being delivered; the rest is discarded
 
 
 def test_a_callback_may_subscribe_blocking_while_the_queue_is_full_and_the_connection_drops(
@@ -305,6 +307,7 @@ def test_a_callback_may_subscribe_blocking_while_the_queue_is_full_and_the_conne
     fill(server, client)
     go_on.set()
     wait_event(done)
+    server.wait_for(lambda: server.streams and "posts/nested" in server.stream.topics)
 
 
 def test_a_stream_outlives_a_moment_without_threads_to_start(
@@ -343,7 +346,7 @@ def test_events_that_cannot_be_read_are_left_out_and_told(
         server.stream.send_record("posts/*", {"id": "big", "text": "x" * 500}, "update")
         server.send("posts/*", {"id": "good"})
         assert seen.wait(1)[0].record["id"] == "good"
-        assert client.realtime.stats.skipped >= 4
+        assert client.realtime.stats.skipped == len(bad) + 1
         status.until(lambda items: "larger than 400 bytes" in str(items[-1].error))
         assert client.realtime.stats.queue_bytes == 0
         assert "left out" in caplog.text

@@ -86,6 +86,30 @@ def test_row_2_subscribe_blocks_until_the_topic_is_acknowledged(
     assert seen.wait(1)[0].record == {"id": "a"}
 
 
+def test_row_2_a_blocking_subscribe_returns_while_the_post_of_a_later_topic_hangs(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    """It waits for its own topic alone, and again for one that the server has already."""
+    first, second = wire.Gate(), wire.Gate()
+    server.post_answers.extend([wire.delay(first), wire.delay(second)])
+
+    def subscribe(name: str, timeout: float = LIMIT / 2) -> Unsubscribe:
+        return client.realtime.subscribe(name, lambda _: None, timeout=timeout)
+
+    result = run_thread(lambda: subscribe("one", timeout=60.0))  # which looks again at its end
+    server.wait_post(1)
+    client.realtime.observe("two").subscribe(lambda _: None)
+    first.set()
+    assert sorted(server.wait_post(2)) == ["one", "two"]
+    result()
+    subscribe("one")
+    assert server.accepted == 1
+    with pytest.raises(RequestTimeoutError):  # nor does it return for another's topic
+        subscribe("two", timeout=0.01)
+    second.set()
+    subscribe("two")
+
+
 def test_row_2_subscribe_raises_after_its_timeout_and_takes_its_topic_back(
     server: wire.WireServer, client: BosBase
 ) -> None:

@@ -371,6 +371,11 @@ def test_row_12_a_topic_that_is_too_long_is_refused_here(
     assert server.posts == [[name]]
 
 
+def client_ids(connects: list[Any]) -> list[str]:
+    """The client ids in messages of PB_CONNECT, sorted."""
+    return sorted(message["clientId"] for message in connects)
+
+
 def test_row_12_more_than_a_thousand_topics_spread_over_more_connections(
     server: wire.WireServer, client: BosBase
 ) -> None:
@@ -385,6 +390,7 @@ def test_row_12_more_than_a_thousand_topics_spread_over_more_connections(
     server.wait_streams(2)
     assert sorted(len(stream.topics) for stream in server.streams) == [5, MAX_TOPICS]
     assert len(server.posts) <= 4
+    assert client_ids(connects.wait(2)) == [stream.client_id for stream in server.all_streams]
     server.send("posts/r0", {"id": "r0"})
     server.send(f"posts/r{MAX_TOPICS + 4}", {"id": "far"})
     assert {event.record["id"] for event in seen.wait(2)} == {"r0", "far"}
@@ -395,6 +401,7 @@ def test_row_12_more_than_a_thousand_topics_spread_over_more_connections(
     client.realtime.wait_active(LIMIT)
     assert [len(topics) for topics in lost.items] == [MAX_TOPICS + 6]  # + PB_CONNECT
     assert sorted(len(stream.topics) for stream in server.streams) == [5, MAX_TOPICS]
+    assert client_ids(connects.wait(4)) == [stream.client_id for stream in server.all_streams]
     for subscription in held[MAX_TOPICS:]:
         subscription.dispose()
     server.wait_streams(1)

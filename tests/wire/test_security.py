@@ -263,7 +263,7 @@ def test_a_path_to_no_certificates_is_refused_at_once(verify: str) -> None:
 BREAKS = ["\r\n", "\n", "\r", "\0", "\x0b", "\x1f"]
 
 
-@pytest.mark.parametrize("bad", BREAKS, ids=ascii)
+@pytest.mark.parametrize("bad", BREAKS)
 def test_line_breaks_and_nul_are_refused_wherever_text_goes_to_the_wire(
     server: wire.WireServer, bad: str
 ) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from support import wire_server as wire
+from support.seen import run_thread
 
-from rxbosbase import BosBase, ConnectionFailedError, RequestTimeoutError
+from rxbosbase import BosBase, ClientClosedError, ConnectionFailedError, RequestTimeoutError
 
 NO_FAMILY = 9999
 
@@ -55,12 +56,27 @@ def test_the_last_problem_is_told_where_no_address_is_left(monkeypatch: pytest.M
     [wire.hang(), wire.status(200, "{", {"Content-Length": "100"})],
     ids=["before the head", "in mid-body"],
 )
-def test_an_answer_that_stalls_anywhere_is_a_timeout(answer: wire.Answer) -> None:
-    with wire.WireServer() as server, BosBase(server.url, timeout=0.2) as client:
+@pytest.mark.parametrize(("of_all", "of_one"), [(0.1, None), (60.0, 0.1)])
+def test_an_answer_that_stalls_anywhere_is_a_timeout(
+    answer: wire.Answer, of_all: float, of_one: float | None
+) -> None:
+    """A request's own one goes before the client's."""
+    with wire.WireServer() as server, BosBase(server.url, timeout=of_all) as client:
         server.on_request = lambda _: answer
         with pytest.raises(RequestTimeoutError, match=r"no answer from .* in time") as caught:
-            client.health()
+            client.send("GET", "/api/health", timeout=of_one)
         assert isinstance(caught.value.__cause__, TimeoutError)
+
+
+def test_close_ends_a_request_in_flight() -> None:
+    with wire.WireServer() as server:
+        client = BosBase(server.url)
+        server.on_request = lambda _: wire.hang()
+        answer = run_thread(client.health)
+        server.wait_for(lambda: server.requests)
+        client.close()
+        with pytest.raises(ClientClosedError, match="closed during the request"):
+            answer()
 
 
 def test_a_reset_before_tls_begins_leaves_no_socket_open(monkeypatch: pytest.MonkeyPatch) -> None:

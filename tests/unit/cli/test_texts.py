@@ -13,10 +13,9 @@ from contextlib import nullcontext
 from typing import Any
 
 import pytest
-from reactivex import Observable, empty, throw
 from reactivex.subject import Subject
 from rich.console import Console, RenderableType
-from support.seen import LIMIT
+from support.seen import LIMIT, run_thread
 
 from rxbosbase import ConnectionFailedError, RecordEvent, Status
 from rxbosbase.cli.console import PlainFormatter, expected_ends, until_end
@@ -164,20 +163,24 @@ def test_ctrl_c_ends_with_the_commands_own_code(code: int) -> None:
     assert ended.value.code == code
 
 
-def test_a_signal_that_another_thread_took_ends_the_command_too() -> None:
+def wait_until_a_command_waits(ended: threading.Event) -> None:
+    """Until the main thread is in `until_end`, and waits; or until `ended`."""
     main = threading.main_thread().ident or 0
+    looks = [False]
+    while not (all(looks[-3:]) or ended.is_set()):  # once may be a moment before it waits
+        ended.wait(0.001)
+        frames = traceback.extract_stack(sys._current_frames()[main])
+        looks.append(
+            any(frame.name == "until_end" for frame in frames) and frames[-1].name == "wait"
+        )
+
+
+def test_a_signal_that_another_thread_took_ends_the_command_too() -> None:
     events: Subject[int] = Subject()
     ended = threading.Event()
 
-    def is_waiting() -> bool:
-        frames = traceback.extract_stack(sys._current_frames()[main])
-        return any(frame.name == "until_end" for frame in frames) and frames[-1].name == "wait"
-
     def take_the_signal() -> None:
-        looks = [False]
-        while not all(looks[-3:]):  # once may be a moment before the lock is waited for
-            ended.wait(0.001)
-            looks.append(is_waiting())
+        wait_until_a_command_waits(ended)
         signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
         if not ended.wait(LIMIT):
             events.on_completed()
@@ -194,9 +197,25 @@ def test_a_signal_that_another_thread_took_ends_the_command_too() -> None:
 
 @pytest.mark.parametrize("error", [None, ConnectionFailedError("no server")])
 def test_a_command_lasts_as_long_as_its_stream(error: Exception | None) -> None:
-    stream: Observable[int] = empty() if error is None else throw(error)
-    with pytest.raises(ConnectionFailedError) if error else nullcontext():
-        until_end(stream)
+    """Not longer, and not shorter: its values alone do not end it."""
+    events: Subject[int] = Subject()
+    ended = threading.Event()
+
+    def end() -> None:
+        wait_until_a_command_waits(ended)
+        events.on_next(1)
+        wait_until_a_command_waits(ended)
+        if not ended.is_set():
+            events.on_completed() if error is None else events.on_error(error)
+
+    finish = run_thread(end)
+    try:
+        with pytest.raises(ConnectionFailedError) if error else nullcontext():
+            until_end(events)
+        assert events.is_stopped
+    finally:
+        ended.set()
+        finish()
 
 
 def test_a_defect_keeps_its_traceback() -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from reactivex.disposable import Disposable
 from reactivex.testing import TestScheduler
 
 from rxbosbase.dashboard.throttle import Painters, Throttle
+from rxbosbase.testing import VirtualClock, VirtualLoop
 
 
 class Screen:
@@ -68,6 +70,28 @@ def test_what_changes_with_time_is_painted_without_a_mark() -> None:
     screen = Screen(period=25)
     screen.clock.advance_to(80)
     assert screen.times == [25, 50, 75]
+
+
+def test_after_a_paint_that_raised_the_next_mark_paints_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Not before the interval is over, as after any other; the error is in the log."""
+    times: list[float] = []
+
+    def paint(done: Callable[[], None]) -> None:
+        times.append(clock.now)
+        if len(times) == 1:
+            raise LookupError("no document")
+        done()
+
+    clock = VirtualClock()
+    throttle = Throttle(paint, 10, VirtualLoop(clock))
+    for _ in range(2):
+        throttle.mark()
+        clock.advance(1)
+    clock.advance(20)
+    assert times == [0, 10]
+    assert [record.exc_info and record.exc_info[0] for record in caplog.records] == [LookupError]
 
 
 def test_stopped_it_paints_no_more() -> None:

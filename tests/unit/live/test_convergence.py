@@ -52,10 +52,20 @@ def test_long_stories_end_well_too(block: int) -> None:
 @pytest.mark.parametrize("seed", range(40))
 def test_since_leads_from_any_version_to_any_later_one(seed: int) -> None:
     """`since` is exact between all versions that a story brings forth."""
-    versions = run(random_scenario(seed)).versions
+    versions = run(eventful(seed)).versions
     for older in versions[::3]:
-        for newer in versions[older.version - 1 :: 5]:
+        for newer in versions[older.version :: 5]:
             assert apply_changes(older.records, newer.since(older)) == list(newer.records)
+
+
+def eventful(seed: int) -> Scenario:
+    """A story that shows more than a few records one after the other: not every story does."""
+    seeds = range(seed * 100, seed * 100 + 100)
+    return next(
+        story
+        for story in map(random_scenario, seeds)
+        if sum(len(version.changes) for version in run(story).versions) >= 10
+    )
 
 
 def test_a_quiet_view_asks_nothing() -> None:

@@ -45,7 +45,7 @@ def test_records_are_ordered_as_sqlite_does(
     sort: str | None, order_by: str, rows: list[tuple[Any, Any]]
 ) -> None:
     """Nulls, numbers, bools and text of any script, in both directions, `id` last."""
-    records = [{"id": f"{n:02d}", "a": a, "b": b} for n, (a, b) in enumerate(rows)]
+    records = [{"id": f"{n:02d}", "a": a, "b": b} for n, (a, b) in enumerate(rows)][::-1]
     ordered = sorted(records, key=Order.parse(sort).key)
     assert [record["id"] for record in ordered] == sqlite_order(rows, order_by)
 
@@ -70,8 +70,16 @@ def test_what_only_the_server_can_order_is_not_orderable(sort: str) -> None:
 def test_a_path_through_a_relation_needs_it_expanded() -> None:
     """Also if it is expanded only on the way to another relation."""
     assert not orderable("author.name", expand="editor")
+    assert orderable("author.name", expand="author,editor")
     assert orderable("author.name", expand="editor, author")
     assert orderable("author.name", expand="author.team")
+    assert orderable("author.team.name", expand="author.team")
+    assert not orderable("author.team.name", expand="author")
+
+
+def test_a_back_relation_is_not_orderable_though_it_is_expanded() -> None:
+    """It leads to several records, of which the server alone knows which one counts."""
+    assert not orderable("posts_via_author.title", expand="posts_via_author")
 
 
 def test_a_relation_sorts_by_its_expanded_record() -> None:

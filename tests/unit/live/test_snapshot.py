@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from dataclasses import replace
+from itertools import combinations, pairwise
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from rxbosbase.live.arrange import arrangement
 from rxbosbase.live.messages import Edit, Record
 from rxbosbase.live.ordering import Order, UnorderableError
 from rxbosbase.live.rows import SortedRows
-from rxbosbase.live.snapshot import Snapshot, apply_changes
+from rxbosbase.live.snapshot import Change, Snapshot, apply_changes
 
 ID = st.sampled_from("abcdefghijkl")
 STEPS = st.lists(
@@ -31,7 +32,7 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def row(id: str, n: int | None) -> Record | None:
-    return None if n is None else {"id": id, "n": n}
+    return None if n is None else {"id": id, "n": n // 2, "odd": n % 2}
 
 
 def play(steps: list[list[tuple[str, int | None]]]) -> tuple[list[Snapshot[Any]], list[Any]]:
@@ -59,6 +60,8 @@ def test_changes_lead_from_each_version_to_the_next(
     for version, rows in zip(versions, expected, strict=True):
         assert version.records == rows
         assert dict(version.by_id) == {r["id"]: r for r in rows}
+        assert len(version.by_id) == len(rows)
+        assert all(len(chunk.keys) < 2 * rows_module.CHUNK for chunk in version._rows._chunks)
         assert [version.records[i] for i in range(-len(rows), len(rows))] == rows + rows
 
 
@@ -76,6 +79,7 @@ def test_since_leads_from_any_version_to_any_later_one(
     was, now = dict(older.by_id), dict(newer.by_id)
     differing = {id for id in {*was, *now} if was.get(id) != now.get(id)}
     assert sorted(change.record["id"] for change in changes) == sorted(differing)
+    assert not any(change.caught_up for change in changes)
 
 
 ARRANGED = st.lists(st.tuples(ID, st.integers(0, 2)), max_size=8, unique_by=lambda x: x[0])
@@ -119,9 +123,66 @@ def test_a_view_that_is_handed_to_the_server_keeps_exact_changes_across_it(
     assert apply_changes(older.records, newer.since(older)) == list(newer.records)
 
 
-def test_an_arrangement_moves_no_more_than_it_must() -> None:
-    """A row that drops from the top to the bottom is one move, not a move of all others."""
-    assert list(arrangement("abcde", "bcdea", ())) == [("a", 0, 4)]
+@given(
+    old=st.lists(ID, unique=True, max_size=6),
+    new=st.lists(ID, unique=True, max_size=6),
+    changed=st.sets(ID, max_size=3),
+)
+def test_an_arrangement_moves_no_more_than_it_must(
+    old: list[str], new: list[str], changed: set[str]
+) -> None:
+    """All but the longest run of rows that keep their order; a row that changed gets a step."""
+    steps = list(arrangement(old, new, changed))
+    work = list(old)
+    for id, was, now in steps:
+        if was is not None:
+            assert work.pop(was) == id
+        if now is not None:
+            work.insert(now, id)
+    assert work == new
+    both = [id for id in old if id in new]
+    longest = next(
+        length
+        for length in range(len(both), -1, -1)
+        if any(list(run) == [id for id in new if id in run] for run in combinations(both, length))
+    )
+    moved = {id for id, was, now in steps if None not in (was, now)} - changed
+    assert len({id for id, *_ in steps}) == len(steps)
+    assert changed.intersection(both) <= {id for id, *_ in steps}
+    assert len(moved) <= len(both) - longest <= len(moved) + len(changed)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "steps"),
+    [
+        ("abcde", "bcdea", [("a", 0, 4)]),
+        ("abc", "xabc", [("x", None, 0)]),
+        ("abcd", "dabc", [("d", 3, 0)]),
+        ("dabce", "abcde", [("d", 0, 3)]),
+    ],
+)
+def test_a_row_that_moves_is_one_step(
+    old: str, new: str, steps: list[tuple[str, Any, int]]
+) -> None:
+    """Not a step of all the others."""
+    assert list(arrangement(old, new, ())) == steps
+
+
+def test_what_the_server_arranges_tells_each_change_and_keeps_what_is_equal() -> None:
+    """A row read again without a change is the very object that was shown before."""
+    a, b, c = ({"id": id, "n": 1} for id in "abc")
+    first = Snapshot.empty(None).arrange([a, b, c], fresh=True, caught_up=False)
+    newer, d = {"id": "c", "n": 2}, {"id": "d", "n": 1}
+    second = first.arrange([newer, dict(a), d], fresh=True, caught_up=True)
+    assert second.records[1] is a
+    assert second.changes == (
+        Change("removed", b, b, 1, None, True),
+        Change("modified", newer, c, 1, 0, True),
+        Change("added", d, None, None, 2, True),
+    )
+    told = tuple(replace(change, caught_up=False) for change in second.changes)
+    assert second.since(first) == told
+    assert second.arrange([dict(newer), dict(a), dict(d)], fresh=True, caught_up=True).changes == ()
 
 
 def test_a_change_carries_the_record_before_and_whether_it_was_caught_up() -> None:
@@ -135,15 +196,21 @@ def test_a_change_carries_the_record_before_and_whether_it_was_caught_up() -> No
         {"id": "a", "n": 2},
     )
     assert change.caught_up and (change.old_index, change.new_index) == (0, 0)
+    assert first.changes == (Change("added", {"id": "a", "n": 1}, None, None, 0),)
     assert (first.fresh, second.fresh, second.version) == (False, True, 2)
+    third = second.advance([Edit("a", change.record, None)], fresh=True)
+    assert third.changes == (Change("removed", change.record, change.record, 0, None),)
+    assert (view.fresh, view.version, view.changes) == (False, 0, ())
 
 
 def test_the_first_version_lists_every_record_as_added() -> None:
     """In order, also when there are so many that they are built at once."""
-    edits = [Edit(f"{n:04d}", None, {"id": f"{n:04d}"}) for n in reversed(range(2000))]
+    ids = [f"{n:04d}" for n in reversed(range(2000))]
+    edits = [Edit(id, None, {"id": id}, id < "0500") for id in ids]
     first = Snapshot.empty(Order.parse()).advance(edits, fresh=True)
     assert [change.new_index for change in first.changes] == list(range(2000))
     assert {change.type for change in first.changes} == {"added"}
+    assert [change.caught_up for change in first.changes] == [True] * 500 + [False] * 1500
     assert apply_changes([], first.changes) == list(first.records)
 
 
@@ -161,6 +228,20 @@ def test_a_record_without_a_place_leaves_the_snapshot_as_it_was() -> None:
     with pytest.raises(UnorderableError):
         view.advance([Edit("a", None, {"id": "a", "tags": []})], fresh=True)
     assert len(view.records) == 0
+
+
+def test_rows_that_decode_hides_are_not_shown() -> None:
+    """The other rows are shown in order, whether the client or the server arranges the view."""
+
+    def shown(record: Record) -> str | None:
+        return record.get("title")
+
+    rows = [{"id": "a"}, {"id": "b", "title": "x"}, {"id": "c"}, {"id": "d", "title": "y"}]
+    edits = [Edit(row["id"], None, row) for row in rows]
+    by_client = Snapshot.empty(Order.parse(), shown).advance(edits, fresh=True)
+    by_server = Snapshot.empty(None, shown).arrange(rows, fresh=True, caught_up=False)
+    assert list(by_client.records) == list(by_server.records) == ["x", "y"]
+    assert set(by_client.by_id) == set(by_server.by_id) == {"b", "d"}
 
 
 def test_decode_is_called_once_for_each_version_of_a_row() -> None:
@@ -198,8 +279,10 @@ def test_records_behave_like_a_sequence() -> None:
     assert records[-1] == {"id": "c"} and records[1:] == [{"id": "b"}, {"id": "c"}]
     assert {"id": "b"} in records and records.index({"id": "c"}) == 2
     assert records != [{"id": "a"}] and records != {"id": "a"}
-    with pytest.raises(IndexError):
-        records[3]
+    assert repr(records) == "Records([{'id': 'a'}, {'id': 'b'}, {'id': 'c'}])"
+    for index in (3, -4):
+        with pytest.raises(IndexError, match="no record has this index"):
+            records[index]
 
 
 def test_an_event_copies_a_few_hundred_slots_of_ten_thousand() -> None:

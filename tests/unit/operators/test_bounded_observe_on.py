@@ -11,13 +11,14 @@ import pytest
 import reactivex
 from hypothesis import given
 from hypothesis import strategies as st
-from reactivex import Subject, abc
+from reactivex import Observer, Subject, abc
 from reactivex import operators as ops
 from reactivex.disposable import Disposable
 from reactivex.scheduler import (
     CurrentThreadScheduler,
     EventLoopScheduler,
     ImmediateScheduler,
+    NewThreadScheduler,
     ThreadPoolScheduler,
 )
 from reactivex.testing import TestScheduler
@@ -26,6 +27,7 @@ from support.marbles import pending
 from rxbosbase import operators as rxb
 from rxbosbase.errors import BosBaseError
 from rxbosbase.loop import LoopScheduler
+from rxbosbase.operators._handover import Handover
 
 SOON = 5.0
 
@@ -130,6 +132,7 @@ def test_error_comes_after_the_queued_values_and_says_what_to_do() -> None:
     error = came[2]
     assert isinstance(error, rxb.BufferOverflowError) and isinstance(error, BosBaseError)
     assert error.size == 2 and "queue of 2" in str(error) and "drop_oldest" in str(error)
+    assert "faster than the subscriber" in str(error)
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
@@ -144,6 +147,21 @@ def test_blocking_loses_nothing_between_real_threads(worker: Worker, size: int) 
     source.on_completed()
     assert done.wait(SOON)
     assert came == list(range(3000))
+
+
+def test_blocking_waits_for_a_scheduler_that_cannot_tell_its_thread() -> None:
+    """Who has not delivered yet may wait: it is taken for another thread than the one that does."""
+    came: list[int] = []
+    done = threading.Event()
+    source: Subject[int] = Subject()
+    source.pipe(rxb.bounded_observe_on(NewThreadScheduler(), 2)).subscribe(
+        came.append, on_completed=done.set
+    )
+    for number in range(300):
+        source.on_next(number)
+    source.on_completed()
+    assert done.wait(SOON)
+    assert came == list(range(300))
 
 
 def test_two_producers_lose_nothing(worker: Worker) -> None:
@@ -245,11 +263,15 @@ def test_a_subscriber_that_raises_frees_a_waiting_producer(worker: Worker) -> No
     assert held.came == [0] and not held.source.observers
 
 
-def test_a_push_from_inside_the_subscriber_does_not_wait_for_itself() -> None:
+@pytest.mark.parametrize("make", [TestScheduler, NewThreadScheduler])
+def test_a_push_from_inside_the_subscriber_does_not_wait_for_itself(
+    make: Callable[[], Any],
+) -> None:
     """Full, the delivering thread gets an error instead of waiting for ever."""
-    scheduler = TestScheduler()
+    scheduler = make()
     source: Subject[int] = Subject()
     came: list[Any] = []
+    done = threading.Event()
 
     def on_next(value: int) -> None:
         came.append(value)
@@ -257,9 +279,15 @@ def test_a_push_from_inside_the_subscriber_does_not_wait_for_itself() -> None:
             source.on_next(value + 10)
             source.on_next(value + 11)
 
-    source.pipe(rxb.bounded_observe_on(scheduler, 1)).subscribe(on_next, came.append)
+    def on_error(error: Exception) -> None:
+        came.append(error)
+        done.set()
+
+    source.pipe(rxb.bounded_observe_on(scheduler, 1)).subscribe(on_next, on_error)
     source.on_next(0)
-    scheduler.advance_to(1)
+    if isinstance(scheduler, TestScheduler):
+        scheduler.advance_to(1)
+    assert done.wait(SOON)
     assert came[:2] == [0, 10]
     assert isinstance(came[2], rxb.BufferOverflowError)
     assert "wait for itself" in str(came[2])
@@ -294,6 +322,59 @@ def test_a_producer_on_the_scheduler_it_hands_over_to_does_not_wait_for_itself(
         scheduler.join(SOON)
 
 
+class ByHand:
+    """Keeps what is scheduled, for the test to run it when it likes."""
+
+    def __init__(self) -> None:
+        self.actions: list[Callable[[], None]] = []
+
+    def schedule(self, action: Callable[[], None]) -> abc.DisposableBase:
+        self.actions.append(action)
+        return Disposable()
+
+
+def test_a_producer_that_delivered_before_does_not_wait_for_itself() -> None:
+    """The thread that ran the subscriber last is taken for the one that will run it again."""
+    scheduler: Any = ByHand()
+    source: Subject[int] = Subject()
+    came: list[Any] = []
+    source.pipe(rxb.bounded_observe_on(scheduler, 1)).subscribe(came.append, came.append)
+    source.on_next(1)
+    scheduler.actions.pop()()
+    source.on_next(2)
+    source.on_next(3)
+    scheduler.actions.pop()()
+    assert came[:2] == [1, 2] and "wait for itself" in str(came[2])
+
+
+def handover(runner: ByHand, drops: list[int], came: list[Any]) -> Handover[int]:
+    observer: Observer[int] = Observer(came.append, came.append, lambda: came.append("end"))
+    return Handover(observer, runner, 1, "drop_newest", drops.append, RuntimeError, Disposable())
+
+
+def test_whoever_delivers_one_by_one_is_told_when_there_is_nothing_more() -> None:
+    """True for a value, False for the end and for an empty queue."""
+    runner, drops, came = ByHand(), list[int](), list[Any]()
+    queue = handover(runner, drops, came)
+    assert not queue.deliver_one()
+    queue.on_next(1)
+    queue.end()
+    assert [queue.deliver_one(), queue.deliver_one()] == [True, False]
+    assert came == [1, "end"] and len(runner.actions) == 1
+
+
+def test_a_queue_that_was_disposed_takes_nothing_and_gives_nothing() -> None:
+    """Late values wake nobody, wait for nobody, and are not counted as dropped."""
+    runner, drops, came = ByHand(), list[int](), list[Any]()
+    queue = handover(runner, drops, came)
+    queue.dispose()
+    for value in range(3):
+        queue.on_next(value)
+    queue.end()
+    assert not queue.deliver_one()
+    assert (runner.actions, drops, came) == ([], [], [])
+
+
 def test_a_producer_in_virtual_time_does_not_wait_for_itself() -> None:
     """There time only passes on the producer's own thread, so nobody would make room."""
     came, _ = run("block", 2, [1, 2, 3])
@@ -318,10 +399,40 @@ def test_a_completion_does_not_cover_an_overflow() -> None:
     assert came[0] == 1 and isinstance(came[1], rxb.BufferOverflowError) and len(came) == 2
 
 
-def test_an_overflow_leaves_the_source_at_once() -> None:
+def test_what_on_drop_raises_ends_all_at_once() -> None:
+    """A source that goes on is not listened to, and nothing more is counted."""
+    scheduler = TestScheduler()
+    came: list[Any] = []
+    drops: list[int] = []
+    broken = LookupError("on_drop")
+
+    def on_drop(dropped: int) -> None:
+        drops.append(dropped)
+        raise broken
+
+    def subscribe(observer: abc.ObserverBase[int], _: Any = None) -> abc.DisposableBase:
+        for value in range(4):
+            observer.on_next(value)
+        return Disposable()
+
+    reactivex.Observable(subscribe).pipe(
+        rxb.bounded_observe_on(scheduler, 1, "drop_oldest", on_drop=on_drop)
+    ).subscribe(came.append, came.append)
+    scheduler.advance_to(1)
+    assert came == [1, broken] and drops == [1]
+
+
+def fail(_: int) -> None:
+    raise LookupError("on_drop")
+
+
+@pytest.mark.parametrize(("overflow", "on_drop"), [("error", None), ("drop_oldest", fail)])
+def test_an_overflow_leaves_the_source_at_once(overflow: Any, on_drop: Any) -> None:
     """Not only when the queued values have been delivered."""
     source: Subject[int] = Subject()
-    source.pipe(rxb.bounded_observe_on(TestScheduler(), 1, "error")).subscribe()
+    source.pipe(rxb.bounded_observe_on(TestScheduler(), 1, overflow, on_drop=on_drop)).subscribe(
+        on_error=lambda _: None
+    )
     source.on_next(1)
     assert source.observers
     source.on_next(2)

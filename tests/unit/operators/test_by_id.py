@@ -138,6 +138,20 @@ def test_what_is_held_comes_before_the_error(operator: Any) -> None:
     assert came == [event("a1"), boom] and pending(scheduler) == 0
 
 
+def test_an_event_in_the_moment_of_anothers_release_waits_its_whole_interval() -> None:
+    """The event comes at that very time, so its interval begins there."""
+    scheduler = TestScheduler()
+    source: Subject[Event] = Subject()
+    came: list[tuple[float, Event]] = []
+    scheduler.schedule_absolute(INTERVAL, lambda *_: source.on_next(event("b1")))
+    source.pipe(rxb.debounce_by_id(INTERVAL, scheduler=scheduler)).subscribe(
+        lambda e: came.append((float(scheduler.clock), e))
+    )
+    source.on_next(event("a1"))
+    scheduler.start()
+    assert came == [(INTERVAL, event("a1")), (2 * INTERVAL, event("b1"))]
+
+
 @BOTH
 def test_a_busy_subscriber_gets_fewer_events_not_a_queue_of_them(operator: Any) -> None:
     """While the subscriber is at work the newest event per record goes on being replaced."""
@@ -198,8 +212,8 @@ def test_a_clock_that_is_put_back_does_not_hold_events_back() -> None:
 @BOTH
 @pytest.mark.parametrize("interval", [0, -1, float("nan"), float("inf"), timedelta(0)])
 def test_an_interval_that_is_no_time_is_refused(operator: Any, interval: Any) -> None:
-    """At once, and the message says what is wanted."""
-    with pytest.raises(ValueError, match="more than 0 seconds"):
+    """At once, and the message says what is wanted of which argument."""
+    with pytest.raises(ValueError, match=r"^interval must be more than 0 seconds"):
         operator(interval)
 
 
@@ -207,5 +221,5 @@ def test_an_interval_that_is_no_time_is_refused(operator: Any, interval: Any) ->
 @pytest.mark.parametrize("interval", ["1", None, True])
 def test_an_interval_of_another_type_is_refused(operator: Any, interval: Any) -> None:
     """Seconds or a timedelta, nothing else."""
-    with pytest.raises(TypeError, match="seconds or a timedelta"):
+    with pytest.raises(TypeError, match=r"^interval must be seconds or a timedelta"):
         operator(interval)

@@ -69,6 +69,12 @@ def test_a_path_that_leads_nowhere_is_none(
     assert (change.before, change.after) == ({path: "x"}, {path: None})
 
 
+@pytest.mark.parametrize("path", ["tags.first", "title.0"])
+def test_only_a_list_has_numbered_parts_and_no_others(path: str) -> None:
+    """A name into a list and a number into text are no fields, and no errors."""
+    assert seen([save(tags=["x"], title="x"), save(tags=["y"], title="y")], path) == []
+
+
 def test_a_change_can_be_changed_without_harm_to_the_next() -> None:
     """The dicts of a `FieldChange` are its own, the operator's memory is not in them."""
     after: list[int] = []

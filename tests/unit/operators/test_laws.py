@@ -163,6 +163,16 @@ def test_an_end_inside_subscribe_leaves_nothing(law: Law, source: Observable[Any
 
 
 @EACH
+def test_a_stream_may_begin_with_a_delete(law: Law) -> None:
+    """It is of a record that was there before the stream: no error, and what follows comes."""
+    stage = Stage(law.make)
+    stage.source.on_next(event("~z1"))
+    stage.play()
+    stage.pass_time(5)
+    assert stage.values and not stage.ends
+
+
+@EACH
 def test_disposing_in_mid_stream_silences_it_and_leaves_nothing(law: Law) -> None:
     """After a dispose nothing is delivered, held values included; no timer, no subscription."""
     stage = Stage(law.make)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -41,7 +42,7 @@ def test_the_rest_is_delivered_before_what_was_raised_is_raised() -> None:
     outbox: Outbox[int] = Outbox(Observer(on_next, on_completed=lambda: came.append("end")))
     with outbox.lock:
         outbox.put(1, 2)
-    with pytest.raises(LookupError):
+    with pytest.raises(LookupError, match=r"^1$"):
         outbox.drain()
     with outbox.lock:
         outbox.put(3, 4)
@@ -49,6 +50,48 @@ def test_the_rest_is_delivered_before_what_was_raised_is_raised() -> None:
     with pytest.raises(ExceptionGroup, match="more than once"):
         outbox.drain()
     assert came == [1, 2, 3, 4, "end"]
+
+
+def test_two_threads_that_drain_at_once_keep_the_order() -> None:
+    """The second thread leaves its values to the first, however early it comes."""
+    came: list[int] = []
+    held_or_done, go = threading.Event(), threading.Event()
+
+    def on_next(value: int) -> None:
+        if threading.current_thread() is second:
+            held_or_done.set()
+            assert go.wait(5.0)
+        came.append(value)
+
+    def drain() -> None:
+        outbox.drain()
+        held_or_done.set()
+
+    second = threading.Thread(target=drain)
+
+    class Lock:
+        """Lets the second thread in as soon as the first one has been in it."""
+
+        def __init__(self, lock: threading.Lock) -> None:
+            self.lock = lock
+
+        def __enter__(self) -> None:
+            self.lock.acquire()
+
+        def __exit__(self, *_: object) -> None:
+            self.lock.release()
+            if second.ident is None:
+                second.start()
+                assert held_or_done.wait(5.0)
+
+    outbox: Outbox[int] = Outbox(Observer(on_next))
+    with outbox.lock:
+        outbox.put(1, 2)
+    outbox.lock = Lock(outbox.lock)  # type: ignore[assignment]
+    outbox.drain()
+    go.set()
+    second.join(5.0)
+    assert came == [1, 2]
 
 
 def test_an_interrupt_does_not_jam_it() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from reactivex import Subject
 from reactivex.testing import TestScheduler
 
 from rxbosbase import operators as rxb
+from rxbosbase.operators.rate import MAX_BUCKETS
 
 
 @given(
@@ -63,10 +64,52 @@ def test_lateness_does_not_add_up() -> None:
     assert len(reports) == 1000
 
 
+@pytest.mark.parametrize("seconds", [-3600, 2, 3600])
+def test_a_clock_that_is_moved_neither_delays_nor_hastens_the_next_report(seconds: int) -> None:
+    """A whole step too late or more, or earlier than planned: the steps begin anew from there."""
+    time = TestScheduler()
+
+    class Moved(TestScheduler):
+        by = timedelta(0)
+
+        @property
+        def now(self) -> datetime:
+            return time.now + self.by
+
+        def schedule_relative(self, duetime: Any, action: Any, state: Any = None) -> Any:
+            return time.schedule_relative(duetime, action, state)
+
+    scheduler = Moved()
+    times: list[float] = []
+    Subject[int]().pipe(rxb.rate(20, scheduler=scheduler)).subscribe(
+        lambda _: times.append(float(time.clock))
+    )
+    time.advance_to(1)
+    scheduler.by = timedelta(seconds=seconds)
+    time.advance_to(7)
+    assert times == [2, 4, 6]
+
+
 @pytest.mark.parametrize(
-    ("window", "every"), [(1, 0.3), (1, 2), (2000, 1), (0, None), (1, 0), (1, -1)]
+    ("window", "every", "problem"),
+    [
+        (1, 0.3, "must divide"),
+        (0.001, 0.0003, "must divide"),
+        (1, 2, "must divide"),
+        (MAX_BUCKETS + 1, 1, "must divide"),
+        (0, None, "^window must be more than 0"),
+        (1, 0, "^every must be more than 0"),
+        (1, -1, "^every must be more than 0"),
+    ],
 )
-def test_a_window_that_cannot_be_divided_is_refused(window: float, every: float | None) -> None:
+def test_a_window_that_cannot_be_divided_is_refused(
+    window: float, every: float | None, problem: str
+) -> None:
     """At once, with both numbers in the message or the rule that was broken."""
-    with pytest.raises(ValueError, match=r"must divide|more than 0"):
+    with pytest.raises(ValueError, match=problem):
         rxb.rate(window, every=every)
+
+
+def test_a_window_may_have_as_many_parts_as_are_promised() -> None:
+    """The bound itself is allowed."""
+    assert callable(rxb.rate(MAX_BUCKETS, every=1))

@@ -7,6 +7,7 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.calls import calls_of
 
 from rxbosbase.errors import ProtocolError
 from rxbosbase.realtime.chunked import MAX_LINE, MAX_TRAILERS, ChunkedDecoder
@@ -111,18 +112,52 @@ def test_trailers_are_bounded() -> None:
         decode(b"0\r\nX: " + b"y" * MAX_LINE, [])
 
 
+@pytest.mark.parametrize("before", [b"", encode([b"a" * 2000, b"b" * 70_000])])
+@pytest.mark.parametrize("size", [16, 2048])
+def test_the_longest_trailers_are_taken_and_one_byte_more_is_refused(
+    size: int, before: bytes
+) -> None:
+    """Their line ends count; what stands before them does not."""
+    lines = [b"X" * (size - 2) + b"\r\n"] * (MAX_TRAILERS // size)
+    for body in (before + b"0\r\n", before + b"000\r\n"):
+        assert decode(body + b"".join(lines) + b"\r\n", [])[1].finished
+        lines[-1] = b"y" + lines[-1]
+        with pytest.raises(ProtocolError, match="trailers"):
+            decode(body + b"".join(lines) + b"\r\n", [])
+        lines[-1] = lines[-1][1:]
+
+
+def test_the_longest_trailer_is_taken() -> None:
+    assert decode(b"0\r\n" + b"X" * MAX_LINE + b"\r\n\r\n", [])[1].finished
+
+
 @given(st.lists(st.binary(max_size=30), max_size=5))
 def test_no_bytes_raise_anything_but_a_protocol_error(chunks: list[bytes]) -> None:
+    """And what is given back is never more than what came."""
     decoder = ChunkedDecoder()
+    given = 0
     try:
         for chunk in chunks:
-            decoder.feed(chunk)
+            given += len(decoder.feed(chunk))
     except ProtocolError:
-        pass
+        assert not decoder.finished
+    assert given <= sum(map(len, chunks))
 
 
 def test_size_lines_are_remembered_up_to_a_bound() -> None:
     sizes = [b"x" * n for n in range(1, 1500)]
-    result, decoder = decode(encode(sizes) + END, [])
-    assert result == b"".join(sizes)
-    assert len(decoder._known) <= 1024
+    decoder = ChunkedDecoder()
+    for part in sizes:
+        assert decoder.feed(encode([part])) == part
+        assert len(decoder._known) <= 1024
+    assert decoder.feed(END) == b""
+    assert decoder.finished
+
+
+def test_chunks_of_known_sizes_cost_no_call_of_their_own() -> None:
+    """A read of hundreds of them takes no more calls than a read of two."""
+    pair = encode([b"a" * 30, b"b" * 31])
+    decoder = ChunkedDecoder()
+    decoder.feed(pair)
+    many = calls_of(lambda: decoder.feed(pair * 300))
+    assert many == calls_of(lambda: decoder.feed(pair))

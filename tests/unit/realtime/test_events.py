@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import json
 import pickle
@@ -20,6 +19,7 @@ from rxbosbase.realtime.events import (
     decode_message,
     decode_record_event,
     decode_record_events,
+    usual_action,
 )
 
 json_values = st.recursive(
@@ -58,9 +58,17 @@ def test_an_event_holds_nothing_else() -> None:
 def test_events_are_equal_by_value() -> None:
     event = RecordEvent("t", "create", {"id": "a"})
     assert event == RecordEvent("t", "create", {"id": "a"})
+    assert (event != RecordEvent("t", "create", {"id": "a"})) is False
+    assert (event == RecordEvent("u", "create", {"id": "a"})) is False
+    assert (event == RecordEvent("u", "delete", {"id": "a"})) is False
+    assert (event == RecordEvent("t", "create", {"id": "b"})) is False
+    assert (event == RecordEvent("t", "delete", {"id": "a"})) is False
+    assert (event == ("t", "create", {"id": "a"})) is False
     assert event != RecordEvent("u", "create", {"id": "a"})
     assert event != RecordEvent("t", "update", {"id": "a"})
     assert event != RecordEvent("t", "create", {"id": "b"})
+    assert event != RecordEvent("u", "delete", {"id": "a"})
+    assert event != RecordEvent("u", "create", {"id": "b"})
     assert event != ("t", "create", {"id": "a"})
     assert Message("t", [1]) == Message("t", [1])
     assert Message("t", [1]) != Message("t", [2])
@@ -112,9 +120,75 @@ def test_what_is_no_event_is_refused_with_topic_and_reason_only(data: bytes, why
 
 @given(st.binary())
 def test_no_bytes_raise_anything_else(data: bytes) -> None:
-    with contextlib.suppress(MalformedEvent):
-        decode_record_event("t", data)
-    decode_message("t", data)
+    """And whatever they are, a message is made of them."""
+    found: RecordEvent[dict[str, Any]] | MalformedEvent
+    try:
+        found = decode_record_event("t", data)
+    except MalformedEvent as error:
+        found = error
+    assert found.topic == "t"
+    assert decode_message("t", data).topic == "t"
+
+
+ONE = b'{"record":{"id":"a"},"action":"create"}'
+
+
+def test_a_record_that_is_nested_too_deeply_is_refused_with_what_could_be_read() -> None:
+    """The error names the record and its field, and has the rest of the event."""
+    deep = b"[" * 200_000 + b"]" * 200_000
+    data = b'{"record":{"collectionName":"posts","id":"a","d":%s},"action":"update"}' % deep
+    with pytest.raises(MalformedEvent, match=r"record 'a' of 'posts': its field 'd'") as caught:
+        decode_record_event("posts/*", data)
+    event = caught.value.event
+    assert event is not None
+    assert (event.topic, event.action, event["record"]["id"]) == ("posts/*", "update", "a")
+
+
+def test_what_is_nested_too_deeply_beside_the_record_harms_no_event() -> None:
+    deep = b"[" * 200_000 + b"]" * 200_000
+    data = b'{"record":{"id":"a"},"other":%s,"action":"delete"}' % deep
+    assert decode_record_event("t", data) == RecordEvent("t", "delete", {"id": "a"})
+
+
+def test_many_events_are_decoded_in_order_each_with_its_topic() -> None:
+    other = ONE.replace(b"create", b"delete")
+    assert decode_record_events(["a/*", "b/*"], [ONE, other]) == [
+        RecordEvent("a/*", "create", {"id": "a"}),
+        RecordEvent("b/*", "delete", {"id": "a"}),
+    ]
+
+
+@pytest.mark.parametrize("names", [["t"], ["t"] * 3])
+def test_each_of_many_events_needs_its_topic(names: list[str]) -> None:
+    with pytest.raises(ValueError, match=r"shorter|longer"):
+        decode_record_events(names, [ONE] * 2)
+
+
+@pytest.mark.parametrize("data", [b"{}", b"secret", b"[" * 5000], ids=["empty", "text", "deep"])
+def test_one_of_many_that_is_no_event_refuses_all(data: bytes) -> None:
+    with pytest.raises((ValueError, RecursionError)):
+        decode_record_events(["t"] * 3, [ONE, data, ONE])
+
+
+@pytest.mark.parametrize(
+    ("data", "action"),
+    [
+        (ONE, "create"),
+        (ONE.replace(b"create", b"update"), "update"),
+        (ONE.replace(b"create", b"delete"), "delete"),
+        (b'{"record":{"action":"delete"},"action":"create"}', "create"),
+        (ONE.replace(b"create", b"other!"), None),
+        (ONE.replace(b"}", b"} ", 1), None),
+        (b" " + ONE, None),
+        (b'{"action":"delete","record":{"id":"a"},"action":"create"}', None),
+        (b'{"other":{"id":"a"},"action":"create"}', None),
+        (b"", None),
+    ],
+)
+def test_the_action_is_told_without_decoding_for_the_usual_shape_alone(
+    data: bytes, action: str | None
+) -> None:
+    assert usual_action(data) == action
 
 
 @pytest.mark.parametrize("extra", [b'"x"', b"5", b"null", b"{}"])

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sseclient import SSEClient
+from support.calls import calls_of
 
 from rxbosbase.realtime import frames as frames_module
 from rxbosbase.realtime.frames import MAX_REPORTS, Frame, FrameParser, Skipped
@@ -120,6 +121,10 @@ def test_it_agrees_with_sseclient_on_every_well_formed_stream(
         (b"id:c1\nevent:t\ndata:\xff\n\n", [("t", b"\xff")]),
         (b"event:t\ndata:\xff\ndata:\xfe\n\n", [("t", b"\xff\n\xfe")]),
         (b"id:c1\nevent: t\ndata:1\n\n", [("t", b"1")]),
+        (b"id:c1\nevent: t\ndata:12\n\n", [("t", b"12")]),
+        (b"id:c1\nevent:\ndata:12\n\n", [("message", b"12")]),
+        (b"id:c1 event:t data:1\n\n", []),
+        (b"a\nb\nevent:t\ndata:{}\n\n", [("t", b"{}")]),
         (b"id:c1\nevent:t\ndata: 1\n\n", [("t", b"1")]),
         (b"data:x\nevent:posts/*\ndata:{}\n\n", [("posts/*", b"x\n{}")]),
         (b"id:c1\nevent:posts/*\ndata:{\ndata:}\n\n", [("posts/*", b"{\n}")]),
@@ -135,6 +140,50 @@ def test_unusual_frames_between_usual_ones_are_read_too(odd: bytes, expected: li
     whole = [USUAL_FRAME, USUAL_FRAME, *expected, USUAL_FRAME]
     assert parse(stream)[0] == whole
     assert parse(stream, range(len(stream)))[0] == whole
+
+
+def test_usual_events_cost_no_call_of_their_own() -> None:
+    """A read of hundreds of them takes no more calls than a read of two."""
+    pair = USUAL + USUAL.replace(b"posts/*", b"a/*")
+    parser = FrameParser()
+    parser.feed(pair)
+    many = calls_of(lambda: parser.feed(pair * 300))
+    assert many == calls_of(lambda: parser.feed(pair))
+
+
+@pytest.mark.parametrize("space", [b"", b" "])
+@pytest.mark.parametrize(
+    ("name", "topic"),
+    [(b"a b/*", "a b/*"), (b"t ", "t "), (b"", None), (b"\xff", None), (b"x" * 20_000, None)],
+    ids=["spaces", "space at its end", "empty", "no text", "too far"],
+)
+def test_the_topic_of_a_skipped_frame_is_told_where_it_can_be(
+    space: bytes, name: bytes, topic: str | None
+) -> None:
+    """Exactly as it would be that of a frame; None where it is no text, or too far behind."""
+    event = b"id:c\nevent:" + space + name + b"\ndata:" + b"x" * 30_000 + b"\n\n"
+    parser = FrameParser(max_bytes=25_000)
+    parser.feed(event)
+    assert [skipped.topic for skipped in parser.take_skipped()] == [topic]
+
+
+def test_an_event_that_would_grow_too_much_when_decoded_names_its_topic() -> None:
+    """It has so many small parts that its decoded form is many times its text."""
+    event = b"id:c\nevent:posts/*\ndata:" + b"[" + b"{}," * 1_000_000 + b"{}]\n\n"
+    frames, parser = parse(event + USUAL, [1_000_000], max_bytes=len(event) + 10)
+    skipped = parser.take_skipped()
+    assert [frame[0] for frame in frames] == ["posts/*"]
+    assert [(each.topic, each.size) for each in skipped] == [("posts/*", len(event) - 2)]
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [b"\xef\xbb\xbfevent:t\ndata:x\n\n", b"event:t\r\ndata:x\r\n\r\n"],
+    ids=["BOM", "CRLF"],
+)
+def test_a_mark_of_more_bytes_than_one_may_be_cut_anywhere(stream: bytes) -> None:
+    for at in range(len(stream)):
+        assert parse(stream, [at])[0] == [("t", b"x")]
 
 
 def test_a_bom_is_dropped_at_the_start_only() -> None:
@@ -193,19 +242,20 @@ def test_skipping_does_not_depend_on_the_cut_either(
      b"id:c\nevent:\xff\ndata:{}\n\n", b"\xef\xbb\xbf", b"event:" + b"n" * 500 + b"\n"],
 )  # fmt: skip
 def test_endless_input_never_grows_memory(endless: bytes) -> None:
-    parser = FrameParser(max_bytes=20_000)
-    chunk = endless * (8192 // len(endless))
-    for _ in range(4):
+    """The parser's memory stays within its bound, however much is fed to it."""
+    bound, chunk = 20_000, endless * (2048 // len(endless))
+    parser = FrameParser(max_bytes=bound)
+    for _ in range(12):  # the reports are up to their bound then
         parser.feed(chunk)
     tracemalloc.start()
     try:
         for _ in range(20):
             parser.feed(chunk)
-            assert parser.pending <= 20_000 + 1
+            assert parser.pending <= bound + 1
         grown, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert grown < 400_000  # the held event, and the reports up to their bound
+    assert grown < 1.5 * bound  # the event in progress was begun anew at most
 
 
 def test_the_list_of_skipped_frames_is_bounded_and_says_so() -> None:

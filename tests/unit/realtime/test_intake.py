@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import tracemalloc
+from itertools import count
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.calls import calls_of
 
 from rxbosbase.errors import ProtocolError
+from rxbosbase.realtime import intake as intake_module
 from rxbosbase.realtime.chunked import ChunkedDecoder
 from rxbosbase.realtime.frames import Frame, FrameParser
 from rxbosbase.realtime.intake import Intake
@@ -89,6 +92,81 @@ def test_a_busy_stream_in_any_pieces_loses_and_doubles_nothing(count: int, cuts:
     assert len(frames) == count
 
 
+@pytest.mark.parametrize("times", [1, 2, 7])
+@pytest.mark.parametrize(
+    ("topic", "data", "mark"),
+    [
+        (b"posts/*", b'{"record":{"id":"a"},"action":"update"}', b"%x"),
+        ("żółw/*".encode(), b"{}", b"%X"),
+        (b"a", b'{"a":"' + b"x" * 5000 + b'"}', b"%x"),
+    ],
+    ids=["usual", "not ASCII", "long"],
+)
+@pytest.mark.parametrize("begun", [0, 2, 60])
+def test_usual_events_take_the_short_way(
+    times: int, topic: bytes, data: bytes, mark: bytes, begun: int
+) -> None:
+    """The parser gets none of their bytes, also where a read ends within an event."""
+    parser = FrameParser()
+    intake = Intake(parser, chunked=True)
+    event = chunk(usual(topic, data), mark)
+    frame = (topic.decode(), data)
+    assert intake.feed(event * times + event[:begun]) == [frame] * times
+    assert intake.feed(event[begun:] + event * times) == [frame] * (times + 1)
+    assert (parser.bytes, parser.frames) == (0, 0)
+
+
+def test_a_read_as_long_as_an_event_may_be_takes_the_short_way() -> None:
+    raw = chunk(usual()) * 2
+    for max_bytes, used in ((len(raw), False), (len(raw) - 1, True)):
+        parser = FrameParser(max_bytes=max_bytes)
+        assert len(Intake(parser, chunked=True).feed(raw)) == 2
+        assert (parser.bytes > 0) == used
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        chunk(usual(), b"%09x"),
+        chunk(usual(), b"%x "),
+        chunk(ID + b"\nevent: posts/*\ndata:{}\n\n"),
+        chunk(ID + b"\nevent:posts/*\ndata: {}\n\n"),
+        chunk(ID + b"\nEvent:posts/*\ndata:{}\n\n"),
+        chunk(ID + b"\nevent:\ndata:{}\n\n"),
+        chunk(ID + b"\nevent:\xff\ndata:{}\n\n"),
+        chunk(b"id:other\nevent:posts/*\ndata:{}\n\n"),
+        chunk(ID + b"\nevent:posts/*\ndata:{}\nx\n\n"),
+        chunk(ID + b"\nevent:posts/*\ndata:{\ndata:}\n\n"),
+    ],
+    ids=count(),
+)
+def test_one_unusual_event_sends_the_read_the_long_way(odd: bytes) -> None:
+    """Wherever it stands among others, what comes is the same, in order."""
+    good = chunk(usual())
+    for raw in (odd + good * 2, good * 2 + odd, good + odd + good):
+        parser = FrameParser()
+        assert Intake(parser, chunked=True).feed(raw) == the_long_way(raw)
+        assert parser.bytes > 0
+
+
+def test_a_size_of_eight_digits_takes_the_short_way() -> None:
+    parser = FrameParser()
+    assert len(Intake(parser, chunked=True).feed(chunk(usual(), b"%08x") * 2)) == 2
+    assert parser.bytes == 0
+
+
+def test_sizes_and_names_are_remembered_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake_module, "_MAX_KNOWN", 3)
+    parser = FrameParser()
+    intake = Intake(parser, chunked=True)
+    for number in range(12):
+        topic, data = b"t%d" % number, b'{"a":"' + b"x" * number + b'"}'
+        assert intake.feed(chunk(usual(topic, data))) == [(topic.decode(), data)]
+        assert len(intake._sizes) <= 3
+        assert len(intake._names) <= 3
+    assert parser.bytes == 0
+
+
 def test_a_whole_event_is_not_held_back_for_the_end_of_its_chunk() -> None:
     intake = Intake(FrameParser(), chunked=True)
     raw = chunk(usual()) * 3
@@ -98,11 +176,49 @@ def test_a_whole_event_is_not_held_back_for_the_end_of_its_chunk() -> None:
     ]
 
 
-def test_a_size_that_does_not_fit_its_chunk_is_an_error_as_on_the_long_way() -> None:
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        (b"%x" % len(usual()), b"%x" % (len(usual()) - 3)),
+        (b"\n\n\r\n", b"\nx\n\r\n"),
+        (b"\n\n\r\n", b"\n\nx\r\n"),
+        (b"\n\n\r\n", b"\n\n\n"),
+        (b"\ndata:", b"\n\ndata:"),
+    ],
+    ids=count(),
+)
+def test_a_size_that_does_not_fit_its_chunk_is_an_error_as_on_the_long_way(
+    right: bytes, wrong: bytes
+) -> None:
     good = chunk(usual())
-    bad = good.replace(b"%x" % len(usual()), b"%x" % (len(usual()) - 3), 1)
-    with pytest.raises(ProtocolError):
-        Intake(FrameParser(), chunked=True).feed(good * 3 + bad * 3)
+    bad = good.replace(right, wrong, 1)
+    assert bad != good
+    for raw in (good * 3 + bad, good * 3 + bad * 3):
+        with pytest.raises(ProtocolError):
+            Intake(FrameParser(), chunked=True).feed(raw + good)
+
+
+def test_a_burst_cut_anywhere_gives_what_the_long_way_gives() -> None:
+    raw = chunk(usual()) * 2 + chunk(usual(b"a/*", b"{}")) + chunk(b":\n\n") + chunk(usual())
+    expected = the_long_way(raw)
+    for cut in range(len(raw)):
+        assert fed(raw, [cut]) == expected
+
+
+def test_an_event_without_its_id_between_others_is_read_as_the_standard_says() -> None:
+    """A line of data in the place of the id, as long as one, is data."""
+    odd = usual(data=b"{}").replace(ID, b"data:" + b"c" * (len(ID) - 5))
+    frames = Intake(FrameParser(), chunked=True).feed(chunk(usual()) + chunk(odd))
+    assert frames[1:] == [("posts/*", b"c" * (len(ID) - 5) + b"\n{}")]
+
+
+def test_usual_events_of_known_sizes_and_names_cost_no_call_of_their_own() -> None:
+    """A read of hundreds of them takes no more calls than a read of two."""
+    pair = chunk(usual()) + chunk(usual(b"a/*", b"{}"))
+    intake = Intake(FrameParser(), chunked=True)
+    intake.feed(pair)
+    many = calls_of(lambda: intake.feed(pair * 300))
+    assert many == calls_of(lambda: intake.feed(pair))
 
 
 def test_an_event_above_the_bound_is_skipped_in_a_busy_stream_too() -> None:
@@ -140,3 +256,14 @@ def test_a_body_without_chunks_is_cut_as_it_comes(length: int) -> None:
     assert len(intake.feed(usual() * 2)) == 2
     assert intake.may_end
     assert intake.finished == (length > 0)
+
+
+@pytest.mark.parametrize("length", [0, 1, 2])
+def test_a_body_of_a_length_is_finished_with_its_last_byte(length: int) -> None:
+    intake = Intake(FrameParser(), chunked=False, length=length)
+    for _ in range(length):
+        assert (intake.finished, intake.may_end) == (False, False)
+        assert intake.feed(b"\n") == []
+    assert (intake.finished, intake.may_end) == (True, True)
+    assert intake.feed(b"\n") == []
+    assert intake.finished

@@ -16,6 +16,7 @@ from rxbosbase.realtime import preflight as preflight_room
 from rxbosbase.realtime.preflight import Preflight, Question, verdict_on
 from rxbosbase.realtime.reconnect import BackoffPolicy
 from rxbosbase.realtime.topics import normalise_options
+from rxbosbase.testing import VirtualClock, VirtualLoop
 
 NOW = BackoffPolicy(initial=0.0)
 
@@ -178,6 +179,76 @@ def test_a_server_that_asks_to_wait_is_asked_again_when_it_said(
     Preflight(read, pool, control, NOW, me).ask(question(), answers, wanted)
     assert answers.wait(1) == [None]
     assert waits == [2.5, 300.0]
+
+
+class InlinePool(ReadPool):
+    """Makes each read at once, on the thread that asks for it."""
+
+    def submit(self, call: Callable[[], object]) -> None:
+        call()
+
+
+class Checked:
+    """A preflight in virtual time, of a server that is out of order until it is told otherwise.
+
+    Attributes:
+        times: when it was read.
+    """
+
+    def __init__(self) -> None:
+        self.clock = VirtualClock()
+        self.times: list[float] = []
+        self._server = Server(listed=0)
+        control = VirtualLoop(self.clock)
+        policy = BackoffPolicy(maximum=10.0, jitter=False)
+        self.preflight = Preflight(self._read, InlinePool(), control, policy, me)
+
+    def _read(self, *args: Any) -> Any:
+        self.times.append(round(self.clock.now, 9))
+        return self._server.read(*args)
+
+    def mend(self, code: int) -> None:
+        """From now on the server answers so."""
+        self._server.codes["listed"] = code
+
+
+def test_the_waits_between_reads_that_fail_double() -> None:
+    """0.2, 0.4, 0.8 and 1.6 s, until there is an answer; the next question begins anew."""
+    checked, answers = Checked(), Seen[BosBaseError | None]()
+    checked.preflight.ask(question(), answers, wanted)
+    checked.clock.advance(3.01)
+    assert checked.times == [0.0, 0.2, 0.6, 1.4, 3.0]
+    assert answers.items == []
+    checked.mend(200)
+    checked.clock.advance(3.2)
+    assert (checked.times[5:], answers.items) == ([6.2], [None])
+    checked.mend(0)
+    checked.preflight.ask(question(filter="other"), answers, wanted)
+    checked.clock.advance(0.7)
+    assert checked.times[6:] == [6.21, 6.41, 6.81]
+
+
+def test_nothing_is_read_after_the_last_asker_has_left() -> None:
+    """They go on while one asker is left; who asks after the last one has left is answered."""
+    checked, here = Checked(), {"ann", "bob"}
+    answers: Seen[tuple[str, BosBaseError | None]] = Seen()
+
+    def ask(name: str) -> None:
+        here.add(name)
+        checked.preflight.ask(question(), lambda e: answers((name, e)), lambda: name in here)
+
+    ask("ann")
+    ask("bob")
+    here.discard("ann")
+    checked.clock.advance(0.3)
+    assert checked.times == [0.0, 0.2]
+    here.discard("bob")
+    checked.clock.advance(3600.0)
+    assert checked.times == [0.0, 0.2]
+    checked.mend(200)
+    ask("cid")
+    assert checked.times == [0.0, 0.2, 3600.3]
+    assert answers.items == [("cid", None)]
 
 
 def test_a_read_that_cannot_be_made_is_logged_and_held_against_nobody(

@@ -139,6 +139,11 @@ def test_a_wrong_policy_is_refused_and_the_message_names_the_argument(
         BackoffPolicy(**wrong)
 
 
+def test_each_setting_may_be_its_lower_bound() -> None:
+    least = BackoffPolicy(initial=0, factor=1, maximum=0, jitter=False, max_attempts=1)
+    assert least.delay(3) == 0 and least.exhausted(1)
+
+
 def test_attempts_count_from_one() -> None:
     with pytest.raises(ValueError, match="from 1"):
         EVEN.delay(0)
@@ -355,6 +360,20 @@ def test_a_wake_from_inside_on_wait_is_not_lost(clock: TestScheduler) -> None:
     assert script.times == [0.0, 0.0]
 
 
+def test_source_and_wake_get_the_subscribers_scheduler(clock: TestScheduler) -> None:
+    """Also where the waits run on another one."""
+    given: list[Any] = []
+
+    def subscribe(_: Any, scheduler: Any = None) -> abc.DisposableBase:
+        given.append(scheduler)
+        return Disposable()
+
+    never: Observable[Any] = Observable(subscribe)
+    retried = never.pipe(retry_with_backoff(EVEN, scheduler=TestScheduler(), wake=never))
+    retried.subscribe(scheduler=clock)
+    assert given == [clock, clock]
+
+
 def test_an_error_of_wake_ends_the_whole(clock: TestScheduler) -> None:
     wake: Subject[None] = Subject()
     errors: list[Exception] = []
@@ -370,14 +389,18 @@ def test_an_error_of_wake_ends_the_whole(clock: TestScheduler) -> None:
 # -- ending ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("woken", [False, True])
 def test_disposing_in_a_wait_leaves_no_timer_and_no_observer_of_wake(
-    clock: TestScheduler,
+    clock: TestScheduler, woken: bool
 ) -> None:
     wake: Subject[None] = Subject()
     script = Script(clock, fail())
     subscription = script.source.pipe(retry_with_backoff(EVEN, wake=wake)).subscribe(
         scheduler=clock
     )
+    if woken:
+        wake.on_next(None)
+    assert queued(clock) == 1
     subscription.dispose()
     assert queued(clock) == 0 and not wake.observers
     clock.advance_to(20.0)

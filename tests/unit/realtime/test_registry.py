@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rxbosbase.realtime.registry import Registry, Subscriber
+from rxbosbase.realtime.registry import Entry, Registry, Share, Subscriber
 from rxbosbase.realtime.topics import Topic, custom_topic, record_topic
 
 POSTS = record_topic("posts", "*")
@@ -42,6 +43,66 @@ def test_subscribers_of_messages_and_of_records_share_a_topic() -> None:
     assert (entry.records, entry.messages) == ((records,), (messages,))
     assert registry.remove(messages) is None
     assert registry.remove(records) is entry
+
+
+def test_a_subscriber_gets_all_events_as_records_unless_it_is_told_otherwise() -> None:
+    """Unchecked, it needs no verdict; and it is where its events, error and end go to."""
+    log: list[Any] = []
+    one = Subscriber(log.append, log.append, lambda: log.append("completed"))
+    assert (one.raw, one.check, one.checked, one.keeps) == (False, False, True, False)
+    assert (one.actions, one.entry, one.error) == (None, None, None)
+    why = ValueError()
+    one.on_next("event")
+    one.on_error(why)
+    one.on_completed()
+    assert log == ["event", why, "completed"]
+    some = frozenset({"create"})
+    two = Subscriber(log.append, log.append, print, check=True, keeps=True, actions=some)
+    assert (two.check, two.checked, two.keeps, two.actions) == (True, False, True, some)
+
+
+@pytest.mark.parametrize(
+    ("records", "messages", "actions", "is_plain"),
+    [
+        ([], 0, None, False),
+        ([None], 0, None, True),
+        ([None, None], 0, None, True),
+        ([None], 1, None, False),
+        ([], 1, None, False),
+        ([{"create"}], 0, {"create"}, False),
+        ([{"create"}, {"delete"}], 0, {"create", "delete"}, False),
+        ([{"create"}, None], 0, None, True),
+        ([{"create"}, None], 1, None, False),
+        ([{"create"}], 1, {"create"}, False),
+    ],
+)
+def test_an_entry_knows_what_its_subscribers_let_through(
+    records: list[set[str] | None], messages: int, actions: set[str] | None, is_plain: bool
+) -> None:
+    """And forgets it with them."""
+    registry = Registry()
+    entry = Entry(POSTS, Share(0), 0)
+    assert (entry.actions, entry.is_plain) == (None, False)
+    held = [
+        *(
+            Subscriber(print, print, print, actions=None if some is None else frozenset(some))
+            for some in records
+        ),
+        *(subscriber(raw=True) for _ in range(messages)),
+    ]
+    for each in held:
+        entry = registry.add(POSTS, each)
+    assert entry.actions == actions
+    assert entry.is_plain is is_plain
+    for each in held:
+        registry.remove(each)
+    assert entry.actions is None
+    assert entry.is_plain is False
+
+
+def test_a_registry_begins_with_nobody() -> None:
+    registry = Registry()
+    assert (registry.entries, registry.everything, registry.shares) == ({}, (), [])
 
 
 def test_a_removed_subscriber_hears_nothing_any_more() -> None:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
+import sys
+from datetime import date
+from decimal import Decimal
 from enum import Enum
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +22,7 @@ from rxbosbase.realtime.topics import (
     Topic,
     check_collection,
     check_id,
+    check_topic_headers,
     custom_topic,
     normalise_options,
     parse_topic,
@@ -49,15 +55,18 @@ def test_options_are_encoded_as_a_browser_would() -> None:
 def test_parsing_a_topic_gives_back_what_it_was_made_of(
     collection: str, target: str, filter: str, query: dict[str, str], headers: dict[str, str]
 ) -> None:
+    """Or it is refused, where it is longer with its options than the server takes."""
     for key in ("filter", "expand", "fields"):
         query.pop(key, None)
-    try:
+    options = normalise_options(filter, query=query, headers=headers)
+    name = f"{collection}/{target}"
+    if len((name + options.suffix).encode()) > MAX_TOPIC_LENGTH:
+        with pytest.raises(ClientResponseError, match="bytes long"):
+            record_topic(collection, target, filter=filter, query=query, headers=headers)
+    else:
         topic = record_topic(collection, target, filter=filter, query=query, headers=headers)
-    except ClientResponseError:  # too long: refused, so never sent
-        return
-    assert len(topic.wire.encode()) <= MAX_TOPIC_LENGTH
-    expected = dict(query) | ({"filter": filter} if filter else {})
-    assert parse_topic(topic.wire) == (f"{collection}/{target}", expected, headers)
+        expected = dict(query) | ({"filter": filter} if filter else {})
+        assert parse_topic(topic.wire) == (name, expected, headers)
 
 
 @given(st.dictionaries(texts, texts), st.dictionaries(header_names, header_values), st.randoms())
@@ -148,6 +157,8 @@ def test_the_longest_topic_is_taken_and_one_byte_more_is_refused() -> None:
     with pytest.raises(ClientResponseError, match=r"2501 bytes.*takes 2500: shorten") as caught:
         record_topic("posts", "x" * (room + 1))
     assert caught.value.status == 400
+    problem = {"code": "topic_too_long", "message": "2501 of 2500"}
+    assert caught.value.data == {"topic": problem}
     assert not caught.value.retryable
     with pytest.raises(ClientResponseError):
         custom_topic("é" * (MAX_TOPIC_LENGTH // 2 + 1))  # the server counts bytes
@@ -193,7 +204,9 @@ def test_options_that_the_server_would_not_see_are_refused(id: str) -> None:
             record_topic("posts", id, **options)
 
 
-@pytest.mark.parametrize("id", ["a..b", "...", " a ", "a\x85", "\u2028", "%2e%2e", "a&b=c", "@me"])
+@pytest.mark.parametrize(
+    "id", ["a..b", "...", " a ", "a\x85", "\u2028", "%2e%2e", "a&b=c", "@me", "X"]
+)
 def test_any_other_text_is_an_id(id: str) -> None:
     assert record_topic("posts", id, fields="n").wire.startswith(f"posts/{id}?options=%7B")
 
@@ -246,7 +259,8 @@ def test_a_custom_topic_may_hold_slashes_and_its_own_options() -> None:
     assert custom_topic("a/b/c").wire == "a/b/c"
     own = 'a/b?options={"query":{"x":"1"}}'
     assert custom_topic(own) == Topic(own, "a/b")
-    assert custom_topic("a/b", query={"x": 1}).name == "a/b"
+    made = custom_topic("a/b", query={"x": 1}, headers={"X-A": "y"})
+    assert (made.name, parse_topic(made.wire)) == ("a/b", ("a/b", {"x": "1"}, {"x-a": "y"}))
     for topic in (own, "a#b"):
         with pytest.raises(ValueError, match=r"leave out .*query.* headers"):
             custom_topic(topic, query={"x": "1"})
@@ -272,3 +286,75 @@ def test_a_credential_in_a_topics_own_options_is_refused() -> None:
     for name in ("Authorization", "proxy_authorization"):
         with pytest.raises(ValueError, match="must not be a header of a topic"):
             custom_topic(f'chat?options={{"headers":{{"{name}":"x"}}}}')
+
+
+class Odd(Enum):
+    """A value is what the Enum stands for, where that has a text form."""
+
+    GOOD = 5
+    LIST = [1]  # noqa: RUF012 - an Enum's member, not an attribute
+
+
+def test_values_with_a_plain_form_are_that_and_others_are_named_by_their_type() -> None:
+    assert normalise_options(query={"a": Odd.GOOD, "b": date(2026, 1, 2)}).query == (
+        ("a", "5"),
+        ("b", "2026-01-02 00:00:00.000Z"),
+    )
+    for bad, kind in (
+        (Odd.LIST, "Odd"),
+        (Decimal("inf"), "Decimal"),
+        ({1: 2}, "dict"),
+        (object(), "object"),
+    ):
+        with pytest.raises(TypeError, match=rf"query\['k'\] is a {kind}: give a str"):
+            normalise_options(query={"k": bad})
+
+
+def test_what_pandas_writes_for_nothing_counts_as_not_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    missing = object()
+    monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(NaT=missing, NA=None))
+    options = normalise_options(query={"a": missing, "b": 1}, headers={"x": missing})
+    assert options == Options(query=(("b", "1"),))
+
+
+@pytest.mark.parametrize(
+    ("options", "where"),
+    [
+        ({"query": {"a\ud800": "x"}}, "query"),
+        ({"query": {"a": "\ud800"}}, "query['a']"),
+        ({"filter": "\ud800"}, "filter"),
+        ({"expand": "\ud800"}, "expand"),
+        ({"fields": "\ud800"}, "fields"),
+    ],
+)
+def test_half_a_surrogate_pair_is_refused_by_where_it_is(
+    options: dict[str, Any], where: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(where)} holds half a surrogate pair"):
+        normalise_options(**options)
+
+
+def test_headers_for_all_topics_are_texts_in_lower_case_and_none_stays_none() -> None:
+    given = {"X-Tenant": 5, "X_Other": "b", "X-Proxy-Key": None, "x-proxy-key": None}
+    expected = {"x-tenant": "5", "x-other": "b", "x-proxy-key": None}
+    assert check_topic_headers(given) == expected
+    assert check_topic_headers(None) == check_topic_headers({}) == {}
+    assert check_topic_headers({"Authorization": None}) == {"authorization": None}
+
+
+@pytest.mark.parametrize(
+    ("headers", "why"),
+    [
+        ({"Cookie": "x"}, "^cookie must not be a header of a topic"),
+        ({"X-A": "1", "x_a": None}, "^header 'x-a' is given twice"),
+        ({"Z": "1", "z": None, "b": "1", "B": None, "c": "1"}, "^header 'b' is given twice"),
+        ({"X-A": "1", "x_a": "2"}, "^header 'x-a' is given twice"),
+        ({"a b": None}, "^header 'a b' must have a name"),
+        ({"x": "a\nb"}, "^header 'x' must have a name"),
+    ],
+)
+def test_headers_that_no_topic_may_have_are_refused(headers: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        check_topic_headers(headers)

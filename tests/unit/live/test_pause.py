@@ -1,0 +1,73 @@
+"""How long a view waits after reads that failed, and what ends the waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from rxbosbase.live.brain import AnyEffects, Brain, RecordBrain, WindowBrain
+from rxbosbase.live.messages import Rules
+from rxbosbase.live.pause import Pause
+
+EACH_BRAIN: list[Callable[[], Brain]] = [RecordBrain, WindowBrain]
+
+
+def read_of(effects: AnyEffects) -> Any:
+    assert effects.read is not None
+    return effects.read
+
+
+def fail(brain: Brain, effects: AnyEffects, now: float, times: int) -> list[float]:
+    """Fails this read and those after it; the pauses that each led to."""
+    pauses = []
+    for _ in range(times):
+        effects = brain.failed(read_of(effects), now)
+        assert effects.wake is not None and effects.read is None
+        pauses.append(effects.wake - now)
+        now = effects.wake
+        if len(pauses) < times:
+            effects = brain.tick(now)
+    return pauses
+
+
+def test_pauses_grow_to_a_bound_and_an_answer_ends_them() -> None:
+    """After an answer the next failure waits as long as a first one."""
+    pause, lengths = Pause(Rules()), []
+    for _ in range(6):
+        pause.lengthen(10.0, 0.0)
+        lengths.append(pause.until - 10.0)
+    assert lengths == [1, 2, 4, 8, 16, 30]
+    pause.end()
+    pause.lengthen(10.0, 0.0)
+    assert pause.until == 11.0
+
+
+def test_what_is_left_of_a_long_pause_is_dropped_and_of_a_short_one_kept() -> None:
+    """A sign of life cuts a wait to one second, and makes none longer."""
+    pause = Pause(Rules())
+    pause.lengthen(10.0, 30.0)
+    pause.shorten(12.0)
+    assert pause.until == 13.0
+    pause.shorten(12.5)
+    assert pause.until == 13.0
+
+
+@pytest.mark.parametrize("make", EACH_BRAIN)
+def test_the_first_failure_after_a_reconnect_waits_one_second(make: Callable[[], Brain]) -> None:
+    """However long the pauses had become: the server that is back is asked anew."""
+    brain = make()
+    assert fail(brain, brain.acknowledged(0.0), 0.0, 5) == [1, 2, 4, 8, 16]
+    brain.lost(16.0)
+    assert brain.acknowledged(17.0).wake == 18.0  # instead of 31
+    assert fail(brain, brain.tick(18.0), 18.0, 3) == [1, 2, 4]
+
+
+@pytest.mark.parametrize("make", EACH_BRAIN)
+def test_a_reconnect_after_the_pause_waits_for_nothing(make: Callable[[], Brain]) -> None:
+    """A read that is due is made with the acknowledgement, and its failure is the first."""
+    brain = make()
+    assert fail(brain, brain.acknowledged(0.0), 0.0, 3) == [1, 2, 4]
+    brain.lost(8.0)
+    assert fail(brain, brain.acknowledged(20.0), 20.0, 2) == [1, 2]

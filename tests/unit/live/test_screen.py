@@ -1,0 +1,242 @@
+"""What the users of a view see of it, whoever builds its snapshots and whatever ends that."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from support.seen import LIMIT, Seen, run_thread, wait_event
+from support.waiting import WatchedCondition
+
+from rxbosbase.live.brain import RecordBrain
+from rxbosbase.live.messages import Edit, Effects, Record
+from rxbosbase.live.ordering import Order
+from rxbosbase.live.screen import Screen
+from rxbosbase.live.snapshot import Snapshot
+from rxbosbase.loop import LoopScheduler
+from rxbosbase.realtime.registry import Subscriber
+from rxbosbase.testing import VirtualClock, VirtualLoop
+
+Model = Callable[[Record], Any]
+Failed = Callable[[Exception], object]
+
+
+def as_it_is(record: Record) -> Record:
+    return record
+
+
+def screen_of(delivery: LoopScheduler, model: Model, failed: Failed = print) -> Screen[Any]:
+    empty = Snapshot.empty(Order.parse(), model)
+    return Screen(RecordBrain(), empty, delivery, failed, lambda: "active", lambda: None)
+
+
+def rows(*ids: str, fresh: bool = True) -> Effects:
+    """These records are new."""
+    edits = tuple(Edit(id, None, {"id": id}) for id in ids)
+    return Effects(edits, None, loaded=True, fresh=fresh, wake=None)
+
+
+def ids(snapshot: Snapshot[Record]) -> list[str]:
+    return [record["id"] for record in snapshot.records]
+
+
+def observer(seen: Callable[[Any], object]) -> Subscriber:
+    return Subscriber(seen, seen, lambda: None)
+
+
+@pytest.fixture
+def delivery() -> Iterator[LoopScheduler]:
+    loop = LoopScheduler("rxbosbase-test-delivery")
+    yield loop
+    loop.close()
+    loop.join(LIMIT)
+
+
+# -- waiting while another thread builds ----------------------------------------------------------
+
+
+class Build:
+    """A build that goes on, on the delivery thread, until it is told how to end.
+
+    Attributes:
+        result: waits for what a `wait_fresh` on another thread gives, which waits already.
+        failed: what ended the view.
+    """
+
+    def __init__(self, delivery: LoopScheduler) -> None:
+        self._go_on, self._busy = threading.Event(), threading.Event()
+        self._ends: list[BaseException] = []
+        self.failed: Seen[Any] = Seen()
+        entered = threading.Event()
+
+        def model(record: Record) -> Record:
+            if record["id"] == "b" and not entered.is_set():
+                entered.set()
+                wait_event(self._go_on)
+                if self._ends:
+                    # Nobody but the one who waits can build what was interrupted.
+                    delivery.post(lambda: self._busy.wait(LIMIT))
+                    raise self._ends.pop()
+            return record
+
+        self.screen = screen_of(delivery, model, self.failed)
+        self.screen._changed = gate = WatchedCondition()
+        self.screen.show(rows("a"))
+        assert ids(self.screen.wait_fresh(LIMIT)) == ["a"]
+        self.screen.show(rows("b"))
+        wait_event(entered)
+        before = gate.waits.count
+        self.result = run_thread(lambda: self.screen.wait_fresh(LIMIT / 2))
+        gate.waits.wait(before + 1)
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Lets the build go on to its end."""
+        if error is not None:
+            self._ends.append(error)
+        self._go_on.set()
+
+    def free(self) -> None:
+        """The delivery thread goes on."""
+        self._busy.set()
+
+
+def test_wait_fresh_returns_once_the_build_of_another_thread_has_ended(
+    delivery: LoopScheduler,
+) -> None:
+    """Nothing else wakes it, and the snapshot before is not what it was asked for."""
+    build = Build(delivery)
+    build.end()
+    assert ids(build.result()) == ["a", "b"]
+
+
+def test_wait_fresh_builds_itself_what_another_thread_was_interrupted_in(
+    delivery: LoopScheduler,
+) -> None:
+    """Also where the delivery thread, which would do it, is busy."""
+    build = Build(delivery)
+    build.end(SystemExit())
+    try:
+        assert ids(build.result()) == ["a", "b"]
+    finally:
+        build.free()
+    assert build.failed.items == []
+
+
+def test_wait_fresh_raises_what_a_model_raised_in_another_thread(delivery: LoopScheduler) -> None:
+    """It does not wait for a snapshot that will never be built."""
+    build, error = Build(delivery), ValueError("a model's")
+    build.end(error)
+    build.free()
+    with pytest.raises(ValueError, match="a model's"):
+        build.result()
+    assert build.failed.wait(1) == [error]
+
+
+def test_wait_fresh_raises_what_ends_the_view_meanwhile(delivery: LoopScheduler) -> None:
+    """The end of a view wakes whoever waits for a snapshot of it, a build under way or not."""
+    build, error = Build(delivery), ValueError("the server's")
+    build.screen.fail(error)
+    with pytest.raises(ValueError, match="the server's"):
+        build.result()
+    build.end()
+
+
+# -- builds that are interrupted ------------------------------------------------------------------
+
+
+def by_current(screen: Screen[Any], clock: VirtualClock) -> object:
+    return screen.current
+
+
+def by_wait_fresh(screen: Screen[Any], clock: VirtualClock) -> object:
+    return screen.wait_fresh(LIMIT)
+
+
+def by_the_delivery(screen: Screen[Any], clock: VirtualClock) -> object:
+    clock.run()
+    return None
+
+
+@pytest.mark.parametrize("build", [by_current, by_wait_fresh, by_the_delivery])
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+def test_an_interrupted_build_is_delivered_later(
+    build: Callable[[Screen[Any], VirtualClock], object], kind: type[BaseException]
+) -> None:
+    """Though nothing new happens, and the flush that was due ran while the build was under way."""
+    clock = VirtualClock()
+    interrupts = [kind()]
+
+    def model(record: Record) -> Record:
+        if interrupts:
+            if build is not by_the_delivery:
+                clock.run()
+            raise interrupts.pop()
+        return record
+
+    screen = screen_of(VirtualLoop(clock), model)
+    seen: Seen[Snapshot[Record]] = Seen()
+    screen.attach(observer(seen), lambda: None)
+    screen.show(rows("a", "b"))
+    with pytest.raises(kind):
+        build(screen, clock)
+    assert seen.items == []
+    clock.run()
+    assert [(each.version, ids(each)) for each in seen.items] == [(1, ["a", "b"])]
+    screen.show(rows("c"))
+    clock.run()
+    assert [ids(each) for each in seen.items[1:]] == [["a", "b", "c"]]
+
+
+# -- what stays ------------------------------------------------------------------------------------
+
+
+class Held(Subscriber):
+    """A subscriber that a weak reference can point to."""
+
+    __slots__ = ("__weakref__",)
+
+
+@pytest.mark.parametrize("welcomed", [True, False], ids=["welcomed", "before the welcome"])
+def test_after_subscribe_and_dispose_nothing_stays_attached(welcomed: bool) -> None:
+    """The view goes on for another observer, and keeps no reference to the one that left."""
+    clock = VirtualClock()
+    screen = screen_of(VirtualLoop(clock), as_it_is)
+    seen, other = Seen[Any](), Seen[Any]()
+    screen.attach(observer(other), lambda: None)
+    held = Held(seen, seen, lambda: None)
+
+    def leave() -> None:
+        """Never called: nobody raises."""
+
+    kept: list[weakref.ref[Any]] = [weakref.ref(held), weakref.ref(leave)]
+    screen.attach(held, leave)
+    if welcomed:
+        screen.show(rows("a"))
+        clock.run()
+    screen.detach(held)
+    screen.show(rows("b"))
+    clock.run()
+    assert (seen.count, other.count) == ((1, 2) if welcomed else (0, 1))
+    del held, leave
+    gc.collect()
+    assert [ref() for ref in kept] == [None, None]
+    screen.complete()
+
+
+def test_who_leaves_while_a_snapshot_is_delivered_does_not_get_it() -> None:
+    """Nor later ones; an observer after it in the order gets both snapshots."""
+    clock = VirtualClock()
+    screen = screen_of(VirtualLoop(clock), as_it_is)
+    gone, stays = Seen[Any](), Seen[Any]()
+    left = observer(gone)
+    screen.attach(observer(lambda _: screen.detach(left)), lambda: None)
+    screen.attach(left, lambda: None)
+    screen.attach(observer(stays), lambda: None)
+    for id in "ab":
+        screen.show(rows(id))
+        clock.run()
+    assert (gone.count, stays.count) == (0, 2)
