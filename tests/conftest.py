@@ -7,6 +7,7 @@ test it is collected in. The fixtures here make that the test that left it, and 
 from __future__ import annotations
 
 import gc
+import locale
 import logging
 import os
 import signal
@@ -30,6 +31,15 @@ settings.load_profile("rxbosbase")
 # A program that a shell runs in the background is born deaf to Ctrl-C, and so are its children.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A program of the user's may ask for the user's locale; then C writes numbers as that does.
+if COMMA_LOCALE := os.environ.get("RXBOSBASE_LOCALE"):
+    try:
+        locale.setlocale(locale.LC_ALL, COMMA_LOCALE)
+    except locale.Error:
+        raise pytest.UsageError(f"RXBOSBASE_LOCALE={COMMA_LOCALE} is not known here") from None
+    if locale.localeconv()["decimal_point"] != ",":
+        raise pytest.UsageError(f"RXBOSBASE_LOCALE={COMMA_LOCALE} has no decimal comma: take de_DE")
 
 IS_CHOSEN = {"RXBOSBASE_SERVER_VERSION", "RXBOSBASE_COMPAT_URL"} & os.environ.keys()
 THREAD_GRACE = 1.0  # seconds a thread may take to end after the test
