@@ -1,6 +1,6 @@
 """Puts small faults into the code, one at a time, and asks the tests to find each::
 
-    python -m tests.mutation.run                    # all of SCOPE: most of an hour
+    python -m tests.mutation.run                    # all of SCOPE: an hour
     python -m tests.mutation.run rxbosbase.filters  # some modules
     python -m tests.mutation.run --part             # a sixteenth of SCOPE, each day another
     python -m tests.mutation.run --part 3           # that one

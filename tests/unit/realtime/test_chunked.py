@@ -161,3 +161,8 @@ def test_chunks_of_known_sizes_cost_no_call_of_their_own() -> None:
     decoder.feed(pair)
     many = calls_of(lambda: decoder.feed(pair * 300))
     assert many == calls_of(lambda: decoder.feed(pair))
+
+
+def test_a_body_begins_between_two_chunks_and_is_not_finished() -> None:
+    decoder = ChunkedDecoder()
+    assert (decoder.finished, decoder.is_between, decoder.rest_of_chunk) == (False, True, 0)

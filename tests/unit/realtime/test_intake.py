@@ -267,3 +267,10 @@ def test_a_body_of_a_length_is_finished_with_its_last_byte(length: int) -> None:
     assert (intake.finished, intake.may_end) == (True, True)
     assert intake.feed(b"\n") == []
     assert intake.finished
+
+
+def test_the_half_of_an_event_in_a_chunk_of_its_own_is_not_overtaken() -> None:
+    half = b"data:{}\n"
+    intake = Intake(FrameParser(), chunked=True)
+    assert intake.feed(chunk(half)) == []
+    assert intake.feed(chunk(usual())) == FrameParser().feed(half + usual())
