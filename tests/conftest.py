@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+import responses
 from hypothesis import settings
 
 from rxbosbase.server import EmbeddedServer
@@ -99,3 +100,20 @@ def leaves_no_socket(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if "unit" not in request.path.relative_to(request.config.rootpath).parts:
         gc.collect()
+
+
+@pytest.fixture
+def web() -> Iterator[responses.RequestsMock]:
+    """In place of the network: it gives the answers of the test, and each has to be asked for."""
+    with responses.RequestsMock() as mock:
+        yield mock
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Local time is five and three quarter hours ahead of UTC."""
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "<+0545>-5:45")  # needs no table of zones
+        time.tzset()
+        yield
+    time.tzset()

@@ -7,8 +7,6 @@ import json
 import math
 import os
 import re
-import time
-from collections.abc import Iterator
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from itertools import product
@@ -198,16 +196,6 @@ def test_each_type_has_its_form(value: Any, expected: str) -> None:
     """It is the same on every server, and needs no guard."""
     for dialect in (None, *GUARDS):
         assert build_filter("{:v}", dialect, v=value) == expected
-
-
-@pytest.fixture
-def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Local time is five and three quarter hours ahead of UTC."""
-    with monkeypatch.context() as patched:
-        patched.setenv("TZ", "<+0545>-5:45")  # needs no table of zones
-        time.tzset()
-        yield
-    time.tzset()
 
 
 @pytest.mark.usefixtures("elsewhere")

@@ -24,12 +24,6 @@ ASKED = f"{URL}/api/x"
 
 
 @pytest.fixture
-def web() -> Iterator[responses.RequestsMock]:
-    with responses.RequestsMock() as mock:
-        yield mock
-
-
-@pytest.fixture
 def client() -> Iterator[BosBase]:
     with BosBase(URL, headers={"X-Tenant": "t1"}) as made:
         yield made

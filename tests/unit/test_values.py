@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time as clock
 from collections import OrderedDict, UserDict, namedtuple
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -248,16 +247,6 @@ def test_both_refuse_the_rest_at_once_and_say_what_to_give(value: Any, why: str)
         for use in (plain, encode, lambda value: build_filter("a = {:v}", v=value)):
             with pytest.raises((TypeError, ValueError), match=why):
                 use(each)
-
-
-@pytest.fixture
-def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Local time is five and three quarter hours ahead of UTC."""
-    with monkeypatch.context() as patched:
-        patched.setenv("TZ", "<+0545>-5:45")  # needs no table of zones
-        clock.tzset()
-        yield
-    clock.tzset()
 
 
 @pytest.mark.usefixtures("elsewhere")

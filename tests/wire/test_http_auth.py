@@ -21,12 +21,6 @@ RECORD = {"id": "u1", "collectionName": "users"}
 
 
 @pytest.fixture
-def web() -> Iterator[responses.RequestsMock]:
-    with responses.RequestsMock() as mock:
-        yield mock
-
-
-@pytest.fixture
 def client() -> Iterator[BosBase]:
     with BosBase(URL) as made:
         yield made

@@ -29,12 +29,6 @@ POSTS = f"{URL}/api/collections/posts/records"
 
 
 @pytest.fixture
-def web() -> Iterator[responses.RequestsMock]:
-    with responses.RequestsMock() as mock:
-        yield mock
-
-
-@pytest.fixture
 def client() -> Iterator[BosBase]:
     with BosBase(URL, timeout=5.0) as made:
         yield made
