@@ -152,7 +152,8 @@ class Collection(Records[T], Generic[T]):
             sort: as in a read; by id where it is not given. ``id`` is always the last key.
             limit: show only so many records; the window is read again when something changes.
             reconcile: seconds between two comparisons with the server, for what it never tells.
-            interval: seconds between two reads of the window, with a limit.
+            interval: seconds between two reads of the window, with a limit, or of the server's
+                order, where the client does not know it.
 
         Raises:
             ClientResponseError: 400 at once, the topic is longer than 2500 bytes.

@@ -148,8 +148,10 @@ def read_by_offset(
             offset=offset,
         )
         known = len(rows)
-        # While others write, a page can repeat or miss a record.
-        rows.update((item["id"], item) for item in items)
+        # While others write, a page can repeat or miss a record: it stands where it was seen last.
+        for item in items:
+            rows.pop(item["id"], None)
+            rows[item["id"]] = item
         if len(items) < asked or (limit is not None and len(rows) >= limit):
             return list(rows.values())[:limit]
         if len(rows) > known:

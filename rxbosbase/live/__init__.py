@@ -6,9 +6,10 @@
                ▲   │
        answers └───┘ reads
 
-``reducer`` decides what is known, what is shown and what must be asked; ``window`` does the same
-where the server alone can order or cut the rows; ``ordering`` and ``snapshot`` turn their edits
-into ordered, immutable snapshots. All of these are pure: no I/O, threads, clock or randomness.
+``reducer`` decides what is known, what is shown and what must be asked, and ``sorting`` in which
+order; ``window`` does the same where the server alone can order or cut the rows; ``snapshot`` turns
+their edits into ordered, immutable snapshots. All of these are pure: no I/O, threads, clock or
+randomness.
 """
 
 from __future__ import annotations

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol, TypeAlias
 
-from .messages import Edit, Effects, ReadPage, ReadRequest, Record, Rules
+from .messages import Ask, Edit, Effects, ReadOrder, ReadPage, ReadRequest, Record, Rules
 from .reducer import Reducer
-from .snapshot import Snapshot
+from .snapshot import Reordered, Snapshot
+from .sorting import Sorting
 from .window import ReadWindow, Window, WindowEffects
 
 __all__ = ["AnyEffects", "AnyRead", "Brain", "Make", "RecordBrain", "WindowBrain"]
@@ -55,19 +56,33 @@ class Brain(Protocol):
 
 
 class RecordBrain(Reducer):
-    """A reducer, and the edits nobody has seen yet: one a record, however many there were."""
+    """A reducer, and the edits nobody has seen yet: one a record, however many there were.
 
-    def __init__(self, rules: Rules | None = None) -> None:
-        super().__init__(rules)
+    With `sorting` it sees to the order of the rows, too: another one goes with the next edits.
+    """
+
+    def __init__(self, rules: Rules | None = None, sorting: Sorting | None = None) -> None:
+        super().__init__(rules, sorting)
         self._pending: dict[str, Edit] = {}
+        self._order = None if sorting is None else sorting.order
+        self._reordered: Reordered | None = None
         self._is_shown = False
         self._fresh = self._shown_fresh = False
 
+    @property
+    def has_rows(self) -> bool:
+        """True once all rows were read; False again once somebody else is logged in."""
+        return self._read_all
+
     def read_done(self, read: ReadRequest, rows: list[Record], last: bool, now: float) -> Effects:
-        """Feeds `answer` or `page`."""
+        """Feeds the input that the read is for."""
         if isinstance(read, ReadPage):
             return self.page(read, rows, last, now)
-        return self.answer(read, rows, now)
+        if isinstance(read, Ask):
+            return self.answer(read, rows, now)
+        if isinstance(read, ReadOrder):
+            return self.ordered(read, rows, last, now)
+        return self.compared(read, bool(rows), now)
 
     def show(self, effects: Effects) -> bool:
         """Folds the edits of each record into one, from what was shown to what is."""
@@ -78,6 +93,9 @@ class RecordBrain(Reducer):
             elif known.before is not edit.record or edit.record is not None:
                 caught_up = known.caught_up or edit.caught_up
                 self._pending[edit.id] = Edit(edit.id, known.before, edit.record, caught_up)
+        if isinstance(self._sorting, Sorting) and self._sorting.order is not self._order:
+            self._order = self._sorting.order
+            self._reordered = Reordered(self._order, dict(self._known.held))
         self._fresh = effects.fresh
         self._is_shown = self._is_shown or effects.loaded
         return self._is_new()
@@ -87,11 +105,15 @@ class RecordBrain(Reducer):
         if not self._is_new() and (before.version or not self._is_shown):
             return None
         edits, self._pending = self._pending, {}
+        reordered, self._reordered = self._reordered, None
         self._shown_fresh = self._fresh
-        return partial(before.advance, edits.values(), fresh=self._fresh)
+        return partial(before.advance, edits.values(), fresh=self._fresh, reordered=reordered)
 
     def _is_new(self) -> bool:
-        return self._is_shown and (bool(self._pending) or self._fresh != self._shown_fresh)
+        if not self._is_shown:
+            return False
+        is_other = bool(self._pending) or self._fresh != self._shown_fresh
+        return is_other or self._reordered is not None
 
 
 class WindowBrain(Window):

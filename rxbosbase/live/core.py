@@ -24,14 +24,15 @@ from rxbosbase.realtime.registry import Entry, Share, Subscriber
 from rxbosbase.realtime.topics import Topic
 from rxbosbase.unreadable import UnreadableRecord
 
-from .brain import AnyEffects, AnyRead, Brain
+from .brain import AnyEffects, AnyRead, Brain, RecordBrain
 from .hub import LiveHub
-from .messages import Record
+from .messages import ReadLiterals, Record
 from .ordering import UnorderableError
 from .screen import Screen
 from .snapshot import Snapshot
 from .source import Source, watch_topic
 from .stamps import expanded_records, updated_of
+from .window import WindowEffects
 
 __all__ = ["ViewCore"]
 
@@ -42,6 +43,14 @@ MAX_WATCHED = 100
 
 MAX_READS = 2
 """Reads of a view under way: the one that counts, and one that no longer does."""
+
+AT_ONCE = 4
+"""So often a read that was answered 400 is made again at once, of a view whose query was answered
+before: BosBase answers one read on each of its connections to the database with 400 after the
+fields of a collection have changed."""
+
+MAX_REFUSALS = 3
+"""So many reads in a row that were refused all the same end the view."""
 
 LOSS_PAUSE = 0.25
 """Seconds between a read and one that a loss asks for: a stream of frames that cannot be read must
@@ -87,6 +96,8 @@ class ViewCore(Generic[T]):
         self._reading = 0  # reads under way, one of which may be the wanted one
         self._read_at = self._not_before = 0.0  # when the last one began, and the next one may
         self._is_pausing = False
+        self._was_answered = False
+        self._refusals = 0  # in a row
 
     # -- beginning and end -----------------------------------------------------------------------
 
@@ -297,17 +308,26 @@ class ViewCore(Generic[T]):
 
     def _outcome(self, request: AnyRead) -> Callable[[], None]:
         try:
-            rows, last = self._source.rows(request)
+            rows, last = self._rows(request)
         except ClientClosedError:
             return _nothing
         except BosBaseError as error:
             if isinstance(error, ClientResponseError) and error.status in (400, 403, 404):
-                return partial(self._fail, error)
+                return partial(self._refused, request, error)
             return partial(self._failed, request, error)
         except Exception as error:  # whatever it is: the view must not wait for an answer for ever
             log.exception("a read of a live view could not be made")
             return partial(self._failed, request, error)
         return partial(self._answered, request, rows, last)
+
+    def _rows(self, request: AnyRead) -> tuple[list[Record], bool]:
+        for _ in range(AT_ONCE if self._was_answered and not self._refusals else 0):
+            try:
+                return self._source.rows(request)
+            except ClientResponseError as error:
+                if error.status != 400:
+                    raise
+        return self._source.rows(request)
 
     def _done(self, request: AnyRead, tell: Callable[[], None]) -> None:
         self._reading -= 1
@@ -316,6 +336,13 @@ class ViewCore(Generic[T]):
             tell()
         self._begin_read()
 
+    def _refused(self, request: AnyRead, error: ClientResponseError) -> None:
+        self._refusals += 1
+        if error.status == 400 and self._was_answered and self._refusals < MAX_REFUSALS:
+            self._failed(request, error)
+        else:
+            self._fail(error)
+
     def _failed(self, request: AnyRead, error: Exception) -> None:
         level = logging.WARNING if self.problem is None else logging.INFO
         log.log(level, "a read of a live view failed: %s", error)
@@ -323,6 +350,9 @@ class ViewCore(Generic[T]):
         self._apply(self._brain.failed(request, monotonic(), asked_to_wait(error)))
 
     def _answered(self, request: AnyRead, rows: list[Record], last: bool) -> None:
+        if not isinstance(request, ReadLiterals):  # that is answered whatever the server says
+            self._was_answered, self._refusals = True, 0
+        known = self._hub.text_order.by_bytes
         try:
             effects = self._brain.read_done(request, rows, last, monotonic())
         except ProtocolError as error:
@@ -332,6 +362,12 @@ class ViewCore(Generic[T]):
             self._tell_problem(None)
         self._apply(effects)
         self._watch_related(rows)
+        if self._hub.text_order.by_bytes != known:
+            self._hub.order_learned()
+
+    def order_learned(self) -> None:
+        """Another view has found out how the server sorts text."""
+        self._apply(self._brain.tick(monotonic()))
 
     def _tell_problem(self, error: Exception | None) -> None:
         if error is not self.problem:
@@ -343,9 +379,12 @@ class ViewCore(Generic[T]):
         if self._ended or self._arranged is None:
             return
         log.info("the server sorts a live view of %r: %s", self._source.query.collection, why)
+        was_emptied = isinstance(self._brain, RecordBrain) and not self._brain.has_rows
         self._brain = self.screen.use(self._arranged)
-        if self._acknowledged:
-            self._apply(self._brain.acknowledged(monotonic()))
+        if was_emptied:  # somebody else is logged in
+            self._apply(WindowEffects((), False, None, loaded=True, fresh=False, wake=None))
+        now = monotonic()
+        self._apply(self._brain.acknowledged(now) if self._acknowledged else self._brain.lost(now))
 
 
 def _nothing() -> None:

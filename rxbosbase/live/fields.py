@@ -29,12 +29,14 @@ class FieldPlan:
         relations: where the records stand that a row may expand.
         blurs: the user has the server change a field that is sorted by (``title:excerpt(20)``),
             so that a row does not tell its place.
+        sorted_by: the ``fields`` of what a row is sorted by, and its id.
     """
 
     asked: str
     strip: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     relations: tuple[Path, ...] = ()
     blurs: bool = False
+    sorted_by: str = "id"
 
 
 def plan_fields(fields: str, sort: str = "", expand: str = "") -> FieldPlan:
@@ -48,10 +50,11 @@ def plan_fields(fields: str, sort: str = "", expand: str = "") -> FieldPlan:
     """
     tokens = list(_split(fields))
     relations = tuple(_relation_places(expand))
-    if not tokens:
-        return FieldPlan("", None, relations)
-    given = [_path(token) for token in tokens]
     sorted_by = list(_sort_paths(sort))
+    keys = ",".join(".".join(path) for path in dict.fromkeys([("id",), *sorted_by]))
+    if not tokens:
+        return FieldPlan("", None, relations, sorted_by=keys)
+    given = [_path(token) for token in tokens]
     if not any(path[0] in ("*", "expand") for path in [*given, *sorted_by]):
         relations = ()  # what is expanded is not among the fields
     needed: list[Path] = [(name,) for name in AGE] + sorted_by
@@ -60,7 +63,7 @@ def plan_fields(fields: str, sort: str = "", expand: str = "") -> FieldPlan:
     asked = ",".join([*tokens, *(".".join(path) for path in own)])
     strip = _hidden(own, given).strip if own else None
     blurs = any(":" in token and _path(token) in sorted_by for token in tokens)
-    return FieldPlan(asked, strip, relations, blurs)
+    return FieldPlan(asked, strip, relations, blurs, keys)
 
 
 def _relation_places(expand: str) -> Iterator[Path]:

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from rxbosbase.dialect import FilterDialect, Read
 from rxbosbase.errors import ClientClosedError
+from rxbosbase.live.evidence import TextOrder
 from rxbosbase.loop import LoopScheduler
 from rxbosbase.pool import ReadPool
 from rxbosbase.process import check_process
@@ -51,6 +52,7 @@ class Member(Protocol):
     def topics_held(self, share: Share, held: Mapping[Share, int]) -> None: ...
     def topics_lost(self, share: Share) -> None: ...
     def frame_skipped(self, name: str) -> None: ...
+    def order_learned(self) -> None: ...
 
 
 class LiveService(RealtimeService):
@@ -100,6 +102,7 @@ class LiveHub:
         self.pool = pool
         self.read = read
         self.dialect = dialect
+        self.text_order = TextOrder()
         self.service = LiveService(settings, preflight, monitor, self)
         self._lock = threading.Lock()
         self._cores: dict[Hashable, Member] = {}
@@ -185,6 +188,11 @@ class LiveHub:
         for core in self._all():
             core.frame_skipped(topic)
 
+    def order_learned(self) -> None:
+        """A view has found out how the server sorts text, which concerns the others, too."""
+        for core in self._all():
+            core.order_learned()
+
     # -- what the client tells -------------------------------------------------------------------
 
     def identity_changed(self, *, other: bool) -> None:
@@ -198,10 +206,12 @@ class LiveHub:
         """Ends the stream and all views' work. Never waits."""
         with self._lock:
             self._closed = True
+        # The views end first: what the stream loses by this is no loss of theirs. Their completion,
+        # in `finish`, comes behind a callback that waits for a snapshot.
+        for core in self._all():
+            core.end()
         self.service.close()
         self.loop.close()
-        for core in self._all():  # `finish` comes behind a callback that waits for a snapshot
-            core.end()
 
     def finish(self) -> None:
         """Completes all views, on the calling thread."""

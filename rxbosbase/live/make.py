@@ -14,6 +14,7 @@ from .hub import LiveHub
 from .messages import Record, Rules
 from .ordering import Order, orderable
 from .snapshot import Snapshot
+from .sorting import Sorting
 from .source import Query, QuerySource, RecordSource
 from .view import LiveView
 
@@ -50,8 +51,10 @@ def make_view(
         is_whole = query.limit is None and not query.plan.blurs
         if not is_whole or not orderable(query.sort, expand=expand):
             return ViewCore(hub, source, arranged(), Snapshot.empty(None, decode, query.collection))
-        first = Snapshot.empty(Order.parse(query.sort, expand=expand), decode, query.collection)
-        return ViewCore(hub, source, RecordBrain(rules), first, arranged)
+        order = Order.parse(query.sort, expand=expand)
+        sorting = Sorting(order, hub.text_order, interval, rules)
+        first = Snapshot.empty(order, decode, query.collection)
+        return ViewCore(hub, source, RecordBrain(rules, sorting), first, arranged)
 
     return LiveView(hub, (query, reader.key, reconcile, interval), make, owner)
 

@@ -9,7 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-__all__ = ["Ask", "Edit", "Effects", "ReadPage", "ReadRequest", "Record", "Rules"]
+__all__ = [
+    "Ask", "Edit", "Effects", "ReadLiterals", "ReadOrder", "ReadPage", "ReadRequest", "Record",
+    "Rules",
+]  # fmt: skip
 
 Record: TypeAlias = dict[str, Any]
 """A row as the server sent it. Shared by all who see it: never changed in place."""
@@ -66,14 +69,29 @@ class ReadPage:
         whole: True for whole rows; False if ``id,updated`` are enough, and the same two of every
             expanded record.
         since: only rows whose ``updated`` is not before this; "" for all.
+        arranged: the first rows in the order of the view's own sort, instead of by ``id``.
     """
 
     after: str = ""
     whole: bool = True
     since: str = ""
+    arranged: bool = False
 
 
-ReadRequest: TypeAlias = Ask | ReadPage
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadOrder:
+    """Read all rows of the view's query in the order of its sort: of each its id and what it is
+    sorted by."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLiterals:
+    """Read one row of the view's collection if ``condition`` is true, which names no field."""
+
+    condition: str
+
+
+ReadRequest: TypeAlias = Ask | ReadPage | ReadOrder | ReadLiterals
 
 
 @dataclass(frozen=True, slots=True)

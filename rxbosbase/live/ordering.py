@@ -1,8 +1,10 @@
 """Orders records as the server's ``sort`` does, where a client can know that order.
 
-The server sorts in SQLite: nulls first, then numbers (false is 0, true is 1), then text by its
+PocketBase sorts in SQLite: nulls first, then numbers (false is 0, true is 1), then text by its
 UTF-8 bytes, dates being text. Python compares ``str`` by code point, which is the same order as
-UTF-8 bytes. The last key is always ``id``, so that no two records tie.
+UTF-8 bytes. The last key is always ``id``, so that no two records tie. Other databases sort text by
+the rules of a language, and put nulls and other kinds of values elsewhere: `sorting` finds out, and
+`Order.ranked` takes what it has found.
 
 What the client cannot order as the server does, the server must be asked for: see `Order.parse`
 (``@random``, ``@rowid``, modifiers, back relations, JSON paths, relations that are not expanded)
@@ -13,14 +15,34 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
+from unicodedata import normalize
 
-__all__ = ["Order", "SortKey", "UnorderableError", "orderable"]
+__all__ = [
+    "SQLITE", "TEXTS", "Kind", "Order", "Ranks", "SortKey", "UnorderableError", "Values", "kind_of",
+    "orderable",
+]  # fmt: skip
 
+Kind: TypeAlias = Literal["null", "number", "bool", "empty", "date", "uuid", "text"]
+"""What a value is for a database that sorts: two of one kind, bar text, sort alike everywhere."""
+
+Values: TypeAlias = tuple[tuple[Kind, Any], ...]
+"""What a record is sorted by: the kind and the value of each key."""
+
+Ranks: TypeAlias = Mapping[Kind, int]
+"""Which kinds of a key come before which others."""
+
+TEXTS: frozenset[Kind] = frozenset({"empty", "date", "uuid", "text"})
+"""The kinds that are text by their values."""
+
+_SORTABLE = (str, int, float)
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
-_NULL, _NUMBER, _TEXT = range(3)  # SQLite's order of types
+SQLITE: Ranks = {"null": 0, "number": 1, "bool": 1, "empty": 2, "date": 2, "uuid": 2, "text": 2}
+"""SQLite's order of types."""
 
 
 class UnorderableError(ValueError):
@@ -28,18 +50,18 @@ class UnorderableError(ValueError):
 
 
 class _Reversed:
-    """Text that sorts the other way round."""
+    """A value that sorts the other way round."""
 
-    __slots__ = ("text",)
+    __slots__ = ("value",)
 
-    def __init__(self, text: str) -> None:
-        self.text = text
+    def __init__(self, value: Any) -> None:
+        self.value = value
 
     def __lt__(self, other: _Reversed) -> bool:
-        return other.text < self.text
+        return bool(other.value < self.value)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Reversed) and other.text == self.text
+        return isinstance(other, _Reversed) and bool(other.value == self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +71,50 @@ class SortKey:
     path: tuple[str, ...]
     descending: bool = False
 
-    def part(self, record: Mapping[str, Any]) -> tuple[int, Any]:
-        """The record's place by this key alone, to be compared with that of other records."""
-        value = _value_at(record, self.path)
-        if value is None:
-            return (_NULL, 0)
+    def value(self, record: Mapping[str, Any]) -> Any:
+        """What the record is sorted by. Raises `UnorderableError` if the record does not tell."""
+        name = self.path[-1]
+        is_own = len(self.path) == 1 and name in record
+        value = record[name] if is_own else _value_at(record, self.path)
+        if value is not None and not isinstance(value, _SORTABLE):
+            raise UnorderableError(f"{'.'.join(self.path)!r} holds a list or an object")
+        return value
+
+    def part(self, value: Any, ranks: Ranks) -> tuple[int, Any]:
+        """The place of a value by this key alone, to be compared with that of other values."""
         if isinstance(value, str):
-            return (-_TEXT, _Reversed(value)) if self.descending else (_TEXT, value)
-        if isinstance(value, int | float):
-            return (-_NUMBER, -value) if self.descending else (_NUMBER, value)
-        raise UnorderableError(f"{'.'.join(self.path)!r} holds a list or an object")
+            rank = ranks["text"] if ranks is SQLITE else ranks[kind_of(value)]
+            return (-rank, _Reversed(value)) if self.descending else (rank, value)
+        if value is None:
+            return (-ranks["null"], 0) if self.descending else (ranks["null"], 0)
+        rank = ranks["bool" if isinstance(value, bool) else "number"]
+        return (-rank, -value) if self.descending else (rank, value)
+
+
+def kind_of(value: Any) -> Kind:
+    """The kind of a value that can be sorted by.
+
+    >>> kind_of(None), kind_of(True), kind_of(1.5), kind_of("2026-01-02 03:04:05.678Z")
+    ('null', 'bool', 'number', 'date')
+    """
+    if isinstance(value, str):
+        length = len(value)
+        if length == 24 and _DATE.fullmatch(value):
+            return "date"
+        if length == 36 and _UUID.fullmatch(value):
+            return "uuid"
+        return "text" if length else "empty"
+    if value is None:
+        return "null"
+    return "bool" if isinstance(value, bool) else "number"
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
     """A sort that the client can do.
+
+    Attributes:
+        ranks: for each key, which kinds of values come first, where it is not as in SQLite.
 
     >>> order = Order.parse("-status,title")
     >>> rows = [{"id": "a", "status": 1, "title": "x"}, {"id": "b", "status": 2, "title": "y"}]
@@ -72,6 +123,7 @@ class Order:
     """
 
     keys: tuple[SortKey, ...]
+    ranks: tuple[Ranks, ...]
 
     @classmethod
     def parse(cls, sort: str | None = None, *, expand: str | None = None) -> Order:
@@ -82,11 +134,42 @@ class Order:
         """
         expanded = {path.strip() for path in (expand or "").split(",")}
         keys = [_parse_key(key, expanded) for key in (sort or "").split(",") if key.strip()]
-        return cls((*keys, SortKey(("id",))))  # after an `id` of its own it decides nothing
+        keys.append(SortKey(("id",)))
+        end = next(at for at, key in enumerate(keys, 1) if key.path == ("id",))
+        return cls(tuple(keys[:end]), (SQLITE,) * end)  # no two ids are equal: it ends there
+
+    def ranked(self, ranks: tuple[Ranks, ...]) -> Order:
+        """The same keys, with another order of the kinds."""
+        return replace(self, ranks=ranks)
 
     def key(self, record: Mapping[str, Any]) -> tuple[Any, ...]:
         """The record's place: sort by it. Raises `UnorderableError` if the record does not tell."""
-        return tuple(key.part(record) for key in self.keys)
+        parts = zip(self.keys, self.ranks, strict=True)
+        return tuple([key.part(key.value(record), ranks) for key, ranks in parts])
+
+    def values(self, record: Mapping[str, Any]) -> Values:
+        """What the record is sorted by. Raises `UnorderableError` as `key` does."""
+        values = [key.value(record) for key in self.keys]
+        return tuple([(kind_of(value), value) for value in values])
+
+    def guess(self, values: Values, depth: int) -> tuple[Any, ...]:
+        """A place that is right as far as the first `depth` keys decide it. Behind them it is near
+        the right one for text that a language's rules sort: those look at case and punctuation
+        last."""
+        return tuple(
+            _loosely(key, value, ranks[kind])
+            if kind in TEXTS and at >= depth
+            else key.part(value, ranks)
+            for at, (key, ranks, (kind, value)) in enumerate(
+                zip(self.keys, self.ranks, values, strict=True)
+            )
+        )
+
+
+def _loosely(key: SortKey, text: str, rank: int) -> tuple[int, Any]:
+    letters = filter(str.isalnum, normalize("NFKD", text.casefold()))  # no case, no accents
+    loose = ("".join(letters), text)
+    return (-rank, _Reversed(loose)) if key.descending else (rank, loose)
 
 
 def orderable(sort: str | None, *, expand: str | None = None) -> bool:

@@ -46,9 +46,13 @@ class Reads:
         self, now: float, step: int, sweep: Sweep | None, doubts: Doubts
     ) -> ReadRequest | None:
         """Chooses the read to begin now, if there is anything to read."""
-        self.current = self._choose(now, sweep, doubts)
-        self.step = step
-        return self.current
+        read = self._choose(now, sweep, doubts)
+        return None if read is None else self.take(read, step)
+
+    def take(self, read: ReadRequest, step: int) -> ReadRequest:
+        """This read begins now."""
+        self.current, self.step = read, step
+        return read
 
     def _choose(self, now: float, sweep: Sweep | None, doubts: Doubts) -> ReadRequest | None:
         if sweep is not None and (sweep.whole or self._page_has_turn):

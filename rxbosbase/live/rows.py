@@ -41,8 +41,9 @@ class SortedRows(Generic[T]):
 
     def __init__(self, chunks: tuple[_Chunk[T], ...] = ()) -> None:
         self._chunks = chunks
-        self._firsts = [chunk.keys[0] for chunk in chunks]
-        self._starts = list(accumulate((len(chunk.keys) for chunk in chunks), initial=0))
+        keys = [chunk.keys for chunk in chunks]
+        self._firsts = [each[0] for each in keys]
+        self._starts = list(accumulate(map(len, keys), initial=0))
 
     @classmethod
     def build(cls, entries: Iterable[Entry[T]]) -> SortedRows[T]:

@@ -273,7 +273,8 @@ class Screen(Generic[T]):
                 self._error = error
             if after is not None:
                 self._current = after
-                self._outbox.append(after)
+                if after.version != before.version:
+                    self._outbox.append(after)
             self._changed.notify_all()
         if after is not None and after.unreadable != before.unreadable:
             self._on_unreadable()

@@ -6,19 +6,19 @@ event costs microseconds, and keeping old snapshots costs little.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, Generic, Literal, TypeVar, overload
+from typing import Any, Generic, Literal, NamedTuple, TypeVar, overload
 
 from rxbosbase.live.arrange import arrangement
 from rxbosbase.live.messages import Edit, Record
-from rxbosbase.live.ordering import Order
 from rxbosbase.live.rows import Buckets, Entry, Records, SortedRows
+from rxbosbase.live.sorting import ViewOrder
 from rxbosbase.live.stamps import same
 from rxbosbase.unreadable import UnreadableRecord, UnreadableRow
 
-__all__ = ["Change", "Snapshot", "apply_changes"]
+__all__ = ["Change", "Reordered", "Snapshot", "apply_changes"]
 
 T = TypeVar("T")
 
@@ -77,6 +77,13 @@ class _Lineage(Generic[T]):
         return _Lineage, (_as_it_is, self.collection)
 
 
+class Reordered(NamedTuple):
+    """Another order of a view's rows, and all rows that are in the view, by id."""
+
+    order: ViewOrder
+    rows: Mapping[str, Record]
+
+
 class _ById(Mapping[str, T]):
     """The records by id, in no particular order."""
 
@@ -108,6 +115,7 @@ class Snapshot(Generic[T]):
             it is mended.
         version: 1, 2, 3, …; 0 is the empty one before the first.
 
+    >>> from rxbosbase.live.ordering import Order
     >>> view = Snapshot.empty(Order.parse("title"))
     >>> first = view.advance([Edit("b", None, {"id": "b", "title": "x"})], fresh=True)
     >>> second = first.advance([Edit("a", None, {"id": "a", "title": "w"})], fresh=True)
@@ -129,7 +137,7 @@ class Snapshot(Generic[T]):
     def __init__(
         self,
         lineage: _Lineage[T],
-        order: Order | None,
+        order: ViewOrder | None,
         rows: SortedRows[T],
         entries: Buckets[Entry[T]],
         changes: tuple[Change[T], ...],
@@ -153,14 +161,19 @@ class Snapshot(Generic[T]):
 
     @overload
     @classmethod
-    def empty(cls, order: Order | None) -> Snapshot[Record]: ...
+    def empty(cls, order: ViewOrder | None) -> Snapshot[Record]: ...
     @overload
     @classmethod
     def empty(
-        cls, order: Order | None, decode: Callable[[Record], T | None] | None, collection: str = ""
+        cls,
+        order: ViewOrder | None,
+        decode: Callable[[Record], T | None] | None,
+        collection: str = "",
     ) -> Snapshot[T]: ...
     @classmethod
-    def empty(cls, order: Order | None, decode: Any = None, collection: str = "") -> Snapshot[Any]:
+    def empty(
+        cls, order: ViewOrder | None, decode: Any = None, collection: str = ""
+    ) -> Snapshot[Any]:
         """A view of nothing. ``order`` None: the rows come arranged by the server.
 
         ``decode`` makes what the user sees of a row, None if the row is not to be seen; it is
@@ -179,12 +192,15 @@ class Snapshot(Generic[T]):
         """The records by id, in no particular order."""
         return _ById(self._entries)
 
-    def advance(self, edits: Iterable[Edit], *, fresh: bool) -> Snapshot[T]:
-        """The next snapshot of an ordered view.
+    def advance(
+        self, edits: Iterable[Edit], *, fresh: bool, reordered: Reordered | None = None
+    ) -> Snapshot[T]:
+        """The next snapshot of an ordered view; with `reordered`, in another order from now on.
 
+        Where nothing differs but how the order is known, it has the same version as this one.
         Raises `UnorderableError` if a record does not tell its place; this snapshot stays valid.
         """
-        order, decode = self._order, self._lineage.decode
+        order = self._order if reordered is None else reordered.order
         if order is None:
             raise ValueError("the server arranges this view: use arrange()")
         moves: list[_Move[T]] = []
@@ -199,13 +215,38 @@ class Snapshot(Generic[T]):
                 unreadable = dict(self.unreadable) if unreadable is None else unreadable
                 del unreadable[edit.id]
             if row is not None and not isinstance(row, UnreadableRow):
-                record = decode(row)
+                record = self._lineage.decode(row)
                 if record is not None:
                     entry = Entry(order.key(row), record)
             moves.append((edit.id, entry, edit.caught_up))
-        after = self._fold(moves, fresh, self.version + 1)
+        if reordered is None:
+            after = self._fold(moves, fresh, self.version + 1)
+        else:
+            after = self._reorder(moves, fresh, reordered)
         if unreadable is not None:
             after.unreadable = MappingProxyType(unreadable)
+        return after
+
+    def _reorder(self, moves: Sequence[_Move[T]], fresh: bool, reordered: Reordered) -> Snapshot[T]:
+        order, rows = reordered
+        entries = dict(self._entries)
+        for id, entry, _ in moves:
+            old = entries.pop(id, None)
+            if entry is not None:
+                is_same = old is not None and same(old.record, entry.record)
+                entries[id] = Entry(entry.key, old.record) if is_same and old else entry
+        moved = {id for id, _, _ in moves}
+        entries = {
+            id: entry if id in moved else Entry(order.key(rows[id]), entry.record)
+            for id, entry in entries.items()
+        }
+        after = Snapshot(
+            self._lineage, order, SortedRows.build(entries.values()), Buckets.build(entries), (),
+            fresh, self.version + 1, self.unreadable,
+        )  # fmt: skip
+        after.changes = tuple(_rearranged(self, after, {id for id, _, late in moves if late}))
+        if not after.changes and not moves and self.version and fresh == self.fresh:
+            after.version, after.changes = self.version, self.changes
         return after
 
     def arrange(self, rows: Sequence[Record], *, fresh: bool, caught_up: bool) -> Snapshot[T]:
@@ -235,7 +276,8 @@ class Snapshot(Generic[T]):
             self.version + 1,
             MappingProxyType(unreadable),
         )
-        after.changes = tuple(_rearranged(self, after, caught_up))
+        missed = {*self._entries, *entries} if caught_up else ()
+        after.changes = tuple(_rearranged(self, after, missed))
         return after
 
     def since(self, older: Snapshot[T]) -> tuple[Change[T], ...]:
@@ -248,8 +290,8 @@ class Snapshot(Generic[T]):
             raise ValueError("since() takes an older snapshot of the same view")
         if older is self:
             return ()
-        if self._order is None:
-            return tuple(_rearranged(older, self, caught_up=False))
+        if self._order is None or self._order is not older._order:
+            return tuple(_rearranged(older, self))
         ids = list(self._entries.differing(older._entries))
         gone = sorted(id for id in ids if id not in self._entries)
         here = sorted((self._entries[id].key, id) for id in ids if id in self._entries)
@@ -287,7 +329,7 @@ class Snapshot(Generic[T]):
             Change("added", entry.record, None, None, at, id in caught_up)
             for at, (id, entry) in enumerate(ordered)
         )
-        rows = SortedRows.build(entries.values())
+        rows = SortedRows.build([entry for _, entry in ordered])
         return Snapshot(
             self._lineage, self._order, rows, Buckets.build(entries), changes, fresh, version,
             self.unreadable,
@@ -336,16 +378,19 @@ def _move(
     return rows, Change("modified", entry.record, before.record, old, new)
 
 
-def _rearranged(older: Snapshot[T], newer: Snapshot[T], caught_up: bool) -> Iterator[Change[T]]:
+def _rearranged(
+    older: Snapshot[T], newer: Snapshot[T], caught_up: Container[str] = ()
+) -> Iterator[Change[T]]:
     was, now = older.by_id, newer.by_id
     changed = {id for id in now if id in was and was[id] is not now[id]}
     for id, old, new in arrangement(_ids(older), _ids(newer), changed):
+        late = id in caught_up
         if new is None:
-            yield Change("removed", was[id], was[id], old, None, caught_up)
+            yield Change("removed", was[id], was[id], old, None, late)
         elif old is None:
-            yield Change("added", now[id], None, None, new, caught_up)
+            yield Change("added", now[id], None, None, new, late)
         else:
-            yield Change("modified", now[id], was[id], old, new, caught_up)
+            yield Change("modified", now[id], was[id], old, new, late)
 
 
 def _ids(snapshot: Snapshot[T]) -> list[str]:

@@ -12,7 +12,14 @@ from rxbosbase.dialect import FilterDialect, Read
 from rxbosbase.errors import ClientResponseError, ProtocolError, UnreadableError
 from rxbosbase.filters import without_comments
 from rxbosbase.live.fields import AGE, FieldPlan, plan_fields
-from rxbosbase.live.messages import Ask, ReadPage, ReadRequest, Record
+from rxbosbase.live.messages import (
+    Ask,
+    ReadLiterals,
+    ReadOrder,
+    ReadPage,
+    ReadRequest,
+    Record,
+)
 from rxbosbase.live.window import ReadWindow
 from rxbosbase.paging import PageSize, Passed, read_by_offset, read_fitting
 from rxbosbase.realtime.topics import Options, Topic, normalise_options, record_topic
@@ -117,6 +124,10 @@ class QuerySource:
     def _rows(self, request: ReadRequest) -> tuple[list[Record], bool]:
         if isinstance(request, ReadPage):
             return self._a_page(request)
+        if isinstance(request, ReadOrder):
+            return self._in_order()
+        if isinstance(request, ReadLiterals):
+            return self._compared(request.condition), True
         found: list[Record] = []
         named = [id for id in request.ids if self._can_name(id)]
         if len(named) < len(request.ids):
@@ -169,6 +180,35 @@ class QuerySource:
         }
         return rows
 
+    def _in_order(self) -> tuple[list[Record], bool]:
+        """All rows in the view's order, of each its id and what it is sorted by; and whether they
+        came in one answer."""
+        answers = 0
+
+        def read(page: int, size: int) -> list[Record]:
+            nonlocal answers
+            answers += 1
+            asked = {
+                **dict(self.query.options.query),
+                "fields": self.query.plan.sorted_by, "sort": self._sort(),
+                "page": page, "perPage": size, "skipTotal": 1,
+            }  # fmt: skip
+            return self._items(asked)
+
+        return read_by_offset(self._stamps_size, read), answers == 1
+
+    def _compared(self, condition: str) -> list[Record]:
+        """A row of the collection if the condition is true, which names no field."""
+        own = {**dict(self.query.options.query), "expand": "", "fields": "id"}
+        try:
+            return self._items(
+                {**own, "filter": condition, "page": 1, "perPage": 1, "skipTotal": 1}
+            )
+        except ClientResponseError as error:
+            if error.status != 400:
+                raise
+            return []  # a server that compares no literals
+
     def _around_huge(self, stamps: Callable[[int, int], list[Record]]) -> list[Record]:
         """The window, without reading what was too large for an answer and has the same stamps
         still; empty where there is no such record. To find it out anew costs several answers of
@@ -198,14 +238,15 @@ class QuerySource:
         if request.since:
             conditions.append(self._condition("updated >= {:since}", since=request.since))
         condition = _all(conditions)
-        stamps = partial(self._list, condition, self._stamps())
+        sort = self._sort() if request.arranged else "id"
+        stamps = partial(self._list, condition, self._stamps(), sort=sort)
         if request.whole:
-            whole = partial(self._list, condition, self._fields)
+            whole = partial(self._list, condition, self._fields, sort=sort)
             rows, asked = read_fitting(self._size, whole, partial(stamps, 1))
         else:
             rows, asked = read_fitting(self._stamps_size, stamps)
-        if len(rows) < asked:
-            return rows, True
+        if len(rows) < asked or request.arranged:
+            return rows, len(rows) < asked
         named = self._dialect.up_to_a_name(
             self.query.collection, self.query.headers, [row["id"] for row in rows]
         )
@@ -217,10 +258,10 @@ class QuerySource:
     def _condition(self, expression: str, **values: str) -> str:
         return self._dialect.build(self.query.collection, self.query.headers, expression, **values)
 
-    def _list(self, condition: str, fields: str, size: int) -> list[Record]:
+    def _list(self, condition: str, fields: str, size: int, sort: str = "id") -> list[Record]:
         asked = {
             **dict(self.query.options.query),
-            "filter": condition, "fields": fields, "sort": "id",
+            "filter": condition, "fields": fields, "sort": sort,
             "page": 1, "perPage": min(max(size, 1), MAX_PER_PAGE), "skipTotal": 1,
         }  # fmt: skip
         return self._items(asked)

@@ -17,12 +17,13 @@ __all__ = ["Trace", "Traces"]
 class _Heard:
     """How often one (action, updated) was heard, and when last."""
 
-    __slots__ = ("at", "events", "hints")
+    __slots__ = ("at", "events", "hints", "is_after_gap")
 
     def __init__(self) -> None:
         self.at = 0.0
         self.events = 0
         self.hints = 0
+        self.is_after_gap = False
 
     @property
     def changes(self) -> int:
@@ -46,11 +47,20 @@ class Trace:
         self.at, self.step = now, step
 
     def note_event(
-        self, action: str, updated: str, now: float, step: int, *, is_known: bool
+        self,
+        action: str,
+        updated: str,
+        now: float,
+        step: int,
+        *,
+        is_known: bool,
+        is_after_gap: bool = False,
     ) -> None:
-        """Takes in an event; ``is_known`` if it says nothing new, and so may be a second copy."""
+        """Takes in an event; ``is_known`` if it says nothing new, and so may be a second copy;
+        ``is_after_gap`` if its hint may be among the frames that were lost."""
         heard = self._note(action, updated, now, step)
         heard.events += not (is_known and heard.events)
+        heard.is_after_gap |= is_after_gap
         self.event_step = step
 
     def note_hint(self, action: str, updated: str, now: float, step: int) -> None:
@@ -87,6 +97,11 @@ class Trace:
         heard = self._heard[action, updated]
         return not updated or heard.hints > heard.events
 
+    def may_be_unpaired(self, action: str, updated: str) -> bool:
+        """True if such a hint may be of another change than the event that it goes with, whose own
+        hint was lost: two changes can have one ``updated``."""
+        return self._heard[action, updated].is_after_gap
+
     def has_unpaired(self) -> bool:
         """True if a hint still waits for its event."""
         return any(heard.hints > heard.events for heard in self._heard.values())
@@ -108,6 +123,9 @@ class Traces:
 
     def __len__(self) -> int:
         return len(self._traces)
+
+    def __contains__(self, id: object) -> bool:
+        return id in self._traces
 
     def ids(self) -> list[str]:
         """The records that have a trace."""

@@ -20,6 +20,7 @@ from rxbosbase.realtime.settings import Settings
 from rxbosbase.rooms import Rooms
 
 from .clock import VirtualClock, VirtualCondition, VirtualLoop
+from .database import DATABASES
 from .tables import Matches, Record, Tables
 from .views import FakeHub
 from .wire import FakeService, FakeTransport
@@ -43,12 +44,25 @@ class FakeRealtime:
         backoff: how the client waits between attempts; without jitter by default, so that a test
             can count.
         on_auth_lost: as for `BosBase`.
+        order: whose order the server has. ``"sqlite"`` is PocketBase's: text by its bytes, nulls
+            first. ``"postgres"`` is BosBase's, a PostgreSQL with the collation ``en_US``: case,
+            accents and punctuation count last (``'' 🦊 10 9 -a a A á 'a b' … Z``), also for
+            ``id > "x"`` and for ``'Z' < 'a'`` in a filter, and nulls are above all values: last,
+            and first where the order is descending. Ids are UUIDs in the order of time there,
+            records have ``createdBy`` and ``updatedBy``, and a sort by a relation's field is a
+            400.
+
+    Raises:
+        ValueError: no such `order`.
 
     Attributes:
         client: what the code under test gets.
         clock: `VirtualClock`; its ``now`` is in seconds.
         records: what the server holds: ``{collection: {id: record}}``. Fill it before the test.
-        filters: what each filter text means, as a function of the record; the fake reads none.
+        filters: what each filter text means, as a function of the record; the fake reads
+            none but comparisons of two quoted texts, such as ``'Z' < 'a'``.
+        hidden: ``{collection: {field}}``: what events lack, while lists and views have it. So are
+            the hidden fields of a collection to a superuser, on BosBase and PocketBase ≤ 0.39.0.
         answers: ``{(method, path): answer}`` for other requests: a value, an exception to raise,
             or a function of the body.
 
@@ -71,9 +85,12 @@ class FakeRealtime:
         *,
         backoff: BackoffPolicy | None = None,
         on_auth_lost: Literal["error", "guest"] = "error",
+        order: Literal["sqlite", "postgres"] = "sqlite",
     ) -> None:
+        if order not in DATABASES:
+            raise ValueError(f"order must be 'sqlite' or 'postgres', not {order!r}")
         self.clock = VirtualClock()
-        self._tables = Tables(self._written)
+        self._tables = Tables(self._written, DATABASES[order](), lambda: self.clock.now)
         self._policy = backoff or BackoffPolicy(jitter=False)
         self._rooms = _FakeRooms(self.clock, self._tables, self._policy, on_auth_lost)
         self._hub = self._rooms.hub
@@ -81,6 +98,7 @@ class FakeRealtime:
         self.records = self._tables.rows
         self.filters: dict[str, Matches] = self._tables.filters
         self.answers: dict[tuple[str, str], Any] = self._tables.answers
+        self.hidden: dict[str, set[str]] = {}
 
     def __enter__(self) -> FakeRealtime:
         return self
@@ -210,7 +228,9 @@ class FakeRealtime:
     def _written(self, collection: str, action: str, record: Record) -> int:
         sent = 0
         if collection not in self._tables.refused:
-            content = {"record": record, "action": action}
+            hidden = self.hidden.get(collection, ())
+            told = {name: value for name, value in record.items() if name not in hidden}
+            content = {"record": told, "action": action}
             lines = list(self._rooms.wire.lines)
             wires = [
                 list(self._tables.matching_topics(line.topics, collection, record))

@@ -8,11 +8,13 @@ from itertools import count
 from typing import Any
 from urllib.parse import unquote
 
+from rxbosbase.auth import token_claims
 from rxbosbase.errors import ClientResponseError
 from rxbosbase.filters import GUARDS
 from rxbosbase.jsontext import decode, encode
-from rxbosbase.live.ordering import Order
 
+from .database import Database
+from .literals import decide, unescaped
 from .logins import Logins
 
 __all__ = ["Matches", "Record", "Tables"]
@@ -32,32 +34,46 @@ _BEHIND = re.compile(
 class Tables:
     """Collections in memory. They exist as soon as they are named.
 
+    Args:
+        written: called with collection, action and record after each change by a request.
+        database: the order of the rows, and the ids.
+        now: seconds since the start, for ids that hold the time.
+
     Attributes:
         rows: the records by collection and id.
         filters: what each filter text means, as a function of the record.
         answers: what other requests are answered with, by method and path.
         refused: the error of each collection that is refused.
         logins: who can log in.
-        written: called with collection, action and record after each change by a request.
     """
 
-    def __init__(self, written: Callable[[str, str, Record], object]) -> None:
+    def __init__(
+        self,
+        written: Callable[[str, str, Record], object],
+        database: Database,
+        now: Callable[[], float],
+    ) -> None:
+        self.database = database
         self.rows: dict[str, dict[str, Record]] = {}
         self.filters: dict[str, Matches] = {}
         self.refused: dict[str, ClientResponseError] = {}
         self.answers: dict[tuple[str, str], Any] = {}
         self.logins = Logins(lambda collection, id: self.rows.get(collection, {}).get(id))
         self._written = written
+        self._now = now
         self._numbers = count(1)
 
-    def change(self, collection: str, action: str, given: Mapping[str, Any]) -> Record:
+    def change(
+        self, collection: str, action: str, given: Mapping[str, Any], user: str | None = None
+    ) -> Record:
         """Does what an event tells of; the whole record, after a delete as it last was."""
         rows = self.rows.setdefault(collection, {})
         record = decode(encode(given))  # as the wire would carry it
         if "id" not in record:
             if action != "create":
                 raise ValueError(f"an event of {action!r} needs the record's id")
-            record["id"] = f"fake{next(self._numbers):011}"
+            record["id"] = self.database.new_id(next(self._numbers), self._now())
+        record = record if action == "delete" else self.database.signed(record, action, user)
         record = {**rows.get(record["id"], {}), **record} if action != "create" else record
         if action == "delete":
             rows.pop(record["id"], None)
@@ -77,6 +93,9 @@ class Tables:
             raise ClientResponseError(400, message="Invalid filter.")
         known = self.filters.get(condition)
         if known is None:
+            holds, rest = decide(condition, self.database.text_key)
+            if rest != condition and (not holds or not rest or rest in self.filters):
+                return holds and (not rest or bool(self.filters[rest](record)))
             raise ValueError(
                 "the fake does not read filters, tell it what this one means: "
                 f"fake.filters[{condition!r}] = lambda record: …"
@@ -90,10 +109,11 @@ class Tables:
         rows = list(self.rows.get(collection, {}).values())
         if behind := _BEHIND.fullmatch(condition):
             condition = behind["own"] or ""
-            last = re.sub(r"\\([\\'])", r"\1", behind["last"])
-            rows = [row for row in rows if row["id"] > last]
+            place = self.database.text_key
+            last = place(unescaped(behind["last"]))
+            rows = [row for row in rows if place(row["id"]) > last]
         found = [row for row in rows if self.matches(row, condition)]
-        return sorted(found, key=Order.parse(sort).key)[:limit]
+        return self.database.sort(found, sort)[:limit]
 
     def check(self, path: str, *_: object) -> Any:
         """Raises what a refused collection is answered with."""
@@ -121,7 +141,7 @@ class Tables:
         self.check(path)
         name, id = unquote(place["name"]), unquote(place["id"] or "")
         if method == "POST":
-            return self._write(name, "create", body)
+            return self._write(name, "create", body, token)
         if not id:
             return self._page(name, query)
         record = self.rows.get(name, {}).get(id)
@@ -130,12 +150,13 @@ class Tables:
         if method == "GET":
             return dict(record)
         if method == "PATCH":
-            return self._write(name, "update", {**body, "id": id})
-        self._write(name, "delete", record)
+            return self._write(name, "update", {**body, "id": id}, token)
+        self._write(name, "delete", record, token)
         return None
 
-    def _write(self, collection: str, action: str, given: Mapping[str, Any]) -> Record:
-        record = self.change(collection, action, given)
+    def _write(self, collection: str, action: str, given: Mapping[str, Any], token: str) -> Record:
+        user = token_claims(token).get("id", "") if token else ""
+        record = self.change(collection, action, given, user)
         self._written(collection, action, record)
         return dict(record)
 

@@ -18,7 +18,9 @@ from rxbosbase.errors import (
     RequestTimeoutError,
 )
 from rxbosbase.live.core import ViewCore
+from rxbosbase.live.evidence import TextOrder
 from rxbosbase.live.messages import Edit
+from rxbosbase.live.ordering import UnorderableError
 from rxbosbase.live.snapshot import Snapshot
 from rxbosbase.live.source import RecordSource
 from rxbosbase.realtime.delivery import dispatch, guarded
@@ -130,13 +132,16 @@ class _View:
             return before
         caught_up = before.version > 0 and not before.fresh
         old, self._rows = self._rows, rows
-        if before._order is None:
+        if before._order is None or not tables.database.is_ordered_by_clients:
             return before.arrange(found, fresh=True, caught_up=caught_up)
         gone = [Edit(id, row, None, caught_up) for id, row in old.items() if id not in rows]
         here = [
             Edit(id, old.get(id), row, caught_up) for id, row in rows.items() if old.get(id) != row
         ]
-        return before.advance([*gone, *here], fresh=True)
+        try:
+            return before.advance([*gone, *here], fresh=True)
+        except UnorderableError:  # from here on the server arranges it, as a real one would
+            return before.arrange(found, fresh=True, caught_up=caught_up)
 
     def fail(self, error: Exception) -> None:
         """Ends with `error`."""
@@ -164,6 +169,7 @@ class FakeHub:
         self.delivery = self.loop = loop
         self.service = service
         self.dialect = FilterDialect(self.read)
+        self.text_order = TextOrder()
         self.reachable = True
         self.pool = None
         self._views: dict[Hashable, _View] = {}

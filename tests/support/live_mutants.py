@@ -6,21 +6,23 @@ says which rule it breaks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from rxbosbase.live.ages import Ages, is_newer
+from rxbosbase.live.brain import RecordBrain
 from rxbosbase.live.doubts import Doubts
 from rxbosbase.live.knowledge import Knowledge
 from rxbosbase.live.messages import Effects, Record, Rules
-from rxbosbase.live.reducer import Reducer
 from rxbosbase.live.relations import Relations
+from rxbosbase.live.sweep import Sweep
 from rxbosbase.live.traces import Trace, Traces
+from support.live_view_mutants import BRAINS, KNOWLEDGE, SORTINGS
+from support.live_world import Make, make_brain
 
-__all__ = ["MUTANTS", "Make"]
-
-Make = Callable[[Rules], Reducer]
+__all__ = ["MUTANTS", "RARE"]
 
 
 class NoGraves(Knowledge):
@@ -101,6 +103,16 @@ class GapsEndAtOnce(Knowledge):
         return False
 
 
+class HintsPairAfterGaps(Knowledge):
+    """A hint goes with an event whose own hint may have been lost in a gap."""
+
+    def hint(self, action: str, id: str, updated: str) -> None:
+        trace = self._hear(id, updated)
+        trace.note_hint(action, updated, self._now, self._step)
+        if id in self.held and trace.is_unpaired(action, updated):
+            self.doubts.open(id, self._now, firm=False)
+
+
 class StampsAreProof(Knowledge):
     """An equal stamp is proof also for records changed shortly before a loss."""
 
@@ -128,8 +140,8 @@ class UrgentOnlyIfNew(Doubts):
 class OldDoubtsAreNotUrgent(Knowledge):
     __doc__ = UrgentOnlyIfNew.__doc__
 
-    def __init__(self, rules: Rules) -> None:
-        super().__init__(rules)
+    def __init__(self, rules: Rules, *more: Any) -> None:
+        super().__init__(rules, *more)
         self.doubts = UrgentOnlyIfNew(rules.quiet, rules.patience)
 
 
@@ -143,8 +155,8 @@ class RacesForgotten(Traces):
 class EventsForgottenWhileReading(Knowledge):
     __doc__ = RacesForgotten.__doc__
 
-    def __init__(self, rules: Rules) -> None:
-        super().__init__(rules)
+    def __init__(self, rules: Rules, *more: Any) -> None:
+        super().__init__(rules, *more)
         self._traces = RacesForgotten(rules.remember)
 
 
@@ -158,8 +170,8 @@ class RelatedRacesForgotten(Relations):
 class RelatedForgottenWhileReading(Knowledge):
     __doc__ = RelatedRacesForgotten.__doc__
 
-    def __init__(self, rules: Rules) -> None:
-        super().__init__(rules)
+    def __init__(self, rules: Rules, *more: Any) -> None:
+        super().__init__(rules, *more)
         self._relations = RelatedRacesForgotten()
 
 
@@ -187,8 +199,8 @@ class RenamedWhileRead(Relations):
 class AnsweredExpansionsAreNew(Knowledge):
     __doc__ = RenamedWhileRead.__doc__
 
-    def __init__(self, rules: Rules) -> None:
-        super().__init__(rules)
+    def __init__(self, rules: Rules, *more: Any) -> None:
+        super().__init__(rules, *more)
         self._relations = RenamedWhileRead()
 
 
@@ -212,12 +224,12 @@ class UpdatedIsTrusted(Ages):
 class UpdatedAlwaysMoves(Knowledge):
     __doc__ = UpdatedIsTrusted.__doc__
 
-    def __init__(self, rules: Rules) -> None:
-        super().__init__(rules)
+    def __init__(self, rules: Rules, *more: Any) -> None:
+        super().__init__(rules, *more)
         self.ages = UpdatedIsTrusted(rules)
 
 
-class ReadsBeforeAcknowledged(Reducer):
+class ReadsBeforeAcknowledged(RecordBrain):
     """The snapshot is read before the server has acknowledged the topics."""
 
     def _start_over(self) -> None:
@@ -233,7 +245,7 @@ class ReadsBeforeAcknowledged(Reducer):
             self._begin_sweep(mends=True)
 
 
-class NoCatchUp(Reducer):
+class NoCatchUp(RecordBrain):
     """Nothing is compared after a reconnect."""
 
     def _begin_sweep(self, *, mends: bool) -> None:
@@ -243,38 +255,46 @@ class NoCatchUp(Reducer):
             super()._begin_sweep(mends=mends)
 
 
-class SkipsAreNothing(Reducer):
+class SkipsAreNothing(RecordBrain):
     """A frame that had to be dropped is dropped, and that is all."""
 
     def skipped(self, now: float) -> Effects:
         return self.tick(now)
 
 
-class AbsenceIsNoNews(Reducer):
-    """What a page does not list stays."""
+class AbsenceIsNoNews(RecordBrain):
+    """What no page lists stays."""
 
-    def _learn(self, id: str, row: Record | None) -> None:
-        if row is not None or self._reads.current is not None:
-            super()._learn(id, row)
+    def _end_sweep(self, sweep: Sweep, rows: list[Record], *, last: bool) -> None:
+        for id in sweep.missing:
+            sweep.saw(id)
+        super()._end_sweep(sweep, rows, last=last)
 
 
-def _reducer(known: type[Knowledge]) -> Make:
-    return type(known.__name__, (Reducer,), {"knowledge": known})
+def _knowing(known: type[Knowledge]) -> Make:
+    brain = type(known.__name__, (RecordBrain,), {"knowledge": known})
+    return partial(make_brain, brain=brain)
 
+
+_BRAINS: tuple[type[RecordBrain], ...] = (
+    *(ReadsBeforeAcknowledged, NoCatchUp, SkipsAreNothing, AbsenceIsNoNews),
+)
 
 MUTANTS: dict[str, Make] = {
     **{
-        known.__name__: _reducer(known)
+        known.__name__: _knowing(known)
         for known in (
             *(NoGraves, GravesFreedEarly, EqualIsNewer, NobodySwaps, NoHints, HintsForgotten),
             *(OlderIsDropped, RacedAnswersAreFinal, PagesOverEvents, GapsEndAtOnce),
             *(StampsAreProof, DoubtsEndWithTheStream, OldDoubtsAreNotUrgent, UpdatedAlwaysMoves),
             *(EventsForgottenWhileReading, RelatedForgottenWhileReading),
             *(RelationsUnwatched, ExpansionsAreNew, AnsweredExpansionsAreNew, OwnStampsAlone),
+            *KNOWLEDGE,
         )
     },
-    "ReadsBeforeAcknowledged": ReadsBeforeAcknowledged,
-    "NoCatchUp": NoCatchUp,
-    "SkipsAreNothing": SkipsAreNothing,
-    "AbsenceIsNoNews": AbsenceIsNoNews,
+    **{brain.__name__: partial(make_brain, brain=brain) for brain in (*_BRAINS, *BRAINS)},
+    **{sorting.__name__: partial(make_brain, sorting=sorting) for sorting in SORTINGS},
 }
+
+RARE: dict[str, Make] = {HintsPairAfterGaps.__name__: _knowing(HintsPairAfterGaps)}
+"""What random stories do not find in tens of thousands: all stories within bounds do."""

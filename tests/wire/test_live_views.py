@@ -14,9 +14,15 @@ from support import wire_server as wire
 from support.realtime_client import connect, library_threads, wait_until
 from support.seen import LIMIT, Seen, run_thread, wait_event
 
-from rxbosbase import BackoffPolicy, BosBase, BosBaseError, ClientClosedError
+from rxbosbase import (
+    BackoffPolicy,
+    BosBase,
+    BosBaseError,
+    ClientClosedError,
+    ClientResponseError,
+)
 from rxbosbase.live import Snapshot, make
-from rxbosbase.live.core import LOSS_PAUSE
+from rxbosbase.live.core import AT_ONCE, LOSS_PAUSE, MAX_REFUSALS
 from rxbosbase.live.messages import Rules
 from rxbosbase.realtime import connection, reconnect
 
@@ -355,6 +361,137 @@ def test_attempts_that_are_used_up_end_the_view_and_a_new_subscriber_begins_afre
         shown: Shown = Seen()
         with view.subscribe(shown):
             assert shown.wait(1)[0].version == 1
+
+
+# -- refusals -------------------------------------------------------------------------------------
+
+
+class Refusing:
+    """A collection whose reads are answered, bar those that are to be refused.
+
+    Attributes:
+        refusals: the statuses of the next answers.
+        reads: how many there were; of them, `literals` asked for no rows of a view.
+        rows: what the others find.
+    """
+
+    def __init__(self, server: wire.WireServer, *refusals: int) -> None:
+        self.refusals = list(refusals)
+        self.rows = [row("a")]
+        self.reads = self.literals = 0
+        server.collections["posts"] = self._answer
+
+    def _answer(self, request: wire.Request) -> wire.Answer:
+        self.reads += 1
+        self.literals += " < " in request.query.get("filter", "")
+        if self.refusals:
+            return wire.status(self.refusals.pop(0))
+        return wire.reply_json({"page": 1, "perPage": 1000, "items": self.rows})
+
+
+OFTEN = 0.1  # seconds between two comparisons
+ROUND = AT_ONCE + 1
+LAST = ROUND + MAX_REFUSALS - 1
+
+
+@pytest.mark.usefixtures("short_pauses")
+@pytest.mark.parametrize("count", [1, AT_ONCE, ROUND, LAST - 1])
+def test_a_query_that_was_answered_before_outlives_some_400(
+    server: wire.WireServer, client: BosBase, count: int
+) -> None:
+    """As BosBase answers them after the fields of a collection have changed."""
+    posts = Refusing(server)
+    failed: Seen[Exception] = Seen()
+    view = client.collection("posts").live(reconcile=OFTEN)
+    with view.subscribe(on_error=failed):
+        view.wait_fresh(LIMIT)
+        posts.refusals += [400] * count
+        before = posts.reads
+        wait_until(client, lambda: posts.reads >= before + count + 2 and not posts.refusals)
+        assert not failed.items and view.wait_fresh(LIMIT).fresh
+        posts.refusals += [400] * count  # they were not in a row with the first
+        wait_until(client, lambda: posts.reads >= before + 2 * count + 4 and not posts.refusals)
+        assert not failed.items and ids(view.current) == ["a"]
+
+
+@pytest.mark.usefixtures("short_pauses")
+def test_the_third_read_in_a_row_that_is_refused_all_the_same_ends_the_view(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    """Somebody has removed a field of the filter: no answer will come any more."""
+    posts = Refusing(server)
+    failed: Seen[Exception] = Seen()
+    view = client.collection("posts").live(reconcile=OFTEN)
+    view.subscribe(on_error=failed)
+    view.wait_fresh(LIMIT)
+    posts.refusals += [400] * 1000
+    (error,) = failed.wait(1)
+    assert isinstance(error, ClientResponseError) and error.status == 400
+    assert 1000 - len(posts.refusals) == LAST == 7
+
+
+@pytest.mark.usefixtures("short_pauses")
+def test_an_answer_about_literals_is_none_that_the_query_is_good(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    """A server that refuses them has compared none: that is an answer of its own."""
+    posts = Refusing(server)
+    posts.rows = [{**row("a"), "title": "x"}]
+    failed: Seen[Exception] = Seen()
+    view = client.collection("posts").live(sort="title")
+    view.subscribe(on_error=failed)
+    view.wait_fresh(LIMIT)
+    posts.refusals += [400] * 1000
+    server.send("posts/*", {**row("b"), "title": "Y"}, "create")
+    (error,) = failed.wait(1)
+    assert isinstance(error, ClientResponseError) and error.status == 400
+    assert 1000 - len(posts.refusals) - posts.literals == LAST and posts.literals >= 2
+
+
+def test_a_query_that_was_never_answered_is_refused_by_the_first_400(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    """It is the user's mistake: they should not have to wait for that."""
+    posts = Refusing(server, 400)
+    failed: Seen[Exception] = Seen()
+    client.collection("posts").live(filter="nosuch = 1").subscribe(on_error=failed)
+    (error,) = failed.wait(1)
+    assert isinstance(error, ClientResponseError) and error.status == 400
+    assert posts.reads == 1
+
+
+@pytest.mark.usefixtures("short_pauses")
+@pytest.mark.parametrize("status", [403, 404])
+def test_another_refusal_ends_a_view_at_once(
+    server: wire.WireServer, client: BosBase, status: int
+) -> None:
+    posts = Refusing(server)
+    failed: Seen[Exception] = Seen()
+    view = client.collection("posts").live(reconcile=OFTEN)
+    view.subscribe(on_error=failed)
+    view.wait_fresh(LIMIT)
+    posts.refusals += [status] * 100
+    (error,) = failed.wait(1)
+    assert isinstance(error, ClientResponseError) and error.status == status
+    assert len(posts.refusals) == 99
+
+
+@pytest.mark.usefixtures("short_pauses")
+def test_a_400_that_is_not_believed_is_told_as_the_views_problem(
+    server: wire.WireServer, client: BosBase, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Only where the reads that are made at once are refused as well."""
+    posts = Refusing(server)
+    with client.collection("posts").live(reconcile=OFTEN) as view:
+        view.wait_fresh(LIMIT)
+        posts.refusals += [400] * AT_ONCE
+        before = posts.reads
+        wait_until(client, lambda: posts.reads > before + AT_ONCE + 1)
+        assert "a read of a live view failed" not in caplog.text
+        posts.refusals += [400] * ROUND
+        before = posts.reads
+        wait_until(client, lambda: posts.reads > before + ROUND + 1)
+        assert "a read of a live view failed: 400" in caplog.text
 
 
 # -- what views cost the server -------------------------------------------------------------------

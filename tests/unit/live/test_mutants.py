@@ -7,14 +7,15 @@ from itertools import chain
 
 import pytest
 from support.live_model import run
-from support.live_mutants import MUTANTS, Make
+from support.live_mutants import MUTANTS
 from support.live_stories import NEVER, Scenario, random_scenario
+from support.live_world import Make
 
 FOUND_AT = {
     "NoGraves": 2955,
     "GravesFreedEarly": 2955,
-    "EqualIsNewer": 417,
-    "NobodySwaps": 234,
+    "EqualIsNewer": 492,
+    "NobodySwaps": 708,
     "NoHints": 4,
     "HintsForgotten": 1010,
     "OlderIsDropped": 1244,
@@ -22,19 +23,37 @@ FOUND_AT = {
     "PagesOverEvents": 167,
     "GapsEndAtOnce": 1613,
     "StampsAreProof": 166,
-    "DoubtsEndWithTheStream": 13,
-    "OldDoubtsAreNotUrgent": 51,
+    "DoubtsEndWithTheStream": 31,
+    "OldDoubtsAreNotUrgent": 69,
     "UpdatedAlwaysMoves": 483,
     "EventsForgottenWhileReading": 616,
     "RelatedForgottenWhileReading": 1611,
     "RelationsUnwatched": 1,
-    "ExpansionsAreNew": 3903,
+    "ExpansionsAreNew": 4414,
     "AnsweredExpansionsAreNew": 499,
     "OwnStampsAlone": 614,
     "ReadsBeforeAcknowledged": 2,
     "NoCatchUp": 12,
     "SkipsAreNothing": 65,
-    "AbsenceIsNoNews": 0,
+    "AbsenceIsNoNews": 16,
+    "LackingEventsAreWhole": 47,
+    "CreatedEventsAreWhole": 16,
+    "NothingIsFilled": 4,
+    "NothingIsHeldBack": 221,
+    "MissingByCodePoint": 9,
+    "OnePageIsAll": 63,
+    "OrderIsNoGap": 69,
+    "NoTurns": 140,
+    "TurnsBeginAnew": 282,
+    "StampsAlone": 87,
+    "NewShapesAreNothing": 5781,
+    "TextByBytes": 105,
+    "NothingMoves": 19,
+    "OrderAnswersAreFinal": 309,
+    "OrderNeverRests": 12,
+    "SqliteIsEverywhere": 8,
+    "DatesTellTies": 893,
+    "ContradictionsIgnored": 599,
 }
 """Where to look first: a seed whose stories find the mutant."""
 
@@ -46,11 +65,16 @@ finds the mutant goes into `FOUND_AT`, so that the test is quick again."""
 def stories(seed: int) -> tuple[Scenario, ...]:
     """One without authors; a short one with them, as what comes later would cover a mistake; and
     one without a filter, hence without hints, that is compared after each step and never after it.
+    The same on servers that sort, and change, in ways of their own.
     """
-    third = random_scenario(seed, steps=16)
+    return (*_stories(seed, varied=False), *_stories(seed, varied=True))
+
+
+def _stories(seed: int, *, varied: bool) -> tuple[Scenario, ...]:
+    third = random_scenario(seed, steps=16, varied=varied)
     return (
-        random_scenario(seed),
-        random_scenario(seed, steps=8, expands=True),
+        random_scenario(seed, varied=varied),
+        random_scenario(seed, steps=8, expands=True, varied=varied),
         replace(third, filtered=False, reconcile=NEVER, compares=True),
     )
 

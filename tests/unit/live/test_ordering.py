@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rxbosbase.live.messages import Record
-from rxbosbase.live.ordering import Order, UnorderableError, orderable
+from rxbosbase.live.ordering import (
+    SQLITE,
+    Order,
+    Ranks,
+    UnorderableError,
+    kind_of,
+    orderable,
+)
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=4)
 NUMBERS = st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
@@ -117,3 +124,104 @@ def test_a_relation_that_is_not_shown_as_one_record_is_refused(record: dict[str,
     """Not expanded for this client, a list of relations, a field it may not see."""
     with pytest.raises(UnorderableError, match="by"):
         Order.parse("by.name", expand="by").key(record)
+
+
+# -- other orders than SQLite's --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        (None, "null"),
+        (0, "number"),
+        (-1.5, "number"),
+        (True, "bool"),
+        ("", "empty"),
+        ("a", "text"),
+        ("2026-01-02 03:04:05.678Z", "date"),
+        ("2026-01-02 03:04:05.67Z", "text"),
+        ("2026-01-02 03:04:05.6789Z", "text"),
+        ("2026-01-02T03:04:05.678Z", "text"),
+        ("2026-01-02 03:04:05.67xZ", "text"),
+        ("2026-01-02 03:04:05.67\u0665Z", "text"),
+        ("01890000-0000-7000-8000-00000000000a", "uuid"),
+        ("01890000-0000-7000-8000-00000000000A", "text"),
+        ("01890000-0000-7000-8000-00000000000", "text"),
+        ("0189000000000-7000-8000-00000000000a", "text"),
+    ],
+)
+def test_a_value_is_of_one_kind(value: Any, kind: str) -> None:
+    """A date and a UUID only as the server writes them: so two of them sort as text does."""
+    assert kind_of(value) == kind
+
+
+def test_the_values_of_a_record_tell_what_it_is_sorted_by() -> None:
+    order = Order.parse("-n,author.name", expand="author")
+    record: Record = {"id": "a", "n": 1, "author": "", "other": "x"}
+    assert order.values(record) == (("number", 1), ("null", None), ("text", "a"))
+
+
+def test_the_values_of_true_and_1_differ() -> None:
+    """Python takes them for equal, a database with a type for each may not."""
+    order = Order.parse("x")
+    one, true = ({"id": "a", "x": x} for x in (1, True))
+    assert order.values(one) != order.values(true)
+
+
+@pytest.mark.parametrize(("sort", "wanted"), [("x", "321"), ("-x", "123")])
+def test_kinds_come_in_the_order_of_their_ranks(sort: str, wanted: str) -> None:
+    """Each key has ranks of its own; a sort that descends turns them round."""
+    ranks: Ranks = {**SQLITE, "text": 0, "number": 1, "null": 2}
+    order = Order.parse(sort).ranked((ranks, SQLITE))
+    rows: list[Record] = [{"id": "1", "x": None}, {"id": "2", "x": 7}, {"id": "3", "x": "a"}]
+    assert [row["id"] for row in sorted(rows, key=order.key)] == [*wanted]
+    assert order.keys == Order.parse(sort).keys
+    assert order != Order.parse(sort) == order.ranked((SQLITE, SQLITE))
+    back = Order.parse("n,x").ranked((SQLITE, ranks, SQLITE))
+    rows = [{**row, "n": None} for row in rows]
+    assert [row["id"] for row in sorted(rows, key=back.key)] == ["3", "2", "1"]
+
+
+def guessed(sort: str, *texts: Any, depth: int = 0) -> list[Any]:
+    """The texts in the order that is guessed, where so many keys are known."""
+    order = Order.parse(sort)
+    rows = [{"id": f"{n:02d}", "x": text} for n, text in enumerate(texts)]
+    return [row["x"] for row in sorted(rows, key=lambda row: order.guess(order.values(row), depth))]
+
+
+def test_a_guess_looks_at_letters_and_digits_first() -> None:
+    """As most languages do; what is left decides between texts that have the same."""
+    texts = ["Zz", "b", "-a", "a b", "A", "ab", "a", "9", "10"]
+    assert guessed("x", *texts) == ["10", "9", "-a", "A", "a", "a b", "ab", "b", "Zz"]
+    assert guessed("-x", *texts) == ["Zz", "b", "ab", "a b", "a", "A", "-a", "9", "10"]
+
+
+def test_a_guess_is_right_as_far_as_the_order_is_known() -> None:
+    assert guessed("x", "a", "B", "-c", depth=1) == ["-c", "B", "a"]
+    order = Order.parse("x,y")
+    rows = [{"id": "1", "x": "a", "y": "B"}, {"id": "2", "x": "a", "y": "a"}]
+    for depth, wanted in [(1, ["2", "1"]), (2, ["1", "2"])]:
+        guesses = {row["id"]: order.guess(order.values(row), depth) for row in rows}
+        assert sorted(guesses, key=guesses.__getitem__) == wanted
+
+
+def test_a_guess_is_right_for_all_but_text() -> None:
+    values = [None, 10, 9, "", "a", "2026-01-01 00:00:00.000Z"]
+    assert guessed("x", *values) == [None, 9, 10, "", "2026-01-01 00:00:00.000Z", "a"]
+    assert guessed("-x", *values) == ["a", "2026-01-01 00:00:00.000Z", "", 10, 9, None]
+
+
+def test_a_sort_ends_with_the_id_wherever_it_stands() -> None:
+    """No two ids are equal: what comes behind decides nothing."""
+    assert [key.path for key in Order.parse("n,-id,title").keys] == [("n",), ("id",)]
+    assert Order.parse("n,-id,title").keys[1].descending
+    assert Order.parse("id").keys == Order.parse().keys == Order.parse("id,id").keys
+    assert len(Order.parse("n,id").ranks) == 2
+
+
+def test_a_path_may_lead_through_several_relations() -> None:
+    order = Order.parse("author.team.name", expand="author.team")
+    team = {"id": "t", "name": "x", "team": "no"}
+    author = {"id": "u", "team": "t", "expand": {"team": team}}
+    record: Record = {"id": "a", "author": "u", "team": "no", "expand": {"author": author}}
+    assert order.values(record)[0] == ("text", "x")

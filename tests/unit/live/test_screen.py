@@ -13,10 +13,12 @@ from support.seen import LIMIT, Seen, run_thread, wait_event
 from support.waiting import WatchedCondition
 
 from rxbosbase.live.brain import RecordBrain
-from rxbosbase.live.messages import Edit, Effects, Record
+from rxbosbase.live.evidence import TextOrder
+from rxbosbase.live.messages import Edit, Effects, ReadOrder, Record
 from rxbosbase.live.ordering import Order
 from rxbosbase.live.screen import Screen
-from rxbosbase.live.snapshot import Snapshot
+from rxbosbase.live.snapshot import Snapshot, apply_changes
+from rxbosbase.live.sorting import Sorting
 from rxbosbase.loop import LoopScheduler
 from rxbosbase.realtime.registry import Subscriber
 from rxbosbase.testing import VirtualClock, VirtualLoop
@@ -240,3 +242,108 @@ def test_who_leaves_while_a_snapshot_is_delivered_does_not_get_it() -> None:
         screen.show(rows(id))
         clock.run()
     assert (gone.count, stays.count) == (0, 2)
+
+
+# -- another order ---------------------------------------------------------------------------------
+
+
+class Sorted:
+    """A view by title of a server that sorts by a language, on a screen in virtual time."""
+
+    def __init__(self, *titles: str) -> None:
+        text = TextOrder()
+        text.by_bytes = False
+        order = Order.parse("title")
+        self.clock = VirtualClock()
+        self.brain = RecordBrain(sorting=Sorting(order, text))
+        delivery = VirtualLoop(self.clock)
+        empty = Snapshot.empty(order, as_it_is)
+        self.screen = Screen(
+            self.brain, empty, delivery, lambda _: None, lambda: "active", lambda: None
+        )
+        self.seen: Seen[Snapshot[Record]] = Seen()
+        self.screen.attach(observer(self.seen), lambda: None)
+        self.answer(self.brain.acknowledged(0.0), *titles, now=0.1)
+
+    def rows(self, *titles: str) -> list[Record]:
+        return [{"id": title, "title": title, "updated": "2026"} for title in titles]
+
+    def feed(self, effects: Effects) -> Effects:
+        self.screen.show(effects)
+        return effects
+
+    def answer(self, effects: Effects, *titles: str, now: float) -> Effects:
+        """The read that has begun finds the rows in this order."""
+        assert effects.read is not None
+        return self.feed(self.brain.read_done(effects.read, self.rows(*titles), True, now))
+
+    def reorder(self, *titles: str, now: float) -> None:
+        """A comparison finds the rows in this order."""
+        self.answer(self.brain.reconcile(now), *titles, now=now)
+
+    @property
+    def shown(self) -> list[list[str]]:
+        self.clock.run()
+        return [ids(each) for each in self.seen.items]
+
+
+def test_an_order_that_moves_rows_is_shown_though_no_row_has_changed() -> None:
+    view = Sorted("a", "B", "c")
+    assert view.shown == [["a", "B", "c"]]
+    view.reorder("B", "c", "a", now=10.0)
+    assert view.shown == [["a", "B", "c"], ["B", "c", "a"]]
+    last = view.seen.items[-1]
+    assert [(change.type, change.record["id"]) for change in last.changes] == [("modified", "a")]
+    assert view.screen.current is last
+
+
+def test_orders_that_nobody_has_seen_yet_are_shown_as_the_last_of_them() -> None:
+    """Along with the rows as they are by then: those of the order may be older."""
+    view = Sorted("a", "B", "c")
+    assert view.shown == [["a", "B", "c"]]
+    view.reorder("B", "c", "a", now=10.0)
+    view.reorder("c", "B", "a", now=20.0)
+    gone, new = view.rows("B", "d")
+    view.feed(view.brain.event("delete", gone, 30.0))
+    view.feed(view.brain.event("create", new, 30.0))
+    assert [sorted(each) for each in view.shown[1:]] == [["a", "c", "d"]]
+    assert view.shown[1].index("c") < view.shown[1].index("a")
+    assert apply_changes(view.seen.items[0].records, view.seen.items[1].changes) == list(
+        view.seen.items[1].records
+    )
+    assert view.screen.current is view.seen.items[1]
+
+
+def test_an_order_in_which_nothing_differs_is_delivered_to_nobody() -> None:
+    """What is shown is what it was; rows that come later go by it."""
+    view = Sorted("a", "B", "c")
+    assert len(view.shown) == 1
+    before = view.screen.current
+    (row,) = view.rows("a b")
+    effects = view.feed(view.brain.event("create", row, 10.0))
+    assert view.shown[1:] == [["a", "a b", "B", "c"]]
+    assert isinstance(effects.read, ReadOrder)
+    view.answer(effects, "a", "a b", "B", "c", now=20.0)
+    assert len(view.shown) == 2
+    assert view.screen.current.since(before) == view.seen.items[1].changes
+
+
+def test_another_identity_empties_a_view_in_the_servers_order() -> None:
+    view = Sorted("a", "B", "c")
+    assert len(view.shown) == 1
+    view.feed(view.brain.reset(10.0))
+    assert view.shown[1:] == [[]]
+    view.answer(view.brain.acknowledged(11.0), "x", "a", now=11.1)
+    assert view.shown[2:] == [["x", "a"]]
+
+
+def test_an_order_is_shown_with_the_rows_of_its_time() -> None:
+    """Rows that have left since, of which nothing has been shown yet, are in it still."""
+    view = Sorted("a", "B", "c")
+    assert len(view.shown) == 1
+    view.reorder("B", "c", "a", now=10.0)
+    (gone,) = view.rows("B")
+    effects = view.brain.event("delete", gone, 20.0)
+    assert ids(view.screen.current) == ["B", "c", "a"]
+    view.feed(effects)
+    assert view.shown[-1] == ["c", "a"]

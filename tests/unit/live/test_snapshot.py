@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 from itertools import combinations, pairwise
 from typing import Any
@@ -15,7 +16,9 @@ from rxbosbase.live.arrange import arrangement
 from rxbosbase.live.messages import Edit, Record
 from rxbosbase.live.ordering import Order, UnorderableError
 from rxbosbase.live.rows import SortedRows
-from rxbosbase.live.snapshot import Change, Snapshot, apply_changes
+from rxbosbase.live.snapshot import Change, Reordered, Snapshot, apply_changes
+from rxbosbase.live.sorting import ServerOrder
+from rxbosbase.unreadable import UnreadableRow
 
 ID = st.sampled_from("abcdefghijkl")
 STEPS = st.lists(
@@ -293,3 +296,159 @@ def test_an_event_copies_a_few_hundred_slots_of_ten_thousand() -> None:
     old: SortedRows[Any] = first._rows
     shared = {id(chunk) for chunk in old._chunks} & {id(chunk) for chunk in second._rows._chunks}
     assert len(shared) == len(old._chunks) - 1
+
+
+# -- another order ---------------------------------------------------------------------------------
+
+ORDERS = st.permutations("abcdefghijkl")
+
+
+@pytest.mark.usefixtures("small_chunks")
+@given(steps=STEPS, orders=st.lists(st.none() | ORDERS, max_size=20), data=st.data())
+def test_changes_are_exact_across_other_orders(
+    steps: list[list[tuple[str, int | None]]], orders: list[list[str] | None], data: st.DataObject
+) -> None:
+    """Whatever the server's order is, and whether rows change along with it or later."""
+    held: dict[str, Record] = {}
+    order: Order | ServerOrder = Order.parse("-n")
+    versions: list[Snapshot[Any]] = [Snapshot.empty(order)]
+    for step, ids in zip(steps, [*orders, *[None] * len(steps)], strict=False):
+        edits = [Edit(id, held.get(id), row(id, n)) for id, n in step]
+        held = {id: r for id, r in {**held, **{e.id: e.record for e in edits}}.items() if r}
+        reordered = None
+        if ids is not None:
+            own = Order.parse("-n")
+            order = ServerOrder(own, 0, {id: own.values(held[id]) for id in ids if id in held})
+            reordered = Reordered(order, dict(held))
+        before = versions[-1]
+        after = before.advance(edits, fresh=True, reordered=reordered)
+        assert after.records == sorted(held.values(), key=order.key)
+        assert dict(after.by_id) == held
+        if after.version == before.version:
+            assert after.records == before.records and after.changes == before.changes
+        else:
+            assert apply_changes(before.records, after.changes) == list(after.records)
+        versions.append(after)
+    newer = data.draw(st.integers(0, len(versions) - 1))
+    older = data.draw(st.integers(0, newer))
+    changes = versions[newer].since(versions[older])
+    assert apply_changes(versions[older].records, changes) == list(versions[newer].records)
+
+
+def numbered(*ids: str) -> Snapshot[Any]:
+    """The first snapshot of a view with these rows, all of one number."""
+    edits = [Edit(id, None, {"id": id, "n": 1}) for id in ids]
+    return Snapshot.empty(Order.parse("n")).advance(edits, fresh=True)
+
+
+def in_order(*ids: str) -> Reordered:
+    """The server has them so."""
+    rows = {id: {"id": id, "n": 1} for id in ids}
+    own = Order.parse("n")
+    return Reordered(ServerOrder(own, 1, {id: own.values(rows[id]) for id in ids}), rows)
+
+
+def test_another_order_moves_no_more_rows_than_it_must() -> None:
+    first = numbered("a", "b", "c", "d")
+    second = first.advance([], fresh=True, reordered=in_order("b", "c", "d", "a"))
+    moved = first.by_id["a"]
+    assert second.changes == (Change("modified", moved, moved, 0, 3),)
+    assert (second.version, second.fresh) == (2, True)
+    assert second.since(first) == second.changes
+    assert [row["id"] for row in second.records] == ["b", "c", "d", "a"]
+
+
+def test_an_order_in_which_nothing_differs_makes_no_version() -> None:
+    """But later edits go by it."""
+    first = numbered("a", "b", "d")
+    second = first.advance([], fresh=True, reordered=in_order("a", "b", "d"))
+    assert second is not first
+    assert (second.version, second.changes, second.records) == (1, first.changes, first.records)
+    third = second.advance([Edit("b", {}, {"id": "b", "n": 2})], fresh=True)
+    assert [row["id"] for row in third.records] == ["a", "d", "b"] and third.version == 2
+    assert apply_changes(first.records, third.since(first)) == list(third.records)
+
+
+def test_an_order_that_comes_with_something_else_makes_a_version() -> None:
+    """The first snapshot, another freshness, an edit that shows nothing new."""
+    first = numbered("a", "b")
+    order = in_order("a", "b")
+    assert first.advance([], fresh=False, reordered=order).version == 2
+    edit = Edit("u", None, UnreadableRow({"id": "u", "updated": ""}, "n", 0))
+    second = first.advance([edit], fresh=True, reordered=order)
+    assert (second.version, second.changes, list(second.unreadable)) == (2, (), ["u"])
+    empty = Snapshot.empty(Order.parse("n"))
+    assert empty.advance([], fresh=False, reordered=in_order()).version == 1
+
+
+def test_rows_caught_up_along_with_another_order_say_so() -> None:
+    first = numbered("a", "b", "c")
+    edits = [Edit("d", None, {"id": "d", "n": 1}, True), Edit("b", {}, None)]
+    second = first.advance(edits, fresh=True, reordered=in_order("c", "d", "a"))
+    told = {change.record["id"]: (change.type, change.caught_up) for change in second.changes}
+    assert told["d"] == ("added", True) and told["b"] == ("removed", False)
+    assert apply_changes(first.records, second.changes) == list(second.records)
+
+
+def test_what_a_model_made_of_a_row_stays_in_another_order() -> None:
+    """It is called for each version of a row once; and what it hides stays hidden."""
+    calls: list[str] = []
+
+    def model(record: Record) -> str | None:
+        calls.append(record["id"])
+        return None if record["id"] == "b" else f"{record['id']}!"
+
+    edits = [Edit(id, None, {"id": id, "n": 1}) for id in "abc"]
+    first = Snapshot.empty(Order.parse("n"), model).advance(edits, fresh=True)
+    second = first.advance([], fresh=True, reordered=in_order("c", "b", "a"))
+    assert second.records == ["c!", "a!"] and calls == ["a", "b", "c"]
+
+
+def test_what_is_left_out_stays_left_out_in_another_order() -> None:
+    edits = [
+        Edit("a", None, {"id": "a", "n": 1}),
+        Edit("b", None, UnreadableRow({"id": "b", "updated": ""}, "n", 0)),
+    ]
+    first: Snapshot[Any] = Snapshot.empty(Order.parse("n"), None, "posts").advance(
+        edits, fresh=True
+    )
+    second = first.advance([], fresh=False, reordered=in_order("a"))
+    assert list(second.unreadable) == ["b"] and second.records == first.records
+    edit = Edit("b", {}, {"id": "b", "n": 1})
+    third = second.advance([edit], fresh=True, reordered=in_order("b", "a"))
+    assert not third.unreadable and [row["id"] for row in third.records] == ["b", "a"]
+
+
+def test_a_row_without_a_place_in_another_order_leaves_the_snapshot_as_it_was() -> None:
+    first = numbered("a")
+    with pytest.raises(UnorderableError):
+        first.advance([], fresh=True, reordered=Reordered(Order.parse("x"), {"a": {"id": "a"}}))
+    assert first.records == [{"id": "a", "n": 1}]
+
+
+def test_snapshots_in_the_servers_order_can_be_pickled() -> None:
+    """With the ones before them, of which they tell the difference."""
+    first = numbered("a", "b", "c")
+    second = first.advance([], fresh=True, reordered=in_order("c", "b", "a"))
+    edit = Edit("b", {}, {"id": "b", "n": 0})
+    third = second.advance([edit], fresh=True)
+    copies = pickle.loads(pickle.dumps([first, second, third]))
+    for copy, made in zip(copies, [first, second, third], strict=True):
+        assert copy.records == made.records and copy.changes == made.changes
+        assert copy.since(copies[0]) == made.since(first)
+    again = copies[1].advance([edit], fresh=True)
+    assert again.records == third.records
+
+
+def test_a_row_that_shows_nothing_new_is_no_change_in_another_order_either() -> None:
+    """Its `updated` has moved, which the user's fields leave out; and the order came along."""
+    edits = [Edit(id, None, {"id": id, "n": 1, "updated": "1"}) for id in "abc"]
+
+    def shown(record: Record) -> str:
+        return f"{record['id']}!"
+
+    first = Snapshot.empty(Order.parse("n"), shown).advance(edits, fresh=True)
+    edit = Edit("b", {}, {"id": "b", "n": 1, "updated": "2"})
+    second = first.advance([edit], fresh=True, reordered=in_order("b", "c", "a"))
+    assert [(change.record, change.new_index) for change in second.changes] == [("a!", 2)]
+    assert second.since(first) == second.changes

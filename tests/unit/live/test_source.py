@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from rxbosbase.dialect import FilterDialect
-from rxbosbase.errors import ProtocolError
-from rxbosbase.live.messages import Ask, ReadPage, Record
+from rxbosbase.errors import ClientResponseError, ProtocolError
+from rxbosbase.live.messages import Ask, ReadLiterals, ReadOrder, ReadPage, Record
 from rxbosbase.live.source import MAX_FILTER, MAX_TERMS, QuerySource, RecordSource, make_query
 from rxbosbase.live.window import ReadWindow
 
@@ -18,9 +18,14 @@ ODD_ROWS: list[Any] = [None, "a", 17, [], {}, {"id": None}, {"id": 5}, {"id": ["
 
 
 @pytest.mark.parametrize("odd", ODD_ROWS, ids=str)
-@pytest.mark.parametrize("request_", [ReadPage(), Ask(("a",)), ReadWindow()], ids=str)
+@pytest.mark.parametrize(
+    "request_",
+    [ReadPage(), ReadPage(arranged=True), Ask(("a",)), ReadOrder(), ReadLiterals("'a' < 'b'"),
+     ReadWindow()],
+    ids=lambda request: type(request).__name__,
+)  # fmt: skip
 def test_an_answer_of_anything_but_records_is_an_error_of_its_own(
-    odd: Any, request_: ReadPage | Ask | ReadWindow
+    odd: Any, request_: ReadPage | Ask | ReadOrder | ReadLiterals | ReadWindow
 ) -> None:
     for answer in (odd, {"items": odd}, {"items": [{"id": "a"}, odd]}):
 
@@ -87,3 +92,114 @@ def test_a_question_is_cut_where_the_server_would_refuse_its_filter(
     assert max(each.count("=") for each in sent) <= MAX_TERMS == 200
     assert max(map(len, sent)) <= MAX_FILTER == 3500
     assert len(sent) == reads
+
+
+# -- the order of rows -----------------------------------------------------------------------------
+
+
+class Asked:
+    """A server's table, and the queries that came.
+
+    Args:
+        rows: what it has, in the order of any sort.
+        error: what each read raises instead.
+    """
+
+    def __init__(self, *rows: Record, error: Exception | None = None) -> None:
+        self.rows = list(rows)
+        self.error = error
+        self.queries: list[dict[str, Any]] = []
+
+    def __call__(self, _: str, query: Mapping[str, Any], __: Mapping[str, str]) -> Any:
+        self.queries.append(dict(query))
+        if self.error is not None:
+            raise self.error
+        first = (query["page"] - 1) * query["perPage"]
+        return {"items": self.rows[first : first + query["perPage"]]}
+
+    def source(self, page: int = 1000, **options: Any) -> QuerySource:
+        return QuerySource(make_query("posts", **options), self, FilterDialect(self), page)
+
+
+def refusal(status: int) -> ClientResponseError:
+    return ClientResponseError(status, "refused")
+
+
+TABLE = [{"id": f"{n:02d}", "title": "x"} for n in range(7)]
+
+
+def test_the_order_is_read_as_ids_and_what_they_are_sorted_by() -> None:
+    """Of the view's own rows; in pages where there are more of them, which is told."""
+    asked = Asked(*TABLE)
+    source = asked.source(3, filter="n = 1", sort="-title,author.name", expand="author", fields="n")
+    assert source.rows(ReadOrder()) == (TABLE, False)
+    assert [query["page"] for query in asked.queries] == [1, 2, 3]
+    for query in asked.queries:
+        assert query["filter"] == "n = 1" and query["sort"] == "-title,author.name,id"
+        assert query["expand"] == "author" and query["skipTotal"] == 1
+        assert query["fields"] == "id,title,expand.author.name,author"
+
+
+@pytest.mark.parametrize(("sort", "wanted"), [("", "id"), ("n,-id", "n,-id"), ("n", "n,id")])
+@pytest.mark.parametrize("request_", [ReadOrder(), ReadPage(arranged=True)], ids=["order", "page"])
+def test_rows_in_the_views_order_have_no_ties(
+    sort: str, wanted: str, request_: ReadOrder | ReadPage
+) -> None:
+    asked = Asked(*TABLE)
+    assert asked.source(sort=sort).rows(request_) == (TABLE, True)
+    assert [query["sort"] for query in asked.queries] == [wanted]
+
+
+def test_other_pages_are_sorted_by_id_whatever_the_views_order() -> None:
+    asked = Asked(*TABLE)
+    assert asked.source(sort="-n").rows(ReadPage()) == (TABLE, True)
+    assert asked.source(sort="-n").rows(ReadPage(whole=False)) == (TABLE, True)
+    assert [query["sort"] for query in asked.queries] == ["id", "id"]
+
+
+@pytest.mark.parametrize(("count", "last"), [(2, True), (3, False), (4, False)])
+def test_an_arranged_page_says_whether_it_has_all_rows(count: int, last: bool) -> None:
+    """One that is full is cut nowhere: its last row is not named in a filter afterwards."""
+    rows = [{"id": "'\\", "n": n} for n in range(count)]
+    asked = Asked(*rows)
+    assert asked.source(3, sort="n").rows(ReadPage(arranged=True)) == (rows[:3], last)
+    assert len(asked.queries) == 1 and "filter" not in asked.queries[0]
+
+
+def test_literals_are_compared_over_the_whole_collection() -> None:
+    """The view's own filter may leave no row, and what it expands is not needed."""
+    asked = Asked(*TABLE)
+    own: dict[str, Any] = {
+        "filter": "n = 1",
+        "sort": "title",
+        "expand": "author",
+        "query": {"tenant": "x"},
+    }
+    rows, last = asked.source(**own).rows(ReadLiterals("'Z' < 'a'"))
+    assert (rows[:1], last) == (TABLE[:1], True)
+    (query,) = asked.queries
+    assert query.pop("tenant") == "x"  # which the rule of the collection may look at
+    assert query == {
+        "filter": "'Z' < 'a'", "fields": "id", "page": 1, "perPage": 1, "skipTotal": 1,
+    }  # fmt: skip
+
+
+def test_where_no_row_is_found_the_literals_say_nothing() -> None:
+    assert Asked().source().rows(ReadLiterals("'Z' < 'a'")) == ([], True)
+
+
+def test_a_server_that_compares_no_literals_has_none_that_are_true() -> None:
+    assert Asked(error=refusal(400)).source().rows(ReadLiterals("'Z' < 'a'")) == ([], True)
+
+
+@pytest.mark.parametrize("status", [403, 404, 500])
+def test_any_other_refusal_of_literals_is_one_of_the_view(status: int) -> None:
+    with pytest.raises(ClientResponseError) as caught:
+        Asked(error=refusal(status)).source().rows(ReadLiterals("'Z' < 'a'"))
+    assert caught.value.status == status
+
+
+@pytest.mark.parametrize("request_", [ReadOrder(), ReadPage(arranged=True)], ids=["order", "page"])
+def test_a_refused_read_of_the_order_is_a_refusal(request_: ReadOrder | ReadPage) -> None:
+    with pytest.raises(ClientResponseError):
+        Asked(error=refusal(400)).source(sort="nosuch").rows(request_)

@@ -1,0 +1,152 @@
+"""What the BosBase-like server holds: collections, a clock, and ways to write past the hooks."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import string
+import threading
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+from support.bosbase_filter import Filters, Matches
+from support.bosbase_table import Nulls, Record, Table
+from support.collation import by_bytes, en_us
+
+__all__ = ["SOMEBODY", "BosBaseData", "Order", "mixed_ids"]
+
+Order = Literal["postgres", "bytes"]
+"""The collation of text: that of ``en_US.utf8``, or ``C``."""
+
+SOMEBODY = "019ac0de-0000-7000-8000-000000000000"
+"""Who writes."""
+
+
+def mixed_ids(count: int, seed: int = 1) -> list[str]:
+    """So many ids of 15 letters of both cases and digits, in no order.
+
+    >>> mixed_ids(2)
+    ['i0VpEBOWfbZAVaB', 'So63bbH6xnAbnBE']
+    """
+    chosen = random.Random(seed)
+    letters = string.ascii_letters + string.digits
+    return ["".join(chosen.choices(letters, k=15)) for _ in range(count)]
+
+
+class BosBaseData:
+    """The data of one server. Its methods may be called from any thread.
+
+    Attributes:
+        filters: what the text of a filter means, as a function of the row; other texts are read.
+        clock: the newest stamp there is; that of a write is `tick` later.
+        data_lock: held while the rows are read or changed.
+    """
+
+    def __init__(self, order: Order, nulls: Nulls, hidden: Mapping[str, Iterable[str]]) -> None:
+        self.filters: dict[str, Matches] = {}
+        self.clock = datetime(2026, 1, 1, tzinfo=UTC)
+        self.tick = timedelta(seconds=1, microseconds=1)
+        self.data_lock = threading.RLock()
+        self._collation = en_us if order == "postgres" else by_bytes
+        self._nulls: Nulls = nulls
+        self._hidden = {name: set(fields) for name, fields in hidden.items()}
+        self._tables: dict[str, Table] = {}
+        self._serial = itertools.count(1)
+
+    # -- looking ---------------------------------------------------------------------------------
+
+    def table(self, name: str) -> Table:
+        """The collection, made where it is first named here; a client finds those that were."""
+        with self.data_lock:
+            if name not in self._tables:
+                filters = Filters(self._collation, self.filters)
+                table = self._tables[name] = Table(name, self._collation, self._nulls, filters)
+                table.hidden = self._hidden.get(name, set())
+            return self._tables[name]
+
+    def find_table(self, name: str) -> Table | None:
+        """The collection of this name or id, if it was made."""
+        return self._tables.get(name.removeprefix("pbc_"))
+
+    def ids(self, name: str, filter: str = "", sort: str = "") -> list[str]:
+        """The ids that a list without pages has now."""
+        with self.data_lock:
+            return [row["id"] for row in self.table(name).select(filter, sort)]
+
+    def record(self, name: str, id: str) -> Record:
+        """The record as a read shows it now. Raises `KeyError`."""
+        with self.data_lock:
+            table = self.table(name)
+            return table.shown(table.rows[id])
+
+    # -- writing past the hooks: nobody is told --------------------------------------------------
+
+    def fill(self, name: str, records: Iterable[Mapping[str, Any]]) -> list[str]:
+        """Many rows at once, completed as by `create`; their ids."""
+        with self.data_lock:
+            table = self.table(name)
+            return [table.put(self.completed(record))["id"] for record in records]
+
+    def sql_insert(self, name: str, record: Mapping[str, Any]) -> str:
+        """A row more; its id."""
+        return self.fill(name, [record])[0]
+
+    def sql_update(
+        self, name: str, id: str, values: Mapping[str, Any], *, microseconds: int = 0
+    ) -> None:
+        """A row is changed; its ``updated`` stays, or moves by so much. Raises `KeyError`."""
+        with self.data_lock:
+            table = self.table(name)
+            updated = table.rows[id]["updated"] + timedelta(microseconds=microseconds)
+            table.put({"id": id, "updated": updated, **values})
+
+    def sql_delete(self, name: str, id: str) -> None:
+        """A row less. Raises `KeyError`."""
+        with self.data_lock:
+            del self.table(name).rows[id]
+
+    # -- the schema ------------------------------------------------------------------------------
+
+    def add_field(self, name: str, field: str, value: Any = None) -> None:
+        """A field more, with this value in each record; their ``updated`` stays."""
+        with self.data_lock:
+            self.table(name).add_field(field, value)
+
+    def remove_field(self, name: str, field: str) -> None:
+        """A field less. Raises `ValueError` if it is not there."""
+        with self.data_lock:
+            self.table(name).remove_field(field)
+
+    def rename_field(self, name: str, field: str, new: str) -> None:
+        """A field has another name from now on. Raises `ValueError` if it is not there."""
+        with self.data_lock:
+            self.table(name).rename_field(field, new)
+
+    def hide_field(self, name: str, field: str) -> None:
+        """From now on events lack the field; lists, as those of a superuser, have it."""
+        with self.data_lock:
+            self.table(name).hidden.add(field)
+
+    # -- what a write adds -----------------------------------------------------------------------
+
+    def completed(self, record: Mapping[str, Any]) -> Record:
+        """A new record with what the server adds to it, unless it is given."""
+        stamp = self.stamp()
+        made = {
+            "id": self._new_id(), "createdBy": SOMEBODY, "updatedBy": SOMEBODY,
+            "created": stamp, "updated": stamp,
+        }  # fmt: skip
+        return {**made, **record}
+
+    def stamp(self) -> datetime:
+        """The time of a write."""
+        with self.data_lock:
+            self.clock += self.tick
+            return self.clock
+
+    def _new_id(self) -> str:
+        """A UUID of version 7: it begins with the milliseconds, so that later ones sort later."""
+        number = next(self._serial)
+        moment = f"{int(self.clock.timestamp() * 1000):012x}"
+        return f"{moment[:8]}-{moment[8:]}-7000-8000-{number:012x}"

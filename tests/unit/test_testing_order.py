@@ -1,0 +1,263 @@
+"""The fake with PostgreSQL's order, and with fields that events lack."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from rxbosbase import ClientResponseError
+from rxbosbase.testing import FakeRealtime
+from rxbosbase.testing.collation import collation_key
+from rxbosbase.testing.literals import decide
+
+Seen = list[Any]
+
+TITLES = ["", "🦊", "10", "9", "-a", "a", "A", "á", "a b", "b", "Z"]
+"""As PostgreSQL sorts them with ``en_US.utf8``."""
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeRealtime]:
+    with FakeRealtime(order="postgres") as made:
+        yield made
+
+
+def fill(fake: FakeRealtime, values: list[Any]) -> None:
+    """Records with these values as ``n``, in an order that is not theirs."""
+    rows = [{"id": f"{at:03}", "n": value} for at, value in enumerate(values)]
+    fake.records["posts"] = {row["id"]: row for row in rows[1::2] + rows[::2]}
+
+
+def read(fake: FakeRealtime, sort: str) -> Seen:
+    return [row["n"] for row in fake.client.collection("posts").get_list(1, 99, sort=sort)["items"]]
+
+
+def test_an_order_that_does_not_exist_is_refused_by_the_names_of_those_that_do() -> None:
+    with pytest.raises(ValueError, match="order must be 'sqlite' or 'postgres', not 'mysql'"):
+        FakeRealtime(order="mysql")  # type: ignore[arg-type]
+
+
+# -- lists
+
+
+def test_text_is_sorted_by_collation_or_by_bytes() -> None:
+    for order, expected in (("postgres", TITLES), ("sqlite", sorted(TITLES))):
+        with FakeRealtime(order=order) as fake:  # type: ignore[arg-type]
+            fill(fake, TITLES)
+            assert read(fake, "n") == expected
+            assert read(fake, "-n") == expected[::-1]
+
+
+def test_nulls_are_last_and_first_where_the_order_is_descending(fake: FakeRealtime) -> None:
+    fill(fake, [None, "b", "A", ""])
+    assert read(fake, "n") == ["", "A", "b", None]
+    assert read(fake, "-n") == [None, "b", "A", ""]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [-3, 0, 0.5, 9, 10, None],
+        [False, True, None],
+        ["2025-12-31 23:59:59.999Z", "2026-01-01 00:00:00.000Z", "2026-01-01 00:00:00.001Z"],
+        ["01890a5d-ac96-774b-bcce-b302099a8057", "019b76da-a800-7000-8000-00000000000a"],
+    ],
+    ids=["numbers", "bools", "dates", "UUIDs"],
+)
+def test_what_is_no_text_is_sorted_as_expected(fake: FakeRealtime, values: list[Any]) -> None:
+    fill(fake, values)
+    assert read(fake, "n") == values
+    assert read(fake, "-n") == values[::-1]
+
+
+def test_ties_are_told_apart_by_the_next_keys_and_the_id(fake: FakeRealtime) -> None:
+    rows = [("b", 1, "x"), ("A", 1, "x"), ("a", 1, "y"), ("c", 0, "x")]
+    fake.records["posts"] = {id: {"id": id, "n": n, "m": m} for id, n, m in rows}
+    items = fake.client.collection("posts").get_list(sort="-n,m")["items"]
+    assert [row["id"] for row in items] == ["A", "b", "a", "c"]
+
+
+def test_a_sort_by_a_field_of_a_relation_is_refused(fake: FakeRealtime) -> None:
+    fill(fake, ["a"])
+    with pytest.raises(ClientResponseError, match=r"'author\.name'") as refused:
+        read(fake, "author.name")
+    assert refused.value.status == 400
+
+
+def test_all_pages_are_read_where_ids_are_of_mixed_case(fake: FakeRealtime) -> None:
+    random.seed(14)
+    ids = {"".join(random.choices("abcXYZ012-", k=4)) for _ in range(200)}
+    fake.records["posts"] = {id: {"id": id} for id in ids}
+    rows = fake.client.collection("posts").get_full_list(batch=7)
+    assert [row["id"] for row in rows] == sorted(ids, key=collation_key)
+    assert [row["id"] for row in rows] != sorted(ids)
+
+
+# -- literals in filters
+
+PAIRS = [("Z", "a"), ("a", "B"), ("_", "a"), ("10", "9"), ("a b", "aa"), ("A", "a"), ("a'", "a\\z")]
+
+
+def shown(fake: FakeRealtime, condition: str) -> Seen:
+    return fake.client.collection("posts").get_full_list(filter=condition)
+
+
+@pytest.mark.parametrize("order", ["sqlite", "postgres"])
+@pytest.mark.parametrize("pair", PAIRS)
+def test_two_texts_compare_as_the_order_has_them(order: Any, pair: tuple[str, str]) -> None:
+    less = (
+        (collation_key(pair[0]) < collation_key(pair[1]))
+        if order == "postgres"
+        else pair[0] < pair[1]
+    )
+    one, other = ("'{}'".format(text.replace("\\", "\\\\").replace("'", "\\'")) for text in pair)
+    with FakeRealtime(order=order) as fake:
+        fill(fake, [1, 2])
+        fake.filters["n > 1"] = lambda record: record["n"] > 1
+        assert len(shown(fake, f"{one} < {other}")) == 2 * less
+        assert len(shown(fake, f"{one} > {other}")) == 2 * (not less)
+        assert len(shown(fake, f"{one} < {other} && n > 1")) == less
+        assert len(shown(fake, f"({one}<={other}) && (n > 1)")) == less
+        assert len(shown(fake, f"n > 1 && {one} >= {other}")) == (not less)
+
+
+def test_several_comparisons_may_be_joined() -> None:
+    pairs = "'Z' < 'a' && ('B' < 'a' || \"x\" != 'x') && 'a' = 'a'"
+    assert decide(pairs, key=str) == (True, "")
+    assert decide(pairs, key=collation_key) == (False, "")
+    assert decide("'a' < 'Z' || 'a' = 'b'", key=collation_key) == (True, "")
+
+
+def test_what_is_no_comparison_of_two_texts_is_left_to_the_test(fake: FakeRealtime) -> None:
+    for mine in (
+        "title < 'a'",
+        "'Z' < 'a' || n > 1",
+        "n > 1 && m > 1",
+        "'(' = title",
+        "('a' < 'b'",
+    ):
+        assert decide(mine, key=str) == (True, mine)
+    fill(fake, [1])
+    with pytest.raises(ValueError, match=r"fake\.filters\[\"'a' < 'Z' && n > 1\"\]"):
+        shown(fake, "'a' < 'Z' && n > 1")
+
+
+# -- ids, and who wrote
+
+
+def test_ids_are_uuids_in_the_order_of_time_and_the_same_in_each_run(fake: FakeRealtime) -> None:
+    posts = fake.client.collection("posts")
+    posts.create({})
+    fake.push("posts", "create", {})
+    fake.advance(0.001)
+    posts.create({})
+    ids = [row["id"] for row in posts.get_full_list(sort="id")]
+    assert (
+        ids
+        == list(fake.records["posts"])
+        == [
+            "019b76da-a800-7000-8000-000000000001",
+            "019b76da-a800-7000-8000-000000000002",
+            "019b76da-a801-7000-8000-000000000003",
+        ]
+    )
+
+
+def test_records_tell_who_wrote_them(fake: FakeRealtime) -> None:
+    posts = fake.client.collection("posts")
+    made = posts.create({"n": 1})
+    assert (made["createdBy"], made["updatedBy"]) == ("", "")
+    ada = fake.add_user("ada@example.com", "password123")
+    fake.client.collection("users").auth_with_password("ada@example.com", "password123")
+    changed = posts.update(made["id"], {"n": 2})
+    assert (changed["createdBy"], changed["updatedBy"]) == ("", ada["id"])
+    assert posts.create({})["createdBy"] == ada["id"]
+    fake.push("posts", "update", {"id": made["id"], "n": 3})
+    assert fake.records["posts"][made["id"]]["updatedBy"] == ada["id"]
+
+
+def test_the_other_order_has_neither() -> None:
+    with FakeRealtime() as fake:
+        assert fake.client.collection("posts").create({"n": 1}) == {"id": "fake00000000001", "n": 1}
+
+
+# -- live views
+
+
+@pytest.mark.parametrize("limit", [None, 2])
+def test_a_live_view_shows_the_rows_in_the_servers_order(fake: FakeRealtime, limit: Any) -> None:
+    fill(fake, ["Z", None, "a b"])
+    view = fake.client.collection("posts").live(sort="n", limit=limit)
+    seen: Seen = []
+    view.subscribe(lambda snapshot: seen.append([row["n"] for row in snapshot.records]))
+    fake.push("posts", "create", {"id": "new", "n": "á"})
+    fake.push("posts", "update", {"id": "000", "n": ""})
+    fake.push("posts", "delete", {"id": "new"})
+    expected = [
+        ["a b", "Z", None],
+        ["á", "a b", "Z", None],
+        ["", "á", "a b", None],
+        ["", "a b", None],
+    ]
+    assert seen == [values[:limit] for values in expected]
+
+
+def test_the_changes_of_a_live_view_lead_to_what_it_shows(fake: FakeRealtime) -> None:
+    fill(fake, ["b", "A", "a"])
+    with fake.client.collection("posts").live(sort="n") as view:
+        view.wait_fresh()
+        fake.push("posts", "update", {"id": "000", "n": "A-"})
+        change = view.current.changes[0]
+        assert (change.type, change.record["id"]) == ("modified", "000")
+        assert (change.old_index, change.new_index) == (2, 2)
+        fake.drop()
+        fake.push("posts", "create", {"id": "new", "n": "-a"})
+        fake.advance(1)
+        assert [row["n"] for row in view.current.records] == ["-a", "a", "A", "A-"]
+        assert view.current.fresh
+
+
+def test_a_live_view_with_a_sort_that_the_server_refuses_ends_with_its_error(
+    fake: FakeRealtime,
+) -> None:
+    errors: Seen = []
+    fill(fake, ["a"])
+    posts = fake.client.collection("posts")
+    posts.live(sort="author.name", expand="author").subscribe(on_error=errors.append)
+    fake.advance(1)
+    assert [error.status for error in errors] == [400]
+
+
+# -- fields that events lack
+
+
+@pytest.mark.parametrize("order", ["sqlite", "postgres"])
+def test_events_lack_hidden_fields_and_reads_have_them(order: Any) -> None:
+    with FakeRealtime(order=order) as fake:
+        fake.hidden["users"] = {"secret"}
+        users, heard, seen = fake.client.collection("users"), [], []
+        users.observe("*").subscribe(lambda event: heard.append((event.action, event.record)))
+        users.live(sort="name").subscribe(lambda snapshot: seen.append(snapshot.records[:]))
+        fake.push("users", "create", {"id": "a", "name": "Ada", "secret": 1})
+        assert users.update("a", {"secret": 2})["secret"] == 2
+        assert users.get_one("a")["secret"] == users.get_full_list()[0]["secret"] == 2
+        assert [row["secret"] for rows in seen for row in rows] == [1, 2]
+        fake.push("users", "delete", {"id": "a"})
+        assert [action for action, _ in heard] == ["create", "update", "delete"]
+        assert all("secret" not in record and record["name"] == "Ada" for _, record in heard)
+
+
+def test_a_filter_sees_hidden_fields_and_other_collections_hide_nothing(fake: FakeRealtime) -> None:
+    fake.hidden["users"] = {"secret"}
+    fake.filters["secret = 1"] = lambda record: record["secret"] == 1
+    heard: Seen = []
+    for name in ("users", "posts"):
+        topic = fake.client.collection(name).observe("*", filter="secret = 1")
+        topic.subscribe(lambda event: heard.append("secret" in event.record))
+    assert fake.push("users", "create", {"secret": 1}) == 1
+    assert fake.push("users", "create", {"secret": 2}) == 0
+    assert fake.push("posts", "create", {"secret": 1}) == 1
+    assert heard == [False, True]
