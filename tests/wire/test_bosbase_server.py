@@ -1,0 +1,513 @@
+"""The BosBase-like server against what was measured on BosBase, and the client's lists on it."""
+
+from __future__ import annotations
+
+import doctest
+import itertools
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from types import ModuleType
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from support import bosbase_data, bosbase_filter, bosbase_table, collation
+from support.bosbase_server import BosBaseServer, mixed_ids
+from support.collation import by_bytes, en_us
+from support.realtime_client import connect
+from support.seen import Seen
+from support.wire_client import Raw, ask, subscribe
+
+from rxbosbase import BosBase, ClientResponseError, RecordEvent
+from rxbosbase.filters import GUARDS
+
+Record = dict[str, Any]
+
+MEASURED = ["", "🦊", "10", "9", "-a", "a", "A", "á", "a b", "Z"]
+"""A list of BosBase (PostgreSQL 15, en_US.utf8), ``sort=title``."""
+
+BY_EN_US = [
+    ("capitals", "a", "Z"), ("punctuation last", "a-b", "aB"), ("before letters", "a b", "ab"),
+    ("accents before case", "aB", "áb"), ("case after letters", "B", "c"), ("case", "a", "A"),
+    ("where punctuation stands", "-ab", "a-b"), ("and what it is", "a b", "a-b"),
+    ("symbols", "a🦊b", "ab"), ("digits first", "9z", "a"), ("digits one by one", "10", "9"),
+    ("more is later", "a", "a🦊"), ("the first accent", "resumé", "résume"),
+    ("composed or not", "e\u0301", "é"), ("currency like a letter", "$b", "a"),
+]  # fmt: skip
+"""What ``strcoll`` of the C library says: the first is before the second."""
+
+
+@pytest.fixture
+def server() -> Iterator[BosBaseServer]:
+    with BosBaseServer() as started:
+        yield started
+
+
+@pytest.fixture
+def client(server: BosBaseServer) -> Iterator[BosBase]:
+    with connect(server) as made:
+        yield made
+
+
+def get(server: BosBaseServer, name: str = "posts", **query: Any) -> tuple[int, Any]:
+    """A list read; its status and body."""
+    code, body = ask(server, "GET", f"/api/collections/{name}/records?{urlencode(query)}")
+    return code, json.loads(body)
+
+
+def items(server: BosBaseServer, **query: Any) -> list[Record]:
+    code, body = get(server, **query)
+    assert code == 200, body
+    return list(body["items"])
+
+
+def ids(server: BosBaseServer, **query: Any) -> list[str]:
+    return [item["id"] for item in items(server, **query)]
+
+
+def titles(server: BosBaseServer, **query: Any) -> list[Any]:
+    return [item["title"] for item in items(server, **query)]
+
+
+def with_titles(*titles: str | None) -> list[Record]:
+    return [{"title": title} for title in titles]
+
+
+# -- collation ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("_why", "low", "high"), BY_EN_US, ids=[why for why, _, _ in BY_EN_US])
+def test_text_is_collated_as_by_the_c_library(_why: str, low: str, high: str) -> None:
+    assert en_us(low) < en_us(high)
+
+
+def test_a_list_is_sorted_by_collation(server: BosBaseServer) -> None:
+    server.fill("posts", with_titles(*reversed(MEASURED)))
+    assert titles(server, sort="title") == MEASURED
+    assert titles(server, sort="-title") == MEASURED[::-1]
+
+
+def test_with_the_collation_c_a_list_is_sorted_by_bytes() -> None:
+    with BosBaseServer(order="bytes") as server:
+        server.fill("posts", with_titles(*MEASURED))
+        assert titles(server, sort="title") == sorted(MEASURED, key=by_bytes)
+        assert titles(server, filter="'Z' < 'a'", sort="title") == titles(server, sort="title")
+
+
+@pytest.mark.parametrize(
+    ("nulls", "sort", "expected"),
+    [
+        ("last", "title", ["a", "b", None]), ("last", "-title", [None, "b", "a"]),
+        ("first", "title", [None, "a", "b"]), ("first", "-title", ["b", "a", None]),
+    ],
+)  # fmt: skip
+def test_nulls_stand_at_one_end(nulls: Any, sort: str, expected: list[Any]) -> None:
+    with BosBaseServer(nulls=nulls) as server:
+        server.fill("posts", with_titles("b", None, "a"))
+        assert titles(server, sort=sort) == expected
+
+
+def test_numbers_dates_and_bools_sort_by_what_they_are(server: BosBaseServer) -> None:
+    numbers = server.fill("posts", [{"n": n} for n in (10, -1, 9.5)])
+    assert ids(server, sort="n") == [numbers[1], numbers[2], numbers[0]]
+    assert ids(server, sort="-created") == numbers[::-1]
+    assert ids(server, sort="id") == numbers
+    server.fill("flags", [{"b": True}, {"b": False}])
+    assert [item["b"] for item in get(server, "flags", sort="b")[1]["items"]] == [False, True]
+
+
+def test_rows_that_tie_come_as_they_lie_in_the_heap_until_another_key_tells(
+    server: BosBaseServer,
+) -> None:
+    first, second = server.fill("posts", with_titles("a", "a"))
+    server.update("posts", first, {"n": 1})
+    assert ids(server, sort="title") == [second, first] == ids(server)
+    assert ids(server, sort="title,id") == [first, second]
+    assert ids(server, sort="title,-id") == [second, first]
+    [third] = server.fill("posts", with_titles("b"))
+    assert ids(server, sort="-title,id") == [third, first, second]
+
+
+def test_behind_an_id_is_what_the_collation_puts_there(server: BosBaseServer) -> None:
+    server.fill("posts", [{"id": id} for id in ("Zb", "a1", "B2", "c3")])
+    assert ids(server, sort="id") == ["a1", "B2", "c3", "Zb"]
+    assert ids(server, sort="id", filter="id > 'B2'") == ["c3", "Zb"]
+    assert ids(server, sort="id", filter="(id > 'a1') && (id < \"Zb\")") == ["B2", "c3"]
+
+
+@pytest.mark.parametrize(
+    ("filter", "holds"),
+    [
+        ("'Z' < 'a'", False), ("'a' < 'Z'", True), ("'a b' < 'ab'", True),
+        ("'a' < 'A' && 'A' < 'á' && 'á' < 'a b'", True), ("'a' < 'A' && 'Z' < 'a'", False),
+        ("'Z' < 'a' || '' < '9'", True), ("'a' = 'A'", False), ("('-a' <= 'a')", True),
+    ],
+)  # fmt: skip
+def test_literals_are_compared_by_collation(
+    server: BosBaseServer, filter: str, holds: bool
+) -> None:
+    made = server.fill("posts", with_titles("x", "y"))
+    assert ids(server, filter=filter) == (made if holds else [])
+    assert [read.kind for read in server.reads] == ["probe"]
+
+
+@pytest.mark.parametrize("module", [bosbase_data, bosbase_filter, bosbase_table, collation])
+def test_its_examples_give_what_they_say(module: ModuleType) -> None:
+    result = doctest.testmod(module)
+    assert result.attempted and not result.failed
+
+
+# -- filters --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("filter", "found"),
+    [
+        ("title = 'a'", [1]), ("title != 'a'", [2, 3]), ("n > 1", [2]), ("n >= 1 && n < 2", [1]),
+        ("title = 'a' || title = 'b'", [1, 2]), ("n = 1 || n = 2 && title = 'x'", [1]),
+        ("(n = 1 || n = 2) && title = 'b'", [2]), ("title ~ 'b'", [2]), ("title ~ 'B'", []),
+        ("n = '2' // of few", [2]), ("'1' < n", [2]),
+        ("id = '1' || id = '3'", [1, 3]), ("has a title", [1, 2]),
+        ("(has a title) && (n > 1)", [2]), ("(n > 0) && (has a title)", [1, 2]),
+    ],
+)  # fmt: skip
+def test_filters_are_read_or_mean_what_the_test_says(
+    server: BosBaseServer, filter: str, found: list[int]
+) -> None:
+    server.filters["has a title"] = lambda row: row["title"] is not None
+    rows: list[Record] = [
+        {"id": "1", "n": 1, "title": "a"},
+        {"id": "2", "n": 2, "title": "b"},
+        {"id": "3"},
+    ]
+    server.fill("posts", rows)
+    assert ids(server, filter=filter, sort="id") == [str(number) for number in found]
+
+
+@pytest.mark.parametrize(
+    "filter",
+    [
+        "n = null", "created = ''", "b = true", "b = 1", "missing = 1", "n >", "(n > 1", "n > 1)",
+        "what is it", GUARDS["escaped"], "n = 'x'", "n > created", " || ".join(["n = 1"] * 201),
+        "n = 1" + " " * 3500,
+    ],
+)  # fmt: skip
+def test_other_filters_are_refused(server: BosBaseServer, filter: str) -> None:
+    server.fill("posts", [{"n": 1, "b": True}])
+    assert get(server, filter=filter)[0] == 400
+
+
+def test_a_backslash_is_read_as_in_the_older_dialect(server: BosBaseServer) -> None:
+    made = server.fill("posts", [{"id": r"a\b"}, {"id": "it's"}])
+    assert ids(server, filter=r"id = 'a\b'") == made[:1]
+    assert ids(server, filter=r"id = 'it\'s'") == ids(server, filter='id = "it\'s"') == made[1:]
+    assert ids(server, filter=f"{GUARDS['plain']} && (id = 'it\\'s')") == made[1:]
+
+
+@pytest.mark.parametrize("sort", ["author.name", "missing", ",".join(["id"] * 9)])
+def test_other_sorts_are_refused(server: BosBaseServer, sort: str) -> None:
+    server.fill("posts", with_titles("a"))
+    assert get(server, sort=sort)[0] == 400
+    assert get(server, "others", sort="id")[0] == 404
+
+
+# -- records --------------------------------------------------------------------------------------
+
+
+def test_a_record_has_a_uuid_and_tells_who_wrote_it_and_when(server: BosBaseServer) -> None:
+    server.fill("posts", with_titles("a", "b"))
+    first, second = items(server)
+    assert len(first["id"]) == 36 and server.id_pattern.fullmatch(first["id"])
+    assert first["id"] < second["id"] and en_us(first["id"]) < en_us(second["id"])
+    assert first.keys() == {
+        "collectionId", "collectionName", "id", "createdBy", "updatedBy", "created", "updated",
+        "title",
+    }  # fmt: skip
+    assert first["created"] == first["updated"] == "2026-01-01 00:00:01.000Z"
+
+
+def test_stamps_are_shown_in_milliseconds_and_kept_in_microseconds(server: BosBaseServer) -> None:
+    id = server.sql_insert("posts", {"title": "a"})
+    shown = server.record("posts", id)["updated"]
+    assert ids(server, filter=f"updated >= '{shown}'") == [id]
+    assert ids(server, filter=f"updated > '{shown}'") == [id]
+    assert ids(server, filter=f"updated = '{shown}'") == []
+
+
+def test_writes_past_the_hooks_may_leave_the_stamp_that_is_shown(server: BosBaseServer) -> None:
+    id = server.sql_insert("posts", {"title": "a"})
+    before = server.record("posts", id)
+    server.sql_update("posts", id, {"title": "b"})
+    server.sql_update("posts", id, {"n": 1}, microseconds=900)
+    assert server.record("posts", id) == {**before, "title": "b", "n": 1}
+    server.sql_update("posts", id, {}, microseconds=99)
+    assert server.record("posts", id)["updated"] == "2026-01-01 00:00:01.001Z" > before["updated"]
+    server.sql_delete("posts", id)
+    assert ids(server) == []
+
+
+def test_a_page_is_cut_as_asked(server: BosBaseServer) -> None:
+    made = server.fill("posts", with_titles(*"abcde"))
+    _, page = get(server, page=2, perPage=2, sort="id", fields="id,updated")
+    assert {name: page[name] for name in page.keys() - {"items"}} == {
+        "page": 2, "perPage": 2, "totalItems": 5, "totalPages": 3,
+    }  # fmt: skip
+    assert [item["id"] for item in page["items"]] == made[2:4]
+    assert all(item.keys() == {"id", "updated"} for item in page["items"])
+    _, page = get(server, perPage=5000, skipTotal=1)
+    assert (page["perPage"], page["totalItems"], page["totalPages"]) == (1000, -1, -1)
+
+
+def test_a_field_can_be_added_renamed_hidden_and_removed(server: BosBaseServer) -> None:
+    id = server.sql_insert("posts", {"title": "a"})
+    before = server.record("posts", id)
+    server.add_field("posts", "n", 0)
+    assert server.record("posts", id) == {**before, "n": 0}
+    server.rename_field("posts", "n", "count")
+    server.hide_field("posts", "count")
+    assert server.record("posts", id) == {**before, "count": 0}
+    assert get(server, filter="n = 0")[0] == 400
+    server.remove_field("posts", "count")
+    assert items(server) == [before]
+
+
+def test_what_a_test_has_scripted_goes_first(server: BosBaseServer) -> None:
+    made = server.fill("posts", with_titles("a"))
+    server.collections["posts"] = 403
+    assert get(server)[0] == 403
+    del server.collections["posts"]
+    assert ids(server) == made
+
+
+def test_reads_are_counted_by_kind_with_their_bytes(server: BosBaseServer) -> None:
+    id, *_ = server.fill("posts", with_titles("a", "b"))
+    items(server, sort="title")
+    items(server, sort="id", fields="id,updated", filter="id > 'x'")
+    items(server, sort="id", filter=f"(title = 'a') && (id = '{id}')")
+    items(server, sort="title,id", fields="id,title")
+    ask(server, "GET", f"/api/collections/posts/records/{id}")
+    kinds = Counter(read.kind for read in server.wait_reads(5))
+    assert kinds == {"rows": 2, "stamps": 1, "named": 1, "record": 1}
+    assert server.bytes_sent == sum(read.size for read in server.reads)
+    [named] = server.reads_of("named")
+    assert named.ids == (id,) and named.query["sort"] == "id"
+    assert server.reads_of(collection="others") == []
+
+
+# -- streams --------------------------------------------------------------------------------------
+
+
+def frames(raw: Raw, count: int) -> list[tuple[str, str, Record]]:
+    """Topic, action and record of the frames that come next."""
+    found = []
+    for _ in range(count):
+        text = raw.until(b"\n\n\r\n").decode()
+        name, data = (text.split(f"\n{line}:")[1].split("\n")[0] for line in ("event", "data"))
+        body = json.loads(data)
+        found.append((name, body["action"], body["record"]))
+    return found
+
+
+def topic(name: str, **query: str) -> str:
+    return f"{name}?{urlencode({'options': json.dumps({'query': query})})}"
+
+
+def test_a_write_is_told_on_each_topic_that_matches(server: BosBaseServer) -> None:
+    high, low = server.fill("posts", [{"id": "a", "n": 9}, {"id": "b", "n": 1}])
+    server.fill("others", [{"id": "a"}])
+    filtered = topic("posts/*", filter="n > 5", fields="id,n")
+    topics = ["posts/*", "pbc_posts/a", "others/*", filtered, topic("posts/*", filter="n >")]
+    with Raw(server) as raw:
+        assert subscribe(server, raw.listen(), *topics)[0] == 204
+        server.update("posts", low, {"n": 2})
+        assert frames(raw, 1) == [("posts/*", "update", server.record("posts", low))]
+        server.update("posts", high, {"n": 8})
+        now = server.record("posts", high)
+        assert sorted(frames(raw, 3), key=lambda frame: len(frame[0])) == [
+            ("posts/*", "update", now), ("pbc_posts/a", "update", now),
+            (filtered, "update", {"id": "a", "n": 8}),
+        ]  # fmt: skip
+        server.delete("posts", high)
+        assert [(action, record["n"]) for _, action, record in frames(raw, 3)] == [
+            ("delete", 8)
+        ] * 3
+        created = server.create("posts", {"n": 3})
+        assert frames(raw, 1) == [("posts/*", "create", created)]
+        assert raw.silent()
+        assert server.bytes_sent > 0
+
+
+def test_an_update_that_leaves_a_filter_is_not_told_there(server: BosBaseServer) -> None:
+    [id] = server.fill("posts", [{"n": 9}])
+    filtered = topic("posts/*", filter="n > 5")
+    with Raw(server) as raw:
+        subscribe(server, raw.listen(), filtered, "posts/*")
+        server.update("posts", id, {"n": 1})
+        server.delete("posts", id)
+        assert [(name, action) for name, action, _ in frames(raw, 2)] == [
+            ("posts/*", "update"), ("posts/*", "delete"),
+        ]  # fmt: skip
+        assert raw.silent()
+
+
+def test_hidden_fields_are_missing_in_events_and_not_in_lists() -> None:
+    with BosBaseServer(hidden={"posts": {"secret"}}) as server, Raw(server) as raw:
+        asked = topic("posts/*", fields="id,secret")
+        subscribe(server, raw.listen(), "posts/*", asked)
+        made = server.create("posts", {"secret": 1, "title": "a"})
+        sent = {name: record for name, _, record in frames(raw, 2)}
+        assert made == items(server)[0] == {**sent["posts/*"], "secret": 1}
+        assert sent[asked] == {"id": made["id"]}
+
+
+def test_writes_past_the_hooks_and_of_the_schema_are_told_to_nobody(server: BosBaseServer) -> None:
+    [id] = server.fill("posts", [{"n": 9}])
+    with Raw(server) as raw:
+        subscribe(server, raw.listen(), "posts/*")
+        server.sql_update("posts", id, {"n": 1}, microseconds=5)
+        server.sql_delete("posts", server.sql_insert("posts", {"n": 2}))
+        server.add_field("posts", "k", 0)
+        server.hide_field("posts", "n")
+        told = server.update("posts", id, {"k": 1})
+        del told["n"]
+        assert frames(raw, 1) == [("posts/*", "update", told)]
+        server.rename_field("posts", "n", "m")
+        told = server.update("posts", id, {"k": 2})
+        del told["m"]
+        assert frames(raw, 1) == [("posts/*", "update", told)]
+        server.remove_field("posts", "m")
+        told = server.update("posts", id, {"m": 3})
+        assert frames(raw, 1) == [("posts/*", "update", told)]
+        assert raw.silent()
+
+
+def test_frames_can_be_held_swapped_and_lost(server: BosBaseServer) -> None:
+    [id] = server.fill("posts", [{"n": 0}])
+    with Raw(server) as raw:
+        subscribe(server, raw.listen(), "posts/*")
+        with server.held_frames() as held:
+            for n in (1, 2):
+                server.update("posts", id, {"n": n})
+            assert raw.silent()
+            held.reverse()
+        assert [record["n"] for _, _, record in frames(raw, 2)] == [2, 1]
+        with server.held_frames() as held:
+            server.update("posts", id, {"n": 3})
+            held.clear()
+        server.update("posts", id, {"n": 4})
+        assert [record["n"] for _, _, record in frames(raw, 1)] == [4]
+        with server.held_frames():
+            server.update("posts", id, {"n": 5})
+            subscribe(server, server.stream.client_id, "posts/no")
+        assert raw.silent()
+
+
+# -- the client on it -----------------------------------------------------------------------------
+
+
+def test_what_a_client_writes_is_told_as_what_the_server_writes(
+    server: BosBaseServer, client: BosBase
+) -> None:
+    server.table("posts")
+    posts, seen = client.collection("posts"), Seen[RecordEvent[Record]]()
+    with posts.observe("*").subscribe(seen):
+        client.realtime.wait_active(5)
+        made = posts.create({"title": "a"})
+        changed = posts.update(made["id"], {"title": "b"})
+        posts.delete(made["id"])
+        events = seen.wait(3)
+    assert [event.action for event in events] == ["create", "update", "delete"]
+    assert [event.record for event in events] == [made, changed, changed]
+    assert changed["updated"] > made["updated"] and changed["created"] == made["created"]
+    assert changed["updatedBy"] and not server.ids("posts")
+
+
+def test_an_id_of_15_characters_is_refused(server: BosBaseServer, client: BosBase) -> None:
+    server.table("posts")
+    with pytest.raises(ClientResponseError) as refused:
+        client.collection("posts").create({"id": "abcdefghijklmno"})
+    assert refused.value.status == 400 and "id" in refused.value.data
+    with pytest.raises(ClientResponseError) as missing:
+        client.collection("posts").update("abcdefghijklmno", {})
+    assert missing.value.status == 404
+
+
+def test_the_client_learns_the_dialect(server: BosBaseServer, client: BosBase) -> None:
+    [id] = server.fill("posts", [{"title": r"a\'b"}])
+    posts = client.collection("posts")
+    assert posts.learn_filter_dialect() == "plain"
+    assert [read.kind for read in server.reads] == ["probe", "probe"]
+    text = client.filter("title = {:text}", text=r"a\'b")
+    assert [record["id"] for record in posts.get_full_list(filter=text)] == [id]
+
+
+MANY = 2500
+BY_ID = ["iter_records", "iter_records, filtered", "get_full_list"]
+BY_OFFSET = ["get_full_list by id", "get_full_list by title"]
+
+
+def fill_many(server: BosBaseServer) -> set[str]:
+    """Records whose ids and titles are of both cases."""
+    names = zip(mixed_ids(MANY), mixed_ids(MANY, seed=3), strict=True)
+    return set(server.fill("posts", ({"id": id, "title": title, "n": 0} for id, title in names)))
+
+
+def listed(how: str, client: BosBase, batch: int) -> list[str]:
+    posts = client.collection("posts")
+    ways: dict[str, Callable[[], Iterable[Record]]] = {
+        "iter_records": lambda: posts.iter_records(batch),
+        "iter_records, filtered": lambda: posts.iter_records(batch, filter="n < 5 // few"),
+        "get_full_list": lambda: posts.get_full_list(batch),
+        "get_full_list by id": lambda: posts.get_full_list(batch, sort="id"),
+        "get_full_list by title": lambda: posts.get_full_list(batch, sort="-title"),
+    }
+    return [record["id"] for record in ways[how]()]
+
+
+@pytest.mark.parametrize("batch", [1000, 300])
+@pytest.mark.parametrize("how", [*BY_ID, *BY_OFFSET])
+def test_a_list_of_ids_of_both_cases_has_each_once(
+    server: BosBaseServer, client: BosBase, how: str, batch: int
+) -> None:
+    fill_many(server)
+    sort = "-title" if how == "get_full_list by title" else "id"
+    assert listed(how, client, batch) == server.ids("posts", sort=sort)
+    assert len(server.reads_of("rows")) == MANY // batch + 1
+
+
+@pytest.mark.parametrize("how", BY_ID)
+def test_records_that_others_delete_meanwhile_hide_none_that_stay(
+    server: BosBaseServer, client: BosBase, how: str
+) -> None:
+    """Pages by offset do not promise that: they begin too late once rows before them are gone."""
+    there = fill_many(server)
+    victims = iter(mixed_ids(MANY))
+
+    def delete_some(_: object) -> None:
+        for id in itertools.islice(victims, 20):
+            server.delete("posts", id)
+
+    server.on_request = delete_some
+    found = Counter(listed(how, client, 300))
+    assert set(found.values()) == {1}
+    left = set(server.ids("posts"))
+    assert len(left) <= MANY - 160 and left <= found.keys() <= there
+
+
+@pytest.mark.parametrize("how", [*BY_ID, *BY_OFFSET])
+def test_records_that_others_insert_meanwhile_neither_hide_nor_double_any(
+    server: BosBaseServer, client: BosBase, how: str
+) -> None:
+    there = fill_many(server)
+    strangers = iter(mixed_ids(MANY, seed=2))
+
+    def insert_some(_: object) -> None:
+        for id in itertools.islice(strangers, 20):
+            server.create("posts", {"id": id, "title": id, "n": 0})
+
+    server.on_request = insert_some
+    found = Counter(listed(how, client, 300))
+    assert set(found.values()) == {1}
+    now = set(server.ids("posts"))
+    assert len(now) >= MANY + 160 and there <= found.keys() <= now

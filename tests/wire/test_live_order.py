@@ -1,0 +1,457 @@
+"""Live views of a server that sorts by a language: every id, its order, and whole rows."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+from support.bosbase_server import BosBaseServer, mixed_ids
+from support.realtime_client import connect, wait_until
+from support.seen import LIMIT, Seen
+
+from rxbosbase import BosBase
+from rxbosbase.live import Snapshot, make
+from rxbosbase.live.brain import RecordBrain
+from rxbosbase.live.core import ViewCore
+from rxbosbase.live.messages import Rules
+from rxbosbase.live.ordering import UnorderableError
+from rxbosbase.live.sorting import Sorting
+from rxbosbase.live.view import LiveView
+
+Record = dict[str, Any]
+View = LiveView[Record]
+Shown = Seen[Snapshot[Record]]
+
+MANY = 2500
+PAGES = 3
+NEVER = 1000.0  # s: not within any test
+OFTEN = 0.2  # seconds between two comparisons
+
+QUIET = 0.7
+"""Seconds in which a read would have begun."""
+
+MEASURED = ["", "🦊", "10", "9", "-a", "a", "A", "á", "a b", "Z"]
+"""A list of BosBase, ``sort=title``."""
+
+
+@pytest.fixture
+def server() -> Iterator[BosBaseServer]:
+    with BosBaseServer(hidden={"posts": {"secret"}}) as started:
+        yield started
+
+
+@pytest.fixture
+def client(server: BosBaseServer) -> Iterator[BosBase]:
+    with connect(server) as made:
+        yield made
+
+
+@pytest.fixture
+def short_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Events count as lone ones a moment after the acknowledgement, not 5 s after it."""
+    short = partial(Rules, remember=0.2, together=0.1)
+    monkeypatch.setattr(make, "Rules", short)
+
+
+def ids(snapshot: Snapshot[Record]) -> list[str]:
+    return [row["id"] for row in snapshot.records]
+
+
+def shows(view: View, server: BosBaseServer) -> bool:
+    """Whether the view has each record as a read gives it, in whatever order."""
+    rows = {id: server.record("posts", id) for id in server.ids("posts")}
+    return dict(view.current.by_id) == rows
+
+
+def no_read_follows(server: BosBaseServer, before: int) -> None:
+    """No read but the first `before` within a moment."""
+    with pytest.raises(TimeoutError):
+        server.wait_reads(before + 1, timeout=QUIET)
+    assert len(server.reads) == before
+
+
+def settle(server: BosBaseServer) -> None:
+    """Until a moment passed without a read."""
+    while True:
+        try:
+            server.wait_reads(len(server.reads) + 1, timeout=QUIET)
+        except TimeoutError:
+            break
+
+
+# -- every id -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sort", [None, "title", "-n"])
+def test_a_view_of_ids_of_both_cases_loses_none_when_it_loads_and_when_it_compares(
+    server: BosBaseServer, client: BosBase, sort: str | None
+) -> None:
+    made = server.fill("posts", ({"id": id, "title": id[::-1], "n": 0} for id in mixed_ids(MANY)))
+    shown = Shown()
+    with client.collection("posts").live(sort=sort, reconcile=OFTEN) as view, view.subscribe(shown):
+        assert set(ids(view.wait_fresh())) == set(made)
+        begun = len(server.reads)
+        server.wait_reads(begun + 4 * (PAGES + 1), timeout=4 * LIMIT)
+        assert {len(snapshot.records) for snapshot in shown.items} == {MANY}
+        changes = [change for snapshot in shown.items[1:] for change in snapshot.changes]
+        assert [change.type for change in changes if change.type != "modified"] == []
+
+
+def test_what_is_deleted_past_the_hooks_goes_and_nothing_else(
+    server: BosBaseServer, client: BosBase
+) -> None:
+    made = server.fill("posts", ({"id": id} for id in mixed_ids(MANY)))
+    by_collation = server.ids("posts", sort="id")
+    gone = {by_collation[at] for at in (0, 999, 1000, 1001, MANY - 1)}
+    shown = Shown()
+    with client.collection("posts").live(reconcile=OFTEN) as view, view.subscribe(shown):
+        assert set(ids(view.wait_fresh())) == set(made)
+        for id in gone:
+            server.sql_delete("posts", id)
+        wait_until(client, lambda: len(view.current.records) <= MANY - len(gone))
+        begun = len(server.reads)
+        server.wait_reads(begun + 2 * (PAGES + 1), timeout=2 * LIMIT)
+        assert set(ids(view.current)) == set(made) - gone
+        removed = [
+            change.record["id"]
+            for snapshot in shown.items
+            for change in snapshot.changes
+            if change.type == "removed"
+        ]
+        assert sorted(removed) == sorted(gone)
+
+
+def test_ids_of_both_cases_are_found_again_after_a_loss(
+    server: BosBaseServer, client: BosBase
+) -> None:
+    made = server.fill("posts", ({"id": id, "n": 0} for id in mixed_ids(MANY)))
+    shown = Shown()
+    with client.collection("posts").live() as view, view.subscribe(shown):
+        view.wait_fresh()
+        with server.held_frames() as held:
+            server.delete("posts", made[7])
+            server.update("posts", made[8], {"n": 1})
+            new = server.create("posts", {"id": "aZ", "n": 2})["id"]
+            held.clear()
+        server.stream.cut()
+        wait_until(client, lambda: new in view.current.by_id and view.current.fresh)
+        assert shows(view, server)
+        changes = [change for snapshot in shown.items[1:] for change in snapshot.changes]
+        assert sorted((change.type, change.record["id"]) for change in changes) == sorted(
+            [("removed", made[7]), ("modified", made[8]), ("added", new)]
+        )
+
+
+# -- the server's order ---------------------------------------------------------------------------
+
+
+def test_without_a_sort_the_order_is_the_servers_of_ids(
+    server: BosBaseServer, client: BosBase
+) -> None:
+    server.fill("posts", ({"id": id} for id in mixed_ids(50)))
+    with client.collection("posts").live() as view:
+        assert ids(view.wait_fresh()) == server.ids("posts", sort="id")
+        server.create("posts", {"id": "aZ"})
+        server.create("posts", {"id": "Zb"})
+        server.delete("posts", server.ids("posts", sort="id")[3])
+        wait_until(client, lambda: ids(view.current) == server.ids("posts", sort="id"))
+        assert len(view.current.records) == 51
+
+
+@pytest.mark.parametrize("sort", ["title", "-title", "-title,id", "n,title", "-n,-title"])
+@pytest.mark.parametrize(
+    "server_of",
+    [
+        BosBaseServer,
+        partial(BosBaseServer, order="bytes"),
+        partial(BosBaseServer, order="bytes", nulls="first"),
+    ],
+    ids=["en_US", "C", "SQLite"],
+)
+def test_a_view_has_the_servers_order_also_after_writes(
+    server_of: Callable[[], BosBaseServer], sort: str
+) -> None:
+    def is_arranged() -> bool:
+        by_server = sort if sort.endswith("id") else f"{sort},id"
+        return ids(view.current) == server.ids("posts", sort=by_server)
+
+    with server_of() as server, connect(server) as client:
+        titles = [*reversed(MEASURED), None, "a"]
+        made = server.fill(
+            "posts", [{"title": t, "n": i % 3 or None} for i, t in enumerate(titles)]
+        )
+        with client.collection("posts").live(sort=sort, interval=0.05) as view:
+            view.wait_fresh()
+            assert is_arranged()
+            server.create("posts", {"title": "-b", "n": None})
+            wait_until(client, lambda: len(view.current.records) == 13 and is_arranged())
+            server.update("posts", made[0], {"title": "Á"})
+            wait_until(
+                client, lambda: view.current.by_id[made[0]]["title"] == "Á" and is_arranged()
+            )
+            server.update("posts", made[1], {"title": None, "n": 7})
+            server.update("posts", made[2], {"n": None})
+            server.delete("posts", made[3])
+            wait_until(client, lambda: len(view.current.records) == 12 and is_arranged())
+            assert shows(view, server)
+
+
+@pytest.mark.parametrize("nulls", ["last", "first"])
+@pytest.mark.parametrize("sort", ["n", "-n"])
+def test_numbers_are_arranged_without_the_server_once_it_showed_where_nulls_stand(
+    sort: str, nulls: Any, short_memory: None
+) -> None:
+    with BosBaseServer(nulls=nulls) as server, connect(server) as client:
+        made = server.fill("posts", [{"n": n} for n in (3, None, 1, 2, None)])
+        with client.collection("posts").live(sort=sort, interval=0.05) as view:
+            assert ids(view.wait_fresh()) == server.ids("posts", sort=f"{sort},id")
+            settle(server)
+            before = len(server.reads)
+            server.update("posts", made[0], {"n": 1.5})
+            wait_until(client, lambda: ids(view.current) == server.ids("posts", sort=f"{sort},id"))
+            no_read_follows(server, before)
+
+
+def test_many_records_are_arranged_by_text_as_the_server_does(
+    server: BosBaseServer, client: BosBase
+) -> None:
+    names = zip(mixed_ids(MANY), mixed_ids(MANY, seed=3), strict=True)
+    made = server.fill("posts", ({"id": id, "title": title} for id, title in names))
+    with client.collection("posts").live(sort="title") as view:
+        assert ids(view.wait_fresh()) == server.ids("posts", sort="title,id")
+        server.update("posts", made[0], {"title": "-aZ"})
+        server.delete("posts", made[1])
+        server.create("posts", {"id": "aB", "title": "m"})
+        wait_until(client, lambda: ids(view.current) == server.ids("posts", sort="title,id"))
+        assert len(view.current.records) == MANY
+
+
+@pytest.mark.parametrize("limit", [None, 4])
+def test_a_filtered_view_has_what_matches_in_the_servers_order(
+    server: BosBaseServer, client: BosBase, limit: int | None
+) -> None:
+    """What leaves the filter is told by the watch alone, of which events have id and stamp."""
+
+    def is_arranged() -> bool:
+        return ids(view.current) == server.ids("posts", "n > 0", "title,id")[:limit]
+
+    made = server.fill("posts", [{"title": title, "n": 1} for title in reversed(MEASURED)])
+    posts = client.collection("posts")
+    with posts.live(filter="n > 0", sort="title", limit=limit, interval=0.05) as view:
+        view.wait_fresh()
+        assert any("fields%22%3A%22id%2Cupdated" in topic for topic in server.stream.topics)
+        wait_until(client, is_arranged)
+        first, second = ids(view.current)[:2]
+        server.update("posts", first, {"n": 0})
+        wait_until(client, lambda: first not in view.current.by_id and is_arranged())
+        server.update("posts", second, {"title": "Zz"})
+        server.update("posts", first, {"n": 2, "title": "-A"})
+        server.delete("posts", made[2])
+        wait_until(client, is_arranged)
+        assert len(view.current.records) == (limit or len(MEASURED) - 1)
+
+
+# -- whole rows -----------------------------------------------------------------------------------
+
+WITHIN = 1.0
+"""Seconds until a view has what an event lacked."""
+
+
+def test_what_an_event_lacks_is_shown_within_a_second(
+    server: BosBaseServer, client: BosBase, short_memory: None
+) -> None:
+    made = server.fill("posts", [{"title": title, "secret": title} for title in "abc"])
+    with client.collection("posts").live() as view:
+        view.wait_fresh()
+        settle(server)
+        assert shows(view, server)
+        writes: list[Callable[[], object]] = [
+            lambda: server.update("posts", made[0], {"title": "d"}),
+            lambda: server.update("posts", made[1], {"secret": "e"}),
+            lambda: server.create("posts", {"title": "f", "secret": "f"}),
+        ]
+        for write in writes:
+            begun = time.monotonic()
+            write()
+            wait_until(client, lambda: shows(view, server))
+            assert time.monotonic() - begun < WITHIN
+
+
+def test_the_first_record_of_a_view_is_shown_as_it_is_read(
+    server: BosBaseServer, client: BosBase, short_memory: None
+) -> None:
+    """No row tells the view before whether something is missing."""
+    server.add_field("posts", "secret")
+    with client.collection("posts").live() as view:
+        view.wait_fresh()
+        settle(server)
+        server.create("posts", {"title": "f", "secret": "f"})
+        wait_until(client, lambda: shows(view, server))
+        assert len(view.current.records) == 1
+
+
+@pytest.mark.parametrize("microseconds", [0, 400], ids=["stamp stays", "within its millisecond"])
+def test_what_sql_wrote_past_the_hooks_is_found(
+    server: BosBaseServer, client: BosBase, microseconds: int
+) -> None:
+    made = server.fill("posts", ({"id": id, "n": 0} for id in mixed_ids(MANY)))
+    with client.collection("posts").live(reconcile=OFTEN) as view:
+        view.wait_fresh()
+        server.update("posts", made[0], {"n": 1})  # so that `updated` is seen to move
+        wait_until(client, lambda: view.current.by_id[made[0]]["n"] == 1)
+        by_collation = server.ids("posts", sort="id")
+        before = server.record("posts", by_collation[0])["updated"]
+        for id in by_collation[:: MANY // 5]:
+            server.sql_update("posts", id, {"n": 2}, microseconds=microseconds)
+        assert server.record("posts", by_collation[0])["updated"] == before
+        wait_until(client, lambda: shows(view, server), 2 * LIMIT)
+        assert [row["n"] for row in view.current.records].count(2) == 5
+
+
+SCHEMA: dict[str, Callable[[BosBaseServer], object]] = {
+    "added": lambda server: server.add_field("posts", "m", 0),
+    "renamed": lambda server: server.rename_field("posts", "n", "m"),
+    "removed": lambda server: server.remove_field("posts", "n"),
+}
+
+
+@pytest.mark.parametrize("change", SCHEMA.values(), ids=SCHEMA.keys())
+@pytest.mark.parametrize("count", [3, MANY])
+def test_a_changed_schema_is_found(
+    server: BosBaseServer, client: BosBase, change: Callable[[BosBaseServer], object], count: int
+) -> None:
+    made = server.fill("posts", ({"id": id, "n": 0, "k": 0} for id in mixed_ids(count)))
+    with client.collection("posts").live(reconcile=OFTEN) as view:
+        view.wait_fresh()
+        server.update("posts", made[0], {"k": 1})  # so that `updated` is seen to move
+        wait_until(client, lambda: view.current.by_id[made[0]]["k"] == 1)
+        change(server)
+        wait_until(client, lambda: shows(view, server), 2 * LIMIT)
+        assert len(view.current.records) == count
+
+
+def test_a_field_hidden_from_events_while_the_view_runs_stays_in_the_rows(
+    server: BosBaseServer, client: BosBase, short_memory: None
+) -> None:
+    made = server.fill("posts", [{"n": 0, "k": 0}])
+    with client.collection("posts").live() as view:
+        view.wait_fresh()
+        settle(server)
+        server.update("posts", made[0], {"k": 1})
+        wait_until(client, lambda: shows(view, server))
+        settle(server)
+        server.hide_field("posts", "n")
+        server.update("posts", made[0], {"k": 2})
+        wait_until(client, lambda: shows(view, server))
+        assert view.current.by_id[made[0]]["n"] == 0
+
+
+# -- what it costs --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sort", [None, "title", "-title", "n"])
+def test_a_calm_update_costs_no_read(
+    server: BosBaseServer, client: BosBase, sort: str | None, short_memory: None
+) -> None:
+    made = server.fill("posts", [{"title": t, "n": i, "k": 0} for i, t in enumerate(MEASURED)])
+    with client.collection("posts").live(sort=sort) as view:
+        view.wait_fresh()
+        settle(server)
+        before = len(server.reads)
+        server.update("posts", made[3], {"k": 1})
+        wait_until(client, lambda: view.current.by_id[made[3]]["k"] == 1)
+        no_read_follows(server, before)
+
+
+def test_a_calm_view_reads_no_more_than_one_page_a_comparison(
+    server: BosBaseServer, client: BosBase
+) -> None:
+    server.fill("posts", [{"title": title} for title in MEASURED])
+    with client.collection("posts").live(sort="title", reconcile=OFTEN) as view:
+        view.wait_fresh()
+        server.wait_reads(5)
+        begun, before = time.monotonic(), len(server.reads)
+        server.wait_reads(before + 4)
+        assert time.monotonic() - begun >= 3 * OFTEN
+        assert shows(view, server)
+
+
+def test_a_calm_large_view_reads_one_whole_page_a_comparison(
+    server: BosBaseServer, client: BosBase
+) -> None:
+    made = server.fill("posts", ({"id": id, "n": 0} for id in mixed_ids(MANY)))
+    with client.collection("posts").live(reconcile=OFTEN) as view:
+        view.wait_fresh()
+        server.update("posts", made[0], {"n": 1})  # so that `updated` is seen to move
+        wait_until(client, lambda: view.current.by_id[made[0]]["n"] == 1)
+        settled = len(server.reads) + 2 * PAGES + 1
+        reads = server.wait_reads(settled + 4 * (PAGES + 1), timeout=3 * LIMIT)[settled:]
+        kinds = Counter(read.kind for read in reads[: 4 * (PAGES + 1)])
+        assert kinds == {"stamps": 4 * PAGES, "rows": 4}
+        assert shows(view, server)
+
+
+def test_a_burst_of_moves_asks_for_the_order_at_most_once_an_interval(
+    server: BosBaseServer, client: BosBase, short_memory: None
+) -> None:
+    interval = 0.2
+    made = server.fill("posts", ({"id": id, "title": id} for id in mixed_ids(100)))
+    with client.collection("posts").live(sort="title", interval=interval) as view:
+        view.wait_fresh()
+        settle(server)
+        begun, before = time.monotonic(), len(server.reads)
+        for id in made:
+            server.update("posts", id, {"title": id[::-1]})
+        wait_until(client, lambda: shows(view, server))
+        settle(server)
+        assert ids(view.current) == server.ids("posts", sort="title,id")
+        reads = [read for read in server.reads[before:] if read.query.get("sort", "id") != "id"]
+        assert 1 <= len(reads) <= 1 + (time.monotonic() - begun) / interval
+
+
+# -- what concerns more than the order of one view ------------------------------------------------
+
+
+def test_what_one_view_finds_out_about_text_concerns_the_others_at_once(
+    server: BosBaseServer, client: BosBase
+) -> None:
+    """One has nothing to do until it is compared the next time, and looks at its rows again."""
+    client.live_hub.text_order.by_bytes = True
+    server.fill("posts", [{"title": "a"}])
+    server.fill("drafts", [{"id": id} for id in ("B", "aZ")])
+    with client.collection("posts").live(sort="title", reconcile=NEVER) as posts:
+        posts.wait_fresh()
+        core: ViewCore[Any] = posts._core()
+        assert isinstance(core._brain, RecordBrain)
+        sorting = core._brain._sorting
+        assert isinstance(sorting, Sorting) and sorting._by_bytes is True
+        with client.collection("drafts").live(reconcile=NEVER) as drafts:
+            assert ids(drafts.wait_fresh()) == ["aZ", "B"]
+            wait_until(client, lambda: sorting._by_bytes is False)
+
+
+@pytest.mark.parametrize("happens", ["lost", "reset"])
+def test_what_happens_while_the_server_takes_over_the_order_is_not_lost(
+    server: BosBaseServer, client: BosBase, happens: str
+) -> None:
+    """A view whose rows prove not to be sortable here stays stale, or empty, until it was read."""
+    server.fill("posts", [{"title": title} for title in "ab"])
+    with client.collection("posts").live(sort="title", reconcile=NEVER) as view:
+        view.wait_fresh()
+        core: ViewCore[Any] = view._core()
+
+        def take_over() -> None:
+            core._acknowledged = False
+            if happens == "reset":
+                core._brain.reset(0.0)  # what it shows is not taken any more
+            else:
+                core._brain.lost(0.0)
+            core._hand_over(UnorderableError("it holds a list"))
+
+        client.live_hub.loop.post(take_over)
+        wait_until(client, lambda: not view.current.fresh)
+        assert len(view.current.records) == (0 if happens == "reset" else 2)
