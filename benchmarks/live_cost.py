@@ -1,9 +1,10 @@
 """What a live view costs, on the real server: ``python -m benchmarks.live_cost [--quick]``.
 
-How many reads 1000 events cost, for records that are written once in a while and for hot ones; how
-long it takes from the writer's answer (200) to the snapshot; and whether a view of 10 000 records
-keeps up with 500 changes a second. Writers are a process of their own. It exits with 1 if a mark
-is missed.
+How many reads 1000 events cost, for records that are written once in a while and for hot ones;
+how many reads, of how many bytes, a view takes to start, to compare itself with the server and to
+come back; how long it takes from the writer's answer (200) to the snapshot; and whether a view of
+10 000 records keeps up with 500 changes a second. Writers are a process of their own. It exits
+with 1 if a mark is missed.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from multiprocessing.queues import Queue
 from typing import Any
 
+import msgspec
 from rich.console import Console
 from rich.table import Table
 
@@ -38,6 +41,11 @@ KEEPS_UP_WITHIN = 1.0  # seconds after the last write until the big view is true
 FULL_RATE = 0.9  # of the wanted rate: with less the writers were too slow to tell
 LIMIT = 60.0  # seconds any wait may take
 
+PAGE = 1000  # rows the server gives in one answer at most
+OLD = 10.5  # seconds after which a record is no longer asked about for the sake of its age
+RECONCILE = 3.0  # seconds between the comparisons that are counted
+APART = 1.0  # seconds without a read between two comparisons at least
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -51,6 +59,19 @@ class Plan:
     count: int
     rate: float
     threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A read of a view: when it was answered, of which path, with how many bytes of JSON.
+
+    The bytes are those of the answer as compact JSON. On the wire it is gzip, of which records
+    that are all alike, as they are here, would tell nothing.
+    """
+
+    at: float
+    path: str
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,18 +113,43 @@ class Bench:
     def __init__(self, server: EmbeddedServer, client: BosBase) -> None:
         self._server = server
         self._client = client
-        self.reads = 0
+        self.log: list[Read] = []
         hub = client.live_hub
         read = hub.read
 
         def counted(*arguments: Any) -> Any:
-            self.reads += 1
-            return read(*arguments)
+            answer = read(*arguments)
+            size = len(msgspec.json.encode(answer))
+            self.log.append(Read(time.monotonic(), arguments[0], size))
+            return answer
 
         hub.read = counted
         client.send(
             "PATCH", "/api/settings", body={"batch": {"enabled": True, "maxRequests": 1000}}
         )
+
+    @property
+    def reads(self) -> int:
+        """How many reads were answered."""
+        return len(self.log)
+
+    def reads_of(self, name: str, since: float) -> list[list[Read]]:
+        """The reads of a collection since then, in groups with silence between them; the last
+        group is left out as long as it may go on."""
+        reads = [each for each in self.log if f"/{name}/" in each.path and each.at > since]
+        ends = [at for at, (a, b) in enumerate(pairwise(reads), 1) if b.at - a.at > APART]
+        if reads and time.monotonic() - reads[-1].at > APART:
+            ends.append(len(reads))
+        return [reads[first:end] for first, end in pairwise([0, *ends])]
+
+    def wait_for_reads(self, name: str, since: float, groups: int = 1) -> list[list[Read]]:
+        """The first groups of reads of a collection since then."""
+        end = time.monotonic() + LIMIT
+        while len(found := self.reads_of(name, since)) < groups:
+            if time.monotonic() > end:
+                raise TimeoutError(f"{name}: no comparison within {LIMIT:g} s")
+            time.sleep(0.05)
+        return found[:groups]
 
     def fill(self, name: str, count: int) -> tuple[str, ...]:
         """Makes a collection of `count` records; their ids."""
@@ -160,6 +206,42 @@ def reads_per_thousand(bench: Bench, client: BosBase, events: int) -> list[Row]:
             Row(f"reads per 1000 events, {kind}", f"{cost:.1f}", mark, cost <= 5 or not mark)
         )
     return rows
+
+
+def bytes_and_reads(bench: Bench, client: BosBase, rounds: int) -> list[Row]:
+    """What calm views read: at the start, for each comparison, and after a reconnection."""
+    rows = []
+    sizes = (PAGE - 1, 10 * PAGE)  # one page that shows it is the last; and ten, and an empty one
+    filled = [bench.fill(f"calm_{size}", size) for size in sizes]
+    time.sleep(OLD)
+    for size, ids in zip(sizes, filled, strict=True):
+        pages = size // PAGE + 1
+        name = f"calm_{size}"
+        begun = time.monotonic()
+        records = client.collection(name)
+        with records.live(sort="-n,text", reconcile=RECONCILE) as view:
+            view.wait_fresh(LIMIT)
+            rows.append(_cost(f"{size} records: the start", bench.wait_for_reads(name, begun)))
+            time.sleep(AFTER_A_GAP)
+            bench.wait_for_reads(name, time.monotonic())
+            changed = time.monotonic()
+            records.update(ids[size // 2], {"n": 1})
+            time.sleep(APART)
+            reads = sum(f"/{name}/" in each.path and each.at > changed for each in bench.log)
+            rows.append(Row("… a lone change", f"{reads} reads", "0", reads == 0))
+            compared = bench.wait_for_reads(name, time.monotonic(), rounds)
+            rows.append(_cost("… a comparison", compared, pages + (pages > 1)))
+            lost = time.monotonic()
+            client.realtime.reconnect_now()
+            rows.append(_cost("… a reconnection", bench.wait_for_reads(name, lost)))
+    return rows
+
+
+def _cost(what: str, groups: Sequence[Sequence[Read]], mark: int | None = None) -> Row:
+    """The most reads of a group, and its bytes."""
+    most = max(groups, key=lambda group: (len(group), sum(read.size for read in group)))
+    value = f"{len(most)} reads, {sum(read.size for read in most) / 1000:.0f} kB"
+    return Row(what, value, "" if mark is None else f"≤ {mark}", mark is None or len(most) <= mark)
 
 
 def latencies(bench: Bench, client: BosBase, events: int) -> list[Row]:
@@ -241,6 +323,7 @@ def main() -> int:
         bench = Bench(server, client)
         rows = [
             *reads_per_thousand(bench, client, events),
+            *bytes_and_reads(bench, client, 2 if events < 1000 else 4),
             *latencies(bench, client, events),
             *large_view(bench, client, 3.0 if events < 1000 else 10.0),
         ]
