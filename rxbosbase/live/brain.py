@@ -64,7 +64,7 @@ class RecordBrain(Reducer):
     def __init__(self, rules: Rules | None = None, sorting: Sorting | None = None) -> None:
         super().__init__(rules, sorting)
         self._pending: dict[str, Edit] = {}
-        self._order = None if sorting is None else sorting.order
+        self._order = self._sorting.order
         self._reordered: Reordered | None = None
         self._is_shown = False
         self._fresh = self._shown_fresh = False
@@ -93,7 +93,7 @@ class RecordBrain(Reducer):
             elif known.before is not edit.record or edit.record is not None:
                 caught_up = known.caught_up or edit.caught_up
                 self._pending[edit.id] = Edit(edit.id, known.before, edit.record, caught_up)
-        if isinstance(self._sorting, Sorting) and self._sorting.order is not self._order:
+        if self._sorting.order is not self._order:
             self._order = self._sorting.order
             self._reordered = Reordered(self._order, dict(self._known.held))
         self._fresh = effects.fresh

@@ -71,9 +71,7 @@ class Reducer:
 
     knowledge: ClassVar[type[Knowledge]] = Knowledge
 
-    def __init__(
-        self, rules: Rules | None = None, sorting: Sorting | Unsorted | None = None
-    ) -> None:
+    def __init__(self, rules: Rules | None = None, sorting: Sorting | None = None) -> None:
         self._rules = rules or Rules()
         self._sorting = sorting or Unsorted()
         self._now = 0.0

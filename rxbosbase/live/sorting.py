@@ -337,45 +337,23 @@ def _are_alike(order: Order, before: Record | None, after: Record | None) -> boo
     return True
 
 
-class Unsorted:
-    """The same for rows whose order nobody asks for."""
+class Unsorted(Sorting):
+    """The same for rows whose order nobody asks for: it looks at none, so that nothing is due."""
 
-    is_ready = is_by_id = True
-    is_dirty = False
+    def __init__(self) -> None:
+        super().__init__(Order.parse(), TextOrder())
 
-    def start_over(self) -> None: ...
-    def row_changed(self, before: Record | None, after: Record | None) -> None: ...
-    def refresh(self, held: Mapping[str, Record]) -> None: ...
-    def read_begins(self, now: float) -> None: ...
-    def check(self) -> None: ...
-    def read_failed(self) -> None: ...
-    def page_answered(
-        self, rows: Sequence[Record], held: Mapping[str, Record], now: float
-    ) -> None: ...
-    def literals_answered(self, read: ReadLiterals, found: bool, now: float) -> None: ...
-    def begins_with(self, rows: Sequence[Record]) -> None: ...
-    def sorted_by_id(self, ids: Sequence[str]) -> None: ...
+    def start_over(self) -> None:
+        """There is nothing to wait for."""
+        super().start_over()
+        self.is_ready = True
+
+    def row_changed(self, before: Record | None, after: Record | None) -> None:
+        """Whatever it was, and is."""
+
+    def refresh(self, held: Mapping[str, Record]) -> None:
+        """Whatever they are."""
 
     def all_by_id(self, ids: Sequence[str], held: Mapping[str, Record]) -> bool:
-        """It tells nothing."""
+        """Nobody asks."""
         return False
-
-    def due(self) -> float:
-        """Never."""
-        return inf
-
-    def ask(self, now: float) -> ReadOrder | ReadLiterals:
-        """Nothing is due."""
-        raise NotImplementedError
-
-    def order_answered(
-        self,
-        rows: Sequence[Record],
-        held: Mapping[str, Record],
-        now: float,
-        *,
-        in_one: bool,
-        heard: Container[str],
-    ) -> list[str]:
-        """Whatever their order."""
-        return []

@@ -754,5 +754,4 @@ def test_rows_whose_order_nobody_asks_for_are_always_settled() -> None:
     assert unsorted.is_by_id and not unsorted.all_by_id(["b", "a"], {})
     assert (unsorted.is_ready, unsorted.is_dirty, unsorted.due()) == (True, False, inf)
     assert unsorted.order_answered([row("a")], {}, 0.0, in_one=True, heard=()) == []
-    with pytest.raises(NotImplementedError):
-        unsorted.ask(0.0)
+    assert (unsorted.is_dirty, unsorted.due()) == (False, inf)
