@@ -8,7 +8,6 @@ import threading
 import weakref
 from collections.abc import Mapping
 from datetime import timedelta
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
 from urllib.parse import quote, urlencode
 
@@ -21,7 +20,6 @@ from .dialect import FilterDialect, check_dialect
 from .errors import ClientClosedError, ProtocolError
 from .filters import Dialect, build_filter
 from .login import as_login
-from .loop import LoopScheduler
 from .models import Model
 from .options import check_count
 from .reader import OnDecodeError, RecordReader
@@ -30,6 +28,7 @@ from .realtime.frames import MAX_FRAME_BYTES
 from .realtime.reconnect import BackoffPolicy
 from .realtime.service import RealtimeService
 from .rooms import Rooms
+from .runtime.loop import Loop
 from .schema import Collections
 from .topic_headers import TopicHeaders
 from .transport import Transport, check_headers
@@ -114,19 +113,33 @@ class BosBase:
             raise TypeError(f"backoff must be a BackoffPolicy, not {type(backoff).__name__}")
         if on_auth_lost not in ("error", "guest"):
             raise ValueError(f"on_auth_lost must be 'error' or 'guest', not {on_auth_lost!r}")
-        self.auth_store = auth_store if auth_store is not None else AuthStore()
-        store = self.auth_store
-        self.topic_headers = TopicHeaders(topic_headers, headers)
-        self.transport = Transport(
+        store = auth_store if auth_store is not None else AuthStore()
+        topics = TopicHeaders(topic_headers, headers)
+        transport = Transport(
             base_url, timeout=timeout, headers=headers, token=lambda: store.token, verify=verify,
             max_answer_bytes=max_answer_bytes,
         )  # fmt: skip
-        self._rooms = Rooms(
-            self.transport, store, backoff or BackoffPolicy(), idle_timeout, max_event_bytes,
+        rooms = Rooms(
+            transport, store, backoff or BackoffPolicy(), idle_timeout, max_event_bytes,
             on_auth_lost, check_dialect(filter_dialect),
         )  # fmt: skip
-        self.single_flight = self._rooms.single_flight
-        self._finalizer = weakref.finalize(self, _close_later, self._rooms)
+        self._enter(rooms, topics)
+
+    @classmethod
+    def _from_rooms(cls, rooms: Rooms) -> BosBase:
+        """The client of rooms that somebody else has built: with another transport, or another
+        time."""
+        client = cls.__new__(cls)
+        client._enter(rooms, TopicHeaders(None, None))
+        return client
+
+    def _enter(self, rooms: Rooms, topic_headers: TopicHeaders) -> None:
+        self._rooms = rooms
+        self.auth_store = rooms.auth_store
+        self.topic_headers = topic_headers
+        self.transport = rooms.transport
+        self.single_flight = rooms.single_flight
+        self._finalizer = weakref.finalize(self, _close_later, rooms)
         self._finalizer.atexit = False  # the rooms close themselves then
 
     def __repr__(self) -> str:
@@ -135,12 +148,7 @@ class BosBase:
     def __enter__(self) -> BosBase:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property
@@ -164,7 +172,7 @@ class BosBase:
         return self._rooms.live
 
     @property
-    def scheduler(self) -> LoopScheduler:
+    def scheduler(self) -> Loop:
         """Runs timed work on the delivery thread; pass it to operators on merged streams."""
         return self._rooms.delivery
 

@@ -18,9 +18,10 @@ from .bodies import read_body
 from .errors import ConnectionFailedError, ProtocolError, RequestTimeoutError, StreamLostError
 from .jsontext import decode
 from .oneline import one_line
-from .transport import Channel
+from .runtime.network import Receiver
+from .sockets import Sockets
 
-__all__ = ["EventStream"]
+__all__ = ["STREAM_HEADERS", "EventStream"]
 
 READ_SIZE = 256 * 1024
 """Bytes asked of one read: enough that a burst of events costs one call."""
@@ -28,7 +29,7 @@ READ_SIZE = 256 * 1024
 ERROR_BODY_LIMIT = 64 * 1024
 """Of an error's body no more is read: it is to be shown, not stored."""
 
-_HEADERS = {
+STREAM_HEADERS = {
     "Accept": "text/event-stream",
     "Accept-Encoding": "identity",  # a compressed stream would be held back until a block is full
     "Cache-Control": "no-store",
@@ -39,21 +40,17 @@ class EventStream:
     """One open stream.
 
     Args:
-        channel: the connections it belongs to; aborting them ends the stream.
-        path: for example ``/api/realtime``.
-        timeout: seconds until the answer's headers must be there.
-
-    Attributes:
-        is_chunked, length: how the body is delimited; -1 for no length.
+        response: the answer, whose body is not read yet.
+        sockets: those of its channel; aborting them ends the stream.
 
     Raises:
         ClientResponseError: the server answered with an error.
         ProtocolError: a redirect, or an answer that is no event stream.
-        ConnectionFailedError, RequestTimeoutError: no answer.
     """
 
-    def __init__(self, channel: Channel, path: str, timeout: float) -> None:
-        self._response = channel.send("GET", path, headers=_HEADERS, timeout=timeout)
+    def __init__(self, response: requests.Response, sockets: Sockets) -> None:
+        self._response = response
+        self._sockets = sockets
         try:
             self._check()
             raw: Any = self._response.raw
@@ -62,13 +59,12 @@ class EventStream:
                 raise StreamLostError("the server answered with an empty event stream")
             self._file.raw.free()
             self._socket: socket.socket = self._file.raw.sock
-            self._handle = channel.sockets.track(self._socket)
-            self._sockets = channel.sockets
+            self._handle = sockets.track(self._socket)
         except BaseException:
             self._response.close()
             raise
-        self.is_chunked: bool = raw.chunked
-        self.length = _length(raw.headers.get("Content-Length", ""))
+        self._is_chunked: bool = raw.chunked
+        self._length = _length(raw.headers.get("Content-Length", ""))
 
     def _check(self) -> None:
         response = self._response
@@ -89,18 +85,27 @@ class EventStream:
         if response.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise ProtocolError("a proxy compresses the event stream; switch that off for it")
 
-    def set_timeout(self, seconds: float) -> None:
-        """How long the stream may be silent before `read` raises `RequestTimeoutError`."""
-        self._socket.settimeout(seconds)
-
-    def read(self) -> bytes:
-        """What has arrived, as it came over the wire, chunks and all; ``b""`` when the connection
-        has ended.
+    def feed(self, receiver: Receiver) -> None:
+        """Reads until `receiver` wants no more, or the stream ends: what has arrived, as it came
+        over the wire, chunks and all. The connection is given back to the system then.
 
         Raises:
             StreamLostError: the connection broke.
-            RequestTimeoutError: silence for longer than the timeout.
+            RequestTimeoutError: silence for longer than the receiver's timeout.
         """
+        try:
+            receiver.opened(chunked=self._is_chunked, length=self._length)
+            timeout, more = -1.0, True
+            while more:
+                if receiver.timeout != timeout:
+                    timeout = receiver.timeout
+                    self._socket.settimeout(timeout)
+                more = receiver.received(self._read() if self._length else b"")
+        finally:
+            self._sockets.release(self._handle)
+            self._response.close()
+
+    def _read(self) -> bytes:
         try:
             data: bytes = self._file.read1(READ_SIZE)
         except (OSError, ValueError) as error:
@@ -109,11 +114,6 @@ class EventStream:
                 raise RequestTimeoutError("the stream was silent for too long") from error
             raise StreamLostError(f"the event stream broke: {error}") from error
         return data
-
-    def close(self) -> None:
-        """Gives the connection back to the system. For the thread that reads."""
-        self._sockets.release(self._handle)
-        self._response.close()
 
 
 def _length(text: str) -> int:

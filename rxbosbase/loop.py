@@ -9,26 +9,17 @@ from __future__ import annotations
 
 import heapq
 import logging
-import math
 import threading
 from collections import deque
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
-from datetime import datetime
+from collections.abc import Callable
 from time import monotonic, sleep
-from typing import Any, TypeVar
-
-from reactivex import abc, typing
-from reactivex.disposable import SingleAssignmentDisposable
-from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
 from .process import is_ending
+from .runtime.loop import Job, Loop
 
 __all__ = ["LoopScheduler"]
 
 log = logging.getLogger("rxbosbase.loop")
-
-State = TypeVar("State")
 
 IDLE_SECONDS = 5.0
 """How long a thread without work stays: long enough to serve bursts, short enough to be gone."""
@@ -48,11 +39,11 @@ MANY_CANCELLED = 1000
 an hour must not keep an hour's worth of them."""
 
 
-class _Lent(threading.local):
-    depth = 0
+LOOK_UP_SECONDS = 0.05
+"""How often work that is held back looks whether the loop was closed."""
 
 
-class LoopScheduler(PeriodicScheduler):
+class LoopScheduler(Loop):
     """Runs scheduled work in order on one daemon thread, which starts with the first piece of it.
 
     Args:
@@ -82,55 +73,17 @@ class LoopScheduler(PeriodicScheduler):
         self._last: Callable[[], object] | None = None
         self._asleep = False
         self._closed = False
-        self._lent = _Lent()
 
-    # -- the scheduler's interface ---------------------------------------------------------------
-
-    def schedule(
-        self, action: typing.ScheduledAction[State], state: State | None = None
-    ) -> abc.DisposableBase:
-        """Runs ``action(self, state)`` on the thread, after the work that is already waiting."""
-        job = _Job(self, action, state)
-        self.post(job)
-        return job
-
-    def schedule_relative(
-        self,
-        duetime: typing.RelativeTime,
-        action: typing.ScheduledAction[State],
-        state: State | None = None,
-    ) -> abc.DisposableBase:
-        """Runs ``action`` after `duetime` seconds (or a timedelta); never, after infinity."""
-        seconds = self.to_seconds(duetime)
-        if math.isnan(seconds):
-            raise ValueError("a time to wait must be a number of seconds, not NaN")
-        if seconds <= 0:
-            return self.schedule(action, state)
-        job = _Job(self, action, state)
-        self.call_later(seconds, job)
-        return job
-
-    def schedule_absolute(
-        self,
-        duetime: typing.AbsoluteTime,
-        action: typing.ScheduledAction[State],
-        state: State | None = None,
-    ) -> abc.DisposableBase:
-        """Runs ``action`` at `duetime` (a datetime in UTC, or seconds since the epoch)."""
-        due: datetime = self.to_datetime(duetime)
-        return self.schedule_relative(due - self.now, action, state)
-
-    # -- cheaper entrances for the library's own use ---------------------------------------------
+    def time(self) -> float:
+        return monotonic()
 
     def post(self, call: Callable[[], object]) -> None:
-        """Queues ``call()``. Never waits; ignored once the loop is closed."""
         with self._gate:
             if not self._closed:
                 self._ready.append((call, 0, 0))
                 self._wake()
 
     def call_later(self, seconds: float, call: Callable[[], object]) -> None:
-        """Queues ``call()`` for `seconds` from now."""
         with self._gate:
             if self._closed:
                 return
@@ -141,18 +94,13 @@ class LoopScheduler(PeriodicScheduler):
             self._sequence += 1
             timer = _Timer(call)
             heapq.heappush(self._timers, (monotonic() + seconds, self._sequence, timer))
-            if isinstance(call, _Job):
+            if isinstance(call, Job):
                 call.timer = timer
             self._wake()
 
     def feed(
         self, call: Callable[[], object], items: int, size: int, given_up: Callable[[], bool]
     ) -> None:
-        """Queues ``call()``, which stands for `items` events of `size` bytes.
-
-        Waits while the queue is full. It never drops: once `given_up()` is true the call is
-        queued over the limit, so that nothing that was received is lost.
-        """
         with self._gate:
             while self._is_full(items, size) and not self._closed and not given_up():
                 self._room.wait()
@@ -167,67 +115,37 @@ class LoopScheduler(PeriodicScheduler):
             sleep(0)
 
     def release(self) -> None:
-        """Wakes every waiting `feed`, so that it looks at `given_up` again."""
         with self._gate:
             self._room.notify_all()
 
     @property
     def depth(self) -> tuple[int, int]:
-        """How many events, and bytes of them, are waiting."""
         return self._items, self._bytes
 
     @property
     def is_closed(self) -> bool:
-        """True once `close` was called."""
         return self._closed
 
-    can_wait = True
-    """Whether its work may wait for another thread: virtual time has none."""
-
     def condition(self) -> threading.Condition:
-        """What other threads wait with for the loop's work."""
         return threading.Condition()
 
     @property
     def is_current(self) -> bool:
-        """True on the loop's own thread."""
         return threading.current_thread() is self._thread
 
-    @contextmanager
-    def lent(self) -> Generator[None]:
-        """Inside, this thread does work that the loop's own may do as well: what `check_wait`
-        refuses there is refused here, so that a callback does not wait by luck."""
-        self._lent.depth += 1
-        try:
-            yield
-        finally:
-            self._lent.depth -= 1
-
-    def check_wait(self, what: str) -> None:
-        """Refuses a wait without an end for the loop's work where that work waits for this thread.
-
-        Raises:
-            RuntimeError: this is inside a callback.
-        """
-        if self.is_current or self._lent.depth:
-            raise RuntimeError(
-                f"{what} in a callback would wait for itself: subscribe instead, or ask the "
-                "server with a request, such as get_list()"
-            )
-
     def wait(self, gate: threading.Condition, done: Callable[[], object]) -> None:
-        """Waits until `done()`, which the loop's work brings about.
-
-        Args:
-            gate: a `condition`, held.
-        """
         # Ctrl-C that another thread took does not wake this one: it looks by itself.
-        look = SIGNAL_SECONDS if self.can_wait else None
-        while not gate.wait_for(done, look):
+        while not gate.wait_for(done, SIGNAL_SECONDS):
             pass
 
+    def hold_back(self, gate: threading.Condition, has_room: Callable[[], object]) -> bool:
+        while not has_room():
+            gate.wait(LOOK_UP_SECONDS)
+            if self._closed:
+                return False
+        return True
+
     def close(self, last: Callable[[], object] | None = None) -> None:
-        """Discards all that waits; `last` runs after the running action. Never waits."""
         with self._gate:
             if self._closed:
                 return
@@ -243,10 +161,14 @@ class LoopScheduler(PeriodicScheduler):
                 self._gate.notify()
 
     def join(self, timeout: float) -> None:
-        """Waits up to `timeout` seconds for the thread to end; returns at once on that thread."""
         thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout)
+
+    def cancelled(self, job: Job) -> None:
+        if job.timer is not None and job.timer.call is not None:
+            job.timer.call = None
+            self._cancelled += 1
 
     # -- the thread ------------------------------------------------------------------------------
 
@@ -320,34 +242,3 @@ class _Timer:
 
     def __init__(self, call: Callable[[], object]) -> None:
         self.call: Callable[[], object] | None = call
-
-
-class _Job(abc.DisposableBase):
-    """One scheduled action; disposing it before it ran cancels it."""
-
-    __slots__ = ("_action", "_inner", "_scheduler", "_state", "timer")
-
-    def __init__(
-        self, scheduler: LoopScheduler, action: typing.ScheduledAction[Any] | None, state: Any
-    ) -> None:
-        self._scheduler = scheduler
-        self._action = action
-        self._state = state
-        self._inner = SingleAssignmentDisposable()
-        self.timer: _Timer | None = None
-
-    def __call__(self) -> None:
-        state = self._state  # read first: `dispose` on another thread clears both
-        action, self._action = self._action, None
-        if action is None:
-            return
-        result = action(self._scheduler, state)
-        if result is not None:
-            self._inner.disposable = result
-
-    def dispose(self) -> None:
-        self._action = self._state = None
-        if self.timer is not None and self.timer.call is not None:
-            self.timer.call = None
-            self._scheduler._cancelled += 1
-        self._inner.dispose()

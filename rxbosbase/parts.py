@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .auth import AuthStore
 from .dialect import FilterDialect
-from .loop import LoopScheduler
 from .realtime.service import RealtimeService
 from .refresh import SingleFlight
+from .runtime.loop import Loop
+from .runtime.network import Transport
 from .topic_headers import TopicHeaders
-from .transport import Transport
 
 if TYPE_CHECKING:
     from .live.hub import LiveHub
@@ -47,7 +47,7 @@ class ClientParts(Protocol):
         ...
 
     @property
-    def scheduler(self) -> LoopScheduler:
+    def scheduler(self) -> Loop:
         """The delivery thread's."""
         ...
 

@@ -19,7 +19,8 @@ from reactivex.disposable import Disposable
 
 from .auth import AuthState, AuthStore, check_token
 from .errors import ClientResponseError, ProtocolError
-from .realtime.reconnect import BackoffPolicy, asked_to_wait
+from .realtime.backoff import asked_to_wait
+from .realtime.reconnect import BackoffPolicy
 
 __all__ = ["AutoRefresh", "SingleFlight", "login_of", "refresh_key"]
 
@@ -168,10 +169,6 @@ class AutoRefresh(abc.DisposableBase):
         self._disposed = True
         self._subscription.dispose()
         self._timer.dispose()
-
-    def check_now(self) -> None:
-        """Looks at once whether the server still accepts the token."""
-        self._post(self._work)
 
     def _post(self, call: Callable[[], object]) -> None:
         def run(*_: object) -> None:

@@ -15,8 +15,6 @@ from .auth import AuthState, AuthStore, token_claims
 from .dialect import FilterDialect
 from .errors import AuthLostError
 from .filters import Dialect
-from .loop import LoopScheduler
-from .pool import ReadPool
 from .process import check_process
 from .realtime.monitor import ConnectionMonitor
 from .realtime.preflight import Preflight
@@ -24,7 +22,8 @@ from .realtime.reconnect import BackoffPolicy
 from .realtime.service import RealtimeService
 from .realtime.settings import Settings
 from .refresh import AutoRefresh, SingleFlight, login_of, refresh_key
-from .transport import Transport
+from .runtime.network import Transport
+from .runtime.threads import Runtime, Threads
 
 if TYPE_CHECKING:
     from .live.hub import LiveHub
@@ -48,13 +47,16 @@ class Rooms:
         max_event_bytes: int,
         on_auth_lost: str,
         filter_dialect: Dialect | None = None,
+        runtime: Runtime | None = None,
     ) -> None:
         self.closed = False
         self._closing = threading.RLock()  # a signal's handler may close while it is held
         self.transport = transport
-        self.control = LoopScheduler("rxbosbase-control")
-        self.delivery = LoopScheduler("rxbosbase-delivery")
-        self.pool = ReadPool()
+        self.auth_store = auth_store
+        self._runtime = runtime = runtime or Threads()
+        self.control = runtime.loop("rxbosbase-control")
+        self.delivery = runtime.loop("rxbosbase-delivery")
+        self.pool = runtime.pool()
         settings = Settings(
             transport=transport,
             control=self.control,
@@ -63,6 +65,7 @@ class Rooms:
             idle_timeout=idle_timeout,
             max_event_bytes=max_event_bytes,
             identity=lambda: auth_store.state.identity,
+            quiet=runtime.quiet,
         )
         preflight = Preflight(self._read, self.pool, self.control, backoff, settings.identity)
         self.monitor = ConnectionMonitor(self.delivery)
@@ -72,7 +75,6 @@ class Rooms:
         self.dialect = FilterDialect(self._read, filter_dialect)
         self._live: LiveHub | None = None
         self._identity = auth_store.state.identity
-        self._store = auth_store
         self._policy = backoff
         self._on_auth_lost = on_auth_lost
         self._process = os.getpid()
@@ -91,7 +93,7 @@ class Rooms:
         check_process(self._process)  # before the lock: a child may have inherited it taken
         with self._closing:
             if self._live is None:
-                settings = replace(self._settings, delivery=LoopScheduler("rxbosbase-live"))
+                settings = replace(self._settings, delivery=self._runtime.loop("rxbosbase-live"))
                 hub = LiveHub(
                     settings, self._preflight, self.monitor, self.pool, self._read, self.dialect,
                     self.delivery,
@@ -108,11 +110,13 @@ class Rooms:
             self._live.service.renew()
 
     def _auth_changed(self, _: AuthState) -> None:
-        if self._store.state.identity:
+        if os.getpid() != self._process:
+            return  # the streams are still the parent's
+        if self.auth_store.state.identity:
             self.monitor.logged_in()
         self.realtime.identity_changed()
         # As it is now: of two logins at one time, the older may be told last.
-        before, self._identity = self._identity, self._store.state.identity
+        before, self._identity = self._identity, self.auth_store.state.identity
         if self._live is not None:
             self._live.identity_changed(other=before != self._identity)
 
@@ -122,7 +126,7 @@ class Rooms:
     def auto_refresh(self, threshold: float, check_every: float) -> AutoRefresh:
         """Starts to renew the token."""
         refresher = AutoRefresh(
-            self._store, self._refresh, self._keep, self._auth_lost,
+            self.auth_store, self._refresh, self._keep, self._auth_lost,
             threshold=threshold, check_every=check_every,
             scheduler=self.control, submit=self.pool.submit, policy=self._policy,
         )  # fmt: skip
@@ -130,7 +134,7 @@ class Rooms:
         return refresher
 
     def _refresh(self) -> dict[str, Any]:
-        state = self._store.state
+        state = self.auth_store.state
         claims, record = token_claims(state.token), state.record or {}
         name = str(record.get("collectionName") or claims.get("collectionId") or "users")
         path = f"/api/collections/{quote(name, safe='')}/auth-refresh"
@@ -141,7 +145,7 @@ class Rooms:
         return result
 
     def _keep(self, answer: dict[str, Any]) -> None:
-        self._store.save(*login_of(answer))
+        self.auth_store.save(*login_of(answer))
 
     def _auth_lost(self, error: Exception) -> None:
         lost = AuthLostError(f"the server does not accept the login any more, log in: {error}")
@@ -151,7 +155,7 @@ class Rooms:
             self.realtime.fail_all(lost)
             if self._live is not None:
                 self._live.service.fail_all(lost)
-        self._store.clear()
+        self.auth_store.clear()
 
     def close(self, *, silently: bool = False) -> None:
         """Ends everything; never waits for user code. Streams complete, unless `silently`."""

@@ -19,12 +19,12 @@ from typing import Any, TypeVar
 from reactivex import ConnectableObservable, Observable, abc, typing
 from reactivex import operators as ops
 from reactivex.disposable import Disposable
-from reactivex.internal import DisposedException
+from reactivex.run import run
 from reactivex.scheduler import CurrentThreadScheduler
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 from reactivex.subject import AsyncSubject
 
-from .loop import LoopScheduler
+from .runtime.loop import Loop
 
 __all__ = ["Latest", "Stream"]
 
@@ -39,7 +39,7 @@ Subscribe = Callable[[abc.ObserverBase[T], abc.SchedulerBase | None], abc.Dispos
 class _NowOrOnLoop(PeriodicScheduler):
     """Runs what is due at once on the calling thread, and everything timed on the loop."""
 
-    def __init__(self, loop: LoopScheduler) -> None:
+    def __init__(self, loop: abc.SchedulerBase) -> None:
         super().__init__()
         self._loop = loop
 
@@ -80,8 +80,10 @@ class Stream(Observable[T]):
         on the client's delivery thread.
     """
 
-    def __init__(self, subscribe: Subscribe[T], scheduler: LoopScheduler) -> None:
-        super().__init__(subscribe)
+    def __init__(self, source: Observable[T] | Subscribe[T], scheduler: abc.SchedulerBase) -> None:
+        super().__init__()
+        # A pipeline's end is subscribed to as it is: no observer more, at no cost per event.
+        self._inner = source if isinstance(source, Observable) else Observable(source)
         self.scheduler = scheduler
         self._default = _NowOrOnLoop(scheduler)
 
@@ -94,7 +96,7 @@ class Stream(Observable[T]):
         scheduler: abc.SchedulerBase | None = None,
     ) -> abc.DisposableBase:
         """As RxPY's, with the stream's own scheduler as the default."""
-        return super().subscribe(
+        return self._inner.subscribe(
             on_next, on_error, on_completed, scheduler=scheduler or self._default
         )
 
@@ -122,39 +124,19 @@ class Stream(Observable[T]):
         return _carrying(super().pipe(*operators), self.scheduler)
 
 
-def _carrying(result: Any, scheduler: LoopScheduler) -> Any:
+def _carrying(result: Any, scheduler: abc.SchedulerBase) -> Any:
     """What a pipeline came to, with the scheduler carried on where it is an observable."""
     if isinstance(result, (Stream, _Connectable)) or not isinstance(result, Observable):
         return result
     if isinstance(result, ConnectableObservable):
         return _Connectable(result, scheduler)
-    return _Piped(result, scheduler)
-
-
-class _Piped(Stream[T]):
-    """A pipeline's end. It adds no observer of its own, so it costs nothing per event."""
-
-    def __init__(self, inner: Observable[T], scheduler: LoopScheduler) -> None:
-        super().__init__(_never_called, scheduler)
-        self._inner = inner
-
-    def subscribe(
-        self,
-        on_next: abc.ObserverBase[T] | abc.OnNext[T] | None = None,
-        on_error: abc.OnError | None = None,
-        on_completed: abc.OnCompleted | None = None,
-        *,
-        scheduler: abc.SchedulerBase | None = None,
-    ) -> abc.DisposableBase:
-        return self._inner.subscribe(
-            on_next, on_error, on_completed, scheduler=scheduler or self._default
-        )
+    return Stream(result, scheduler)
 
 
 class _Connectable(ConnectableObservable[T]):
     """What ``publish`` and ``replay`` make, for ``ref_count`` and others to go on from."""
 
-    def __init__(self, plain: ConnectableObservable[T], scheduler: LoopScheduler) -> None:
+    def __init__(self, plain: ConnectableObservable[T], scheduler: abc.SchedulerBase) -> None:
         super().__init__(plain.source, plain.subject)
         self._scheduler = scheduler
         self._default = _NowOrOnLoop(scheduler)
@@ -163,7 +145,7 @@ class _Connectable(ConnectableObservable[T]):
         return super().connect(scheduler or self._default)
 
     def auto_connect(self, subscriber_count: int = 1) -> Observable[T]:
-        return _Piped(super().auto_connect(subscriber_count), self._scheduler)
+        return Stream(super().auto_connect(subscriber_count), self._scheduler)
 
     def ref_count(self) -> Observable[T]:
         return self.pipe(ops.ref_count())  # type: ignore[no-any-return]
@@ -175,9 +157,11 @@ class _Connectable(ConnectableObservable[T]):
         return _carrying(super().pipe(*operators), self._scheduler)
 
 
-def _last_of(source: Observable[T], loop: LoopScheduler, scheduler: abc.SchedulerBase) -> T:
+def _last_of(source: Observable[T], loop: abc.SchedulerBase, scheduler: abc.SchedulerBase) -> T:
     """What RxPY's ``run`` gives, waited for as all of the library's waits are: never on the thread
     that has to bring it, in virtual time too, and with nothing left behind by Ctrl-C."""
+    if not isinstance(loop, Loop):
+        return run(source, scheduler)
     loop.check_wait("run()")
     gate = loop.condition()
     last: AsyncSubject[T] = AsyncSubject()
@@ -195,10 +179,6 @@ def _last_of(source: Observable[T], loop: LoopScheduler, scheduler: abc.Schedule
     return last.run()
 
 
-def _never_called(*_: object) -> abc.DisposableBase:
-    raise DisposedException("a piped stream subscribes to its inner one")
-
-
 class Latest(Stream[T]):
     """A hot value: whoever subscribes gets the current one, then each that follows.
 
@@ -207,7 +187,7 @@ class Latest(Stream[T]):
     harms no other.
     """
 
-    def __init__(self, value: T, loop: LoopScheduler) -> None:
+    def __init__(self, value: T, loop: Loop) -> None:
         super().__init__(self._attach, loop)
         self._loop = loop
         self._lock = threading.Lock()

@@ -7,12 +7,15 @@ requests, and each event stream one for itself and the POSTs that belong to it.
 from __future__ import annotations
 
 import http.client
+import itertools
 import logging
 import os
 import re
 import ssl
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -27,16 +30,19 @@ from .errors import (
     ProtocolError,
     RequestTimeoutError,
 )
+from .eventstream import STREAM_HEADERS, EventStream
 from .files import form_fields
 from .heads import MalformedHead, pace_body
 from .jsontext import encode
 from .oneline import one_line
-from .process import check_process
+from .process import check_process, is_ending
+from .runtime.network import Receiver
 from .sockets import AbortableAdapter, Sockets
 from .trust import trust_of
+from .urls import check_base_url, url_below
 from .utf8 import encodable
 
-__all__ = ["Channel", "Transport", "check_base_url", "check_headers"]
+__all__ = ["Channel", "Transport", "check_headers"]
 
 log = logging.getLogger("rxbosbase.transport")
 
@@ -57,31 +63,8 @@ _ANY = (
 _ODD_ADDRESS = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)
 _HINT = "; is that the host's name, and is a proxy of the environment (HTTP_PROXY) one?"
 
-_DOTS = re.compile(r"/(?:\.|%2e){1,2}(?:[/?#]|$)", re.IGNORECASE)
-_NOT_IN_A_URL = re.compile(r"[\x00-\x20\x7f\\]")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2: a token
 _NOT_IN_A_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-
-
-def check_base_url(url: object) -> str:
-    """`url` without a trailing slash, or an error that says what a base URL looks like."""
-    if not isinstance(url, str):
-        kind = type(url).__name__
-        raise TypeError(f"base_url must be a str such as 'http://127.0.0.1:8090', not a {kind}")
-    url = url.strip()
-    if "@" in url:  # first: the messages below quote the URL
-        raise ValueError("base_url must hold no user or password; log in with auth_with_password")
-    if _NOT_IN_A_URL.search(url):
-        raise ValueError(f"base_url must hold no spaces, line breaks or backslashes: {url!r}")
-    encodable("base_url", url)
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"base_url needs scheme and host: 'http://127.0.0.1:8090', not {url!r}")
-    if parts.query or parts.fragment:
-        raise ValueError("base_url must not have a query or a fragment")
-    if parts.port == 0:  # asking for the port also refuses what is none
-        raise ValueError("base_url must not have the port 0")
-    return url.rstrip("/")
 
 
 def check_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
@@ -99,6 +82,9 @@ def check_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
         encodable(f"header {name!r}", value)
         checked[name] = value
     return checked
+
+
+_numbers = itertools.count(1)
 
 
 class _Session(requests.Session):
@@ -256,6 +242,32 @@ class Channel:
         translated.__cause__ = cause if isinstance(cause, OSError) else None
         return translated
 
+    def listen(self, path: str, receiver: Receiver) -> None:
+        """Reads an event stream on a thread of its own, until it ends. Never waits."""
+        name = f"rxbosbase-reader-{next(_numbers)}"
+        work = partial(self._read, path, receiver)
+        try:
+            threading.Thread(target=work, name=name, daemon=True).start()
+        except RuntimeError as error:
+            if not is_ending(error):
+                raise
+
+    def _read(self, path: str, receiver: Receiver) -> None:
+        error: Exception | None = None
+        try:
+            response = self.send("GET", path, headers=STREAM_HEADERS, timeout=receiver.timeout)
+            EventStream(response, self.sockets).feed(receiver)
+        except Exception as problem:
+            error = problem
+        # First the POSTs: one in flight on a dead stream must not hold the next attempt up.
+        self.close()
+        receiver.ended(error)
+
+    @property
+    def aborted(self) -> bool:
+        """True once the connections were ended."""
+        return self.sockets.aborted
+
     def abort(self) -> None:
         """Ends every connection of this channel at once; requests in flight fail."""
         self.sockets.abort()
@@ -305,16 +317,8 @@ class Transport:
         self._plain = Channel(self)
 
     def url(self, path: str) -> str:
-        """The full URL of `path`, always below the base URL.
-
-        Raises:
-            ValueError: a segment of it is ``.`` or ``..``, which would lead above the base.
-        """
-        if not path.startswith("/"):
-            path = "/" + path
-        if _DOTS.search(path.partition("?")[0]):
-            raise ValueError(f"path must have no '.' or '..' between slashes: {path!r}")
-        return self.base_url + path
+        """`url_below` the base URL."""
+        return url_below(self.base_url, path)
 
     def channel(self) -> Channel:
         """A new channel, for one event stream and its POSTs."""

@@ -2,7 +2,7 @@
 
 Pure. The server sends each event as a chunk of its own, so a busy stream is thousands of small
 chunks a second; ``http.client`` takes several microseconds for each. Here one large read is taken
-apart with ``find`` and slices.
+apart with a pattern and slices. `Intake` cuts the usual ones itself, so that this is for the rest.
 
 A body, as RFC 9112 section 7.1 has it: ``size[;extension] CRLF data CRLF``, again and again, then
 ``0 CRLF``, then trailer lines, then an empty line.
@@ -18,9 +18,10 @@ __all__ = ["MAX_TRAILERS", "ChunkedDecoder"]
 
 MAX_LINE = 4096  # bytes of a size line with its extensions, or of a trailer; more is an error
 MAX_TRAILERS = 64 * 1024  # bytes of trailer lines behind the last chunk; more is an error
-_MAX_KNOWN = 1024  # size lines remembered; beyond that the memory of them starts afresh
 
-_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]+)[ \t]*(?:;.*)?", re.DOTALL)
+_CRLF = b"\r\n"
+# With the CRLF of the chunk before, so that one search passes both.
+_SIZE_LINE = re.compile(rb"\r\n([0-9A-Fa-f]+)[ \t]*(?:;.*?)?\r\n", re.DOTALL)
 
 
 class ChunkedDecoder:
@@ -36,22 +37,21 @@ class ChunkedDecoder:
 
     def __init__(self) -> None:
         self.finished = False
-        self._partial = b""  # the beginning of a line; at most a size line long
         self._left = 0  # bytes of the current chunk that are still to come
-        self._in_chunk = False  # its closing CRLF is still to come
+        # What came behind the last chunk: CRLF, and the next line as far as it is there. A body
+        # begins as if behind a chunk.
+        self._partial = _CRLF
         self._trailers: int | None = None  # their bytes so far, once the last chunk was seen
-        self._known: dict[bytes, int] = {}  # a chunk's end with the next size line -> that size
 
     @property
     def is_between(self) -> bool:
         """True if the next byte begins a chunk's size line."""
-        return not (self._left or self._partial or self._in_chunk or self._trailers is not None)
+        return self._partial == _CRLF and self._trailers is None
 
     @property
     def rest_of_chunk(self) -> int:
-        """Bytes until the chunk in progress has ended, its CRLF included; 0 if that is not
-        known, or none is in progress."""
-        return self._left + 2 if self._in_chunk and not self._partial else 0
+        """Bytes until the chunk in progress has ended, its CRLF included; 0 if none is."""
+        return max(0, self._left + len(_CRLF) - len(self._partial))
 
     def feed(self, raw: bytes) -> bytes:
         """Take the next bytes as they were received, return the data among them, at once.
@@ -59,91 +59,50 @@ class ChunkedDecoder:
         Raises:
             ProtocolError: the bytes are no chunked body; the connection is of no use any more.
         """
-        out: list[bytes] = []
+        out = [raw[: self._left]]
+        raw = self._partial + raw[self._left :]
+        self._left -= len(out[0])
         at = 0
-        if self._left:
-            out.append(raw[: self._left])
-            at = len(out[0])
-            self._left -= at
-        if self._partial:
-            raw, at = self._partial + raw[at:], 0
-            self._partial = b""
-        if self._trailers is None:
-            at = self._chunks(raw, at, out)
-        if self._trailers is not None and not self.finished:
-            self._skip_trailers(raw, at)
-        return b"".join(out)
-
-    def _chunks(self, raw: bytes, at: int, out: list[bytes]) -> int:
-        """Append the data of all chunks from ``at`` on; return the position behind them."""
-        while True:
-            if self._in_chunk:
-                at = self._pass_known(raw, at, out)
-                mark = raw[at : at + 2]
-                if mark != b"\r\n":
-                    if mark not in (b"", b"\r"):
-                        raise ProtocolError("a chunk is longer than its size: connect again")
-                    self._partial = mark
-                    return len(raw)
-                self._in_chunk = False
-                at += 2
-            line_end = raw.find(b"\r\n", at)
-            if line_end < 0:
-                self._keep(raw[at:])
-                return len(raw)
-            size = self._size_of(raw[at:line_end])
-            at = line_end + 2
+        while self._trailers is None:
+            match = _SIZE_LINE.match(raw, at, at + MAX_LINE + 4)
+            if match is None:
+                break
+            size = int(match[1], 16)
+            data = raw[match.end() : match.end() + size]
+            out.append(data)
+            self._left = size - len(data)
+            at = match.end() + len(data)
             if not size:
                 self._trailers = 0
-                return at
-            out.append(raw[at : at + size])
-            self._in_chunk = True
-            self._left = max(0, at + size - len(raw))
-            at += size - self._left
+                at -= 2
+        if self._trailers is not None:
+            at = self._skip_trailers(raw, at)
+        if not self.finished:
+            self._keep(raw[at:])
+        return b"".join(out)
 
-    def _pass_known(self, raw: bytes, at: int, out: list[bytes]) -> int:
-        """Append whole chunks as long as their sizes were seen before: the hot loop.
+    def _skip_trailers(self, raw: bytes, at: int) -> int:
+        """Return where the line begins that is not whole yet; each has a CRLF in front."""
+        assert self._trailers is not None
+        while not self.finished:
+            end = raw.find(_CRLF, at + 2)
+            if end < 0:
+                break
+            self.finished = end == at + 2
+            self._trailers += end - at
+            if not self.finished and (self._trailers > MAX_TRAILERS or end - at > MAX_LINE + 2):
+                raise ProtocolError("the trailers behind the body are too long")
+            at = end
+        return at
 
-        ``at`` is behind a chunk's data. Its CRLF and the next size line are looked up as one.
-        """
-        find, known, append, length = raw.find, self._known.get, out.append, len(raw)
-        while True:
-            start = find(b"\n", at + 2) + 1
-            size = known(raw[at:start])
-            if size is None or start + size > length:
-                return at
-            at = start + size
-            append(raw[start:at])
-
-    def _size_of(self, line: bytes) -> int:
-        match = _SIZE_LINE.fullmatch(line) if len(line) <= MAX_LINE else None
-        if match is None:
+    def _keep(self, partial: bytes) -> None:
+        if not _CRLF.startswith(partial[:2]):
+            raise ProtocolError("a chunk is longer than its size: connect again")
+        if _CRLF in partial[2:]:
             raise ProtocolError(
                 "the body has no valid chunk size where one belongs: "
                 "is there a proxy between you and the server that rewrites answers?"
             )
-        size = int(match[1], 16)
-        if len(self._known) >= _MAX_KNOWN:
-            self._known.clear()
-        if size:
-            self._known[b"\r\n" + line + b"\r\n"] = size
-        return size
-
-    def _skip_trailers(self, raw: bytes, at: int) -> None:
-        while True:
-            end = raw.find(b"\r\n", at)
-            if end < 0:
-                self._keep(raw[at:])
-                return
-            if end == at:
-                self.finished = True
-                return
-            self._trailers = (self._trailers or 0) + end + 2 - at
-            if self._trailers > MAX_TRAILERS or end - at > MAX_LINE:
-                raise ProtocolError("the trailers behind the body are too long")
-            at = end + 2
-
-    def _keep(self, partial: bytes) -> None:
-        if len(partial) > MAX_LINE + 1:  # one more: it may be the first half of the line's end
+        if len(partial) > MAX_LINE + 3:  # the CRLF in front; and one may be half of that behind
             raise ProtocolError(f"a line between chunks is longer than {MAX_LINE} bytes")
         self._partial = partial

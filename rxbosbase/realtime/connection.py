@@ -1,18 +1,15 @@
 """One event stream as a cold Observable: subscribing connects, disposing hangs up.
 
-It emits `Opened` once, then `Batch` after `Batch`, on its reader's thread. A routine end (the
+It emits `Opened` once, then `Batch` after `Batch`, on the thread that reads it. A routine end (the
 server's idle and age limits, our own renewals) completes it; any other end is an error. What
-is wanted of the server, and who gets the events, is not its business.
+is wanted of the server, and who gets the events, is not its business; the socket is its channel's.
 """
 
 from __future__ import annotations
 
-import itertools
 import logging
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from time import monotonic
 
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
@@ -23,10 +20,8 @@ from rxbosbase.errors import (
     RequestTimeoutError,
     StreamLostError,
 )
-from rxbosbase.eventstream import EventStream
 from rxbosbase.oneline import one_line
-from rxbosbase.process import is_ending
-from rxbosbase.transport import Transport
+from rxbosbase.runtime.network import Channel, Transport
 
 from .events import decode_message
 from .frames import Frame, FrameParser, Skipped
@@ -35,6 +30,7 @@ from .intake import Intake
 __all__ = ["CONNECT_TOPIC", "HEALTHY_AFTER", "Batch", "Connection", "Opened", "connect"]
 
 log = logging.getLogger("rxbosbase.connection")
+log_submit = logging.getLogger("rxbosbase.submit")
 
 PATH = "/api/realtime"
 CONNECT_TOPIC = "PB_CONNECT"
@@ -47,7 +43,7 @@ POST_TIMEOUT = 10.0
 """Seconds a POST of topics may take, if the client's own timeout is not shorter: the server
 answers it from memory, and nothing else is submitted meanwhile."""
 
-_numbers = itertools.count(1)
+Observer = abc.ObserverBase["Opened | Batch"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,64 +68,140 @@ class Batch:
 
 
 class Connection:
-    """One stream's life, from dialling to its end.
+    """One stream's life, from dialling to its end; what its channel reads, it takes.
+
+    Args:
+        transport: where the server is.
+        clock: seconds that only grow.
+        idle_timeout: seconds an open stream may be silent.
+        max_event_bytes: a larger event is skipped.
 
     Attributes:
-        channel: carries the stream and the POSTs that belong to it.
         client_id: the server's name for it, "" until it is open.
-        acknowledged: set by the submitter once the server took a set of topics (or none was due).
-        submitted: the topics that the server holds; None while that is not known.
-        identity: as whom the topics were first submitted; None before.
         ending: True once it was told to end; what it has read by then is still delivered.
+        is_abandoned: True if it is not to begin.
+        timeout: seconds that the channel may wait for the next bytes.
     """
 
-    def __init__(self, transport: Transport, *, idle_timeout: float, max_event_bytes: int) -> None:
-        self.channel = transport.channel()
+    def __init__(
+        self,
+        transport: Transport,
+        clock: Callable[[], float],
+        *,
+        idle_timeout: float,
+        max_event_bytes: int,
+    ) -> None:
         self.client_id = ""
-        self.acknowledged = False
-        self.submitted: set[str] | None = set()
-        self.identity: str | None = None
-        self.ending = False
-        self.post_timeout = min(POST_TIMEOUT, transport.timeout)
-        self._timeout = transport.timeout
+        self.ending = self.is_abandoned = False
+        self.timeout = transport.timeout
+        self._transport = transport
+        self._channel: Channel | None = None  # until it begins
+        self._clock = clock
+        self._post_timeout = min(POST_TIMEOUT, transport.timeout)
         self._idle_timeout = idle_timeout
         self._parser = FrameParser(max_event_bytes)
+        self._acknowledged = False
         self._error: Exception | None = None
-        self._opened_at = 0.0
+        self._deadline = self._opened_at = 0.0
+        self._size = 0  # of all reads since the last batch: a large event takes many
+
+    # -- from any thread -------------------------------------------------------------------------
 
     def retire(self) -> None:
-        """Ends the stream as a matter of routine. From any thread; never waits."""
+        """Ends the stream as a matter of routine. Never waits."""
         self._end(None)
 
     def fail(self, error: Exception) -> None:
-        """Ends the stream as a failure. From any thread; never waits."""
+        """Ends the stream as a failure. Never waits."""
         self._end(error)
 
     def _end(self, error: Exception | None) -> None:
         if not self.ending:
             self._error = error
             self.ending = True
-        self.channel.abort()
+        if self._channel is not None:
+            self._channel.abort()
 
-    @property
-    def is_healthy(self) -> bool:
-        """True if it was acknowledged and has lived long enough for its end to be routine."""
-        return self.acknowledged and monotonic() - self._opened_at >= HEALTHY_AFTER
+    def abandon(self) -> None:
+        """It is not needed, and is not to begin: nobody listens to it."""
+        self.is_abandoned = True
 
-    def run(
-        self, observer: abc.ObserverBase[Opened | Batch], scheduler: abc.SchedulerBase | None
-    ) -> None:
-        """The reader's whole work: connect, read, and tell `observer` how it ended."""
+    def acknowledge(self) -> None:
+        """The server took a set of topics, or none was due."""
+        self._acknowledged = True
+
+    def submit(self, topics: Sequence[str]) -> None:
+        """Replaces the server's whole set by `topics`, once it is open.
+
+        Raises:
+            ClientClosedError: the stream has ended meanwhile; its own end tells why.
+            BosBaseError: what `Channel.request` raises.
+        """
+        log_submit.debug("submitting %d topics for %s", len(topics), one_line(self.client_id[:100]))
+        channel = self._channel
+        assert channel is not None
         try:
-            error = self._read_all(observer)
-        except Exception as problem:
-            error = problem
-        # First the POSTs: one in flight on a dead stream must not hold the next attempt up.
-        self.channel.close()
-        if self.ending:
-            error = self._error
+            channel.request(
+                "POST",
+                PATH,
+                body={"clientId": self.client_id, "subscriptions": topics},
+                timeout=self._post_timeout,
+                only=204,  # whatever else it is, the server has not taken the topics
+            )
+        except Exception as error:
+            if channel.aborted:
+                raise ClientClosedError("the stream has ended") from error
+            raise
+
+    def begin(self, observer: Observer, scheduler: abc.SchedulerBase | None) -> None:
+        """Opens the stream, and tells `observer` of all that comes, and of its end. Never waits.
+
+        Raises:
+            ClientClosedError: there is no transport any more.
+        """
+        self._observer, self._scheduler = observer, scheduler
+        self._channel = channel = self._transport.channel()
+        if self.ending:  # it was told so before there was anything to end
+            channel.abort()
+        channel.listen(PATH, self)
+
+    # -- on the thread that reads ----------------------------------------------------------------
+
+    def opened(self, *, chunked: bool, length: int) -> None:
+        """The server has answered with an event stream."""
+        self._intake = Intake(self._parser, chunked=chunked, length=length)
+        self._deadline = self._clock() + self.timeout
+
+    def received(self, data: bytes) -> bool:
+        """Takes what was read, ``b""`` for the connection's end; False if no more is to be read.
+
+        Raises:
+            StreamLostError: it ended, or broke, otherwise than it may.
+            RequestTimeoutError: the stream was not open in time.
+        """
+        intake = self._intake
+        if not data and not intake.finished:
+            if not intake.may_end:
+                raise StreamLostError("the connection ended in the middle of the event stream")
+            intake.finished = True
+        self._size += len(data)
+        frames = self._cut(data)
+        if not self.client_id:
+            self._shake_hands(frames)
+            if not frames:
+                return True
+        skipped = self._parser.take_skipped() if self._parser.skipped else []
+        if frames or skipped:
+            size, self._size = self._size, 0
+            self._observer.on_next(Batch(self, frames, size, skipped))
+        return not intake.finished
+
+    def ended(self, error: Exception | None) -> None:
+        """The channel reads no more: because of `error`, or since the stream is at its end."""
+        error = self._error if self.ending else self._verdict(error)
         if isinstance(error, StreamLostError):
-            error.healthy = self.is_healthy
+            error.healthy = self._is_healthy
+        observer, scheduler = self._observer, self._scheduler
         if error is not None:
             observer.on_error(error)
         elif scheduler is None:
@@ -139,75 +211,42 @@ class Connection:
             # than the scheduler's it could come too late, and cancel the next connection.
             scheduler.schedule(lambda *_: observer.on_completed())
 
-    def _read_all(self, observer: abc.ObserverBase[Opened | Batch]) -> Exception | None:
-        """Reads until the stream ends; the error to report, or None for a routine end."""
-        stream = EventStream(self.channel, PATH, self._timeout)
-        try:
-            intake = Intake(self._parser, chunked=stream.is_chunked, length=stream.length)
-            self._handshake(stream, intake, observer)
-            size = 0  # of all reads since the last batch: a large event takes many
-            while not intake.finished:
-                data = self._next(stream, intake)
-                if not data:
-                    break
-                size += len(data)
-                if self._emit(_cut(intake, data), size, observer):
-                    size = 0
-        except RequestTimeoutError as error:
+    @property
+    def _is_healthy(self) -> bool:
+        """True if it was acknowledged and has lived long enough for its end to be routine."""
+        return self._acknowledged and self._clock() - self._opened_at >= HEALTHY_AFTER
+
+    def _verdict(self, error: Exception | None) -> Exception | None:
+        """The error to report; None for a routine end."""
+        if isinstance(error, RequestTimeoutError) and self.client_id:
             # Silence past idle_timeout is how a proxy that swallows bytes shows itself. It is
             # renewed like the server's own idle close.
-            return None if self.client_id else error
-        finally:
-            stream.close()
-        if self.is_healthy:
             return None
-        return StreamLostError("the server closed the event stream right after it had opened it")
+        if error is None and not self._is_healthy:
+            return StreamLostError(
+                "the server closed the event stream right after it had opened it"
+            )
+        return error
 
-    def _next(self, stream: EventStream, intake: Intake) -> bytes:
-        data = stream.read()
-        if not data and not intake.may_end:
-            raise StreamLostError("the connection ended in the middle of the event stream")
-        return data
+    def _cut(self, data: bytes) -> list[Frame]:
+        try:
+            return self._intake.feed(data) if data else []
+        except ProtocolError as error:
+            raise StreamLostError(f"the event stream broke: {error}") from error
 
-    def _handshake(
-        self, stream: EventStream, intake: Intake, observer: abc.ObserverBase[Opened | Batch]
-    ) -> None:
-        deadline = monotonic() + self._timeout
-        frames: list[Frame] = []
-        size = 0
-        while not frames:
-            data = b"" if intake.finished else self._next(stream, intake)
-            if not data:
+    def _shake_hands(self, frames: list[Frame]) -> None:
+        now = self._clock()
+        if not frames:
+            if self._intake.finished:
                 raise StreamLostError("the server closed the event stream before PB_CONNECT")
-            if monotonic() > deadline:
+            if now > self._deadline:
                 raise RequestTimeoutError("no PB_CONNECT came in time")
-            size += len(data)
-            frames = _cut(intake, data)
-        topic, payload = frames[0]
-        client_id = _client_id(topic, payload)
-        self._opened_at = monotonic()
-        self.client_id = client_id
-        stream.set_timeout(self._idle_timeout)
-        log.info("connected as %s", one_line(client_id[:100]))
-        observer.on_next(Opened(self))
-        self._emit(frames, size, observer)
-
-    def _emit(
-        self, frames: list[Frame], size: int, observer: abc.ObserverBase[Opened | Batch]
-    ) -> bool:
-        """Tells of what was read; False if there is nothing to tell yet."""
-        skipped = self._parser.take_skipped() if self._parser.skipped else []
-        if frames or skipped:
-            observer.on_next(Batch(self, frames, size, skipped))
-            return True
-        return False
-
-
-def _cut(intake: Intake, data: bytes) -> list[Frame]:
-    try:
-        return intake.feed(data)
-    except ProtocolError as error:
-        raise StreamLostError(f"the event stream broke: {error}") from error
+            return
+        self.client_id = _client_id(*frames[0])
+        self._opened_at = now
+        self.timeout = self._idle_timeout
+        log.info("connected as %s", one_line(self.client_id[:100]))
+        self._observer.on_next(Opened(self))
 
 
 def _client_id(topic: str, payload: bytes) -> str:
@@ -219,26 +258,18 @@ def _client_id(topic: str, payload: bytes) -> str:
 
 
 def connect(dial: Callable[[], Connection]) -> Observable[Opened | Batch]:
-    """The cold Observable: each subscription dials one connection with a reader of its own."""
+    """The cold Observable: each subscription dials one connection."""
 
     def subscribe(
-        observer: abc.ObserverBase[Opened | Batch], scheduler: abc.SchedulerBase | None = None
+        observer: Observer, scheduler: abc.SchedulerBase | None = None
     ) -> abc.DisposableBase:
+        connection = dial()
+        if connection.is_abandoned:
+            return Disposable()
         try:
-            connection = dial()
+            connection.begin(observer, scheduler)
         except ClientClosedError:  # closed between two attempts: there is nothing to do
             return Disposable()
-        reader = threading.Thread(
-            target=connection.run,
-            args=(observer, scheduler),
-            name=f"rxbosbase-reader-{next(_numbers)}",
-            daemon=True,
-        )
-        try:
-            reader.start()
-        except RuntimeError as error:
-            if not is_ending(error):
-                raise
         return Disposable(connection.retire)
 
     return Observable(subscribe)

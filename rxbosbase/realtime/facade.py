@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from threading import TIMEOUT_MAX
-from types import TracebackType
 from typing import Any
 
 from reactivex import abc
@@ -13,7 +12,7 @@ from reactivex import abc
 from rxbosbase.streams import Latest, Stream
 
 from .events import Message
-from .hot import MessageStream, all_messages
+from .hot import MessageStream
 from .preflight import Question
 from .registry import Subscriber
 from .service import RealtimeService
@@ -45,12 +44,7 @@ class Unsubscribe(abc.DisposableBase):
     def __enter__(self) -> Unsubscribe:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self()
 
 
@@ -173,7 +167,7 @@ class Realtime:
 
         It listens and asks for nothing itself: without topics there is no connection.
         """
-        return all_messages(self._service, self._owner)
+        return MessageStream(self._service, None, self._owner)
 
     @property
     def status(self) -> Latest[Status]:

@@ -1,13 +1,14 @@
 """Frames: the stream's bytes, cut into server-sent events, however the network has cut them.
 
-Pure. The server writes every event in one shape, ``id:…\\nevent:…\\ndata:…\\n\\n``, and a busy
-stream holds nothing else. So whole chunks are split into lines at once, and four lines that look
-like that are a frame. What looks otherwise (comments, several data lines, a space behind the
-colon) is taken out as one event's text and read by ``sseclient``, which knows the standard.
+Pure. An event ends with a blank line. The server writes each in one shape,
+``id:…\\nevent:…\\ndata:…\\n\\n``, and three lines that look like that are a frame. What looks
+otherwise (comments, several data lines, a space behind the colon) is read by ``sseclient``, which
+knows the standard.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -15,7 +16,7 @@ from sseclient import SSEClient
 
 from rxbosbase.jsontext import MAX_EXPANSION, decoded_size
 
-__all__ = ["MAX_KEPT_NAME", "Frame", "FrameParser", "Skipped"]
+__all__ = ["Frame", "FrameParser", "Skipped"]
 
 Frame: TypeAlias = tuple[str, bytes]
 """Event name (the topic's wire text) and data: a plain tuple, since it is built for every event."""
@@ -47,6 +48,21 @@ class Skipped:
     topic: str | None
 
 
+class _Names(dict[bytes, str | None]):
+    """Event lines as they came -> the names in them; None where only the long way can tell."""
+
+    def __missing__(self, line: bytes) -> str | None:
+        name = None
+        if line.startswith(b"event:") and line[6:7] not in (b"", b" ") and b"\r" not in line:
+            with suppress(UnicodeDecodeError):
+                name = line[6:].decode()
+        if len(line) <= MAX_KEPT_NAME:
+            if len(self) >= MAX_NAMES:
+                self.clear()
+            self[line] = name
+        return name
+
+
 class FrameParser:
     """Cuts one stream, from its first byte on; make a new one for each connection.
 
@@ -54,6 +70,7 @@ class FrameParser:
         frames, bytes: how many were handed out, and how many bytes came in.
         skipped: how many frames were dropped; ``take_skipped()`` tells which.
         max_bytes: a longer event is dropped.
+        names: what event lines say, as far as it is remembered.
 
     >>> parser = FrameParser()
     >>> parser.feed(b'id:c1\\nevent:posts/*\\nda')
@@ -68,7 +85,8 @@ class FrameParser:
         self.frames = 0
         self.bytes = 0
         self.skipped = 0
-        self.max_bytes = self._max = max_bytes
+        self.max_bytes = max_bytes
+        self.names = _Names()
         self._piece = min(max_bytes, _PIECE_BYTES)
         self._start: bytes | None = b""  # what may become a BOM; None once that is settled
         self._after_cr = False
@@ -76,14 +94,17 @@ class FrameParser:
         self._size = 0  # that event's length so far
         self._dropping = False
         self._topic: str | None = None  # the topic of the event that is being dropped
-        self._id_line = b""
-        self._names: dict[bytes, str] = {}
         self._reports: list[Skipped] = []
 
     @property
     def pending(self) -> int:
         """Bytes held because their event is not complete; never much more than ``max_bytes``."""
         return len(self._held) + len(self._start or b"")
+
+    @property
+    def is_between(self) -> bool:
+        """True if the next byte begins an event, and no BOM may stand before it."""
+        return not self._held and self._start is None
 
     def feed(self, chunk: bytes) -> list[Frame]:
         """Take the next bytes, return the frames they complete. Never raises, whatever they are.
@@ -96,11 +117,8 @@ class FrameParser:
             chunk = self._without_bom(chunk)
         if self._after_cr or b"\r" in chunk:
             chunk = self._with_newlines_only(chunk)
-        if len(chunk) <= self._piece:
-            self._take(chunk, out)
-        else:
-            for start in range(0, len(chunk), self._piece):
-                self._take(chunk[start : start + self._piece], out)
+        for start in range(0, len(chunk), self._piece):
+            self._take(chunk[start : start + self._piece], out)
         self.frames += len(out)
         return out
 
@@ -134,8 +152,6 @@ class FrameParser:
 
     def _finish(self, piece: bytes, out: list[Frame]) -> bytes:
         """Bring the event in progress to its end, or further; return what comes behind it."""
-        if not piece:
-            return piece
         if self._held[-1] == _NEWLINE and piece[0] == _NEWLINE:
             del self._held[-1]
             self._size -= 1
@@ -147,15 +163,16 @@ class FrameParser:
                 return b""
             rest = end + 2
         self._hold(piece[:end])
+        most = MAX_EXPANSION * self.max_bytes
         if self._dropping:
-            reason = f"it is larger than {self._max} bytes"
+            reason = f"it is larger than {self.max_bytes} bytes"
             self._report(Skipped(reason, self._size, self._topic))
-        elif self._size > _PIECE_BYTES and decoded_size(self._held) > MAX_EXPANSION * self._max:
-            reason = f"decoded, it would take more than {MAX_EXPANSION * self._max} bytes of memory"
+        elif self._size > _PIECE_BYTES and decoded_size(self._held) > most:
+            reason = f"decoded, it would take more than {most} bytes of memory"
             topic = self._topic_in(bytes(self._held[:_HEAD_BYTES]))
             self._report(Skipped(reason, self._size, topic))
         else:
-            self._read(bytes(self._held), out)
+            self._read(bytes(self._held).split(b"\n", 3), out)
         self._held.clear()
         self._size = 0
         self._dropping = False
@@ -165,9 +182,9 @@ class FrameParser:
         self._held += part
         self._size += len(part)
         # A last newline may be the first half of the end: it does not count yet.
-        if not self._dropping and self._size - self._held.endswith(b"\n") > self._max:
+        if not self._dropping and self._size - self._held.endswith(b"\n") > self.max_bytes:
             self._dropping = True
-            self._topic = self._topic_in(bytes(self._held[: min(self._max, _HEAD_BYTES)]))
+            self._topic = self._topic_in(bytes(self._held[: min(self.max_bytes, _HEAD_BYTES)]))
         if self._dropping:
             del self._held[:-1]
 
@@ -175,69 +192,38 @@ class FrameParser:
         """Cut a piece that begins where an event does; it is no longer than an event may be."""
         lines = piece.split(b"\n")
         last = lines.pop()  # the only one without an end
-        at = 0
-        while True:
-            at = self._cut_usual(lines, at, out)
-            try:
-                end = lines.index(b"", at)
-            except ValueError:
-                break
-            if end > at:
-                self._read(b"\n".join(lines[at:end]), out)
-            at = end + 1
-        self._hold(b"\n".join([*lines[at:], last]))
+        event: list[bytes] = []
+        for line in lines:
+            if line:
+                event.append(line)
+            elif event:
+                self._read(event, out)
+                event = []
+        event.append(last)
+        self._hold(b"\n".join(event))
 
-    def _cut_usual(self, lines: list[bytes], start: int, out: list[Frame]) -> int:
-        """Append frames as long as they are in the server's usual shape: the hot loop.
-
-        Return where the first line is that belongs to none of them.
-        """
-        id_line, name_of, append = self._id_line, self._names.get, out.append
-        for at in range(start, len(lines) - 3, 4):
-            data = lines[at + 2]
-            if lines[at + 3] or lines[at] != id_line or data[:6] != b"data:{":
-                return at
-            name = name_of(lines[at + 1])
-            if name is None:
-                return at
-            append((name, data[5:]))
-        return len(lines) - (len(lines) - start) % 4
-
-    def _read(self, block: bytes, out: list[Frame]) -> None:
-        """Read the lines of one event, usual or not."""
-        lines = block.split(b"\n", 3)
-        if (
-            len(lines) == 3
-            and lines[0].startswith(b"id:")
-            and lines[1].startswith(b"event:")
-            and lines[1][6:7] not in (b"", b" ")
-            and lines[2].startswith(b"data:")
-            and lines[2][5:6] != b" "
-        ):
-            self._id_line = lines[0]
-            self._add(lines[1], lines[2][5:], len(block), out)
-        elif block.count(b"\n") * len(block) > MAX_UNUSUAL_WORK:
+    def _read(self, lines: list[bytes], out: list[Frame]) -> None:
+        """Read the lines of one event, usual or not; the last may hold more than one."""
+        if len(lines) == 3:
+            id_line, event_line, data_line = lines
+            field, _, data = data_line.partition(b":")
+            name = self.names[event_line]
+            if name is not None and id_line[:3] == b"id:" and field == b"data" and data[:1] != b" ":
+                out.append((name, data))
+                return
+        block = b"\n".join(lines)
+        if block.count(b"\n") * len(block) > MAX_UNUSUAL_WORK:
             topic = self._topic_in(block[:_HEAD_BYTES])
             self._report(Skipped("it has too many lines for its size", len(block), topic))
-        else:
-            # In Latin-1 every byte is a character: the data comes back as the bytes it was.
-            for event in SSEClient(iter([block + b"\n\n"]), char_enc="latin-1").events():
-                name = b"event:" + event.event.encode("latin-1")
-                self._add(name, event.data.encode("latin-1"), len(block), out)
-
-    def _add(self, event_line: bytes, data: bytes, size: int, out: list[Frame]) -> None:
-        name = self._names.get(event_line)
-        if name is None:
+            return
+        # In Latin-1 every byte is a character: the data comes back as the bytes it was.
+        for event in SSEClient(iter([block + b"\n\n"]), char_enc="latin-1").events():
             try:
-                name = event_line[6:].decode()
+                name = event.event.encode("latin-1").decode()
             except UnicodeDecodeError:
-                self._report(Skipped("its event name is not UTF-8", size, None))
-                return
-            if len(event_line) <= MAX_KEPT_NAME:
-                if len(self._names) >= MAX_NAMES:
-                    self._names.clear()
-                self._names[event_line] = name
-        out.append((name, data))
+                self._report(Skipped("its event name is not UTF-8", len(block), None))
+            else:
+                out.append((name, event.data.encode("latin-1")))
 
     def _report(self, skipped: Skipped) -> None:
         self.skipped += 1

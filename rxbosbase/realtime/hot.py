@@ -19,7 +19,7 @@ from .topics import Topic
 if TYPE_CHECKING:
     from .service import RealtimeService
 
-__all__ = ["MessageStream", "RecordStream", "all_messages"]
+__all__ = ["MessageStream", "RecordStream"]
 
 
 class _Held(Disposable):
@@ -75,9 +75,9 @@ class RecordStream(Stream[RecordEvent[Any]]):
 
 
 class MessageStream(Stream[Message]):
-    """The messages of any topic, as they came."""
+    """The messages of a topic, as they came; without one every message, whoever asked for it."""
 
-    def __init__(self, service: RealtimeService, topic: Topic, owner: object) -> None:
+    def __init__(self, service: RealtimeService, topic: Topic | None, owner: object) -> None:
         super().__init__(self._attach, service.scheduler)
         self._service = service
         self._topic = topic
@@ -89,23 +89,11 @@ class MessageStream(Stream[Message]):
         subscriber = Subscriber(
             observer.on_next, observer.on_error, observer.on_completed, raw=True
         )
+        if self._topic is None:
+            self._service.listen(subscriber)
+            return _Held(partial(self._service.unlisten, subscriber), self._owner)
         self._service.attach(self._topic, subscriber, None, urgent=False)
         return _Held(partial(self._service.detach, subscriber), self._owner)
-
-
-def all_messages(service: RealtimeService, owner: object) -> Stream[Message]:
-    """Every message, whoever asked for its topic."""
-
-    def subscribe(
-        observer: abc.ObserverBase[Message], _: abc.SchedulerBase | None
-    ) -> abc.DisposableBase:
-        subscriber = Subscriber(
-            observer.on_next, observer.on_error, observer.on_completed, raw=True
-        )
-        service.listen(subscriber)
-        return _Held(partial(service.unlisten, subscriber), owner)
-
-    return Stream(subscribe, service.scheduler)
 
 
 def _only(

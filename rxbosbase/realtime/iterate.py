@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from types import TracebackType
 from typing import Generic, TypeAlias, TypeVar
 
 from reactivex import abc
 
-from rxbosbase.loop import LoopScheduler
+from rxbosbase.runtime.loop import Loop
 
 __all__ = ["EventIterator", "Open"]
 
@@ -21,9 +20,6 @@ Open: TypeAlias = Callable[
 ]
 """Subscribes the three callbacks, waits until that stands, and gives back how to end it."""
 
-LOOK_UP_SECONDS = 0.05
-"""How often a delivery thread that waits for room looks whether the client was closed."""
-
 
 class EventIterator(Generic[T]):
     """Use it in ``with``, then iterate: each step waits for the next event.
@@ -32,7 +28,7 @@ class EventIterator(Generic[T]):
     when the stream completes, raises the stream's error, and stops when the ``with`` is left.
     """
 
-    def __init__(self, open_stream: Open[T], size: int, delivery: LoopScheduler) -> None:
+    def __init__(self, open_stream: Open[T], size: int, delivery: Loop) -> None:
         if isinstance(size, bool) or not isinstance(size, int):
             raise TypeError(f"size must be an int, not {type(size).__name__}")
         if size < 1:
@@ -51,12 +47,7 @@ class EventIterator(Generic[T]):
             self._subscription = self._open(self._put, self._fail, self._finish)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __iter__(self) -> Iterator[T]:
@@ -85,11 +76,10 @@ class EventIterator(Generic[T]):
 
     def _put(self, event: T) -> None:
         with self._gate:
-            while len(self._events) >= self._size and not self._ended and self._delivery.can_wait:
-                self._gate.wait(LOOK_UP_SECONDS)
-                if self._delivery.is_closed:
-                    return
-            if not self._ended:
+            has_room = self._delivery.hold_back(
+                self._gate, lambda: len(self._events) < self._size or self._ended
+            )
+            if has_room and not self._ended:
                 self._events.append(event)
                 self._gate.notify_all()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["TRANSITIONS", "IllegalTransition", "Signal", "State", "mermaid", "transition"]
+__all__ = ["TRANSITIONS", "IllegalTransition", "Signal", "State", "transition"]
 
 
 class State(StrEnum):
@@ -31,6 +31,7 @@ class Signal(StrEnum):
     WANTED = "a topic is wanted"
     OPENED = "the server gave a client id"
     ACKNOWLEDGED = "the server took the wanted set"
+    REFUSED = "a POST failed, and is repeated"
     CHANGED = "the wanted set changed"
     RENEWED = "routine close or renewal"
     LOST = "lost or refused"
@@ -47,6 +48,7 @@ TRANSITIONS: dict[tuple[State, Signal], State] = {
     (State.FAILED, Signal.WANTED): State.CONNECTING,
     (State.CONNECTING, Signal.OPENED): State.CONNECTED,
     (State.CONNECTED, Signal.ACKNOWLEDGED): State.ACTIVE,
+    (State.CONNECTED, Signal.REFUSED): State.CONNECTED,
     (State.ACTIVE, Signal.CHANGED): State.CONNECTED,
     (State.CONNECTING, Signal.RENEWED): State.CONNECTING,
     (State.CONNECTED, Signal.RENEWED): State.CONNECTING,
@@ -55,9 +57,7 @@ TRANSITIONS: dict[tuple[State, Signal], State] = {
     (State.CONNECTED, Signal.LOST): State.WAITING,
     (State.ACTIVE, Signal.LOST): State.WAITING,
     (State.WAITING, Signal.RETRIED): State.CONNECTING,
-    (State.CONNECTING, Signal.EXHAUSTED): State.FAILED,
-    (State.CONNECTED, Signal.EXHAUSTED): State.FAILED,
-    (State.ACTIVE, Signal.EXHAUSTED): State.FAILED,
+    **{(state, Signal.EXHAUSTED): State.FAILED for state in _RUNNING},
     **{(state, Signal.UNWANTED): State.IDLE for state in _RUNNING},
     **{(state, Signal.CLOSED): State.CLOSED for state in State if state is not State.CLOSED},
 }
@@ -77,13 +77,3 @@ def transition(state: State, signal: Signal) -> State:
         return TRANSITIONS[state, signal]
     except KeyError:
         raise IllegalTransition(f"{signal.name} in state {state.value!r}") from None
-
-
-def mermaid() -> str:
-    """The table as a Mermaid state diagram, for the documentation."""
-    lines = ["stateDiagram-v2", "    [*] --> idle"]
-    lines += [
-        f"    {state.value} --> {after.value}: {signal.value}"
-        for (state, signal), after in TRANSITIONS.items()
-    ]
-    return "\n".join(lines)

@@ -1,33 +1,34 @@
 """All streams of one client taken together: one status, one wait, and one call for each loss.
 
 The user's topics and the live views have streams of their own; a user asks about the client. Each
-service registers its links and its topics here, and all of that is computed from them.
+service registers its drivers and its topics here, and all of that is computed from them.
 """
 
 from __future__ import annotations
 
 import math
 import os
-import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from itertools import chain
-from time import monotonic, time
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from rxbosbase.errors import ClientClosedError, RequestTimeoutError
-from rxbosbase.loop import LoopScheduler
 from rxbosbase.process import check_process
+from rxbosbase.runtime.loop import Loop
 from rxbosbase.streams import Latest
 from rxbosbase.unreadable import UnreadableRecord
 
 from .delivery import guarded
+from .driver import Driver
 from .lifecycle import State
-from .link import Link
 from .notices import NoticeQueue
 from .stats import Stats
 from .status import Status, summarize
+
+if TYPE_CHECKING:
+    from .service import RealtimeService
 
 __all__ = ["SAME_LOSS", "ConnectionMonitor"]
 
@@ -36,55 +37,38 @@ SAME_LOSS = 1.0
 what cuts the streams of a client cuts them all, and each notices in its own time."""
 
 
-class Streams(Protocol):
-    """One kind of streams, as the monitor sees it."""
-
-    @property
-    def links(self) -> Sequence[Link]: ...
-    @property
-    def topics(self) -> Iterable[str]: ...
-    @property
-    def stats(self) -> Stats: ...
-
-
 class ConnectionMonitor:
     """What `client.realtime` tells of the connections, and the lock that guards them.
 
     Args:
         delivery: runs the user's observers and ``on_disconnect``.
-        changed: the lock of all services, and how their waiters hear of changes. It is never held
-            while user code or I/O runs. All methods but `wait_active` and the three about the end
-            may be called under it, and never wait.
-        clock: seconds that only grow.
 
     Attributes:
+        changed: the lock of all services, and how waiters learn of changes. It is never held
+            while user code or I/O runs. All methods but `wait_active` and the three about the end
+            may be called under it, and never wait.
         status: the newest `Status`, and each that follows.
         on_disconnect: called with the topics still wanted, once for each loss.
     """
 
-    def __init__(
-        self,
-        delivery: LoopScheduler,
-        changed: threading.Condition | None = None,
-        clock: Callable[[], float] = monotonic,
-    ) -> None:
-        self.changed = changed or threading.Condition(threading.RLock())
-        self.status: Latest[Status] = Latest(Status(since=time()), delivery)
+    def __init__(self, delivery: Loop) -> None:
+        self.changed = delivery.condition()
+        self.status: Latest[Status] = Latest(Status(since=delivery.wall_time()), delivery)
         self.on_disconnect: Callable[[list[str]], object] | None = None
         self._notices = NoticeQueue(delivery)
-        self._clock = clock
+        self._loop = delivery
         self._process = os.getpid()
-        self._kinds: list[Streams] = []
-        self._of_links = self.status.value  # what a flood of skipped events need not compute again
+        self._kinds: list[RealtimeService] = []
+        self._of_streams = self.status.value  # a flood of skipped events leaves it as it is
         self._closed = False
-        self._lost_links: set[Link] = set()  # those of the newest loss
+        self._lost: set[Driver] = set()  # those of the newest loss
         self._lost_at = -math.inf
         self._skipped: Exception | None = None
         self._login_lost: Exception | None = None  # until the next one
         self._views_problem: Exception | None = None
         self._unreadable: tuple[UnreadableRecord, ...] = ()  # what live views leave out
 
-    def watch(self, streams: Streams) -> None:
+    def watch(self, streams: RealtimeService) -> None:
         """Includes these streams from now on, behind those that were there."""
         with self.changed:
             self._kinds.append(streams)
@@ -94,8 +78,8 @@ class ConnectionMonitor:
         """The counters of all streams."""
         return sum((kind.stats for kind in self._kinds), Stats())
 
-    def _links(self) -> list[Link]:
-        return [link for kind in self._kinds for link in kind.links]
+    def _drivers(self) -> list[Driver]:
+        return [driver for kind in self._kinds for driver in kind.drivers]
 
     def _topics(self) -> tuple[str, ...]:
         # A tuple of each at once: a signal's handler may close the client in between.
@@ -104,9 +88,9 @@ class ConnectionMonitor:
     # -- what the services tell ------------------------------------------------------------------
 
     def on_change(self) -> None:
-        """The state of a link, or the wanted topics, changed."""
+        """The state of a connection, or the wanted topics, changed."""
         self._skipped = None
-        self._of_links = self._summary()
+        self._of_streams = self._summary()
         self._publish()
 
     def on_skipped(self, error: Exception) -> None:
@@ -115,23 +99,23 @@ class ConnectionMonitor:
             self._skipped = error
             self._publish()
 
-    def on_lost(self, link: Link) -> None:
+    def on_lost(self, driver: Driver) -> None:
         """An open stream ended otherwise than by routine."""
         if self._closed:
             return  # `tell_losses` calls with [] for that
-        now = self._clock()
-        lasts = any(each.is_down for each in self._lost_links) or now - self._lost_at < SAME_LOSS
-        if lasts and link not in self._lost_links:
-            self._lost_links.add(link)
+        now = self._loop.time()
+        lasts = any(each.is_down for each in self._lost) or now - self._lost_at < SAME_LOSS
+        if lasts and driver not in self._lost:
+            self._lost.add(driver)
             return
-        self._lost_links, self._lost_at = {link}, now
+        self._lost, self._lost_at = {driver}, now
         self._notices.put(partial(self._call_on_disconnect, list(self._topics())))
 
     def on_left(self) -> None:
         """An open stream was closed, since none of its topics is wanted any more."""
         if self._closed:
             return
-        if not self._topics() and not any(link.is_open for link in self._links()):
+        if not self._topics() and not any(each.session.is_open for each in self._drivers()):
             self._notices.put(partial(self._call_on_disconnect, []))
 
     def login_lost(self, error: Exception) -> None:
@@ -155,20 +139,20 @@ class ConnectionMonitor:
             self._publish()
 
     def _summary(self) -> Status:
-        # A link without topics is on its way out, or failed: it counts only where no other does.
-        every = self._links()
-        links = (
-            [link for link in every if link.share.entries]
-            or [link for link in every if link.status.state is not State.IDLE]
+        # A connection without topics is on its way out, or failed: it counts where no other does.
+        every = self._drivers()
+        counted = (
+            [each for each in every if not each.share.is_empty]
+            or [each for each in every if each.status.state is not State.IDLE]
             or every[:1]
         )
-        return summarize([link.status for link in links], self._topics())
+        return summarize([each.status for each in counted], self._topics())
 
     def _publish(self) -> None:
         if self._closed:
             return
-        error = self._of_links.error or self._skipped or self._login_lost or self._views_problem
-        status = replace(self._of_links, error=error, unreadable=self._unreadable)
+        error = self._of_streams.error or self._skipped or self._login_lost or self._views_problem
+        status = replace(self._of_streams, error=error, unreadable=self._unreadable)
         if status != self.status.value:
             self.status.set(status)
 
@@ -185,20 +169,18 @@ class ConnectionMonitor:
 
         def is_active() -> bool:
             return self._closed or all(
-                link.acknowledged == link.share.version
-                for link in self._links()
-                if link.share.entries
+                each.is_active for each in self._drivers() if not each.share.is_empty
             )
 
         check_process(self._process)  # before the lock: a child may have inherited it taken
         with self.changed:
-            awaited = [link for link in self._links() if link.share.entries]
+            awaited = [each for each in self._drivers() if not each.share.is_empty]
             done = self.changed.wait_for(is_active, timeout)
             self.check_open()
-            for link in awaited:
+            for each in awaited:
                 # Its topics are gone, so that none is wanted any more; active it is not.
-                if link.status.state is State.FAILED and link.status.error is not None:
-                    raise link.status.error
+                if each.status.state is State.FAILED and each.status.error is not None:
+                    raise each.status.error
         if not done:
             raise self.late("the connection did not become active", timeout)
 
@@ -217,12 +199,12 @@ class ConnectionMonitor:
     # -- the end ---------------------------------------------------------------------------------
 
     def close(self) -> bool:
-        """From now on it is closed, whatever the links do; True if one was open."""
+        """From now on it is closed, whatever the connections do; True if one was open."""
         with self.changed:
             self._closed = True
-            self.status.close(Status(state="closed", since=time()))
+            self.status.close(Status(state="closed", since=self._loop.wall_time()))
             self.changed.notify_all()
-            return any(link.is_open for link in self._links())
+            return any(each.session.is_open for each in self._drivers())
 
     def tell_losses(self, was_open: bool) -> None:
         """Calls ``on_disconnect`` on the calling thread: for losses that the discarded queue still

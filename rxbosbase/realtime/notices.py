@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from rxbosbase.loop import LoopScheduler
+from rxbosbase.runtime.loop import Loop
 
 from .delivery import guarded
 
@@ -15,7 +15,7 @@ __all__ = ["NoticeQueue"]
 class NoticeQueue:
     """Ends and losses, queued on `loop` behind its events. What a notice raises is logged."""
 
-    def __init__(self, loop: LoopScheduler) -> None:
+    def __init__(self, loop: Loop) -> None:
         self._loop = loop
         self._waiting: deque[Callable[[], object]] = deque()
 

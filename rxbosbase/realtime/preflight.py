@@ -11,15 +11,15 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from time import monotonic
 from typing import Any
 from urllib.parse import quote
 
 from rxbosbase.errors import BosBaseError, ClientResponseError, UnreadableError
-from rxbosbase.loop import LoopScheduler
-from rxbosbase.pool import ReadPool
+from rxbosbase.runtime.loop import Loop
+from rxbosbase.runtime.threads import Pool
 
-from .reconnect import BackoffPolicy, asked_to_wait
+from .backoff import asked_to_wait
+from .reconnect import BackoffPolicy
 from .topics import Options
 
 __all__ = ["Preflight", "Question", "verdict_on"]
@@ -99,8 +99,8 @@ class Preflight:
     def __init__(
         self,
         read: Read,
-        pool: ReadPool,
-        control: LoopScheduler,
+        pool: Pool,
+        control: Loop,
         policy: BackoffPolicy,
         identity: Callable[[], str],
     ) -> None:
@@ -119,7 +119,7 @@ class Preflight:
         Not at all, perhaps, once ``wanted()`` is false.
         """
         with self._lock:
-            known = monotonic() - self._trusted.get(question, -TRUST_SECONDS) < TRUST_SECONDS
+            known = self._control.time() < self._trusted.get(question, 0.0)
             if not known:
                 waiting = self._asked.setdefault(question, [])
                 waiting.append((answer, wanted))
@@ -149,7 +149,7 @@ class Preflight:
             log.exception("the check of %r could not be made", question.collection)
             verdict, trusted = None, False
         # After a login or logout since the question, it was answered for somebody else: who may
-        # hear the topic now must not be sent away for what the one before was refused.
+        # have the topic now must not be sent away for what the one before was refused.
         identity = self._identity()
         mine = question.identity == identity
         with self._lock:
@@ -157,7 +157,7 @@ class Preflight:
             if trusted and mine and verdict is None:
                 if len(self._trusted) >= MAX_TRUSTED:
                     self._trusted.clear()
-                self._trusted[question] = monotonic()
+                self._trusted[question] = self._control.time() + TRUST_SECONDS
         for answer, wanted in waiting:
             if mine or verdict is None:
                 answer(verdict)

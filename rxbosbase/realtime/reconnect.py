@@ -11,7 +11,7 @@ import random as _random
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, Generic, TypeGuard, TypeVar
+from typing import Any, Generic, TypeVar
 
 from reactivex import Observable, abc
 from reactivex.disposable import (
@@ -21,15 +21,14 @@ from reactivex.disposable import (
 )
 from reactivex.scheduler import TimeoutScheduler
 
-__all__ = ["MAX_RETRY_AFTER", "RESET_AFTER", "BackoffPolicy", "asked_to_wait", "retry_with_backoff"]
+from .backoff import asked_to_wait, is_number, longest_wait
+
+__all__ = ["RESET_AFTER", "BackoffPolicy", "retry_with_backoff"]
 
 T = TypeVar("T")
 
 RESET_AFTER = 5.0
 """Seconds an attempt must have lived for its end to begin a new count of failures."""
-
-MAX_RETRY_AFTER = 300.0
-"""Seconds a server may ask us to wait (``Retry-After``); a longer wish is cut to this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ class BackoffPolicy:
     def __post_init__(self) -> None:
         for name, least in (("initial", 0), ("factor", 1), ("maximum", 0)):
             value = getattr(self, name)
-            if not _is_number(value) or not math.isfinite(value) or value < least:
+            if not is_number(value) or not math.isfinite(value) or value < least:
                 raise ValueError(f"{name} must be a finite number, {least} or more, not {value!r}")
         most: object = self.max_attempts
         if most is not None and (not isinstance(most, int) or most is True or most < 1):
@@ -71,10 +70,9 @@ class BackoffPolicy:
         """
         if attempt < 1:
             raise ValueError(f"attempt counts failures from 1, not {attempt!r}")
-        try:
-            bound = min(self.maximum, self.initial * float(self.factor) ** (attempt - 1))
-        except OverflowError:  # far beyond any maximum, unless there is nothing to multiply
-            bound = self.maximum if self.initial else 0.0
+        bound = longest_wait(
+            attempt, initial=self.initial, factor=self.factor, maximum=self.maximum
+        )
         return bound * random() if self.jitter else bound
 
     def exhausted(self, attempt: int) -> bool:
@@ -159,6 +157,7 @@ class _Retry(Generic[T]):
         self._current = SerialDisposable()
         self._wait: SingleAssignmentDisposable | None = None
         self._hurried: SingleAssignmentDisposable | None = None
+        self._is_telling = False  # of a wait that has not begun, which a wake cuts short already
         self._failures = 0
         self._due = self._connecting = False
         self._raised: Exception | None = None
@@ -245,9 +244,15 @@ class _Retry(Generic[T]):
         wait = SingleAssignmentDisposable()
         self._current.disposable = wait
         with self._lock:
-            self._wait = wait  # from here a wake counts, one from inside on_wait too
+            # From here a wake counts, also one during on_wait; the next attempt waits for that.
+            self._wait, self._is_telling = wait, True
         if self.on_wait is not None:
             self.on_wait(attempt, delay, error)
+        with self._lock:
+            self._is_telling = False
+            is_hurried = self._wait is self._hurried
+        if is_hurried:
+            delay = 0.0
         wait.disposable = self.clock.schedule_relative(delay, lambda *_: self._elapsed(wait))
 
     def _elapsed(self, wait: SingleAssignmentDisposable) -> None:
@@ -261,24 +266,10 @@ class _Retry(Generic[T]):
         with self._lock:
             if self._wait is None or self._wait is self._hurried:
                 return
+            if self._is_telling:
+                self._hurried = self._wait
+                return
             self._wait = self._hurried = wait = SingleAssignmentDisposable()
         self._current.disposable = wait
         # Through the scheduler, so that an attempt starts on its thread and not on the waker's.
         wait.disposable = self.clock.schedule(lambda *_: self._elapsed(wait))
-
-
-def asked_to_wait(error: Exception) -> float:
-    """Seconds that the server asked to wait, up to ``MAX_RETRY_AFTER``; 0 if it did not.
-
-    >>> from rxbosbase.errors import ClientResponseError
-    >>> asked_to_wait(ClientResponseError(429, retry_after=1e9)), asked_to_wait(ValueError())
-    (300.0, 0.0)
-    """
-    wish = getattr(error, "retry_after", None)
-    if not _is_number(wish) or not wish > 0:  # "not >" lets NaN go, too
-        return 0.0
-    return min(float(wish), MAX_RETRY_AFTER)
-
-
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -119,18 +119,29 @@ class Entry:
 
 
 class Share:
-    """The topics one connection carries. `version` grows with every change of the set."""
+    """The topics one connection carries. `version` grows with every change of the set.
 
-    __slots__ = ("entries", "index", "version")
+    Args:
+        index: the number of the connection.
+        local: topics that are listened to, never submitted: the server sends them unasked.
+    """
 
-    def __init__(self, index: int) -> None:
+    __slots__ = ("entries", "index", "local", "version")
+
+    def __init__(self, index: int, local: frozenset[str] = frozenset()) -> None:
         self.index = index
+        self.local = local
         self.entries: dict[str, Entry] = {}
         self.version = 0
 
-    def submitted(self, local: frozenset[str]) -> list[str]:
-        """The texts to submit: all but those that the server sends unasked."""
-        return [wire for wire in self.entries if wire not in local]
+    @property
+    def is_empty(self) -> bool:
+        """True if nobody wants any topic of it."""
+        return not self.entries
+
+    def topics(self) -> tuple[str, ...]:
+        """The texts to submit."""
+        return tuple(wire for wire in self.entries if wire not in self.local)
 
 
 class Registry:
@@ -209,5 +220,5 @@ class Registry:
             topics = len(share.entries) - len(share.entries.keys() & self.local)
             if wire in self.local or topics < self._limit:
                 return share
-        self.shares.append(Share(len(self.shares)))
+        self.shares.append(Share(len(self.shares), self.local))
         return self.shares[-1]

@@ -1,6 +1,6 @@
 """The realtime service behind ``client.realtime`` and ``collection.observe``: it joins the rooms.
 
-Topics live in the registry, connections in the links, decoding and isolation in delivery, what
+Topics live in the registry, connections in the drivers, decoding and isolation in delivery, what
 the user is told of all connections in the monitor. Here is what ties them: subscribing,
 unsubscribing, and the ends of streams.
 """
@@ -11,17 +11,17 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from time import monotonic
+from typing import Protocol
 
 from rxbosbase.errors import BosBaseError
-from rxbosbase.loop import LoopScheduler
 from rxbosbase.process import check_process
+from rxbosbase.runtime.loop import Loop
 from rxbosbase.streams import Latest
 
 from .connection import CONNECT_TOPIC, Batch
 from .delivery import Delivery, guarded, once_each
+from .driver import Driver
 from .events import MalformedEvent, Message
-from .link import Link
 from .monitor import ConnectionMonitor
 from .notices import NoticeQueue
 from .preflight import Preflight, Question
@@ -31,38 +31,65 @@ from .stats import Stats
 from .status import Status
 from .topics import Topic
 
-__all__ = ["RealtimeService"]
+__all__ = ["Listener", "RealtimeService"]
 
 log = logging.getLogger("rxbosbase.realtime")
 
 LOCAL_TOPICS = frozenset({CONNECT_TOPIC})
 
 
+class Listener(Protocol):
+    """One who makes up for what its streams may have lost. Called under the lock, or on the
+    delivery loop (`on_skipped`); it returns at once."""
+
+    def on_held(self, share: Share, version: int) -> None:
+        """The server has a share's topics up to `version`."""
+
+    def on_gap(self, share: Share) -> None:
+        """The connection of a share has ended: nothing it has read yet will be delivered."""
+
+    def on_skipped(self, error: MalformedEvent, records: tuple[Subscriber, ...]) -> None:
+        """An event was left out that `records` would have got."""
+
+
 class RealtimeService:
     """Everything behind the facade. One lock guards the wanted set; it is never held while user
-    code or I/O runs."""
+    code or I/O runs.
+
+    Args:
+        listener: makes up for losses; without one the user is told of what was skipped.
+        delivers_retired: False to leave out what a connection had read before it was ended: it
+            would come behind its gap.
+    """
 
     def __init__(
-        self, settings: Settings, preflight: Preflight, monitor: ConnectionMonitor
+        self,
+        settings: Settings,
+        preflight: Preflight,
+        monitor: ConnectionMonitor,
+        listener: Listener | None = None,
+        *,
+        delivers_retired: bool = True,
     ) -> None:
         self.monitor = monitor
+        self._listener = listener
+        self._delivers_retired = delivers_retired
         self._settings = settings
         self._preflight = preflight
         self._changed = monitor.changed
         self._registry = Registry(LOCAL_TOPICS)
-        self._links: list[Link] = []
+        self._drivers: list[Driver] = []
         self._closed = False
         self._left: tuple[Subscriber, ...] = ()  # those that `finish` has to complete
         self._notices = NoticeQueue(settings.delivery)
         self._process = os.getpid()
-        self._identity = settings.identity()
-        self._delivery = Delivery(self._registry, self.detach, self.on_skipped)
+        self._delivery = Delivery(self._registry, self.detach, self._on_skipped)
         monitor.watch(self)
 
     @property
-    def links(self) -> Sequence[Link]:
-        """The connections."""
-        return self._links
+    def drivers(self) -> Sequence[Driver]:
+        """One for each connection."""
+        return self._drivers
 
     @property
     def topics(self) -> Iterable[str]:
@@ -86,11 +113,11 @@ class RealtimeService:
             if topic.wire == CONNECT_TOPIC:
                 subscriber.on_next = once_each(subscriber.on_next)
             entry = self._registry.add(topic, subscriber)
-            link = self._link_of(entry.share)
-            if entry.version > link.acknowledged:
-                link.touch(urgent=urgent)
-            if topic.wire == CONNECT_TOPIC and link.is_open:
-                now = Message(CONNECT_TOPIC, {"clientId": link.status.client_id})
+            driver = self._driver_of(entry.share)
+            if entry.version > driver.held:
+                driver.touch(urgent=urgent)
+            if topic.wire == CONNECT_TOPIC and driver.session.is_open:
+                now = Message(CONNECT_TOPIC, {"clientId": driver.status.client_id})
                 self._settings.delivery.post(lambda: subscriber.on_next(now))
         if question is not None and subscriber.check:
             self._preflight.ask(
@@ -104,7 +131,7 @@ class RealtimeService:
         with self._changed:
             entry = self._registry.remove(subscriber)
             if entry is not None:
-                self._links[entry.share.index].touch()
+                self._drivers[entry.share.index].touch()
                 self._changed.notify_all()
 
     def wait_acknowledged(self, subscriber: Subscriber, timeout: float) -> None:
@@ -126,8 +153,7 @@ class RealtimeService:
         if self._closed or subscriber.error is not None or subscriber.entry is None:
             return True
         entry = subscriber.entry
-        link = self._links[entry.share.index]
-        return subscriber.checked and entry.version <= link.acknowledged
+        return subscriber.checked and entry.version <= self._drivers[entry.share.index].held
 
     def complete(self, wanted: Callable[[str], bool]) -> None:
         """Takes topics off the server by their name without options; their streams complete."""
@@ -136,14 +162,14 @@ class RealtimeService:
             self._end(self._registry.matching(wanted), None)
 
     def listen(self, subscriber: Subscriber) -> None:
-        """Adds one who hears every message, whoever asked for its topic."""
+        """Adds one who gets every message, whoever asked for its topic."""
         check_process(self._process)
         with self._changed:
             self.monitor.check_open()
             self._registry.everything += (subscriber,)
 
     def unlisten(self, subscriber: Subscriber) -> None:
-        """Removes one who heard every message."""
+        """Removes one who got every message."""
         subscriber.silence()
         if os.getpid() != self._process:
             return
@@ -153,26 +179,25 @@ class RealtimeService:
             )
 
     @property
-    def scheduler(self) -> LoopScheduler:
+    def scheduler(self) -> Loop:
         """The delivery thread's."""
         return self._settings.delivery
 
     @property
     def stats(self) -> Stats:
         """The counters, added up over all connections."""
-        links = self._links
+        drivers = self._drivers
         waiting, size = self._settings.delivery.depth
-        ages = [
-            monotonic() - link.last_frame_at for link in links if link.last_frame_at is not None
-        ]
+        now = self._settings.control.time()
+        ages = [now - each.last_frame_at for each in drivers if each.last_frame_at is not None]
         return Stats(
-            frames=sum(link.frames for link in links),
-            bytes=sum(link.bytes for link in links),
+            frames=sum(each.frames for each in drivers),
+            bytes=sum(each.bytes for each in drivers),
             events=self._delivery.events,
             skipped=self._delivery.skipped,
-            connects=sum(link.opened for link in links),
-            reconnects=sum(max(0, link.opened - 1) for link in links),
-            posts=sum(link.posts for link in links),
+            connects=sum(each.opened for each in drivers),
+            reconnects=sum(max(0, each.opened - 1) for each in drivers),
+            posts=sum(each.posts for each in drivers),
             queue_events=waiting,
             queue_bytes=size,
             last_event_age=min(ages, default=None),
@@ -186,18 +211,15 @@ class RealtimeService:
         check_process(self._process)
         with self._changed:
             self.monitor.check_open()
-            for link in self._links:
-                link.renew()
+            for driver in self._drivers:
+                driver.renew()
 
     def identity_changed(self) -> None:
         """Somebody logged in or out, or a token was renewed. Never waits."""
+        identity = self._settings.identity()  # before the lock: a store may be a user's own code
         with self._changed:
-            before, self._identity = self._identity, self._settings.identity()
-            for link in self._links:
-                if before != self._identity and link.submitted_as is not None:
-                    link.renew()
-                elif before == self._identity:
-                    link.resubmit()
+            for driver in self._drivers:
+                driver.identity_changed(identity)
 
     def close(self) -> None:
         """Ends every connection. The streams end with `finish`."""
@@ -205,8 +227,8 @@ class RealtimeService:
             if self._closed:
                 return
             self._closed = True
-            for link in self._links:
-                link.shut()
+            for driver in self._drivers:
+                driver.shut()
             # Out of the routing table now: what a callback has before it is not delivered any more.
             self._left = self._take_out(list(self._registry)) + self._registry.everything
             self._registry.everything = ()
@@ -219,25 +241,19 @@ class RealtimeService:
         for subscriber in gone:
             guarded(subscriber.on_completed)
 
-    # -- what the links tell ---------------------------------------------------------------------
+    # -- what the drivers tell -------------------------------------------------------------------
 
     def on_batch(self, batch: Batch) -> None:
-        self._delivery.deliver(batch)
-
-    def on_change(self) -> None:
-        self.monitor.on_change()
+        if self._delivers_retired or not batch.connection.ending:
+            self._delivery.deliver(batch)
 
     def on_held(self, share: Share, version: int) -> None:
-        """Nothing to do: whoever waits looks at the link itself."""
+        if self._listener is not None:
+            self._listener.on_held(share, version)
 
     def on_gap(self, share: Share) -> None:
-        """Nothing to do: the user hears of a loss by `on_lost`, and of no routine end."""
-
-    def on_lost(self, link: Link) -> None:
-        self.monitor.on_lost(link)
-
-    def on_left(self) -> None:
-        self.monitor.on_left()
+        if self._listener is not None:
+            self._listener.on_gap(share)
 
     def on_refused(self, share: Share, since: int, upto: int, error: Exception) -> None:
         with self._changed:
@@ -267,23 +283,25 @@ class RealtimeService:
             self._notices.put(partial(on_error, error))
             self._changed.notify_all()
 
-    def on_skipped(self, error: MalformedEvent, records: tuple[Subscriber, ...]) -> None:
-        """An event was left out that `records` would have got."""
+    def _on_skipped(self, error: MalformedEvent, records: tuple[Subscriber, ...]) -> None:
+        if self._listener is not None:
+            self._listener.on_skipped(error, records)
+            return
         log.warning("%s", error)
         self.monitor.on_skipped(error)
 
     # -- small parts -----------------------------------------------------------------------------
 
-    def _link_of(self, share: Share) -> Link:
-        if share.index == len(self._links):
-            self._links.append(Link(share, self._registry, self._settings, self._changed, self))
-        return self._links[share.index]
+    def _driver_of(self, share: Share) -> Driver:
+        if share.index == len(self._drivers):
+            self._drivers.append(Driver(share, self._settings, self._changed, self))
+        return self._drivers[share.index]
 
     def _take_out(self, entries: Iterable[Entry]) -> tuple[Subscriber, ...]:
         gone: tuple[Subscriber, ...] = ()
         for entry in entries:
             gone += self._registry.take_out(entry)
-            self._links[entry.share.index].touch()
+            self._drivers[entry.share.index].touch()
         return gone
 
     def _end(self, entries: Iterable[Entry], error: Exception | None) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rxbosbase.loop import LoopScheduler
-from rxbosbase.transport import Transport
+from rxbosbase.runtime.loop import Loop
+from rxbosbase.runtime.network import Transport
 
 from .reconnect import BackoffPolicy
 
@@ -25,12 +25,14 @@ class Settings:
         idle_timeout: seconds a stream may be silent before it is renewed.
         max_event_bytes: a larger event is skipped.
         identity: who is logged in now.
+        quiet: seconds without a change after which a burst of changes counts as over.
     """
 
     transport: Transport
-    control: LoopScheduler
-    delivery: LoopScheduler
+    control: Loop
+    delivery: Loop
     policy: BackoffPolicy
     idle_timeout: float
     max_event_bytes: int
     identity: Callable[[], str]
+    quiet: float

@@ -10,7 +10,7 @@ from rxbosbase.unreadable import UnreadableRecord
 
 from .lifecycle import State
 
-__all__ = ["LinkStatus", "StateName", "Status", "summarize"]
+__all__ = ["SessionStatus", "StateName", "Status", "summarize"]
 
 StateName = Literal["idle", "connecting", "connected", "active", "waiting", "failed", "closed"]
 
@@ -59,7 +59,7 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
-class LinkStatus:
+class SessionStatus:
     """One connection's share of the status."""
 
     state: State = State.IDLE
@@ -70,18 +70,18 @@ class LinkStatus:
     since: float = 0.0
 
 
-def summarize(links: Sequence[LinkStatus], topics: tuple[str, ...]) -> Status:
+def summarize(sessions: Sequence[SessionStatus], topics: tuple[str, ...]) -> Status:
     """The status of several connections: that of the worst, with the client id of the first.
 
-    >>> summarize([LinkStatus(State.ACTIVE, "a"), LinkStatus(State.WAITING)], ()).state
+    >>> summarize([SessionStatus(State.ACTIVE), SessionStatus(State.WAITING)], ()).state
     'waiting'
     """
-    if not links:
+    if not sessions:
         return Status(topics=topics)
-    worst = min(links, key=lambda link: _SEVERITY.index(link.state))
+    worst = min(sessions, key=lambda each: _SEVERITY.index(each.state))
     return Status(
         state=worst.state.value,
-        client_id=links[0].client_id,
+        client_id=sessions[0].client_id,
         attempt=worst.attempt,
         retry_in=worst.retry_in,
         error=worst.error,

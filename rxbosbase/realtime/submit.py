@@ -1,46 +1,38 @@
-"""Submitting topics: when a burst of changes is over, the POST, and what its failure means."""
+"""Submitting topics: when a burst of changes is over, and what a failure means. Pure."""
 
 from __future__ import annotations
 
-import logging
 from enum import Enum
 
-from rxbosbase.errors import ClientResponseError
-from rxbosbase.oneline import one_line
+from rxbosbase.errors import ClientClosedError, ClientResponseError
 
-from .connection import PATH, Connection
+__all__ = ["CALM", "Verdict", "judge", "quiet_at"]
 
-__all__ = ["CALM", "Verdict", "judge", "pause", "post_topics"]
-
-log = logging.getLogger("rxbosbase.submit")
-
-QUIET = 0.004
-"""Seconds without a change after which a burst counts as over."""
-
-LONGEST_BURST = 0.1
-"""Seconds after which it is submitted although changes go on."""
+QUIETS_AT_MOST = 25
+"""After so many times the quiet that ends a burst it is submitted although changes go on."""
 
 PATIENCE = 5
-"""By how much both grow with each POST of one burst, twice at most: on a busy machine a burst has
-pauses, and each POST opens a gap for the topics it repeats."""
+"""By how much all that grows with each POST of one burst, twice at most: on a busy machine a burst
+has pauses, and each POST opens a gap for the topics it repeats."""
 
 CALM = 0.5
 """Seconds without a change after which the next one begins a new burst."""
 
 
-def pause(now: float, began: float, last_change: float, posts: int = 0) -> float:
-    """Seconds to wait before a POST, so that a burst of changes costs one, or few.
+def quiet_at(began: float, changed_at: float, posts: int = 0, *, quiet: float) -> float:
+    """When to submit, so that a burst of changes costs one POST, or few.
 
     Args:
         began: when the first change came that is not submitted yet.
+        changed_at: when the last one came.
         posts: how many POSTs this burst has cost so far.
+        quiet: seconds without a change after which it counts as over.
 
-    >>> pause(now=1.0, began=0.999, last_change=0.999) > 0, pause(2.0, 1.0, 1.999)
-    (True, 0.0)
+    >>> quiet_at(0.0, 0.5, quiet=0.25), quiet_at(0.0, 9.5, quiet=0.25)
+    (0.75, 6.25)
     """
     more: int = PATIENCE ** min(posts, 2)
-    due = min(last_change + QUIET * more, began + LONGEST_BURST * more)
-    return max(0.0, due - now)
+    return min(changed_at + quiet * more, began + quiet * QUIETS_AT_MOST * more)
 
 
 class Verdict(Enum):
@@ -49,6 +41,7 @@ class Verdict(Enum):
     TRANSIENT = "try again on the same stream"
     DEAD = "the stream is dead or belongs to somebody else: reconnect"
     WRONG = "the server will never take these topics"
+    OVER = "the stream has ended, and tells why itself"
 
 
 def judge(error: Exception) -> Verdict:
@@ -62,17 +55,6 @@ def judge(error: Exception) -> Verdict:
             return Verdict.DEAD
         if error.status == 400:  # too many topics, or one too long
             return Verdict.WRONG
+    if isinstance(error, ClientClosedError):
+        return Verdict.OVER
     return Verdict.TRANSIENT
-
-
-def post_topics(connection: Connection, topics: list[str]) -> None:
-    """Replaces the server's whole set by `topics`. Raises what `Channel.request` raises."""
-    name = one_line(connection.client_id[:100])
-    log.debug("submitting %d topics for %s", len(topics), name)
-    connection.channel.request(
-        "POST",
-        PATH,
-        body={"clientId": connection.client_id, "subscriptions": topics},
-        timeout=connection.post_timeout,
-        only=204,  # anything else says yes to nothing: the topics would stay silent for ever
-    )

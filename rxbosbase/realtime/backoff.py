@@ -1,0 +1,95 @@
+"""How long to wait after failures: the one rule of the library, for streams, POSTs and reads.
+
+Pure. How long a wait is at most follows from the number of failures in a row; how much of that is
+waited, jitter included, is an argument: `BackoffPolicy.delay` is what the library gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias, TypeGuard
+
+__all__ = ["MAX_RETRY_AFTER", "Backoff", "Delay", "asked_to_wait", "is_number", "longest_wait"]
+
+MAX_RETRY_AFTER = 300.0
+"""Seconds a server may ask us to wait (``Retry-After``); a longer wish is cut to this."""
+
+Delay: TypeAlias = Callable[[int], float]
+"""Seconds to wait after so many failures in a row; the first is 1."""
+
+
+def longest_wait(failures: int, *, initial: float, factor: float, maximum: float) -> float:
+    """Seconds that the wait after so many failures in a row takes at most.
+
+    >>> [longest_wait(n, initial=0.2, factor=2.0, maximum=1.0) for n in (1, 2, 3, 4, 5000)]
+    [0.2, 0.4, 0.8, 1.0, 1.0]
+    """
+    try:
+        return min(maximum, initial * float(factor) ** (failures - 1))
+    except OverflowError:  # far beyond any maximum, unless there is nothing to multiply
+        return maximum if initial else 0.0
+
+
+class Backoff:
+    """Counts failures in a row, and says when to try again.
+
+    Args:
+        delay: the wait after so many failures.
+
+    Attributes:
+        failures: how many there were since the last success.
+        until: nothing is to be tried before this time.
+
+    >>> backoff = Backoff(lambda failures: 2.0**failures)
+    >>> backoff.failed(now=10.0), backoff.failed(now=12.0, at_least=9.0), backoff.failures
+    (2.0, 9.0, 2)
+    >>> backoff.succeeded()
+    >>> backoff.failed(now=30.0), backoff.until
+    (2.0, 32.0)
+    """
+
+    __slots__ = ("_delay", "failures", "until")
+
+    def __init__(self, delay: Delay) -> None:
+        self._delay = delay
+        self.failures = 0
+        self.until = 0.0
+
+    def failed(self, now: float, at_least: float = 0.0) -> float:
+        """One more failure: the seconds to wait, `at_least` as long as the server asked for."""
+        self.failures += 1
+        wait = max(self._delay(self.failures), at_least)
+        self.until = now + wait
+        return wait
+
+    def succeeded(self) -> None:
+        """The next failure is the first again. A wait that is on goes on."""
+        self.failures = 0
+
+    def shorten(self, now: float) -> None:
+        """There is reason to hope: what is left of a long wait is cut to that of a first failure,
+        and the next failure is the first again."""
+        self.failures = 0
+        self.until = min(self.until, now + self._delay(1))
+
+
+def asked_to_wait(error: Exception) -> float:
+    """Seconds that the server asked to wait, up to ``MAX_RETRY_AFTER``; 0 if it did not.
+
+    >>> from rxbosbase.errors import ClientResponseError
+    >>> asked_to_wait(ClientResponseError(429, retry_after=1e9)), asked_to_wait(ValueError())
+    (300.0, 0.0)
+    """
+    wish = getattr(error, "retry_after", None)
+    if not is_number(wish) or not wish > 0:  # "not >" lets NaN go, too
+        return 0.0
+    return min(float(wish), MAX_RETRY_AFTER)
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """True for an int or a float; a bool is none.
+
+    >>> is_number(1.5), is_number(True)
+    (True, False)
+    """
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

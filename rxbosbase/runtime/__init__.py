@@ -1,0 +1,1 @@
+"""What a client runs on: threads and time, as arguments."""
