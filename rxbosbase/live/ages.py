@@ -42,14 +42,20 @@ class Ages:
         if not is_stamped(record):
             self.trusted = False
 
-    def judge(self, action: str, held: Record, record: Record) -> None:
-        """Learns from a write that was heard whether ``updated`` moves with it."""
-        if is_newer(record, held):
+    def judge(self, action: str, held: Record, record: Record) -> bool:
+        """Learns from a write that was heard whether ``updated`` moves with it.
+
+        Returns:
+            True if that leaves no doubt that ``record`` was written after what is held.
+        """
+        is_later = is_newer(record, held)
+        if is_later:
             same_life = held.get("created") == record.get("created")
             if self.trusted is None and action == "update" and same_life:
                 self.trusted = True
         elif updated_of(record) < earlier(self._newest, self._rules.before_loss):
             self.trusted = False  # too old to be a tie of two writes within a tick
+        return is_later
 
     def may_tie(self, record: Record, floor: str) -> bool:
         """True if the row, or one it expands, is not older than ``floor``."""

@@ -8,51 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from .messages import Ask, Edit, Effects, ReadOrder, ReadPage, ReadRequest, Record, Rules
 from .reducer import Reducer
 from .snapshot import Reordered, Snapshot
 from .sorting import Sorting
-from .window import ReadWindow, Window, WindowEffects
+from .window import Window
 
-__all__ = ["AnyEffects", "AnyRead", "Brain", "Make", "RecordBrain", "WindowBrain"]
+__all__ = ["Brain", "Make", "RecordBrain", "WindowBrain"]
 
 
-AnyEffects: TypeAlias = Effects | WindowEffects
-AnyRead: TypeAlias = ReadRequest | ReadWindow
 Make: TypeAlias = Callable[[], Snapshot[Any] | None]
-
-
-class Brain(Protocol):
-    """See `Reducer` for what each input means. `show` and `snapshot` run under the core's lock,
-    the others on the hub's thread."""
-
-    def acknowledged(self, now: float) -> AnyEffects: ...
-    def lost(self, now: float) -> AnyEffects: ...
-    def skipped(self, now: float) -> AnyEffects: ...
-    def reset(self, now: float) -> AnyEffects: ...
-    def event(self, action: str, record: Record, now: float) -> AnyEffects: ...
-    def hint(self, action: str, id: str, updated: str, now: float) -> AnyEffects: ...
-    def related(self, id: str, now: float) -> AnyEffects: ...
-    def failed(self, read: Any, now: float, retry_after: float = 0.0) -> AnyEffects: ...
-    def tick(self, now: float) -> AnyEffects: ...
-
-    def read_done(self, read: Any, rows: list[Record], last: bool, now: float) -> AnyEffects:
-        """The rows that were found."""
-        ...
-
-    def show(self, effects: Any) -> bool:
-        """Keeps what is to be shown; True if there is anything new."""
-        ...
-
-    def snapshot(self, before: Snapshot[Any]) -> Make | None:
-        """Makes the next snapshot when called, outside the lock; None if nothing is new.
-
-        The call gives None where nothing differs after all, and raises `UnorderableError` where
-        only the server can order what is to be shown.
-        """
-        ...
+"""Makes a snapshot; gives None where nothing differs after all, and raises `UnorderableError` where
+only the server can order what is to be shown."""
 
 
 class RecordBrain(Reducer):
@@ -74,7 +43,7 @@ class RecordBrain(Reducer):
         """True once all rows were read; False again once somebody else is logged in."""
         return self._read_all
 
-    def read_done(self, read: ReadRequest, rows: list[Record], last: bool, now: float) -> Effects:
+    def read_done(self, read: Any, rows: list[Record], last: bool, now: float) -> Effects:
         """Feeds the input that the read is for."""
         if isinstance(read, ReadPage):
             return self.page(read, rows, last, now)
@@ -85,7 +54,8 @@ class RecordBrain(Reducer):
         return self.compared(read, bool(rows), now)
 
     def show(self, effects: Effects) -> bool:
-        """Folds the edits of each record into one, from what was shown to what is."""
+        """Folds the edits of each record into one, from what was shown to what is; True if there
+        is anything new to show."""
         for edit in effects.edits:
             known = self._pending.pop(edit.id, None)
             if known is None:
@@ -101,7 +71,8 @@ class RecordBrain(Reducer):
         return self._is_new()
 
     def snapshot(self, before: Snapshot[Any]) -> Make | None:
-        """Advances by the folded edits."""
+        """Makes the next snapshot by the folded edits, when called, outside the lock; None if
+        nothing is new."""
         if not self._is_new() and (before.version or not self._is_shown):
             return None
         edits, self._pending = self._pending, {}
@@ -137,14 +108,12 @@ class WindowBrain(Window):
         self._is_shown = shown is not None and shown.version > 0
         self._is_fresh = self._shown_fresh = shown is not None and shown.fresh
 
-    def read_done(
-        self, read: ReadWindow, rows: list[Record], last: bool, now: float
-    ) -> WindowEffects:
+    def read_done(self, read: ReadRequest, rows: list[Record], last: bool, now: float) -> Effects:
         """Feeds `rows_read`; a window has one page only."""
         return self.rows_read(read, rows, now)
 
-    def show(self, effects: WindowEffects) -> bool:
-        """Keeps the newest rows."""
+    def show(self, effects: Effects) -> bool:
+        """Keeps the newest rows; True if there is anything new to show."""
         if effects.rows is not None:
             self._rows = effects.rows
             self._caught_up = self._caught_up or effects.caught_up
@@ -153,7 +122,8 @@ class WindowBrain(Window):
         return self._is_new()
 
     def snapshot(self, before: Snapshot[Any]) -> Make | None:
-        """Arranges the rows as the server did."""
+        """Makes the next snapshot, with the rows as the server arranged them, when called, outside
+        the lock; None if nothing is new."""
         if not self._is_new():
             return None
         rows, self._rows = self._rows, None
@@ -172,3 +142,8 @@ class WindowBrain(Window):
 
     def _is_new(self) -> bool:
         return self._is_shown and (self._rows is not None or self._is_fresh != self._shown_fresh)
+
+
+Brain: TypeAlias = RecordBrain | WindowBrain
+"""See `Reducer` for what each input means. `show` and `snapshot` run under the core's lock, the
+others on the hub's thread."""

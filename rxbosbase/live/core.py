@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from time import monotonic
 from typing import Generic, TypeVar
 
 from rxbosbase.errors import (
@@ -18,21 +17,19 @@ from rxbosbase.errors import (
     ClientResponseError,
     ProtocolError,
 )
+from rxbosbase.realtime.backoff import asked_to_wait
 from rxbosbase.realtime.events import RecordEvent
-from rxbosbase.realtime.reconnect import asked_to_wait
 from rxbosbase.realtime.registry import Entry, Share, Subscriber
 from rxbosbase.realtime.topics import Topic
-from rxbosbase.unreadable import UnreadableRecord
 
-from .brain import AnyEffects, AnyRead, Brain, RecordBrain
+from .brain import Brain, RecordBrain
 from .hub import LiveHub
-from .messages import ReadLiterals, Record
+from .messages import Effects, ReadLiterals, ReadRequest, Record
 from .ordering import UnorderableError
 from .screen import Screen
 from .snapshot import Snapshot
 from .source import Source, watch_topic
 from .stamps import expanded_records, updated_of
-from .window import WindowEffects
 
 __all__ = ["ViewCore"]
 
@@ -81,6 +78,7 @@ class ViewCore(Generic[T]):
             brain, empty, hub.delivery, self._undone, self._state, hub.show_trouble
         )
         self._hub = hub
+        self._now = hub.loop.time
         self._source = source
         self._brain = brain
         self._arranged = arranged
@@ -91,8 +89,8 @@ class ViewCore(Generic[T]):
         self._acknowledged = False
         self._is_late = False  # rows were read before their related collections were listened to
         self._ended = False
-        self._wanted: AnyRead | None = None  # the read whose answer counts
-        self._waiting: AnyRead | None = None  # the same, while it has not begun
+        self._wanted: ReadRequest | None = None  # the read whose answer counts
+        self._waiting: ReadRequest | None = None  # the same, while it has not begun
         self._reading = 0  # reads under way, one of which may be the wanted one
         self._read_at = self._not_before = 0.0  # when the last one began, and the next one may
         self._is_pausing = False
@@ -128,11 +126,6 @@ class ViewCore(Generic[T]):
         self.end()
         self.screen.complete()
 
-    @property
-    def unreadable(self) -> Iterable[UnreadableRecord]:
-        """The records that are left out."""
-        return self.screen.unreadable
-
     def _begun(self) -> None:
         if self._ended:  # one of its topics was refused, before the others were there
             self._unlisten()
@@ -146,11 +139,6 @@ class ViewCore(Generic[T]):
         except ClientClosedError:
             return None
         return subscriber
-
-    def _add_topic(self, topic: Topic, on_next: Callable[[Event], None]) -> None:
-        subscriber = None if self._ended else self._attach(topic, on_next)
-        if subscriber is not None:
-            self._topics.append(subscriber)
 
     def _unlisten(self) -> None:
         while self._topics:
@@ -191,13 +179,13 @@ class ViewCore(Generic[T]):
         is_late = self._is_late and self._acknowledged
         self._acknowledged, self._is_late = True, False
         heed = self._brain.skipped if is_late else self._brain.acknowledged
-        self._apply(heed(monotonic()))
+        self._apply(heed(self._now()))
 
     def topics_lost(self, share: Share) -> None:
         """The connection of `share` ended."""
         if any(entry.share is share for entry in self._entries()):
             self._acknowledged = False
-            self._apply(self._brain.lost(monotonic()))
+            self._apply(self._brain.lost(self._now()))
 
     def _entries(self) -> list[Entry]:
         return [topic.entry for topic in self._topics if topic.entry is not None]
@@ -206,30 +194,30 @@ class ViewCore(Generic[T]):
         """A frame could not be read; where its topic is not known, it may have been ours."""
         names = {entry.name for entry in self._entries()}
         if name in names or "/" not in name:
-            self._apply(self._brain.skipped(monotonic()), hurries=False)
+            self._apply(self._brain.skipped(self._now()), hurries=False)
 
     def reset(self) -> None:
         """Somebody else is logged in: what was seen may not be theirs to see."""
         if not self._ended:
             self._acknowledged = False
-            self._apply(self._brain.reset(monotonic()))
+            self._apply(self._brain.reset(self._now()))
 
     def _on_event(self, event: Event) -> None:
         record = event.record
         if isinstance(record.get("id"), str):
-            self._apply(self._brain.event(event.action, record, monotonic()))
+            self._apply(self._brain.event(event.action, record, self._now()))
             self._watch_related((record,))
 
     def _on_hint(self, event: Event) -> None:
         id = event.record.get("id")
         if isinstance(id, str):
             updated = updated_of(event.record)
-            self._apply(self._brain.hint(event.action, id, updated, monotonic()))
+            self._apply(self._brain.hint(event.action, id, updated, self._now()))
 
     def _on_related(self, event: Event) -> None:
         id = event.record.get("id")
         if isinstance(id, str):
-            self._apply(self._brain.related(id, monotonic()))
+            self._apply(self._brain.related(id, self._now()))
 
     def _watch_related(self, rows: Iterable[Record]) -> None:
         """Listens to the collections of what the rows expand: nothing else tells of a change
@@ -256,11 +244,13 @@ class ViewCore(Generic[T]):
         except (ValueError, ClientResponseError) as error:
             log.info("changes of %r are found by `reconcile` alone: %s", name, error)
             return
-        self._add_topic(topic, self._on_related)
+        subscriber = None if self._ended else self._attach(topic, self._on_related)
+        if subscriber is not None:
+            self._topics.append(subscriber)
 
     # -- the hub's thread: reads and time --------------------------------------------------------
 
-    def _apply(self, effects: AnyEffects, *, hurries: bool = True) -> None:
+    def _apply(self, effects: Effects, *, hurries: bool = True) -> None:
         if self._ended:
             return
         if effects.read is not None:
@@ -276,37 +266,37 @@ class ViewCore(Generic[T]):
         if wake is None or (self._wake_at is not None and self._wake_at <= wake):
             return
         self._wake_at = wake
-        self._hub.loop.call_later(max(0.0, wake - monotonic()), partial(self._tick, wake))
+        self._hub.loop.call_later(max(0.0, wake - self._now()), partial(self._tick, wake))
 
     def _tick(self, due: float) -> None:
         if self._wake_at == due:
             self._wake_at = None
-            self._apply(self._brain.tick(monotonic()))
+            self._apply(self._brain.tick(self._now()))
 
     def _begin_read(self) -> None:
         read = self._waiting
         if read is None or self._reading == MAX_READS or self._is_pausing:
             return
-        pause = self._not_before - monotonic()
+        pause = self._not_before - self._now()
         if pause > 0:
             self._is_pausing = True
             self._hub.loop.call_later(pause, self._pause_is_over)
             return
         self._waiting = None
         self._reading += 1
-        self._read_at = monotonic()
+        self._read_at = self._now()
         self._hub.pool.submit(partial(self._read, read))
 
     def _pause_is_over(self) -> None:
         self._is_pausing = False
         self._begin_read()
 
-    def _read(self, request: AnyRead) -> None:
+    def _read(self, request: ReadRequest) -> None:
         """On a thread of the pool."""
         if not self._ended:
             self._hub.loop.post(partial(self._done, request, self._outcome(request)))
 
-    def _outcome(self, request: AnyRead) -> Callable[[], None]:
+    def _outcome(self, request: ReadRequest) -> Callable[[], None]:
         try:
             rows, last = self._rows(request)
         except ClientClosedError:
@@ -320,7 +310,7 @@ class ViewCore(Generic[T]):
             return partial(self._failed, request, error)
         return partial(self._answered, request, rows, last)
 
-    def _rows(self, request: AnyRead) -> tuple[list[Record], bool]:
+    def _rows(self, request: ReadRequest) -> tuple[list[Record], bool]:
         for _ in range(AT_ONCE if self._was_answered and not self._refusals else 0):
             try:
                 return self._source.rows(request)
@@ -329,32 +319,32 @@ class ViewCore(Generic[T]):
                     raise
         return self._source.rows(request)
 
-    def _done(self, request: AnyRead, tell: Callable[[], None]) -> None:
+    def _done(self, request: ReadRequest, tell: Callable[[], None]) -> None:
         self._reading -= 1
         if request is self._wanted:  # else a newer read has replaced it
             self._wanted = None
             tell()
         self._begin_read()
 
-    def _refused(self, request: AnyRead, error: ClientResponseError) -> None:
+    def _refused(self, request: ReadRequest, error: ClientResponseError) -> None:
         self._refusals += 1
         if error.status == 400 and self._was_answered and self._refusals < MAX_REFUSALS:
             self._failed(request, error)
         else:
             self._fail(error)
 
-    def _failed(self, request: AnyRead, error: Exception) -> None:
+    def _failed(self, request: ReadRequest, error: Exception) -> None:
         level = logging.WARNING if self.problem is None else logging.INFO
         log.log(level, "a read of a live view failed: %s", error)
         self._tell_problem(error)
-        self._apply(self._brain.failed(request, monotonic(), asked_to_wait(error)))
+        self._apply(self._brain.failed(request, self._now(), asked_to_wait(error)))
 
-    def _answered(self, request: AnyRead, rows: list[Record], last: bool) -> None:
+    def _answered(self, request: ReadRequest, rows: list[Record], last: bool) -> None:
         if not isinstance(request, ReadLiterals):  # that is answered whatever the server says
             self._was_answered, self._refusals = True, 0
         known = self._hub.text_order.by_bytes
         try:
-            effects = self._brain.read_done(request, rows, last, monotonic())
+            effects = self._brain.read_done(request, rows, last, self._now())
         except ProtocolError as error:
             self._failed(request, error)
             return
@@ -367,7 +357,7 @@ class ViewCore(Generic[T]):
 
     def order_learned(self) -> None:
         """Another view has found out how the server sorts text."""
-        self._apply(self._brain.tick(monotonic()))
+        self._apply(self._brain.tick(self._now()))
 
     def _tell_problem(self, error: Exception | None) -> None:
         if error is not self.problem:
@@ -382,8 +372,8 @@ class ViewCore(Generic[T]):
         was_emptied = isinstance(self._brain, RecordBrain) and not self._brain.has_rows
         self._brain = self.screen.use(self._arranged)
         if was_emptied:  # somebody else is logged in
-            self._apply(WindowEffects((), False, None, loaded=True, fresh=False, wake=None))
-        now = monotonic()
+            self._apply(Effects((), None, loaded=True, fresh=False, wake=None, rows=()))
+        now = self._now()
         self._apply(self._brain.acknowledged(now) if self._acknowledged else self._brain.lost(now))
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from heapq import heappop, heappush
 
 __all__ = ["Doubts"]
 
 
+@dataclass(slots=True)
 class _Doubt:
-    __slots__ = ("firm", "first", "last", "urgent")
-
-    def __init__(self, now: float) -> None:
-        self.first = now
-        self.last = now
-        self.firm = False
-        self.urgent = False
+    first: float
+    last: float
+    firm: bool = False
+    urgent: bool = False
 
 
 class Doubts:
@@ -45,7 +44,7 @@ class Doubts:
         doubt = self._open.get(id)
         is_new = doubt is None
         if doubt is None:
-            doubt = self._open[id] = _Doubt(now)
+            doubt = self._open[id] = _Doubt(now, now)
         doubt.last = now
         doubt.firm |= firm
         if is_new or (urgent and not doubt.urgent):
@@ -67,11 +66,6 @@ class Doubts:
     def close(self, id: str) -> None:
         """Ends the doubt: the server has answered."""
         self._open.pop(id, None)
-
-    def clear(self) -> None:
-        """Ends all doubts."""
-        self._open.clear()
-        self._queue.clear()
 
     def next_due(self) -> float | None:
         """When the next doubt is due."""

@@ -1,7 +1,7 @@
 """The stream that all live views of a client share, apart from the user's own topics.
 
-Views must hear of more than events: when the server has taken their topics, and when anything may
-have been lost. They hear it here, in order, on one thread that runs no user code.
+Views need to know of more than events: when the server has taken their topics, and when anything
+may have been lost. They are told here, in order, on one thread that runs no user code.
 """
 
 from __future__ import annotations
@@ -10,16 +10,13 @@ import heapq
 import logging
 import os
 import threading
-from collections.abc import Callable, Hashable, Iterable, Mapping
-from typing import Protocol
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any
 
 from rxbosbase.dialect import FilterDialect, Read
 from rxbosbase.errors import ClientClosedError
 from rxbosbase.live.evidence import TextOrder
-from rxbosbase.loop import LoopScheduler
-from rxbosbase.pool import ReadPool
 from rxbosbase.process import check_process
-from rxbosbase.realtime.connection import Batch
 from rxbosbase.realtime.delivery import dispatch
 from rxbosbase.realtime.events import MalformedEvent
 from rxbosbase.realtime.monitor import ConnectionMonitor
@@ -27,61 +24,19 @@ from rxbosbase.realtime.preflight import Preflight
 from rxbosbase.realtime.registry import Share, Subscriber
 from rxbosbase.realtime.service import RealtimeService
 from rxbosbase.realtime.settings import Settings
+from rxbosbase.runtime.loop import Loop
+from rxbosbase.runtime.threads import Pool
 from rxbosbase.unreadable import UnreadableRecord
 
-__all__ = ["LiveHub", "Member"]
+if TYPE_CHECKING:
+    from .core import ViewCore
+
+__all__ = ["LiveHub"]
 
 log = logging.getLogger("rxbosbase.live")
 
 MAX_TOLD = 100
 """So many records that views leave out stand in the status at most; the log names each."""
-
-
-class Member(Protocol):
-    """A view, as the hub sees it. What has to do with topics is called on the hub's thread."""
-
-    users: int
-    problem: Exception | None
-
-    @property
-    def unreadable(self) -> Iterable[UnreadableRecord]: ...
-    def begin(self) -> None: ...
-    def end(self) -> None: ...
-    def complete(self) -> None: ...
-    def reset(self) -> None: ...
-    def topics_held(self, share: Share, held: Mapping[Share, int]) -> None: ...
-    def topics_lost(self, share: Share) -> None: ...
-    def frame_skipped(self, name: str) -> None: ...
-    def order_learned(self) -> None: ...
-
-
-class LiveService(RealtimeService):
-    """The realtime service of the views: it tells the hub what a user need not know."""
-
-    def __init__(
-        self, settings: Settings, preflight: Preflight, monitor: ConnectionMonitor, hub: LiveHub
-    ) -> None:
-        super().__init__(settings, preflight, monitor)
-        self._hub = hub
-
-    def on_batch(self, batch: Batch) -> None:
-        # What a retired connection still had is left out: its gap is being compared already.
-        if not batch.connection.ending:
-            super().on_batch(batch)
-
-    def on_held(self, share: Share, version: int) -> None:
-        self._hub.loop.post(lambda: self._hub.held(share, version))
-
-    def on_gap(self, share: Share) -> None:
-        self._hub.loop.post(lambda: self._hub.gap(share))
-
-    def on_skipped(self, error: MalformedEvent, records: tuple[Subscriber, ...]) -> None:
-        if error.event is not None:
-            # The view knows what to do with what could be decoded of it: nothing was lost.
-            dispatch(records, error.event, self.detach)
-            return
-        log.warning("%s", error)
-        self._hub.skipped(error.topic)  # which makes up for it: no error is left to be shown
 
 
 class LiveHub:
@@ -92,10 +47,10 @@ class LiveHub:
         settings: Settings,
         preflight: Preflight,
         monitor: ConnectionMonitor,
-        pool: ReadPool,
+        pool: Pool,
         read: Read,
         dialect: FilterDialect,
-        delivery: LoopScheduler,
+        delivery: Loop,
     ) -> None:
         self.loop = settings.delivery
         self.delivery = delivery
@@ -103,9 +58,10 @@ class LiveHub:
         self.read = read
         self.dialect = dialect
         self.text_order = TextOrder()
-        self.service = LiveService(settings, preflight, monitor, self)
+        self.has_jitter = settings.policy.jitter
+        self.service = RealtimeService(settings, preflight, monitor, self, delivers_retired=False)
         self._lock = threading.Lock()
-        self._cores: dict[Hashable, Member] = {}
+        self._cores: dict[Hashable, ViewCore[Any]] = {}
         self.taken: dict[Share, int] = {}  # up to which version the server has a share's topics
         self._monitor = monitor
         self._unreadable: set[UnreadableRecord] = set()
@@ -115,7 +71,7 @@ class LiveHub:
 
     # -- sharing ---------------------------------------------------------------------------------
 
-    def acquire(self, key: Hashable, make: Callable[[], Member]) -> Member:
+    def acquire(self, key: Hashable, make: Callable[[], ViewCore[Any]]) -> ViewCore[Any]:
         """The view of this key, begun by the first who asks; give it back with `release`."""
         check_process(self._process)  # before the lock: a child may have inherited it taken
         with self._lock:
@@ -130,7 +86,7 @@ class LiveHub:
             core.begin()
         return core
 
-    def release(self, key: Hashable, core: Member) -> None:
+    def release(self, key: Hashable, core: ViewCore[Any]) -> None:
         """One user less; the last one ends the view."""
         if os.getpid() != self._process:
             return  # in a child process there is nothing to end
@@ -143,12 +99,12 @@ class LiveHub:
             core.end()
             self.show_trouble()
 
-    def find(self, key: Hashable) -> Member | None:
+    def find(self, key: Hashable) -> ViewCore[Any] | None:
         """The running view of this key."""
         with self._lock:
             return self._cores.get(key)
 
-    def forget(self, core: Member) -> None:
+    def forget(self, core: ViewCore[Any]) -> None:
         """A view that has failed is shared no more."""
         with self._lock:
             self._cores = {key: other for key, other in self._cores.items() if other is not core}
@@ -158,7 +114,7 @@ class LiveHub:
         """Tells which records the views have to leave out, all together, and why a view cannot
         read; from any thread."""
         with self._lock:
-            found = {record for core in self._cores.values() for record in core.unreadable}
+            found = {record for core in self._cores.values() for record in core.screen.unreadable}
             problems = [core.problem for core in self._cores.values() if core.problem is not None]
             problem = problems[0] if problems else None
             new = found - self._unreadable
@@ -169,24 +125,37 @@ class LiveHub:
         for record in new:
             log.warning("live views leave out %s", record)
 
-    # -- what the stream tells, on the loop's thread ---------------------------------------------
+    # -- what the stream tells: the views learn it on the loop, in the order of the frames --------
 
-    def held(self, share: Share, version: int) -> None:
+    def on_held(self, share: Share, version: int) -> None:
         """The server has a share's topics up to `version`."""
-        self.taken[share] = version
-        for core in self._all():
-            core.topics_held(share, self.taken)
 
-    def gap(self, share: Share) -> None:
+        def tell() -> None:
+            self.taken[share] = version
+            for core in self._all():
+                core.topics_held(share, self.taken)
+
+        self.loop.post(tell)
+
+    def on_gap(self, share: Share) -> None:
         """The connection of a share ended."""
-        self.taken.pop(share, None)
-        for core in self._all():
-            core.topics_lost(share)
 
-    def skipped(self, topic: str) -> None:
-        """A frame could not be read: for the views of its topic that is a loss."""
-        for core in self._all():
-            core.frame_skipped(topic)
+        def tell() -> None:
+            self.taken.pop(share, None)
+            for core in self._all():
+                core.topics_lost(share)
+
+        self.loop.post(tell)
+
+    def on_skipped(self, error: MalformedEvent, records: tuple[Subscriber, ...]) -> None:
+        """A frame could not be read, which for the views of its topic is a loss; on the loop."""
+        if error.event is not None:
+            # The view knows what to do with what could be decoded of it: nothing was lost.
+            dispatch(records, error.event, self.service.detach)
+            return
+        log.warning("%s", error)
+        for core in self._all():  # they make up for it: no error is left to be shown
+            core.frame_skipped(error.topic)
 
     def order_learned(self) -> None:
         """A view has found out how the server sorts text, which concerns the others, too."""
@@ -218,6 +187,6 @@ class LiveHub:
         for core in self._all():
             core.complete()
 
-    def _all(self) -> list[Member]:
+    def _all(self) -> list[ViewCore[Any]]:
         with self._lock:
             return list(self._cores.values())

@@ -94,7 +94,7 @@ Where this mends the rules it was built from
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable
 from math import inf
 from typing import TypeAlias
 
@@ -114,10 +114,6 @@ Put: TypeAlias = Callable[[Record | None, Record | None], object]
 """Told what a row was, and what it is."""
 
 
-def _ignored(before: Record | None, after: Record | None) -> None:
-    """Nobody wants to know."""
-
-
 class Knowledge:
     """The records held, the graves of those deleted, and the doubts about both.
 
@@ -125,18 +121,20 @@ class Knowledge:
         held: the rows shown, by id.
         doubts: the records to ask about.
         unbroken_since: every frame sent since then was heard; ``inf`` while there is no stream.
+        traces: what was heard of each record within the last `Rules.remember` seconds.
+        relations: which records that are held show others inside them.
         shapes: which fields rows have.
         has_new_shape: a read gave a row with fields that none had before.
     """
 
-    def __init__(self, rules: Rules, on_put: Put = _ignored) -> None:
+    def __init__(self, rules: Rules, on_put: Put) -> None:
         self._rules = rules
         self._on_put = on_put
         self._now = 0.0
         self._step = 0
         self._graves: dict[str, float] = {}
-        self._traces = Traces(rules.remember)
-        self._relations = Relations()
+        self.traces = Traces(rules.remember)
+        self.relations = Relations()
         self.ages = Ages(rules)
         self.shapes = Shapes()
         self.has_new_shape = False
@@ -148,18 +146,8 @@ class Knowledge:
     def begin(self, now: float, step: int, reading_since: int | None) -> None:
         """The next input begins: frees what is too old to matter."""
         self._now, self._step = now, step
-        self._traces.forget(now, reading_since)
-        self._relations.forget(now - self._rules.remember, reading_since)
-
-    @property
-    def expands(self) -> bool:
-        """True if any record that is held shows another one inside it."""
-        return bool(self._relations)
-
-    @property
-    def heard_lately(self) -> Container[str]:
-        """The records of which anything was heard within the last `Rules.remember` seconds."""
-        return self._traces
+        self.traces.forget(now, reading_since)
+        self.relations.forget(now - self._rules.remember, reading_since)
 
     # -- Frames ----------------------------------------------------------------------------------
 
@@ -192,15 +180,15 @@ class Knowledge:
 
     def related(self, id: str) -> None:
         """A record changed that others expand, or will turn out to expand."""
-        self._relations.hear(id, self._now, self._step)
-        for holder in self._relations.holders(id):
-            self._traces.touch(holder, self._now).mark(self._now, self._step)
+        self.relations.hear(id, self._now, self._step)
+        for holder in self.relations.holders(id):
+            self.traces.touch(holder, self._now).mark(self._now, self._step)
             self._doubt(holder)
 
     def _hear(self, id: str, updated: str) -> Trace:
         self.doubts.touch(id, self._now)
         self.ages.heard(updated)
-        return self._traces.touch(id, self._now)
+        return self.traces.touch(id, self._now)
 
     def _written(self, id: str, action: str, record: Record, trace: Trace) -> None:
         held, updated = self.held.get(id), updated_of(record)
@@ -212,9 +200,9 @@ class Knowledge:
             return
         certain = bool(updated) and self._is_lone(trace, self._rules.together)
         if held is not None and not same(held, record):
-            self.ages.judge(action, held, record)
-            certain = certain and self._proves_later(record, held)
-        certain = certain and not self._may_expand_history(record)
+            certain = self.ages.judge(action, held, record) and certain
+        # A related record may have changed so lately that the frame shows it as it was.
+        certain = certain and not self.relations.heard_after(record)
         # A read has more of the stack to itself than a frame: it may decode what a frame could not.
         certain = certain and not isinstance(record, UnreadableRow)
         certain = certain and not is_kept_otherwise(record)
@@ -234,15 +222,11 @@ class Knowledge:
         """The record, with what its frame may have left out."""
         return record if isinstance(record, UnreadableRow) else filled(record, held)
 
-    def _may_expand_history(self, record: Record) -> bool:
-        """True if a related record changed so lately that the frame may show it as it was."""
-        return self._relations.heard_of(record)
-
     def _may_be_history(self, id: str, held: Record | None, updated: str, trace: Trace) -> bool:
-        if self._is_buried(id):
+        if id in self._graves:
             return True
         if held is None:
-            return self._is_overshadowed(trace, updated)
+            return trace.overshadows(updated)  # it may have left the query since this event
         return bool(updated) and updated < updated_of(held)
 
     def _deleted(self, id: str, updated: str, trace: Trace) -> None:
@@ -259,17 +243,6 @@ class Knowledge:
     def _doubt(self, id: str) -> None:
         self.doubts.open(id, self._now)
 
-    def _is_buried(self, id: str) -> bool:
-        return id in self._graves
-
-    def _is_overshadowed(self, trace: Trace, updated: str) -> bool:
-        """True if the record may have left the query since this event."""
-        return trace.overshadows(updated)
-
-    def _proves_later(self, record: Record, held: Record) -> bool:
-        """True if the stamps leave no doubt that ``record`` was written after ``held``."""
-        return is_newer(record, held)
-
     def _is_lone(self, trace: Trace, window: float) -> bool:
         """True if no other change of the record was heard so shortly before, or may be missing."""
         return not self._is_after_gap() and trace.is_alone(self._now - window)
@@ -283,32 +256,28 @@ class Knowledge:
         """A read that began after ``asked_step`` found ``row``, or nothing, under this id."""
         if row is not None and not isinstance(row, UnreadableRow):
             self.has_new_shape |= self.shapes.learn(row)
-        trace = self._traces.get(id)
+        trace = self.traces.get(id)
         if trace is None or trace.step <= asked_step:
             self.doubts.close(id)
             self._believe(id, row, caught_up)
-            if row is not None and self._relations.heard_after(row, asked_step):
+            if row is not None and self.relations.heard_after(row, asked_step):
                 self._doubt(id)
         elif not same(row, self.held.get(id)):
-            self._learn_raced(id, row, trace.event_step > asked_step, caught_up)
+            self._learn_raced(id, row, trace, trace.event_step > asked_step, caught_up)
 
-    def _learn_raced(self, id: str, row: Record | None, by_event: bool, caught_up: bool) -> None:
+    def _learn_raced(
+        self, id: str, row: Record | None, trace: Trace, by_event: bool, caught_up: bool
+    ) -> None:
         """As `learn`, and frames about the record came while the read was under way."""
         held = self.held.get(id)
         if not by_event:
             self._believe(id, row, caught_up)
         elif row is not None and held is not None:
             self._put(id, row if is_newer(row, held) else self._filled(held, row), caught_up)
-        elif row is not None and self._waits_to_be_read(id, row):
-            self._put(id, row, caught_up)
+        elif row is not None and not self._may_be_history(id, None, updated_of(row), trace):
+            self._put(id, row, caught_up)  # but for missing fields its events had been shown
         if by_event or row is not None:
             self._doubt(id)
-
-    def _waits_to_be_read(self, id: str, row: Record) -> bool:
-        """True if nothing but missing fields has kept the record's events from being shown."""
-        trace = self._traces.get(id)
-        history = trace is not None and self._is_overshadowed(trace, updated_of(row))
-        return not self._is_buried(id) and not history
 
     def hold_back(self) -> None:
         """All rows were read for the first time: now it can be told which frames lacked fields."""
@@ -340,7 +309,7 @@ class Knowledge:
         else:
             self.held[id] = record
             self.ages.saw(record)
-        self._relations.replace(id, before, record)
+        self.relations.replace(id, before, record)
         self._on_put(before, record)
         edited = self._edits.pop(id, None)
         first = before if edited is None else edited.before
@@ -356,13 +325,10 @@ class Knowledge:
 
     def lose_frames(self) -> set[str]:
         """Frames were lost: gives the records for which an equal stamp will prove nothing."""
-        self._traces.forget_events()  # their hints may be among the lost
-        return {*self.doubts.ids(), *self._changed_lately()}
-
-    def _changed_lately(self) -> Iterator[str]:
-        yield from (id for id in self._traces.ids() if id in self.held)
-        floor = self.ages.floor()
-        yield from (id for id, row in self.held.items() if self.ages.may_tie(row, floor))
+        self.traces.forget_events()  # their hints may be among the lost
+        floor, held = self.ages.floor(), self.held.items()
+        changed = {id for id, row in held if id in self.traces or self.ages.may_tie(row, floor)}
+        return {*self.doubts.ids(), *changed}
 
     def free_graves(self, compared_since: float) -> None:
         """All was compared since then: frees the graves that no frame can come back from."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from random import uniform
 from typing import TypeVar
 
 from rxbosbase.reader import RecordReader
+from rxbosbase.realtime.backoff import Delay, longest_wait
 from rxbosbase.realtime.facade import check_seconds
 
 from .brain import Brain, RecordBrain, WindowBrain
 from .core import ViewCore
 from .hub import LiveHub
-from .messages import Record, Rules
-from .ordering import Order, orderable
+from .messages import DOUBLED, Record, Rules
+from .ordering import Order, UnorderableError
 from .snapshot import Snapshot
 from .sorting import Sorting
 from .source import Query, QuerySource, RecordSource
@@ -37,7 +39,7 @@ def make_view(
     check_seconds("interval", interval)
     source = QuerySource(query, hub.read, hub.dialect)
     source.topic()
-    rules = Rules(reconcile=reconcile)
+    rules = Rules(reconcile=reconcile, delay=_delay(hub))
 
     decode = _decoding(query, reader)
 
@@ -46,14 +48,11 @@ def make_view(
         return WindowBrain(rules, interval=interval, sorts_by_related=by_related, shown=shown)
 
     def make() -> ViewCore[T]:
-        # What the client cannot order as the server does, the server arranges, as it cuts a window.
-        expand = query.get("expand")
-        is_whole = query.limit is None and not query.plan.blurs
-        if not is_whole or not orderable(query.sort, expand=expand):
-            return ViewCore(hub, source, arranged(), Snapshot.empty(None, decode, query.collection))
-        order = Order.parse(query.sort, expand=expand)
-        sorting = Sorting(order, hub.text_order, interval, rules)
+        order = _own_order(query)
         first = Snapshot.empty(order, decode, query.collection)
+        if order is None:
+            return ViewCore(hub, source, arranged(), first)
+        sorting = Sorting(order, hub.text_order, interval, rules)
         return ViewCore(hub, source, RecordBrain(rules, sorting), first, arranged)
 
     return LiveView(hub, (query, reader.key, reconcile, interval), make, owner)
@@ -78,11 +77,21 @@ def make_record_view(
     decode = _decoding(query, reader)
 
     def make() -> ViewCore[T]:
-        brain = RecordBrain(Rules(reconcile=reconcile))
+        brain = RecordBrain(Rules(reconcile=reconcile, delay=_delay(hub)))
         empty = Snapshot.empty(Order.parse(), decode, query.collection)
         return ViewCore(hub, source, brain, empty)
 
     return LiveView(hub, (query, id, reader.key, reconcile), make, owner)
+
+
+def _own_order(query: Query) -> Order | None:
+    """None for what the server arranges: a window that it cuts, and what it alone can order."""
+    if query.limit is not None or query.plan.blurs:
+        return None
+    try:
+        return Order.parse(query.sort, expand=query.get("expand"))
+    except UnorderableError:
+        return None
 
 
 def _decoding(query: Query, reader: RecordReader[T]) -> Callable[[Record], T | None]:
@@ -91,3 +100,13 @@ def _decoding(query: Query, reader: RecordReader[T]) -> Callable[[Record], T | N
     if strip is None:
         return reader.read
     return lambda row: reader.read(strip(row))
+
+
+def _delay(hub: LiveHub) -> Delay:
+    """As long as the client's backoff has jitter, all the views that a server failed at one moment
+    do not come back at one; but never at once, for a read may be one of many pages."""
+    return _jittered if hub.has_jitter else DOUBLED
+
+
+def _jittered(failures: int) -> float:
+    return longest_wait(failures, initial=1.0, factor=2.0, maximum=15.0) * uniform(1.0, 2.0)

@@ -1,21 +1,28 @@
 """What a live view's pure core says to its driver, and the numbers it goes by.
 
-Every input of a reducer returns one `Effects`. Times are seconds of any clock that never goes
-back; the core takes them as arguments and owns no clock itself.
+Every input of a reducer or a window returns one `Effects`. Times are seconds of any clock that
+never goes back; the core takes them as arguments and owns no clock itself.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias
+
+from rxbosbase.realtime.backoff import Delay, longest_wait
 
 __all__ = [
-    "Ask", "Edit", "Effects", "ReadLiterals", "ReadOrder", "ReadPage", "ReadRequest", "Record",
-    "Rules",
+    "Ask", "Edit", "Effects", "ReadLiterals", "ReadOrder", "ReadPage", "ReadRequest", "ReadWindow",
+    "Record", "Rules",
 ]  # fmt: skip
 
 Record: TypeAlias = dict[str, Any]
 """A row as the server sent it. Shared by all who see it: never changed in place."""
+
+
+DOUBLED: Delay = partial(longest_wait, initial=1.0, factor=2.0, maximum=30.0)
+"""The wait after so many failures, without jitter: this module is pure. `make` adds jitter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +48,8 @@ class Rules:
     """A read of recent rows goes back so far behind the newest ``updated`` seen."""
     reconcile: float = 60.0
     """The whole view is compared with the server this often; ``math.inf`` for never."""
-    retry: float = 1.0
-    """A failed read is made again after so long, doubled at each failure in a row …"""
-    retry_at_most: float = 30.0
-    """… up to this."""
+    delay: Delay = DOUBLED
+    """A failed read is made again after so long, by how many failed in a row."""
     batch: int = 100
     """Ids in one question: about what a filter of 3500 characters holds."""
     page: int = 1000
@@ -91,7 +96,12 @@ class ReadLiterals:
     condition: str
 
 
-ReadRequest: TypeAlias = Ask | ReadPage | ReadOrder | ReadLiterals
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadWindow:
+    """Read the rows of the view's query, with its sort and limit."""
+
+
+ReadRequest: TypeAlias = Ask | ReadPage | ReadOrder | ReadLiterals | ReadWindow
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +117,7 @@ class Edit:
     caught_up: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Effects:
+class Effects(NamedTuple):
     """What one input brought about.
 
     Attributes:
@@ -120,6 +129,8 @@ class Effects:
         fresh: True if the view may be trusted.
         wake: the time at which to call ``tick``, or None for "not before the next input". It
             replaces the one before, so that one timer is enough.
+        rows: of a window, all rows to show now, if they were read anew; for `Snapshot.arrange`.
+        caught_up: these were read to mend a gap.
     """
 
     edits: tuple[Edit, ...]
@@ -127,3 +138,5 @@ class Effects:
     loaded: bool
     fresh: bool
     wake: float | None
+    rows: tuple[Record, ...] | None = None
+    caught_up: bool = False

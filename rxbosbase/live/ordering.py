@@ -21,7 +21,6 @@ from unicodedata import normalize
 
 __all__ = [
     "SQLITE", "TEXTS", "Kind", "Order", "Ranks", "SortKey", "UnorderableError", "Values", "kind_of",
-    "orderable",
 ]  # fmt: skip
 
 Kind: TypeAlias = Literal["null", "number", "bool", "empty", "date", "uuid", "text"]
@@ -170,21 +169,6 @@ def _loosely(key: SortKey, text: str, rank: int) -> tuple[int, Any]:
     letters = filter(str.isalnum, normalize("NFKD", text.casefold()))  # no case, no accents
     loose = ("".join(letters), text)
     return (-rank, _Reversed(loose)) if key.descending else (rank, loose)
-
-
-def orderable(sort: str | None, *, expand: str | None = None) -> bool:
-    """True if `Order.parse` takes it. A record may still turn out not to tell its place.
-
-    >>> orderable("-created,title"), orderable("@random"), orderable("author.name")
-    (True, False, False)
-    >>> orderable("author.name", expand="author")
-    True
-    """
-    try:
-        Order.parse(sort, expand=expand)
-    except UnorderableError:
-        return False
-    return True
 
 
 def _parse_key(text: str, expanded: Collection[str]) -> SortKey:

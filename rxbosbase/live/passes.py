@@ -37,10 +37,6 @@ class Passes:
         self._whole_passes = 0  # since the order was verified
         self._overflows = False  # fewer rows than a page may have are too large for one answer
 
-    def hurry(self, now: float) -> None:
-        """Compares now."""
-        self._compare_at = self._turn_at = now
-
     def due(self, next_doubt: float) -> float:
         """When a pass over all rows is due."""
         at = min(self._compare_at, self._turn_at) if self._fits_one_page() else self._compare_at
@@ -63,14 +59,11 @@ class Passes:
         is_one_page = whole and fits and len(known.held) < self._rules.page
         arranged = is_one_page and not self._is_by_id
         is_one_page = is_one_page and (loaded or arranged)
-        return Sweep(
-            ids, now, step,
-            whole=whole, mends=mends, is_one_page=is_one_page, arranged=arranged,
-        )  # fmt: skip
+        return Sweep(now, step, whole, mends, ids, is_one_page=is_one_page, arranged=arranged)
 
     def turn(self, now: float, step: int) -> Sweep:
         """A turn begins."""
-        return Sweep((), now, step, whole=True, mends=False, turn_after=self._turn_after)
+        return Sweep(now, step, whole=True, mends=False, is_turn=True, after=self._turn_after)
 
     def overflowed(self, sweep: Sweep, *, loaded: bool) -> None:
         """What was expected to fit into one page does not."""

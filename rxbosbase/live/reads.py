@@ -6,8 +6,8 @@ from math import inf
 
 from rxbosbase.live.doubts import Doubts
 from rxbosbase.live.messages import Ask, ReadRequest, Rules
-from rxbosbase.live.pause import Pause
 from rxbosbase.live.sweep import Sweep
+from rxbosbase.realtime.backoff import Backoff
 
 __all__ = ["Reads"]
 
@@ -22,6 +22,7 @@ class Reads:
         questions_from: no question before this time.
         distrusts: the pages of the last pass came again: until a pass ends, the pauses of those
             that do get longer, whatever else is answered.
+        backoff: the pauses after failures.
     """
 
     def __init__(self, rules: Rules) -> None:
@@ -31,7 +32,7 @@ class Reads:
         self.questions_from = -inf
         self.distrusts = False
         self._page_has_turn = False
-        self._pause = Pause(rules)
+        self.backoff = Backoff(rules.delay)
 
     @property
     def asked(self) -> tuple[str, ...]:
@@ -40,21 +41,10 @@ class Reads:
 
     def can_begin(self, now: float) -> bool:
         """True if none is in flight and no pause is on."""
-        return self.current is None and now >= self._pause.until
+        return self.current is None and now >= self.backoff.until
 
-    def begin(
-        self, now: float, step: int, sweep: Sweep | None, doubts: Doubts
-    ) -> ReadRequest | None:
-        """Chooses the read to begin now, if there is anything to read."""
-        read = self._choose(now, sweep, doubts)
-        return None if read is None else self.take(read, step)
-
-    def take(self, read: ReadRequest, step: int) -> ReadRequest:
-        """This read begins now."""
-        self.current, self.step = read, step
-        return read
-
-    def _choose(self, now: float, sweep: Sweep | None, doubts: Doubts) -> ReadRequest | None:
+    def choose(self, now: float, sweep: Sweep | None, doubts: Doubts) -> ReadRequest | None:
+        """The read to begin now, if there is anything to read."""
         if sweep is not None and (sweep.whole or self._page_has_turn):
             self._page_has_turn = False  # whole pages answer what a question would ask
             return sweep.next_page()
@@ -73,7 +63,7 @@ class Reads:
             return False
         self.current = None
         if not self.distrusts:
-            self._pause.end()
+            self.backoff.succeeded()
         return True
 
     def fail(self, read: ReadRequest, now: float, retry_after: float) -> bool:
@@ -81,19 +71,11 @@ class Reads:
         if read is not self.current:
             return False
         self.current = None
-        self._pause.lengthen(now, retry_after)
+        self.backoff.failed(now, retry_after)
         return True
-
-    def abandon(self) -> None:
-        """Whatever the read in flight will say, it is too old."""
-        self.current = None
-
-    def hurry(self, now: float) -> None:
-        """The server is there again: no need for a long pause any more."""
-        self._pause.shorten(now)
 
     def wake(self, wanted_at: float) -> float | None:
         """When to look again, if something is to be read at ``wanted_at``."""
         if self.current is not None or wanted_at == inf:
             return None
-        return max(wanted_at, self._pause.until)
+        return max(wanted_at, self.backoff.until)

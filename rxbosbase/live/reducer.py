@@ -18,9 +18,9 @@ For the driver
    ``failed``. Frames that came before the read began should be fed before its result. Stale
    results are ignored, so nothing has to be cancelled.
 4. Keep one timer, at ``effects.wake``, for ``tick``.
-5. ``lost`` when the connection ends, then ``acknowledged`` again. ``skipped`` when a frame had to
-   be dropped. ``resubmitted`` when a later POST with the same topics is acknowledged. ``reset``
-   when the identity changes, then ``acknowledged`` as at the start.
+5. ``lost`` when the connection ends, then ``acknowledged`` again; and that, too, whenever a later
+   POST with the same topics is acknowledged on the same connection. ``skipped`` when a frame had
+   to be dropped. ``reset`` when the identity changes, then ``acknowledged`` as at the start.
 6. Show a snapshot if there are edits, or ``loaded`` or ``fresh`` changed; before the first
    ``loaded`` there is nothing to show.
 
@@ -32,7 +32,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import inf
-from typing import ClassVar
 
 from rxbosbase.errors import ProtocolError
 from rxbosbase.live.knowledge import Knowledge
@@ -69,8 +68,6 @@ class Reducer:
     (True, 60.1)
     """
 
-    knowledge: ClassVar[type[Knowledge]] = Knowledge
-
     def __init__(self, rules: Rules | None = None, sorting: Sorting | None = None) -> None:
         self._rules = rules or Rules()
         self._sorting = sorting or Unsorted()
@@ -80,7 +77,7 @@ class Reducer:
 
     def _start_over(self) -> None:
         self._sorting.start_over()
-        self._known = self.knowledge(self._rules, self._sorting.row_changed)
+        self._known = Knowledge(self._rules, self._sorting.row_changed)
         self._reads = Reads(self._rules)
         self._passes = Passes(self._rules, self._known, is_by_id=self._sorting.is_by_id)
         self._sweep: Sweep | None = None
@@ -98,14 +95,34 @@ class Reducer:
     # -- Inputs: the connection ------------------------------------------------------------------
 
     def acknowledged(self, now: float) -> Effects:
-        """The server has accepted the view's topics: from here on changes are heard."""
+        """The server has accepted the view's topics: from here on changes are heard.
+
+        If it had accepted them before, and the connection was not `lost` since, its set of topics
+        was replaced by one that has them again.
+        """
         if self._acknowledged:
-            return self.resubmitted(now)
+            return self._resubmitted(now)
         self._begin(now)
         self._acknowledged = True
         self._known.ages.acknowledged()
-        self._reads.hurry(now)
+        self._reads.backoff.shorten(now)
         self._mend_gap()
+        return self._finish()
+
+    def _resubmitted(self, now: float) -> Effects:
+        # Frames may be lost in the tiny gap, so what changed lately is read again: a large view
+        # reads the recent rows, a small one is compared in full, and so is one that expands: the
+        # change of an expanded record leaves the row's own stamp, and so is not among the recent.
+        since = self._known.ages.recent()
+        is_small = len(self._known.held) <= self._rules.page
+        must_compare = is_small or bool(self._known.relations) or not since
+        if must_compare or self._sweep is not None:
+            return self.skipped(now)
+        self._begin(now)
+        self._known.unbroken_since = now
+        self._known.lose_frames()
+        self._gap_open = self._owes_order = True
+        self._sweep = Sweep(now, self._step, whole=True, mends=True, since=since)
         return self._finish()
 
     def lost(self, now: float) -> Effects:
@@ -122,25 +139,6 @@ class Reducer:
         self._open_gap()
         if self._acknowledged:
             self._mend_gap()
-        return self._finish()
-
-    def resubmitted(self, now: float) -> Effects:
-        """A POST replaced the server's set by one that has the view's topics again.
-
-        Frames may be lost in its tiny gap, so what changed lately is read again: a large view
-        reads the recent rows, a small one is compared in full, and so is one that expands: the
-        change of an expanded record leaves the row's own stamp, and so is not among the recent.
-        """
-        since = self._known.ages.recent()
-        is_small = len(self._known.held) <= self._rules.page
-        must_compare = is_small or self._known.expands or not since
-        if must_compare or self._sweep is not None or not self._acknowledged:
-            return self.skipped(now)
-        self._begin(now)
-        self._known.unbroken_since = now
-        self._known.lose_frames()
-        self._gap_open = self._owes_order = True
-        self._sweep = Sweep((), now, self._step, whole=True, mends=True, since=since)
         return self._finish()
 
     def reset(self, now: float) -> Effects:
@@ -180,7 +178,7 @@ class Reducer:
             found = {row["id"]: row for row in rows}
             for id in read.ids:
                 if self._sweep is not None and id in found:
-                    self._sweep.saw(id)
+                    self._sweep.missing.discard(id)
                 self._learn(id, found.get(id), self._reads.step)
         return self._finish()
 
@@ -208,7 +206,7 @@ class Reducer:
         """All rows in the view's order, of each what it is sorted by; ``in_one`` answer or more."""
         self._begin(now)
         if self._reads.end(read):
-            held, heard = self._known.held, self._known.heard_lately
+            held, heard = self._known.held, self._known.traces
             odd = self._sorting.order_answered(list(rows), held, now, in_one=in_one, heard=heard)
             for id in odd:
                 self._known.doubts.open(id, now)
@@ -237,12 +235,6 @@ class Reducer:
         self._begin(now)
         return self._finish()
 
-    def reconcile(self, now: float) -> Effects:
-        """Compares the view with the server now, instead of when it is next due."""
-        self._begin(now)
-        self._passes.hurry(now)
-        return self._finish()
-
     def _begin(self, now: float) -> None:
         self._now = now
         self._step += 1
@@ -257,6 +249,8 @@ class Reducer:
         is_settled = self._loaded and not self._is_catching_up() and not self._sorting.is_dirty
         self._owes_order = self._owes_order and not is_settled
         read = self._next_read()
+        if read is not None:
+            self._reads.current, self._reads.step = read, self._step
         edits = self._known.take_edits() if self._loaded else ()
         return Effects(edits, read, self._loaded, self._is_fresh(), self._wake())
 
@@ -269,7 +263,7 @@ class Reducer:
             self._owed.add(id)
             self._known.doubts.open(id, self._now, urgent=True)
         self._sweep = None
-        self._reads.abandon()
+        self._reads.current = None
         self._sorting.read_failed()
 
     def _mend_gap(self) -> None:
@@ -307,7 +301,7 @@ class Reducer:
             self._owed.add(row["id"])
 
     def _end_sweep(self, sweep: Sweep, rows: list[Record], *, last: bool) -> None:
-        for id in sweep.missing:
+        for id in sorted(sweep.missing):
             self._learn(id, None, sweep.step)
         tells_order = sweep.arranged
         if sweep.arranged:
@@ -334,19 +328,17 @@ class Reducer:
         if not self._may_read() or not self._reads.can_begin(self._now):
             return None
         if self._sweep is None and self._now >= self._sorting.due() and not self._order_waits:
-            return self._read_order()  # first: it rests three times as long as it takes
+            return self._sorting.ask(self._now)  # first: it rests three times as long as it takes
         if self._sweep is None and self._now >= self._passes.due(self._next_doubt()):
             self._begin_sweep(mends=False)
         elif self._sweep is None and self._now >= self._passes.turn_due():
             self._sweep = self._passes.turn(self._now, self._step)
-        read = self._reads.begin(self._now, self._step, self._sweep, self._known.doubts)
+        read = self._reads.choose(self._now, self._sweep, self._known.doubts)
         if isinstance(read, ReadPage) and read.arranged:
             self._sorting.read_begins(self._now)
         self._order_waits = False
-        return self._read_order() if read is None and self._now >= self._sorting.due() else read
-
-    def _read_order(self) -> ReadRequest:
-        return self._reads.take(self._sorting.ask(self._now), self._step)
+        is_idle = read is None and self._now >= self._sorting.due()
+        return self._sorting.ask(self._now) if is_idle else read
 
     def _may_read(self) -> bool:
         return self._acknowledged

@@ -38,12 +38,9 @@ class Relations:
                 return
             del self._heard[oldest]
 
-    def heard_of(self, record: Mapping[str, Any]) -> bool:
-        """True if anything that the record expands was heard of, and is not forgotten."""
-        return self.heard_after(record, -1)
-
-    def heard_after(self, record: Mapping[str, Any], step: int) -> bool:
-        """True if anything that the record expands was heard of after that step."""
+    def heard_after(self, record: Mapping[str, Any], step: int = -1) -> bool:
+        """True if anything that the record expands was heard of after that step, and is not
+        forgotten."""
         if not self._heard or "expand" not in record:
             return False
         ids = (str(related.get("id")) for related in expanded_records(record))

@@ -1,6 +1,6 @@
 """Persistent collections: a new version shares all but a few hundred slots with the one before.
 
-`SortedRows` keeps entries in order, in chunks; `Buckets` finds them by id, in small dicts. Both
+`Records` keeps entries in order, in chunks; `Buckets` finds them by id, in small dicts. Both
 are immutable: an insertion or a removal copies one chunk (or dict) and the short spine above.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, chain
 from typing import Any, Generic, NamedTuple, TypeVar, overload
 
-__all__ = ["Buckets", "Entry", "Records", "SortedRows"]
+__all__ = ["Buckets", "Entry", "Records"]
 
 T = TypeVar("T")
 Key = tuple[Any, ...]
@@ -34,8 +34,11 @@ class _Chunk(NamedTuple, Generic[T]):
     records: tuple[T, ...]
 
 
-class SortedRows(Generic[T]):
-    """Records in the order of their keys. No two keys are equal."""
+class Records(Sequence[T]):
+    """The records of a snapshot, in the order of their keys: no two of these are equal.
+
+    Equal to any list or tuple with the same records.
+    """
 
     __slots__ = ("_chunks", "_firsts", "_starts")
 
@@ -46,7 +49,7 @@ class SortedRows(Generic[T]):
         self._starts = list(accumulate(map(len, keys), initial=0))
 
     @classmethod
-    def build(cls, entries: Iterable[Entry[T]]) -> SortedRows[T]:
+    def build(cls, entries: Iterable[Entry[T]]) -> Records[T]:
         """All at once, in any order: much cheaper than one by one."""
         ordered = sorted(entries, key=lambda entry: entry.key)
         pieces = (ordered[at : at + CHUNK] for at in range(0, len(ordered), CHUNK))
@@ -58,14 +61,34 @@ class SortedRows(Generic[T]):
     def __iter__(self) -> Iterator[T]:
         return chain.from_iterable(chunk.records for chunk in self._chunks)
 
-    def __getitem__(self, index: int) -> T:
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[T]: ...
+    def __getitem__(self, index: int | slice) -> T | Sequence[T]:
+        size = len(self)
+        if isinstance(index, slice):
+            return [self[at] for at in range(*index.indices(size))]
+        index += size if index < 0 else 0
+        if not 0 <= index < size:
+            raise IndexError("no record has this index")
         at = bisect_right(self._starts, index) - 1
         return self._chunks[at].records[index - self._starts[at]]
 
-    def insert(self, entry: Entry[T]) -> tuple[SortedRows[T], int]:
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Records | list | tuple):
+            return len(self) == len(other) and all(a == b for a, b in zip(self, other, strict=True))
+        return NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # it may hold dicts
+
+    def __repr__(self) -> str:
+        return f"Records({list(self)!r})"
+
+    def inserted(self, entry: Entry[T]) -> tuple[Records[T], int]:
         """With the entry, and its index."""
         if not self._chunks:
-            return SortedRows((_chunk_of([entry]),)), 0
+            return Records((_chunk_of([entry]),)), 0
         at = max(bisect_right(self._firsts, entry.key) - 1, 0)
         keys, records = self._chunks[at]
         within = bisect_left(keys, entry.key)
@@ -73,7 +96,7 @@ class SortedRows(Generic[T]):
         records = (*records[:within], entry.record, *records[within:])
         return self._with(at, _split(_Chunk(keys, records))), self._starts[at] + within
 
-    def remove(self, key: Key) -> tuple[SortedRows[T], int]:
+    def without(self, key: Key) -> tuple[Records[T], int]:
         """Without the record at ``key``, and the index it had. It must be there."""
         at = bisect_right(self._firsts, key) - 1
         keys, records = self._chunks[at]
@@ -83,7 +106,7 @@ class SortedRows(Generic[T]):
         )
         return self._with(at, (left,) if left.keys else ()), self._starts[at] + within
 
-    def replace(self, entry: Entry[T]) -> tuple[SortedRows[T], int]:
+    def replaced(self, entry: Entry[T]) -> tuple[Records[T], int]:
         """With another record at a key that is there, and its index."""
         at = bisect_right(self._firsts, entry.key) - 1
         keys, records = self._chunks[at]
@@ -91,8 +114,8 @@ class SortedRows(Generic[T]):
         records = (*records[:within], entry.record, *records[within + 1 :])
         return self._with(at, (_Chunk(keys, records),)), self._starts[at] + within
 
-    def _with(self, at: int, chunks: tuple[_Chunk[T], ...]) -> SortedRows[T]:
-        return SortedRows((*self._chunks[:at], *chunks, *self._chunks[at + 1 :]))
+    def _with(self, at: int, chunks: tuple[_Chunk[T], ...]) -> Records[T]:
+        return Records((*self._chunks[:at], *chunks, *self._chunks[at + 1 :]))
 
 
 def _chunk_of(entries: Sequence[Entry[T]]) -> _Chunk[T]:
@@ -104,44 +127,6 @@ def _split(chunk: _Chunk[T]) -> tuple[_Chunk[T], ...]:
         return (chunk,)
     left = _Chunk(chunk.keys[:CHUNK], chunk.records[:CHUNK])
     return left, _Chunk(chunk.keys[CHUNK:], chunk.records[CHUNK:])
-
-
-class Records(Sequence[T]):
-    """The records of a snapshot, in order. Equal to any list or tuple with the same records."""
-
-    __slots__ = ("_rows",)
-
-    def __init__(self, rows: SortedRows[T]) -> None:
-        self._rows = rows
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __iter__(self) -> Iterator[T]:
-        return iter(self._rows)
-
-    @overload
-    def __getitem__(self, index: int) -> T: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[T]: ...
-    def __getitem__(self, index: int | slice) -> T | Sequence[T]:
-        size = len(self._rows)
-        if isinstance(index, slice):
-            return [self._rows[at] for at in range(*index.indices(size))]
-        at = index + size if index < 0 else index
-        if not 0 <= at < size:
-            raise IndexError("no record has this index")
-        return self._rows[at]
-
-    def __eq__(self, other: object) -> bool:
-        if isinstance(other, Records | list | tuple):
-            return len(self) == len(other) and all(a == b for a, b in zip(self, other, strict=True))
-        return NotImplemented
-
-    __hash__ = None  # type: ignore[assignment]  # it may hold dicts
-
-    def __repr__(self) -> str:
-        return f"Records({list(self)!r})"
 
 
 class Buckets(Mapping[str, T]):
@@ -169,6 +154,10 @@ class Buckets(Mapping[str, T]):
 
     def __getitem__(self, id: str) -> T:
         return self._buckets[hash(id) % BUCKETS][id]
+
+    def pairs(self) -> Iterator[tuple[str, T]]:
+        """The ids with their values: much cheaper than `items`, which looks each up."""
+        return chain.from_iterable(bucket.items() for bucket in self._buckets)
 
     def __reduce__(self) -> Any:
         # Which bucket an id is in depends on its hash, and that on the process.

@@ -10,16 +10,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable
 from functools import partial
-from time import monotonic
 from typing import Generic, TypeVar
 
 from rxbosbase.errors import ClientClosedError, RequestTimeoutError
-from rxbosbase.loop import LoopScheduler
 from rxbosbase.realtime.delivery import dispatch, guarded
 from rxbosbase.realtime.registry import Subscriber
+from rxbosbase.runtime.loop import Loop
 from rxbosbase.unreadable import UnreadableRecord
 
-from .brain import AnyEffects, Brain, Make
+from .brain import Brain, Make
+from .messages import Effects
 from .ordering import UnorderableError
 from .snapshot import Snapshot
 
@@ -45,7 +45,7 @@ class Screen(Generic[T]):
         self,
         brain: Brain,
         empty: Snapshot[T],
-        delivery: LoopScheduler,
+        delivery: Loop,
         on_failed: Callable[[Exception], object],
         state: Callable[[], object],
         on_unreadable: Callable[[], object],
@@ -55,7 +55,7 @@ class Screen(Generic[T]):
         self._state = state
         self._on_unreadable = on_unreadable
         # What several threads touch, under this lock:
-        self._changed = threading.Condition()
+        self._changed = delivery.condition()
         self._brain = brain
         self._current = empty
         self._outbox: list[Snapshot[T]] = []
@@ -101,33 +101,41 @@ class Screen(Generic[T]):
             BosBaseError: what ended the view.
             RuntimeError: a model waits for the snapshot that it is called for.
         """
-        deadline = monotonic() + timeout
+        deadline = self._delivery.time() + timeout
         while True:
             with self._changed:
-                make = self._take()
-                if make is None:
-                    if self._error is not None:
-                        raise self._error
-                    # Also of a view that has ended, until its completions are delivered.
-                    is_ready = self._current.fresh and not self._is_building
-                    if is_ready and not self._completed:
-                        return self._current
-                    if self._ended:
-                        raise ClientClosedError("the view has ended")
-                    if self._is_building and self._builder == threading.get_ident():
-                        raise RuntimeError(
-                            "wait_fresh() in a model of the same view would wait for itself: "
-                            "look at `current` instead, the snapshot before this one"
-                        )
-                    if not self._changed.wait(deadline - monotonic()):
-                        break
-                    continue
-            self._build(make)
+                rest = deadline - self._delivery.time()
+                ready = self._changed.wait_for(self._awaited, max(0.0, rest))
+            if not ready:
+                break
+            if isinstance(ready[0], Snapshot):
+                return ready[0]
+            self._build(ready[0])
             self._post_flush()
         state = self._state()
         raise RequestTimeoutError(
             f"the view was not fresh within {timeout:g} s; its connection is {state}"
         )
+
+    def _awaited(self) -> tuple[Make | Snapshot[T]] | None:
+        """For one who waits: what to make a snapshot of, or the fresh snapshot, in a tuple, since
+        it may be empty; None while there is neither. Under the lock."""
+        make = self._take()
+        if make is not None:
+            return (make,)
+        if self._error is not None:
+            raise self._error
+        # Also of a view that has ended, until its completions are delivered.
+        if self._current.fresh and not self._is_building and not self._completed:
+            return (self._current,)
+        if self._ended:
+            raise ClientClosedError("the view has ended")
+        if self._is_building and self._builder == threading.get_ident():
+            raise RuntimeError(
+                "wait_fresh() in a model of the same view would wait for itself: "
+                "look at `current` instead, the snapshot before this one"
+            )
+        return None
 
     def attach(self, observer: Subscriber, leave: Callable[[], object]) -> None:
         """Adds an observer; it gets the current snapshot at once if there is one.
@@ -166,7 +174,7 @@ class Screen(Generic[T]):
 
     # -- for the view's core ---------------------------------------------------------------------
 
-    def show(self, effects: AnyEffects) -> None:
+    def show(self, effects: Effects) -> None:
         """Keeps what is to be shown, and sees to it that it is."""
         with self._changed:
             if not self._brain.show(effects):

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, Generic, Literal, NamedTuple, TypeVar, overload
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from rxbosbase.live.arrange import arrangement
 from rxbosbase.live.messages import Edit, Record
-from rxbosbase.live.rows import Buckets, Entry, Records, SortedRows
+from rxbosbase.live.rows import Buckets, Entry, Records
 from rxbosbase.live.sorting import ViewOrder
 from rxbosbase.live.stamps import same
 from rxbosbase.unreadable import UnreadableRecord, UnreadableRow
@@ -21,8 +21,6 @@ from rxbosbase.unreadable import UnreadableRecord, UnreadableRow
 __all__ = ["Change", "Reordered", "Snapshot", "apply_changes"]
 
 T = TypeVar("T")
-
-_NONE: Mapping[str, UnreadableRecord] = MappingProxyType({})
 
 REBUILD = 512
 """From so many edits on an empty view, all is sorted at once instead of inserted one by one."""
@@ -110,9 +108,6 @@ class Snapshot(Generic[T]):
     Attributes:
         changes: what changed since the preceding ``version``; version 1 lists all as added.
         fresh: False while the view is disconnected or catching up.
-        unreadable: the records of the query that are left out, by id: a value in them is nested
-            too deeply to be decoded, or it is larger than an answer may be. Each comes as soon as
-            it is mended.
         version: 1, 2, 3, …; 0 is the empty one before the first.
 
     >>> from rxbosbase.live.ordering import Order
@@ -126,24 +121,23 @@ class Snapshot(Generic[T]):
     """
 
     __slots__ = (
-        "_entries", "_lineage", "_order", "_rows", "changes", "fresh", "unreadable", "version"
+        "_entries", "_lineage", "_order", "_rows", "_unreadable", "changes", "fresh", "version"
     )  # fmt: skip
 
     changes: tuple[Change[T], ...]
     fresh: bool
-    unreadable: Mapping[str, UnreadableRecord]
     version: int
 
     def __init__(
         self,
         lineage: _Lineage[T],
         order: ViewOrder | None,
-        rows: SortedRows[T],
+        rows: Records[T],
         entries: Buckets[Entry[T]],
         changes: tuple[Change[T], ...],
         fresh: bool,
         version: int,
-        unreadable: Mapping[str, UnreadableRecord] = _NONE,
+        unreadable: dict[str, UnreadableRecord],
     ) -> None:
         self._lineage = lineage
         self._order = order  # None: the server arranged it
@@ -152,24 +146,8 @@ class Snapshot(Generic[T]):
         self.changes = changes
         self.fresh = fresh
         self.version = version
-        self.unreadable = unreadable
+        self._unreadable = unreadable
 
-    def __reduce__(self) -> Any:
-        known = (self._lineage, self._order, self._rows, self._entries)
-        told = (self.changes, self.fresh, self.version)
-        return _unpickled, ((*known, *told), dict(self.unreadable))
-
-    @overload
-    @classmethod
-    def empty(cls, order: ViewOrder | None) -> Snapshot[Record]: ...
-    @overload
-    @classmethod
-    def empty(
-        cls,
-        order: ViewOrder | None,
-        decode: Callable[[Record], T | None] | None,
-        collection: str = "",
-    ) -> Snapshot[T]: ...
     @classmethod
     def empty(
         cls, order: ViewOrder | None, decode: Any = None, collection: str = ""
@@ -180,17 +158,23 @@ class Snapshot(Generic[T]):
         called once for each version of a row. ``collection`` is named where a record is left out.
         """
         lineage: _Lineage[Any] = _Lineage(decode or _as_it_is, collection)
-        return Snapshot(lineage, order, SortedRows(), Buckets(), (), False, 0)
+        return Snapshot(lineage, order, Records(), Buckets(), (), False, 0, {})
 
     @property
     def records(self) -> Sequence[T]:
         """The records, in order."""
-        return Records(self._rows)
+        return self._rows
 
     @property
     def by_id(self) -> Mapping[str, T]:
         """The records by id, in no particular order."""
         return _ById(self._entries)
+
+    @property
+    def unreadable(self) -> Mapping[str, UnreadableRecord]:
+        """The records of the query that are left out, by id: a value in them is nested too deeply
+        to be decoded, or it is larger than an answer may be. Each comes as soon as it is mended."""
+        return MappingProxyType(self._unreadable)
 
     def advance(
         self, edits: Iterable[Edit], *, fresh: bool, reordered: Reordered | None = None
@@ -204,27 +188,22 @@ class Snapshot(Generic[T]):
         if order is None:
             raise ValueError("the server arranges this view: use arrange()")
         moves: list[_Move[T]] = []
-        unreadable: dict[str, UnreadableRecord] | None = None  # a copy, once there is need
+        unreadable = self._unreadable.copy()
         for edit in edits:
-            entry = None
-            row = edit.record
+            entry, row = None, edit.record
             if isinstance(row, UnreadableRow):
-                unreadable = dict(self.unreadable) if unreadable is None else unreadable
                 unreadable[edit.id] = row.told(self._lineage.collection)
-            elif edit.id in (self.unreadable if unreadable is None else unreadable):
-                unreadable = dict(self.unreadable) if unreadable is None else unreadable
-                del unreadable[edit.id]
-            if row is not None and not isinstance(row, UnreadableRow):
-                record = self._lineage.decode(row)
-                if record is not None:
+            else:
+                unreadable.pop(edit.id, None)
+                record = None if row is None else self._lineage.decode(row)
+                if row is not None and record is not None:
                     entry = Entry(order.key(row), record)
             moves.append((edit.id, entry, edit.caught_up))
         if reordered is None:
-            after = self._fold(moves, fresh, self.version + 1)
+            after = self._fold(moves, fresh)
         else:
             after = self._reorder(moves, fresh, reordered)
-        if unreadable is not None:
-            after.unreadable = MappingProxyType(unreadable)
+        after._unreadable = unreadable
         return after
 
     def _reorder(self, moves: Sequence[_Move[T]], fresh: bool, reordered: Reordered) -> Snapshot[T]:
@@ -233,18 +212,13 @@ class Snapshot(Generic[T]):
         for id, entry, _ in moves:
             old = entries.pop(id, None)
             if entry is not None:
-                is_same = old is not None and same(old.record, entry.record)
-                entries[id] = Entry(entry.key, old.record) if is_same and old else entry
+                entries[id] = _kept(old, entry)
         moved = {id for id, _, _ in moves}
         entries = {
             id: entry if id in moved else Entry(order.key(rows[id]), entry.record)
             for id, entry in entries.items()
         }
-        after = Snapshot(
-            self._lineage, order, SortedRows.build(entries.values()), Buckets.build(entries), (),
-            fresh, self.version + 1, self.unreadable,
-        )  # fmt: skip
-        after.changes = tuple(_rearranged(self, after, {id for id, _, late in moves if late}))
+        after = self._rebuilt(order, entries, fresh, {id for id, _, late in moves if late})
         if not after.changes and not moves and self.version and fresh == self.fresh:
             after.version, after.changes = self.version, self.changes
         return after
@@ -259,25 +233,12 @@ class Snapshot(Generic[T]):
         for at, row in enumerate(rows):
             if isinstance(row, UnreadableRow):
                 unreadable[row["id"]] = row.told(self._lineage.collection)
-                continue
-            record = self._lineage.decode(row)
-            if record is None:
-                continue
-            old = self._entries.get(row["id"])
-            kept = old is not None and same(old.record, record)
-            entries[row["id"]] = Entry((at,), old.record if kept and old else record)
-        after = Snapshot(
-            self._lineage,
-            None,
-            SortedRows.build(entries.values()),
-            Buckets.build(entries),
-            (),
-            fresh,
-            self.version + 1,
-            MappingProxyType(unreadable),
-        )
+            elif (record := self._lineage.decode(row)) is not None:
+                old = self._entries.get(row["id"])
+                entries[row["id"]] = _kept(old, Entry((at,), record))
         missed = {*self._entries, *entries} if caught_up else ()
-        after.changes = tuple(_rearranged(self, after, missed))
+        after = self._rebuilt(None, entries, fresh, missed)
+        after._unreadable = unreadable
         return after
 
     def since(self, older: Snapshot[T]) -> tuple[Change[T], ...]:
@@ -291,21 +252,23 @@ class Snapshot(Generic[T]):
         if older is self:
             return ()
         if self._order is None or self._order is not older._order:
-            return tuple(_rearranged(older, self))
+            was, now = _in_order(older._entries.pairs()), _in_order(self._entries.pairs())
+            return tuple(_rearranged(was, now))
         ids = list(self._entries.differing(older._entries))
         gone = sorted(id for id in ids if id not in self._entries)
         here = sorted((self._entries[id].key, id) for id in ids if id in self._entries)
         moves: list[_Move[T]] = [(id, None, False) for id in gone]
         moves += [(id, self._entries[id], False) for _, id in here]
-        return older._fold(moves, self.fresh, self.version).changes
+        return older._fold(moves, self.fresh).changes
 
     def refreshed(self, fresh: bool) -> Snapshot[T]:
         """The next version, with the same records."""
-        return self._fold([], fresh, self.version + 1)
+        return self._fold([], fresh)
 
-    def _fold(self, moves: Sequence[_Move[T]], fresh: bool, version: int) -> Snapshot[T]:
+    def _fold(self, moves: Sequence[_Move[T]], fresh: bool) -> Snapshot[T]:
         if not self._entries and len(moves) >= REBUILD:
-            return self._built(moves, fresh, version)
+            new = {id: entry for id, entry, _ in moves if entry is not None}
+            return self._rebuilt(self._order, new, fresh, {id for id, _, late in moves if late})
         rows, entries, changes = self._rows, self._entries, []
         for id, entry, caught_up in moves:
             before = entries.get(id)
@@ -317,22 +280,23 @@ class Snapshot(Generic[T]):
             elif before is not None:
                 entries = entries.without(id)
         return Snapshot(
-            self._lineage, self._order, rows, entries, tuple(changes), fresh, version,
-            self.unreadable,
+            self._lineage, self._order, rows, entries, tuple(changes), fresh, self.version + 1,
+            self._unreadable,
         )  # fmt: skip
 
-    def _built(self, moves: Sequence[_Move[T]], fresh: bool, version: int) -> Snapshot[T]:
-        entries = {id: entry for id, entry, _ in moves if entry is not None}
-        caught_up = {id for id, _, caught_up in moves if caught_up}
-        ordered = sorted(entries.items(), key=lambda item: item[1].key)
-        changes = tuple(
-            Change("added", entry.record, None, None, at, id in caught_up)
-            for at, (id, entry) in enumerate(ordered)
-        )
-        rows = SortedRows.build([entry for _, entry in ordered])
+    def _rebuilt(
+        self,
+        order: ViewOrder | None,
+        entries: Mapping[str, Entry[T]],
+        fresh: bool,
+        caught_up: Container[str],
+    ) -> Snapshot[T]:
+        """The next snapshot, with just these entries."""
+        new = _in_order(entries.items())
+        changes = tuple(_rearranged(_in_order(self._entries.pairs()), new, caught_up))
         return Snapshot(
-            self._lineage, self._order, rows, Buckets.build(entries), changes, fresh, version,
-            self.unreadable,
+            self._lineage, order, Records.build(new.values()), Buckets.build(new), changes,
+            fresh, self.version + 1, self._unreadable,
         )  # fmt: skip
 
     def __repr__(self) -> str:
@@ -345,10 +309,9 @@ _Move = tuple[str, Entry[T] | None, bool]
 """A record's id, where it goes (None: away), and whether it was caught up."""
 
 
-def _unpickled(parts: Any, unreadable: dict[str, UnreadableRecord]) -> Snapshot[Any]:
-    snapshot: Snapshot[Any] = Snapshot(*parts)
-    snapshot.unreadable = MappingProxyType(unreadable)
-    return snapshot
+def _kept(old: Entry[T] | None, new: Entry[T]) -> Entry[T]:
+    """The new place; with the very record that is shown already, if that is the same."""
+    return new if old is None or not same(old.record, new.record) else Entry(new.key, old.record)
 
 
 def _as_it_is(record: Any) -> Any:
@@ -356,42 +319,42 @@ def _as_it_is(record: Any) -> Any:
 
 
 def _move(
-    rows: SortedRows[T], before: Entry[T] | None, entry: Entry[T] | None
-) -> tuple[SortedRows[T], Change[T] | None]:
+    rows: Records[T], before: Entry[T] | None, entry: Entry[T] | None
+) -> tuple[Records[T], Change[T] | None]:
     """The rows with the record at its new place, and the change that this is, if it is one."""
     if before is None:
         if entry is None:
             return rows, None
-        rows, new = rows.insert(entry)
+        rows, new = rows.inserted(entry)
         return rows, Change("added", entry.record, None, None, new)
     if entry is None:
-        rows, old = rows.remove(before.key)
+        rows, old = rows.without(before.key)
         return rows, Change("removed", before.record, before.record, old, None)
     if before.key == entry.key:
-        rows, old = rows.replace(entry)
+        rows, old = rows.replaced(entry)
         new = old
     else:
-        rows, old = rows.remove(before.key)
-        rows, new = rows.insert(entry)
+        rows, old = rows.without(before.key)
+        rows, new = rows.inserted(entry)
     if old == new and same(before.record, entry.record):
         return rows, None  # nothing of it can be seen
     return rows, Change("modified", entry.record, before.record, old, new)
 
 
+def _in_order(entries: Iterable[tuple[str, Entry[T]]]) -> dict[str, Entry[T]]:
+    return dict(sorted(entries, key=lambda pair: pair[1].key))
+
+
 def _rearranged(
-    older: Snapshot[T], newer: Snapshot[T], caught_up: Container[str] = ()
+    was: Mapping[str, Entry[T]], now: Mapping[str, Entry[T]], caught_up: Container[str] = ()
 ) -> Iterator[Change[T]]:
-    was, now = older.by_id, newer.by_id
-    changed = {id for id in now if id in was and was[id] is not now[id]}
-    for id, old, new in arrangement(_ids(older), _ids(newer), changed):
+    """The changes from some entries to others; both are in their order."""
+    changed = {id for id in now if id in was and was[id].record is not now[id].record}
+    for id, old, new in arrangement(list(was), list(now), changed):
         late = id in caught_up
         if new is None:
-            yield Change("removed", was[id], was[id], old, None, late)
+            yield Change("removed", was[id].record, was[id].record, old, None, late)
         elif old is None:
-            yield Change("added", now[id], None, None, new, late)
+            yield Change("added", now[id].record, None, None, new, late)
         else:
-            yield Change("modified", now[id], was[id], old, new, late)
-
-
-def _ids(snapshot: Snapshot[T]) -> list[str]:
-    return sorted(snapshot._entries, key=lambda id: snapshot._entries[id].key)
+            yield Change("modified", now[id].record, was[id].record, old, new, late)

@@ -28,7 +28,7 @@ from typing import Any, TypeAlias
 from rxbosbase.live.evidence import SeenOrder, TextOrder
 from rxbosbase.live.messages import ReadLiterals, ReadOrder, Record, Rules
 from rxbosbase.live.ordering import Order, SortKey, UnorderableError, Values
-from rxbosbase.live.pause import Pause
+from rxbosbase.realtime.backoff import Backoff
 from rxbosbase.unreadable import UnreadableRow
 
 __all__ = ["BY_BYTES", "EVERYWHERE", "ServerOrder", "Sorting", "Unsorted", "ViewOrder"]
@@ -123,8 +123,8 @@ class Sorting:
         self._begun: float | None = None
         self._rests_until = 0.0
         self._odd: set[str] = set()  # what differed in the last answer
-        self._differs = Pause(self._rules)
-        self._asks_literals = Pause(self._rules)
+        self._differs = Backoff(self._rules.delay)
+        self._asks_literals = Backoff(self._rules.delay)
         self._denied = 0  # times that the literals were found in no order, or not by bytes
 
     # -- the rows --------------------------------------------------------------------------------
@@ -229,7 +229,7 @@ class Sorting:
             self._text.by_bytes = True
         elif found != (read.condition == EVERYWHERE):
             self._denied = 0
-            self._asks_literals.lengthen(now, 0.0)
+            self._asks_literals.failed(now)
         elif self._denied < 2:
             self._denied += 1
         else:
@@ -258,9 +258,9 @@ class Sorting:
         odd = self._arranged(rows, held, in_one=in_one)
         again = self._odd.intersection(odd)  # a frame may come after the answer that knows of it
         if all(id in heard for id in again):
-            self._differs.end()
+            self._differs.succeeded()
         else:
-            self._differs.lengthen(now, 0.0)
+            self._differs.failed(now)
         self._odd = set(odd)
         return odd if self._ties else []
 

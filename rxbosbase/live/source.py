@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 from urllib.parse import quote
 
 from rxbosbase.dialect import FilterDialect, Read
@@ -18,9 +18,9 @@ from rxbosbase.live.messages import (
     ReadOrder,
     ReadPage,
     ReadRequest,
+    ReadWindow,
     Record,
 )
-from rxbosbase.live.window import ReadWindow
 from rxbosbase.paging import PageSize, Passed, read_by_offset, read_fitting
 from rxbosbase.realtime.topics import Options, Topic, normalise_options, record_topic
 from rxbosbase.unreadable import UnreadableRow
@@ -52,7 +52,12 @@ class Query:
 
     def get(self, name: str) -> str:
         """A query option, "" where it is not given."""
-        return dict(self.options.query).get(name, "")
+        return self.given.get(name, "")
+
+    @property
+    def given(self) -> dict[str, str]:
+        """The query options that are given."""
+        return dict(self.options.query)
 
     @property
     def plan(self) -> FieldPlan:
@@ -69,22 +74,10 @@ class Query:
         """Where its rows are read."""
         return f"/api/collections/{quote(self.collection, safe='')}/records"
 
-
-class Source(Protocol):
-    """Topics to listen to, and rows to read. Reads are made on a pool's thread."""
-
-    query: Query
-
-    def topic(self) -> Topic:
-        """The topic of the view's own events."""
-        ...
-
-    def watch(self) -> Topic | None:
-        """The topic of hints about what leaves the view; None where nothing can leave unheard."""
-
-    def rows(self, request: ReadRequest | ReadWindow) -> tuple[list[Record], bool]:
-        """The rows, and whether they are the last."""
-        ...
+    def topic(self, id: str) -> Topic:
+        """The topic of this record, or of all by "*", with the fields the view itself needs."""
+        query = {**self.given, "fields": self.plan.asked}
+        return record_topic(self.collection, id, query=query, headers=self.headers)
 
 
 class QuerySource:
@@ -97,31 +90,32 @@ class QuerySource:
         self.query = query
         self._read = read
         self._dialect = dialect
+        self._where = (query.collection, query.headers)
         self._fields = query.plan.asked
         self._huge: dict[str, Record] = {}  # the stamps of a window's rows that fit into no answer
         # Stamps are small, whatever the rows are.
         self._size, self._stamps_size, self._batch = PageSize(page), PageSize(page), PageSize(page)
 
     def topic(self) -> Topic:
-        """The filtered topic, with the fields the view itself needs."""
-        query = {**dict(self.query.options.query), "fields": self._fields}
-        return record_topic(self.query.collection, "*", query=query, headers=self.query.headers)
+        """The topic of the view's own events."""
+        return self.query.topic("*")
 
     def watch(self) -> Topic | None:
-        """The whole collection, but of each record its id and age alone."""
+        """The topic of hints about what leaves the view: the whole collection, but of each record
+        its id and age alone. None where nothing can leave unheard."""
         if not self.query.get("filter"):
             return None
         return watch_topic(self.query.collection, self.query.headers)
 
-    def rows(self, request: ReadRequest | ReadWindow) -> tuple[list[Record], bool]:
+    def rows(self, request: ReadRequest) -> tuple[list[Record], bool]:
         """One page, the rows of some ids, or the window in the server's order."""
         if isinstance(request, ReadWindow):
             return self._arranged(), True
-        return self._dialect.retried(
-            self.query.collection, self.query.headers, lambda: self._rows(request)
-        )
+        return self._dialect.retried(*self._where, partial(self._rows, request))
 
-    def _rows(self, request: ReadRequest) -> tuple[list[Record], bool]:
+    def _rows(
+        self, request: Ask | ReadPage | ReadOrder | ReadLiterals
+    ) -> tuple[list[Record], bool]:
         if isinstance(request, ReadPage):
             return self._a_page(request)
         if isinstance(request, ReadOrder):
@@ -129,7 +123,7 @@ class QuerySource:
         if isinstance(request, ReadLiterals):
             return self._compared(request.condition), True
         found: list[Record] = []
-        named = [id for id in request.ids if self._can_name(id)]
+        named = [id for id in request.ids if self._dialect.can_name(*self._where, id)]
         if len(named) < len(request.ids):
             found += self._searched(set(request.ids).difference(named))
         while named:
@@ -162,15 +156,8 @@ class QuerySource:
             passed.add(page.after)
 
     def _arranged(self) -> list[Record]:
-        def read(page: int, size: int, fields: str = self._fields) -> list[Record]:
-            asked = {
-                **dict(self.query.options.query),
-                "fields": fields, "sort": self._sort(),
-                "page": page, "perPage": size, "skipTotal": 1,
-            }  # fmt: skip
-            return self._items(asked)
-
-        stamps = partial(read, fields=self._stamps())
+        read = partial(self._page, fields=self._fields, sort=self._sort())
+        stamps = partial(self._page, fields=self._stamps(), sort=self._sort())
         rows = self._around_huge(stamps) if self._huge else []
         rows = rows or read_by_offset(self._size, read, stamps, limit=self.query.limit)
         self._huge = {
@@ -188,22 +175,14 @@ class QuerySource:
         def read(page: int, size: int) -> list[Record]:
             nonlocal answers
             answers += 1
-            asked = {
-                **dict(self.query.options.query),
-                "fields": self.query.plan.sorted_by, "sort": self._sort(),
-                "page": page, "perPage": size, "skipTotal": 1,
-            }  # fmt: skip
-            return self._items(asked)
+            return self._page(page, size, fields=self.query.plan.sorted_by, sort=self._sort())
 
         return read_by_offset(self._stamps_size, read), answers == 1
 
     def _compared(self, condition: str) -> list[Record]:
         """A row of the collection if the condition is true, which names no field."""
-        own = {**dict(self.query.options.query), "expand": "", "fields": "id"}
         try:
-            return self._items(
-                {**own, "filter": condition, "page": 1, "perPage": 1, "skipTotal": 1}
-            )
+            return self._page(1, 1, expand="", fields="id", filter=condition)
         except ClientResponseError as error:
             if error.status != 400:
                 raise
@@ -247,27 +226,23 @@ class QuerySource:
             rows, asked = read_fitting(self._stamps_size, stamps)
         if len(rows) < asked or request.arranged:
             return rows, len(rows) < asked
-        named = self._dialect.up_to_a_name(
-            self.query.collection, self.query.headers, [row["id"] for row in rows]
-        )
+        named = self._dialect.up_to_a_name(*self._where, [row["id"] for row in rows])
         return rows[: len(named)], False
 
-    def _can_name(self, id: str) -> bool:
-        return self._dialect.can_name(self.query.collection, self.query.headers, id)
-
-    def _condition(self, expression: str, **values: str) -> str:
-        return self._dialect.build(self.query.collection, self.query.headers, expression, **values)
+    def _condition(self, expression: str, **values: Any) -> str:
+        return self._dialect.build(*self._where, expression, **values)
 
     def _list(self, condition: str, fields: str, size: int, sort: str = "id") -> list[Record]:
-        asked = {
-            **dict(self.query.options.query),
-            "filter": condition, "fields": fields, "sort": sort,
-            "page": 1, "perPage": min(max(size, 1), MAX_PER_PAGE), "skipTotal": 1,
-        }  # fmt: skip
-        return self._items(asked)
+        size = min(max(size, 1), MAX_PER_PAGE)
+        return self._page(1, size, filter=condition, fields=fields, sort=sort)
 
-    def _items(self, asked: Mapping[str, Any]) -> list[Record]:
-        answer = _what_could_be_read(self._read, self.query.path, asked, self.query.headers)
+    def _page(self, page: int, size: int, **asked: str) -> list[Record]:
+        """The rows of a page, by its number from 1 on."""
+        paged = {"page": page, "perPage": size, "skipTotal": 1}
+        query = self.query
+        answer = _what_could_be_read(
+            self._read, query.path, {**query.given, **asked, **paged}, query.headers
+        )
         return checked_rows(answer.get("items") if isinstance(answer, dict) else None)
 
     def _conditions(self, ids: Iterable[str]) -> Iterator[str]:
@@ -302,16 +277,13 @@ class RecordSource:
 
     def topic(self) -> Topic:
         """The record's own topic."""
-        query = {**dict(self.query.options.query), "fields": self.query.plan.asked}
-        return record_topic(
-            self.query.collection, self._id, query=query, headers=self.query.headers
-        )
+        return self.query.topic(self._id)
 
     def watch(self) -> Topic | None:
         """Nothing: the record's topic tells whatever happens to it."""
         return None
 
-    def rows(self, request: ReadRequest | ReadWindow) -> tuple[list[Record], bool]:
+    def rows(self, request: ReadRequest) -> tuple[list[Record], bool]:
         """The record, if it is there and may be seen."""
         try:
             return read_fitting(
@@ -326,9 +298,13 @@ class RecordSource:
             return [], True
 
     def _row(self, fields: str) -> list[Record]:
-        asked = {**dict(self.query.options.query), "fields": fields}
+        asked = {**self.query.given, "fields": fields}
         path = f"{self.query.path}/{quote(self._id, safe='')}"
         return checked_rows([_what_could_be_read(self._read, path, asked, self.query.headers)])
+
+
+Source: TypeAlias = QuerySource | RecordSource
+"""Topics to listen to, and rows to read. Reads are made on a pool's thread."""
 
 
 def checked_rows(rows: Any) -> list[Record]:

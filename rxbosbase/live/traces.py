@@ -9,21 +9,20 @@ by count: as many events as hints under one pair of words, and every hint has fo
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass
 from itertools import islice
 
 __all__ = ["Trace", "Traces"]
 
 
+@dataclass(slots=True)
 class _Heard:
     """How often one (action, updated) was heard, and when last."""
 
-    __slots__ = ("at", "events", "hints", "is_after_gap")
-
-    def __init__(self) -> None:
-        self.at = 0.0
-        self.events = 0
-        self.hints = 0
-        self.is_after_gap = False
+    at: float = 0.0
+    events: int = 0
+    hints: int = 0
+    is_after_gap: bool = False
 
     @property
     def changes(self) -> int:
@@ -121,15 +120,8 @@ class Traces:
         self._remember = remember
         self._traces: OrderedDict[str, Trace] = OrderedDict()  # the one heard last comes last
 
-    def __len__(self) -> int:
-        return len(self._traces)
-
     def __contains__(self, id: object) -> bool:
         return id in self._traces
-
-    def ids(self) -> list[str]:
-        """The records that have a trace."""
-        return list(self._traces)
 
     def get(self, id: str) -> Trace | None:
         """The record's trace, if it has one."""
@@ -158,7 +150,3 @@ class Traces:
         """`Trace.forget_events` of every record."""
         for trace in self._traces.values():
             trace.forget_events()
-
-    def clear(self) -> None:
-        """Forgets everything."""
-        self._traces.clear()

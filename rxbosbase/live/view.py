@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from types import TracebackType
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from reactivex import Observable, abc
 from reactivex import operators as ops
@@ -48,12 +47,7 @@ class LiveView(Stream[Snapshot[T]], Generic[T]):
         self._entered.append(self._acquire())
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._release(self._entered.pop())
 
     @property
@@ -112,13 +106,13 @@ class LiveView(Stream[Snapshot[T]], Generic[T]):
     def _core(self) -> ViewCore[Any]:
         for core in self._cores[-1:]:
             return core
-        running = cast("ViewCore[Any] | None", self._hub.find(self._key))
+        running = self._hub.find(self._key)
         if running is None:
             raise RuntimeError("the view is not running: subscribe to it, or use `with view:`")
         return running
 
     def _acquire(self) -> ViewCore[T]:
-        core = cast("ViewCore[T]", self._hub.acquire(self._key, self._make))
+        core = self._hub.acquire(self._key, self._make)
         self._cores.append(core)
         return core
 

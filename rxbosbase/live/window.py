@@ -16,36 +16,13 @@ The driver does as for `Reducer`, and gives the rows, in the server's order, to 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import inf
 
-from rxbosbase.live.messages import Record, Rules
-from rxbosbase.live.pause import Pause
+from rxbosbase.live.messages import Effects, ReadRequest, ReadWindow, Record, Rules
 from rxbosbase.live.stamps import expanded_records
+from rxbosbase.realtime.backoff import Backoff
 
-__all__ = ["ReadWindow", "Window", "WindowEffects"]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ReadWindow:
-    """Read the rows of the view's query, with its sort and limit."""
-
-
-@dataclass(frozen=True, slots=True)
-class WindowEffects:
-    """What one input brought about; see `Effects`.
-
-    Attributes:
-        rows: all rows to show now, if they were read anew; for `Snapshot.arrange`.
-        caught_up: they were read to mend a gap.
-    """
-
-    rows: tuple[Record, ...] | None
-    caught_up: bool
-    read: ReadWindow | None
-    loaded: bool
-    fresh: bool
-    wake: float | None
+__all__ = ["Window"]
 
 
 class Window:
@@ -72,7 +49,7 @@ class Window:
         self._start_over()
 
     def _start_over(self) -> None:
-        self._pause = Pause(self._rules)
+        self._backoff = Backoff(self._rules.delay)
         self._shown: frozenset[str] = frozenset()  # ids of the rows and of what they expand
         self._hinted: set[str] = set()  # … heard of while a read was under way
         self._read: ReadWindow | None = None
@@ -83,18 +60,18 @@ class Window:
         self._not_before = 0.0
         self._reconcile_at = inf
 
-    def acknowledged(self, now: float) -> WindowEffects:
+    def acknowledged(self, now: float) -> Effects:
         """The server has accepted the topics: from here on changes are heard."""
         self._acknowledged = True
-        self._pause.shorten(now)
+        self._backoff.shorten(now)
         return self.skipped(now)
 
-    def lost(self, now: float) -> WindowEffects:
+    def lost(self, now: float) -> Effects:
         """The connection ended. Nothing is read before the next acknowledgement."""
         self._acknowledged = False
         return self.skipped(now)
 
-    def skipped(self, now: float) -> WindowEffects:
+    def skipped(self, now: float) -> Effects:
         """Frames were lost: only a read that begins now can tell."""
         self._gap_open = True
         self._read = None
@@ -102,25 +79,23 @@ class Window:
         self._dirty_since = now
         return self._finish(now)
 
-    resubmitted = skipped
-
-    def reset(self, now: float) -> WindowEffects:
+    def reset(self, now: float) -> Effects:
         """The identity changed: the window empties, and waits for an acknowledgement."""
-        was_loaded = self._loaded
+        rows = () if self._loaded else None
         self._start_over()
-        return WindowEffects(() if was_loaded else None, False, None, False, False, None)
+        return Effects((), None, loaded=False, fresh=False, wake=None, rows=rows)
 
-    def event(self, action: str, record: Record, now: float) -> WindowEffects:
+    def event(self, action: str, record: Record, now: float) -> Effects:
         """A frame of the view's own topic: it may move any row."""
         self._dirty_since = min(self._dirty_since, now)
         return self._finish(now)
 
-    def hint(self, action: str, id: str, updated: str, now: float) -> WindowEffects:
+    def hint(self, action: str, id: str, updated: str, now: float) -> Effects:
         """A frame of the unfiltered watch: it matters if the record is shown."""
         self._heard(id, now, matters=False)
         return self._finish(now)
 
-    def related(self, id: str, now: float) -> WindowEffects:
+    def related(self, id: str, now: float) -> Effects:
         """A record that others may expand has changed, been made or been deleted."""
         self._heard(id, now, matters=self._sorts_by_related)
         return self._finish(now)
@@ -131,12 +106,12 @@ class Window:
         elif self._read is not None:
             self._hinted.add(id)
 
-    def rows_read(self, read: ReadWindow, rows: Sequence[Record], now: float) -> WindowEffects:
+    def rows_read(self, read: ReadRequest, rows: Sequence[Record], now: float) -> Effects:
         """The rows found, in the server's order."""
         if read is not self._read:
             return self._finish(now)
         self._read = None
-        self._pause.end()
+        self._backoff.succeeded()
         expanded = {str(r.get("id")) for row in rows for r in expanded_records(row)}
         self._shown = frozenset({*(row["id"] for row in rows), *expanded})
         if self._hinted & self._shown:
@@ -147,26 +122,21 @@ class Window:
         self._reconcile_at = now + self._rules.reconcile
         return self._finish(now, tuple(rows), caught_up)
 
-    def failed(self, read: ReadWindow, now: float, retry_after: float = 0.0) -> WindowEffects:
+    def failed(self, read: ReadRequest, now: float, retry_after: float = 0.0) -> Effects:
         """The read gave no answer. It is made again a little later, or after ``retry_after``."""
         if read is self._read:
             self._read = None
-            self._pause.lengthen(now, retry_after)
+            self._backoff.failed(now, retry_after)
             self._dirty_since = min(self._dirty_since, now)
         return self._finish(now)
 
-    def tick(self, now: float) -> WindowEffects:
-        """Time has passed: at ``WindowEffects.wake``, or at any time."""
-        return self._finish(now)
-
-    def reconcile(self, now: float) -> WindowEffects:
-        """Reads the window now, instead of when it is next due."""
-        self._reconcile_at = now
+    def tick(self, now: float) -> Effects:
+        """Time has passed: at ``Effects.wake``, or at any time."""
         return self._finish(now)
 
     def _finish(
         self, now: float, rows: tuple[Record, ...] | None = None, caught_up: bool = False
-    ) -> WindowEffects:
+    ) -> Effects:
         read = None
         if self._acknowledged and self._read is None and now >= self._due():
             read = self._read = ReadWindow()
@@ -176,8 +146,8 @@ class Window:
         idle = self._read is None and self._acknowledged and self._due() < inf
         fresh = self._loaded and self._acknowledged and not self._gap_open
         wake = self._due() if idle else None
-        return WindowEffects(rows, caught_up, read, self._loaded, fresh, wake)
+        return Effects((), read, self._loaded, fresh, wake, rows, caught_up)
 
     def _due(self) -> float:
         wanted = min(self._dirty_since, self._reconcile_at)
-        return max(wanted, self._not_before, self._pause.until)
+        return max(wanted, self._not_before, self._backoff.until)
