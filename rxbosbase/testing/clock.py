@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import heapq
 import logging
+import math
 import threading
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
-from rxbosbase.loop import LoopScheduler
+from rxbosbase.runtime.loop import Loop
 
-__all__ = ["VirtualClock", "VirtualLoop"]
+__all__ = ["VirtualClock", "VirtualLoop", "VirtualTime"]
 
 log = logging.getLogger("rxbosbase.testing")
 
-MAX_STEPS = 1_000_000
+T = TypeVar("T")
+
+MAX_STEPS = 100_000
 """Pieces of work without any time passing after which a test is told that it runs in circles."""
 
 LONGEST_WAIT = 3600.0
@@ -38,6 +41,8 @@ class VirtualClock:
         self.now = 0.0
         self._lock = threading.Lock()
         self._sequence = 0
+        self._depth = 0  # of waits inside waits
+        self._problem: BaseException | None = None
         self._work: list[tuple[float, int, VirtualLoop, Callable[[], object]]] = []
 
     def put(self, loop: VirtualLoop, seconds: float, call: Callable[[], object]) -> None:
@@ -52,6 +57,15 @@ class VirtualClock:
             self._work = [work for work in self._work if work[2] is not loop]
             heapq.heapify(self._work)
 
+    @property
+    def is_running(self) -> bool:
+        """True while it runs something."""
+        return self._depth > 0
+
+    def report(self, error: BaseException) -> None:
+        """Lets whoever makes time pass raise this, whatever the library makes of it."""
+        self._problem = self._problem or error
+
     def run(self) -> None:
         """Runs all that is due now, and what comes of it; no time passes."""
         self.advance(0.0)
@@ -60,28 +74,44 @@ class VirtualClock:
         """Lets `seconds` pass, running what falls due in its order.
 
         Raises:
-            ValueError: time does not go back.
+            ValueError: time does not go back, and not on for ever.
         """
-        if not seconds >= 0:
-            raise ValueError(f"time does not go back: advance() takes 0 or more, not {seconds!r}")
+        if not 0 <= seconds < math.inf:
+            raise ValueError(
+                f"time does not go back, nor on for ever: it takes 0 s or more, not {seconds!r}"
+            )
         self.wait_for(lambda: False, seconds)
 
-    def wait_for(self, done: Callable[[], bool], timeout: float) -> bool:
-        """Lets time pass until ``done()``, at most `timeout` seconds; whether it is done."""
-        end = self.now + timeout
+    def wait_for(self, done: Callable[[], T], timeout: float) -> T:
+        """Lets time pass until ``done()``, at most `timeout` seconds; what that gave."""
+        self._depth += 1
+        try:
+            return self._wait_for(done, self.now + timeout)
+        finally:
+            self._depth -= 1
+            if self._problem is not None and not self.is_running:
+                problem, self._problem = self._problem, None
+                raise problem
+
+    def _wait_for(self, done: Callable[[], T], end: float) -> T:
         steps = 0
-        while not done():
-            work = self._take(end)
+        while not (result := done()):
+            work = self._take(max(end, self.now))
             if work is None:
-                self.now = max(self.now, end)
-                return done()
+                if self.now >= end:
+                    break
+                self.now = end
+                continue
             due, _, loop, call = work
             steps = steps + 1 if due <= self.now else 0
             if steps > MAX_STEPS:
-                raise RuntimeError(f"{MAX_STEPS} pieces of work came of one another at one moment")
+                raise RuntimeError(
+                    f"{MAX_STEPS} pieces of work came of one another at one moment, the last on "
+                    f"{loop._name!r}: does a callback write what calls it again?"
+                )
             self.now = max(self.now, due)
             loop.run(call)
-        return True
+        return result
 
     def _take(self, end: float) -> tuple[float, int, VirtualLoop, Callable[[], object]] | None:
         """The next piece of work of a loop that is not at work itself: as with threads, a loop
@@ -100,7 +130,7 @@ class VirtualClock:
             return work
 
 
-class VirtualLoop(LoopScheduler):
+class VirtualLoop(Loop):
     """The library's scheduler on a `VirtualClock`: the same interface, and no thread.
 
     Args:
@@ -110,10 +140,13 @@ class VirtualLoop(LoopScheduler):
     def __init__(
         self, clock: VirtualClock | None = None, name: str = "virtual", *, raises: bool = False
     ) -> None:
-        super().__init__(name)
+        super().__init__()
+        self._name = name
         self._raises = raises
         self.clock = clock or VirtualClock()
         self._runs = False
+        self._closed = False
+        self._last: Callable[[], object] | None = None
 
     @property
     def now(self) -> datetime:
@@ -122,7 +155,6 @@ class VirtualLoop(LoopScheduler):
 
     @property
     def is_current(self) -> bool:
-        """True while it runs something."""
         return self._runs
 
     @property
@@ -132,25 +164,24 @@ class VirtualLoop(LoopScheduler):
 
     def run(self, call: Callable[[], object]) -> None:
         """Runs ``call()`` now; what it raises is logged, as the real loop does."""
-        if self._runs or (self._closed and call is not self._last):
-            return
         self._runs = True
         try:
             call()
-        except Exception:
-            if self._raises:
+        except BaseException as error:
+            if self._raises:  # also from within a callback, which would log it
+                self.clock.report(error)
+            elif not isinstance(error, Exception):
                 raise
-            log.exception("work on %s raised; the loop goes on", self._name)
+            else:
+                log.exception("work on %s raised; the loop goes on", self._name)
         finally:
             self._runs = False
         self._finish()
 
     def post(self, call: Callable[[], object]) -> None:
-        """Queues ``call()`` for now."""
         self.call_later(0.0, call)
 
     def call_later(self, seconds: float, call: Callable[[], object]) -> None:
-        """Queues ``call()`` for `seconds` from now."""
         if not self._closed:
             self.clock.put(self, seconds, call)
 
@@ -160,8 +191,17 @@ class VirtualLoop(LoopScheduler):
         """Queues ``call()``; there is always room."""
         self.post(call)
 
+    def release(self) -> None:
+        """Nothing ever waits for room here."""
+
+    def time(self) -> float:
+        return self.clock.now
+
+    @property
+    def is_closed(self) -> bool:
+        return self._closed
+
     def close(self, last: Callable[[], object] | None = None) -> None:
-        """Discards all that waits; `last` runs after the running action, or now."""
         if self._closed:
             return
         self._closed = True
@@ -173,11 +213,15 @@ class VirtualLoop(LoopScheduler):
     def join(self, timeout: float) -> None:
         """There is no thread to wait for."""
 
-    can_wait = False
-
     def condition(self) -> threading.Condition:
-        """Waits by letting the clock's time pass."""
         return VirtualCondition(self.clock)
+
+    def wait(self, gate: threading.Condition, done: Callable[[], object]) -> None:
+        gate.wait_for(done)
+
+    def hold_back(self, gate: threading.Condition, has_room: Callable[[], object]) -> bool:
+        """There is always room: nobody could make any meanwhile."""
+        return True
 
     def _finish(self) -> None:
         if self._closed and self._last is not None:
@@ -189,6 +233,31 @@ class VirtualLoop(LoopScheduler):
                 self._runs = False
 
 
+class VirtualTime:
+    """The `Runtime` of one clock: each loop of a client, and its reads, run by it."""
+
+    quiet = 0.0
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self._clock = clock
+
+    def loop(self, name: str) -> VirtualLoop:
+        """A loop of its own."""
+        return VirtualLoop(self._clock, name)
+
+    def pool(self) -> VirtualPool:
+        """Runs reads one after the other: no answer takes any time."""
+        return VirtualPool(self.loop("reads"))
+
+
+class VirtualPool:
+    """Reads on a `VirtualLoop`."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        self.submit = loop.post
+        self.close = loop.close
+
+
 class VirtualCondition(threading.Condition):
     """Waits by letting virtual time pass: what blocks in the library then blocks no test."""
 
@@ -197,7 +266,7 @@ class VirtualCondition(threading.Condition):
         self._clock = clock
 
     def wait_for(self, predicate: Callable[[], Any], timeout: float | None = None) -> Any:
-        """Whether `predicate` came true within `timeout` seconds of virtual time.
+        """What `predicate` gave, at the latest after `timeout` seconds of virtual time.
 
         Raises:
             RuntimeError: no `timeout`, and nothing will come.

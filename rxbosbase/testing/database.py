@@ -27,9 +27,6 @@ _BEGINNING = 1_767_225_600_000
 class Database:
     """SQLite: text sorts by its bytes, nulls come first."""
 
-    is_ordered_by_clients = True
-    """Whether a client's own `Order` is that of the server."""
-
     def text_key(self, text: str) -> Any:
         """The place of `text` among others."""
         return text
@@ -64,8 +61,6 @@ class Database:
 
 class Postgres(Database):
     """PostgreSQL with an ``en_US`` collation, as of BosBase: nulls are above all values."""
-
-    is_ordered_by_clients = False
 
     def text_key(self, text: str) -> Any:
         return collation_key(text)

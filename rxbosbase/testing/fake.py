@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from types import TracebackType
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from rxbosbase.auth import AuthStore
-from rxbosbase.client import BosBase
-from rxbosbase.errors import ClientResponseError, StreamLostError
-from rxbosbase.live.hub import LiveHub
-from rxbosbase.loop import LoopScheduler
-from rxbosbase.pool import ReadPool
-from rxbosbase.realtime.monitor import ConnectionMonitor
-from rxbosbase.realtime.preflight import Preflight
+from rxbosbase.client import IDLE_TIMEOUT, BosBase
+from rxbosbase.errors import ClientResponseError
+from rxbosbase.realtime.frames import MAX_FRAME_BYTES
 from rxbosbase.realtime.reconnect import BackoffPolicy
-from rxbosbase.realtime.settings import Settings
 from rxbosbase.rooms import Rooms
+from rxbosbase.runtime.loop import Loop
 
-from .clock import VirtualClock, VirtualCondition, VirtualLoop
+from .clock import VirtualClock, VirtualLoop, VirtualTime
 from .database import DATABASES
-from .tables import Matches, Record, Tables
-from .views import FakeHub
-from .wire import FakeService, FakeTransport
+from .literals import Matches
+from .memory import MemoryTransport
+from .tables import NOTHING, Record, Tables
 
 __all__ = ["FakeRealtime"]
 
@@ -35,10 +29,12 @@ _REASONS = {400: "Something went wrong.", 403: "Only superusers can perform this
 class FakeRealtime:
     """A client without a server, in virtual time: a drop-in for code that takes a `BosBase`.
 
-    `client` is a real `BosBase`, with the library's own streams, reconnection, checks and
-    delivery; only the sockets, the threads and the clock are replaced. Everything runs on the
-    calling thread, and has happened when a method of the fake returns. There are no timers but
-    `advance`. The server behind it is a few tables: see `records`, `filters` and `answers`.
+    `client` is a real `BosBase`, with the library's own streams, reconnection, checks, delivery
+    and live views; only the sockets, the threads and the clock are replaced. Everything runs on
+    the calling thread, and when a method of the fake returns, all that is due has happened. There
+    are no timers but `advance`: a live view's waits pass by it, too, such as the 0.2 s until a
+    record that has left the filter disappears. The server behind it is a few tables: see
+    `records`, `filters` and `answers`. Its streams end when the test says so.
 
     Args:
         backoff: how the client waits between attempts; without jitter by default, so that a test
@@ -58,13 +54,17 @@ class FakeRealtime:
     Attributes:
         client: what the code under test gets.
         clock: `VirtualClock`; its ``now`` is in seconds.
-        records: what the server holds: ``{collection: {id: record}}``. Fill it before the test.
-        filters: what each filter text means, as a function of the record; the fake reads
-            none but comparisons of two quoted texts, such as ``'Z' < 'a'``.
+        records: what the server holds: ``{collection: {id: record}}``. Fill it before the test:
+            no event tells of what is put there.
+        filters: what each filter text means, as a function of the record. The fake reads by
+            itself what the library puts beside it, such as ``(…) && id > 'x'``, and comparisons
+            of two quoted texts, such as ``'Z' < 'a'``. Where a filter is missing here, a
+            ValueError says so, which `push` raises, or whoever lets time pass.
         hidden: ``{collection: {field}}``: what events lack, while lists and views have it. So are
             the hidden fields of a collection to a superuser, on BosBase and PocketBase ≤ 0.39.0.
         answers: ``{(method, path): answer}`` for other requests: a value, an exception to raise,
-            or a function of the body.
+            or a function of the body. For a stream (``GET``) and its topics (``POST``), both of
+            ``/api/realtime``, an exception alone is an answer.
 
     Example:
         >>> with FakeRealtime() as fake:
@@ -91,28 +91,26 @@ class FakeRealtime:
             raise ValueError(f"order must be 'sqlite' or 'postgres', not {order!r}")
         self.clock = VirtualClock()
         self._tables = Tables(self._written, DATABASES[order](), lambda: self.clock.now)
-        self._policy = backoff or BackoffPolicy(jitter=False)
-        self._rooms = _FakeRooms(self.clock, self._tables, self._policy, on_auth_lost)
-        self._hub = self._rooms.hub
-        self.client: BosBase = _FakeClient(self._rooms)
+        store = AuthStore()
+        self._network = MemoryTransport(self._tables, self.clock, lambda: store.token)
+        rooms = Rooms(
+            self._network, store, backoff or BackoffPolicy(jitter=False), IDLE_TIMEOUT,
+            MAX_FRAME_BYTES, on_auth_lost, runtime=VirtualTime(self.clock),
+        )  # fmt: skip
+        self.client: BosBase = BosBase._from_rooms(rooms)
         self.records = self._tables.rows
         self.filters: dict[str, Matches] = self._tables.filters
         self.answers: dict[tuple[str, str], Any] = self._tables.answers
-        self.hidden: dict[str, set[str]] = {}
+        self.hidden: dict[str, set[str]] = self._tables.hidden
 
     def __enter__(self) -> FakeRealtime:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property
-    def scheduler(self) -> LoopScheduler:
+    def scheduler(self) -> Loop:
         """The client's own, in virtual time: for tests that schedule their own events."""
         return self.client.scheduler
 
@@ -120,12 +118,7 @@ class FakeRealtime:
     def topics(self) -> set[str]:
         """The topics that the server holds now, those of live views too, without options."""
         self.clock.run()
-        return {
-            name
-            for wire in self._rooms.wires
-            for line in wire.lines
-            for name, _ in line.topics.values()
-        }
+        return {name for each in self._network.streams for name, _ in each.topics.values()}
 
     def add_user(
         self,
@@ -144,37 +137,47 @@ class FakeRealtime:
         """
         made = self._tables.change(collection, "create", {"email": identity, **(record or {})})
         self._tables.logins.add(collection, identity, password, made["id"])
-        self._changed()
+        self._written(collection, "create", made)
         return dict(made)
 
-    def push(self, collection: str, action: Action, record: Mapping[str, Any]) -> int:
+    def push(
+        self,
+        collection: str,
+        action: Action,
+        record: Mapping[str, Any],
+        *,
+        delay: float | None = 0.0,
+    ) -> int:
         """Something happens on the server: `records` changes, and the subscribers hear of it.
 
         An update takes the changed fields alone (with the id) and sends the whole record. While
         nobody is connected the event is lost, as it would be.
 
+        Args:
+            delay: seconds until the event arrives: those pushed meanwhile overtake it. None: it
+                is lost on its way.
+
         Returns:
-            on how many topics it went out, those of live views not counted.
+            on how many topics it went out, those of live views not counted; 0 if it is lost.
 
         Raises:
-            ValueError: no such action, no id, or a filter whose meaning is not in `filters`.
+            ValueError: no such action, no id, a delay below 0, or a filter whose meaning is not in
+                `filters`.
         """
         if action not in ("create", "update", "delete"):
             raise ValueError(f"action must be 'create', 'update' or 'delete', not {action!r}")
+        if delay is not None and not delay >= 0:
+            raise ValueError(f"delay must be 0 or more seconds, or None, not {delay!r}")
         self.clock.run()  # whoever has subscribed before this line hears it
-        return self._written(collection, action, self._tables.change(collection, action, record))
+        changed = self._tables.change(collection, action, record)
+        return self._written(collection, action, changed, delay)
 
     def send(self, topic: str, data: Any) -> int:
         """A message on a custom topic, for ``client.realtime.observe(topic)``."""
         self.clock.run()
-        lines = list(self._rooms.wire.lines)
-        sent = 0
-        for line in lines:
-            wires = [wire for wire, (name, _) in line.topics.items() if name == topic]
-            line.send(wires, data)
-            sent += len(wires)
-        self._settle()
-        return sent
+        sent = self._network.publish(lambda name, _: data if name == topic else NOTHING)
+        self.clock.run()
+        return sum(sent.values())
 
     def advance(self, seconds: float) -> None:
         """Lets time pass: debounces, samples, backoffs and timeouts run, in their order."""
@@ -187,138 +190,59 @@ class FakeRealtime:
 
     def drop(self) -> None:
         """The connection breaks; the client comes back after its backoff (`advance`)."""
-        self._lose()
-        wait = self._policy.delay(1)
-        self._rooms.control.call_later(wait, self._recover)
+        self.clock.run()
+        self._network.drop()
+        self.clock.run()
+
+    def end_streams(self) -> None:
+        """The server ends all streams as it does after a while; the client is back at once. A
+        stream that is younger than 5 s counts as broken."""
+        self.clock.run()
+        self._network.end()
+        self.clock.run()
 
     def stop(self) -> None:
         """The server goes down: connections break, and no request is answered until `start`."""
-        for wire in self._rooms.wires:
-            wire.accepts = False
-        self._lose()
+        self.clock.run()
+        self._network.accepts = False
+        self.drop()
 
     def start(self) -> None:
-        """The server is back; the client finds it at its next attempt, live views at once."""
-        for wire in self._rooms.wires:
-            wire.accepts = True
-        self._recover()
-        self._settle()
+        """The server is back; the client finds it at its next attempt."""
+        self._network.accepts = True
+        self.clock.run()
 
     def refuse(self, collection: str, status: int = 403, message: str = "") -> None:
         """From now on the collection's subscriptions and requests end with this error.
 
-        Subscriptions that stand go silent, as on the server. ``404`` stands for a collection
+        What stands goes silent, as on the server: a live view ends when it reads next. Whoever
+        subscribes within 30 s after another is not checked again. ``404`` stands for a collection
         that does not exist, ``400`` for a broken filter.
         """
+        self.clock.run()
         text = message or _REASONS.get(status, "The requested resource wasn't found.")
         path = f"/api/collections/{collection}/records"
         self._tables.refused[collection] = ClientResponseError(status, path, message=text)
-        self._rooms.preflight._trusted.clear()
-        self._changed()
 
     def allow(self, collection: str) -> None:
         """Takes `refuse` back."""
         self._tables.refused.pop(collection, None)
-        self._changed()
 
     def close(self) -> None:
         """Closes the client, as it does itself: its streams complete."""
         self.client.close()
 
-    def _written(self, collection: str, action: str, record: Record) -> int:
-        sent = 0
-        if collection not in self._tables.refused:
-            hidden = self.hidden.get(collection, ())
-            told = {name: value for name, value in record.items() if name not in hidden}
-            content = {"record": told, "action": action}
-            lines = list(self._rooms.wire.lines)
-            wires = [
-                list(self._tables.matching_topics(line.topics, collection, record))
-                for line in lines
-            ]
-            for line, topics in zip(lines, wires, strict=True):
-                line.send(topics, content)
-                sent += len(topics)
-        self._changed()
-        return sent
-
-    def _lose(self) -> None:
-        self.clock.run()
-        self._hub.reachable = False
-        for wire in self._rooms.wires:
-            for line in list(wire.lines):
-                line.end(StreamLostError("the fake broke the connection"))
-        self._changed()
-
-    def _recover(self) -> None:
-        if self._rooms.wire.accepts:
-            self._hub.reachable = True
-            self._hub.refresh()
-
-    def _changed(self) -> None:
-        self._hub.refresh()
-        self._settle()
-
-    def _settle(self) -> None:
-        # Inside a callback it goes on by itself when that returns.
-        if not self._rooms.delivery.is_current:
+    def _written(
+        self, collection: str, action: str, record: Record, delay: float | None = 0.0
+    ) -> int:
+        names = (f"{collection}/*", f"{collection}/{record['id']}")
+        sent = self._network.publish(
+            lambda name, query: (
+                self._tables.event(collection, action, record, query) if name in names else NOTHING
+            ),
+            delay,
+        )
+        mine = {each.status.client_id for each in self.client.service.drivers}
+        if not self.client.scheduler.is_current:  # a callback goes on first, as with threads
             self.clock.run()
-
-
-class _LoopPool(ReadPool):
-    """Runs reads on the control loop: they answer at once."""
-
-    def __init__(self, loop: VirtualLoop) -> None:
-        super().__init__()
-        self.submit = loop.post  # type: ignore[method-assign]
-
-
-class _FakeRooms(Rooms):
-    """The library's rooms, with virtual loops and the fake's wire in place of the real ones."""
-
-    def __init__(
-        self, clock: VirtualClock, tables: Tables, policy: BackoffPolicy, on_auth_lost: str
-    ) -> None:
-        self.store = AuthStore()
-        control, delivery = VirtualLoop(clock, "control"), VirtualLoop(clock, "delivery")
-        self.wire = FakeTransport("fake-client", control, tables, lambda: self.store.token)
-        super().__init__(self.wire, self.store, policy, 330.0, 2**24, on_auth_lost)
-        settings = Settings(
-            transport=self.wire,
-            control=control,
-            delivery=delivery,
-            policy=policy,
-            idle_timeout=330.0,
-            max_event_bytes=2**24,
-            identity=lambda: self.store.state.identity,
-        )
-        pool = _LoopPool(control)
-        self.preflight = Preflight(self._check, pool, control, policy, settings.identity)
-        self.control, self.delivery, self.pool = control, delivery, pool
-        self.monitor = ConnectionMonitor(delivery, VirtualCondition(clock), lambda: clock.now)
-        self.realtime = FakeService(settings, self.preflight, self.monitor)
-        self.views_wire = FakeTransport("fake-views", control, tables, lambda: self.store.token)
-        views = FakeService(
-            replace(settings, transport=self.views_wire), self.preflight, self.monitor
-        )
-        self.hub = FakeHub(tables, delivery, views)
-        self._live = cast(LiveHub, self.hub)
-
-    @property
-    def wires(self) -> tuple[FakeTransport, FakeTransport]:
-        """The user's, and that of the live views."""
-        return self.wire, self.views_wire
-
-    def _check(self, path: str, *_: object) -> Any:
-        return self.wire.check(path)
-
-
-class _FakeClient(BosBase):
-    """A client in the fake's rooms."""
-
-    def __init__(self, rooms: _FakeRooms) -> None:
-        super().__init__(rooms.wire.base_url, auth_store=rooms.store)
-        self._finalizer.detach()
-        self._rooms._auth.dispose()  # those rooms never came to life
-        self.transport, self._rooms = rooms.wire, rooms
-        self.single_flight = rooms.single_flight
+        return sum(count for client_id, count in sent.items() if client_id in mine)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any
 from urllib.parse import unquote
@@ -14,21 +14,17 @@ from rxbosbase.filters import GUARDS
 from rxbosbase.jsontext import decode, encode
 
 from .database import Database
-from .literals import decide, unescaped
+from .literals import Matches, read_filter
 from .logins import Logins
 
-__all__ = ["Matches", "Record", "Tables"]
+__all__ = ["NOTHING", "Record", "Tables", "said"]
 
 Record = dict[str, Any]
-Matches = Callable[[Record], bool]
+
+NOTHING = object()
+"""In place of the content of an event, where there is no event."""
 
 _RECORDS = re.compile(r"/api/collections/(?P<name>[^/]+)/records(?:/(?P<id>[^/]+))?")
-_BEHIND = re.compile(
-    rf"(?:\((?P<own>.*)\) && )?(?:{re.escape(GUARDS['escaped'])} && \()?"
-    r"id > '(?P<last>(?:\\.|[^'\\])*)'\)?",
-    re.DOTALL,
-)
-"""How the library itself asks for the next page."""
 
 
 class Tables:
@@ -42,6 +38,7 @@ class Tables:
     Attributes:
         rows: the records by collection and id.
         filters: what each filter text means, as a function of the record.
+        hidden: the fields of each collection that events lack.
         answers: what other requests are answered with, by method and path.
         refused: the error of each collection that is refused.
         logins: who can log in.
@@ -56,6 +53,7 @@ class Tables:
         self.database = database
         self.rows: dict[str, dict[str, Record]] = {}
         self.filters: dict[str, Matches] = {}
+        self.hidden: dict[str, set[str]] = {}
         self.refused: dict[str, ClientResponseError] = {}
         self.answers: dict[tuple[str, str], Any] = {}
         self.logins = Logins(lambda collection, id: self.rows.get(collection, {}).get(id))
@@ -81,46 +79,28 @@ class Tables:
             rows[record["id"]] = record
         return record
 
-    def matches(self, record: Record, condition: str) -> bool:
-        """Whether `record` passes a filter.
+    def filter(self, condition: str) -> Matches:
+        """What a filter means.
 
         Raises:
-            ValueError: nobody has said what the filter means.
+            ClientResponseError: 400, it is of the other dialect.
+            UnknownFilterError: nobody has said what it means.
         """
-        if condition in ("", GUARDS["escaped"]):
-            return True
-        if condition == GUARDS["plain"]:
+        if condition.startswith(GUARDS["plain"]):
             raise ClientResponseError(400, message="Invalid filter.")
-        known = self.filters.get(condition)
-        if known is None:
-            holds, rest = decide(condition, self.database.text_key)
-            if rest != condition and (not holds or not rest or rest in self.filters):
-                return holds and (not rest or bool(self.filters[rest](record)))
-            raise ValueError(
-                "the fake does not read filters, tell it what this one means: "
-                f"fake.filters[{condition!r}] = lambda record: …"
-            )
-        return bool(known(record))
+        return read_filter(condition, self.filters, self.database.text_key)
 
-    def select(
-        self, collection: str, condition: str = "", sort: str = "", limit: int | None = None
-    ) -> list[Record]:
-        """The records that match, sorted as the server does, by id at last."""
-        rows = list(self.rows.get(collection, {}).values())
-        if behind := _BEHIND.fullmatch(condition):
-            condition = behind["own"] or ""
-            place = self.database.text_key
-            last = place(unescaped(behind["last"]))
-            rows = [row for row in rows if place(row["id"]) > last]
-        found = [row for row in rows if self.matches(row, condition)]
-        return self.database.sort(found, sort)[:limit]
+    def event(self, collection: str, action: str, record: Record, query: Mapping[str, str]) -> Any:
+        """What a topic with these options is told of a change; `NOTHING` if nothing.
 
-    def check(self, path: str, *_: object) -> Any:
-        """Raises what a refused collection is answered with."""
-        place = _RECORDS.fullmatch(path)
-        if place and (error := self.refused.get(unquote(place["name"]))):
-            raise error
-        return {"items": []}
+        Raises:
+            ClientResponseError, UnknownFilterError: as `filter`.
+        """
+        if collection in self.refused or not self.filter(query.get("filter") or "")(record):
+            return NOTHING
+        hidden = self.hidden.get(collection, ())
+        told = {name: value for name, value in record.items() if name not in hidden}
+        return {"record": picked(told, query.get("fields") or ""), "action": action}
 
     def answer(
         self, method: str, path: str, query: Mapping[str, Any], body: Any, token: str = ""
@@ -129,17 +109,19 @@ class Tables:
 
         Raises:
             ClientResponseError: refused; or the fake has no answer.
+            UnknownFilterError: nobody has said what the filter means.
         """
         if (method, path) in self.answers:
-            return _said(self.answers[method, path], body)
+            return said(self.answers[method, path], body)
         if login := self.logins.answer(method, path, body, token):
             return login
         place = _RECORDS.fullmatch(path)
         if place is None:
             message = f"the fake has no answer: fake.answers[{method!r}, {path!r}] = …"
             raise ClientResponseError(404, path, message=message)
-        self.check(path)
         name, id = unquote(place["name"]), unquote(place["id"] or "")
+        if name in self.refused:
+            raise self.refused[name]
         if method == "POST":
             return self._write(name, "create", body, token)
         if not id:
@@ -148,7 +130,7 @@ class Tables:
         if record is None:
             raise ClientResponseError(404, path, message="The requested resource wasn't found.")
         if method == "GET":
-            return dict(record)
+            return picked(record, query.get("fields") or "")
         if method == "PATCH":
             return self._write(name, "update", {**body, "id": id}, token)
         self._write(name, "delete", record, token)
@@ -162,8 +144,10 @@ class Tables:
 
     def _page(self, collection: str, query: Mapping[str, Any]) -> dict[str, Any]:
         page, size = int(query.get("page", 1)), int(query.get("perPage", 30))
-        found = self.select(collection, query.get("filter") or "", query.get("sort") or "")
-        items = [dict(record) for record in found[(page - 1) * size : page * size]]
+        matches = self.filter(query.get("filter") or "")
+        rows = [row for row in self.rows.get(collection, {}).values() if matches(row)]
+        found = self.database.sort(rows, query.get("sort") or "")
+        items = picked(found[(page - 1) * size : page * size], query.get("fields") or "")
         total = -1 if query.get("skipTotal") else len(found)
         pages = -1 if total < 0 else -(-total // size)
         return {
@@ -171,17 +155,38 @@ class Tables:
             "items": items,
         }  # fmt: skip
 
-    def matching_topics(
-        self, topics: Mapping[str, tuple[str, str]], collection: str, record: Record
-    ) -> Iterator[str]:
-        """Those of `topics` (text: name and filter) that an event of this record goes out on."""
-        names = (f"{collection}/*", f"{collection}/{record['id']}")
-        for wire, (name, condition) in topics.items():
-            if name in names and self.matches(record, condition):
-                yield wire
+
+def picked(value: Any, fields: str) -> Any:
+    """A copy of a record, or of several, with these fields alone; modifiers such as
+    ``:excerpt(9)`` do nothing.
+
+    >>> picked({"id": "a", "n": 1, "expand": {"by": {"id": "b", "n": 2}}}, "id,expand.by.n")
+    {'id': 'a', 'expand': {'by': {'n': 2}}}
+    """
+    wanted: dict[str, Any] = {}
+    for field in re.sub(r":\w+(\([^)]*\))?", "", fields).split(","):
+        place = wanted
+        for name in field.strip().split(".") if field.strip() else ():
+            place = place.setdefault(name, {})
+    return _part(decode(encode(value)), wanted)
 
 
-def _said(answer: Any, body: Any) -> Any:
+def _part(value: Any, wanted: Mapping[str, Any]) -> Any:
+    if not wanted:
+        return value
+    if isinstance(value, list):
+        return [_part(each, wanted) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: _part(inner, wanted.get(name, {}))
+        for name, inner in value.items()
+        if name in wanted or "*" in wanted
+    }
+
+
+def said(answer: Any, body: Any) -> Any:
+    """What one of `Tables.answers` comes to."""
     if isinstance(answer, BaseException):
         raise answer
     return answer(body) if callable(answer) else answer

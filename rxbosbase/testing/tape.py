@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from reactivex import Observable, abc
 from reactivex.disposable import SerialDisposable
@@ -22,7 +22,6 @@ from rxbosbase.streams import Stream
 
 __all__ = ["record_stream", "replay_stream"]
 
-T = TypeVar("T")
 Event = RecordEvent[Any]
 
 MAX_LINE_BYTES = 2 * MAX_FRAME_BYTES
@@ -174,40 +173,7 @@ def replay_stream(
     ) -> abc.DisposableBase:
         return _Replay(_lines(target), speed, clock, observer)
 
-    if isinstance(clock, LoopScheduler):
-        return Stream(subscribe, clock)
-    return _Carrying(subscribe, clock)
-
-
-class _Carrying(Observable[T]):
-    """Hands its scheduler down, as a `Stream` does, whatever scheduler that is."""
-
-    def __init__(self, subscribe: Any, scheduler: abc.SchedulerBase) -> None:
-        super().__init__(subscribe)
-        self.scheduler = scheduler
-
-    def subscribe(
-        self,
-        on_next: abc.ObserverBase[T] | abc.OnNext[T] | None = None,
-        on_error: abc.OnError | None = None,
-        on_completed: abc.OnCompleted | None = None,
-        *,
-        scheduler: abc.SchedulerBase | None = None,
-    ) -> abc.DisposableBase:
-        """As RxPY's, with the replay's scheduler as the default."""
-        return super().subscribe(
-            on_next, on_error, on_completed, scheduler=scheduler or self.scheduler
-        )
-
-    def pipe(self, *operators: Callable[[Any], Any]) -> Any:
-        """As RxPY's; what comes out carries the scheduler on."""
-        result = super().pipe(*operators)
-        if not isinstance(result, Observable):
-            return result
-        return _Carrying(
-            lambda observer, given=None: result.subscribe(observer, scheduler=given),
-            self.scheduler,
-        )
+    return Stream(subscribe, clock)
 
 
 class _Replay(abc.DisposableBase):
