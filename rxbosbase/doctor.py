@@ -15,7 +15,7 @@ from .client import BosBase
 from .errors import BosBaseError, ClientResponseError, RequestTimeoutError
 from .realtime.reconnect import BackoffPolicy
 from .realtime.stats import Stats
-from .transport import check_base_url
+from .urls import check_base_url
 
 __all__ = ["Finding", "examine"]
 

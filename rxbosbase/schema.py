@@ -21,29 +21,25 @@ class Collections:
         "fields": [{"name": "title", "type": "text"}]})``
     """
 
-    def __init__(self, send: Callable[..., Any]) -> None:
+    def __init__(self, send: Callable[..., dict[str, Any]]) -> None:
         self._send = send
 
     def get_list(self, page: int = 1, per_page: int = 30, **query: Any) -> dict[str, Any]:
         """One page of collections; further query parameters by keyword (filter, sort, …)."""
         asked = {"page": page, "perPage": per_page, **query}
-        result: dict[str, Any] = self._send("GET", PATH, query=asked)
-        return result
+        return self._send("GET", PATH, query=asked)
 
     def get(self, name: str) -> dict[str, Any]:
         """The collection of this name or id."""
-        result: dict[str, Any] = self._send("GET", _path(name))
-        return result
+        return self._send("GET", _path(name))
 
     def create(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Creates a collection: at least ``name``, ``type`` and ``fields``."""
-        result: dict[str, Any] = self._send("POST", PATH, body=dict(body))
-        return result
+        return self._send("POST", PATH, body=dict(body))
 
     def update(self, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Changes what stands in `body`."""
-        result: dict[str, Any] = self._send("PATCH", _path(name), body=dict(body))
-        return result
+        return self._send("PATCH", _path(name), body=dict(body))
 
     def import_(
         self, collections: Sequence[Mapping[str, Any]], *, delete_missing: bool = False

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from types import TracebackType
 from typing import Any, Generic, TypeVar
 
 from reactivex import Observable
@@ -12,9 +11,9 @@ from reactivex import operators as ops
 from reactivex.disposable import SingleAssignmentDisposable
 
 from rxbosbase.errors import RequestTimeoutError
-from rxbosbase.loop import LoopScheduler
 from rxbosbase.operators._handover import Overflow, check_bounds
 from rxbosbase.realtime.facade import check_seconds
+from rxbosbase.runtime.loop import Loop
 
 from ._inbox import Inbox
 from ._waiting import running_loop
@@ -53,12 +52,7 @@ class AsyncEvents(Generic[T]):
         self._open()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     def __aiter__(self) -> AsyncEvents[T]:
@@ -79,7 +73,7 @@ class AsyncEvents(Generic[T]):
         if self._inbox is None:
             upstream = SingleAssignmentDisposable()
             scheduler = getattr(self._source, "scheduler", None)
-            delivery = scheduler if isinstance(scheduler, LoopScheduler) else None
+            delivery = scheduler if isinstance(scheduler, Loop) else None
             inbox: Inbox[T] = Inbox(self._size, self._overflow, upstream, delivery)
             self._inbox = inbox
             upstream.disposable = self._source.subscribe(inbox.put, inbox.end, inbox.end)

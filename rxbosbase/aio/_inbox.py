@@ -12,9 +12,9 @@ from reactivex import abc
 from reactivex.disposable import Disposable
 from reactivex.internal import DisposedException
 
-from rxbosbase.loop import LoopScheduler
 from rxbosbase.operators._handover import BATCH, Handover, Overflow, check_bounds
 from rxbosbase.operators.bounded_observe_on import BufferOverflowError
+from rxbosbase.runtime.loop import Loop
 
 from ._waiting import running_loop
 
@@ -36,6 +36,7 @@ class Inbox(abc.ObserverBase[T]):
             callbacks, or once it is closed.
 
     Attributes:
+        is_ended: True once the end was taken, or `close` was called.
         abandoned: set, on any thread and under any lock, by whoever takes no more.
         dropped: how many values were not delivered.
     """
@@ -45,7 +46,7 @@ class Inbox(abc.ObserverBase[T]):
         size: int,
         overflow: Overflow,
         upstream: abc.DisposableBase,
-        delivery: LoopScheduler | None = None,
+        delivery: Loop | None = None,
     ) -> None:
         check_bounds(size, overflow)
         self.abandoned = False
@@ -59,7 +60,7 @@ class Inbox(abc.ObserverBase[T]):
         self._values: list[T] = []
         self._taken = 0
         self._error: Exception | None = None
-        self._ended = False
+        self.is_ended = False
         failure = partial(BufferOverflowError, size)
         self._queue: Handover[T] = Handover(
             self, self, size, overflow, self._count, failure, upstream
@@ -74,11 +75,6 @@ class Inbox(abc.ObserverBase[T]):
             self._dispose()
         else:
             self._queue.on_next(value)
-
-    @property
-    def is_ended(self) -> bool:
-        """True once the end was taken, or `close` was called."""
-        return self._ended
 
     @property
     def is_closed(self) -> bool:
@@ -122,10 +118,10 @@ class Inbox(abc.ObserverBase[T]):
 
     def on_error(self, error: Exception) -> None:
         self._error = error
-        self._ended = True
+        self.is_ended = True
 
     def on_completed(self) -> None:
-        self._ended = True
+        self.is_ended = True
 
     # -- the loop's thread -----------------------------------------------------------------------
 
@@ -139,11 +135,11 @@ class Inbox(abc.ObserverBase[T]):
         if self._taken % BATCH == 0:
             await asyncio.sleep(0)  # a queue that is never empty must not starve the loop
         while True:
-            if not self._ended:
+            if not self.is_ended:
                 self._queue.deliver_one()
             if self._values:
                 return self._values.pop()
-            if self._ended:
+            if self.is_ended:
                 self.close()  # the task that it would have ended with may live long
                 error, self._error = self._error, None
                 if error is not None:
@@ -170,19 +166,16 @@ class Inbox(abc.ObserverBase[T]):
 
     def end_with(self, task: asyncio.Task[Any] | None) -> None:
         """Closes when `task` ends: by a return, an exception, or a cancellation."""
-        if task is not None and self._task is None and not self._ended:
+        if task is not None and self._task is None and not self.is_ended:
             self._task = task
-            task.add_done_callback(self._close_with_task)
+            task.add_done_callback(self.close)
 
-    def _close_with_task(self, _: object) -> None:
-        self.close()
-
-    def close(self) -> None:
+    def close(self, _: object = None) -> None:
         """Ends the subscription at once; who waits in `get` hears the end."""
-        self._ended = True
+        self.is_ended = True
         self._values.clear()
         self._dispose()
         self._wake()
         if self._task is not None:
-            self._task.remove_done_callback(self._close_with_task)
+            self._task.remove_done_callback(self.close)
             self._task = None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import copy
 import threading
-from types import TracebackType
 from typing import Any, Generic, TypedDict, TypeVar, Unpack
 
 from reactivex import abc
@@ -67,22 +66,17 @@ class AsyncLiveView(Generic[T]):
         if self._subscription is not None:
             raise RuntimeError("this view has been entered already: make another")
         self._loop = running_loop()
-        self._subscription = self._view.subscribe(self._show, self._fail, self._complete)
+        self._subscription = self._view.subscribe(self._show, self._end, self._end)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     async def aclose(self) -> None:
         """Leaves the view at once; idempotent."""
         if self._subscription is not None:
             self._subscription.dispose()
-            self._end(None)
+            self._end()
 
     @property
     def current(self) -> Snapshot[T]:
@@ -92,8 +86,7 @@ class AsyncLiveView(Generic[T]):
             RuntimeError: this is not inside ``async with``.
         """
         self._check_entered()
-        newest = self._newest
-        return newest if newest is not None else _nothing_yet()
+        return self._newest or Snapshot.empty(None, None)
 
     async def wait_fresh(self, timeout: float = 10.0) -> Snapshot[T]:
         """Waits until the view is complete and connected, and returns its snapshot.
@@ -158,7 +151,7 @@ class AsyncLiveView(Generic[T]):
         return merged
 
     async def _change(self) -> None:
-        self._view.scheduler.check_wait("awaiting a live view")
+        self._view._hub.delivery.check_wait("awaiting a live view")
         waiter = self._loop.create_future()
         self._waiters.add(waiter)
         try:
@@ -182,13 +175,7 @@ class AsyncLiveView(Generic[T]):
                 self._changes += snapshot.changes
         self._call()
 
-    def _fail(self, error: Exception) -> None:
-        self._end(error)
-
-    def _complete(self) -> None:
-        self._end(None)
-
-    def _end(self, error: Exception | None) -> None:
+    def _end(self, error: Exception | None = None) -> None:
         self._error = self._error or error
         self._ended = True
         self._call()
@@ -220,7 +207,3 @@ def live(collection: Collection[T], **options: Unpack[LiveOptions]) -> AsyncLive
         ``    print((await view.wait_fresh()).records)``
     """
     return AsyncLiveView(collection.live(**options))
-
-
-def _nothing_yet() -> Snapshot[Any]:
-    return Snapshot.empty(None)

@@ -44,9 +44,5 @@ def everything(
     """Realtime records of a BosBase or PocketBase server, on the command line."""
 
 
-app.command()(demo)
-app.command()(tail)
-app.command()(view)
-app.command()(serve)
-app.command()(dashboard)
-app.command()(doctor)
+for command in (demo, tail, view, serve, dashboard, doctor):
+    app.command()(command)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import os
 from collections.abc import Callable, Generator
 from functools import partial
 from typing import Annotated
 
 import typer
 
+from rxbosbase.cli import options
 from rxbosbase.cli.console import complain, expected_ends, say
+from rxbosbase.cli.demo.board import WATCHED
 from rxbosbase.cli.writers import new_password, writing
 from rxbosbase.client import BosBase
 from rxbosbase.errors import ConnectionFailedError
@@ -19,17 +21,9 @@ from rxbosbase.server.sample import SAMPLE_PASSWORD, SAMPLE_USERS, create_sample
 
 __all__ = ["dashboard"]
 
-DEFAULT_URL = "http://127.0.0.1:8090"
-DEFAULT_PASSWORD_ENV = "RXBOSBASE_PASSWORD"
 LOOPBACK = "127.0.0.1"
 
 DEMO_COLLECTIONS = ("messages", "orders")
-DEMO_EXPAND = {
-    "messages": "author",
-    "posts": "author",
-    "comments": "author,post",
-    "orders": "customer",
-}
 DEMO_RATE = 8.0
 MOST_WRITES = 1000.0
 
@@ -67,24 +61,15 @@ def dashboard(
         bool,
         typer.Option("--share-login", help="Whoever reaches the page may use --identity."),
     ] = False,
-    password_env: Annotated[
-        str, typer.Option(metavar="NAME", help="The environment variable with the password.")
-    ] = DEFAULT_PASSWORD_ENV,
-    auth_collection: Annotated[
-        str, typer.Option(help="Where the identity is kept; _superusers for a superuser.")
-    ] = "users",
+    password_env: options.PasswordEnv = options.DEFAULT_PASSWORD_ENV,
+    auth_collection: options.AuthCollection = "users",
 ) -> None:
     """Show a server's records, events and connection on a web page, until Ctrl-C.
 
     Each browser tab sees what its own login may see.
     """
     url, collections = _places(places or [], demo)
-    password = os.environ.get(password_env, "")
-    if identity is not None and not password:
-        raise typer.BadParameter(
-            f"the environment variable {password_env} holds no password for {identity}",
-            param_hint="--password-env",
-        )
+    password = options.password_of(identity, password_env)
     with expected_ends(interrupted=0):
         from rxbosbase.dashboard.web.clients import Clients
         from rxbosbase.dashboard.web.names import is_loopback
@@ -102,7 +87,7 @@ def dashboard(
             )
         # Who begins logged in has to know it before there is a server.
         sample_password = new_password() if identity is None else SAMPLE_PASSWORD
-        relations = {**(DEMO_EXPAND if demo else {}), **_relations(expand or [])}
+        relations = {**(WATCHED if demo else {}), **_relations(expand or [])}
         with _server(demo, rate, url, sample_password) as (base_url, check):
             clients = Clients(partial(BosBase, base_url))
             start = clients.guest
@@ -111,10 +96,10 @@ def dashboard(
                 login = clients.log_in(auth_collection, identity, password)
                 start = partial(clients.again, login)
             wanted = Wanted(collections, relations, _hint(sample_password) if demo else "", start)
-            serve_pages(
+            asyncio.run(serve_pages(
                 clients, wanted, address=address, port=port, hosts=hosts,
                 ready=partial(_welcome, base_url, address, public), check=check,
-            )  # fmt: skip
+            ))  # fmt: skip
 
 
 def _places(places: list[str], demo: bool) -> tuple[str, list[str]]:
@@ -124,7 +109,7 @@ def _places(places: list[str], demo: bool) -> tuple[str, list[str]]:
         raise typer.BadParameter("--demo starts a server of its own: give no URL with it")
     if not places and not demo:
         raise typer.BadParameter("name the collections to show, or try --demo")
-    return url or DEFAULT_URL, places or list(DEMO_COLLECTIONS)
+    return url or options.DEFAULT_URL, places or list(DEMO_COLLECTIONS)
 
 
 def _relations(entries: list[str]) -> dict[str, str]:

@@ -11,14 +11,8 @@ from typing import Annotated
 
 import typer
 
+from rxbosbase.cli import options
 from rxbosbase.cli.console import expected_ends, say
-from rxbosbase.cli.options import (
-    DEFAULT_PASSWORD_ENV,
-    AuthCollection,
-    Identity,
-    PasswordEnv,
-    password_of,
-)
 from rxbosbase.doctor import TIMEOUT, Finding, examine
 from rxbosbase.oneline import one_line
 
@@ -32,9 +26,9 @@ def doctor(
     collection: Annotated[
         str | None, typer.Option(help="Check also whether this one's events can be heard.")
     ] = None,
-    identity: Identity = None,
-    password_env: PasswordEnv = DEFAULT_PASSWORD_ENV,
-    auth_collection: AuthCollection = "users",
+    identity: options.Identity = None,
+    password_env: options.PasswordEnv = options.DEFAULT_PASSWORD_ENV,
+    auth_collection: options.AuthCollection = "users",
     timeout: Annotated[float, typer.Option(help="Seconds each step may take.")] = TIMEOUT,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON line a step.")] = False,
 ) -> None:
@@ -44,7 +38,7 @@ def doctor(
     """
     login = None
     if identity is not None:
-        login = (auth_collection, identity, password_of(identity, password_env))
+        login = (auth_collection, identity, options.password_of(identity, password_env))
     well = True
     with expected_ends(), _findings_alone():
         for finding in examine(url, collection=collection, login=login, timeout=timeout):

@@ -11,9 +11,7 @@ from typing import Any, NamedTuple
 from rxbosbase.realtime.events import RecordEvent
 from rxbosbase.server.sample import POSTS, ROOMS, SampleUser
 
-__all__ = ["COLLECTIONS", "Key", "Scribe", "Write", "key_of"]
-
-COLLECTIONS = ("messages", "posts", "comments", "orders")
+__all__ = ["Key", "Scribe", "Write", "key_of"]
 
 ID_LENGTH = 15  # the server's own form of ids
 ID_LETTERS = string.ascii_lowercase + string.digits

@@ -13,20 +13,9 @@ from reactivex import operators as ops
 
 from rxbosbase import BosBase, RecordEvent
 from rxbosbase import operators as rxb
+from rxbosbase.cli import options
 from rxbosbase.cli.console import expected_ends, say_json, until_end
 from rxbosbase.cli.events_text import json_line, pretty_line
-from rxbosbase.cli.options import (
-    DEFAULT_PASSWORD_ENV,
-    DEFAULT_URL,
-    AuthCollection,
-    Expand,
-    Fields,
-    Filter,
-    Identity,
-    PasswordEnv,
-    Url,
-    password_of,
-)
 from rxbosbase.cli.tale import print_connection_changes
 from rxbosbase.cli.terminal import Terminal
 
@@ -60,23 +49,23 @@ def tail(
             metavar="COLLECTION", help="Collections, or single records as COLLECTION/ID."
         ),
     ],
-    url: Url = DEFAULT_URL,
-    filter: Filter = None,
-    expand: Expand = None,
-    fields: Fields = None,
+    url: options.Url = options.DEFAULT_URL,
+    filter: options.Filter = None,
+    expand: options.Expand = None,
+    fields: options.Fields = None,
     action: Annotated[list[Action] | None, typer.Option(help="Only these; repeatable.")] = None,
     format: Annotated[
         Format | None, typer.Option(help="By default pretty on a terminal, else JSON lines.")
     ] = None,
-    identity: Identity = None,
-    password_env: PasswordEnv = DEFAULT_PASSWORD_ENV,
-    auth_collection: AuthCollection = "users",
+    identity: options.Identity = None,
+    password_env: options.PasswordEnv = options.DEFAULT_PASSWORD_ENV,
+    auth_collection: options.AuthCollection = "users",
 ) -> None:
     """Print the events of collections as they come, until Ctrl-C.
 
     Reconnects by itself and tells so on stderr.
     """
-    password = password_of(identity, password_env)
+    password = options.password_of(identity, password_env)
     with expected_ends(interrupted=0), BosBase(url) as client:
         streams = [
             client.collection(name).observe(

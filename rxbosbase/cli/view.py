@@ -12,20 +12,9 @@ from rich.console import RenderableType
 from rich.live import Live
 
 from rxbosbase import BosBase
+from rxbosbase.cli import options
 from rxbosbase.cli.console import expected_ends, say_json, until_end
 from rxbosbase.cli.events_text import encoded_line
-from rxbosbase.cli.options import (
-    DEFAULT_PASSWORD_ENV,
-    DEFAULT_URL,
-    AuthCollection,
-    Expand,
-    Fields,
-    Filter,
-    Identity,
-    PasswordEnv,
-    Url,
-    password_of,
-)
 from rxbosbase.cli.tale import print_connection_changes
 from rxbosbase.cli.terminal import Terminal
 from rxbosbase.cli.view_table import Picture, draw, next_picture
@@ -39,19 +28,19 @@ FRAMES_PER_SECOND = 10
 
 def view(
     collection: Annotated[str, typer.Argument(help="The collection.")],
-    filter: Filter = None,
+    filter: options.Filter = None,
     sort: Annotated[str | None, typer.Option(help="Order, as in: -created,title")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many records.")] = None,
-    expand: Expand = None,
-    fields: Fields = None,
+    expand: options.Expand = None,
+    fields: options.Fields = None,
     reconcile: Annotated[
         float,
         typer.Option(min=0.1, help="Seconds until what the server never tells is seen."),
     ] = 60.0,
-    url: Url = DEFAULT_URL,
-    identity: Identity = None,
-    password_env: PasswordEnv = DEFAULT_PASSWORD_ENV,
-    auth_collection: AuthCollection = "users",
+    url: options.Url = options.DEFAULT_URL,
+    identity: options.Identity = None,
+    password_env: options.PasswordEnv = options.DEFAULT_PASSWORD_ENV,
+    auth_collection: options.AuthCollection = "users",
 ) -> None:
     """Show a query that stays true, until Ctrl-C.
 
@@ -59,7 +48,7 @@ def view(
 
     Into a pipe: a JSON line for each change; what is there at first is "added".
     """
-    password = password_of(identity, password_env)
+    password = options.password_of(identity, password_env)
     with expected_ends(interrupted=0), BosBase(url) as client:
         live = client.collection(collection).live(
             filter=filter, sort=sort, limit=limit, expand=expand, fields=fields,

@@ -47,9 +47,7 @@ class Listener(Protocol):
 class Writers:
     """The threads of all sample users. Use ``writing`` to have them end."""
 
-    def __init__(
-        self, url: str, rate: float, password: str, listener: Listener | None, seed: int | None
-    ) -> None:
+    def __init__(self, url: str, rate: float, password: str, listener: Listener | None) -> None:
         self._url = url
         self._password = password
         self._listener = listener
@@ -59,11 +57,11 @@ class Writers:
         self._threads = [
             threading.Thread(
                 target=self._run,
-                args=(user, Random(None if seed is None else seed + number)),
+                args=(user, Random()),
                 name=f"rxbosbase-demo-{user.name.lower()}",
                 daemon=True,
             )
-            for number, user in enumerate(SAMPLE_USERS)
+            for user in SAMPLE_USERS
         ]
 
     def start(self) -> None:
@@ -148,16 +146,14 @@ def writing(
     *,
     password: str = SAMPLE_PASSWORD,
     listener: Listener | None = None,
-    seed: int | None = None,
 ) -> Generator[Writers]:
     """Sample users write to the server at `url`, about `rate` times a second together.
 
     Args:
         password: the sample users' own.
         listener: is told of each write.
-        seed: for the same writes each time.
     """
-    writers = Writers(url, rate, password, listener, seed)
+    writers = Writers(url, rate, password, listener)
     writers.start()
     try:
         yield writers

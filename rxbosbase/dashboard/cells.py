@@ -6,7 +6,7 @@ import sys
 import threading
 from typing import Any, Protocol
 
-__all__ = ["Stoppable", "forget", "stop_with_cell"]
+__all__ = ["CELLS", "Cells", "Stoppable"]
 
 
 class Stoppable(Protocol):
@@ -16,7 +16,7 @@ class Stoppable(Protocol):
         """Stops it."""
 
 
-class _Cells:
+class Cells:
     """The panes by cell. A cell is known by its id, or where there is none, by its text."""
 
     def __init__(self) -> None:
@@ -26,6 +26,7 @@ class _Cells:
         self._shell: Any = None
 
     def add(self, pane: Stoppable) -> None:
+        """Stops `pane` when the cell that runs now is run again. Outside of IPython: nothing."""
         shell = _shell()
         if shell is None:
             return
@@ -38,6 +39,7 @@ class _Cells:
             self._panes.setdefault(self._current, []).append(pane)
 
     def remove(self, pane: Stoppable) -> None:
+        """`pane` has stopped."""
         with self._lock:
             for cell, panes in list(self._panes.items()):
                 kept = [other for other in panes if other is not pane]
@@ -73,14 +75,4 @@ def _running(shell: Any) -> str:
     return str(inputs[-1])
 
 
-_cells = _Cells()
-
-
-def stop_with_cell(pane: Stoppable) -> None:
-    """Stops `pane` when the cell that is running now is run again. Outside of IPython: nothing."""
-    _cells.add(pane)
-
-
-def forget(pane: Stoppable) -> None:
-    """`pane` has stopped."""
-    _cells.remove(pane)
+CELLS = Cells()

@@ -9,7 +9,7 @@ from typing import Any
 
 from reactivex import abc
 
-from .cells import forget, stop_with_cell
+from .cells import CELLS
 from .markup import STYLE, Markup, pn
 from .picture import Fields, Picture
 from .throttle import Painters, Throttle
@@ -61,7 +61,7 @@ class Pane(pn.viewable.Viewer):  # type: ignore[misc]  # Panel has no types wher
             running, self._stopped = self.is_running, True
         if not running:
             return
-        forget(self)
+        CELLS.remove(self)
         if self._throttle is not None:
             self._throttle.stop()
         if self._source is not None:
@@ -89,7 +89,7 @@ class Pane(pn.viewable.Viewer):  # type: ignore[misc]  # Panel has no types wher
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
         """For a notebook: live where Panel is loaded there, and a still picture beneath."""
         self._start()
-        stop_with_cell(self)
+        CELLS.add(self)
         self._first.wait(STILL_SECONDS)
         still = {"text/html": self._repr_html_(), "text/plain": repr(self)}
         if not pn.extension._loaded:

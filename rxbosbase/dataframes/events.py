@@ -49,14 +49,14 @@ class EventWindow(Follower[Event]):
     """The last events as `df`. Get it by `window`; dispose it at the end."""
 
     def __init__(
-        self, source: Observable[Event], span: timedelta | None, count: int, table: _Rows,
+        self, source: Observable[Event], span: timedelta | None, count: int, table: Table,
         clock: abc.SchedulerBase | None,
     ) -> None:  # fmt: skip
         self._span = span
         self._count = count
         self._clock = clock or _clock_of(source)
         self._events: deque[tuple[datetime, Event]] = deque()
-        self._rows = table
+        self._table = table
         self.dropped = 0
         super().__init__(source, clock)
 
@@ -90,34 +90,16 @@ class EventWindow(Follower[Event]):
         return len(self._events) < before
 
     def _build(self) -> Any:
-        return self._rows(self._events)
-
-
-class _Rows:
-    """Events as a frame, of the same columns and types each time."""
-
-    def __init__(self, columns: Iterable[str] | None, categories: Iterable[str]) -> None:
-        self._table = Table(columns, None, categories)
-        if columns is None:
-            self._table.expect(HEAD)
-
-    def __call__(self, events: Iterable[tuple[datetime, Event]]) -> Any:
         self._table.clear()
-        self._table.append([_row(moment, event) for moment, event in events])
+        self._table.append([_row(moment, event) for moment, event in self._events])
         return self._table.frame()
 
 
 def _row(moment: datetime, event: Event) -> dict[str, Any]:
-    row: dict[str, Any] = dict(zip(HEAD, (_text(moment), event.action, event.topic), strict=True))
+    row: dict[str, Any] = dict(zip(HEAD, (plain(moment), event.action, event.topic), strict=True))
     for name, value in event.record.items():
         row[f"record.{name}" if name in HEAD else name] = value
     return row
-
-
-def _text(moment: datetime) -> str:
-    """As the server writes dates."""
-    text: str = plain(moment)
-    return text
 
 
 def window(
@@ -155,8 +137,10 @@ def window(
     if seconds is not None and not seconds > 0:
         raise ValueError(f"seconds must be more than 0, not {seconds!r}")
     span = None if seconds is None else timedelta(seconds=seconds)
-    rows = _Rows(columns, categories)
-    return EventWindow(observable, span, count or MAX_EVENTS, rows, scheduler)
+    table = Table(columns, None, categories)
+    if columns is None:
+        table.expect(HEAD)
+    return EventWindow(observable, span, count or MAX_EVENTS, table, scheduler)
 
 
 class RateFrame(Follower[str]):

@@ -57,9 +57,6 @@ class Table:
         if index is not None and index not in self._columns:
             self._add_column(index)
 
-    def __len__(self) -> int:
-        return len(self._order)
-
     def apply(self, changes: Iterable[Change[Any]]) -> None:
         """Applies the changes of a snapshot, in order."""
         written: dict[int, Record] = {}

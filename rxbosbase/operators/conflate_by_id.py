@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Generic, TypeVar
+from functools import partial
+from typing import TypeVar
 
 from reactivex import Observable, abc
-from reactivex.disposable import CompositeDisposable
 
-from rxbosbase.operators._common import Alarm, clock_of, newest_of, record_id, seconds
-from rxbosbase.operators._outbox import Outbox
+from rxbosbase.operators._common import seconds
+from rxbosbase.operators._timed import Holding, timed
 from rxbosbase.realtime.events import RecordEvent
 
 __all__ = ["conflate_by_id"]
@@ -45,62 +45,4 @@ def conflate_by_id(
     Raises:
         ValueError: no positive interval. An event without a record id is one in ``on_error``.
     """
-    wait = seconds(interval, "interval")
-
-    def operator(source: Observable[RecordEvent[R]]) -> Observable[RecordEvent[R]]:
-        def subscribe(
-            observer: abc.ObserverBase[RecordEvent[R]],
-            scheduler_: abc.SchedulerBase | None = None,
-        ) -> abc.DisposableBase:
-            conflate = _Conflate(wait, clock_of(scheduler, scheduler_), Outbox(observer))
-            subscription = source.subscribe(
-                conflate.on_next, conflate.end, conflate.end, scheduler=scheduler_
-            )
-            return CompositeDisposable(subscription, conflate.timer)
-
-        return Observable(subscribe)
-
-    return operator
-
-
-class _Conflate(Generic[R]):
-    """One subscription. The timer runs while anything is held."""
-
-    def __init__(
-        self, wait: float, clock: abc.SchedulerBase, outbox: Outbox[RecordEvent[R]]
-    ) -> None:
-        self._wait, self._outbox = wait, outbox
-        self._held: dict[str, list[RecordEvent[R]]] = {}
-        self.timer = Alarm(clock)
-
-    def on_next(self, event: RecordEvent[R]) -> None:
-        try:
-            key = record_id(event)
-        except ValueError as error:
-            self.end(error)
-            return
-        with self._outbox.lock:
-            first = not self._held
-            self._held[key] = newest_of(self._held.get(key, []), event)
-        if first:
-            self.timer.set(self._wait, self._elapsed)
-
-    def _elapsed(self) -> None:
-        with self._outbox.lock:
-            busy = self._outbox.busy  # a slow observer gets fewer events, not a longer queue
-            if not busy:
-                self._release()
-        if busy:
-            self.timer.set(self._wait, self._elapsed)
-        self._outbox.drain()
-
-    def _release(self) -> None:
-        for events in self._held.values():
-            self._outbox.put(*events)
-        self._held.clear()
-
-    def end(self, error: Exception | None = None) -> None:
-        with self._outbox.lock:
-            self._release()
-            self._outbox.put_end(error)
-        self._outbox.drain()
+    return timed(partial(Holding, seconds(interval, "interval")), scheduler)

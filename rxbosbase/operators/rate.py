@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from reactivex import Observable, abc
-from reactivex.disposable import CompositeDisposable
 
-from rxbosbase.operators._common import Alarm, clock_of, seconds
-from rxbosbase.operators._outbox import Outbox
+from rxbosbase.operators._common import seconds
+from rxbosbase.operators._timed import Timed, timed
 
 __all__ = ["MAX_BUCKETS", "rate"]
 
@@ -56,57 +56,44 @@ def rate(
             f"every={step:g} must divide window={width:g} into 1 to {MAX_BUCKETS} equal parts"
         )
 
-    def operator(source: Observable[Any]) -> Observable[float]:
-        def subscribe(
-            observer: abc.ObserverBase[float], scheduler_: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            counting = _Rate(width, parts, clock_of(scheduler, scheduler_), Outbox(observer))
-            counting.start_timer()
-            subscription = source.subscribe(
-                counting.on_next, counting.end, counting.end, scheduler=scheduler_
-            )
-            return CompositeDisposable(subscription, counting.timer)
-
-        return Observable(subscribe)
-
-    return operator
+    return timed(partial(_Rate, width, parts), scheduler)
 
 
-class _Rate:
+class _Rate(Timed[Any, float]):
     """One subscription. The window moves on by whole parts, one for each report."""
 
     def __init__(
-        self, width: float, parts: int, clock: abc.SchedulerBase, outbox: Outbox[float]
+        self,
+        width: float,
+        parts: int,
+        clock: abc.SchedulerBase,
+        observer: abc.ObserverBase[float],
     ) -> None:
-        self._width, self._step, self._clock, self._outbox = width, width / parts, clock, outbox
+        super().__init__(clock, observer)
+        self._width, self._step = width, width / parts
         self._past: deque[int] = deque(maxlen=parts)
         self._count = 0  # since the last report
         self._due = clock.now
-        self.timer = Alarm(clock)
+        self._start_timer()
 
-    def start_timer(self) -> None:
+    def _start_timer(self) -> None:
         # From when the last report was due, so that lateness does not add up. Far off, a thread
         # was held up or the clock was moved: begin anew.
-        late = (self._clock.now - self._due).total_seconds()
+        late = (self.clock.now - self._due).total_seconds()
         wait = self._step - late if 0 <= late < self._step else self._step
-        self._due = self._clock.now + timedelta(seconds=wait)
+        self._due = self.clock.now + timedelta(seconds=wait)
         self.timer.set(wait, self._report)
 
     def _report(self) -> None:
-        with self._outbox.lock:
+        with self.outbox.lock:
             self._past.append(self._count)
             self._count = 0
-            self._outbox.put(sum(self._past) / self._width)
+            self.outbox.put(sum(self._past) / self._width)
         try:
-            self._outbox.drain()
+            self.outbox.drain()
         finally:  # not before: a slow observer gets fewer reports, not a queue of them
-            self.start_timer()
+            self._start_timer()
 
-    def on_next(self, _: Any) -> None:
-        with self._outbox.lock:
+    def on_next(self, _: Any, /) -> None:
+        with self.outbox.lock:
             self._count += 1
-
-    def end(self, error: Exception | None = None) -> None:
-        with self._outbox.lock:
-            self._outbox.put_end(error)
-        self._outbox.drain()

@@ -33,11 +33,7 @@ def records() -> Callable[[Observable[RecordEvent[R]]], Observable[R]]:
     >>> reactivex.of(event).pipe(records()).run()
     {'id': 'a', 'title': 'Hi'}
     """
-
-    def operator(source: Observable[RecordEvent[R]]) -> Observable[R]:
-        return source.pipe(ops.map(_record))
-
-    return operator
+    return ops.map(_record)
 
 
 def _record(event: RecordEvent[R]) -> R:

@@ -30,7 +30,7 @@ from rxbosbase.realtime.events import RecordEvent
 from rxbosbase.realtime.status import Status
 from rxbosbase.streams import Stream
 
-__all__ = ["OPEN_ORDERS", "Board", "FeedLine", "Latency", "open_orders", "watch"]
+__all__ = ["OPEN_ORDERS", "WATCHED", "Board", "FeedLine", "Latency", "open_orders", "watch"]
 
 WATCHED = {
     "messages": "author",

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from time import monotonic, sleep
-from typing import Any, Protocol
+from typing import Any
 
 from reactivex.disposable import CompositeDisposable
 
-from rxbosbase.cli.demo.board import OPEN_ORDERS, Board, open_orders, watch
+from rxbosbase.cli.demo.board import OPEN_ORDERS, open_orders, watch
 from rxbosbase.cli.demo.books import Books
 from rxbosbase.cli.demo.ledger import Summary, ViewCheck
+from rxbosbase.cli.demo.views import NoView
 from rxbosbase.cli.writers import Writers, new_password, writing
 from rxbosbase.client import BosBase
 from rxbosbase.live.view import LiveView
 from rxbosbase.server import EmbeddedServer
 from rxbosbase.server.sample import SAMPLE_USERS, create_sample
 
-__all__ = ["View", "tell"]
+__all__ = ["tell"]
 
 TICK_SECONDS = 0.05
 MOST_DOWN_SECONDS = 1.5
@@ -27,20 +28,7 @@ BACK_SECONDS = 10.0  # waited at most for the stream to come back
 SETTLE_SECONDS = 3.0  # waited at most for the last events
 
 
-class View(Protocol):
-    """Where the demo is shown."""
-
-    def show(self, board: Board) -> None:
-        """The newest picture; called on the delivery thread."""
-
-    def say(self, line: str) -> None:
-        """Something has happened."""
-
-    def tick(self, elapsed: float) -> None:
-        """Called again and again on the main thread; `elapsed` seconds of the demo are over."""
-
-
-def tell(seconds: float, rate: float, view: View) -> Summary:
+def tell(seconds: float, rate: float, view: NoView) -> Summary:
     """Plays the demo for `seconds` of writing, and says how it went."""
     view.say("starting a server, with sample collections and users")
     password = new_password()
@@ -70,7 +58,7 @@ def _check(client: BosBase, view: LiveView[dict[str, Any]], stopped: float) -> V
     return ViewCheck(len(shown.records), shown.records == query, monotonic() - stopped)
 
 
-def _watching(client: BosBase, books: Books, view: View) -> CompositeDisposable:
+def _watching(client: BosBase, books: Books, view: NoView) -> CompositeDisposable:
     return CompositeDisposable(
         client.realtime.status.subscribe(books.status),
         watch(client, books.received).subscribe(view.show),
@@ -79,7 +67,7 @@ def _watching(client: BosBase, books: Books, view: View) -> CompositeDisposable:
 
 class _Play:
     def __init__(
-        self, server: EmbeddedServer, books: Books, view: View, writers: Writers, seconds: float
+        self, server: EmbeddedServer, books: Books, view: NoView, writers: Writers, seconds: float
     ) -> None:
         self._server = server
         self._books = books

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Self
 
 from rich.console import Console, RenderableType
@@ -20,27 +19,22 @@ LINE_SECONDS = 1.0
 
 
 class NoView:
-    """For ``--json``: nothing but the summary is of interest."""
+    """Where the demo is shown; this one, for ``--json``, shows nothing."""
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Nothing to put back in order."""
+    def __exit__(self, *_: object) -> None:
+        """Puts back in order what showing has changed."""
 
     def show(self, board: Board) -> None:
-        """Shows nothing."""
+        """The newest picture; called on the delivery thread."""
 
     def say(self, line: str) -> None:
-        """Says nothing."""
+        """Something has happened."""
 
     def tick(self, elapsed: float) -> None:
-        """Does nothing."""
+        """Called again and again on the main thread; `elapsed` seconds of the demo are over."""
 
 
 class LineView(NoView):
@@ -105,12 +99,7 @@ class LiveView(NoView):
         self._live.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._live.stop()
 
     def show(self, board: Board) -> None:

@@ -57,11 +57,6 @@ class FeedPicture(Picture):
         self._total = 0
         self._error: Exception | None = None
 
-    @property
-    def waiting(self) -> int:
-        """How many events wait for the end of the pause."""
-        return len(self._waiting)
-
     def start(self, changed: Callable[[], None]) -> abc.DisposableBase:
         def take(event: Event) -> None:
             with self._lock:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from reactivex import Observable, abc
@@ -50,12 +49,8 @@ class StatusPicture(Picture):
         self.period = 0.25  # the countdown runs; while it does not, nothing is sent
         self._statuses: Observable[Status] = client.realtime.status
         self._url = client.base_url
+        self._now = client.scheduler.wall_time  # of the clock that `since` is told by
         self._status = Status()
-
-    @property
-    def status(self) -> Status:
-        """The newest."""
-        return self._status
 
     def start(self, changed: Callable[[], None]) -> abc.DisposableBase:
         def take(status: Status) -> None:
@@ -73,6 +68,6 @@ class StatusPicture(Picture):
             else ""
         )
         return (
-            f'<section class="card" aria-label="Connection">{pill(status, time.time())} '
+            f'<section class="card" aria-label="Connection">{pill(status, self._now())} '
             f'<span class="muted">{escaped(self._url)} · {topics}</span>{error}</section>'
         )

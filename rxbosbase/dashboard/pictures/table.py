@@ -22,7 +22,6 @@ MAX_COLUMNS = 12
 
 HIDDEN = frozenset({"collectionId", "collectionName", "expand"})
 LAST = ("created", "updated")
-LONG_ID = 15
 
 Record = Mapping[str, Any]
 
@@ -111,11 +110,6 @@ class TablePicture(Picture):
         """True once it is known that there is no record."""
         snapshot = self._snapshot
         return snapshot is not None and snapshot.fresh and not snapshot.records
-
-    @property
-    def error(self) -> Exception | None:
-        """What ended the view."""
-        return self._error
 
     def start(self, changed: Callable[[], None]) -> abc.DisposableBase:
         def take(snapshot: Snapshot[Any]) -> None:

@@ -65,7 +65,7 @@ class HeaderPicture(StatusPicture):
             )
 
     def html(self) -> str:
-        status = self.status
+        status = self._status
         error = (
             f'<p class="problem small">{escaped(error_text(status.error))}</p>'
             if status.error

@@ -56,7 +56,7 @@ TITLE = "rxbosbase dashboard"
 PAGE_STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
 
 
-def serve_pages(
+async def serve_pages(
     clients: Clients,
     wanted: Wanted,
     *,
@@ -79,18 +79,6 @@ def serve_pages(
         ConnectionFailedError: the port is taken, or the address is not this machine's.
         ValueError: one of `hosts` is no name.
     """
-    asyncio.run(_serve(clients, wanted, address, port, hosts, ready, check))
-
-
-async def _serve(
-    clients: Clients,
-    wanted: Wanted,
-    address: str,
-    port: int,
-    hosts: Sequence[str],
-    ready: Callable[[str], None],
-    check: Callable[[], None],
-) -> None:
     attempts = Attempts(time.monotonic)
     pages: set[Page] = set()
 
