@@ -22,6 +22,7 @@ from faults.watching import PATIENCE, QUICK, Log
 from support import wire_server as wire
 
 from rxbosbase import AnswerTooLargeError, BosBase, RecordEvent, Status, transport
+from rxbosbase.realtime.connection import Connection
 from rxbosbase.realtime.frames import FrameParser
 
 ROOT = Path(__file__).parents[2]
@@ -66,9 +67,10 @@ def listen(client: BosBase, call: Callable[[int], object]) -> None:
 
 
 def parser_of(client: BosBase) -> FrameParser:
-    (link,) = client.service._links
-    assert link._connection is not None
-    return link._connection._parser
+    (driver,) = client.service._drivers
+    connection = driver.session._stream
+    assert isinstance(connection, Connection)
+    return connection._parser
 
 
 def lives(server: wire.WireServer, seen: list[int], number: int) -> None:

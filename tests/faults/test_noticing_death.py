@@ -89,9 +89,9 @@ def test_the_streams_socket_has_the_keep_alive_options(
     server: wire.WireServer, story: Callable[..., Story]
 ) -> None:
     it = story(server.url)
-    (link,) = it.client.service._links
-    assert link._connection is not None
-    handles = list(link._connection.channel.sockets._open)
+    (driver,) = it.client.service._drivers
+    connection: Any = driver.session._stream
+    handles = list(connection._channel.sockets._open)
     assert handles
     for handle in handles:
         for level, option, value in sockets.keep_alive_options():

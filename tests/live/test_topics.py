@@ -267,9 +267,9 @@ def test_a_burst_of_a_thousand_subscriptions_delivers_to_all(hooks: EmbeddedServ
             client.realtime.observe(f"topic/{number}").subscribe(heard) for number in range(1001)
         ]
         client.realtime.wait_active()
-        links = client.service._links
-        assert [len(link.share.entries) for link in links] == [1000, 1]
-        assert sum(link.posts for link in links) <= 3
+        drivers = client.service.drivers
+        assert [len(driver.share.entries) for driver in drivers] == [1000, 1]
+        assert sum(driver.posts for driver in drivers) <= 3
         for number in range(0, 1001, 50):
             broadcast(client, f"topic/{number}", str(number))
         assert sorted(message.data for message in heard.have(21)) == list(range(0, 1001, 50))

@@ -52,7 +52,13 @@ OPERATORS = sorted(
 )
 SCOPE = [
     *PURE,
-    *("rxbosbase.loop", "rxbosbase.pool", "rxbosbase.records", "rxbosbase.refresh"),
+    *(
+        "rxbosbase.loop",
+        "rxbosbase.runtime.loop",
+        "rxbosbase.pool",
+        "rxbosbase.records",
+        "rxbosbase.refresh",
+    ),
     *("rxbosbase.transport", "rxbosbase.realtime.reconnect", *OPERATORS),
 ]
 

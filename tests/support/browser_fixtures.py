@@ -6,6 +6,7 @@ missing: ``pip install 'rxbosbase[browser]'`` and ``apt-get install chromium``.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import threading
@@ -133,8 +134,10 @@ def showing(
 
     def work() -> None:
         with suppress(KeyboardInterrupt):
-            serve_pages(
-                clients, wanted, address=address, port=0, hosts=hosts, ready=tell, check=check
+            asyncio.run(
+                serve_pages(
+                    clients, wanted, address=address, port=0, hosts=hosts, ready=tell, check=check
+                )
             )
 
     thread = threading.Thread(target=work, name="dashboard-under-test", daemon=True)

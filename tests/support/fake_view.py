@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from rxbosbase.live.snapshot import Snapshot
 from rxbosbase.live.view import LiveView
@@ -11,6 +12,7 @@ from rxbosbase.testing import FakeRealtime
 __all__ = ["View"]
 
 Record = dict[str, Any]
+Action = Literal["create", "delete"]
 
 
 class View:
@@ -36,22 +38,27 @@ class View:
 
     def write(self, *records: Record) -> None:
         """These change together: one snapshot for all of them."""
-        self._fake.advance(0)
-        self.hold(*records[:-1])
-        self._fake.push("orders", "create", records[-1])
+        self._push("create", records)
 
     def delete(self, *ids: str) -> None:
         """These go together; who is not there needs not go."""
+        self._push("delete", [{"id": id} for id in dict.fromkeys(ids) if id in self._rows])
+
+    def _push(self, action: Action, records: Sequence[Record]) -> None:
+        """In one piece of the work that calls observers: these see what comes of all of it."""
+
+        def push() -> None:
+            for record in records:
+                self._fake.push("orders", action, record)
+
         self._fake.advance(0)
-        there = [id for id in dict.fromkeys(ids) if id in self._rows]
-        for id in there[:-1]:
-            del self._rows[id]
-        for id in there[-1:]:
-            self._fake.push("orders", "delete", {"id": id})
+        self._fake.scheduler.post(push)
+        self._fake.advance(0)
 
     def refuse(self, status: int, message: str) -> None:
-        """The server takes the query no more."""
+        """The server takes the query no more, which the view's next comparisons find."""
         self._fake.refuse("orders", status, message)
+        self._fake.advance(120)
 
     def lose(self) -> None:
         """The connection breaks."""

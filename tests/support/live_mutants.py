@@ -19,7 +19,7 @@ from rxbosbase.live.messages import Effects, Record, Rules
 from rxbosbase.live.relations import Relations
 from rxbosbase.live.sweep import Sweep
 from rxbosbase.live.traces import Trace, Traces
-from support.live_view_mutants import BRAINS, KNOWLEDGE, SORTINGS
+from support.live_view_mutants import BRAINS, KNOWLEDGE, SORTINGS, brain_with
 from support.live_world import Make, make_brain
 
 __all__ = ["MUTANTS", "RARE"]
@@ -28,8 +28,9 @@ __all__ = ["MUTANTS", "RARE"]
 class NoGraves(Knowledge):
     """A delete leaves no tombstone."""
 
-    def _is_buried(self, id: str) -> bool:
-        return False
+    def _deleted(self, id: str, updated: str, trace: Trace) -> None:
+        super()._deleted(id, updated, trace)
+        self._graves.pop(id, None)
 
 
 class GravesFreedEarly(Knowledge):
@@ -39,11 +40,20 @@ class GravesFreedEarly(Knowledge):
         super().free_graves(compared_since + self._rules.remember)
 
 
-class EqualIsNewer(Knowledge):
+class NotOlderIsNewer(Ages):
     """An equal ``updated`` counts as newer."""
 
-    def _proves_later(self, record: Record, held: Record) -> bool:
+    def judge(self, action: str, held: Record, record: Record) -> bool:
+        super().judge(action, held, record)
         return not is_newer(held, record)
+
+
+class EqualIsNewer(Knowledge):
+    __doc__ = NotOlderIsNewer.__doc__
+
+    def __init__(self, rules: Rules, *more: Any) -> None:
+        super().__init__(rules, *more)
+        self.ages = NotOlderIsNewer(rules)
 
 
 class NobodySwaps(Knowledge):
@@ -63,8 +73,9 @@ class NoHints(Knowledge):
 class HintsForgotten(Knowledge):
     """A hint for a record that is not held is not remembered."""
 
-    def _is_overshadowed(self, trace: Trace, updated: str) -> bool:
-        return False
+    def _may_be_history(self, id: str, held: Record | None, updated: str, trace: Trace) -> bool:
+        is_buried = id in self._graves
+        return is_buried or (held is not None and super()._may_be_history(id, held, updated, trace))
 
     def hint(self, action: str, id: str, updated: str) -> None:
         if id in self.held:
@@ -83,7 +94,9 @@ class OlderIsDropped(Knowledge):
 class RacedAnswersAreFinal(Knowledge):
     """An answer that raced with frames is shown, and the record is not asked about again."""
 
-    def _learn_raced(self, id: str, row: Record | None, by_event: bool, caught_up: bool) -> None:
+    def _learn_raced(
+        self, id: str, row: Record | None, trace: Trace, by_event: bool, caught_up: bool
+    ) -> None:
         self._believe(id, row, caught_up)
         self.doubts.close(id)
 
@@ -125,9 +138,10 @@ class DoubtsEndWithTheStream(Knowledge):
     """What was in doubt when the stream was lost is not asked about again."""
 
     def lose_frames(self) -> set[str]:
-        found = super().lose_frames() - set(self.doubts.ids())
-        self.doubts.clear()
-        return found
+        found, doubted = super().lose_frames(), self.doubts.ids()
+        for id in doubted:
+            self.doubts.close(id)
+        return found - set(doubted)
 
 
 class UrgentOnlyIfNew(Doubts):
@@ -157,7 +171,7 @@ class EventsForgottenWhileReading(Knowledge):
 
     def __init__(self, rules: Rules, *more: Any) -> None:
         super().__init__(rules, *more)
-        self._traces = RacesForgotten(rules.remember)
+        self.traces = RacesForgotten(rules.remember)
 
 
 class RelatedRacesForgotten(Relations):
@@ -172,7 +186,7 @@ class RelatedForgottenWhileReading(Knowledge):
 
     def __init__(self, rules: Rules, *more: Any) -> None:
         super().__init__(rules, *more)
-        self._relations = RelatedRacesForgotten()
+        self.relations = RelatedRacesForgotten()
 
 
 class RelationsUnwatched(Knowledge):
@@ -182,17 +196,25 @@ class RelationsUnwatched(Knowledge):
         return
 
 
-class ExpansionsAreNew(Knowledge):
+class RenamedBefore(Relations):
     """A frame is taken to expand its record as it is now."""
 
-    def _may_expand_history(self, record: Record) -> bool:
-        return False
+    def heard_after(self, record: Mapping[str, Any], step: int = -1) -> bool:
+        return step >= 0 and super().heard_after(record, step)
+
+
+class ExpansionsAreNew(Knowledge):
+    __doc__ = RenamedBefore.__doc__
+
+    def __init__(self, rules: Rules, *more: Any) -> None:
+        super().__init__(rules, *more)
+        self.relations = RenamedBefore()
 
 
 class RenamedWhileRead(Relations):
     """An answer is taken to expand its record as it is now."""
 
-    def heard_after(self, record: Mapping[str, Any], step: int) -> bool:
+    def heard_after(self, record: Mapping[str, Any], step: int = -1) -> bool:
         return step < 0 and super().heard_after(record, step)
 
 
@@ -201,7 +223,7 @@ class AnsweredExpansionsAreNew(Knowledge):
 
     def __init__(self, rules: Rules, *more: Any) -> None:
         super().__init__(rules, *more)
-        self._relations = RenamedWhileRead()
+        self.relations = RenamedWhileRead()
 
 
 class OwnStampsAlone(Knowledge):
@@ -266,14 +288,12 @@ class AbsenceIsNoNews(RecordBrain):
     """What no page lists stays."""
 
     def _end_sweep(self, sweep: Sweep, rows: list[Record], *, last: bool) -> None:
-        for id in sweep.missing:
-            sweep.saw(id)
+        sweep.missing.clear()
         super()._end_sweep(sweep, rows, last=last)
 
 
 def _knowing(known: type[Knowledge]) -> Make:
-    brain = type(known.__name__, (RecordBrain,), {"knowledge": known})
-    return partial(make_brain, brain=brain)
+    return partial(make_brain, brain=brain_with(known))
 
 
 _BRAINS: tuple[type[RecordBrain], ...] = (

@@ -13,7 +13,7 @@ from typing import Any
 
 from rxbosbase.live.messages import Record
 from rxbosbase.testing.collation import collation_key
-from rxbosbase.testing.literals import decide
+from rxbosbase.testing.literals import read_filter
 from support.live_stories import AUTHORS, TIE, Step, Traits
 
 __all__ = ["Server", "Write"]
@@ -197,7 +197,7 @@ class Server:
     def compares(self, condition: str) -> bool:
         """Whether a row is found where this is true of literals."""
         key = str.encode if self.traits.lies else self._text
-        return bool(self.table.keys() - self.hidden) and decide(condition, key)[0]
+        return bool(self.table.keys() - self.hidden) and read_filter(condition, {}, key)({})
 
     def _text(self, text: str) -> Any:
         return collation_key(text) if self.traits.collates else text.encode()

@@ -20,7 +20,7 @@ from rxbosbase.live.shapes import filled
 from rxbosbase.live.sorting import ServerOrder, Sorting
 from rxbosbase.live.sweep import Sweep
 
-__all__ = ["BRAINS", "KNOWLEDGE", "SORTINGS"]
+__all__ = ["BRAINS", "KNOWLEDGE", "SORTINGS", "brain_with"]
 
 
 # -- Rows that lack what the server has
@@ -88,14 +88,24 @@ class NewShapesAreNothing(Passes):
         return super().due(next_doubt)
 
 
-def _passing(passes: type[Passes]) -> type[RecordBrain]:
+def brain_with(
+    known: type[Knowledge] = Knowledge, passes: type[Passes] = Passes
+) -> type[RecordBrain]:
+    """A brain that keeps what it knows in the one, and compares by the other."""
+
     class Brain(RecordBrain):
         def _start_over(self) -> None:
             super()._start_over()
+            self._known = known(self._rules, self._sorting.row_changed)
             self._passes = passes(self._rules, self._known, is_by_id=self._sorting.is_by_id)
 
-    Brain.__name__ = passes.__name__
     return Brain
+
+
+def _passing(passes: type[Passes]) -> type[RecordBrain]:
+    brain = brain_with(passes=passes)
+    brain.__name__ = passes.__name__
+    return brain
 
 
 # -- Pages

@@ -24,6 +24,7 @@ from rxbosbase.live.messages import (
 from rxbosbase.live.ordering import Order
 from rxbosbase.live.snapshot import Snapshot, apply_changes
 from rxbosbase.live.sorting import Sorting
+from rxbosbase.realtime.reconnect import BackoffPolicy
 from support.live_clock import Clock
 from support.live_server import PLAIN, Server, Write
 from support.live_stories import AUTHORS, UNTOLD, WRITES, Scenario, Step
@@ -33,7 +34,8 @@ __all__ = ["RULES", "Make", "World", "make_brain"]
 Make = Callable[[Rules, Order | None, float], RecordBrain]
 """From the rules, the view's order, if it has one, and the time between two reads of that."""
 
-RULES = Rules(batch=2, page=3, retry_at_most=4.0)
+LONGEST_WAIT = 4.0  # s after failed reads
+RULES = Rules(batch=2, page=3, delay=BackoffPolicy(1.0, 2.0, LONGEST_WAIT, jitter=False).delay)
 NEAR = 1e-6  # s: what sums of times may differ by
 
 
@@ -84,7 +86,7 @@ class OrderReads:
 
     def soon(self) -> float:
         """When the next one has begun, if there is need of it, whatever the last one brought."""
-        return self._rests_until + RULES.retry_at_most
+        return self._rests_until + LONGEST_WAIT
 
 
 class World:
@@ -117,7 +119,7 @@ class World:
         self.reads = 0
         self.reading: ReadRequest | None = None
         self.failing = 0
-        self.failed_at = -RULES.retry_at_most
+        self.failed_at = -LONGEST_WAIT
         self.timer = 0
         self.wake: float | None = None
         self.has_read_whole = False
@@ -183,7 +185,7 @@ class World:
         connection = self.connection
         if connection is None or not connection.acknowledged or effects.fresh or self.reading:
             return
-        soon = max(self.clock.now + RULES.spacing, self.failed_at + RULES.retry_at_most)
+        soon = max(self.clock.now + RULES.spacing, self.failed_at + LONGEST_WAIT)
         if self.traits.sort is not None:  # it may be the order alone that is awaited
             soon = max(soon, self.orders.soon())
         assert effects.wake is not None, "it is stale, and waits for nothing"
@@ -236,6 +238,7 @@ class World:
         if isinstance(read, ReadOrder):
             names = ("id", *server.sorted_by)
             return [{name: row[name] for name in names} for row in server.arranged(rows)]
+        assert isinstance(read, ReadPage)
         found = server.arranged(rows) if read.arranged else server.by_id(rows, read.after)
         return [
             row if read.whole else _stamps(row)
@@ -359,14 +362,17 @@ class World:
             self.write(step)
 
     def compare(self) -> None:
-        self.apply(self.reducer.reconcile(self.clock.now))
+        """A reconcile falls due, at a time that the story chooses."""
+        passes = self.reducer._passes
+        passes._compare_at = passes._turn_at = self.clock.now
+        self.apply(self.reducer.tick(self.clock.now))
 
     def resubmit(self, connection: Connection) -> None:
         connection.deaf_until = self.clock.now + 0.02
 
         def accepted() -> None:
             if connection is self.connection and connection.alive:
-                self.apply(self.reducer.resubmitted(self.clock.now))
+                self.apply(self.reducer.acknowledged(self.clock.now))
 
         self.clock.at(self.clock.now + 0.03, accepted)
 

@@ -157,6 +157,7 @@ class VirtualView:
         if isinstance(read, ReadOrder):
             name = self._sort.lstrip("-")
             return [{"id": each["id"], name: each.get(name)} for each in ordered], True
+        assert isinstance(read, ReadPage)
         return self._page(read, ordered)
 
     def _page(self, read: ReadPage, ordered: list[Record]) -> tuple[list[Record], bool]:

@@ -9,7 +9,9 @@ import pytest
 from support.realtime_client import library_threads
 from support.seen import run_thread
 
-from rxbosbase import AuthState, AuthStore, BosBase, ClientClosedError, Status
+from rxbosbase import AuthStore, BosBase, ClientClosedError, Status
+from rxbosbase.live import hub
+from rxbosbase.live.evidence import TextOrder
 
 URL = "http://127.0.0.1:1"
 
@@ -72,19 +74,19 @@ def test_a_closed_client_says_so() -> None:
         client.health()
 
 
-def test_a_client_may_be_closed_while_its_first_live_view_is_being_made() -> None:
-    """As by a signal, whose handler runs in the middle of anything; here a store stands for it."""
+def test_a_client_may_be_closed_while_its_first_live_view_is_being_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As by a signal, whose handler runs in the middle of anything."""
 
-    class Store(AuthStore):
-        @property
-        def state(self) -> AuthState:
-            if closes:
-                closes.pop()()
-            return super().state
+    class Closing(TextOrder):
+        def __init__(self) -> None:
+            closes.pop()()
+            super().__init__()
 
-    closes: list[Callable[[], None]] = []
-    client = BosBase("http://127.0.0.1:1", auth_store=Store())
-    closes.append(client.close)
+    client = BosBase("http://127.0.0.1:1")
+    closes: list[Callable[[], None]] = [client.close]
+    monkeypatch.setattr(hub, "TextOrder", Closing)
     view = run_thread(client.collection("posts").live)()
     ended: list[Exception] = []
     view.subscribe(on_error=ended.append)

@@ -40,11 +40,12 @@ def test_what_begins_while_the_interpreter_ends_says_nothing(
         pool.submit(print)
         loop.post(print)
         transport = Transport("http://127.0.0.1:9", timeout=1.0, headers=None, token=str)
-        connection = Connection(transport, idle_timeout=1.0, max_event_bytes=1000)
+        connection = Connection(transport, loop.time, idle_timeout=1.0, max_event_bytes=1000)
         errors: list[Exception] = []
         connect(lambda: connection).subscribe(on_error=errors.append).dispose()
     assert caplog.text == "" and errors == []
-    for each in (pool, loop, connection.channel, transport):
+    connection.retire()
+    for each in (pool, loop, transport):
         each.close()
 
 

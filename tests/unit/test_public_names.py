@@ -227,7 +227,7 @@ health(self) -> dict[str, Any]
 is_closed: bool
 live_hub: LiveHub
 realtime: Realtime
-scheduler: LoopScheduler
+scheduler: Loop
 send(self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None,
     files: Any = None, headers: Mapping[str, str] | None = None, timeout: float | None = None,
     token: str | None = None) -> Any

@@ -424,18 +424,6 @@ def test_a_store_that_cannot_keep_the_new_token_is_trouble_too() -> None:
     assert world.renewed == [7]
 
 
-def test_check_now_asks_at_once() -> None:
-    world = World(HOUR)
-    world.log_in()
-    refresher = world.start()
-    world.pass_time(10)
-    refresher.check_now()
-    world.pass_time(1)
-    assert world.asked == [10]
-    world.pass_time(60)
-    assert world.asked == [10, 70]
-
-
 # -- one request, however many ask ----------------------------------------------------------------
 
 

@@ -12,12 +12,12 @@ import reactivex
 from reactivex import ConnectableObservable, abc
 from reactivex import operators as ops
 from reactivex.disposable import Disposable
-from reactivex.internal import DisposedException, SequenceContainsNoElementsError
+from reactivex.internal import SequenceContainsNoElementsError
 from reactivex.testing import TestScheduler
 from support.seen import LIMIT, Seen, run_thread, wait_event
 
 from rxbosbase.loop import LoopScheduler
-from rxbosbase.streams import Latest, Stream, _never_called
+from rxbosbase.streams import Latest, Stream
 
 
 def virtual() -> Any:
@@ -94,11 +94,6 @@ def test_a_connectable_and_what_is_no_observable_pass_through() -> None:
     stream = Stream(source, virtual())
     assert isinstance(stream.pipe(ops.publish()), ConnectableObservable)
     assert stream.pipe(lambda _: 5) == 5
-
-
-def test_a_piped_streams_own_subscribe_function_is_no_entrance() -> None:
-    with pytest.raises(DisposedException):
-        _never_called()
 
 
 @pytest.fixture

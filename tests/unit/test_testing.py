@@ -393,6 +393,7 @@ def test_a_refusal_silences_what_is_subscribed_and_is_seen_by_who_comes(fake: Fa
     posts.subscribe("*", seen.append)
     fake.refuse("posts")
     assert fake.push("posts", "create", {}) == 0
+    fake.advance(30)  # so long a collection that was found good is not asked about again
     with pytest.raises(ClientResponseError, match="403"):
         posts.subscribe("*", print)
     assert seen == []
@@ -453,6 +454,29 @@ def test_what_a_script_raises_comes_out_of_advance(fake: FakeRealtime) -> None:
     fake.later(1, lambda: fake.push("posts", "update", {}))
     with pytest.raises(ValueError, match="needs the record's id"):
         fake.advance(2)
+
+
+def test_work_of_the_clients_own_that_raises_is_logged_and_the_rest_goes_on(
+    fake: FakeRealtime, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen: Seen = []
+    fake.scheduler.post(lambda: 1 / 0)
+    fake.scheduler.post(lambda: seen.append(fake.clock.now))
+    fake.advance(1)
+    assert seen == [0] and "ZeroDivisionError" in caplog.text
+
+
+def test_the_counters_count(fake: FakeRealtime) -> None:
+    posts = fake.client.collection("posts")
+    posts.observe("*").subscribe(print)
+    posts.observe("a").subscribe(print)
+    fake.push("posts", "create", {"id": "a"})
+    fake.advance(2)
+    stats = fake.client.realtime.stats
+    # PB_CONNECT is a frame, and nobody has asked for that event.
+    assert (stats.frames, stats.events, stats.topics, stats.queue_events) == (3, 2, 2, 0)
+    assert (stats.connects, stats.posts, stats.last_event_age) == (1, 1, 2)
+    assert stats.bytes > 100
 
 
 def test_time_does_not_go_back() -> None:
@@ -518,7 +542,7 @@ def test_a_live_view_alone_is_a_connection_like_the_real_ones(fake: FakeRealtime
     with fake.client.collection("posts").live() as view:
         realtime.wait_active()
         status = realtime.status.value
-        assert (status.state, status.client_id) == ("active", "fake-views-1")
+        assert (status.state, status.client_id) == ("active", "fake-client-1")
         assert realtime.is_connected and status.topics == ("posts/*",)
         assert fake.topics == {"posts/*"}
         fake.stop()

@@ -11,7 +11,7 @@ import pytest
 from rxbosbase import ClientResponseError
 from rxbosbase.testing import FakeRealtime
 from rxbosbase.testing.collation import collation_key
-from rxbosbase.testing.literals import decide
+from rxbosbase.testing.literals import UnknownFilterError, read_filter
 
 Seen = list[Any]
 
@@ -126,23 +126,61 @@ def test_two_texts_compare_as_the_order_has_them(order: Any, pair: tuple[str, st
 
 def test_several_comparisons_may_be_joined() -> None:
     pairs = "'Z' < 'a' && ('B' < 'a' || \"x\" != 'x') && 'a' = 'a'"
-    assert decide(pairs, key=str) == (True, "")
-    assert decide(pairs, key=collation_key) == (False, "")
-    assert decide("'a' < 'Z' || 'a' = 'b'", key=collation_key) == (True, "")
+    assert read_filter(pairs, {})({})
+    assert not read_filter(pairs, {}, collation_key)({})
+    assert read_filter("'a' < 'Z' || 'a' = 'b'", {}, collation_key)({})
 
 
-def test_what_is_no_comparison_of_two_texts_is_left_to_the_test(fake: FakeRealtime) -> None:
-    for mine in (
-        "title < 'a'",
-        "'Z' < 'a' || n > 1",
-        "n > 1 && m > 1",
-        "'(' = title",
-        "('a' < 'b'",
-    ):
-        assert decide(mine, key=str) == (True, mine)
+@pytest.mark.parametrize(
+    ("mine", "unknown"),
+    [
+        ("title < 'a'", "title < 'a'"),
+        ("'Z' < 'a' || n > 1", "'Z' < 'a' || n > 1"),
+        ("n > 1 && m > 1", "n > 1 && m > 1"),
+        ("'(' = title", "'(' = title"),
+        ("('a' < 'b'", "('a' < 'b'"),
+        ("(n > 1 && m > 1) && id >= '0'", "n > 1 && m > 1"),
+        ("'a' = 'a' && ((n > 1) && (id = '000' || id = 'b'))", "n > 1"),
+    ],
+)
+def test_what_is_no_comparison_of_two_texts_is_left_to_the_test(
+    fake: FakeRealtime, mine: str, unknown: str
+) -> None:
+    """The error names what the user wrote, not what the library puts beside it."""
+    with pytest.raises(UnknownFilterError) as raised:
+        read_filter(mine, {})
+    assert f"fake.filters[{unknown!r}] = lambda record" in str(raised.value)
+    fake.filters[unknown] = lambda record: bool(record["n"] == 1)
+    fill(fake, [1, 2])
+    assert [row["n"] for row in shown(fake, mine)] == [1]
+
+
+def test_the_whole_filter_is_left_to_the_test(fake: FakeRealtime) -> None:
     fill(fake, [1])
     with pytest.raises(ValueError, match=r"fake\.filters\[\"'a' < 'Z' && n > 1\"\]"):
         shown(fake, "'a' < 'Z' && n > 1")
+
+
+ROWS = [{"id": id, "updated": f"2026-0{at}"} for at, id in enumerate("aBc", 1)]
+
+
+@pytest.mark.parametrize(
+    ("condition", "ids"),
+    [
+        ("id > 'a'", ["B", "c"]),
+        ("id = 'B' || id = 'c'", ["B", "c"]),
+        ("id='a'||id='c'", ["a", "c"]),
+        ("(id != 'a') && (updated >= '2026-02')", ["B", "c"]),
+        ("updated < '2026-02' || id = 'c' && 'a' = 'b'", ["a"]),
+        ("(mine || 'yours') && (id = 'a' || id = 'B')", ["B"]),
+        ("mine || 'yours' // a comment", ["B", "c"]),
+    ],
+)
+def test_what_the_library_adds_to_a_filter_is_read(condition: str, ids: list[str]) -> None:
+    """Ids as the database sorts them, and the user's own filter as the test explains it."""
+    known = {"mine || 'yours' // of others": lambda row: row["id"] != "a"}
+    matches = read_filter(condition, known, collation_key)
+    assert [row["id"] for row in ROWS if matches(row)] == ids
 
 
 # -- ids, and who wrote
@@ -191,11 +229,18 @@ def test_the_other_order_has_neither() -> None:
 def test_a_live_view_shows_the_rows_in_the_servers_order(fake: FakeRealtime, limit: Any) -> None:
     fill(fake, ["Z", None, "a b"])
     view = fake.client.collection("posts").live(sort="n", limit=limit)
-    seen: Seen = []
-    view.subscribe(lambda snapshot: seen.append([row["n"] for row in snapshot.records]))
-    fake.push("posts", "create", {"id": "new", "n": "á"})
-    fake.push("posts", "update", {"id": "000", "n": ""})
-    fake.push("posts", "delete", {"id": "new"})
+    shown: Seen = []
+    view.subscribe(lambda snapshot: shown.append([row["n"] for row in snapshot.records]))
+    fake.advance(1)
+    seen = shown[-1:]
+    for action, record in (
+        ("create", {"id": "new", "n": "á"}),
+        ("update", {"id": "000", "n": ""}),
+        ("delete", {"id": "new"}),
+    ):
+        fake.push("posts", action, record)  # type: ignore[arg-type]
+        fake.advance(0.25)  # only the server knows this order, and is asked for it
+        seen += shown[-1:]
     expected = [
         ["a b", "Z", None],
         ["á", "a b", "Z", None],
@@ -209,10 +254,22 @@ def test_the_changes_of_a_live_view_lead_to_what_it_shows(fake: FakeRealtime) ->
     fill(fake, ["b", "A", "a"])
     with fake.client.collection("posts").live(sort="n") as view:
         view.wait_fresh()
+        shown, moves = [row["id"] for row in view.current.records], []
+
+        def follow(snapshot: Any) -> None:
+            for change in snapshot.changes if snapshot.version > 1 else ():
+                assert change.type == "modified"
+                shown.insert(change.new_index, shown.pop(change.old_index))
+                moves.append((change.record["id"], change.old_index, change.new_index))
+            assert [row["id"] for row in snapshot.records] == shown
+
+        view.subscribe(follow)
         fake.push("posts", "update", {"id": "000", "n": "A-"})
-        change = view.current.changes[0]
-        assert (change.type, change.record["id"]) == ("modified", "000")
-        assert (change.old_index, change.new_index) == (2, 2)
+        assert moves == [("000", 2, 1)]  # near its place, until the server is asked for the order
+        fake.advance(0.25)
+        assert moves == [("000", 2, 1), ("001", 2, 1)]
+    with fake.client.collection("posts").live(sort="n") as view:
+        view.wait_fresh()
         fake.drop()
         fake.push("posts", "create", {"id": "new", "n": "-a"})
         fake.advance(1)
@@ -244,6 +301,7 @@ def test_events_lack_hidden_fields_and_reads_have_them(order: Any) -> None:
         fake.push("users", "create", {"id": "a", "name": "Ada", "secret": 1})
         assert users.update("a", {"secret": 2})["secret"] == 2
         assert users.get_one("a")["secret"] == users.get_full_list()[0]["secret"] == 2
+        fake.advance(0.2)  # the view asks for what the event may have left out
         assert [row["secret"] for rows in seen for row in rows] == [1, 2]
         fake.push("users", "delete", {"id": "a"})
         assert [action for action, _ in heard] == ["create", "update", "delete"]

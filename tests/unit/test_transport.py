@@ -17,7 +17,8 @@ from urllib3.exceptions import MaxRetryError
 from rxbosbase import BosBase, ConnectionFailedError, ProtocolError
 from rxbosbase import transport as transport_room
 from rxbosbase.errors import BosBaseError, ClientClosedError
-from rxbosbase.transport import MAX_COOKIE_JAR, Transport, check_base_url, check_headers
+from rxbosbase.transport import MAX_COOKIE_JAR, Transport, check_headers
+from rxbosbase.urls import check_base_url
 
 URL = "http://127.0.0.1:8090"
 ASKED = f"{URL}/api/x"

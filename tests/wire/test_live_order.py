@@ -29,10 +29,11 @@ Shown = Seen[Snapshot[Record]]
 MANY = 2500
 PAGES = 3
 NEVER = 1000.0  # s: not within any test
-OFTEN = 0.2  # seconds between two comparisons
+OFTEN = 0.1  # seconds between two comparisons
+SOON = 0.05  # … and between two reads of the order
 
-QUIET = 0.7
-"""Seconds in which a read would have begun."""
+QUIET = 0.35
+"""Seconds in which a read would have begun, by the rules of `hasty`."""
 
 MEASURED = ["", "🦊", "10", "9", "-a", "a", "A", "á", "a b", "Z"]
 """A list of BosBase, ``sort=title``."""
@@ -57,6 +58,13 @@ def short_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(make, "Rules", short)
 
 
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same; and what is in doubt is asked about at once."""
+    short = partial(Rules, remember=0.2, together=0.1, quiet=SOON, spacing=SOON)
+    monkeypatch.setattr(make, "Rules", short)
+
+
 def ids(snapshot: Snapshot[Record]) -> list[str]:
     return [row["id"] for row in snapshot.records]
 
@@ -74,11 +82,11 @@ def no_read_follows(server: BosBaseServer, before: int) -> None:
     assert len(server.reads) == before
 
 
-def settle(server: BosBaseServer) -> None:
+def settle(server: BosBaseServer, quiet: float = QUIET) -> None:
     """Until a moment passed without a read."""
     while True:
         try:
-            server.wait_reads(len(server.reads) + 1, timeout=QUIET)
+            server.wait_reads(len(server.reads) + 1, timeout=quiet)
         except TimeoutError:
             break
 
@@ -203,11 +211,11 @@ def test_a_view_has_the_servers_order_also_after_writes(
 @pytest.mark.parametrize("nulls", ["last", "first"])
 @pytest.mark.parametrize("sort", ["n", "-n"])
 def test_numbers_are_arranged_without_the_server_once_it_showed_where_nulls_stand(
-    sort: str, nulls: Any, short_memory: None
+    sort: str, nulls: Any, hasty: None
 ) -> None:
     with BosBaseServer(nulls=nulls) as server, connect(server) as client:
         made = server.fill("posts", [{"n": n} for n in (3, None, 1, 2, None)])
-        with client.collection("posts").live(sort=sort, interval=0.05) as view:
+        with client.collection("posts").live(sort=sort, interval=SOON) as view:
             assert ids(view.wait_fresh()) == server.ids("posts", sort=f"{sort},id")
             settle(server)
             before = len(server.reads)
@@ -267,7 +275,7 @@ def test_what_an_event_lacks_is_shown_within_a_second(
     made = server.fill("posts", [{"title": title, "secret": title} for title in "abc"])
     with client.collection("posts").live() as view:
         view.wait_fresh()
-        settle(server)
+        settle(server, 2 * QUIET)
         assert shows(view, server)
         writes: list[Callable[[], object]] = [
             lambda: server.update("posts", made[0], {"title": "d"}),
@@ -282,11 +290,11 @@ def test_what_an_event_lacks_is_shown_within_a_second(
 
 
 def test_the_first_record_of_a_view_is_shown_as_it_is_read(
-    server: BosBaseServer, client: BosBase, short_memory: None
+    server: BosBaseServer, client: BosBase, hasty: None
 ) -> None:
     """No row tells the view before whether something is missing."""
     server.add_field("posts", "secret")
-    with client.collection("posts").live() as view:
+    with client.collection("posts").live(interval=SOON) as view:
         view.wait_fresh()
         settle(server)
         server.create("posts", {"title": "f", "secret": "f"})
@@ -335,10 +343,10 @@ def test_a_changed_schema_is_found(
 
 
 def test_a_field_hidden_from_events_while_the_view_runs_stays_in_the_rows(
-    server: BosBaseServer, client: BosBase, short_memory: None
+    server: BosBaseServer, client: BosBase, hasty: None
 ) -> None:
     made = server.fill("posts", [{"n": 0, "k": 0}])
-    with client.collection("posts").live() as view:
+    with client.collection("posts").live(interval=SOON) as view:
         view.wait_fresh()
         settle(server)
         server.update("posts", made[0], {"k": 1})
@@ -355,10 +363,10 @@ def test_a_field_hidden_from_events_while_the_view_runs_stays_in_the_rows(
 
 @pytest.mark.parametrize("sort", [None, "title", "-title", "n"])
 def test_a_calm_update_costs_no_read(
-    server: BosBaseServer, client: BosBase, sort: str | None, short_memory: None
+    server: BosBaseServer, client: BosBase, sort: str | None, hasty: None
 ) -> None:
     made = server.fill("posts", [{"title": t, "n": i, "k": 0} for i, t in enumerate(MEASURED)])
-    with client.collection("posts").live(sort=sort) as view:
+    with client.collection("posts").live(sort=sort, interval=SOON) as view:
         view.wait_fresh()
         settle(server)
         before = len(server.reads)
@@ -396,18 +404,18 @@ def test_a_calm_large_view_reads_one_whole_page_a_comparison(
 
 
 def test_a_burst_of_moves_asks_for_the_order_at_most_once_an_interval(
-    server: BosBaseServer, client: BosBase, short_memory: None
+    server: BosBaseServer, client: BosBase, hasty: None
 ) -> None:
     interval = 0.2
     made = server.fill("posts", ({"id": id, "title": id} for id in mixed_ids(100)))
     with client.collection("posts").live(sort="title", interval=interval) as view:
         view.wait_fresh()
-        settle(server)
+        settle(server, QUIET + interval)
         begun, before = time.monotonic(), len(server.reads)
         for id in made:
             server.update("posts", id, {"title": id[::-1]})
         wait_until(client, lambda: shows(view, server))
-        settle(server)
+        settle(server, QUIET + interval)
         assert ids(view.current) == server.ids("posts", sort="title,id")
         reads = [read for read in server.reads[before:] if read.query.get("sort", "id") != "id"]
         assert 1 <= len(reads) <= 1 + (time.monotonic() - begun) / interval

@@ -23,8 +23,7 @@ from rxbosbase import (
 )
 from rxbosbase.live import Snapshot, make
 from rxbosbase.live.core import AT_ONCE, LOSS_PAUSE, MAX_REFUSALS
-from rxbosbase.live.messages import Rules
-from rxbosbase.realtime import connection, reconnect
+from rxbosbase.realtime import backoff, connection
 
 Record = dict[str, Any]
 Shown = Seen[Snapshot[Record]]
@@ -273,7 +272,7 @@ def test_losses_one_after_the_other_are_read_for_four_times_a_second_and_not_onc
 @pytest.fixture
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reads that failed are made again soon; tests in virtual time check the real pauses."""
-    monkeypatch.setattr(make, "Rules", partial(Rules, retry=0.02))
+    monkeypatch.setattr(make, "_delay", lambda _: lambda _: 0.02)
 
 
 def test_reads_that_fail_are_made_again_and_are_no_error(
@@ -322,7 +321,7 @@ def test_a_read_that_cannot_be_made_is_logged_and_made_again(
 def test_a_server_that_asks_for_years_is_read_again_within_the_longest_wait(
     server: wire.WireServer, client: BosBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reconnect, "MAX_RETRY_AFTER", 1.2)
+    monkeypatch.setattr(backoff, "MAX_RETRY_AFTER", 1.2)
     answers: list[Any] = [wire.status(503, headers={"Retry-After": "9" * 400})]
     server.collections["posts"] = lambda _: answers.pop(0) if answers else [row("a")]
     began = time.monotonic()

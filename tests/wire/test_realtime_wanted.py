@@ -7,7 +7,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from support import wire_server as wire
@@ -22,6 +22,7 @@ from rxbosbase import (
     ClientResponseError,
     RecordEvent,
 )
+from rxbosbase.loop import LoopScheduler
 from rxbosbase.realtime.topics import MAX_TOPIC_LENGTH, MAX_TOPICS
 
 Event = RecordEvent[dict[str, Any]]
@@ -143,7 +144,7 @@ def test_row_9_subscribing_during_posts_that_fail_piles_up_no_timers(
     for n, gate in enumerate(gates):
         server.wait_post(n + 1)
         posts.observe(f"r{n}", check=False).subscribe(ignore)
-        waiting = len(client.service._settings.control._timers)
+        waiting = len(cast(LoopScheduler, client.service._settings.control)._timers)
         gate.set()
     assert waiting <= 3
     client.realtime.wait_active(LIMIT)

@@ -107,17 +107,17 @@ class Stopped:
 def shell(monkeypatch: pytest.MonkeyPatch) -> Shell:
     shell = Shell()
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
-    monkeypatch.setattr(cells, "_cells", cells._Cells())
+    monkeypatch.setattr(cells, "CELLS", cells.Cells())
     return shell
 
 
 def test_running_a_cell_again_stops_its_panes_and_no_others(shell: Shell) -> None:
-    cells.stop_with_cell(Stopped())  # from now on it listens
+    cells.CELLS.add(Stopped())  # from now on it listens
     first, second = Stopped(), Stopped()
     shell.run("1")
-    cells.stop_with_cell(first)
+    cells.CELLS.add(first)
     shell.run("2")
-    cells.stop_with_cell(second)
+    cells.CELLS.add(second)
     before = (first.stopped, second.stopped)
     shell.run("1")
     assert [before, (first.stopped, second.stopped)] == [(False, False), (True, False)]
@@ -125,7 +125,7 @@ def test_running_a_cell_again_stops_its_panes_and_no_others(shell: Shell) -> Non
 
 def test_a_cell_without_an_id_is_known_by_its_text(shell: Shell) -> None:
     pane = Stopped()
-    cells.stop_with_cell(pane)
+    cells.CELLS.add(pane)
     shell.run(None, "other")
     before = pane.stopped
     shell.run(None, "first")
@@ -134,7 +134,7 @@ def test_a_cell_without_an_id_is_known_by_its_text(shell: Shell) -> None:
 
 def test_a_pane_that_has_stopped_is_forgotten(shell: Shell) -> None:
     pane = Stopped()
-    cells.stop_with_cell(pane)
-    cells.forget(pane)
+    cells.CELLS.add(pane)
+    cells.CELLS.remove(pane)
     shell.run(None, "first")
     assert not pane.stopped

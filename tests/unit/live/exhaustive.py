@@ -34,10 +34,18 @@ from multiprocessing import Pool
 from .exhaustive_plots import TROUBLES, Plot, Scope, make_plots
 from .exhaustive_world import Broken, Make, Move, World, make_reducer
 
-__all__ = ["BOUNDS", "QUICK", "Search", "Total", "main", "search_all"]
+__all__ = ["BOUNDS", "QUICK", "SMALL", "Search", "Total", "main", "search_all"]
 
 CALM, *OTHERS = TROUBLES
 TROUBLED = tuple(OTHERS)
+
+SMALL = (
+    Scope(1, 1, waits=0, breaks=True),
+    Scope(1, 1, ("skip",), waits=2),
+    Scope(1, 1, ("compare", "start"), waits=0, slow=True),
+    Scope(2, 1, (CALM,), waits=0),
+)
+"""What the tests run."""
 
 QUICK = (
     Scope(1, 1, waits=2, breaks=True),
@@ -45,7 +53,7 @@ QUICK = (
     Scope(2, 1, (CALM,), waits=1),
     Scope(2, 1, ("skip",), waits=0),
 )
-"""What the tests run."""
+"""What they run with ``RXBOSBASE_LONG=1``, as CI does once."""
 
 BOUNDS = (
     Scope(1, 1, waits=4, slow=True, breaks=True, doubtful=True),
@@ -164,7 +172,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--writes", type=int, default=3, choices=(1, 2, 3))
     parser.add_argument("--records", type=int, default=2, choices=(1, 2))
     parser.add_argument("--jobs", type=int, default=2, help="processes")
-    parser.add_argument("--quick", action="store_true", help="what the tests run")
+    parser.add_argument("--quick", action="store_true", help="what the long tests run")
     options = parser.parse_args(arguments)
     scopes = [
         scope

@@ -27,15 +27,15 @@ NEVER = 1e6  # s between two reconciles: not within any story
 LONG_AGO = 30.0  # s
 
 PLAIN = frozenset({str, bool, int, type(None)})
-UNSEEN = frozenset({"_rules", "_step", "_now"})  # the same in all states, or counted from
+UNSEEN = frozenset({"_rules", "_delay", "_step", "_now"})  # the same in all states, or counted from
 
 SLOTS: dict[type, tuple[str, ...]] = {}
 
 
 @cache
 def make_rules(trusted: bool | None) -> Rules:
-    """The rules of the views in all stories."""
-    return Rules(batch=2, page=PAGE, reconcile=NEVER, trust_updated=trusted)
+    """The rules of the views in all stories, where no read fails."""
+    return Rules(batch=2, page=PAGE, reconcile=NEVER, delay=float, trust_updated=trusted)
 
 
 class _Pickler(pickle.Pickler):

@@ -393,14 +393,16 @@ class World:
     def _compare(self, _: int) -> None:
         self._say("a reconcile falls due")
         self.troubled = True
-        self.apply(self.reducer.reconcile(self.now))
+        passes = self.reducer._passes
+        passes._compare_at = passes._turn_at = self.now
+        self.apply(self.reducer.tick(self.now))
 
     def _resubmit(self, _: int) -> None:
         self._say("the topics are submitted again")
         self.troubled = True
         for frame in self.frames:
             frame.cannot = True
-        self.apply(self.reducer.resubmitted(self.now))
+        self.apply(self.reducer.acknowledged(self.now))
 
     def _broken(self, _: int) -> None:
         self._say("the link breaks, and nobody knows")

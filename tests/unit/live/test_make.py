@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
+from math import floor
 from typing import Any
 
 import pytest
 
+from rxbosbase import BackoffPolicy
 from rxbosbase.live.brain import Brain
 from rxbosbase.live.make import make_record_view
 from rxbosbase.live.source import make_query
@@ -101,6 +104,36 @@ def test_each_view_compares_as_often_as_its_own_reconcile_says(fake: FakeRealtim
             live_record(fake, reconcile=seconds),
         ):
             assert loaded(view).tick(0.1).wake == seconds
+
+
+@pytest.mark.parametrize(
+    "make", [live, partial(live, limit=5), live_record], ids=["a view", "a window", "a record"]
+)
+def test_views_that_failed_at_one_moment_are_not_read_again_at_one(
+    make: Callable[[FakeRealtime], View],
+) -> None:
+    """As those of many clients would be. Nor is any read again at once, or after a minute."""
+    with FakeRealtime(backoff=BackoffPolicy()) as fake:
+        brains = [make(fake)._make()._brain for _ in range(100)]
+    now = 0.0
+    for least in (1.0, 2.0, 4.0, 8.0, 15.0, 15.0):
+        begun = [brain.tick(now) if now else brain.acknowledged(now) for brain in brains]
+        reads = [each.read for each in begun if each.read is not None]
+        failed = [brain.failed(read, now) for brain, read in zip(brains, reads, strict=True)]
+        waits = [(each.wake or now) - now for each in failed]
+        quarters = {floor(4 * (wait / least - 1.0) + 1e-9) for wait in waits}
+        assert quarters == {0, 1, 2, 3}, "of the time from the least to twice as much"
+        now += 2 * least
+
+
+@pytest.mark.parametrize("make", [live, partial(live, limit=5), live_record])
+def test_without_jitter_each_wait_is_known(
+    fake: FakeRealtime, make: Callable[[FakeRealtime], View]
+) -> None:
+    """As in the fake, unless its backoff has some."""
+    brain = make(fake)._make()._brain
+    read = brain.acknowledged(0.0).read
+    assert read is not None and brain.failed(read, 0.0).wake == 1.0
 
 
 def test_a_window_is_read_as_often_as_its_own_interval_says(fake: FakeRealtime) -> None:

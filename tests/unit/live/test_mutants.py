@@ -35,7 +35,7 @@ FOUND_AT = {
     "ReadsBeforeAcknowledged": 2,
     "NoCatchUp": 12,
     "SkipsAreNothing": 65,
-    "AbsenceIsNoNews": 16,
+    "AbsenceIsNoNews": 18,
     "LackingEventsAreWhole": 47,
     "CreatedEventsAreWhole": 16,
     "NothingIsFilled": 4,
@@ -43,23 +43,23 @@ FOUND_AT = {
     "MissingByCodePoint": 9,
     "OnePageIsAll": 63,
     "OrderIsNoGap": 69,
-    "NoTurns": 140,
+    "NoTurns": 178,
     "TurnsBeginAnew": 282,
     "StampsAlone": 87,
     "NewShapesAreNothing": 5781,
     "TextByBytes": 105,
-    "NothingMoves": 19,
+    "NothingMoves": 69,
     "OrderAnswersAreFinal": 309,
     "OrderNeverRests": 12,
     "SqliteIsEverywhere": 8,
     "DatesTellTies": 893,
     "ContradictionsIgnored": 599,
 }
-"""Where to look first: a seed whose stories find the mutant."""
+"""A seed whose stories find the mutant."""
 
 TRIES = 12000
-"""Seeds to try where that one no longer does, since the model or its stories have changed. One that
-finds the mutant goes into `FOUND_AT`, so that the test is quick again."""
+"""Seeds to try where that one no longer does, since the model or its stories have changed: one that
+finds the mutant takes its place."""
 
 
 def stories(seed: int) -> tuple[Scenario, ...]:
@@ -93,9 +93,12 @@ def test_each_mutant_has_a_seed_and_each_seed_a_mutant() -> None:
 @pytest.mark.timeout(180)  # s for all the tries; with the seed that is known, hundredths
 @pytest.mark.parametrize("name", MUTANTS)
 def test_each_rule_is_needed(name: str) -> None:
-    """Without the rule that the mutant breaks, some story ends with a wrong view."""
+    """Without the rule that the mutant breaks, some story of the seed ends with a wrong view."""
     seeds = chain([FOUND_AT[name]], range(TRIES))
-    assert any(is_found_out(MUTANTS[name], story) for seed in seeds for story in stories(seed))
+    tells = (
+        seed for seed in seeds if any(is_found_out(MUTANTS[name], each) for each in stories(seed))
+    )
+    assert next(tells, None) == FOUND_AT[name], "another seed finds it, or none does"
 
 
 def test_no_story_that_finds_a_mutant_finds_fault_with_all_the_rules() -> None:

@@ -58,15 +58,6 @@ def test_a_comparison_begins_so_long_after_the_last_has_ended() -> None:
     assert begun == [RECONCILE, 2 * RECONCILE + 5, 3 * RECONCILE + 10]
 
 
-def test_a_view_compares_at_once_when_it_is_told_to() -> None:
-    view = view_of(9)
-    view.now = START
-    view.feed(view.brain.reconcile(START))
-    assert view.run(START + 1) == [WHOLE]
-    assert view.run(START + RECONCILE - 1) == []
-    assert view.run(START + RECONCILE + 1) == [WHOLE]
-
-
 # -- turns -----------------------------------------------------------------------------------------
 
 
@@ -189,9 +180,8 @@ def test_a_row_that_comes_back_while_all_are_compared_stays() -> None:
 def test_a_row_that_a_question_finds_while_all_are_compared_stays() -> None:
     """Its page had it not: it was out of the query for a moment, and no event told."""
     view = view_of(25, before_loss=1000.0)
-    view.now = START
+    view.now = RECONCILE
     view.write({**view.table["03"], "n": -1})  # the stamp of before: in doubt
-    view.feed(view.brain.reconcile(START))
     view.takes = 0.3
     back = view.table.pop("03")
     view.step()
@@ -296,7 +286,7 @@ def test_recent_rows_are_read_whole_to_the_last_page_after_a_resubmit() -> None:
     view = view_of(25, recent=1000.0)
     view.run(10.0)
     view.now = START
-    view.feed(view.brain.resubmitted(START))
+    view.feed(view.brain.acknowledged(START))
     reads = [read for read in view.run(START + 1) if isinstance(read, ReadPage)]
     since = "2025-12-31 23:43:44.000Z"
     assert reads == [

@@ -12,6 +12,7 @@ from rxbosbase import ProtocolError
 from rxbosbase.live.messages import Ask, Edit, Effects, ReadPage, Record, Rules
 from rxbosbase.live.reducer import Reducer
 from rxbosbase.live.stamps import WITH_EXPONENT
+from rxbosbase.realtime.reconnect import BackoffPolicy
 
 START = 100.0  # s: so long after the acknowledgement that each event is trusted
 
@@ -32,7 +33,7 @@ def ask_of(effects: Effects) -> Ask:
 
 def loaded(*rows: Record, trust: bool = True, **rules: Any) -> Reducer:
     """A view that shows these rows, at ease."""
-    reducer = Reducer(Rules(trust_updated=trust, reconcile=1000.0, **rules))
+    reducer = Reducer(Rules(**{"trust_updated": trust, "reconcile": 1000.0, **rules}))
     rows = rows or (row("other"),)  # so that it knows which fields there are
     assert reducer.page(page_of(reducer.acknowledged(0.0)), rows, True, 0.1).fresh
     return reducer
@@ -162,17 +163,18 @@ def test_a_delete_that_may_be_of_an_earlier_record_with_its_id_is_settled(
 
 def test_a_comparison_shortly_after_a_delete_does_not_let_a_late_update_through() -> None:
     """Only a comparison that begins 5 s after the delete lets updates of that id through again."""
-    reducer = loaded(row("a", 5))
-    reducer.event("delete", row("a", 5), START)
-    reducer.page(page_of(reducer.reconcile(START + 1)), [], True, START + 1.1)
-    assert reducer.event("update", row("a", 4), START + 4).edits == ()
-    asked = ask_of(reducer.tick(START + 4.2))
-    assert reducer.answer(asked, [], START + 4.3).edits == ()
-    assert reducer.event("update", row("a", 4), START + 4.4).edits == ()
-    reducer.answer(ask_of(reducer.tick(START + 4.7)), [], START + 4.8)
-    reducer.page(page_of(reducer.reconcile(START + 5)), [], True, START + 5.2)
-    made = reducer.event("create", row("a", 9), START + 30)
-    assert shown(made) == [("a", row("a", 9))] and made.wake == pytest.approx(START + 1005.2)
+    reducer = loaded(row("a", 5), reconcile=4.0)
+    reducer.page(page_of(reducer.tick(10.0)), [row("a", 5)], True, 10.0)
+    reducer.event("delete", row("a", 5), 13.0)
+    reducer.page(page_of(reducer.tick(14.0)), [], True, 14.0)
+    assert reducer.event("update", row("a", 4), 17.0).edits == ()
+    asked = ask_of(reducer.tick(17.2))
+    assert reducer.answer(asked, [], 17.3).edits == ()
+    assert reducer.event("update", row("a", 4), 17.4).edits == ()
+    reducer.answer(ask_of(reducer.tick(17.7)), [], 17.8)
+    reducer.page(page_of(reducer.tick(18.0)), [], True, 18.2)
+    made = reducer.event("create", row("a", 9), 21.0)
+    assert shown(made) == [("a", row("a", 9))] and made.wake == pytest.approx(22.2)
 
 
 def test_the_delete_of_an_earlier_record_with_its_id_removes_nothing() -> None:
@@ -315,13 +317,13 @@ def test_a_page_that_raced_with_a_hint_is_shown_and_settled() -> None:
     assert shown(effects) == [("a", row("a", 1)), ("b", row("b", 1))]
     assert effects.wake == pytest.approx(0.4)
     reducer.answer(ask_of(reducer.tick(0.4)), [row("a", 1)], 0.5)
-    read = page_of(reducer.reconcile(START))
-    reducer.hint("update", "c", row("c", 1)["updated"], START + 0.1)
-    reducer.related("u1", START + 0.1)
-    reducer.event("update", row("a", 1), START + 0.1)
-    reducer.hint("update", "a", row("a", 1)["updated"], START + 0.1)
-    effects = reducer.page(read, [row("a", 1), row("b", 1)], True, START + 0.2)
-    assert effects.edits == () and effects.wake == pytest.approx(START + 1000.2)
+    read = page_of(reducer.tick(1000.2))
+    reducer.hint("update", "c", row("c", 1)["updated"], 1000.3)
+    reducer.related("u1", 1000.3)
+    reducer.event("update", row("a", 1), 1000.3)
+    reducer.hint("update", "a", row("a", 1)["updated"], 1000.3)
+    effects = reducer.page(read, [row("a", 1), row("b", 1)], True, 1000.4)
+    assert effects.edits == () and effects.wake == pytest.approx(2000.4)
 
 
 def test_what_was_heard_when_a_page_is_asked_for_did_not_race_with_it() -> None:
@@ -377,7 +379,7 @@ def test_a_loss_makes_the_view_stale_until_all_is_compared() -> None:
     reducer.event("update", row("d", 51), START)
     effects = reducer.lost(START + 1)
     assert (effects.fresh, effects.read, effects.wake) == (False, None, None)
-    assert reducer.resubmitted(START + 1).read is None
+    assert reducer.skipped(START + 1).read is None
     effects = reducer.acknowledged(START + 2)
     seen: list[Any] = []
     edits: list[Edit] = []
@@ -442,7 +444,7 @@ def test_a_loss_in_the_middle_of_a_snapshot_starts_it_again() -> None:
 def test_a_large_view_reads_the_recent_rows_after_a_resubmit() -> None:
     rows = [row(f"{n}", n) for n in range(9)]
     reducer = loaded(*rows, page=5)
-    effects = reducer.resubmitted(START)
+    effects = reducer.acknowledged(START)
     assert page_of(effects).since == "2026-01-01 00:00:03.000Z" and not effects.fresh
     effects = reducer.page(page_of(effects), [row("5", 7)], True, START + 1)
     assert shown(effects) == [("5", row("5", 7))] and effects.fresh
@@ -457,11 +459,11 @@ def test_a_view_is_compared_in_full_after_a_resubmit(
     """If it is one of one page, or its `updated` does not move, or a comparison is under way."""
     rows = [row(f"{n}", n) for n in range(count)]
     reducer = loaded(*rows, page=5, trust=trust)
-    if compared_already:
-        reducer.reconcile(START)
-    effects = reducer.resubmitted(START)
+    now = 1000.1 if compared_already else START
+    assert (reducer.tick(now).read is not None) == compared_already
+    effects = reducer.acknowledged(now)
     while isinstance(effects.read, Ask):
-        effects = reducer.answer(effects.read, rows, START + 1)
+        effects = reducer.answer(effects.read, rows, now + 1)
     assert page_of(effects) == ReadPage(whole=not trust)
 
 
@@ -469,7 +471,7 @@ def test_a_large_view_that_expands_is_compared_in_full_after_a_resubmit() -> Non
     """A change of the author leaves the post's stamp: it is not among the recent rows."""
     author = row("u1", 1)
     reducer = loaded(*(row(f"{n}", n, expand={"author": author}) for n in range(9)), page=5)
-    effects = reducer.resubmitted(START)
+    effects = reducer.acknowledged(START)
     while isinstance(effects.read, Ask):
         rows = [row(id, int(id), expand={"author": author}) for id in effects.read.ids]
         effects = reducer.answer(effects.read, rows, START + 1)
@@ -487,17 +489,17 @@ def test_the_view_is_compared_again_every_reconcile_and_stays_fresh() -> None:
 def test_a_comparison_removes_what_none_of_its_pages_has() -> None:
     """Whatever their order: the server's may be that of a language."""
     reducer = loaded(*(row(id, 1) for id in "aBcDeF"), page=2)
-    effects = reducer.reconcile(START)
-    effects = reducer.page(page_of(effects), [row("a", 1), row("B", 1)], False, START + 0.1)
+    effects = reducer.tick(1000.1)
+    effects = reducer.page(page_of(effects), [row("a", 1), row("B", 1)], False, 1000.2)
     assert effects.edits == ()
     assert effects.read == ReadPage(after="B", whole=False)
-    effects = reducer.page(page_of(effects), [row("e", 1)], True, START + 0.2)
+    effects = reducer.page(page_of(effects), [row("e", 1)], True, 1000.3)
     assert shown(effects) == [("D", None), ("F", None), ("c", None)]
 
 
 def test_a_failed_read_is_made_again_later_and_later() -> None:
     """But with a new connection as if it were the first failure."""
-    reducer = Reducer(Rules(retry=0.5))
+    reducer = Reducer(Rules(delay=BackoffPolicy(0.5, maximum=30.0, jitter=False).delay))
     effects, now, pauses = reducer.acknowledged(0), 0.0, []
     for _ in range(7):
         effects = reducer.failed(page_of(effects), now)
@@ -538,8 +540,10 @@ def test_pages_that_come_again_are_asked_for_after_longer_and_longer_pauses() ->
     assert pauses == [1, 2, 4, 8, 16, 30]
     effects = reducer.page(page_of(effects), [row("c")], True, now)
     assert [edit.id for edit in effects.edits] == ["c"] and effects.fresh
-    effects = reducer.page(page_of(reducer.reconcile(now)), [row("c")], True, now)
-    assert reducer.failed(page_of(reducer.reconcile(now)), now).wake == now + 1  # as at first
+    now += 60.0
+    effects = reducer.page(page_of(reducer.tick(now)), [row("c")], True, now)
+    now += 60.0
+    assert reducer.failed(page_of(reducer.tick(now)), now).wake == now + 1  # as at first
 
 
 def test_a_question_that_failed_is_asked_again() -> None:

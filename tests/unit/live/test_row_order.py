@@ -298,7 +298,7 @@ def test_an_order_is_read_before_doubts_and_never_beside_another_read() -> None:
 
 
 def test_a_read_of_the_order_that_fails_is_made_again_later_and_later() -> None:
-    view = view_of(*TABLE, retry=1.0)
+    view = view_of(*TABLE)
     view.write(titled("new", "a c", 9), "create")
     pauses = []
     for _ in range(4):
@@ -408,7 +408,7 @@ def test_where_each_comparison_is_of_whole_rows_the_order_is_read_after_as_many_
 
 def test_an_order_that_cannot_be_read_holds_up_nothing_else() -> None:
     """A server may time out for a large sort alone: the rows are settled and compared as ever."""
-    view = view_of(*TABLE, reconcile=150.0, retry=1.0)
+    view = view_of(*TABLE, reconcile=150.0)
     view.write(titled("new", "a c", 9), "create")
     view.feed(view.brain.event("update", titled("3", "an older title"), view.now))
     del view.table["2"]

@@ -21,6 +21,7 @@ from rxbosbase.live.snapshot import Snapshot, apply_changes
 from rxbosbase.live.sorting import Sorting
 from rxbosbase.loop import LoopScheduler
 from rxbosbase.realtime.registry import Subscriber
+from rxbosbase.runtime.loop import Loop
 from rxbosbase.testing import VirtualClock, VirtualLoop
 
 Model = Callable[[Record], Any]
@@ -31,7 +32,7 @@ def as_it_is(record: Record) -> Record:
     return record
 
 
-def screen_of(delivery: LoopScheduler, model: Model, failed: Failed = print) -> Screen[Any]:
+def screen_of(delivery: Loop, model: Model, failed: Failed = print) -> Screen[Any]:
     empty = Snapshot.empty(Order.parse(), model)
     return Screen(RecordBrain(), empty, delivery, failed, lambda: "active", lambda: None)
 
@@ -279,7 +280,7 @@ class Sorted:
 
     def reorder(self, *titles: str, now: float) -> None:
         """A comparison finds the rows in this order."""
-        self.answer(self.brain.reconcile(now), *titles, now=now)
+        self.answer(self.brain.tick(now), *titles, now=now)
 
     @property
     def shown(self) -> list[list[str]]:
@@ -290,7 +291,7 @@ class Sorted:
 def test_an_order_that_moves_rows_is_shown_though_no_row_has_changed() -> None:
     view = Sorted("a", "B", "c")
     assert view.shown == [["a", "B", "c"]]
-    view.reorder("B", "c", "a", now=10.0)
+    view.reorder("B", "c", "a", now=100.0)
     assert view.shown == [["a", "B", "c"], ["B", "c", "a"]]
     last = view.seen.items[-1]
     assert [(change.type, change.record["id"]) for change in last.changes] == [("modified", "a")]
@@ -301,11 +302,11 @@ def test_orders_that_nobody_has_seen_yet_are_shown_as_the_last_of_them() -> None
     """Along with the rows as they are by then: those of the order may be older."""
     view = Sorted("a", "B", "c")
     assert view.shown == [["a", "B", "c"]]
-    view.reorder("B", "c", "a", now=10.0)
-    view.reorder("c", "B", "a", now=20.0)
+    view.reorder("B", "c", "a", now=100.0)
+    view.reorder("c", "B", "a", now=200.0)
     gone, new = view.rows("B", "d")
-    view.feed(view.brain.event("delete", gone, 30.0))
-    view.feed(view.brain.event("create", new, 30.0))
+    view.feed(view.brain.event("delete", gone, 210.0))
+    view.feed(view.brain.event("create", new, 210.0))
     assert [sorted(each) for each in view.shown[1:]] == [["a", "c", "d"]]
     assert view.shown[1].index("c") < view.shown[1].index("a")
     assert apply_changes(view.seen.items[0].records, view.seen.items[1].changes) == list(
@@ -341,9 +342,9 @@ def test_an_order_is_shown_with_the_rows_of_its_time() -> None:
     """Rows that have left since, of which nothing has been shown yet, are in it still."""
     view = Sorted("a", "B", "c")
     assert len(view.shown) == 1
-    view.reorder("B", "c", "a", now=10.0)
+    view.reorder("B", "c", "a", now=100.0)
     (gone,) = view.rows("B")
-    effects = view.brain.event("delete", gone, 20.0)
+    effects = view.brain.event("delete", gone, 110.0)
     assert ids(view.screen.current) == ["B", "c", "a"]
     view.feed(effects)
     assert view.shown[-1] == ["c", "a"]

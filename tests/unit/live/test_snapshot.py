@@ -15,7 +15,7 @@ from rxbosbase.live import rows as rows_module
 from rxbosbase.live.arrange import arrangement
 from rxbosbase.live.messages import Edit, Record
 from rxbosbase.live.ordering import Order, UnorderableError
-from rxbosbase.live.rows import SortedRows
+from rxbosbase.live.rows import Records
 from rxbosbase.live.snapshot import Change, Reordered, Snapshot, apply_changes
 from rxbosbase.live.sorting import ServerOrder
 from rxbosbase.unreadable import UnreadableRow
@@ -293,7 +293,7 @@ def test_an_event_copies_a_few_hundred_slots_of_ten_thousand() -> None:
     edits = [Edit(f"{n:05d}", None, {"id": f"{n:05d}"}) for n in range(10_000)]
     first = Snapshot.empty(Order.parse()).advance(edits, fresh=True)
     second = first.advance([Edit("05000x", None, {"id": "05000x"})], fresh=True)
-    old: SortedRows[Any] = first._rows
+    old: Records[Any] = first._rows
     shared = {id(chunk) for chunk in old._chunks} & {id(chunk) for chunk in second._rows._chunks}
     assert len(shared) == len(old._chunks) - 1
 

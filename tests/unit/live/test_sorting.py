@@ -21,6 +21,7 @@ from rxbosbase.live.sorting import (
     Sorting,
     Unsorted,
 )
+from rxbosbase.realtime.reconnect import BackoffPolicy
 from rxbosbase.unreadable import UnreadableRow
 
 INTERVAL = 0.25
@@ -320,7 +321,8 @@ def test_literals_that_are_true_in_the_end_are_believed() -> None:
 
 def test_where_nothing_is_found_at_all_the_literals_are_asked_about_later_and_later() -> None:
     """A server may compare no literals. Until then the order is the server's."""
-    view = View("title", *titles("a", "Z"), retry=0.5, retry_at_most=0.8)
+    delay = BackoffPolicy(0.5, maximum=0.8, jitter=False).delay
+    view = View("title", *titles("a", "Z"), delay=delay)
     now = 2.0
     for pause in (0.5, 0.8, 0.8):
         asked = [view.told(found=False, now=now).condition for _ in range(2)]
@@ -550,7 +552,7 @@ def differing(view: View, *ids: str, heard: Iterable[str], until: float = 10.0) 
 def test_rows_that_differ_each_time_are_read_less_and_less_often() -> None:
     """Up to the pause of failed reads: an answer that knows nothing of them ends it. Once may be a
     frame that is late."""
-    view = collated("a", "Z", retry=0.5)
+    view = collated("a", "Z", delay=BackoffPolicy(0.5, maximum=30.0, jitter=False).delay)
     view.put(*titles("M"))
     assert differing(view, "M", heard=()) == [INTERVAL, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0]
     now = 110.0

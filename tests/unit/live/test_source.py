@@ -10,9 +10,8 @@ import pytest
 
 from rxbosbase.dialect import FilterDialect
 from rxbosbase.errors import ClientResponseError, ProtocolError
-from rxbosbase.live.messages import Ask, ReadLiterals, ReadOrder, ReadPage, Record
+from rxbosbase.live.messages import Ask, ReadLiterals, ReadOrder, ReadPage, ReadWindow, Record
 from rxbosbase.live.source import MAX_FILTER, MAX_TERMS, QuerySource, RecordSource, make_query
-from rxbosbase.live.window import ReadWindow
 
 ODD_ROWS: list[Any] = [None, "a", 17, [], {}, {"id": None}, {"id": 5}, {"id": ["a"]}, {"id": ""}]
 

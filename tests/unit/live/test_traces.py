@@ -26,7 +26,7 @@ def test_what_is_old_is_forgotten_unless_a_read_may_have_raced_with_it(
     traces.forget(10.0, reading_since)
     relations.forget(5.0, reading_since)
     assert (traces.get("a") is None) == is_forgotten
-    assert relations.heard_of({"id": "a", "expand": {"by": {"id": "u"}}}) != is_forgotten
+    assert relations.heard_after({"id": "a", "expand": {"by": {"id": "u"}}}) != is_forgotten
 
 
 def test_only_a_related_change_after_the_step_makes_an_expansion_old() -> None:

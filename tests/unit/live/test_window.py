@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from rxbosbase.live.messages import Record, Rules
-from rxbosbase.live.window import ReadWindow, Window, WindowEffects
+from rxbosbase.live.messages import Effects, ReadRequest, Record, Rules
+from rxbosbase.live.window import Window
+from rxbosbase.realtime.reconnect import BackoffPolicy
 
 
 def loaded(*rows: Record) -> Window:
@@ -23,7 +24,7 @@ def loaded(*rows: Record) -> Window:
     return window
 
 
-def read_of(effects: WindowEffects) -> ReadWindow:
+def read_of(effects: Effects) -> ReadRequest:
     assert effects.read is not None
     return effects.read
 
@@ -33,21 +34,19 @@ def test_nothing_is_read_before_an_acknowledgement(was_read: bool) -> None:
     """Not at the beginning, and not after another identity has emptied it: what comes is late."""
     window = loaded({"id": "a"}) if was_read else Window()
     rows = () if was_read else None
-    assert window.reset(5.0) == WindowEffects(rows, False, None, False, False, None)
-    nothing = WindowEffects(None, False, None, False, False, None)
+    assert window.reset(5.0) == Effects((), None, False, False, None, rows)
+    nothing = Effects((), None, False, False, None)
     assert window.event("create", {"id": "b"}, 5.1) == nothing
     assert window.tick(2000.0) == nothing
     effects = window.acknowledged(2001.0)
-    assert effects == WindowEffects(None, False, read_of(effects), False, False, None)
+    assert effects == Effects((), read_of(effects), False, False, None)
 
 
 def test_without_a_reconcile_a_quiet_window_wakes_nobody() -> None:
     window = Window(Rules(reconcile=inf))
     effects = window.rows_read(read_of(window.acknowledged(0.0)), [], 0.1)
-    assert effects == WindowEffects((), False, None, True, True, None)
-    assert window.event("create", {"id": "a"}, 0.2) == WindowEffects(
-        None, False, None, True, True, 0.25
-    )
+    assert effects == Effects((), None, True, True, None, rows=())
+    assert window.event("create", {"id": "a"}, 0.2) == Effects((), None, True, True, 0.25)
 
 
 def test_an_event_reads_the_window_again_at_most_once_per_interval() -> None:
@@ -101,16 +100,18 @@ def test_an_answer_from_before_a_loss_is_ignored() -> None:
     assert window.rows_read(stale, [{"id": "a"}], 3.0).rows is None
 
 
-def test_it_is_read_again_every_reconcile_and_on_demand() -> None:
+def test_it_is_read_again_every_reconcile() -> None:
     window = loaded({"id": "a"})
     assert window.tick(2.0).wake == 1001.0
-    assert window.reconcile(3.0).read is not None
+    assert window.tick(1000.9).read is None
+    assert window.tick(1001.0).read is not None
 
 
 @pytest.mark.parametrize(("asked", "wake"), [((), 5.5), ((0.2,), 5.5), ((7.0,), 12.0)])
 def test_a_failed_read_is_made_again(asked: tuple[float, ...], wake: float) -> None:
     """After the rules' pause, or when the server asks to."""
-    window = Window(Rules(retry=0.5, reconcile=1000.0))
+    delay = BackoffPolicy(0.5, jitter=False).delay
+    window = Window(Rules(delay=delay, reconcile=1000.0))
     window.rows_read(read_of(window.acknowledged(0.0)), [], 1.0)
     effects = window.failed(read_of(window.event("update", {"id": "a"}, 4.0)), 5.0, *asked)
     assert (effects.wake, effects.fresh) == (wake, True)
@@ -135,7 +136,7 @@ def test_a_quiet_window_equals_its_query(seed: int) -> None:
     def at(time: float, do: Callable[[float], None]) -> None:
         heappush(agenda, (time, next(count), do))
 
-    def apply(effects: WindowEffects, now: float) -> None:
+    def apply(effects: Effects, now: float) -> None:
         nonlocal wake
         if effects.rows is not None:
             shown[:] = effects.rows
@@ -143,7 +144,7 @@ def test_a_quiet_window_equals_its_query(seed: int) -> None:
         if effects.read is not None:
             at(now + to_moment * pick.random(), partial(look, effects.read))
 
-    def look(read: ReadWindow, now: float) -> None:
+    def look(read: ReadRequest, now: float) -> None:
         rows = limited()
         at(now + to_answer * pick.random(), lambda t: apply(window.rows_read(read, rows, t), t))
 

@@ -64,11 +64,21 @@ def test_data_is_passed_on_as_it_comes() -> None:
     assert decoder.feed(b"def") == b"def"
 
 
+@pytest.mark.parametrize("digits", [15, 16, 17, MAX_LINE])
+def test_a_chunk_of_any_size_may_be_announced(digits: int) -> None:
+    """Also one of more bytes than a machine can count."""
+    decoder = ChunkedDecoder()
+    assert decoder.feed(encode([b"a"]) + b"f" * digits + b"\r\nabc") == b"aabc"
+    assert decoder.rest_of_chunk == 16**digits - 1 - 3 + 2
+    assert decoder.feed(b"def") == b"def"
+
+
 def test_bytes_behind_the_end_are_ignored() -> None:
     decoder = ChunkedDecoder()
-    assert decoder.feed(encode([b"a"]) + END + b"HTTP/1.1 200 OK") == b"a"
+    assert decoder.feed(encode([b"a"]) + END + b"HTTP/1.1 200 OK\r\nX: y\r\n") == b"a"
     assert decoder.finished
     assert decoder.feed(b"more" * MAX_LINE) == b""
+    assert decoder.feed(b"\r\n" + encode([b"a"])) == b""
 
 
 @pytest.mark.parametrize(
@@ -80,6 +90,8 @@ def test_what_is_no_size_is_refused(line: bytes) -> None:
         for cuts in ([], list(range(20))):
             with pytest.raises(ProtocolError, match=r"no valid chunk size.*proxy"):
                 decode(before + line + b"\r\na\r\n", cuts)
+        with pytest.raises(ProtocolError, match="no valid chunk size"):
+            decode(before + line + b"\r\n", [])  # at once
 
 
 @pytest.mark.parametrize("behind", [b"x\r\n", b"\rx", b"\n\r", b"a\r\n5\r\n"])
@@ -108,6 +120,8 @@ def test_trailers_are_bounded() -> None:
         decode(b"0\r\n" + line * (MAX_TRAILERS // 1000 + 1), [])
     with pytest.raises(ProtocolError, match="trailers"):
         decode(b"0\r\nX: " + b"y" * MAX_LINE + b"\r\n\r\n", [])
+    with pytest.raises(ProtocolError, match="trailers"):
+        decode(b"0\r\n" + b"X" * (MAX_LINE + 1) + b"\r\n\r\n", [])
     with pytest.raises(ProtocolError, match="longer than"):
         decode(b"0\r\nX: " + b"y" * MAX_LINE, [])
 
@@ -144,23 +158,31 @@ def test_no_bytes_raise_anything_but_a_protocol_error(chunks: list[bytes]) -> No
     assert given <= sum(map(len, chunks))
 
 
-def test_size_lines_are_remembered_up_to_a_bound() -> None:
-    sizes = [b"x" * n for n in range(1, 1500)]
-    decoder = ChunkedDecoder()
-    for part in sizes:
-        assert decoder.feed(encode([part])) == part
-        assert len(decoder._known) <= 1024
-    assert decoder.feed(END) == b""
-    assert decoder.finished
-
-
-def test_chunks_of_known_sizes_cost_no_call_of_their_own() -> None:
+def test_chunks_cost_no_call_of_their_own() -> None:
     """A read of hundreds of them takes no more calls than a read of two."""
     pair = encode([b"a" * 30, b"b" * 31])
     decoder = ChunkedDecoder()
-    decoder.feed(pair)
     many = calls_of(lambda: decoder.feed(pair * 300))
     assert many == calls_of(lambda: decoder.feed(pair))
+
+
+@pytest.mark.parametrize("rest", [b"", b"5\r\nhello\r\n"], ids=["the last", "one of two"])
+def test_the_rest_of_a_chunk_in_progress_ends_between_two(rest: bytes) -> None:
+    """Told once its size is known; a size line in progress tells nothing."""
+    for cut in range(9):
+        decoder = ChunkedDecoder()
+        decoder.feed(b"3\r\nabc\r\n"[:cut])
+        assert decoder.rest_of_chunk == (8 - cut if cut >= 3 else 0)
+        assert decoder.is_between == (cut in (0, 8))
+        decoder.feed((b"3\r\nabc\r\n" + rest)[cut:])
+        assert decoder.is_between
+
+
+@pytest.mark.parametrize("begun", [b"0\r\n", b"0\r\nX", b"0\r\nX: y\r\n", END], ids=range(4))
+def test_nothing_begins_behind_the_last_chunk(begun: bytes) -> None:
+    decoder = ChunkedDecoder()
+    decoder.feed(encode([b"a"]) + begun)
+    assert (decoder.is_between, decoder.rest_of_chunk) == (False, 0)
 
 
 def test_a_body_begins_between_two_chunks_and_is_not_finished() -> None:

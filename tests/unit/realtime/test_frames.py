@@ -142,13 +142,13 @@ def test_unusual_frames_between_usual_ones_are_read_too(odd: bytes, expected: li
     assert parse(stream, range(len(stream)))[0] == whole
 
 
-def test_usual_events_cost_no_call_of_their_own() -> None:
-    """A read of hundreds of them takes no more calls than a read of two."""
+def test_a_usual_event_costs_one_call() -> None:
+    """It is read without sseclient, whose every line and field costs some."""
     pair = USUAL + USUAL.replace(b"posts/*", b"a/*")
     parser = FrameParser()
     parser.feed(pair)
     many = calls_of(lambda: parser.feed(pair * 300))
-    assert many == calls_of(lambda: parser.feed(pair))
+    assert many == calls_of(lambda: parser.feed(pair)) + 2 * 299
 
 
 @pytest.mark.parametrize("space", [b"", b" "])
@@ -275,7 +275,28 @@ def test_names_are_remembered_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> 
     names = [f"topic/{i % 10}" for i in range(100)]
     frames = [parser.feed(b"id:c\nevent:%s\ndata:{}\n\n" % name.encode()) for name in names]
     assert frames == [[(name, b"{}")] for name in names]
-    assert len(parser._names) <= 3
+    assert len(parser.names) <= 3
+
+
+@pytest.mark.parametrize(
+    ("odd", "line"),
+    [(b"event:  x\n", b"event: x\n"), (b"event: \xff\n", b"event:\xff\n"), (b"", b"event:\n")],
+    ids=["space", "no text", "empty"],
+)
+def test_a_name_read_the_long_way_is_not_taken_for_another(odd: bytes, line: bytes) -> None:
+    """What stands behind the colon of one line is no other line's name."""
+    first = b"id:c\nevent:posts/*\ndata:{}\n\n" + odd + b"data:{}\n\n"
+    stream = first + b"id:c\n" + line + b"data:{}\n\n"
+    assert parse(stream, [len(first)])[0] == read_by_the_standard(stream)
+
+
+def test_the_next_byte_begins_an_event_or_does_not() -> None:
+    parser = FrameParser()
+    assert not parser.is_between  # a BOM may come
+    for size, is_between in ((1, False), (len(USUAL) - 2, False), (len(USUAL), True)):
+        parser = FrameParser()
+        parser.feed(USUAL[:size])
+        assert parser.is_between == is_between
 
 
 def test_names_of_any_length_take_no_memory_once_they_are_read() -> None:

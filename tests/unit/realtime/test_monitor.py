@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from rxbosbase import BackoffPolicy, StreamLostError
-from rxbosbase.realtime.monitor import SAME_LOSS
+from rxbosbase import BackoffPolicy
+from rxbosbase.realtime.monitor import SAME_LOSS, ConnectionMonitor
 from rxbosbase.realtime.stats import Stats
 from rxbosbase.testing import FakeRealtime
 
@@ -23,9 +23,16 @@ class Scene:
     fake: FakeRealtime
     lost: list[list[str]] = field(default_factory=list)
 
+    @property
+    def monitor(self) -> ConnectionMonitor:
+        return self.fake.client.service.monitor
+
     def cut(self, stream: int) -> None:
-        (line,) = self.fake._rooms.wires[stream].lines
-        line.end(StreamLostError("cut"))
+        client = self.fake.client
+        (driver,) = (client.service, client.live_hub.service)[stream].drivers
+        for each in list(self.fake._network.streams):
+            if each.client_id == driver.status.client_id:
+                each.finish(b"")
         self.fake.advance(0)
 
     @property
@@ -94,7 +101,7 @@ def test_a_loss_tells_what_is_wanted_then_and_the_last_end_that_nothing_is(scene
     realtime.unsubscribe()
     scene.fake.advance(0)
     assert scene.lost == [] and realtime.is_connected
-    assert realtime.client_id == "fake-views-1"
+    assert realtime.client_id == "fake-client-2"
     scene.cut(1)
     assert scene.lost == [["posts/*"]]
 
@@ -109,7 +116,7 @@ def test_counts_are_added_and_the_younger_age_counts() -> None:
 
 
 def test_what_ends_while_the_client_closes_is_told_once(scene: Scene) -> None:
-    monitor = scene.fake._rooms.monitor
+    monitor = scene.monitor
     assert monitor.close()
     scene.cut(0)
     monitor.on_left()
@@ -119,7 +126,7 @@ def test_what_ends_while_the_client_closes_is_told_once(scene: Scene) -> None:
 
 
 def test_a_skipped_event_does_not_list_the_topics_anew(scene: Scene) -> None:
-    monitor, before = scene.fake._rooms.monitor, scene.fake.client.realtime.status.value
+    monitor, before = scene.monitor, scene.fake.client.realtime.status.value
     error = ValueError("malformed")
     monitor.on_skipped(error)
     after = scene.fake.client.realtime.status.value

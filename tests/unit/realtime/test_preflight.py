@@ -130,11 +130,11 @@ def test_one_read_serves_all_who_ask_the_same_and_those_who_come_soon(
 
 def test_trust_ends(rooms: tuple[ReadPool, LoopScheduler], monkeypatch: pytest.MonkeyPatch) -> None:
     server = Server(listed=200)
+    monkeypatch.setattr(preflight_room, "TRUST_SECONDS", 0.0)
     preflight = Preflight(server.read, *rooms, NOW, me)
     answers: Seen[BosBaseError | None] = Seen()
     preflight.ask(question(), answers, wanted)
     answers.wait(1)
-    monkeypatch.setattr(preflight_room, "TRUST_SECONDS", 0.0)
     preflight.ask(question(), answers, wanted)
     answers.wait(2)
     assert len(server.reads) == 2

@@ -18,12 +18,8 @@ from reactivex.scheduler import CurrentThreadScheduler, EventLoopScheduler, Imme
 from reactivex.testing import TestScheduler
 
 from rxbosbase.loop import LoopScheduler
-from rxbosbase.realtime.reconnect import (
-    MAX_RETRY_AFTER,
-    RESET_AFTER,
-    BackoffPolicy,
-    retry_with_backoff,
-)
+from rxbosbase.realtime.backoff import MAX_RETRY_AFTER
+from rxbosbase.realtime.reconnect import RESET_AFTER, BackoffPolicy, retry_with_backoff
 
 EVEN = BackoffPolicy(jitter=False)
 BOOM = RuntimeError("boom")
@@ -358,6 +354,28 @@ def test_a_wake_from_inside_on_wait_is_not_lost(clock: TestScheduler) -> None:
     ).subscribe(scheduler=clock)
     clock.advance_to(5.0)
     assert script.times == [0.0, 0.0]
+
+
+def test_the_attempt_that_a_wake_asks_for_begins_after_on_wait_has_returned() -> None:
+    """Or it would be told of, and be over, before the loss that it follows."""
+    wake: Subject[None] = Subject()
+    order: list[str] = []
+    attempts: list[abc.ObserverBase[int]] = []
+
+    def on_wait(*_: object) -> None:
+        wake.on_next(None)
+        order.append("told")
+
+    def subscribe(observer: abc.ObserverBase[int], _: abc.SchedulerBase | None) -> Disposable:
+        order.append("attempt")
+        attempts.append(observer)
+        return Disposable()
+
+    retry = retry_with_backoff(EVEN, wake=wake, on_wait=on_wait, scheduler=ImmediateScheduler())
+    Observable(subscribe).pipe(retry).subscribe()
+    attempts[0].on_error(BOOM)
+    attempts[1].on_error(BOOM)
+    assert order == ["attempt", "told", "attempt", "told", "attempt"]
 
 
 def test_source_and_wake_get_the_subscribers_scheduler(clock: TestScheduler) -> None:

@@ -8,7 +8,7 @@ import itertools
 import pytest
 
 from rxbosbase.realtime.lifecycle import State
-from rxbosbase.realtime.status import LinkStatus, Status, summarize
+from rxbosbase.realtime.status import SessionStatus, Status, summarize
 
 FROM_WORST = ["closed", "failed", "waiting", "connecting", "connected", "active", "idle"]
 
@@ -16,13 +16,13 @@ FROM_WORST = ["closed", "failed", "waiting", "connecting", "connected", "active"
 @pytest.mark.parametrize(("worse", "better"), [*itertools.combinations(FROM_WORST, 2)])
 def test_of_two_connections_the_worse_one_is_shown_in_any_order(worse: str, better: str) -> None:
     error = ValueError("why")
-    bad = LinkStatus(State(worse), "", attempt=3, retry_in=1.5, error=error, since=7.0)
-    good = LinkStatus(State(better), "good", since=9.0)
-    for links in ([bad, good], [good, bad]):
-        status = summarize(links, ("a", "b"))
+    bad = SessionStatus(State(worse), "", attempt=3, retry_in=1.5, error=error, since=7.0)
+    good = SessionStatus(State(better), "good", since=9.0)
+    for both in ([bad, good], [good, bad]):
+        status = summarize(both, ("a", "b"))
         assert (status.state, status.attempt, status.retry_in) == (worse, 3, 1.5)
         assert (status.error, status.since, status.topics) == (error, 7.0, ("a", "b"))
-        assert status.client_id == links[0].client_id
+        assert status.client_id == both[0].client_id
 
 
 def test_without_a_connection_it_is_idle() -> None:

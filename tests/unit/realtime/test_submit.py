@@ -12,24 +12,29 @@ from rxbosbase.errors import (
     ProtocolError,
     RequestTimeoutError,
 )
-from rxbosbase.realtime.submit import LONGEST_BURST, QUIET, Verdict, judge, pause
+from rxbosbase.realtime.submit import QUIETS_AT_MOST, Verdict, judge, quiet_at
+
+QUIET = 0.004
 
 
 def test_a_burst_is_over_after_a_moment_of_quiet() -> None:
-    assert pause(now=10.0, began=10.0, last_change=10.0) == pytest.approx(QUIET)
-    assert pause(now=10.0 + QUIET / 2, began=10.0, last_change=10.0) == pytest.approx(QUIET / 2)
-    assert pause(now=10.0 + QUIET * 1.01, began=10.0, last_change=10.0) == 0.0
+    assert quiet_at(10.0, 10.0, quiet=QUIET) == pytest.approx(10.0 + QUIET)
+    assert quiet_at(10.0, 10.05, quiet=QUIET) == pytest.approx(10.05 + QUIET)
 
 
 def test_a_burst_without_end_is_submitted_all_the_same() -> None:
-    assert pause(now=10.0 + LONGEST_BURST * 1.01, began=10.0, last_change=10.1) == 0.0
+    assert quiet_at(10.0, 11.0, quiet=QUIET) == pytest.approx(10.0 + QUIETS_AT_MOST * QUIET)
 
 
 def test_row_9_each_post_of_one_burst_makes_the_next_more_patient_up_to_a_bound() -> None:
-    waits = [pause(now=10.0, began=10.0, last_change=10.0, posts=posts) for posts in range(5)]
+    waits = [quiet_at(10.0, 10.0, posts, quiet=QUIET) - 10.0 for posts in range(5)]
     assert waits == pytest.approx([0.004, 0.02, 0.1, 0.1, 0.1])
-    assert pause(now=10.6, began=10.0, last_change=10.6, posts=1) == 0.0
-    assert pause(now=12.6, began=10.0, last_change=12.6, posts=9) == 0.0
+    longest = [quiet_at(10.0, 20.0, posts, quiet=QUIET) - 10.0 for posts in range(5)]
+    assert longest == pytest.approx([0.1, 0.5, 2.5, 2.5, 2.5])
+
+
+def test_without_quiet_each_change_is_a_burst_of_its_own() -> None:
+    assert quiet_at(10.0, 10.0, 9, quiet=0.0) == 10.0
 
 
 @pytest.mark.parametrize(
@@ -44,7 +49,7 @@ def test_row_9_each_post_of_one_burst_makes_the_next_more_patient_up_to_a_bound(
         (RequestTimeoutError("late"), Verdict.TRANSIENT),
         (ConnectionFailedError("gone"), Verdict.TRANSIENT),
         (ProtocolError("odd"), Verdict.TRANSIENT),
-        (ClientClosedError("closed"), Verdict.TRANSIENT),
+        (ClientClosedError("closed"), Verdict.OVER),
     ],
     ids=lambda value: str(value)[:20],
 )

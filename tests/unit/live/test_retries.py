@@ -7,19 +7,18 @@ from typing import Any
 
 import pytest
 
-from rxbosbase.live.brain import AnyEffects, Brain, RecordBrain, WindowBrain
-from rxbosbase.live.messages import Rules
-from rxbosbase.live.pause import Pause
+from rxbosbase.live.brain import Brain, RecordBrain, WindowBrain
+from rxbosbase.live.messages import Effects
 
 EACH_BRAIN: list[Callable[[], Brain]] = [RecordBrain, WindowBrain]
 
 
-def read_of(effects: AnyEffects) -> Any:
+def read_of(effects: Effects) -> Any:
     assert effects.read is not None
     return effects.read
 
 
-def fail(brain: Brain, effects: AnyEffects, now: float, times: int) -> list[float]:
+def fail(brain: Brain, effects: Effects, now: float, times: int) -> list[float]:
     """Fails this read and those after it; the pauses that each led to."""
     pauses = []
     for _ in range(times):
@@ -32,26 +31,10 @@ def fail(brain: Brain, effects: AnyEffects, now: float, times: int) -> list[floa
     return pauses
 
 
-def test_pauses_grow_to_a_bound_and_an_answer_ends_them() -> None:
-    """After an answer the next failure waits as long as a first one."""
-    pause, lengths = Pause(Rules()), []
-    for _ in range(6):
-        pause.lengthen(10.0, 0.0)
-        lengths.append(pause.until - 10.0)
-    assert lengths == [1, 2, 4, 8, 16, 30]
-    pause.end()
-    pause.lengthen(10.0, 0.0)
-    assert pause.until == 11.0
-
-
-def test_what_is_left_of_a_long_pause_is_dropped_and_of_a_short_one_kept() -> None:
-    """A sign of life cuts a wait to one second, and makes none longer."""
-    pause = Pause(Rules())
-    pause.lengthen(10.0, 30.0)
-    pause.shorten(12.0)
-    assert pause.until == 13.0
-    pause.shorten(12.5)
-    assert pause.until == 13.0
+@pytest.mark.parametrize("make", EACH_BRAIN)
+def test_pauses_double_up_to_a_bound(make: Callable[[], Brain]) -> None:
+    brain = make()
+    assert fail(brain, brain.acknowledged(0.0), 0.0, 7) == [1, 2, 4, 8, 16, 30, 30]
 
 
 @pytest.mark.parametrize("make", EACH_BRAIN)

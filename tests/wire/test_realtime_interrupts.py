@@ -1,0 +1,201 @@
+"""What comes in the middle of something: signals, and log handlers and stores that raise."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+from support import wire_server as wire
+from support.realtime_client import connect, wait_state
+from support.seen import LIMIT
+from unit.test_process import in_a_child
+
+from rxbosbase import AuthState, AuthStore, BosBase, ClientClosedError
+from rxbosbase.realtime.session import Session
+
+CONTROL = "rxbosbase-control"
+
+
+@pytest.fixture
+def server() -> Iterator[wire.WireServer]:
+    with wire.WireServer() as made:
+        yield made
+
+
+@pytest.fixture
+def client(server: wire.WireServer) -> Iterator[BosBase]:
+    with connect(server) as made:
+        yield made
+
+
+class Handler(logging.Handler):
+    """Acts when a line with these words comes, once."""
+
+    def __init__(self, words: str, act: Callable[[], object]) -> None:
+        super().__init__()
+        self._words = words
+        self._acts = [act]
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._words in record.getMessage() and self._acts:
+            self._acts.pop()()
+
+    @property
+    def has_acted(self) -> bool:
+        return not self._acts
+
+
+@pytest.fixture
+def handle(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[..., Handler]]:
+    log = logging.getLogger("rxbosbase")
+    made: list[Handler] = []
+
+    def add(words: str, act: Callable[[], object]) -> Handler:
+        made.append(Handler(words, act))
+        log.addHandler(made[-1])
+        return made[-1]
+
+    with caplog.at_level(logging.DEBUG, "rxbosbase"):
+        yield add
+    for handler in made:
+        log.removeHandler(handler)
+
+
+def ignore(_: object) -> None:
+    pass
+
+
+def interrupted(method: str, act: Callable[[], object], patch: pytest.MonkeyPatch) -> list[bool]:
+    """Acts once in the middle of an input of a session on this thread, as a signal's handler may;
+    the list is empty then."""
+    real = getattr(Session, method)
+    waiting, thread = [True], threading.get_ident()
+
+    def hooked(session: Session, *given: object, **options: object) -> object:
+        if waiting and threading.get_ident() == thread:
+            waiting.pop()
+            act()
+        return real(session, *given, **options)
+
+    patch.setattr(Session, method, hooked)
+    return waiting
+
+
+def ctrl_c() -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("method", ["_touch", "_due", "_wake", "_say"])
+def test_a_ctrl_c_in_a_subscription_costs_that_one_and_no_other(
+    method: str, client: BosBase, server: wire.WireServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.realtime.subscribe("a", ignore)
+    waiting = interrupted(method, ctrl_c, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        client.realtime.observe("b").subscribe(ignore)
+    assert waiting == []
+    client.realtime.subscribe("c", ignore, timeout=LIMIT)
+    assert {"a", "c"} <= set(server.stream.topics)
+
+
+@pytest.mark.parametrize("method", ["_hang_up", "_forget_stream", "_note", "_say"])
+def test_a_ctrl_c_in_a_renewal_leaves_a_connection(
+    method: str, client: BosBase, server: wire.WireServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.realtime.subscribe("a", ignore)
+    waiting = interrupted(method, ctrl_c, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        client.realtime.reconnect_now()
+    assert waiting == []
+    client.realtime.subscribe("c", ignore, timeout=LIMIT)
+    assert {"a", "c"} <= set(server.stream.topics)
+
+
+@pytest.mark.parametrize("method", ["_touch", "_due", "_wake", "_note", "_say"])
+def test_a_close_in_the_middle_of_a_subscription_is_the_end(
+    method: str, client: BosBase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.realtime.subscribe("a", ignore)
+    waiting = interrupted(method, client.close, monkeypatch)
+    client.realtime.observe("b").subscribe(ignore)
+    assert waiting == []
+    (driver,) = client.service.drivers
+    assert driver.session.status.state == "closed"
+    with pytest.raises(ClientClosedError):
+        client.realtime.wait_active(LIMIT)
+
+
+def test_a_renewal_while_a_stream_is_dialled_gets_another_one(
+    client: BosBase, handle: Callable[..., Handler]
+) -> None:
+    """The new stream has not begun when it is told to end."""
+    client.realtime.subscribe("a", ignore)
+    handler = handle("opening a new stream", client.realtime.reconnect_now)
+    client.realtime.reconnect_now()
+    client.realtime.wait_active(LIMIT)
+    client.realtime.subscribe("b", ignore, timeout=LIMIT)
+    assert handler.has_acted
+
+
+def test_a_log_handler_that_raises_hurts_no_connection(
+    client: BosBase, server: wire.WireServer, handle: Callable[..., Handler]
+) -> None:
+    client.realtime.subscribe("a", ignore)
+
+    def fail() -> None:
+        raise ValueError("the disk is full")
+
+    handler = handle("no connection, attempt", fail)
+    server.stream.cut()
+    server.wait_for(lambda: len(server.all_streams) == 2)
+    client.realtime.wait_active(LIMIT)
+    assert handler.has_acted
+
+
+def test_a_post_that_ends_in_a_system_exit_is_made_again(
+    client: BosBase, server: wire.WireServer, handle: Callable[..., Handler]
+) -> None:
+    def leave() -> None:
+        raise SystemExit
+
+    handler = handle("submitting 1 topics", leave)
+    client.realtime.subscribe("a", ignore, timeout=LIMIT)
+    assert handler.has_acted and server.stream.topics == ["a"]
+
+
+class LockedOnce(AuthStore):
+    """A store whose keyring is locked when the library first asks who is logged in."""
+
+    is_locked = False
+
+    @property
+    def state(self) -> AuthState:
+        if self.is_locked and threading.current_thread().name == CONTROL:
+            self.is_locked = False
+            raise OSError("the keyring is locked")
+        return super().state
+
+
+def test_a_store_that_cannot_tell_who_is_logged_in_is_asked_again(
+    server: wire.WireServer,
+) -> None:
+    store = LockedOnce()
+    with connect(server, auth_store=store) as client:
+        client.realtime.subscribe("a", ignore)
+        store.is_locked = True
+        client.realtime.subscribe("b", ignore, timeout=LIMIT)
+        assert not store.is_locked
+        assert server.stream.topics == ["a", "b"]
+
+
+def test_a_login_in_a_forked_child_leaves_the_parents_stream(
+    client: BosBase, server: wire.WireServer
+) -> None:
+    client.auth_store.save(wire.make_token("ann"))
+    client.realtime.subscribe("a", ignore)
+    assert in_a_child(lambda: client.auth_store.save(wire.make_token("bob"))) == 0
+    client.realtime.subscribe("b", ignore, timeout=LIMIT)
+    assert len(server.all_streams) == 1
+    assert wait_state(client, "active").error is None
