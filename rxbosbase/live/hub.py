@@ -125,7 +125,7 @@ class LiveHub:
         for record in new:
             log.warning("live views leave out %s", record)
 
-    # -- what the stream tells: the views learn it on the loop, in the order of the frames --------
+    # -- from the stream: passed on to the views on the loop, in the order of the frames ----------
 
     def on_held(self, share: Share, version: int) -> None:
         """The server has a share's topics up to `version`."""

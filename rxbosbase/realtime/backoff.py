@@ -31,7 +31,7 @@ def longest_wait(failures: int, *, initial: float, factor: float, maximum: float
 
 
 class Backoff:
-    """Counts failures in a row, and says when to try again.
+    """The count of failures in a row, and the time of the next try.
 
     Args:
         delay: the wait after so many failures.

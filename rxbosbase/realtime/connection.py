@@ -161,7 +161,7 @@ class Connection:
         """
         self._observer, self._scheduler = observer, scheduler
         self._channel = channel = self._transport.channel()
-        if self.ending:  # it was told so before there was anything to end
+        if self.ending:  # ended before it had a channel
             channel.abort()
         channel.listen(PATH, self)
 

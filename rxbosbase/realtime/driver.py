@@ -108,14 +108,14 @@ class Driver:
 
     # -- inputs in, commands out -----------------------------------------------------------------
 
-    def _put(self, *inputs: Callable[[float], None]) -> None:
-        """Feeds the session, and carries out what it says; under the lock.
+    def _put(self, put: Callable[[float], None]) -> None:
+        """Feeds the session an input, and carries out its commands; under the lock.
 
         One input at a time: what a command leads to, or a signal's handler does, comes behind it.
         An interrupt (Ctrl-C) may come anywhere. What it leaves undone is done by the control loop:
         a command is taken out when it is done.
         """
-        self._inputs += inputs
+        self._inputs.append(put)
         while not self._is_at_work and (self.session.commands or self._inputs):
             try:
                 self._is_at_work = True
@@ -139,9 +139,9 @@ class Driver:
                 raise
             commands.popleft()
 
-    def _feed(self, *inputs: Callable[[float], None]) -> None:
+    def _feed(self, put: Callable[[float], None]) -> None:
         with self._changed:
-            self._put(*inputs)
+            self._put(put)
             said, self._said = self._said, []
         for say in said:  # a log handler is user code
             guarded(say)
