@@ -1,9 +1,11 @@
 """rxbosbase: BosBase's realtime API as reactive streams."""
 
-from .auth import AuthState, AuthStore
-from .auth_file import FileAuthStore
+from .auth.file_store import FileAuthStore
+from .auth.store import AuthState, AuthStore
+from .backoff import BackoffPolicy
 from .client import BosBase
 from .collection import Collection
+from .encoding.unreadable import UnreadableRecord
 from .errors import (
     AnswerTooLargeError,
     AuthLostError,
@@ -18,12 +20,10 @@ from .errors import (
     StreamLostError,
     UnreadableError,
 )
-from .realtime.events import Message, RecordEvent
-from .realtime.facade import Unsubscribe
-from .realtime.reconnect import BackoffPolicy
-from .realtime.stats import Stats
-from .realtime.status import Status
-from .unreadable import UnreadableRecord
+from .events import Message, RecordEvent
+from .realtime.api import Unsubscribe
+from .realtime.session.stats import Stats
+from .realtime.session.status import Status
 
 __all__ = [
     "AnswerTooLargeError",

@@ -13,29 +13,29 @@ from urllib.parse import quote, urlencode
 
 from reactivex import abc
 
-from .auth import AuthStore, check_token
-from .bodies import MAX_ANSWER_BYTES
+from ._runtime import ClientRuntime
+from .auth.login import as_login
+from .auth.store import AuthStore, check_token
+from .backoff import BackoffPolicy
 from .collection import Collection
-from .dialect import FilterDialect, check_dialect
+from .encoding.utf8 import check_encodable
 from .errors import ClientClosedError, ProtocolError
-from .filters import Dialect, build_filter
-from .login import as_login
-from .models import Model
-from .options import check_count
-from .reader import OnDecodeError, RecordReader
-from .realtime.facade import Realtime, check_seconds
-from .realtime.frames import MAX_FRAME_BYTES
-from .realtime.reconnect import BackoffPolicy
+from .http.body import MAX_ANSWER_BYTES
+from .http.transport import Transport, check_headers
+from .realtime.api import Realtime, check_seconds
+from .realtime.protocol.frames import MAX_FRAME_BYTES
 from .realtime.service import RealtimeService
-from .rooms import Rooms
-from .runtime.loop import Loop
-from .schema import Collections
-from .topic_headers import TopicHeaders
-from .transport import Transport, check_headers
-from .utf8 import check_encodable
+from .realtime.topic_headers import TopicHeaders
+from .records.collections import Collections
+from .records.filter_dialect import FilterDialect, check_dialect
+from .records.filters import Dialect, build_filter
+from .records.models import Model
+from .records.options import check_count
+from .records.reader import OnDecodeError, RecordReader
+from .runtime.scheduler import SerialScheduler
 
 if TYPE_CHECKING:
-    from .live.hub import LiveHub
+    from .live.manager import LiveViewManager
 
 __all__ = ["BosBase"]
 
@@ -119,21 +119,21 @@ class BosBase:
             base_url, timeout=timeout, headers=headers, token=lambda: store.token, verify=verify,
             max_answer_bytes=max_answer_bytes,
         )  # fmt: skip
-        rooms = Rooms(
+        rooms = ClientRuntime(
             transport, store, backoff or BackoffPolicy(), idle_timeout, max_event_bytes,
             on_auth_lost, check_dialect(filter_dialect),
         )  # fmt: skip
         self._enter(rooms, topics)
 
     @classmethod
-    def _from_rooms(cls, rooms: Rooms) -> BosBase:
+    def _from_rooms(cls, rooms: ClientRuntime) -> BosBase:
         """The client of rooms that somebody else has built: with another transport, or another
         time."""
         client = cls.__new__(cls)
         client._enter(rooms, TopicHeaders(None, None))
         return client
 
-    def _enter(self, rooms: Rooms, topic_headers: TopicHeaders) -> None:
+    def _enter(self, rooms: ClientRuntime, topic_headers: TopicHeaders) -> None:
         self._rooms = rooms
         self.auth_store = rooms.auth_store
         self.topic_headers = topic_headers
@@ -167,12 +167,12 @@ class BosBase:
         return self._rooms.realtime
 
     @property
-    def live_hub(self) -> LiveHub:
+    def live_hub(self) -> LiveViewManager:
         """The library's own entrance to the live views."""
         return self._rooms.live
 
     @property
-    def scheduler(self) -> Loop:
+    def scheduler(self) -> SerialScheduler:
         """Runs timed work on the delivery thread; pass it to operators on merged streams."""
         return self._rooms.delivery
 
@@ -357,7 +357,7 @@ class BosBase:
         self._rooms.close()
 
 
-def _close_later(rooms: Rooms) -> None:
+def _close_later(rooms: ClientRuntime) -> None:
     """Closes what a client that nobody holds any more has left. The garbage collector may call
     this on any thread, under any lock: so a thread of its own does it."""
     try:

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from reactivex import Observable
 
-from .realtime.events import RecordEvent
-from .realtime.facade import Unsubscribe, subscribe_blocking
-from .realtime.hot import RecordStream
-from .realtime.iterate import EventIterator
+from .events import RecordEvent
+from .realtime.api import Unsubscribe, subscribe_blocking
+from .realtime.event_iterator import EventIterator
 from .realtime.preflight import Question
-from .realtime.topics import Topic, normalise_options, record_topic
-from .records import Records, T
-from .streams import Stream
+from .realtime.protocol.topics import Topic, normalise_options, record_topic
+from .realtime.topic_streams import RecordStream
+from .records.requests import Records, T
+from .runtime.streams import Stream
 
 if TYPE_CHECKING:
-    from .live.snapshot import Change
+    from .live.engine.snapshot import Change
     from .live.view import LiveView
 
 __all__ = ["Collection"]
@@ -162,7 +162,7 @@ class Collection(Records[T], Generic[T]):
         Example:
             ``posts.live(sort="-created", limit=20).subscribe(lambda s: print(len(s.records)))``
         """
-        from .live.make import make_view
+        from .live.factory import make_view
         from .live.source import make_query
 
         wanted = make_query(
@@ -186,7 +186,7 @@ class Collection(Records[T], Generic[T]):
     ) -> Observable[T | None]:
         """One record that stays true: its value now, then each new one; None while it does not
         exist or may not be seen."""
-        from .live.make import make_record_view
+        from .live.factory import make_record_view
         from .live.source import make_query
 
         wanted = make_query(

@@ -27,8 +27,8 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from .oneline import one_line
-from .unreadable import UnreadableRecord
+from .encoding.control_characters import one_line
+from .encoding.unreadable import UnreadableRecord
 
 __all__ = [
     "AnswerTooLargeError",

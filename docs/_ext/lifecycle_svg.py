@@ -10,7 +10,7 @@ from collections import defaultdict
 from html import escape
 from textwrap import wrap
 
-from rxbosbase.realtime.lifecycle import TRANSITIONS, Signal, State
+from rxbosbase.realtime.session.lifecycle import TRANSITIONS, Signal, State
 
 __all__ = ["picture"]
 

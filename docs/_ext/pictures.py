@@ -13,7 +13,7 @@ from docutils import nodes
 from docutils.parsers.rst import Directive
 from support.marbles import LINE, Diagram, diagrams
 
-from rxbosbase.realtime.lifecycle import TRANSITIONS
+from rxbosbase.realtime.session.lifecycle import TRANSITIONS
 
 
 class Marbles(Directive):

@@ -11,9 +11,9 @@ from reactivex import operators as ops
 from reactivex.disposable import SingleAssignmentDisposable
 
 from rxbosbase.errors import RequestTimeoutError
-from rxbosbase.operators._handover import Overflow, check_bounds
-from rxbosbase.realtime.facade import check_seconds
-from rxbosbase.runtime.loop import Loop
+from rxbosbase.realtime.api import check_seconds
+from rxbosbase.runtime.handover import Overflow, check_bounds
+from rxbosbase.runtime.scheduler import SerialScheduler
 
 from ._inbox import Inbox
 from ._waiting import running_loop
@@ -73,7 +73,7 @@ class AsyncEvents(Generic[T]):
         if self._inbox is None:
             upstream = SingleAssignmentDisposable()
             scheduler = getattr(self._source, "scheduler", None)
-            delivery = scheduler if isinstance(scheduler, Loop) else None
+            delivery = scheduler if isinstance(scheduler, SerialScheduler) else None
             inbox: Inbox[T] = Inbox(self._size, self._overflow, upstream, delivery)
             self._inbox = inbox
             upstream.disposable = self._source.subscribe(inbox.put, inbox.end, inbox.end)

@@ -12,9 +12,9 @@ from reactivex import abc
 from reactivex.disposable import Disposable
 from reactivex.internal import DisposedException
 
-from rxbosbase.operators._handover import BATCH, Handover, Overflow, check_bounds
 from rxbosbase.operators.bounded_observe_on import BufferOverflowError
-from rxbosbase.runtime.loop import Loop
+from rxbosbase.runtime.handover import BATCH, Handover, Overflow, check_bounds
+from rxbosbase.runtime.scheduler import SerialScheduler
 
 from ._waiting import running_loop
 
@@ -46,7 +46,7 @@ class Inbox(abc.ObserverBase[T]):
         size: int,
         overflow: Overflow,
         upstream: abc.DisposableBase,
-        delivery: Loop | None = None,
+        delivery: SerialScheduler | None = None,
     ) -> None:
         check_bounds(size, overflow)
         self.abandoned = False

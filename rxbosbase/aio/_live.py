@@ -11,9 +11,9 @@ from reactivex import abc
 
 from rxbosbase.collection import Collection
 from rxbosbase.errors import ClientClosedError, RequestTimeoutError
-from rxbosbase.live.snapshot import Change, Snapshot
+from rxbosbase.live.engine.snapshot import Change, Snapshot
 from rxbosbase.live.view import LiveView
-from rxbosbase.realtime.facade import check_seconds
+from rxbosbase.realtime.api import check_seconds
 
 from ._waiting import running_loop
 

@@ -10,11 +10,11 @@ from typing import Any, TypedDict, TypeVar, Unpack, overload
 from reactivex.disposable import Disposable
 
 from rxbosbase.collection import Collection
-from rxbosbase.operators._handover import Overflow
-from rxbosbase.realtime.events import Message, RecordEvent
-from rxbosbase.realtime.facade import Realtime, check_seconds
-from rxbosbase.realtime.registry import Subscriber
-from rxbosbase.realtime.topics import custom_topic
+from rxbosbase.events import Message, RecordEvent
+from rxbosbase.realtime.api import Realtime, check_seconds
+from rxbosbase.realtime.protocol.topics import custom_topic
+from rxbosbase.realtime.session.registry import Subscriber
+from rxbosbase.runtime.handover import Overflow
 
 from ._events import SIZE
 from ._inbox import Inbox

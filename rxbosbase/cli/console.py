@@ -14,8 +14,8 @@ from typing import Any
 
 from reactivex import Observable
 
+from rxbosbase.encoding.control_characters import one_line, plain_json
 from rxbosbase.errors import BosBaseError
-from rxbosbase.oneline import one_line, plain_json
 
 __all__ = [
     "STOPPED", "PlainFormatter", "complain", "expected_ends", "say", "say_json", "until_end",

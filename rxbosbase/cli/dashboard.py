@@ -12,7 +12,7 @@ import typer
 
 from rxbosbase.cli import options
 from rxbosbase.cli.console import complain, expected_ends, say
-from rxbosbase.cli.demo.board import WATCHED
+from rxbosbase.cli.demo.metrics import WATCHED
 from rxbosbase.cli.writers import new_password, writing
 from rxbosbase.client import BosBase
 from rxbosbase.errors import ConnectionFailedError

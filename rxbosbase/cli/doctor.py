@@ -13,8 +13,8 @@ import typer
 
 from rxbosbase.cli import options
 from rxbosbase.cli.console import expected_ends, say
-from rxbosbase.doctor import TIMEOUT, Finding, examine
-from rxbosbase.oneline import one_line
+from rxbosbase.cli.diagnosis import TIMEOUT, Finding, examine
+from rxbosbase.encoding.control_characters import one_line
 
 __all__ = ["doctor"]
 

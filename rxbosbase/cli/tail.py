@@ -15,8 +15,8 @@ from rxbosbase import BosBase, RecordEvent
 from rxbosbase import operators as rxb
 from rxbosbase.cli import options
 from rxbosbase.cli.console import expected_ends, say_json, until_end
-from rxbosbase.cli.events_text import json_line, pretty_line
-from rxbosbase.cli.tale import print_connection_changes
+from rxbosbase.cli.event_text import json_line, pretty_line
+from rxbosbase.cli.status_messages import print_connection_changes
 from rxbosbase.cli.terminal import Terminal
 
 __all__ = ["Action", "Format", "tail"]

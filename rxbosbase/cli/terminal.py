@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from rxbosbase.oneline import one_line
+from rxbosbase.encoding.control_characters import one_line
 
 __all__ = ["Terminal"]
 

@@ -14,8 +14,8 @@ from rich.live import Live
 from rxbosbase import BosBase
 from rxbosbase.cli import options
 from rxbosbase.cli.console import expected_ends, say_json, until_end
-from rxbosbase.cli.events_text import encoded_line
-from rxbosbase.cli.tale import print_connection_changes
+from rxbosbase.cli.event_text import encoded_line
+from rxbosbase.cli.status_messages import print_connection_changes
 from rxbosbase.cli.terminal import Terminal
 from rxbosbase.cli.view_table import Picture, draw, next_picture
 from rxbosbase.live import Change, Snapshot

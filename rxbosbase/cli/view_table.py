@@ -11,9 +11,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from rxbosbase.cli.events_text import value_text
+from rxbosbase.cli.event_text import value_text
+from rxbosbase.encoding.control_characters import one_line
 from rxbosbase.live import Snapshot
-from rxbosbase.oneline import one_line
 
 __all__ = ["Picture", "columns_of", "draw", "next_picture"]
 

@@ -10,7 +10,7 @@ from random import Random
 from time import monotonic
 from typing import Any, Protocol
 
-from rxbosbase.cli.scribe import Key, Scribe, Write
+from rxbosbase.cli.sample_writes import Key, SampleWrites, Write
 from rxbosbase.client import BosBase
 from rxbosbase.errors import BosBaseError, ClientResponseError
 from rxbosbase.server.sample import SAMPLE_PASSWORD, SAMPLE_USERS, SampleUser
@@ -83,7 +83,7 @@ class Writers:
             raise self.failures[0]
 
     def _run(self, user: SampleUser, random: Random) -> None:
-        scribe = Scribe(user, random)
+        scribe = SampleWrites(user, random)
         try:
             with BosBase(self._url, timeout=REQUEST_TIMEOUT) as client:
                 client.collection("users").auth_with_password(user.email, self._password)

@@ -16,15 +16,15 @@ from typing import Any
 from reactivex import Observable
 
 from rxbosbase.client import BosBase
-from rxbosbase.live.snapshot import Snapshot
-from rxbosbase.realtime.events import RecordEvent
+from rxbosbase.dashboard.pictures.feed import FeedPicture
+from rxbosbase.dashboard.pictures.inspect import InspectorPicture
+from rxbosbase.dashboard.pictures.rates import RatePicture
+from rxbosbase.dashboard.pictures.status import StatusPicture
+from rxbosbase.dashboard.pictures.table import TablePicture
+from rxbosbase.events import RecordEvent
+from rxbosbase.live.engine.snapshot import Snapshot
 
 from .pane import PER_SECOND, Pane
-from .pictures.feed import FeedPicture
-from .pictures.inspect import InspectorPicture
-from .pictures.rates import RatePicture
-from .pictures.status import StatusPicture
-from .pictures.table import TablePicture
 
 __all__ = ["Pane", "feed", "inspector", "rate_chart", "status", "table"]
 

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rxbosbase.dataframes.kinds import nanoseconds
+from rxbosbase.encoding.json import encode
 from rxbosbase.errors import ClientResponseError
-from rxbosbase.jsontext import encode
 
 __all__ = ["clock", "count", "error_text", "escaped", "moment", "shorter", "value_text"]
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from reactivex import abc
 
-from rxbosbase.loop import LoopScheduler
 from rxbosbase.operators._common import Alarm
+from rxbosbase.runtime.thread_scheduler import ThreadScheduler
 
 __all__ = ["Painters", "Throttle"]
 
@@ -19,14 +19,14 @@ class Painters:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._users = 0
-        self._loop: LoopScheduler | None = None
+        self._loop: ThreadScheduler | None = None
 
-    def acquire(self) -> LoopScheduler:
+    def acquire(self) -> ThreadScheduler:
         """The thread's scheduler; `release` it once."""
         with self._lock:
             self._users += 1
             if self._loop is None:
-                self._loop = LoopScheduler("rxbosbase-dashboard")
+                self._loop = ThreadScheduler("rxbosbase-dashboard")
             return self._loop
 
     def release(self) -> None:

@@ -11,8 +11,8 @@ from reactivex import Observable, abc
 from reactivex import operators as ops
 from reactivex.scheduler import TimeoutScheduler
 
-from rxbosbase.realtime.events import RecordEvent
-from rxbosbase.values import plain
+from rxbosbase.encoding.values import plain
+from rxbosbase.events import RecordEvent
 
 from .extra import pandas
 from .kinds import EPOCH

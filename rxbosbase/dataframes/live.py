@@ -7,7 +7,7 @@ from typing import Any
 
 from reactivex import Observable
 
-from rxbosbase.live.snapshot import Change, Snapshot
+from rxbosbase.live.engine.snapshot import Change, Snapshot
 from rxbosbase.live.view import LiveView
 
 from .source import Follower

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from rxbosbase.live.snapshot import Change
+from rxbosbase.live.engine.snapshot import Change
 
 from .columns import CategoryColumn, Cells, Column
 from .extra import numpy, pandas

@@ -14,6 +14,6 @@ randomness.
 
 from __future__ import annotations
 
-from rxbosbase.live.snapshot import Change, Snapshot, apply_changes
+from rxbosbase.live.engine.snapshot import Change, Snapshot, apply_changes
 
 __all__ = ["Change", "Snapshot", "apply_changes"]

@@ -8,11 +8,11 @@ from functools import partial
 from typing import Any, TypeAlias
 from urllib.parse import quote
 
-from rxbosbase.dialect import FilterDialect, Read
+from rxbosbase.encoding.unreadable import UnreadableRow
+from rxbosbase.encoding.utf8 import encodable
 from rxbosbase.errors import ClientResponseError, ProtocolError, UnreadableError
-from rxbosbase.filters import without_comments
-from rxbosbase.live.fields import AGE, FieldPlan, plan_fields
-from rxbosbase.live.messages import (
+from rxbosbase.live.engine.field_plan import AGE, FieldPlan, plan_fields
+from rxbosbase.live.engine.messages import (
     Ask,
     ReadLiterals,
     ReadOrder,
@@ -21,10 +21,10 @@ from rxbosbase.live.messages import (
     ReadWindow,
     Record,
 )
-from rxbosbase.paging import PageSize, Passed, read_by_offset, read_fitting
-from rxbosbase.realtime.topics import Options, Topic, normalise_options, record_topic
-from rxbosbase.unreadable import UnreadableRow
-from rxbosbase.utf8 import encodable
+from rxbosbase.realtime.protocol.topics import Options, Topic, normalise_options, record_topic
+from rxbosbase.records.filter_dialect import FilterDialect, Read
+from rxbosbase.records.filters import without_comments
+from rxbosbase.records.paging import PageSize, Passed, read_by_offset, read_fitting
 
 __all__ = ["Query", "QuerySource", "RecordSource", "Source"]
 

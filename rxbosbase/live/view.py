@@ -9,13 +9,13 @@ from reactivex import Observable, abc
 from reactivex import operators as ops
 from reactivex.disposable import Disposable
 
-from rxbosbase.realtime.facade import check_seconds
-from rxbosbase.realtime.registry import Subscriber
-from rxbosbase.streams import Stream
+from rxbosbase.live.engine.snapshot import Change, Snapshot
+from rxbosbase.realtime.api import check_seconds
+from rxbosbase.realtime.session.registry import Subscriber
+from rxbosbase.runtime.streams import Stream
 
-from .core import ViewCore
-from .hub import LiveHub
-from .snapshot import Change, Snapshot
+from .driver import ViewDriver
+from .manager import LiveViewManager
 
 __all__ = ["LiveView"]
 
@@ -33,15 +33,15 @@ class LiveView(Stream[Snapshot[T]], Generic[T]):
     """
 
     def __init__(
-        self, hub: LiveHub, key: Hashable, make: Callable[[], ViewCore[T]], owner: object
+        self, hub: LiveViewManager, key: Hashable, make: Callable[[], ViewDriver[T]], owner: object
     ) -> None:
         super().__init__(self._attach, hub.delivery)
         self._hub = hub
         self._key = key
         self._make = make
         self._owner = owner
-        self._entered: list[ViewCore[T]] = []
-        self._cores: list[ViewCore[T]] = []  # those this object holds: an ended one tells why
+        self._entered: list[ViewDriver[T]] = []
+        self._cores: list[ViewDriver[T]] = []  # those this object holds: an ended one tells why
 
     def __enter__(self) -> LiveView[T]:
         self._entered.append(self._acquire())
@@ -103,7 +103,7 @@ class LiveView(Stream[Snapshot[T]], Generic[T]):
             ops.distinct_until_changed(),
         )
 
-    def _core(self) -> ViewCore[Any]:
+    def _core(self) -> ViewDriver[Any]:
         for core in self._cores[-1:]:
             return core
         running = self._hub.find(self._key)
@@ -111,12 +111,12 @@ class LiveView(Stream[Snapshot[T]], Generic[T]):
             raise RuntimeError("the view is not running: subscribe to it, or use `with view:`")
         return running
 
-    def _acquire(self) -> ViewCore[T]:
+    def _acquire(self) -> ViewDriver[T]:
         core = self._hub.acquire(self._key, self._make)
         self._cores.append(core)
         return core
 
-    def _release(self, core: ViewCore[T]) -> None:
+    def _release(self, core: ViewDriver[T]) -> None:
         self._cores.remove(core)
         self._hub.release(self._key, core)
 

@@ -15,11 +15,7 @@ streams of this library do by themselves), else on RxPY's ``TimeoutScheduler``.
 
 from __future__ import annotations
 
-from rxbosbase.operators.bounded_observe_on import (
-    BufferOverflowError,
-    Overflow,
-    bounded_observe_on,
-)
+from rxbosbase.operators.bounded_observe_on import BufferOverflowError, Overflow, bounded_observe_on
 from rxbosbase.operators.changed import FieldChange, changed
 from rxbosbase.operators.conflate_by_id import conflate_by_id
 from rxbosbase.operators.debounce_by_id import debounce_by_id
@@ -27,8 +23,8 @@ from rxbosbase.operators.distinct_record import distinct_record
 from rxbosbase.operators.of_action import of_action
 from rxbosbase.operators.rate import rate
 from rxbosbase.operators.records import records
+from rxbosbase.operators.retry_with_backoff import retry_with_backoff
 from rxbosbase.operators.to_state import to_state
-from rxbosbase.realtime.reconnect import retry_with_backoff
 
 __all__ = [
     "BufferOverflowError",

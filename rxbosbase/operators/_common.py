@@ -11,7 +11,7 @@ from reactivex import abc
 from reactivex.disposable import SerialDisposable, SingleAssignmentDisposable
 from reactivex.scheduler import TimeoutScheduler
 
-from rxbosbase.realtime.events import RecordEvent
+from rxbosbase.events import RecordEvent
 
 __all__ = ["Alarm", "Event", "clock_of", "newest_of", "record_id", "seconds"]
 

@@ -9,9 +9,9 @@ from typing import Generic, TypeVar
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable
 
+from rxbosbase.events import RecordEvent
 from rxbosbase.operators._common import Alarm, clock_of, newest_of, record_id
 from rxbosbase.operators._outbox import Outbox
-from rxbosbase.realtime.events import RecordEvent
 
 __all__ = ["Holding", "Timed", "timed"]
 

@@ -9,7 +9,7 @@ from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable, SingleAssignmentDisposable
 
 from rxbosbase.errors import BosBaseError
-from rxbosbase.operators._handover import Handover, Overflow, check_bounds
+from rxbosbase.runtime.handover import Handover, Overflow, check_bounds
 
 __all__ = ["BufferOverflowError", "Overflow", "bounded_observe_on"]
 

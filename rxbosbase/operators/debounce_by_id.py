@@ -10,9 +10,9 @@ from typing import TypeVar
 
 from reactivex import Observable, abc
 
+from rxbosbase.events import RecordEvent
 from rxbosbase.operators._common import seconds
 from rxbosbase.operators._timed import Holding, timed
-from rxbosbase.realtime.events import RecordEvent
 
 __all__ = ["debounce_by_id"]
 

@@ -9,8 +9,8 @@ import reactivex
 from reactivex import Observable
 from reactivex import operators as ops
 
+from rxbosbase.events import RecordEvent
 from rxbosbase.operators._common import record_id
-from rxbosbase.realtime.events import RecordEvent
 
 __all__ = ["distinct_record"]
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 from reactivex import Observable
 from reactivex import operators as ops
 
-from rxbosbase.realtime.events import RecordEvent
+from rxbosbase.events import RecordEvent
 
 __all__ = ["records"]
 

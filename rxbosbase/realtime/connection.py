@@ -14,20 +14,24 @@ from dataclasses import dataclass
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
-from rxbosbase.errors import (
-    ClientClosedError,
-    ProtocolError,
-    RequestTimeoutError,
-    StreamLostError,
-)
-from rxbosbase.oneline import one_line
+from rxbosbase.backoff import BackoffPolicy
+from rxbosbase.encoding.control_characters import one_line
+from rxbosbase.errors import ClientClosedError, ProtocolError, RequestTimeoutError, StreamLostError
+from rxbosbase.events import decode_message
+from rxbosbase.realtime.protocol.body_decoder import BodyDecoder
+from rxbosbase.realtime.protocol.frames import Frame, FrameParser, Skipped
 from rxbosbase.runtime.network import Channel, Transport
+from rxbosbase.runtime.scheduler import SerialScheduler
 
-from .events import decode_message
-from .frames import Frame, FrameParser, Skipped
-from .intake import Intake
-
-__all__ = ["CONNECT_TOPIC", "HEALTHY_AFTER", "Batch", "Connection", "Opened", "connect"]
+__all__ = [
+    "CONNECT_TOPIC",
+    "HEALTHY_AFTER",
+    "Batch",
+    "Connection",
+    "ConnectionSettings",
+    "Opened",
+    "connect",
+]
 
 log = logging.getLogger("rxbosbase.connection")
 log_submit = logging.getLogger("rxbosbase.submit")
@@ -44,6 +48,31 @@ POST_TIMEOUT = 10.0
 answers it from memory, and nothing else is submitted meanwhile."""
 
 Observer = abc.ObserverBase["Opened | Batch"]
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionSettings:
+    """The means and the limits of every connection.
+
+    Attributes:
+        transport: where the server is.
+        control: runs what connects and submits, one thing at a time.
+        delivery: runs user code.
+        policy: how long to wait between attempts.
+        idle_timeout: seconds a stream may be silent before it is renewed.
+        max_event_bytes: a larger event is skipped.
+        identity: who is logged in now.
+        quiet: seconds without a change after which a burst of changes counts as over.
+    """
+
+    transport: Transport
+    control: SerialScheduler
+    delivery: SerialScheduler
+    policy: BackoffPolicy
+    idle_timeout: float
+    max_event_bytes: int
+    identity: Callable[[], str]
+    quiet: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +198,7 @@ class Connection:
 
     def opened(self, *, chunked: bool, length: int) -> None:
         """The server has answered with an event stream."""
-        self._intake = Intake(self._parser, chunked=chunked, length=length)
+        self._intake = BodyDecoder(self._parser, chunked=chunked, length=length)
         self._deadline = self._clock() + self.timeout
 
     def received(self, data: bytes) -> bool:

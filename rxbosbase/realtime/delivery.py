@@ -11,8 +11,7 @@ from collections.abc import Callable
 from operator import attrgetter, itemgetter
 from typing import Any, cast
 
-from .connection import Batch
-from .events import (
+from rxbosbase.events import (
     MalformedEvent,
     Message,
     decode_message,
@@ -20,8 +19,10 @@ from .events import (
     decode_record_events,
     usual_action,
 )
-from .frames import Frame
-from .registry import Entry, Registry, Subscriber
+from rxbosbase.realtime.protocol.frames import Frame
+from rxbosbase.realtime.session.registry import Registry, Subscriber, TopicEntry
+
+from .connection import Batch
 
 __all__ = ["Delivery", "dispatch", "guarded", "once_each"]
 
@@ -132,7 +133,7 @@ class Delivery:
         entries = list(map(self._entries.get, map(_wire, frames)))
         if self._registry.everything or None in entries:
             return False
-        known = cast(list[Entry], entries)
+        known = cast(list[TopicEntry], entries)
         if not all(map(_is_plain, known)):
             return False
         try:
@@ -157,7 +158,7 @@ class Delivery:
                 if subscriber is not None:
                     _raised(subscriber, event, error, self._expel)
 
-    def _deliver_to_all(self, entry: Entry, event: Any) -> None:
+    def _deliver_to_all(self, entry: TopicEntry, event: Any) -> None:
         """Delivers one event of a burst, whose subscribers may change with each event.
 
         A topic that was left and wanted again meanwhile has a new entry.

@@ -15,25 +15,27 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from reactivex import Observable, abc
+from reactivex import operators as ops
 from reactivex.disposable import Disposable, SerialDisposable
 from reactivex.subject import Subject
 
-from rxbosbase.errors import BosBaseError
+from rxbosbase.backoff import BackoffPolicy
+from rxbosbase.errors import BosBaseError, StreamLostError
+from rxbosbase.operators.retry_with_backoff import retry_with_backoff
+from rxbosbase.realtime.session.lifecycle import Signal, State
+from rxbosbase.realtime.session.registry import TopicShard
+from rxbosbase.realtime.session.session import Session
+from rxbosbase.realtime.session.status import SessionStatus
 
-from . import commands as do
-from .connection import Batch, Connection, Opened
+from .connection import Batch, Connection, ConnectionSettings, Opened, connect
 from .delivery import guarded
-from .lifecycle import Signal, State
-from .pipeline import reconnecting
-from .registry import Share
-from .session import Session
-from .settings import Settings
-from .status import SessionStatus
+from .session import commands as do
 
 if TYPE_CHECKING:
     from .service import RealtimeService
 
-__all__ = ["Driver"]
+__all__ = ["Driver", "reconnecting"]
 
 log = logging.getLogger("rxbosbase.realtime")
 
@@ -54,7 +56,11 @@ class Driver:
     """
 
     def __init__(
-        self, share: Share, settings: Settings, changed: threading.Condition, owner: RealtimeService
+        self,
+        share: TopicShard,
+        settings: ConnectionSettings,
+        changed: threading.Condition,
+        owner: RealtimeService,
     ) -> None:
         self.share = share
         self.session = Session(share, settings.policy.delay, quiet=settings.quiet)
@@ -289,3 +295,28 @@ class Driver:
 
     def _exhausted(self, run: int, error: Exception) -> None:
         self._feed(lambda _: self.session.exhausted(run, error))
+
+
+def reconnecting(
+    dial: Callable[[], Connection],
+    policy: BackoffPolicy,
+    *,
+    scheduler: abc.SchedulerBase,
+    on_wait: Callable[[int, float, Exception], None],
+    wake: Observable[Any],
+) -> Observable[Opened | Batch]:
+    """The whole of reconnection: one connection, tried again after a fault, begun anew at its end.
+
+    A routine end completes the connection, and `repeat` dials the next one at once with a fresh
+    count of failures. An error waits as `policy` says.
+    """
+    return connect(dial).pipe(
+        retry_with_backoff(
+            policy, scheduler=scheduler, resets=_was_healthy, on_wait=on_wait, wake=wake
+        ),
+        ops.repeat(),
+    )
+
+
+def _was_healthy(error: Exception) -> bool:
+    return isinstance(error, StreamLostError) and error.healthy

@@ -14,18 +14,18 @@ from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from rxbosbase.encoding.unreadable import UnreadableRecord
 from rxbosbase.errors import ClientClosedError, RequestTimeoutError
-from rxbosbase.process import check_process
-from rxbosbase.runtime.loop import Loop
-from rxbosbase.streams import Latest
-from rxbosbase.unreadable import UnreadableRecord
+from rxbosbase.realtime.session.lifecycle import State
+from rxbosbase.realtime.session.stats import Stats
+from rxbosbase.realtime.session.status import Status, summarize
+from rxbosbase.runtime.fork_guard import check_process
+from rxbosbase.runtime.scheduler import SerialScheduler
+from rxbosbase.runtime.streams import Latest
 
 from .delivery import guarded
 from .driver import Driver
-from .lifecycle import State
-from .notices import NoticeQueue
-from .stats import Stats
-from .status import Status, summarize
+from .notification_queue import NotificationQueue
 
 if TYPE_CHECKING:
     from .service import RealtimeService
@@ -51,11 +51,11 @@ class ConnectionMonitor:
         on_disconnect: called with the topics still wanted, once for each loss.
     """
 
-    def __init__(self, delivery: Loop) -> None:
+    def __init__(self, delivery: SerialScheduler) -> None:
         self.changed = delivery.condition()
         self.status: Latest[Status] = Latest(Status(since=delivery.wall_time()), delivery)
         self.on_disconnect: Callable[[list[str]], object] | None = None
-        self._notices = NoticeQueue(delivery)
+        self._notices = NotificationQueue(delivery)
         self._loop = delivery
         self._process = os.getpid()
         self._kinds: list[RealtimeService] = []

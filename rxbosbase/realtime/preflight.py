@@ -14,13 +14,12 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
+from rxbosbase.backoff import BackoffPolicy
 from rxbosbase.errors import BosBaseError, ClientResponseError, UnreadableError
-from rxbosbase.runtime.loop import Loop
+from rxbosbase.realtime.protocol.topics import Options
+from rxbosbase.runtime.retry_delay import asked_to_wait
+from rxbosbase.runtime.scheduler import SerialScheduler
 from rxbosbase.runtime.threads import Pool
-
-from .backoff import asked_to_wait
-from .reconnect import BackoffPolicy
-from .topics import Options
 
 __all__ = ["Preflight", "Question", "verdict_on"]
 
@@ -100,7 +99,7 @@ class Preflight:
         self,
         read: Read,
         pool: Pool,
-        control: Loop,
+        control: SerialScheduler,
         policy: BackoffPolicy,
         identity: Callable[[], str],
     ) -> None:

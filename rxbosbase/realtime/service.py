@@ -14,22 +14,21 @@ from functools import partial
 from typing import Protocol
 
 from rxbosbase.errors import BosBaseError
-from rxbosbase.process import check_process
-from rxbosbase.runtime.loop import Loop
-from rxbosbase.streams import Latest
+from rxbosbase.events import MalformedEvent, Message
+from rxbosbase.realtime.protocol.topics import Topic
+from rxbosbase.realtime.session.registry import Registry, Subscriber, TopicEntry, TopicShard
+from rxbosbase.realtime.session.stats import Stats
+from rxbosbase.realtime.session.status import Status
+from rxbosbase.runtime.fork_guard import check_process
+from rxbosbase.runtime.scheduler import SerialScheduler
+from rxbosbase.runtime.streams import Latest
 
-from .connection import CONNECT_TOPIC, Batch
+from .connection import CONNECT_TOPIC, Batch, ConnectionSettings
 from .delivery import Delivery, guarded, once_each
 from .driver import Driver
-from .events import MalformedEvent, Message
 from .monitor import ConnectionMonitor
-from .notices import NoticeQueue
+from .notification_queue import NotificationQueue
 from .preflight import Preflight, Question
-from .registry import Entry, Registry, Share, Subscriber
-from .settings import Settings
-from .stats import Stats
-from .status import Status
-from .topics import Topic
 
 __all__ = ["Listener", "RealtimeService"]
 
@@ -42,10 +41,10 @@ class Listener(Protocol):
     """One who makes up for what its streams may have lost. Called under the lock, or on the
     delivery loop (`on_skipped`); it returns at once."""
 
-    def on_held(self, share: Share, version: int) -> None:
+    def on_held(self, share: TopicShard, version: int) -> None:
         """The server has a share's topics up to `version`."""
 
-    def on_gap(self, share: Share) -> None:
+    def on_gap(self, share: TopicShard) -> None:
         """The connection of a share has ended: nothing it has read yet will be delivered."""
 
     def on_skipped(self, error: MalformedEvent, records: tuple[Subscriber, ...]) -> None:
@@ -64,7 +63,7 @@ class RealtimeService:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: ConnectionSettings,
         preflight: Preflight,
         monitor: ConnectionMonitor,
         listener: Listener | None = None,
@@ -81,7 +80,7 @@ class RealtimeService:
         self._drivers: list[Driver] = []
         self._closed = False
         self._left: tuple[Subscriber, ...] = ()  # those that `finish` has to complete
-        self._notices = NoticeQueue(settings.delivery)
+        self._notices = NotificationQueue(settings.delivery)
         self._process = os.getpid()
         self._delivery = Delivery(self._registry, self.detach, self._on_skipped)
         monitor.watch(self)
@@ -179,7 +178,7 @@ class RealtimeService:
             )
 
     @property
-    def scheduler(self) -> Loop:
+    def scheduler(self) -> SerialScheduler:
         """The delivery thread's."""
         return self._settings.delivery
 
@@ -247,15 +246,15 @@ class RealtimeService:
         if self._delivers_retired or not batch.connection.ending:
             self._delivery.deliver(batch)
 
-    def on_held(self, share: Share, version: int) -> None:
+    def on_held(self, share: TopicShard, version: int) -> None:
         if self._listener is not None:
             self._listener.on_held(share, version)
 
-    def on_gap(self, share: Share) -> None:
+    def on_gap(self, share: TopicShard) -> None:
         if self._listener is not None:
             self._listener.on_gap(share)
 
-    def on_refused(self, share: Share, since: int, upto: int, error: Exception) -> None:
+    def on_refused(self, share: TopicShard, since: int, upto: int, error: Exception) -> None:
         with self._changed:
             # Those that came since were not in the POST; those the server took before are not
             # to blame, unless there are no others.
@@ -268,7 +267,7 @@ class RealtimeService:
         with self._changed:
             self._end(self._registry, error)
 
-    def on_failed(self, share: Share, error: Exception) -> None:
+    def on_failed(self, share: TopicShard, error: Exception) -> None:
         self._end(list(share.entries.values()), error)
 
     def _judged(self, subscriber: Subscriber, error: BosBaseError | None) -> None:
@@ -292,19 +291,19 @@ class RealtimeService:
 
     # -- small parts -----------------------------------------------------------------------------
 
-    def _driver_of(self, share: Share) -> Driver:
+    def _driver_of(self, share: TopicShard) -> Driver:
         if share.index == len(self._drivers):
             self._drivers.append(Driver(share, self._settings, self._changed, self))
         return self._drivers[share.index]
 
-    def _take_out(self, entries: Iterable[Entry]) -> tuple[Subscriber, ...]:
+    def _take_out(self, entries: Iterable[TopicEntry]) -> tuple[Subscriber, ...]:
         gone: tuple[Subscriber, ...] = ()
         for entry in entries:
             gone += self._registry.take_out(entry)
             self._drivers[entry.share.index].touch()
         return gone
 
-    def _end(self, entries: Iterable[Entry], error: Exception | None) -> None:
+    def _end(self, entries: Iterable[TopicEntry], error: Exception | None) -> None:
         """Takes topics out, and tells their subscribers: of `error`, or of the completion. Runs
         under the lock, so that `close` comes before all of it or after."""
         for subscriber in self._take_out(entries):

@@ -58,7 +58,7 @@ class Channel(Protocol):
 
 
 class Transport(Protocol):
-    """Speaks with one server: `rxbosbase.transport.Transport` does so over HTTP.
+    """Speaks with one server: `rxbosbase.http.transport.Transport` does so over HTTP.
 
     Attributes:
         base_url: the server's address, without a trailing slash.
@@ -73,7 +73,7 @@ class Transport(Protocol):
         ...
 
     def request(self, method: str, path: str, **options: Any) -> Any:
-        """The decoded JSON of the answer; options as for `rxbosbase.transport.Channel.request`.
+        """The decoded JSON of the answer; options as for `http.transport.Channel.request`.
 
         Raises:
             ClientClosedError: the client is closed.

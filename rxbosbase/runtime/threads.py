@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from rxbosbase.loop import LoopScheduler
-from rxbosbase.pool import ReadPool
+from rxbosbase.runtime.pool import ReadPool
+from rxbosbase.runtime.thread_scheduler import ThreadScheduler
 
-from .loop import Loop
+from .scheduler import SerialScheduler
 
 __all__ = ["Pool", "Runtime", "Threads"]
 
@@ -34,7 +34,7 @@ class Runtime(Protocol):
 
     quiet: float
 
-    def loop(self, name: str) -> Loop:
+    def loop(self, name: str) -> SerialScheduler:
         """A loop of its own for one kind of work."""
         ...
 
@@ -48,9 +48,9 @@ class Threads:
 
     quiet = 0.004
 
-    def loop(self, name: str) -> Loop:
+    def loop(self, name: str) -> SerialScheduler:
         """A loop whose thread has this name."""
-        return LoopScheduler(name)
+        return ThreadScheduler(name)
 
     def pool(self) -> Pool:
         """A pool of threads."""

@@ -16,8 +16,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from rxbosbase.encoding.control_characters import one_line
 from rxbosbase.errors import ConnectionFailedError, RequestTimeoutError
-from rxbosbase.oneline import one_line
 from rxbosbase.server._binary import BINARY, PACKAGE
 
 __all__ = ["bring_release"]

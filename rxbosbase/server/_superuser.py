@@ -7,8 +7,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from rxbosbase.encoding.control_characters import one_line
 from rxbosbase.errors import ConnectionFailedError, RequestTimeoutError
-from rxbosbase.oneline import one_line
 from rxbosbase.server._home import UMASK, Home
 
 __all__ = ["create_superuser"]

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from rxbosbase.client import BosBase
+from rxbosbase.encoding.control_characters import one_line
+from rxbosbase.encoding.utf8 import encodable
 from rxbosbase.errors import ClientClosedError, ConnectionFailedError, RequestTimeoutError
-from rxbosbase.oneline import one_line
 from rxbosbase.server._binary import find_binary
 from rxbosbase.server._environment import environment_of
 from rxbosbase.server._home import Home
@@ -24,7 +25,6 @@ from rxbosbase.server._probe import HealthProbe
 from rxbosbase.server._process import ServerProcess
 from rxbosbase.server._release import bring_release
 from rxbosbase.server._superuser import create_superuser
-from rxbosbase.utf8 import encodable
 
 __all__ = ["EmbeddedServer"]
 

@@ -18,8 +18,8 @@ a file, and `replay_stream` plays it again. The pytest fixtures ``bosbase_server
 
 from __future__ import annotations
 
-from .clock import VirtualClock, VirtualLoop
 from .fake import FakeRealtime
-from .tape import record_stream, replay_stream
+from .recording import record_stream, replay_stream
+from .virtual_time import VirtualClock, VirtualScheduler
 
-__all__ = ["FakeRealtime", "VirtualClock", "VirtualLoop", "record_stream", "replay_stream"]
+__all__ = ["FakeRealtime", "VirtualClock", "VirtualScheduler", "record_stream", "replay_stream"]

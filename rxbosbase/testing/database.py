@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from rxbosbase.errors import ClientResponseError
-from rxbosbase.live.ordering import Order, SortKey, UnorderableError
+from rxbosbase.live.engine.ordering import Order, SortKey, UnorderableError
 
 from .collation import collation_key
 

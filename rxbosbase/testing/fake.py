@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from rxbosbase.auth import AuthStore
+from rxbosbase._runtime import ClientRuntime
+from rxbosbase.auth.store import AuthStore
+from rxbosbase.backoff import BackoffPolicy
 from rxbosbase.client import IDLE_TIMEOUT, BosBase
 from rxbosbase.errors import ClientResponseError
-from rxbosbase.realtime.frames import MAX_FRAME_BYTES
-from rxbosbase.realtime.reconnect import BackoffPolicy
-from rxbosbase.rooms import Rooms
-from rxbosbase.runtime.loop import Loop
+from rxbosbase.realtime.protocol.frames import MAX_FRAME_BYTES
+from rxbosbase.runtime.scheduler import SerialScheduler
 
-from .clock import VirtualClock, VirtualLoop, VirtualTime
 from .database import DATABASES
 from .literals import Matches
 from .memory import MemoryTransport
 from .tables import NOTHING, Record, Tables
+from .virtual_time import VirtualClock, VirtualScheduler, VirtualTime
 
 __all__ = ["FakeRealtime"]
 
@@ -93,7 +93,7 @@ class FakeRealtime:
         self._tables = Tables(self._written, DATABASES[order](), lambda: self.clock.now)
         store = AuthStore()
         self._network = MemoryTransport(self._tables, self.clock, lambda: store.token)
-        rooms = Rooms(
+        rooms = ClientRuntime(
             self._network, store, backoff or BackoffPolicy(jitter=False), IDLE_TIMEOUT,
             MAX_FRAME_BYTES, on_auth_lost, runtime=VirtualTime(self.clock),
         )  # fmt: skip
@@ -110,7 +110,7 @@ class FakeRealtime:
         self.close()
 
     @property
-    def scheduler(self) -> Loop:
+    def scheduler(self) -> SerialScheduler:
         """The client's own, in virtual time: for tests that schedule their own events."""
         return self.client.scheduler
 
@@ -186,7 +186,7 @@ class FakeRealtime:
     def later(self, seconds: float, call: Callable[[], object]) -> None:
         """Calls ``call()`` once `seconds` have passed, for a test that is written as a script:
         ``fake.later(1.5, lambda: fake.push(…))``. What it raises is raised by `advance`."""
-        self.clock.put(VirtualLoop(self.clock, "test", raises=True), seconds, call)
+        self.clock.put(VirtualScheduler(self.clock, "test", raises=True), seconds, call)
 
     def drop(self) -> None:
         """The connection breaks; the client comes back after its backoff (`advance`)."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any, TypeAlias
 
-from rxbosbase.filters import without_comments
+from rxbosbase.records.filters import without_comments
 
 __all__ = ["Matches", "UnknownFilterError", "read_filter"]
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from rxbosbase.auth import token_claims
+from rxbosbase.auth.store import token_claims
+from rxbosbase.encoding.json import encode
 from rxbosbase.errors import ClientResponseError
-from rxbosbase.jsontext import encode
 
 __all__ = ["Logins"]
 

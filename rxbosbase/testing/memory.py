@@ -7,21 +7,21 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from rxbosbase.auth import token_claims
+from rxbosbase.auth.store import token_claims
+from rxbosbase.encoding.json import decode, encode
 from rxbosbase.errors import (
     BosBaseError,
     ClientClosedError,
     ClientResponseError,
     ConnectionFailedError,
 )
-from rxbosbase.jsontext import decode, encode
+from rxbosbase.http.urls import url_below
 from rxbosbase.realtime.connection import CONNECT_TOPIC
-from rxbosbase.realtime.topics import parse_topic
+from rxbosbase.realtime.protocol.topics import parse_topic
 from rxbosbase.runtime.network import Receiver
-from rxbosbase.urls import url_below
 
-from .clock import VirtualClock, VirtualLoop
 from .tables import NOTHING, Tables, said
+from .virtual_time import VirtualClock, VirtualScheduler
 
 __all__ = ["MemoryStream", "MemoryTransport"]
 
@@ -146,7 +146,7 @@ class MemoryTransport:
         self.token = token
         self.streams: list[MemoryStream] = []
         self.accepts = True
-        self.loop = VirtualLoop(clock, "network")
+        self.loop = VirtualScheduler(clock, "network")
         self._opened = 0
         self._closed = False
 

@@ -8,10 +8,10 @@ from itertools import count
 from typing import Any
 from urllib.parse import unquote
 
-from rxbosbase.auth import token_claims
+from rxbosbase.auth.store import token_claims
+from rxbosbase.encoding.json import decode, encode
 from rxbosbase.errors import ClientResponseError
-from rxbosbase.filters import GUARDS
-from rxbosbase.jsontext import decode, encode
+from rxbosbase.records.filters import GUARDS
 
 from .database import Database
 from .literals import Matches, read_filter

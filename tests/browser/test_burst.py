@@ -11,7 +11,7 @@ import pytest
 from reactivex.subject import Subject
 from support.browser_fixtures import Tab
 
-from rxbosbase.realtime.events import RecordEvent
+from rxbosbase.events import RecordEvent
 from rxbosbase.server._ports import free_port, is_free
 
 pytest_plugins = ["support.browser_fixtures"]

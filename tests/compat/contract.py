@@ -1,7 +1,7 @@
 """The contract: what a user relies on, by rows, and the tests that hold each row on every server.
 
-A row's tests lie in `tests/live` or here, and are named alone. What a server cannot give is marked
-at its test, with `support.tested_server.gap`.
+A row's tests lie in `tests/integration` or here, and are named alone. What a server cannot give is
+marked at its test, with `support.tested_server.gap`.
 """
 
 from __future__ import annotations
@@ -284,7 +284,7 @@ def nodes() -> dict[str, str]:
         LookupError: a test is missing, or there are two of its name.
     """
     found: dict[str, list[str]] = {}
-    for path in sorted((*TESTS.glob("live/test_*.py"), *TESTS.glob("compat/test_*.py"))):
+    for path in sorted((*TESTS.glob("integration/test_*.py"), *TESTS.glob("compat/test_*.py"))):
         for name in re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.M):
             found.setdefault(name, []).append(f"{path.relative_to(TESTS.parent)}::{name}")
     named = [

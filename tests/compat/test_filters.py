@@ -16,7 +16,7 @@ from support.live_schema import Event, Heard, World, eventually, listen, titles
 from support.tested_server import NO_VIEW_COLLECTIONS, RELEASE, gap
 
 from rxbosbase import AuthState, BosBase, ClientResponseError, Collection
-from rxbosbase.filters import UnknownDialectError, build_filter
+from rxbosbase.records.filters import UnknownDialectError, build_filter
 from rxbosbase.server import EmbeddedServer
 
 AMBIGUOUS = ("a\\\\b", "a\\'b", 'a\\"b', "C:\\new", "\\' || id != '' //", "\\\\\\", "\\")

@@ -9,8 +9,8 @@ import requests
 from support.live_schema import Event, Heard, World, eventually, listen, status, titles
 
 from rxbosbase import ClientResponseError, Collection, UnreadableError, UnreadableRecord
-from rxbosbase.jsontext import TooDeepError, decode
-from rxbosbase.live.hub import MAX_TOLD
+from rxbosbase.encoding.json import TooDeepError, decode
+from rxbosbase.live.manager import MAX_TOLD
 
 LEVELS = 9_900
 """What a server stores, and Python's JSON decoders do not read."""

@@ -77,7 +77,7 @@ def test_the_steps_lead_to_an_operator_that_passes_all_its_tests(house: Path) ->
     assert (pinned.returncode, pinned.stderr) == (0, "")
     done = run(house, pytest_, *arguments.split())
     assert done.returncode == 0, done.stdout[-3000:]
-    assert "of_record" in (house / "tests/unit/test_public_names.py").read_text(encoding="utf-8")
+    assert "of_record" in (house / "tests/project/test_public_names.py").read_text(encoding="utf-8")
 
 
 @pytest.mark.timeout(LONG)

@@ -19,7 +19,7 @@ from support import wire_server as wire
 
 from rxbosbase import BackoffPolicy, BosBase, Status
 from rxbosbase.errors import ClientResponseError, StreamLostError
-from rxbosbase.realtime.reconnect import retry_with_backoff
+from rxbosbase.operators.retry_with_backoff import retry_with_backoff
 
 CLIENTS = 1000
 

@@ -21,9 +21,10 @@ import pytest
 from faults.watching import PATIENCE, QUICK, Log
 from support import wire_server as wire
 
-from rxbosbase import AnswerTooLargeError, BosBase, RecordEvent, Status, transport
+from rxbosbase import AnswerTooLargeError, BosBase, RecordEvent, Status
+from rxbosbase.http import transport
 from rxbosbase.realtime.connection import Connection
-from rxbosbase.realtime.frames import FrameParser
+from rxbosbase.realtime.protocol.frames import FrameParser
 
 ROOT = Path(__file__).parents[2]
 LONG = os.environ.get("RXBOSBASE_LONG") == "1"

@@ -31,8 +31,8 @@ from rxbosbase import (
     ProtocolError,
     RequestTimeoutError,
 )
-from rxbosbase.bodies import MAX_ANSWER_BYTES
-from rxbosbase.jsontext import MAX_EXPANSION, decode, decoded_size
+from rxbosbase.encoding.json import MAX_EXPANSION, decode, decoded_size
+from rxbosbase.http.body import MAX_ANSWER_BYTES
 
 MB = 1024 * 1024
 OK = b"HTTP/1.1 200 OK\r\n"

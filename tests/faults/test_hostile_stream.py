@@ -16,7 +16,7 @@ from support import wire_server as wire
 from support.realtime_client import wait_until
 
 from rxbosbase import BosBase, BosBaseError, Status
-from rxbosbase.realtime.backoff import MAX_RETRY_AFTER
+from rxbosbase.runtime.retry_delay import MAX_RETRY_AFTER
 
 MINE = "posts/*"
 GOOD = b'{"record":{"id":"good"},"action":"create"}'

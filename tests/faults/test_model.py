@@ -24,7 +24,7 @@ from support.model_server import END_NAMES, MISDEED_NAMES, ModelServer
 from support.wire_server import make_token
 
 from rxbosbase import BackoffPolicy, BosBase, RecordEvent
-from rxbosbase.realtime.topics import record_topic
+from rxbosbase.realtime.protocol.topics import record_topic
 
 LONG = os.environ.get("RXBOSBASE_LONG") == "1"
 EXAMPLES, STEPS = (200, 40) if LONG else (12, 15)

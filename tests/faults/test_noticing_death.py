@@ -20,10 +20,11 @@ from reactivex import operators as ops
 from reactivex.scheduler import VirtualTimeScheduler
 from support import wire_server as wire
 
-from rxbosbase import BackoffPolicy, BosBase, Status, sockets
+from rxbosbase import BackoffPolicy, BosBase, Status
 from rxbosbase.errors import RequestTimeoutError, StreamLostError
+from rxbosbase.http import abortable_sockets as sockets
+from rxbosbase.operators.retry_with_backoff import retry_with_backoff
 from rxbosbase.realtime import connection
-from rxbosbase.realtime.reconnect import retry_with_backoff
 
 LONG = os.environ.get("RXBOSBASE_LONG") == "1"
 NOTICED_WITHIN = 45.0

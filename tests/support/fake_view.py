@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from rxbosbase.live.snapshot import Snapshot
+from rxbosbase.live.engine.snapshot import Snapshot
 from rxbosbase.live.view import LiveView
 from rxbosbase.testing import FakeRealtime
 

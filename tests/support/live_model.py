@@ -29,8 +29,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from rxbosbase.live.messages import Record
-from rxbosbase.live.snapshot import Snapshot
+from rxbosbase.live.engine.messages import Record
+from rxbosbase.live.engine.snapshot import Snapshot
 from support.live_stories import SLOWEST, Scenario
 from support.live_world import RULES, Make, World, make_brain
 

@@ -11,21 +11,21 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from rxbosbase.live.ages import Ages, is_newer
-from rxbosbase.live.brain import RecordBrain
-from rxbosbase.live.doubts import Doubts
-from rxbosbase.live.knowledge import Knowledge
-from rxbosbase.live.messages import Effects, Record, Rules
-from rxbosbase.live.relations import Relations
-from rxbosbase.live.sweep import Sweep
-from rxbosbase.live.traces import Trace, Traces
+from rxbosbase.live.engine.engine import RecordEngine
+from rxbosbase.live.engine.hint_matching import HintMatcher, Trace
+from rxbosbase.live.engine.messages import Effects, Record, Rules
+from rxbosbase.live.engine.recheck_queue import RecheckQueue
+from rxbosbase.live.engine.reconcile_pass import ReconcilePass
+from rxbosbase.live.engine.record_state import RecordStates
+from rxbosbase.live.engine.relations import Relations
+from rxbosbase.live.engine.update_clock import UpdateClock, is_newer
 from support.live_view_mutants import BRAINS, KNOWLEDGE, SORTINGS, brain_with
 from support.live_world import Make, make_brain
 
 __all__ = ["MUTANTS", "RARE"]
 
 
-class NoGraves(Knowledge):
+class NoGraves(RecordStates):
     """A delete leaves no tombstone."""
 
     def _deleted(self, id: str, updated: str, trace: Trace) -> None:
@@ -33,14 +33,14 @@ class NoGraves(Knowledge):
         self._graves.pop(id, None)
 
 
-class GravesFreedEarly(Knowledge):
+class GravesFreedEarly(RecordStates):
     """A comparison frees a grave whose late frames are still on their way."""
 
     def free_graves(self, compared_since: float) -> None:
         super().free_graves(compared_since + self._rules.remember)
 
 
-class NotOlderIsNewer(Ages):
+class NotOlderIsNewer(UpdateClock):
     """An equal ``updated`` counts as newer."""
 
     def judge(self, action: str, held: Record, record: Record) -> bool:
@@ -48,7 +48,7 @@ class NotOlderIsNewer(Ages):
         return not is_newer(held, record)
 
 
-class EqualIsNewer(Knowledge):
+class EqualIsNewer(RecordStates):
     __doc__ = NotOlderIsNewer.__doc__
 
     def __init__(self, rules: Rules, *more: Any) -> None:
@@ -56,21 +56,21 @@ class EqualIsNewer(Knowledge):
         self.ages = NotOlderIsNewer(rules)
 
 
-class NobodySwaps(Knowledge):
+class NobodySwaps(RecordStates):
     """Two changes shortly after one another are taken in the order they came."""
 
     def _is_lone(self, trace: Trace, window: float) -> bool:
         return not self._is_after_gap()
 
 
-class NoHints(Knowledge):
+class NoHints(RecordStates):
     """The unfiltered watch is not listened to."""
 
     def hint(self, action: str, id: str, updated: str) -> None:
         return
 
 
-class HintsForgotten(Knowledge):
+class HintsForgotten(RecordStates):
     """A hint for a record that is not held is not remembered."""
 
     def _may_be_history(self, id: str, held: Record | None, updated: str, trace: Trace) -> bool:
@@ -82,7 +82,7 @@ class HintsForgotten(Knowledge):
             super().hint(action, id, updated)
 
 
-class OlderIsDropped(Knowledge):
+class OlderIsDropped(RecordStates):
     """An event that is older than what is held is dropped, and that is all."""
 
     def _written(self, id: str, action: str, record: Record, trace: Trace) -> None:
@@ -91,7 +91,7 @@ class OlderIsDropped(Knowledge):
             super()._written(id, action, record, trace)
 
 
-class RacedAnswersAreFinal(Knowledge):
+class RacedAnswersAreFinal(RecordStates):
     """An answer that raced with frames is shown, and the record is not asked about again."""
 
     def _learn_raced(
@@ -101,7 +101,7 @@ class RacedAnswersAreFinal(Knowledge):
         self.doubts.close(id)
 
 
-class PagesOverEvents(Knowledge):
+class PagesOverEvents(RecordStates):
     """Pages and answers are applied over what was heard while they were read."""
 
     def learn(self, id: str, row: Record | None, asked_step: int, *, caught_up: bool) -> None:
@@ -109,14 +109,14 @@ class PagesOverEvents(Knowledge):
         self._believe(id, row, caught_up)
 
 
-class GapsEndAtOnce(Knowledge):
+class GapsEndAtOnce(RecordStates):
     """Events shortly after a gap are trusted like any other."""
 
     def _is_after_gap(self) -> bool:
         return False
 
 
-class HintsPairAfterGaps(Knowledge):
+class HintsPairAfterGaps(RecordStates):
     """A hint goes with an event whose own hint may have been lost in a gap."""
 
     def hint(self, action: str, id: str, updated: str) -> None:
@@ -126,7 +126,7 @@ class HintsPairAfterGaps(Knowledge):
             self.doubts.open(id, self._now, firm=False)
 
 
-class StampsAreProof(Knowledge):
+class StampsAreProof(RecordStates):
     """An equal stamp is proof also for records changed shortly before a loss."""
 
     def lose_frames(self) -> set[str]:
@@ -134,7 +134,7 @@ class StampsAreProof(Knowledge):
         return set(self.doubts.ids())
 
 
-class DoubtsEndWithTheStream(Knowledge):
+class DoubtsEndWithTheStream(RecordStates):
     """What was in doubt when the stream was lost is not asked about again."""
 
     def lose_frames(self) -> set[str]:
@@ -144,14 +144,14 @@ class DoubtsEndWithTheStream(Knowledge):
         return found - set(doubted)
 
 
-class UrgentOnlyIfNew(Doubts):
+class UrgentOnlyIfNew(RecheckQueue):
     """What was in doubt when frames were lost keeps waiting for a quiet moment."""
 
     def open(self, id: str, now: float, *, firm: bool = True, urgent: bool = False) -> None:
         super().open(id, now, firm=firm, urgent=urgent and id not in self)
 
 
-class OldDoubtsAreNotUrgent(Knowledge):
+class OldDoubtsAreNotUrgent(RecordStates):
     __doc__ = UrgentOnlyIfNew.__doc__
 
     def __init__(self, rules: Rules, *more: Any) -> None:
@@ -159,14 +159,14 @@ class OldDoubtsAreNotUrgent(Knowledge):
         self.doubts = UrgentOnlyIfNew(rules.quiet, rules.patience)
 
 
-class RacesForgotten(Traces):
+class RacesForgotten(HintMatcher):
     """What was heard while a read is under way is forgotten like anything else."""
 
     def forget(self, now: float, reading_since: int | None) -> None:
         super().forget(now, None)
 
 
-class EventsForgottenWhileReading(Knowledge):
+class EventsForgottenWhileReading(RecordStates):
     __doc__ = RacesForgotten.__doc__
 
     def __init__(self, rules: Rules, *more: Any) -> None:
@@ -181,7 +181,7 @@ class RelatedRacesForgotten(Relations):
         super().forget(before, None)
 
 
-class RelatedForgottenWhileReading(Knowledge):
+class RelatedForgottenWhileReading(RecordStates):
     __doc__ = RelatedRacesForgotten.__doc__
 
     def __init__(self, rules: Rules, *more: Any) -> None:
@@ -189,7 +189,7 @@ class RelatedForgottenWhileReading(Knowledge):
         self.relations = RelatedRacesForgotten()
 
 
-class RelationsUnwatched(Knowledge):
+class RelationsUnwatched(RecordStates):
     """What is heard of an expanded record asks nothing."""
 
     def related(self, id: str) -> None:
@@ -203,7 +203,7 @@ class RenamedBefore(Relations):
         return step >= 0 and super().heard_after(record, step)
 
 
-class ExpansionsAreNew(Knowledge):
+class ExpansionsAreNew(RecordStates):
     __doc__ = RenamedBefore.__doc__
 
     def __init__(self, rules: Rules, *more: Any) -> None:
@@ -218,7 +218,7 @@ class RenamedWhileRead(Relations):
         return step < 0 and super().heard_after(record, step)
 
 
-class AnsweredExpansionsAreNew(Knowledge):
+class AnsweredExpansionsAreNew(RecordStates):
     __doc__ = RenamedWhileRead.__doc__
 
     def __init__(self, rules: Rules, *more: Any) -> None:
@@ -226,7 +226,7 @@ class AnsweredExpansionsAreNew(Knowledge):
         self.relations = RenamedWhileRead()
 
 
-class OwnStampsAlone(Knowledge):
+class OwnStampsAlone(RecordStates):
     """A comparison looks at the record's own stamp, and not at those of what it expands."""
 
     def differs(self, id: str, row: Record) -> bool:
@@ -236,14 +236,14 @@ class OwnStampsAlone(Knowledge):
         return super().differs(id, row)
 
 
-class UpdatedIsTrusted(Ages):
+class UpdatedIsTrusted(UpdateClock):
     """``updated`` is taken to move with every write, unseen."""
 
     def __init__(self, rules: Rules) -> None:
         super().__init__(replace(rules, trust_updated=True))
 
 
-class UpdatedAlwaysMoves(Knowledge):
+class UpdatedAlwaysMoves(RecordStates):
     __doc__ = UpdatedIsTrusted.__doc__
 
     def __init__(self, rules: Rules, *more: Any) -> None:
@@ -251,7 +251,7 @@ class UpdatedAlwaysMoves(Knowledge):
         self.ages = UpdatedIsTrusted(rules)
 
 
-class ReadsBeforeAcknowledged(RecordBrain):
+class ReadsBeforeAcknowledged(RecordEngine):
     """The snapshot is read before the server has acknowledged the topics."""
 
     def _start_over(self) -> None:
@@ -267,7 +267,7 @@ class ReadsBeforeAcknowledged(RecordBrain):
             self._begin_sweep(mends=True)
 
 
-class NoCatchUp(RecordBrain):
+class NoCatchUp(RecordEngine):
     """Nothing is compared after a reconnect."""
 
     def _begin_sweep(self, *, mends: bool) -> None:
@@ -277,26 +277,26 @@ class NoCatchUp(RecordBrain):
             super()._begin_sweep(mends=mends)
 
 
-class SkipsAreNothing(RecordBrain):
+class SkipsAreNothing(RecordEngine):
     """A frame that had to be dropped is dropped, and that is all."""
 
     def skipped(self, now: float) -> Effects:
         return self.tick(now)
 
 
-class AbsenceIsNoNews(RecordBrain):
+class AbsenceIsNoNews(RecordEngine):
     """What no page lists stays."""
 
-    def _end_sweep(self, sweep: Sweep, rows: list[Record], *, last: bool) -> None:
+    def _end_sweep(self, sweep: ReconcilePass, rows: list[Record], *, last: bool) -> None:
         sweep.missing.clear()
         super()._end_sweep(sweep, rows, last=last)
 
 
-def _knowing(known: type[Knowledge]) -> Make:
+def _knowing(known: type[RecordStates]) -> Make:
     return partial(make_brain, brain=brain_with(known))
 
 
-_BRAINS: tuple[type[RecordBrain], ...] = (
+_BRAINS: tuple[type[RecordEngine], ...] = (
     *(ReadsBeforeAcknowledged, NoCatchUp, SkipsAreNothing, AbsenceIsNoNews),
 )
 

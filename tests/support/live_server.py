@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from rxbosbase.live.messages import Record
+from rxbosbase.live.engine.messages import Record
 from rxbosbase.testing.collation import collation_key
 from rxbosbase.testing.literals import read_filter
 from support.live_stories import AUTHORS, TIE, Step, Traits

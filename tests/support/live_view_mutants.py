@@ -10,15 +10,15 @@ from itertools import product
 from math import inf
 from typing import Any
 
-from rxbosbase.live.brain import RecordBrain
-from rxbosbase.live.evidence import Pair, SeenOrder
-from rxbosbase.live.knowledge import Knowledge
-from rxbosbase.live.messages import Record
-from rxbosbase.live.ordering import SQLITE, Kind, Values
-from rxbosbase.live.passes import Passes
-from rxbosbase.live.shapes import filled
-from rxbosbase.live.sorting import ServerOrder, Sorting
-from rxbosbase.live.sweep import Sweep
+from rxbosbase.live.engine.engine import RecordEngine
+from rxbosbase.live.engine.messages import Record
+from rxbosbase.live.engine.order_evidence import Pair, SeenOrder
+from rxbosbase.live.engine.ordering import SQLITE, Kind, Values
+from rxbosbase.live.engine.reconcile_pass import ReconcilePass
+from rxbosbase.live.engine.reconcile_schedule import ReconcileSchedule
+from rxbosbase.live.engine.record_state import RecordStates
+from rxbosbase.live.engine.row_shapes import filled
+from rxbosbase.live.engine.sorting import ServerOrder, Sorting
 
 __all__ = ["BRAINS", "KNOWLEDGE", "SORTINGS", "brain_with"]
 
@@ -26,7 +26,7 @@ __all__ = ["BRAINS", "KNOWLEDGE", "SORTINGS", "brain_with"]
 # -- Rows that lack what the server has
 
 
-class LackingEventsAreWhole(Knowledge):
+class LackingEventsAreWhole(RecordStates):
     """What a frame lacks of the row that is held is taken to be as it was."""
 
     def event(self, action: str, record: Record) -> None:
@@ -34,53 +34,53 @@ class LackingEventsAreWhole(Knowledge):
         super().event(action, record if action == "delete" else filled(record, held))
 
 
-class CreatedEventsAreWhole(Knowledge):
+class CreatedEventsAreWhole(RecordStates):
     """A row that is not held is shown with what its frame has."""
 
     def _lacks_fields(self, record: Record) -> bool:
         return False
 
 
-class NothingIsFilled(Knowledge):
+class NothingIsFilled(RecordStates):
     """A row is shown without what its frame left out."""
 
     def _filled(self, record: Record, held: Record) -> Record:
         return record
 
 
-class NothingIsHeldBack(Knowledge):
+class NothingIsHeldBack(RecordStates):
     """What frames told of rows before the first read of all of them is shown as it is."""
 
     def hold_back(self) -> None:
         return
 
 
-class NoTurns(Passes):
+class NoTurns(ReconcileSchedule):
     """A large view compares stamps alone."""
 
     def turn_due(self) -> float:
         return inf
 
 
-class TurnsBeginAnew(Passes):
+class TurnsBeginAnew(ReconcileSchedule):
     """A turn reads the first page, whichever the last one read."""
 
-    def ended(self, sweep: Sweep, now: float, *, last: bool) -> None:
+    def ended(self, sweep: ReconcilePass, now: float, *, last: bool) -> None:
         super().ended(sweep, now, last=last)
         self._turn_after = ""
 
 
-class StampsAlone(Passes):
+class StampsAlone(ReconcileSchedule):
     """A small view compares stamps alone."""
 
     def due(self, next_doubt: float) -> float:
         return inf if self._compare_at > self._turn_at else super().due(next_doubt)
 
-    def sweep(self, now: float, step: int, *, loaded: bool, mends: bool) -> Sweep:
+    def sweep(self, now: float, step: int, *, loaded: bool, mends: bool) -> ReconcilePass:
         return super().sweep(now, step, loaded=loaded, mends=mends or loaded)
 
 
-class NewShapesAreNothing(Passes):
+class NewShapesAreNothing(ReconcileSchedule):
     """A row with other fields than any before tells nothing of the others."""
 
     def due(self, next_doubt: float) -> float:
@@ -89,20 +89,20 @@ class NewShapesAreNothing(Passes):
 
 
 def brain_with(
-    known: type[Knowledge] = Knowledge, passes: type[Passes] = Passes
-) -> type[RecordBrain]:
+    known: type[RecordStates] = RecordStates, passes: type[ReconcileSchedule] = ReconcileSchedule
+) -> type[RecordEngine]:
     """A brain that keeps what it knows in the one, and compares by the other."""
 
-    class Brain(RecordBrain):
+    class Engine(RecordEngine):
         def _start_over(self) -> None:
             super()._start_over()
             self._known = known(self._rules, self._sorting.row_changed)
             self._passes = passes(self._rules, self._known, is_by_id=self._sorting.is_by_id)
 
-    return Brain
+    return Engine
 
 
-def _passing(passes: type[Passes]) -> type[RecordBrain]:
+def _passing(passes: type[ReconcileSchedule]) -> type[RecordEngine]:
     brain = brain_with(passes=passes)
     brain.__name__ = passes.__name__
     return brain
@@ -111,10 +111,10 @@ def _passing(passes: type[Passes]) -> type[RecordBrain]:
 # -- Pages
 
 
-class MissingByCodePoint(RecordBrain):
+class MissingByCodePoint(RecordEngine):
     """A record is missing if a page of the ids around its own, by code point, does not have it."""
 
-    def _absorb(self, sweep: Sweep, rows: list[Record], last: bool) -> None:
+    def _absorb(self, sweep: ReconcilePass, rows: list[Record], last: bool) -> None:
         end = "\U0010ffff" if last else rows[-1]["id"]
         ids = {row["id"] for row in rows}
         if not (sweep.arranged or sweep.is_turn or sweep.since):
@@ -123,17 +123,17 @@ class MissingByCodePoint(RecordBrain):
         super()._absorb(sweep, rows, last)
 
 
-class OnePageIsAll(RecordBrain):
+class OnePageIsAll(RecordEngine):
     """What is thought to fit into one page is taken to do so."""
 
-    def _absorb(self, sweep: Sweep, rows: list[Record], last: bool) -> None:
+    def _absorb(self, sweep: ReconcilePass, rows: list[Record], last: bool) -> None:
         super()._absorb(sweep, rows, last or sweep.arranged)
 
 
 # -- Order
 
 
-class OrderIsNoGap(RecordBrain):
+class OrderIsNoGap(RecordEngine):
     """A view is fresh again before it has the order of what came in the gap."""
 
     def _is_fresh(self) -> bool:
@@ -225,13 +225,13 @@ def _seeing(seen: type[SeenOrder]) -> type[Sorting]:
     return Seeing
 
 
-KNOWLEDGE: tuple[type[Knowledge], ...] = (
+KNOWLEDGE: tuple[type[RecordStates], ...] = (
     LackingEventsAreWhole,
     CreatedEventsAreWhole,
     NothingIsFilled,
     NothingIsHeldBack,
 )
-BRAINS: tuple[type[RecordBrain], ...] = (
+BRAINS: tuple[type[RecordEngine], ...] = (
     *(MissingByCodePoint, OnePageIsAll, OrderIsNoGap),
     *map(_passing, (NoTurns, TurnsBeginAnew, StampsAlone, NewShapesAreNothing)),
 )

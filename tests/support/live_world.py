@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from rxbosbase.live.brain import RecordBrain
-from rxbosbase.live.evidence import TextOrder
-from rxbosbase.live.messages import (
+from rxbosbase.backoff import BackoffPolicy
+from rxbosbase.live.engine.engine import RecordEngine
+from rxbosbase.live.engine.messages import (
     Ask,
     Effects,
     ReadLiterals,
@@ -21,17 +21,17 @@ from rxbosbase.live.messages import (
     Record,
     Rules,
 )
-from rxbosbase.live.ordering import Order
-from rxbosbase.live.snapshot import Snapshot, apply_changes
-from rxbosbase.live.sorting import Sorting
-from rxbosbase.realtime.reconnect import BackoffPolicy
+from rxbosbase.live.engine.order_evidence import TextOrder
+from rxbosbase.live.engine.ordering import Order
+from rxbosbase.live.engine.snapshot import Snapshot, apply_changes
+from rxbosbase.live.engine.sorting import Sorting
 from support.live_clock import Clock
 from support.live_server import PLAIN, Server, Write
 from support.live_stories import AUTHORS, UNTOLD, WRITES, Scenario, Step
 
 __all__ = ["RULES", "Make", "World", "make_brain"]
 
-Make = Callable[[Rules, Order | None, float], RecordBrain]
+Make = Callable[[Rules, Order | None, float], RecordEngine]
 """From the rules, the view's order, if it has one, and the time between two reads of that."""
 
 LONGEST_WAIT = 4.0  # s after failed reads
@@ -44,9 +44,9 @@ def make_brain(
     order: Order | None,
     interval: float,
     *,
-    brain: type[RecordBrain] = RecordBrain,
+    brain: type[RecordEngine] = RecordEngine,
     sorting: type[Sorting] = Sorting,
-) -> RecordBrain:
+) -> RecordEngine:
     """The reducer of a view."""
     return brain(rules, None if order is None else sorting(order, TextOrder(), interval, rules))
 

@@ -24,7 +24,7 @@ from typing import Any
 from reactivex.notification import OnCompleted, OnError, OnNext
 from reactivex.testing import Recorded, TestScheduler
 
-from rxbosbase.realtime.events import RecordEvent
+from rxbosbase.events import RecordEvent
 
 __all__ = ["BOOM", "Diagram", "diagrams", "event", "pending", "play", "record"]
 

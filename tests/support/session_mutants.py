@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from rxbosbase.realtime.commands import Post
-from rxbosbase.realtime.lifecycle import Signal, State
-from rxbosbase.realtime.session import Session
+from rxbosbase.realtime.session.commands import Post
+from rxbosbase.realtime.session.lifecycle import Signal, State
+from rxbosbase.realtime.session.session import Session
 
 __all__ = ["MUTANTS"]
 

@@ -12,11 +12,11 @@ from functools import partial
 from typing import Any
 
 from rxbosbase.errors import ClientClosedError, ClientResponseError, ConnectionFailedError
-from rxbosbase.realtime import commands as do
-from rxbosbase.realtime.lifecycle import State
-from rxbosbase.realtime.registry import Entry, Share
-from rxbosbase.realtime.session import Session
-from rxbosbase.realtime.topics import Topic
+from rxbosbase.realtime.protocol.topics import Topic
+from rxbosbase.realtime.session import commands as do
+from rxbosbase.realtime.session.lifecycle import State
+from rxbosbase.realtime.session.registry import TopicEntry, TopicShard
+from rxbosbase.realtime.session.session import Session
 
 __all__ = ["QUIET", "Broken", "Stream", "World"]
 
@@ -52,7 +52,7 @@ class World:
     """
 
     def __init__(self, kind: type[Session] = Session) -> None:
-        self.wanted = Share(0, frozenset({LOCAL}))
+        self.wanted = TopicShard(0, frozenset({LOCAL}))
         self.identity = "ann"
         self.token = 0
         self.is_untold = False  # the store has a login that the session has not been told of
@@ -184,7 +184,7 @@ class World:
     def _toggle(self, name: str) -> None:
         self.wanted.version += 1
         if self.wanted.entries.pop(name, None) is None:
-            entry = Entry(Topic(name, name), self.wanted, self.wanted.version)
+            entry = TopicEntry(Topic(name, name), self.wanted, self.wanted.version)
             self.wanted.entries[name] = entry
 
     def login(self) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rxbosbase.live.brain import RecordBrain
-from rxbosbase.live.evidence import TextOrder
-from rxbosbase.live.messages import (
+from rxbosbase.live.engine.engine import RecordEngine
+from rxbosbase.live.engine.messages import (
     Ask,
     Effects,
     ReadLiterals,
@@ -17,9 +16,10 @@ from rxbosbase.live.messages import (
     Record,
     Rules,
 )
-from rxbosbase.live.ordering import Order
-from rxbosbase.live.snapshot import Snapshot
-from rxbosbase.live.sorting import BY_BYTES, Sorting
+from rxbosbase.live.engine.order_evidence import TextOrder
+from rxbosbase.live.engine.ordering import Order
+from rxbosbase.live.engine.snapshot import Snapshot
+from rxbosbase.live.engine.sorting import BY_BYTES, Sorting
 from rxbosbase.testing.collation import collation_key
 
 __all__ = ["VirtualView", "row", "stamp"]
@@ -71,7 +71,7 @@ class VirtualView:
         self._sort = sort or "id"
         self._text_key: Callable[[str], Any] = collation_key if collates else str
         self.rules = Rules(**{"trust_updated": True, "reconcile": 1000.0, **rules})
-        self.brain = RecordBrain(self.rules, Sorting(order, self.text, interval, self.rules))
+        self.brain = RecordEngine(self.rules, Sorting(order, self.text, interval, self.rules))
         self.snapshot: Snapshot[Record] = Snapshot.empty(order)
         self.effects = self.feed(self.brain.acknowledged(0.0))
 

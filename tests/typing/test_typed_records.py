@@ -11,9 +11,9 @@ from reactivex import Observable
 from rxbosbase import BosBase, Collection, RecordDecodeError, RecordEvent, Unsubscribe
 from rxbosbase.live import Change, Snapshot
 from rxbosbase.live.view import LiveView
-from rxbosbase.realtime.iterate import EventIterator
-from rxbosbase.records import Page
-from rxbosbase.streams import Stream
+from rxbosbase.realtime.event_iterator import EventIterator
+from rxbosbase.records.requests import Page
+from rxbosbase.runtime.streams import Stream
 
 
 @dataclass

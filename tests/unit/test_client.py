@@ -10,8 +10,8 @@ from support.realtime_client import library_threads
 from support.seen import run_thread
 
 from rxbosbase import AuthStore, BosBase, ClientClosedError, Status
-from rxbosbase.live import hub
-from rxbosbase.live.evidence import TextOrder
+from rxbosbase.live import manager as hub
+from rxbosbase.live.engine.order_evidence import TextOrder
 
 URL = "http://127.0.0.1:1"
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from rxbosbase import errors
+from rxbosbase.encoding.unreadable import UnreadableRecord
 from rxbosbase.errors import (
     AnswerTooLargeError,
     AuthLostError,
@@ -22,7 +23,6 @@ from rxbosbase.errors import (
     StreamLostError,
     UnreadableError,
 )
-from rxbosbase.unreadable import UnreadableRecord
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,8 @@ from support.raising import raise_it
 
 import rxbosbase
 from rxbosbase import AuthState, BackoffPolicy, RecordEvent
+from rxbosbase.auth.login import as_login
+from rxbosbase.encoding.unreadable import UnreadableRecord, UnreadableRow
 from rxbosbase.errors import (
     AnswerTooLargeError,
     BosBaseError,
@@ -33,16 +35,14 @@ from rxbosbase.errors import (
     StreamLostError,
     UnreadableError,
 )
-from rxbosbase.filters import build_filter
+from rxbosbase.events import MalformedEvent, Message, decode_record_event
 from rxbosbase.live import Change, Snapshot
-from rxbosbase.live.messages import Edit
-from rxbosbase.live.ordering import Order
-from rxbosbase.login import as_login
-from rxbosbase.model_values import Misfit
+from rxbosbase.live.engine.messages import Edit
+from rxbosbase.live.engine.ordering import Order
 from rxbosbase.operators.bounded_observe_on import BufferOverflowError
-from rxbosbase.realtime.events import MalformedEvent, Message, decode_record_event
-from rxbosbase.realtime.status import Status
-from rxbosbase.unreadable import UnreadableRecord, UnreadableRow
+from rxbosbase.realtime.session.status import Status
+from rxbosbase.records.filters import build_filter
+from rxbosbase.records.model_values import ValueMismatch
 
 Kind = type[BaseException]
 Again = Callable[[Any], Any]
@@ -68,7 +68,7 @@ EXAMPLES: dict[Kind, list[BaseException]] = {
     MissingExtraError: [MissingExtraError("A DataFrame", "notebook")],
     BufferOverflowError: [BufferOverflowError(3, "full")],
     MalformedEvent: [MalformedEvent("posts/*", "deep", RecordEvent("posts/*", "update", DEEP))],
-    Misfit: [Misfit("int", "str", ValueError("x")).within("n")],
+    ValueMismatch: [ValueMismatch("int", "str", ValueError("x")).within("n")],
 }
 """Of the errors that take other arguments than a message."""
 

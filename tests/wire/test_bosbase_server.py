@@ -20,7 +20,7 @@ from support.seen import Seen
 from support.wire_client import Raw, ask, subscribe
 
 from rxbosbase import BosBase, ClientResponseError, RecordEvent
-from rxbosbase.filters import GUARDS
+from rxbosbase.records.filters import GUARDS
 
 Record = dict[str, Any]
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import pytest
 from support import wire_server as wire
 
-from rxbosbase import doctor
-from rxbosbase.doctor import Finding, examine
+from rxbosbase.cli import diagnosis as doctor
+from rxbosbase.cli.diagnosis import Finding, examine
 from rxbosbase.server import EmbeddedServer
 
 

@@ -12,8 +12,8 @@ from support.realtime_client import connect, wait_until
 from support.seen import LIMIT
 
 from rxbosbase import AuthLostError, BosBase, ProtocolError
-from rxbosbase.live.core import ViewCore
-from rxbosbase.paging import MAX_REPEATED, MAX_REPEATS
+from rxbosbase.live.driver import ViewDriver
+from rxbosbase.records.paging import MAX_REPEATED, MAX_REPEATS
 
 Record = dict[str, Any]
 Pages = Callable[[wire.Request], list[Record]]
@@ -137,7 +137,7 @@ def test_a_read_that_does_not_count_any_more_tells_no_trouble(
         view.wait_fresh(LIMIT)
         gate.set()
         (core,) = client.live_hub._cores.values()
-        assert isinstance(core, ViewCore)
+        assert isinstance(core, ViewDriver)
         wait_until(client, lambda: core._reading == 0)
         assert client.realtime.status.value.error is None
 

@@ -22,7 +22,7 @@ from rxbosbase import (
     UnreadableError,
     UnreadableRecord,
 )
-from rxbosbase.filters import GUARDS, Dialect, build_filter
+from rxbosbase.records.filters import GUARDS, Dialect, build_filter
 
 URL = "http://127.0.0.1:8090"
 POSTS = f"{URL}/api/collections/posts/records"

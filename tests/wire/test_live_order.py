@@ -14,12 +14,13 @@ from support.realtime_client import connect, wait_until
 from support.seen import LIMIT, Seen
 
 from rxbosbase import BosBase
-from rxbosbase.live import Snapshot, make
-from rxbosbase.live.brain import RecordBrain
-from rxbosbase.live.core import ViewCore
-from rxbosbase.live.messages import Rules
-from rxbosbase.live.ordering import UnorderableError
-from rxbosbase.live.sorting import Sorting
+from rxbosbase.live import Snapshot
+from rxbosbase.live import factory as make
+from rxbosbase.live.driver import ViewDriver
+from rxbosbase.live.engine.engine import RecordEngine
+from rxbosbase.live.engine.messages import Rules
+from rxbosbase.live.engine.ordering import UnorderableError
+from rxbosbase.live.engine.sorting import Sorting
 from rxbosbase.live.view import LiveView
 
 Record = dict[str, Any]
@@ -433,8 +434,8 @@ def test_what_one_view_finds_out_about_text_concerns_the_others_at_once(
     server.fill("drafts", [{"id": id} for id in ("B", "aZ")])
     with client.collection("posts").live(sort="title", reconcile=NEVER) as posts:
         posts.wait_fresh()
-        core: ViewCore[Any] = posts._core()
-        assert isinstance(core._brain, RecordBrain)
+        core: ViewDriver[Any] = posts._core()
+        assert isinstance(core._brain, RecordEngine)
         sorting = core._brain._sorting
         assert isinstance(sorting, Sorting) and sorting._by_bytes is True
         with client.collection("drafts").live(reconcile=NEVER) as drafts:
@@ -450,7 +451,7 @@ def test_what_happens_while_the_server_takes_over_the_order_is_not_lost(
     server.fill("posts", [{"title": title} for title in "ab"])
     with client.collection("posts").live(sort="title", reconcile=NEVER) as view:
         view.wait_fresh()
-        core: ViewCore[Any] = view._core()
+        core: ViewDriver[Any] = view._core()
 
         def take_over() -> None:
             core._acknowledged = False

@@ -14,16 +14,12 @@ from support import wire_server as wire
 from support.realtime_client import connect, library_threads, wait_until
 from support.seen import LIMIT, Seen, run_thread, wait_event
 
-from rxbosbase import (
-    BackoffPolicy,
-    BosBase,
-    BosBaseError,
-    ClientClosedError,
-    ClientResponseError,
-)
-from rxbosbase.live import Snapshot, make
-from rxbosbase.live.core import AT_ONCE, LOSS_PAUSE, MAX_REFUSALS
-from rxbosbase.realtime import backoff, connection
+from rxbosbase import BackoffPolicy, BosBase, BosBaseError, ClientClosedError, ClientResponseError
+from rxbosbase.live import Snapshot
+from rxbosbase.live import factory as make
+from rxbosbase.live.driver import AT_ONCE, LOSS_PAUSE, MAX_REFUSALS
+from rxbosbase.realtime import connection
+from rxbosbase.runtime import retry_delay as backoff
 
 Record = dict[str, Any]
 Shown = Seen[Snapshot[Record]]

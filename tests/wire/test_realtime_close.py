@@ -24,13 +24,7 @@ from support.realtime_client import (
 )
 from support.seen import LIMIT, Seen, run_thread, wait_event
 
-from rxbosbase import (
-    BackoffPolicy,
-    BosBase,
-    ClientClosedError,
-    ClientResponseError,
-    RecordEvent,
-)
+from rxbosbase import BackoffPolicy, BosBase, ClientClosedError, ClientResponseError, RecordEvent
 
 Event = RecordEvent[dict[str, Any]]
 

@@ -10,10 +10,10 @@ import pytest
 from support import wire_server as wire
 from support.realtime_client import connect, wait_state
 from support.seen import LIMIT
-from unit.test_process import in_a_child
+from unit.runtime.test_fork_guard import in_a_child
 
 from rxbosbase import AuthState, AuthStore, BosBase, ClientClosedError
-from rxbosbase.realtime.session import Session
+from rxbosbase.realtime.session.session import Session
 
 CONTROL = "rxbosbase-control"
 

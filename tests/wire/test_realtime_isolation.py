@@ -13,8 +13,8 @@ from support.realtime_client import connect, library_threads, statuses, wait_unt
 from support.seen import LIMIT, Seen, wait_event
 
 from rxbosbase import BosBase, Message, RecordEvent
-from rxbosbase import loop as loop_room
-from rxbosbase.loop import LoopScheduler
+from rxbosbase.runtime import thread_scheduler as loop_room
+from rxbosbase.runtime.thread_scheduler import ThreadScheduler
 
 Event = RecordEvent[dict[str, Any]]
 
@@ -188,12 +188,12 @@ def test_a_slow_callback_delays_acknowledging_and_submitting_nothing(
 @pytest.fixture
 def small_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every loop takes eight events, and then holds the reader back."""
-    original = LoopScheduler.__init__
+    original = ThreadScheduler.__init__
 
-    def small(self: LoopScheduler, name: str, **_: Any) -> None:
+    def small(self: ThreadScheduler, name: str, **_: Any) -> None:
         original(self, name, max_items=8)
 
-    monkeypatch.setattr(LoopScheduler, "__init__", small)
+    monkeypatch.setattr(ThreadScheduler, "__init__", small)
 
 
 def fill(server: wire.WireServer, client: BosBase) -> None:

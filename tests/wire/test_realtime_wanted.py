@@ -14,16 +14,9 @@ from support import wire_server as wire
 from support.realtime_client import connect, statuses, wait_state, wait_until
 from support.seen import LIMIT, Seen, run_thread
 
-from rxbosbase import (
-    AuthState,
-    AuthStore,
-    BackoffPolicy,
-    BosBase,
-    ClientResponseError,
-    RecordEvent,
-)
-from rxbosbase.loop import LoopScheduler
-from rxbosbase.realtime.topics import MAX_TOPIC_LENGTH, MAX_TOPICS
+from rxbosbase import AuthState, AuthStore, BackoffPolicy, BosBase, ClientResponseError, RecordEvent
+from rxbosbase.realtime.protocol.topics import MAX_TOPIC_LENGTH, MAX_TOPICS
+from rxbosbase.runtime.thread_scheduler import ThreadScheduler
 
 Event = RecordEvent[dict[str, Any]]
 
@@ -144,7 +137,7 @@ def test_row_9_subscribing_during_posts_that_fail_piles_up_no_timers(
     for n, gate in enumerate(gates):
         server.wait_post(n + 1)
         posts.observe(f"r{n}", check=False).subscribe(ignore)
-        waiting = len(cast(LoopScheduler, client.service._settings.control)._timers)
+        waiting = len(cast(ThreadScheduler, client.service._settings.control)._timers)
         gate.set()
     assert waiting <= 3
     client.realtime.wait_active(LIMIT)

@@ -21,7 +21,7 @@ from rxbosbase import (
     ConnectionFailedError,
     ProtocolError,
 )
-from rxbosbase.trust import FILES, FOLDERS
+from rxbosbase.http.certificates import FILES, FOLDERS
 
 TOKEN = wire.make_token("user1")
 

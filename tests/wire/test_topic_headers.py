@@ -14,7 +14,7 @@ from support.realtime_client import connect, wait_state
 
 from rxbosbase import BosBase, aio
 from rxbosbase.collection import Collection
-from rxbosbase.realtime.topics import parse_topic
+from rxbosbase.realtime.protocol.topics import parse_topic
 
 SECRET = "s3cr3t-value"
 

@@ -17,8 +17,8 @@ from support.realtime_client import connect
 from support.seen import Seen
 
 from rxbosbase import BosBase, ConnectionFailedError, RecordEvent
-from rxbosbase.doctor import examine
-from rxbosbase.trust import FILES, FOLDERS, Trust, trust_of
+from rxbosbase.cli.diagnosis import examine
+from rxbosbase.http.certificates import FILES, FOLDERS, Trust, trust_of
 
 VARIABLES = (*FILES, FOLDERS)
 

@@ -6,10 +6,10 @@ import threading
 from time import perf_counter
 from typing import Any
 
-from rxbosbase.cli.demo.ledger import Ledger, Summary
-from rxbosbase.cli.scribe import Key, key_of
-from rxbosbase.realtime.events import RecordEvent
-from rxbosbase.realtime.status import Status
+from rxbosbase.cli.demo.delivery_audit import DeliveryAudit, Summary
+from rxbosbase.cli.sample_writes import Key, key_of
+from rxbosbase.events import RecordEvent
+from rxbosbase.realtime.session.status import Status
 
 __all__ = ["Books"]
 
@@ -19,7 +19,7 @@ class Books:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._ledger = Ledger()
+        self._ledger = DeliveryAudit()
 
     def began(self, key: Key) -> None:
         with self._lock:

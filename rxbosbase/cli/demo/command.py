@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from rxbosbase.cli.console import expected_ends, say
+from rxbosbase.cli.demo.displays import LineDisplay, NoDisplay, TerminalDisplay
 from rxbosbase.cli.demo.report import report
-from rxbosbase.cli.demo.story import tell
-from rxbosbase.cli.demo.views import LineView, LiveView, NoView
+from rxbosbase.cli.demo.scenario import tell
 from rxbosbase.cli.terminal import Terminal
 
 __all__ = ["demo"]
@@ -46,7 +46,7 @@ def demo(
     sys.exit(1 if summary.problems else 0)
 
 
-def _view(console: Terminal, seconds: float, json: bool) -> NoView:
+def _view(console: Terminal, seconds: float, json: bool) -> NoDisplay:
     if json:
-        return NoView()
-    return LiveView(console, seconds) if console.is_terminal else LineView()
+        return NoDisplay()
+    return TerminalDisplay(console, seconds) if console.is_terminal else LineDisplay()

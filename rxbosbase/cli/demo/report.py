@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from rxbosbase.cli.demo.ledger import Count, Summary, percentile
+from rxbosbase.cli.demo.delivery_audit import Count, Summary, percentile
 
 __all__ = ["report"]
 

@@ -13,10 +13,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from rxbosbase.cli.demo.board import Board, FeedLine
-from rxbosbase.cli.events_text import ACTION_STYLES
-from rxbosbase.oneline import one_line
-from rxbosbase.realtime.status import Status
+from rxbosbase.cli.demo.metrics import FeedLine, Metrics
+from rxbosbase.cli.event_text import ACTION_STYLES
+from rxbosbase.encoding.control_characters import one_line
+from rxbosbase.realtime.session.status import Status
 
 __all__ = ["Scene", "describe", "screen"]
 
@@ -38,7 +38,7 @@ class Scene:
     story: Sequence[tuple[float, str]] = ()
 
 
-def screen(board: Board, scene: Scene, height: int) -> RenderableType:
+def screen(board: Metrics, scene: Scene, height: int) -> RenderableType:
     """The whole picture, no higher than `height` lines as long as that is 19 or more."""
     lines = max(LEAST_FEED_LINES, min(MOST_FEED_LINES, height - OTHER_LINES))
     return Group(
@@ -60,7 +60,7 @@ def _title(scene: Scene) -> RenderableType:
     return row
 
 
-def _panels(board: Board) -> RenderableType:
+def _panels(board: Metrics) -> RenderableType:
     row = Table.grid(expand=True)
     for _ in range(3):
         row.add_column(ratio=1)
@@ -76,7 +76,7 @@ def _panel(title: str, content: RenderableType) -> Panel:
     return Panel(content, title=title, title_align="left", box=box.ROUNDED, border_style="dim")
 
 
-def _connection(board: Board) -> RenderableType:
+def _connection(board: Metrics) -> RenderableType:
     status = board.status
     first = Text.assemble(("● ", LAMPS.get(status.state, "dim")), (status.state, "bold"))
     return Group(
@@ -104,14 +104,14 @@ def _rates(rates: Mapping[str, float]) -> RenderableType:
     return table
 
 
-def _latency(board: Board) -> RenderableType:
+def _latency(board: Metrics) -> RenderableType:
     table = Table.grid(padding=(0, 1))
     for name, value in (("p50", board.latency.p50), ("p99", board.latency.p99)):
         table.add_row(name, "–" if value is None else f"{value * 1000:7.1f} ms")
     return Group(table, Text(f"of the last {board.latency.count}", style="dim"))
 
 
-def _side_by_side(board: Board, lines: int) -> RenderableType:
+def _side_by_side(board: Metrics, lines: int) -> RenderableType:
     row = Table.grid(expand=True)
     row.add_column(ratio=3)
     row.add_column(ratio=2)
@@ -122,7 +122,7 @@ def _side_by_side(board: Board, lines: int) -> RenderableType:
     return row
 
 
-def _view(board: Board, lines: int) -> RenderableType:
+def _view(board: Metrics, lines: int) -> RenderableType:
     """The live view: how many there are and whether they can be trusted, and the first of them."""
     snapshot = board.view
     if snapshot is None:
@@ -139,7 +139,7 @@ def _order(record: Mapping[str, Any]) -> str:
     return one_line(f"{record['quantity']} × {record['item']}, {name} ({record['status']})")
 
 
-def _feed(board: Board, lines: int) -> RenderableType:
+def _feed(board: Metrics, lines: int) -> RenderableType:
     table = Table.grid(expand=True, padding=(0, 1, 0, 0))
     table.add_column(width=6)
     table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")

@@ -12,7 +12,7 @@ from reactivex import Observable, abc
 
 from rxbosbase.dashboard.picture import Picture
 from rxbosbase.dataframes.kinds import nanoseconds
-from rxbosbase.realtime.events import RecordEvent
+from rxbosbase.events import RecordEvent
 
 from .chart import line
 

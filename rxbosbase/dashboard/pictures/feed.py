@@ -12,7 +12,7 @@ from reactivex import Observable, abc
 
 from rxbosbase.dashboard.picture import Picture
 from rxbosbase.dashboard.text import clock, count, error_text, escaped, shorter, value_text
-from rxbosbase.realtime.events import RecordEvent
+from rxbosbase.events import RecordEvent
 
 __all__ = ["MAX_WAITING", "FeedPicture"]
 

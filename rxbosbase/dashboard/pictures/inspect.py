@@ -14,7 +14,7 @@ from reactivex import Observable, abc
 from rxbosbase.dashboard.picture import Picture
 from rxbosbase.dashboard.text import clock, escaped, value_text
 from rxbosbase.dataframes.kinds import flatten
-from rxbosbase.live.snapshot import Change, Snapshot
+from rxbosbase.live.engine.snapshot import Change, Snapshot
 
 __all__ = ["MAX_CHANGES", "InspectorPicture"]
 

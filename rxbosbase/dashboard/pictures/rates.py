@@ -12,7 +12,7 @@ from reactivex import Observable, abc
 
 from rxbosbase.dashboard.picture import Picture
 from rxbosbase.dashboard.text import count
-from rxbosbase.realtime.events import RecordEvent
+from rxbosbase.events import RecordEvent
 
 from .chart import bars
 

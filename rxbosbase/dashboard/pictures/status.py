@@ -9,7 +9,7 @@ from reactivex import Observable, abc
 from rxbosbase.client import BosBase
 from rxbosbase.dashboard.picture import Picture
 from rxbosbase.dashboard.text import error_text, escaped
-from rxbosbase.realtime.status import Status
+from rxbosbase.realtime.session.status import Status
 
 __all__ = ["StatusPicture", "pill"]
 

@@ -10,7 +10,7 @@ from reactivex import Observable, abc
 
 from rxbosbase.dashboard.picture import Picture
 from rxbosbase.dashboard.text import count, error_text, escaped, shorter, value_text
-from rxbosbase.live.snapshot import Snapshot
+from rxbosbase.live.engine.snapshot import Snapshot
 
 __all__ = ["MAX_ROWS", "TablePicture", "table_html"]
 

@@ -11,7 +11,7 @@ from rxbosbase.client import BosBase
 from rxbosbase.dashboard.pictures.table import TablePicture
 from rxbosbase.dashboard.text import error_text, escaped
 from rxbosbase.errors import BosBaseError, ClientResponseError
-from rxbosbase.live.snapshot import Snapshot
+from rxbosbase.live.engine.snapshot import Snapshot
 from rxbosbase.live.view import LiveView
 
 from .follower import Follower

@@ -9,7 +9,7 @@ from typing import Any
 from reactivex import Observable, abc
 from reactivex.disposable import SingleAssignmentDisposable
 
-from rxbosbase.live.snapshot import Snapshot
+from rxbosbase.live.engine.snapshot import Snapshot
 
 __all__ = ["Follower"]
 

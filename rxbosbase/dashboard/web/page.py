@@ -21,7 +21,7 @@ from rxbosbase.dashboard.pictures.delay import DelayPicture
 from rxbosbase.dashboard.pictures.feed import FeedPicture
 from rxbosbase.dashboard.pictures.rates import RatePicture
 from rxbosbase.dashboard.text import error_text
-from rxbosbase.realtime.events import RecordEvent
+from rxbosbase.events import RecordEvent
 
 from .attempts import Attempts
 from .clients import Clients, Lease

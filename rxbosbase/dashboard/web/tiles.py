@@ -11,7 +11,7 @@ from rxbosbase.client import BosBase
 from rxbosbase.dashboard.picture import Picture
 from rxbosbase.dashboard.pictures.rates import Tally
 from rxbosbase.dashboard.text import count
-from rxbosbase.realtime.events import RecordEvent
+from rxbosbase.events import RecordEvent
 
 __all__ = ["TilesPicture"]
 

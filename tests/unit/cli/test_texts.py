@@ -19,17 +19,17 @@ from support.seen import LIMIT, run_thread
 
 from rxbosbase import ConnectionFailedError, RecordEvent, Status
 from rxbosbase.cli.console import PlainFormatter, expected_ends, until_end
-from rxbosbase.cli.demo.board import Board, FeedLine, Latency
-from rxbosbase.cli.demo.ledger import Count, Summary
+from rxbosbase.cli.demo.delivery_audit import Count, Summary
+from rxbosbase.cli.demo.displays import LineDisplay, status_line
+from rxbosbase.cli.demo.metrics import FeedLine, Latency, Metrics
 from rxbosbase.cli.demo.report import report
 from rxbosbase.cli.demo.screen import Scene, describe, screen
-from rxbosbase.cli.demo.views import LineView, status_line
-from rxbosbase.cli.events_text import encoded_line, json_line, pretty_line, value_text
-from rxbosbase.cli.tale import Tale, next_tale
-from rxbosbase.live.messages import Edit
-from rxbosbase.live.ordering import Order
-from rxbosbase.live.snapshot import Snapshot
-from rxbosbase.oneline import one_line
+from rxbosbase.cli.event_text import encoded_line, json_line, pretty_line, value_text
+from rxbosbase.cli.status_messages import ConnectionMessages, next_messages
+from rxbosbase.encoding.control_characters import one_line
+from rxbosbase.live.engine.messages import Edit
+from rxbosbase.live.engine.ordering import Order
+from rxbosbase.live.engine.snapshot import Snapshot
 
 HOSTILE = "a\x1b[31mred\u202etext\x07\x9b\r\nnext\u2028line"
 ORDER: dict[str, Any] = {
@@ -105,9 +105,9 @@ def test_text_that_does_no_harm_is_shown_as_it_is(text: str) -> None:
 
 
 def lines_of(*statuses: Status) -> list[str]:
-    tale, lines = Tale(), []
+    tale, lines = ConnectionMessages(), []
     for status in statuses:
-        tale = next_tale(tale, status)
+        tale = next_messages(tale, status)
         lines += [tale.line] if tale.line else []
     return lines
 
@@ -227,9 +227,9 @@ def test_a_defect_keeps_its_traceback() -> None:
 
 
 @pytest.fixture
-def board() -> Board:
+def board() -> Metrics:
     event = RecordEvent("messages/*", "create", MESSAGE)
-    return Board(
+    return Metrics(
         Status("active", topics=("a", "b")),
         {"create": 120.0, "update": 3.25},
         tuple(FeedLine(event, more) for more in range(20)),
@@ -246,18 +246,18 @@ SCENE = Scene(3.0, 16.0, [(float(second), f"event number {second}") for second i
 
 @pytest.mark.parametrize("width", [60, 80, 120])
 @pytest.mark.parametrize("height", [19, 24, 50])
-def test_the_picture_fits_the_terminal(board: Board, width: int, height: int) -> None:
+def test_the_picture_fits_the_terminal(board: Metrics, width: int, height: int) -> None:
     lines = rendered(screen(board, SCENE, height), width)
     assert len(lines) < height
     assert max(map(len, lines)) <= width
 
 
-def test_the_picture_does_not_jump_while_it_fills(board: Board) -> None:
-    empty = rendered(screen(Board(), Scene(0.0, 16.0), 24), 80)
+def test_the_picture_does_not_jump_while_it_fills(board: Metrics) -> None:
+    empty = rendered(screen(Metrics(), Scene(0.0, 16.0), 24), 80)
     assert len(empty) == len(rendered(screen(board, SCENE, 24), 80))
 
 
-def test_the_picture_shows_the_newest_of_everything(board: Board) -> None:
+def test_the_picture_shows_the_newest_of_everything(board: Metrics) -> None:
     picture = "\n".join(rendered(screen(board, SCENE, 24), 80))
     shown = ["● active", "2 topics", "4711 events", "120.0 ██████████", "3.1 ms", "12.3 ms"]
     shown += ["● fresh  20 orders", "2 × tea, Ada (new)"]
@@ -293,9 +293,9 @@ def test_each_sample_record_is_put_into_words(record: dict[str, Any], text: str)
 
 
 def test_the_plain_view_prints_the_numbers_once_a_second(
-    board: Board, capsys: pytest.CaptureFixture[str]
+    board: Metrics, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    view = LineView()
+    view = LineDisplay()
     view.show(board)
     for tenth in range(25):
         view.tick(tenth / 10)

@@ -12,9 +12,9 @@ from support.terminals import COMMANDS
 
 from rxbosbase.cli.terminal import Terminal
 from rxbosbase.cli.view_table import MARK_SECONDS, Picture, columns_of, draw, next_picture
-from rxbosbase.live.messages import Edit
-from rxbosbase.live.ordering import Order
-from rxbosbase.live.snapshot import Snapshot
+from rxbosbase.live.engine.messages import Edit
+from rxbosbase.live.engine.ordering import Order
+from rxbosbase.live.engine.snapshot import Snapshot
 
 SIZE = (80, 24)
 YELLOW, GREEN = "\x1b[1;33m", "\x1b[1;32m"

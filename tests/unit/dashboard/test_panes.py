@@ -13,7 +13,7 @@ from reactivex.subject import Subject
 
 from rxbosbase import dashboard
 from rxbosbase.dashboard import cells
-from rxbosbase.realtime.events import RecordEvent
+from rxbosbase.events import RecordEvent
 
 Event = RecordEvent[dict[str, Any]]
 

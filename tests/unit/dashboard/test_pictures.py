@@ -18,7 +18,7 @@ from rxbosbase.dashboard.pictures.inspect import InspectorPicture
 from rxbosbase.dashboard.pictures.rates import Tally
 from rxbosbase.dashboard.pictures.status import StatusPicture, pill
 from rxbosbase.dashboard.pictures.table import MAX_ROWS, TablePicture
-from rxbosbase.realtime.events import RecordEvent
+from rxbosbase.events import RecordEvent
 from rxbosbase.testing import FakeRealtime
 
 Record = dict[str, Any]

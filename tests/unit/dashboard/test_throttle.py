@@ -10,7 +10,7 @@ from reactivex.disposable import Disposable
 from reactivex.testing import TestScheduler
 
 from rxbosbase.dashboard.throttle import Painters, Throttle
-from rxbosbase.testing import VirtualClock, VirtualLoop
+from rxbosbase.testing import VirtualClock, VirtualScheduler
 
 
 class Screen:
@@ -85,7 +85,7 @@ def test_after_a_paint_that_raised_the_next_mark_paints_again(
         done()
 
     clock = VirtualClock()
-    throttle = Throttle(paint, 10, VirtualLoop(clock))
+    throttle = Throttle(paint, 10, VirtualScheduler(clock))
     for _ in range(2):
         throttle.mark()
         clock.advance(1)

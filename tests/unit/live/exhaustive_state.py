@@ -17,7 +17,7 @@ from functools import cache
 from hashlib import blake2b
 from typing import Any
 
-from rxbosbase.live.messages import Rules
+from rxbosbase.live.engine.messages import Rules
 
 __all__ = ["HORIZON", "PAGE", "digest", "freeze", "make_rules", "seen_from", "thaw"]
 

@@ -17,9 +17,9 @@ from datetime import UTC, datetime, timedelta
 from math import inf
 from typing import Any, TypeAlias
 
-from rxbosbase.live.messages import Ask, Effects, ReadPage, ReadRequest, Record, Rules
-from rxbosbase.live.ordering import Order
-from rxbosbase.live.reducer import Reducer
+from rxbosbase.live.engine.messages import Ask, Effects, ReadPage, ReadRequest, Record, Rules
+from rxbosbase.live.engine.ordering import Order
+from rxbosbase.live.engine.reducer import Reducer
 
 from .exhaustive_plots import IN, NONE, SUBJECTS, Plot, Scope
 from .exhaustive_state import HORIZON, PAGE, digest, freeze, make_rules, seen_from, thaw
@@ -433,7 +433,7 @@ class World:
         self._decide()
         self.apply(self.reducer.acknowledged(self.now))
 
-    # -- Reads
+    # -- reads
 
     def rows_for(self, read: ReadRequest) -> list[Record]:
         """What the server answers, as its tables are now."""

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from support.live_model import run
 from support.live_stories import NEVER, Scenario, make_scenario, random_scenario
 
-from rxbosbase.live.snapshot import apply_changes
+from rxbosbase.live.engine.snapshot import apply_changes
 
 EXAMPLES = int(os.environ.get("RXBOSBASE_LIVE_EXAMPLES", "100"))
 

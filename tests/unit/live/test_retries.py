@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from rxbosbase.live.brain import Brain, RecordBrain, WindowBrain
-from rxbosbase.live.messages import Effects
+from rxbosbase.live.engine.engine import Engine, RecordEngine, WindowEngine
+from rxbosbase.live.engine.messages import Effects
 
-EACH_BRAIN: list[Callable[[], Brain]] = [RecordBrain, WindowBrain]
+EACH_BRAIN: list[Callable[[], Engine]] = [RecordEngine, WindowEngine]
 
 
 def read_of(effects: Effects) -> Any:
@@ -18,7 +18,7 @@ def read_of(effects: Effects) -> Any:
     return effects.read
 
 
-def fail(brain: Brain, effects: Effects, now: float, times: int) -> list[float]:
+def fail(brain: Engine, effects: Effects, now: float, times: int) -> list[float]:
     """Fails this read and those after it; the pauses that each led to."""
     pauses = []
     for _ in range(times):
@@ -32,13 +32,13 @@ def fail(brain: Brain, effects: Effects, now: float, times: int) -> list[float]:
 
 
 @pytest.mark.parametrize("make", EACH_BRAIN)
-def test_pauses_double_up_to_a_bound(make: Callable[[], Brain]) -> None:
+def test_pauses_double_up_to_a_bound(make: Callable[[], Engine]) -> None:
     brain = make()
     assert fail(brain, brain.acknowledged(0.0), 0.0, 7) == [1, 2, 4, 8, 16, 30, 30]
 
 
 @pytest.mark.parametrize("make", EACH_BRAIN)
-def test_the_first_failure_after_a_reconnect_waits_one_second(make: Callable[[], Brain]) -> None:
+def test_the_first_failure_after_a_reconnect_waits_one_second(make: Callable[[], Engine]) -> None:
     """However long the pauses had become: the server that is back is asked anew."""
     brain = make()
     assert fail(brain, brain.acknowledged(0.0), 0.0, 5) == [1, 2, 4, 8, 16]
@@ -48,7 +48,7 @@ def test_the_first_failure_after_a_reconnect_waits_one_second(make: Callable[[],
 
 
 @pytest.mark.parametrize("make", EACH_BRAIN)
-def test_a_reconnect_after_the_pause_waits_for_nothing(make: Callable[[], Brain]) -> None:
+def test_a_reconnect_after_the_pause_waits_for_nothing(make: Callable[[], Engine]) -> None:
     """A read that is due is made with the acknowledgement, and its failure is the first."""
     brain = make()
     assert fail(brain, brain.acknowledged(0.0), 0.0, 3) == [1, 2, 4]

@@ -8,10 +8,17 @@ from typing import Any
 
 import pytest
 
-from rxbosbase.dialect import FilterDialect
 from rxbosbase.errors import ClientResponseError, ProtocolError
-from rxbosbase.live.messages import Ask, ReadLiterals, ReadOrder, ReadPage, ReadWindow, Record
+from rxbosbase.live.engine.messages import (
+    Ask,
+    ReadLiterals,
+    ReadOrder,
+    ReadPage,
+    ReadWindow,
+    Record,
+)
 from rxbosbase.live.source import MAX_FILTER, MAX_TERMS, QuerySource, RecordSource, make_query
+from rxbosbase.records.filter_dialect import FilterDialect
 
 ODD_ROWS: list[Any] = [None, "a", 17, [], {}, {"id": None}, {"id": 5}, {"id": ["a"]}, {"id": ""}]
 

@@ -26,8 +26,8 @@ from support.marbles import pending
 
 from rxbosbase import operators as rxb
 from rxbosbase.errors import BosBaseError
-from rxbosbase.loop import LoopScheduler
-from rxbosbase.operators._handover import Handover
+from rxbosbase.runtime.handover import Handover
+from rxbosbase.runtime.thread_scheduler import ThreadScheduler
 
 SOON = 5.0
 
@@ -293,7 +293,7 @@ def test_a_push_from_inside_the_subscriber_does_not_wait_for_itself(
     assert "wait for itself" in str(came[2])
 
 
-@pytest.mark.parametrize("make", [Worker, lambda: LoopScheduler("test loop")])
+@pytest.mark.parametrize("make", [Worker, lambda: ThreadScheduler("test loop")])
 def test_a_producer_on_the_scheduler_it_hands_over_to_does_not_wait_for_itself(
     make: Callable[[], Any],
 ) -> None:

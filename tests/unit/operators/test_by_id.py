@@ -14,7 +14,7 @@ from reactivex.testing import TestScheduler
 from support.marbles import event, pending
 
 from rxbosbase import operators as rxb
-from rxbosbase.realtime.events import RecordEvent
+from rxbosbase.events import RecordEvent
 
 Event = RecordEvent[dict[str, Any]]
 INTERVAL = 3

@@ -9,7 +9,7 @@ import reactivex
 from reactivex import operators as ops
 
 from rxbosbase import operators as rxb
-from rxbosbase.realtime.events import RecordEvent
+from rxbosbase.events import RecordEvent
 
 
 def save(action: str = "update", **record: Any) -> RecordEvent[dict[str, Any]]:

@@ -9,7 +9,7 @@ import pytest
 from support.marbles import Diagram, diagrams, play, timeline
 
 from rxbosbase import operators
-from rxbosbase.realtime.reconnect import BackoffPolicy
+from rxbosbase.backoff import BackoffPolicy
 
 NAMES: dict[str, Any] = {name: getattr(operators, name) for name in operators.__all__}
 OPERATORS = {name: value for name, value in NAMES.items() if inspect.isfunction(value)}

@@ -16,7 +16,7 @@ from reactivex.testing import Recorded, TestScheduler
 from support.marbles import event, pending
 
 from rxbosbase import operators as rxb
-from rxbosbase.realtime.reconnect import BackoffPolicy
+from rxbosbase.backoff import BackoffPolicy
 
 Operator = Callable[[Observable[Any]], Observable[Any]]
 Make = Callable[[TestScheduler], Operator]

@@ -13,7 +13,7 @@ from reactivex import operators as ops
 from reactivex.testing import TestScheduler
 
 from rxbosbase import operators as rxb
-from rxbosbase.realtime.events import RecordEvent
+from rxbosbase.events import RecordEvent
 
 
 @dataclass(frozen=True, slots=True)

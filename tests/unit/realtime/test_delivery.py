@@ -6,12 +6,12 @@ from typing import Any, cast
 
 import pytest
 
+from rxbosbase.events import MalformedEvent, Message, RecordEvent
 from rxbosbase.realtime.connection import Batch, Connection
 from rxbosbase.realtime.delivery import Delivery, dispatch
-from rxbosbase.realtime.events import MalformedEvent, Message, RecordEvent
-from rxbosbase.realtime.frames import Frame, Skipped
-from rxbosbase.realtime.registry import Registry, Subscriber
-from rxbosbase.realtime.topics import custom_topic, record_topic
+from rxbosbase.realtime.protocol.frames import Frame, Skipped
+from rxbosbase.realtime.protocol.topics import custom_topic, record_topic
+from rxbosbase.realtime.session.registry import Registry, Subscriber
 
 FRAME = b'{"action":"update","record":{"id":"a"}}'
 

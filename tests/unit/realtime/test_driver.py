@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from rxbosbase.realtime.commands import WakeAt
-from rxbosbase.realtime.session import Session
+from rxbosbase.realtime.session.commands import WakeAt
+from rxbosbase.realtime.session.session import Session
 from rxbosbase.testing import FakeRealtime
 
 NOW, DUE = 1.44, 5.53  # as floats, 1.44 + (5.53 - 1.44) is less than 5.53

@@ -9,7 +9,7 @@ import pytest
 
 from rxbosbase import BackoffPolicy
 from rxbosbase.realtime.monitor import SAME_LOSS, ConnectionMonitor
-from rxbosbase.realtime.stats import Stats
+from rxbosbase.realtime.session.stats import Stats
 from rxbosbase.testing import FakeRealtime
 
 WAIT = 4 * SAME_LOSS

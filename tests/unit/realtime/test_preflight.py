@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from support.seen import LIMIT, Seen
 
+from rxbosbase.backoff import BackoffPolicy
 from rxbosbase.errors import BosBaseError, ClientResponseError, ConnectionFailedError
-from rxbosbase.loop import LoopScheduler
-from rxbosbase.pool import ReadPool
 from rxbosbase.realtime import preflight as preflight_room
 from rxbosbase.realtime.preflight import Preflight, Question, verdict_on
-from rxbosbase.realtime.reconnect import BackoffPolicy
-from rxbosbase.realtime.topics import normalise_options
-from rxbosbase.testing import VirtualClock, VirtualLoop
+from rxbosbase.realtime.protocol.topics import normalise_options
+from rxbosbase.runtime.pool import ReadPool
+from rxbosbase.runtime.thread_scheduler import ThreadScheduler
+from rxbosbase.testing import VirtualClock, VirtualScheduler
 
 NOW = BackoffPolicy(initial=0.0)
 
@@ -98,8 +98,8 @@ def test_a_records_verdict_weighs_both_reads(
 
 
 @pytest.fixture
-def rooms() -> Iterator[tuple[ReadPool, LoopScheduler]]:
-    pool, control = ReadPool(), LoopScheduler("rxbosbase-test-control")
+def rooms() -> Iterator[tuple[ReadPool, ThreadScheduler]]:
+    pool, control = ReadPool(), ThreadScheduler("rxbosbase-test-control")
     yield pool, control
     pool.close()
     control.close()
@@ -107,7 +107,7 @@ def rooms() -> Iterator[tuple[ReadPool, LoopScheduler]]:
 
 
 def test_one_read_serves_all_who_ask_the_same_and_those_who_come_soon(
-    rooms: tuple[ReadPool, LoopScheduler],
+    rooms: tuple[ReadPool, ThreadScheduler],
 ) -> None:
     server = Server(listed=200)
     go_on = threading.Event()
@@ -128,7 +128,9 @@ def test_one_read_serves_all_who_ask_the_same_and_those_who_come_soon(
     assert len(server.reads) == 2
 
 
-def test_trust_ends(rooms: tuple[ReadPool, LoopScheduler], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trust_ends(
+    rooms: tuple[ReadPool, ThreadScheduler], monkeypatch: pytest.MonkeyPatch
+) -> None:
     server = Server(listed=200)
     monkeypatch.setattr(preflight_room, "TRUST_SECONDS", 0.0)
     preflight = Preflight(server.read, *rooms, NOW, me)
@@ -141,7 +143,7 @@ def test_trust_ends(rooms: tuple[ReadPool, LoopScheduler], monkeypatch: pytest.M
 
 
 def test_a_read_that_fails_for_the_moment_is_repeated(
-    rooms: tuple[ReadPool, LoopScheduler],
+    rooms: tuple[ReadPool, ThreadScheduler],
 ) -> None:
     server = Server(listed=0)
     preflight = Preflight(server.read, *rooms, NOW, me)
@@ -159,7 +161,7 @@ def test_a_read_that_fails_for_the_moment_is_repeated(
 
 
 def test_a_server_that_asks_to_wait_is_asked_again_when_it_said(
-    rooms: tuple[ReadPool, LoopScheduler], monkeypatch: pytest.MonkeyPatch
+    rooms: tuple[ReadPool, ThreadScheduler], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool, control = rooms
     waits: list[float] = []
@@ -199,7 +201,7 @@ class Checked:
         self.clock = VirtualClock()
         self.times: list[float] = []
         self._server = Server(listed=0)
-        control = VirtualLoop(self.clock)
+        control = VirtualScheduler(self.clock)
         policy = BackoffPolicy(maximum=10.0, jitter=False)
         self.preflight = Preflight(self._read, InlinePool(), control, policy, me)
 
@@ -252,7 +254,7 @@ def test_nothing_is_read_after_the_last_asker_has_left() -> None:
 
 
 def test_a_read_that_cannot_be_made_is_logged_and_held_against_nobody(
-    rooms: tuple[ReadPool, LoopScheduler], caplog: pytest.LogCaptureFixture
+    rooms: tuple[ReadPool, ThreadScheduler], caplog: pytest.LogCaptureFixture
 ) -> None:
     preflight = Preflight(Server(listed=-1).read, *rooms, NOW, me)
     answers: Seen[BosBaseError | None] = Seen()

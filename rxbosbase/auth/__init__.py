@@ -1,0 +1,1 @@
+"""Who is logged in: stores of tokens, their renewal, and what a login returns."""

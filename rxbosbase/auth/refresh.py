@@ -1,0 +1,259 @@
+"""Keeping a login alive: renewed before it expires, and its loss noticed.
+
+The server tells nobody that a token has lost its worth (a changed password, a deleted user): a
+stream goes on, as a guest's. Only a refresh shows it, so one is made now and then.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections.abc import Callable, Mapping
+from functools import partial
+from time import time
+from typing import Any
+
+from reactivex import abc
+from reactivex.disposable import Disposable
+
+from rxbosbase.backoff import BackoffPolicy
+from rxbosbase.errors import ClientResponseError, ProtocolError
+from rxbosbase.runtime.retry_delay import asked_to_wait
+
+from .store import AuthState, AuthStore, check_token
+
+__all__ = ["AutoRefresh", "SingleFlight", "login_of", "refresh_key"]
+
+log = logging.getLogger("rxbosbase.auth")
+
+LOST = (400, 401, 403, 404)
+"""The server's answers to a refresh after which the token will never be good again."""
+
+SHORTEST_LIFE = 1.0
+"""Seconds that a renewed token is used at least, so that a server whose tokens live shorter than
+the threshold, or whose clock differs, is not asked without a pause."""
+
+LONGEST_TIMER = 24 * 3600.0
+"""Seconds; a wait for longer is cut into such pieces, so that a changed clock is noticed."""
+
+
+def refresh_key(
+    collection: str, identity: str, body: Mapping[str, Any] | None, options: Mapping[str, Any]
+) -> str:
+    """What two refreshes have in common if one request may serve both."""
+    return f"{collection} {identity} {dict(body or {})} {dict(options)}"
+
+
+def login_of(answer: Any) -> tuple[str, dict[str, Any]]:
+    """Token and record of the server's answer to a login or a refresh.
+
+    Raises:
+        ProtocolError: it has none, a record without id, or a token that no request could carry.
+    """
+    fields = answer if isinstance(answer, dict) else {}
+    token, record = fields.get("token"), fields.get("record")
+    if not isinstance(token, str) or not isinstance(record, dict):
+        raise ProtocolError("a login was answered without token and record")
+    if not isinstance(record.get("id"), str) or not record["id"]:
+        raise ProtocolError("a login was answered with a record without id")
+    try:
+        check_token(token)
+    except ValueError:
+        token = ""
+    if not token:
+        raise ProtocolError("a login was answered with a token that is none")
+    return token, record
+
+
+class SingleFlight:
+    """Makes one call serve all who ask for it while it is under way.
+
+    The call must not wait for other users of the flight: it is to be a request, and nothing else.
+    Where a user's own token store asks for the same within it, that is refused.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._flights: dict[str, _Flight] = {}
+
+    def run(self, key: str, call: Callable[[], Any]) -> Any:
+        """The result, or the error, of ``call()`` or of the equal one that is under way.
+
+        Raises:
+            RuntimeError: that one is this thread's own.
+        """
+        while True:
+            with self._lock:
+                flight = self._flights.get(key)
+                if flight is None:
+                    mine = self._flights[key] = _Flight()
+                    break
+            if flight.thread == threading.get_ident():
+                raise RuntimeError("a refresh inside the same refresh would wait for itself")
+            flight.done.wait()
+            if flight.error is not None:
+                raise flight.error
+            if flight.landed:
+                return flight.result
+            # It was interrupted, by Ctrl-C in its thread for one: that is no answer for others.
+        try:
+            mine.result = call()
+            mine.landed = True
+            return mine.result
+        except Exception as error:
+            mine.error = error
+            raise
+        finally:
+            with self._lock:
+                del self._flights[key]
+            mine.done.set()
+
+
+class _Flight:
+    def __init__(self) -> None:
+        self.done = threading.Event()
+        self.thread = threading.get_ident()
+        self.landed = False
+        self.result: Any = None
+        self.error: Exception | None = None
+
+
+class AutoRefresh(abc.DisposableBase):
+    """Refreshes the token `threshold` seconds before it expires, and checks it in between.
+
+    A token that lives shorter than the threshold is renewed at half its life.
+
+    Args:
+        refresh: makes the request and returns the server's answer; saves nothing.
+        keep: saves an answer as the new login.
+        lost: called once the server refuses the token for good.
+        scheduler: runs everything here but `refresh`.
+        submit: runs `refresh` where it may take its time.
+        clock: seconds since the epoch, to compare expiries with.
+    """
+
+    def __init__(
+        self,
+        store: AuthStore,
+        refresh: Callable[[], dict[str, Any]],
+        keep: Callable[[dict[str, Any]], object],
+        lost: Callable[[Exception], object],
+        *,
+        threshold: float,
+        check_every: float,
+        scheduler: abc.SchedulerBase,
+        submit: Callable[[Callable[[], object]], object],
+        policy: BackoffPolicy,
+        clock: Callable[[], float] = time,
+    ) -> None:
+        self._store = store
+        self._refresh = refresh
+        self._keep = keep
+        self._lost = lost
+        self._threshold = threshold
+        self._check_every = check_every
+        self._scheduler = scheduler
+        self._submit = submit
+        self._policy = policy
+        self._clock = clock
+        self._renew_at = math.inf
+        self._renewed = ""  # the token that the last refresh gave
+        self._failures = 0
+        self._running = False
+        self._disposed = False
+        self._timer: abc.DisposableBase = Disposable()
+        self._subscription = store.changes.subscribe(lambda _: self._post(self._begin))
+
+    def dispose(self) -> None:
+        """Ends the refreshing; a request under way is finished and its answer ignored."""
+        self._disposed = True
+        self._subscription.dispose()
+        self._timer.dispose()
+
+    def _post(self, call: Callable[[], object]) -> None:
+        def run(*_: object) -> None:
+            call()
+
+        self._scheduler.schedule(run)
+
+    # -- on the scheduler ------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        """There is another token, or none."""
+        self._failures = 0
+        self._renew_at = math.inf
+        state = self._store.state
+        if state.expires is not None:
+            now = self._clock()
+            left = state.expires - now
+            wait = left - self._threshold
+            if state.token == self._renewed:
+                # One that is old as it comes shows that the clocks differ: then it is checked.
+                half = left / 2 if left > 0 else self._check_every
+                wait = max(wait, half, SHORTEST_LIFE)
+            self._renew_at = now + wait
+        self._schedule()
+
+    def _schedule(self, wait: float | None = None) -> None:
+        self._timer.dispose()
+        if self._disposed or not self._store.token:
+            return
+        if wait is None:
+            wait = min(self._check_every, self._renew_at - self._clock())
+        wait = min(max(wait, 0.0), LONGEST_TIMER)
+        self._timer = self._scheduler.schedule_relative(wait, lambda *_: self._work())
+
+    def _work(self) -> None:
+        if not self._running and not self._disposed and self._store.token:
+            self._running = True
+            self._submit(partial(self._ask, self._store.state))
+
+    def _answered(self, wait: float | None) -> None:
+        self._running = False
+        self._schedule(wait)
+
+    # -- where it may take its time: users' observers of logins run here too ---------------------
+
+    def _ask(self, state: AuthState) -> None:
+        wait = None
+        try:
+            self._accept(state, self._refresh())
+        except Exception as error:
+            wait = self._judge(state, error)
+        else:
+            self._failures = 0
+        self._post(partial(self._answered, wait))
+
+    def _is_stale(self, state: AuthState) -> bool:
+        """True if somebody logged in or out meanwhile: the answer says nothing of them."""
+        return self._disposed or state != self._store.state
+
+    def _accept(self, state: AuthState, answer: dict[str, Any]) -> None:
+        if self._is_stale(state):
+            return
+        if self._clock() < self._renew_at:
+            return  # only looked whether it is still good: a new token costs a POST, and its gap
+        self._renewed = answer["token"]
+        if self._renewed != state.token:
+            self._keep(answer)  # a change, which leads to `_begin`
+        else:
+            # Made within the same second, it is the same text; or it cannot be renewed, and is
+            # lost when it expires. The half of what is left of its life fits both.
+            self._post(self._begin)
+
+    def _judge(self, state: AuthState, error: Exception) -> float | None:
+        """What a failure means; the seconds until the next attempt, or None for the usual."""
+        if self._is_stale(state):
+            return None
+        # A page that is not the server's own (a proxy's, while the server is replaced) says
+        # nothing of the token.
+        refusal = error if isinstance(error, ClientResponseError) else None
+        if refusal and refusal.original is None and refusal.status in LOST:
+            log.warning("the login is lost: %s", error)
+            self._lost(error)
+            return None
+        self._failures += 1
+        wait = max(self._policy.delay(self._failures), asked_to_wait(error))
+        log.info("refreshing the token failed, again in %.1f s: %s", wait, error)
+        return wait

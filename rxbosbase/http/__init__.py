@@ -1,0 +1,1 @@
+"""HTTP: the only package that sends requests and reads responses."""

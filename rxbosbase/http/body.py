@@ -1,0 +1,146 @@
+"""The body of an answer, within bounds: of bytes, of compression, and of what decoding makes of it.
+
+The body is decompressed here and not by `requests`, which knows no bound: 1 kB of gzip can hold
+1 MB, and gzip inside gzip the square of that.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+import requests
+
+from rxbosbase.encoding.control_characters import one_line
+from rxbosbase.encoding.json import MAX_EXPANSION, decoded_size
+from rxbosbase.errors import AnswerTooLargeError, ProtocolError
+from rxbosbase.realtime.protocol.chunked import MAX_TRAILERS, ChunkedDecoder
+
+__all__ = ["ACCEPT_ENCODING", "MAX_ANSWER_BYTES", "MAX_RATIO", "read_body"]
+
+ACCEPT_ENCODING = "gzip"
+"""What is asked for, and all that is taken."""
+
+MAX_ANSWER_BYTES = 32 * 1024 * 1024
+"""A longer answer is given up. An editor field's default limit of 5 MB fits, as JSON has it."""
+
+MAX_RATIO = 100
+"""Bytes that a byte of gzip may become; records become 3 to 20."""
+
+UNCOUNTED = 4
+"""The part of the limit, one in so many bytes, that may come at any ratio: 5 MB of spaces are an
+honest record, and are 5 kB of gzip."""
+
+_PIECE_BYTES = 256 * 1024
+
+_FRAMING = 2
+"""Bytes that may come for a byte of the body, the sizes of its chunks included."""
+
+_MOST_DENSE = 64
+"""Bytes that a byte of JSON becomes at most by the estimate of `decoded_size`: an array is two."""
+
+
+class _TooLargeError(Exception):
+    """What the bound is that the answer exceeds."""
+
+
+def read_body(response: requests.Response, limit: int) -> bytes:
+    """The whole body, decompressed.
+
+    Args:
+        limit: bytes that it may have.
+
+    Raises:
+        AnswerTooLargeError: it has more, is compressed beyond `MAX_RATIO`, or would take too much
+            memory once decoded.
+        ProtocolError: it is encoded in a way that was not asked for, or not at all as it says.
+        urllib3.exceptions.HTTPError, OSError: it broke off.
+    """
+    url = (response.url or "").partition("?")[0]
+    method = response.request.method
+    if method == "HEAD" or response.status_code in (204, 304):
+        _release(response.raw)  # such an answer has no body, whatever its headers are
+        return b""
+    try:
+        return _read(response, limit, url)
+    except _TooLargeError as error:
+        bound = str(error)
+    raise AnswerTooLargeError(url, bound, was_written=method != "GET" and response.ok)
+
+
+def _read(response: requests.Response, limit: int, url: str) -> bytes:
+    told = response.headers.get("Content-Length", "")
+    if told.isdecimal() and int(told[:20]) > limit:  # it need not be read to be refused
+        raise _TooLargeError(f"{limit} bytes")
+    encoding = response.headers.get("Content-Encoding", "").strip().lower()
+    if encoding not in ("", "identity", "gzip", "x-gzip"):
+        raise ProtocolError(
+            f"{url} answered in the encoding {one_line(encoding)!r}; "
+            f"only {ACCEPT_ENCODING} was asked for: does a proxy compress it?"
+        )
+    pieces = _received(response.raw, limit)
+    if encoding in ("gzip", "x-gzip"):
+        pieces = _decompressed(pieces, limit, url)
+    found: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        found.append(piece)
+        size += len(piece)
+        if size > limit:
+            raise _TooLargeError(f"{limit} bytes")
+    body = b"".join(found)
+    memory = MAX_EXPANSION * limit
+    if size * _MOST_DENSE > memory and decoded_size(body) > memory:
+        raise _TooLargeError(f"{memory} bytes of memory once decoded")
+    return body
+
+
+def _received(raw: Any, limit: int) -> Iterator[bytes]:
+    """The body as it came, in pieces, without its chunks."""
+    original = raw._original_response  # None where a test answers in place of a socket
+    if not raw.chunked or original is None:
+        yield from raw.stream(_PIECE_BYTES, decode_content=False)
+        return
+    # Not by urllib3's own reader: that takes negative sizes and endless trailers, and quotes what
+    # it cannot read.
+    chunks, read = ChunkedDecoder(), 0
+    while not chunks.finished:
+        piece = original.fp.read1(_PIECE_BYTES)
+        if not piece:
+            raise ConnectionResetError("the connection ended in the middle of the answer")
+        read += len(piece)
+        if read > _FRAMING * limit + MAX_TRAILERS:
+            raise _TooLargeError(f"{limit} bytes")
+        yield chunks.feed(piece)
+    _release(raw)
+
+
+def _release(raw: Any) -> None:
+    """Gives the connection to the next request: nothing of the answer is left in it."""
+    if raw._original_response is not None:
+        raw._original_response.close()
+        raw.release_conn()
+
+
+def _decompressed(pieces: Iterator[bytes], limit: int, url: str) -> Iterator[bytes]:
+    unzip = zlib.decompressobj(wbits=31)
+    read = made = 0
+    try:
+        for piece in pieces:
+            read += len(piece)
+            if read > _FRAMING * limit:  # it may come to nothing, again and again
+                raise _TooLargeError(f"{limit} bytes")
+            while piece:
+                if unzip.eof:  # one may stand behind the other (RFC 1952, 2.2)
+                    unzip = zlib.decompressobj(wbits=31)
+                out = unzip.decompress(piece, _PIECE_BYTES)
+                piece = unzip.unconsumed_tail or unzip.unused_data
+                made += len(out)
+                if made > max(limit // UNCOUNTED, MAX_RATIO * read):
+                    raise _TooLargeError(f"{MAX_RATIO} times its compressed size")
+                yield out
+    except zlib.error as error:
+        raise ProtocolError(f"{url} answered with broken gzip: {error}") from None
+    if read and not unzip.eof:
+        raise ProtocolError(f"{url} answered with half of its gzip")

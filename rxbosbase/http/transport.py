@@ -1,0 +1,368 @@
+"""The only place that speaks HTTP: requests out, answers or this library's errors back.
+
+A `Channel` is a set of connections that are ended together: the client has one for its plain
+requests, and each event stream one for itself and the POSTs that belong to it.
+"""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import logging
+import os
+import re
+import ssl
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+import requests
+import urllib3
+
+from rxbosbase.encoding.control_characters import one_line
+from rxbosbase.encoding.json import encode
+from rxbosbase.encoding.utf8 import encodable
+from rxbosbase.errors import (
+    ClientClosedError,
+    ConnectionFailedError,
+    ProtocolError,
+    RequestTimeoutError,
+)
+from rxbosbase.runtime.fork_guard import check_process, is_ending
+from rxbosbase.runtime.network import Receiver
+
+from .abortable_sockets import AbortableAdapter, Sockets
+from .body import ACCEPT_ENCODING, MAX_ANSWER_BYTES, read_body
+from .certificates import trust_of
+from .event_stream import STREAM_HEADERS, EventStream
+from .multipart import form_fields
+from .response_head import MalformedHead, pace_body
+from .responses import decoded, url_of
+from .urls import check_base_url, url_below
+
+__all__ = ["Channel", "Transport", "check_headers"]
+
+log = logging.getLogger("rxbosbase.transport")
+
+MAX_COOKIE_JAR = 8192
+"""Bytes of cookies. They are sent back, since a balancer may find its server by one. More than
+these are not a balancer's: they are all forgotten, before no request fits through any more."""
+
+_NO_ANSWER = (
+    requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError,
+    http.client.HTTPException,
+)  # fmt: skip
+
+_ANY = (
+    *_NO_ANSWER, requests.RequestException, OSError, ValueError, AttributeError,
+)  # fmt: skip
+"""What `requests` may raise, and what is below it."""
+
+_ODD_ADDRESS = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)
+_HINT = "; is that the host's name, and is a proxy of the environment (HTTP_PROXY) one?"
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2: a token
+_NOT_IN_A_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+def check_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
+    """A copy of `headers`; names and values are strings without line breaks."""
+    checked: dict[str, str] = {}
+    for name, value in (headers or {}).items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise TypeError(f"header {name!r}: names and values must be str")
+        if not _HEADER_NAME.fullmatch(name):
+            raise ValueError(f"header {name!r}: a name is made of letters, digits and hyphens")
+        if _NOT_IN_A_HEADER.search(value):
+            raise ValueError(
+                f"header {name!r}: line breaks, NUL and other control characters are not allowed"
+            )
+        encodable(f"header {name!r}", value)
+        checked[name] = value
+    return checked
+
+
+_numbers = itertools.count(1)
+
+
+class _Session(requests.Session):
+    """Knows no redirects. The original, told not to follow them, still reads the whole body of
+    one and takes its target apart, which raises when that is no URL."""
+
+    def resolve_redirects(self, *_: Any, **__: Any) -> Iterator[requests.Response]:
+        return iter(())
+
+
+class Channel:
+    """A `requests` session whose connections can be ended from any thread."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self.sockets = Sockets()
+        self._session = _Session()
+        # An auth callable of our own also keeps requests from taking a password out of .netrc.
+        self._session.auth = _no_auth
+        adapter = AbortableAdapter(self.sockets, transport.trust.folders)
+        self._session.mount("http://", adapter)
+        self._session.mount("https://", adapter)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        files: Any = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        token: str | None = None,
+        only: int | None = None,
+    ) -> Any:
+        """The decoded JSON of the answer, or None where it is empty.
+
+        Args:
+            only: the one status that the server itself would answer, if there is but one.
+
+        Raises:
+            ClientResponseError: the server answered with 4xx or 5xx.
+            RequestTimeoutError, ConnectionFailedError: no answer.
+            ProtocolError: a redirect, something other than JSON, or too much of it.
+        """
+        sent = dict(headers or {})
+        payload: Any = None
+        if files is not None:
+            payload = form_fields(body)
+        elif body is not None:
+            payload = encode(body)
+            if not any(name.lower() == "content-type" for name in sent):
+                sent["Content-Type"] = "application/json"
+        response = self.send(
+            method, path, query=query, data=payload, files=files, headers=sent,
+            timeout=timeout, token=token,
+        )  # fmt: skip
+        answer = decoded(response, self._body(response, timeout))
+        if only not in (None, response.status_code):
+            raise ProtocolError(
+                f"{url_of(response)} answered {response.status_code} where {only} was expected: "
+                "is a proxy in between?"
+            )
+        return answer
+
+    def _body(self, response: requests.Response, timeout: float | None) -> bytes:
+        transport = self._transport
+        pace_body(response, transport.timeout if timeout is None else timeout)
+        try:
+            return read_body(response, transport.max_answer_bytes)
+        except _ANY as error:
+            problem: Exception = error
+        finally:
+            response.close()  # what was read to its end can serve the next request
+        url = url_of(response)
+        translated = self._translated(problem, url)
+        if translated is problem:  # nothing of the caller's can be wrong here any more
+            name = type(problem).__name__
+            translated = ProtocolError(f"the answer of {url} cannot be read: {name}")
+        raise translated
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        data: Any = None,
+        files: Any = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float | None = None,
+        token: str | None = None,
+    ) -> requests.Response:
+        """The raw answer, whatever its status; its body is still to be read."""
+        transport = self._transport
+        url = transport.url(path)
+        sent = {**transport.headers, **(headers or {})}
+        token = transport.token() if token is None else token
+        if token and not any(name.lower() == "authorization" for name in sent):
+            sent["Authorization"] = token
+        cookies = self._session.cookies
+        if cookies and sum(len(c.name) + len(c.value or "") for c in cookies) > MAX_COOKIE_JAR:
+            cookies.clear()
+        try:
+            return self._session.request(
+                method, url, params=cast(Any, query), data=data, files=files,
+                headers=cast(Any, {name: _header_bytes(value) for name, value in sent.items()}),
+                timeout=transport.timeout if timeout is None else timeout,
+                # Followed by hand, a redirect could carry the token to another host.
+                allow_redirects=False, stream=True,
+                # Left to the session, the environment would outrank it.
+                verify=transport.trust.verify,
+            )  # fmt: skip
+        except _ANY as error:
+            problem: Exception = error
+        # Raised out here, so that the error of `requests` is not its context: that one quotes
+        # the URL with its query, which may hold a file token.
+        raise self._translated(problem, url.partition("?")[0])
+
+    def _translated(self, error: Exception, url: str) -> Exception:
+        """The error to raise for one of `requests`, with the innermost cause as its cause."""
+        # A socket that was shut down under TLS can fail with nearly anything.
+        if self.sockets.aborted:
+            return ClientClosedError("the client was closed during the request")
+        cause = _innermost(error)
+        reason = type(cause).__name__
+        if isinstance(cause, OSError):  # others quote what came: a body with a token
+            reason = one_line(f"{reason}: {cause}"[:300])
+        if _is_silence(error, cause):
+            translated: Exception = RequestTimeoutError(f"no answer from {url} in time")
+        elif isinstance(cause, ssl.SSLCertVerificationError):
+            translated = ConnectionFailedError(
+                f"cannot trust {url}{self._transport.trust.named}: {reason}; if the certificate is "
+                "right, name the file of the authority that signed it: BosBase(url, "
+                "verify='/path/to/ca.pem'), or SSL_CERT_FILE in the environment"
+            )
+        elif isinstance(cause, MalformedHead):
+            translated = ProtocolError(f"{url} answered something other than HTTP: {cause}")
+        elif isinstance(error, _NO_ANSWER):
+            is_proxy = isinstance(error, requests.exceptions.ProxyError)
+            by = " by the environment's proxy" if is_proxy else ""
+            by += self._transport.trust.named if isinstance(cause, ssl.SSLError) else ""
+            translated = ConnectionFailedError(f"cannot reach {url}{by}: {reason}")
+        elif isinstance(error, requests.RequestException):
+            hint = _HINT if isinstance(error, _ODD_ADDRESS) else ""
+            translated = ProtocolError(f"the request to {url} failed: {type(error).__name__}{hint}")
+        elif isinstance(verify := self._transport.trust.verify, str) and not os.path.exists(verify):
+            by = self._transport.trust.named
+            translated = ConnectionFailedError(f"cannot trust {url}{by}, which is gone")
+        elif isinstance(error, OSError):
+            translated = ConnectionFailedError(f"cannot reach {url}: {reason}")
+        else:
+            return error
+        translated.__cause__ = cause if isinstance(cause, OSError) else None
+        return translated
+
+    def listen(self, path: str, receiver: Receiver) -> None:
+        """Reads an event stream on a thread of its own, until it ends. Never waits."""
+        name = f"rxbosbase-reader-{next(_numbers)}"
+        work = partial(self._read, path, receiver)
+        try:
+            threading.Thread(target=work, name=name, daemon=True).start()
+        except RuntimeError as error:
+            if not is_ending(error):
+                raise
+
+    def _read(self, path: str, receiver: Receiver) -> None:
+        error: Exception | None = None
+        try:
+            response = self.send("GET", path, headers=STREAM_HEADERS, timeout=receiver.timeout)
+            EventStream(response, self.sockets).feed(receiver)
+        except Exception as problem:
+            error = problem
+        # First the POSTs: one in flight on a dead stream must not hold the next attempt up.
+        self.close()
+        receiver.ended(error)
+
+    @property
+    def aborted(self) -> bool:
+        """True once the connections were ended."""
+        return self.sockets.aborted
+
+    def abort(self) -> None:
+        """Ends every connection of this channel at once; requests in flight fail."""
+        self.sockets.abort()
+
+    def close(self) -> None:
+        """Gives the descriptors back. To be called by a thread that no longer reads."""
+        self.sockets.abort()
+        self._session.close()
+
+
+class Transport:
+    """What all channels of a client have in common: where to, with which headers, as whom."""
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        timeout: float,
+        headers: Mapping[str, str] | None,
+        token: Callable[[], str],
+        verify: bool | str | os.PathLike[str] = True,
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
+    ) -> None:
+        self.base_url = check_base_url(base_url)
+        self.timeout = timeout
+        self.max_answer_bytes = max_answer_bytes
+        self.headers = {
+            "Accept-Encoding": ACCEPT_ENCODING,
+            "Accept-Language": "en-US",
+            "User-Agent": "rxbosbase",
+        }
+        self.headers.update(check_headers(headers))
+        self.token = token
+        self.trust = trust_of(verify, self.base_url, os.environ)
+        if verify is False:
+            warnings.warn(
+                "verify=False: the server's certificate is not checked, anyone in between can "
+                "read and change what you send",
+                stacklevel=3,
+            )
+            # Said once is enough; what others do in this process with other hosts is not ours.
+            host = re.escape(urlsplit(self.base_url).hostname or "")
+            said = f"Unverified HTTPS request is being made to host '{host}'"
+            warnings.filterwarnings("ignore", said, urllib3.exceptions.InsecureRequestWarning)
+        self._closed = False
+        self._process = os.getpid()
+        self._plain = Channel(self)
+
+    def url(self, path: str) -> str:
+        """`url_below` the base URL."""
+        return url_below(self.base_url, path)
+
+    def channel(self) -> Channel:
+        """A new channel, for one event stream and its POSTs."""
+        if self._closed:
+            raise ClientClosedError("the client is closed")
+        return Channel(self)
+
+    def request(self, method: str, path: str, **options: Any) -> Any:
+        """`Channel.request` on the client's shared channel."""
+        check_process(self._process)
+        if self._closed:
+            raise ClientClosedError("the client is closed; make a new one")
+        return self._plain.request(method, path, **options)
+
+    def close(self) -> None:
+        """Ends the requests in flight."""
+        self._closed = True
+        self._plain.close()
+
+
+def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+def _header_bytes(value: str) -> bytes:
+    """UTF-8, as the server reads the headers inside a topic; outer spaces are no part of it."""
+    return value.strip(" \t").encode()
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """The first cause: the outer ones only repeat the URL."""
+    seen: BaseException = error
+    while True:
+        inner = seen.__cause__ or getattr(seen, "reason", None) or seen.__context__
+        if inner is None and seen.args and isinstance(seen.args[0], BaseException):
+            inner = seen.args[0]
+        if not isinstance(inner, BaseException):
+            return seen
+        seen = inner
+
+
+def _is_silence(error: Exception, cause: BaseException) -> bool:
+    """True for a wait of our own that is over; with a number it is the system's word."""
+    if isinstance(cause, TimeoutError):
+        return cause.errno is None
+    return isinstance(error, requests.Timeout)

@@ -1,0 +1,170 @@
+"""One subscription of ``retry_with_backoff``: attempts, waits, and the count of failures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, Generic, TypeVar
+
+from reactivex import Observable, abc
+from reactivex.disposable import (
+    CompositeDisposable,
+    SerialDisposable,
+    SingleAssignmentDisposable,
+)
+
+from rxbosbase.backoff import BackoffPolicy
+from rxbosbase.runtime.retry_delay import asked_to_wait
+
+__all__ = ["RESET_AFTER", "Retry"]
+
+T = TypeVar("T")
+
+RESET_AFTER = 5.0
+"""Seconds an attempt must have lasted for its end to start a new count of failures."""
+
+
+@dataclass(eq=False)
+class Retry(Generic[T]):
+    """One subscription of the operator.
+
+    ``_current`` holds the attempt or the wait, whichever there is; disposing it ends all. Whoever
+    takes the ``_wait`` token (the timer, or a wake) starts the next attempt, so only one does.
+    """
+
+    policy: BackoffPolicy
+    clock: abc.SchedulerBase
+    random: Callable[[], float]
+    resets: Callable[[Exception], bool] | None
+    until: Callable[[Exception], bool] | None
+    on_wait: Callable[[int, float, Exception], None] | None
+
+    def run(
+        self,
+        source: Observable[T],
+        observer: abc.ObserverBase[T],
+        scheduler: abc.SchedulerBase | None,
+        wake: Observable[Any] | None,
+    ) -> abc.DisposableBase:
+        self._source, self._observer, self._scheduler = source, observer, scheduler
+        self._lock = Lock()
+        self._current = SerialDisposable()
+        self._wait: SingleAssignmentDisposable | None = None
+        self._hurried: SingleAssignmentDisposable | None = None
+        self._is_telling = False  # of a wait that has not begun, which a wake cuts short already
+        self._failures = 0
+        self._due = self._connecting = False
+        self._raised: Exception | None = None
+        waking = SingleAssignmentDisposable()
+        if wake is not None:
+            waking.disposable = wake.subscribe(
+                lambda _: self._woken(), observer.on_error, scheduler=scheduler
+            )
+        self._connect()
+        return CompositeDisposable(self._current, waking)
+
+    def _connect(self) -> None:
+        # A loop, not a call from within a call: a scheduler may run the next attempt while the
+        # source is still failing inside `subscribe`.
+        with self._lock:
+            self._due = True
+            if self._connecting:
+                return
+            self._connecting = True
+        try:
+            while self._take_due():
+                self._attempt()
+        finally:
+            with self._lock:
+                self._connecting = False
+
+    def _take_due(self) -> bool:
+        with self._lock:
+            due, self._due = self._due, False
+            self._connecting = due
+            return due
+
+    def _attempt(self) -> None:
+        attempt = SingleAssignmentDisposable()
+        self._current.disposable = attempt
+        if attempt.is_disposed:  # cancelling a timer is only best effort
+            return
+        began = self.clock.now
+        delivered = False
+
+        def on_next(value: T) -> None:
+            nonlocal delivered
+            delivered = True
+            try:
+                self._observer.on_next(value)
+            except Exception as error:
+                # RxPY hands what a subscriber raises inside `subscribe` to on_error: it is the
+                # subscriber's failure, and asking the source again would not mend it.
+                self._raised = error
+                raise
+
+        def on_error(error: Exception) -> None:
+            def healthy() -> bool:
+                lived = (self.clock.now - began).total_seconds()
+                return delivered and lived >= RESET_AFTER
+
+            self._failed(error, healthy)
+
+        attempt.disposable = self._source.subscribe(
+            on_next, on_error, self._observer.on_completed, scheduler=self._scheduler
+        )
+
+    def _failed(self, error: Exception, healthy: Callable[[], bool]) -> None:
+        try:
+            final = None if self._retries(error, healthy) else error
+        except Exception as broken:  # a callback raised, or the scheduler has been shut down
+            final = broken
+        if final is not None:
+            self._observer.on_error(final)
+
+    def _retries(self, error: Exception, healthy: Callable[[], bool]) -> bool:
+        if error is self._raised or (self.until is not None and self.until(error)):
+            return False
+        reset = healthy() if self.resets is None else self.resets(error)
+        self._failures = 1 if reset else self._failures + 1
+        if self.policy.exhausted(self._failures):
+            return False
+        self._start_wait(error)
+        return True
+
+    def _start_wait(self, error: Exception) -> None:
+        attempt = self._failures
+        delay = max(self.policy.delay(attempt, self.random), asked_to_wait(error))
+        wait = SingleAssignmentDisposable()
+        self._current.disposable = wait
+        with self._lock:
+            # From here a wake counts, also one during on_wait; the next attempt waits for that.
+            self._wait, self._is_telling = wait, True
+        if self.on_wait is not None:
+            self.on_wait(attempt, delay, error)
+        with self._lock:
+            self._is_telling = False
+            is_hurried = self._wait is self._hurried
+        if is_hurried:
+            delay = 0.0
+        wait.disposable = self.clock.schedule_relative(delay, lambda *_: self._elapsed(wait))
+
+    def _elapsed(self, wait: SingleAssignmentDisposable) -> None:
+        with self._lock:
+            if self._wait is not wait:
+                return
+            self._wait = None
+        self._connect()
+
+    def _woken(self) -> None:
+        with self._lock:
+            if self._wait is None or self._wait is self._hurried:
+                return
+            if self._is_telling:
+                self._hurried = self._wait
+                return
+            self._wait = self._hurried = wait = SingleAssignmentDisposable()
+        self._current.disposable = wait
+        # Through the scheduler, so that an attempt starts on its thread and not on the waker's.
+        wait.disposable = self.clock.schedule(lambda *_: self._elapsed(wait))

@@ -1,0 +1,72 @@
+"""``retry_with_backoff``: subscribe to a source again after each of its errors, behind a wait.
+
+Time comes from a scheduler and randomness from an argument, so that a test runs hours of backoff in
+milliseconds.
+"""
+
+from __future__ import annotations
+
+import random as _random
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from reactivex import Observable, abc
+
+from rxbosbase.backoff import BackoffPolicy
+
+from ._common import clock_of
+from ._retry import Retry
+
+__all__ = ["retry_with_backoff"]
+
+T = TypeVar("T")
+
+
+def retry_with_backoff(
+    policy: BackoffPolicy,
+    *,
+    scheduler: abc.SchedulerBase | None = None,
+    random: Callable[[], float] = _random.random,
+    resets: Callable[[Exception], bool] | None = None,
+    until: Callable[[Exception], bool] | None = None,
+    on_wait: Callable[[int, float, Exception], None] | None = None,
+    wake: Observable[Any] | None = None,
+) -> Callable[[Observable[T]], Observable[T]]:
+    """Subscribe to the source again after each of its errors, waiting as ``policy`` says.
+
+    A completion passes through, so a ``repeat()`` behind this begins with a fresh count. Here the
+    source fails three seconds after each subscription::
+
+        source:  -a1#
+        call:    retry_with_backoff(BackoffPolicy(initial=1, jitter=False, max_attempts=3))
+        result:  -a1--a1---a1#
+
+    Args:
+        policy: the waits, and how many failures in a row are too many.
+        scheduler: runs the waits and the new subscriptions; by default the subscriber's, else
+            ``TimeoutScheduler``.
+        random: the source of jitter, numbers in [0, 1).
+        resets: True when the attempt that ended with this error had been healthy: its failure
+            counts as the first again. By default an attempt is healthy that gave at least one
+            value and lived for ``RESET_AFTER`` seconds.
+        until: True for an error that retrying cannot mend; it is passed on at once.
+        on_wait: told ``(attempt, delay, error)`` before each wait.
+        wake: a value of it ends a running wait at once, the count is kept. Subscribed to once,
+            for as long as the whole; its own error ends the whole.
+
+    An error with a number in its attribute ``retry_after`` (seconds) makes the wait at least that
+    long, up to ``MAX_RETRY_AFTER``. After ``policy.max_attempts`` failures in a row the last error
+    is passed on; so is what ``resets``, ``until`` or ``on_wait`` raise.
+    """
+
+    def operator(source: Observable[T]) -> Observable[T]:
+        def subscribe(
+            observer: abc.ObserverBase[T], scheduler_: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            clock = clock_of(scheduler, scheduler_)
+            retry: Retry[T] = Retry(policy, clock, random, resets, until, on_wait)
+            return retry.run(source, observer, scheduler_, wake)
+
+        return Observable(subscribe)
+
+    return operator

@@ -1,0 +1,94 @@
+"""A stream as a plain blocking iterator, for scripts and notebooks."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeAlias, TypeVar
+
+from reactivex import abc
+
+from rxbosbase.runtime.scheduler import SerialScheduler
+
+__all__ = ["EventIterator", "Open"]
+
+T = TypeVar("T")
+
+Open: TypeAlias = Callable[
+    [Callable[[T], object], Callable[[Exception], object], Callable[[], object]],
+    abc.DisposableBase,
+]
+"""Subscribes the three callbacks, waits until that stands, and gives back how to end it."""
+
+
+class EventIterator(Generic[T]):
+    """Use it in ``with``, then iterate: each step waits for the next event.
+
+    At most `size` events wait in it; then the delivery thread waits, and nothing is lost. It ends
+    when the stream completes, raises the stream's error, and stops when the ``with`` is left.
+    """
+
+    def __init__(self, open_stream: Open[T], size: int, delivery: SerialScheduler) -> None:
+        if isinstance(size, bool) or not isinstance(size, int):
+            raise TypeError(f"size must be an int, not {type(size).__name__}")
+        if size < 1:
+            raise ValueError(f"size must be at least 1, not {size}")
+        self._open = open_stream
+        self._size = size
+        self._delivery = delivery
+        self._gate = delivery.condition()
+        self._events: deque[T] = deque()
+        self._error: Exception | None = None
+        self._ended = False
+        self._subscription: abc.DisposableBase | None = None
+
+    def __enter__(self) -> EventIterator[T]:
+        if self._subscription is None:
+            self._subscription = self._open(self._put, self._fail, self._finish)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[T]:
+        return self
+
+    def __next__(self) -> T:
+        if self._subscription is None:
+            raise RuntimeError("open it first: with collection.events(…) as events: …")
+        if not self._events and not self._ended:
+            self._delivery.check_wait("waiting for events")
+        with self._gate:
+            self._delivery.wait(self._gate, lambda: self._events or self._ended)
+            if self._events:
+                event = self._events.popleft()
+                self._gate.notify_all()
+                return event
+            if self._error is not None:
+                raise self._error
+        raise StopIteration
+
+    def close(self) -> None:
+        """Ends the subscription; events that are waiting can still be taken."""
+        self._finish()
+        if self._subscription is not None:
+            self._subscription.dispose()
+
+    def _put(self, event: T) -> None:
+        with self._gate:
+            has_room = self._delivery.hold_back(
+                self._gate, lambda: len(self._events) < self._size or self._ended
+            )
+            if has_room and not self._ended:
+                self._events.append(event)
+                self._gate.notify_all()
+
+    def _fail(self, error: Exception) -> None:
+        with self._gate:
+            self._error = error
+            self._finish()
+
+    def _finish(self) -> None:
+        with self._gate:
+            self._ended = True
+            self._gate.notify_all()

@@ -1,0 +1,1 @@
+"""The wire format of the event stream: topics, chunked bodies and frames. Pure."""

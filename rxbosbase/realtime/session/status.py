@@ -1,0 +1,90 @@
+"""What the user is told of the connections: one immutable value, derived, never kept twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from rxbosbase.encoding.unreadable import UnreadableRecord
+
+from .lifecycle import State
+
+__all__ = ["SessionStatus", "StateName", "Status", "summarize"]
+
+StateName = Literal["idle", "connecting", "connected", "active", "waiting", "failed", "closed"]
+
+# From the worst to the best: of several connections the worst one is shown.
+_SEVERITY = (
+    State.CLOSED,
+    State.FAILED,
+    State.WAITING,
+    State.CONNECTING,
+    State.CONNECTED,
+    State.ACTIVE,
+    State.IDLE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The state of a client's realtime connections at one moment, of live views' too: the worst of
+    them, and all their topics.
+
+    Attributes:
+        state: ``"idle"`` (nothing wanted), ``"connecting"``, ``"connected"`` (stream open, the
+            topics not all acknowledged yet), ``"active"`` (all acknowledged), ``"waiting"`` (for
+            the next attempt), ``"failed"`` (attempts used up) or ``"closed"``.
+        client_id: the server's name for the first connection, "" while there is none.
+        attempt: how many attempts in a row have failed.
+        retry_in: seconds from `since` until the next attempt; None unless waiting.
+        error: why the last attempt failed, or what was last skipped; None after a success. An
+            `AuthLostError` when the login was lost, until the next login. Else why a live view
+            cannot read, until it can.
+        topics: the wanted topics as the server knows them, options included.
+        since: when this state began, in seconds since the epoch.
+        unreadable: the records that live views of this client leave out, since a value in them is
+            nested too deeply to be decoded, or since they are larger than an answer may be; 100 of
+            them at most.
+    """
+
+    state: StateName = "idle"
+    client_id: str = ""
+    attempt: int = 0
+    retry_in: float | None = None
+    error: BaseException | None = None
+    topics: tuple[str, ...] = field(default=(), repr=False)
+    since: float = 0.0
+    unreadable: tuple[UnreadableRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStatus:
+    """One connection's share of the status."""
+
+    state: State = State.IDLE
+    client_id: str = ""
+    attempt: int = 0
+    retry_in: float | None = None
+    error: BaseException | None = None
+    since: float = 0.0
+
+
+def summarize(sessions: Sequence[SessionStatus], topics: tuple[str, ...]) -> Status:
+    """The status of several connections: that of the worst, with the client id of the first.
+
+    >>> summarize([SessionStatus(State.ACTIVE), SessionStatus(State.WAITING)], ()).state
+    'waiting'
+    """
+    if not sessions:
+        return Status(topics=topics)
+    worst = min(sessions, key=lambda each: _SEVERITY.index(each.state))
+    return Status(
+        state=worst.state.value,
+        client_id=sessions[0].client_id,
+        attempt=worst.attempt,
+        retry_in=worst.retry_in,
+        error=worst.error,
+        topics=topics,
+        since=worst.since,
+    )

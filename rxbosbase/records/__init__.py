@@ -1,0 +1,1 @@
+"""Records by request: filters, options, pages, models."""

@@ -1,0 +1,87 @@
+"""The keywords of a request: checked, and turned into query and headers. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rxbosbase.realtime.protocol.topics import Options, normalise_options
+
+__all__ = [
+    "check_body",
+    "check_count",
+    "is_given",
+    "query_of",
+    "read_options",
+    "with_id",
+    "without_id",
+]
+
+_KEYWORDS = frozenset({"filter", "sort", "expand", "fields", "query", "headers", "timeout"})
+
+
+def read_options(options: Mapping[str, Any]) -> Options:
+    """Query and headers from the keywords of a request; raises for what cannot be right."""
+    for name in options.keys() - _KEYWORDS:
+        known = ", ".join(sorted(_KEYWORDS))
+        raise TypeError(f"unknown keyword {name!r}: a request takes {known}")
+    query = query_of(options)
+    sort = options.get("sort")
+    if sort is not None:
+        if "sort" in query:
+            raise ValueError("sort is given twice, as sort= and in query=: keep one of them")
+        query["sort"] = sort
+    return normalise_options(
+        options.get("filter"), options.get("expand"), options.get("fields"), query,
+        options.get("headers"),
+    )  # fmt: skip
+
+
+def query_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of what was given as ``query=``."""
+    query = options.get("query")
+    if query is not None and not isinstance(query, Mapping):
+        raise TypeError(f"query must be a dict, not {type(query).__name__}")
+    return dict(query or {})
+
+
+def is_given(options: Mapping[str, Any], name: str) -> bool:
+    """True if the option is there, by its keyword or in ``query=``."""
+    return bool(options.get(name) or query_of(options).get(name))
+
+
+def with_id(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The same request, with the id among the fields: paging goes by it."""
+    query = query_of(options)
+    fields = options.get("fields") or query.pop("fields", None)
+    if not fields or _has_id(fields):
+        return dict(options)
+    return {**options, "query": query, "fields": f"id,{fields}"}
+
+
+def without_id(record: dict[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """The record without the id that only `with_id` asked for."""
+    fields = options.get("fields") or query_of(options).get("fields")
+    if fields and not _has_id(fields):
+        del record["id"]
+    return record
+
+
+def _has_id(fields: str) -> bool:
+    return bool({"id", "*"} & {name.strip() for name in fields.split(",")})
+
+
+def check_count(name: str, value: Any, most: int | None = None) -> None:
+    """Refuses what cannot be a count."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an int, not {type(value).__name__}")
+    if value < 1 or (most is not None and value > most):
+        raise ValueError(f"{name} must be at least 1" + (f" and at most {most}" if most else ""))
+
+
+def check_body(body: Any) -> dict[str, Any]:
+    """A copy of the fields to write."""
+    if not isinstance(body, Mapping):
+        how = ": give its to_dict()" if hasattr(body, "to_dict") else ""
+        raise TypeError(f"the body must be a dict of fields, not {type(body).__name__}{how}")
+    return dict(body)

@@ -1,0 +1,243 @@
+"""Streams on a tape: JSON lines of real events with the times at which they came."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from reactivex import Observable, abc
+from reactivex.disposable import SerialDisposable
+from reactivex.scheduler import TimeoutScheduler
+
+from rxbosbase.encoding.json import decode, encode
+from rxbosbase.events import RecordEvent
+from rxbosbase.realtime.protocol.frames import MAX_FRAME_BYTES
+from rxbosbase.runtime.private_file import open_own
+from rxbosbase.runtime.streams import Stream
+from rxbosbase.runtime.thread_scheduler import ThreadScheduler
+
+__all__ = ["record_stream", "replay_stream"]
+
+Event = RecordEvent[Any]
+
+MAX_LINE_BYTES = 2 * MAX_FRAME_BYTES
+"""Of a tape: every event that a client takes by default fits, also where the server's JSON was
+shorter than ours. A longer line is refused, and never read whole."""
+
+MAX_AFTER_SECONDS = 366 * 24 * 3600.0
+"""A year. Nobody records for longer, and no timer need wait for longer."""
+
+
+SLOWEST_SPEED = 0.001
+"""Slower than this, a year would be more than a timer can wait for."""
+
+
+def record_stream(
+    path: str | os.PathLike[str],
+) -> Callable[[Observable[Event]], Observable[Event]]:
+    """An operator that writes every event that passes to `path`, and lets it go on.
+
+    One line of JSON an event: ``{"after": 0.25, "topic": …, "action": …, "record": …}``, where
+    ``after`` is in seconds since the subscription, by the stream's own clock. Each line is
+    written at once, so that a tape of a program that was killed is good up to there. Each
+    subscription begins the file anew; a second one at the same time is refused. Records hold
+    what the login may see: the file is its owner's alone, with mode 0600 from its first byte on.
+    Look at a tape before you share it.
+
+    Raises:
+        OSError: to the subscriber's ``on_error``, the file cannot be written, is a link, has
+            hard links, or belongs to another user.
+
+    Example:
+        ``orders.observe("*").pipe(record_stream("orders.jsonl")).subscribe()``
+    """
+    target = Path(path)
+    taken = threading.Lock()
+
+    def operator(source: Observable[Event]) -> Observable[Event]:
+        def subscribe(
+            observer: abc.ObserverBase[Event], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            clock = getattr(source, "scheduler", None) or scheduler or TimeoutScheduler.singleton()
+            tape = _Tape(target, taken, clock)
+            disposable = SerialDisposable()
+
+            def on_next(event: Event) -> None:
+                tape.write(event)
+                observer.on_next(event)
+
+            def on_error(error: Exception) -> None:
+                tape.close()
+                observer.on_error(error)
+
+            def on_completed() -> None:
+                tape.close()
+                observer.on_completed()
+
+            disposable.disposable = source.subscribe(
+                on_next, on_error, on_completed, scheduler=scheduler
+            )
+            return _Both(disposable, tape)
+
+        return Observable(subscribe)
+
+    return operator
+
+
+class _Tape:
+    """A file that is being recorded."""
+
+    def __init__(self, path: Path, taken: threading.Lock, clock: abc.SchedulerBase) -> None:
+        if not taken.acquire(blocking=False):
+            raise RuntimeError(f"{path} is being recorded already: share() the recorded stream")
+        self._taken = taken
+        self._clock = clock
+        self._begun = clock.now
+        self._lock = threading.Lock()
+        try:
+            # Emptied behind the checks: what is not ours to write keeps what it holds.
+            self._file = os.fdopen(open_own(path, os.O_WRONLY | os.O_CREAT), "wb", 0)
+            if os.fstat(self._file.fileno()).st_nlink > 1:
+                self._file.close()
+                raise OSError(f"{path} has another name, a hard link: take another path")
+            self._file.truncate(0)
+        except BaseException:
+            taken.release()
+            raise
+
+    def write(self, event: Event) -> None:
+        line = {
+            "after": (self._clock.now - self._begun).total_seconds(),
+            "topic": event.topic,
+            "action": event.action,
+            "record": event.record,
+        }
+        with self._lock:
+            if not self._file.closed:
+                self._file.write(encode(line) + b"\n")
+
+    def close(self) -> None:
+        with self._lock:
+            if not self._file.closed:
+                self._file.close()
+                self._taken.release()
+
+
+class _Both(abc.DisposableBase):
+    def __init__(self, subscription: abc.DisposableBase, tape: _Tape) -> None:
+        self._subscription = subscription
+        self._tape = tape
+
+    def dispose(self) -> None:
+        self._subscription.dispose()
+        self._tape.close()
+
+
+def replay_stream(
+    path: str | os.PathLike[str],
+    *,
+    speed: float | None = 1.0,
+    scheduler: abc.SchedulerBase | None = None,
+) -> Observable[Event]:
+    """The events of a tape, at the times at which they came; cold: each subscriber its own replay.
+
+    Completes behind the last event. The file is read as it plays, line by line.
+
+    Args:
+        speed: 2.0 is twice as fast; None is without any waiting.
+        scheduler: whose time it is, and what the operators behind it run their timers on:
+            ``client.scheduler``, ``fake.scheduler``, or RxPY's ``TestScheduler`` for virtual
+            time. None: a thread of its own, which ends some seconds after the last event.
+
+    Raises:
+        ValueError: `speed` is less than 0.001; to ``on_error``, a line that is no event, is longer
+            than 32 MiB, or plays later than a year after the first. It names the line.
+        OSError: to ``on_error``, the file cannot be read.
+
+    Example:
+        ``replay_stream("orders.jsonl", speed=10).pipe(rxb.rate(1.0)).subscribe(print)``
+    """
+    if speed is not None and not speed >= SLOWEST_SPEED:
+        raise ValueError(
+            f"speed must be {SLOWEST_SPEED} or more, or None for no waiting, not {speed!r}"
+        )
+    target = Path(path)
+    clock = scheduler if scheduler is not None else ThreadScheduler("rxbosbase-replay")
+
+    def subscribe(
+        observer: abc.ObserverBase[Event], _: abc.SchedulerBase | None = None
+    ) -> abc.DisposableBase:
+        return _Replay(_lines(target), speed, clock, observer)
+
+    return Stream(subscribe, clock)
+
+
+class _Replay(abc.DisposableBase):
+    """One replay under way: it holds one event at a time."""
+
+    def __init__(
+        self,
+        lines: Iterator[tuple[float, Event]],
+        speed: float | None,
+        clock: abc.SchedulerBase,
+        observer: abc.ObserverBase[Event],
+    ) -> None:
+        self._lines = lines
+        self._speed = speed
+        self._clock = clock
+        self._observer = observer
+        self._begun = clock.now
+        self._timer = SerialDisposable()
+        self._next()
+
+    def _next(self) -> None:
+        try:
+            after, event = next(self._lines)
+        except StopIteration:
+            self._observer.on_completed()
+        except (OSError, ValueError) as error:
+            self._observer.on_error(error)
+        else:
+            passed = (self._clock.now - self._begun).total_seconds()
+            wait = 0.0 if self._speed is None else max(0.0, after / self._speed - passed)
+
+            def play(*_: object) -> None:
+                self._observer.on_next(event)
+                if not self._timer.is_disposed:
+                    self._next()
+
+            self._timer.disposable = self._clock.schedule_relative(wait, play)
+
+    def dispose(self) -> None:
+        self._timer.dispose()
+
+
+def _lines(path: Path) -> Iterator[tuple[float, Event]]:
+    with path.open("rb") as file:
+        for number in count(1):
+            line = file.readline(MAX_LINE_BYTES + 1)
+            if not line:
+                return
+            if line.isspace():  # an editor may add some
+                continue
+            try:
+                yield _event_of(line)
+            except (ValueError, TypeError, KeyError) as error:
+                why = f"{path}, line {number} is no recorded event: {error}"
+                raise ValueError(why) from error
+
+
+def _event_of(line: bytes) -> tuple[float, Event]:
+    if len(line) > MAX_LINE_BYTES:
+        raise ValueError(f"it has more than {MAX_LINE_BYTES} bytes")
+    kept = decode(line)
+    after, topic, action, record = (kept[key] for key in ("after", "topic", "action", "record"))
+    if not isinstance(after, int | float) or not 0 <= after <= MAX_AFTER_SECONDS:
+        raise ValueError(f"after must be a number of seconds between 0 and {MAX_AFTER_SECONDS:.0f}")
+    if not isinstance(topic, str) or not isinstance(action, str) or not isinstance(record, dict):
+        raise TypeError("topic and action must be texts, and record an object")
+    return float(after), RecordEvent(topic, action, record)

@@ -1,0 +1,95 @@
+"""The pytest plugin, as a project that uses it: in a pytest run of its own."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from reactivex import operators as ops
+
+from rxbosbase import BosBase
+from rxbosbase.testing import VirtualScheduler, record_stream, replay_stream
+
+pytest_plugins = ["pytester", "pytest_rxbosbase"]
+
+ROOT = Path(__file__).parents[2]
+
+ALL_THREE = """
+    import pytest
+
+    @pytest.fixture(scope="session")
+    def first_pid(bosbase_server):
+        return bosbase_server.pid
+
+    def test_the_server_is_real(bosbase_server, bosbase_client, first_pid):
+        assert bosbase_client.health()["code"] == 200
+        assert bosbase_client.auth_store.record["collectionName"] == "_superusers"
+        assert bosbase_server.url == bosbase_client.base_url
+
+    def test_it_is_one_for_all_and_the_client_is_not(bosbase_client, bosbase_server, first_pid):
+        assert bosbase_server.pid == first_pid
+        assert not bosbase_client.is_closed
+
+    def test_time_is_virtual(virtual_time):
+        seen = []
+        virtual_time.client.collection("posts").observe("*").subscribe(seen.append)
+        virtual_time.advance(3600)
+        assert virtual_time.push("posts", "create", {}) == 1
+        assert len(seen) == 1
+"""
+
+NONE = """
+    import sys
+
+    def test_nothing_of_the_library_was_imported():
+        assert [name for name in sys.modules if name.startswith("rxbosbase")] == []
+"""
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """A project beside this checkout, whose pytest collects no coverage of its own."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
+    return pytester
+
+
+def test_a_project_gets_the_three_fixtures(project: pytest.Pytester) -> None:
+    project.makepyfile(ALL_THREE)
+    result = project.runpytest_subprocess("-p", "pytest_rxbosbase", "-W", "error")
+    result.assert_outcomes(passed=3)
+
+
+def test_a_run_without_the_fixtures_imports_nothing(project: pytest.Pytester) -> None:
+    project.makepyfile(NONE)
+    result = project.runpytest_subprocess("-p", "pytest_rxbosbase", "-W", "error")
+    result.assert_outcomes(passed=1)
+
+
+def test_the_fixtures_say_what_they_are(project: pytest.Pytester) -> None:
+    result = project.runpytest_subprocess("-p", "pytest_rxbosbase", "--fixtures")
+    result.stdout.fnmatch_lines(
+        ["bosbase_server *session scope*", "*real server*", "bosbase_client*", "virtual_time*"]
+    )
+
+
+def test_a_real_stream_is_recorded_and_replayed(bosbase_client: BosBase, tmp_path: Path) -> None:
+    fields = [{"name": "title", "type": "text"}]
+    bosbase_client.collections.create({"name": "taped", "type": "base", "fields": fields})
+    posts, tape = bosbase_client.collection("taped"), tmp_path / "tape.jsonl"
+    live: list[object] = []
+    done = threading.Event()
+    posts.observe("*").pipe(record_stream(tape), ops.take(4)).subscribe(
+        live.append, on_completed=done.set
+    )
+    bosbase_client.realtime.wait_active()
+    for title in ("a", "b"):
+        posts.delete(posts.create({"title": title})["id"])
+    assert done.wait(10)
+    again: list[object] = []
+    loop = VirtualScheduler()
+    replay_stream(tape, scheduler=loop).subscribe(again.append)
+    loop.clock.advance(60)
+    assert len(again) == 4
+    assert again == live

@@ -1,0 +1,319 @@
+"""The rules of the house: what may import what, and how large a room may grow."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+from mutation.pure import PURE
+
+from rxbosbase.errors import MissingExtraError
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = "rxbosbase"
+
+MODULE_LIMIT = 400
+MODULE_MEDIAN = 120
+FUNCTION_LIMIT = 40
+OPERATOR_LIMIT = 120
+
+CLOCKS = {"time", "sched"}
+IMPURE = CLOCKS | {
+    *("asyncio", "concurrent", "contextvars", "multiprocessing", "queue", "threading", "_thread"),
+    *("ftplib", "http", "requests", "select", "selectors", "smtplib", "socket", "ssl", "urllib3"),
+    *("fcntl", "glob", "mmap", "os", "pathlib", "shutil", "signal", "subprocess", "tempfile"),
+    *("random", "secrets", "uuid"),
+    *("urllib.request", "urllib.error"),
+}
+IMPURE_CALLS = {
+    *("input", "open", "print"),
+    *("date.today", "datetime.now", "datetime.today", "datetime.utcnow"),
+}
+
+# Late imports keep what is optional, or much and not always used, out of `import rxbosbase`;
+# nothing else is a reason for one.
+MAY_IMPORT_LATE = ("rxbosbase.cli",)
+MAY_BE_IMPORTED_LATE = (
+    "rxbosbase.aio",
+    "rxbosbase.dashboard",
+    "rxbosbase.dataframes",
+    "rxbosbase.live",
+    "rxbosbase.server",
+)
+HEAVY = {"asyncio", "hypothesis", "pandas", "panel", "pytest", "rich", "typer"}
+
+
+# -- reading the package
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+FILES = {name_of(path): path for path in sorted((ROOT / PACKAGE).rglob("*.py"))}
+OPERATORS = [
+    name
+    for name in FILES
+    if name.startswith("rxbosbase.operators.") and not name.rpartition(".")[2].startswith("_")
+]
+
+
+@cache
+def tree_of(name: str) -> ast.Module:
+    return ast.parse(FILES[name].read_text(encoding="utf-8"))
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING")
+
+
+def walk(node: ast.AST, *, enter: Callable[[ast.AST], bool]) -> Iterator[ast.AST]:
+    """All nodes below this one, in no part that ``enter`` refuses."""
+    for child in ast.iter_child_nodes(node):
+        if enter(child):
+            yield child
+            yield from walk(child, enter=enter)
+
+
+def imports_at(nodes: Iterable[ast.AST], importer: str) -> Iterator[str]:
+    """The full names of the modules that these nodes import."""
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = source_of(node, importer)
+            for alias in node.names:
+                submodule = f"{base}.{alias.name}"
+                yield submodule if submodule in FILES or base == "urllib" else base
+
+
+def source_of(node: ast.ImportFrom, importer: str) -> str:
+    if not node.level:
+        return node.module or ""
+    package = importer.split(".")
+    if FILES[importer].name != "__init__.py":
+        package.pop()
+    package = package[: len(package) - node.level + 1]
+    return ".".join([*package, node.module] if node.module else package)
+
+
+@cache
+def imports_of(name: str) -> frozenset[str]:
+    """What a module imports when it is imported or used, type checking left out."""
+    nodes = walk(tree_of(name), enter=lambda node: not is_type_checking(node))
+    return frozenset(imports_at(nodes, name))
+
+
+def is_function(node: ast.AST) -> bool:
+    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+
+
+def early_imports_of(name: str) -> frozenset[str]:
+    """What a module imports when it is imported: not what its functions do."""
+    nodes = walk(
+        tree_of(name), enter=lambda node: not (is_type_checking(node) or is_function(node))
+    )
+    return frozenset(imports_at(nodes, name))
+
+
+def belongs_to(name: str, roots: Iterable[str]) -> bool:
+    return any(name == root or name.startswith(f"{root}.") for root in roots)
+
+
+def existing(names: Iterable[str]) -> list[str]:
+    return [name for name in names if name in FILES]
+
+
+# -- the pure rooms
+
+
+def impurities(name: str, seen: set[str]) -> Iterator[str]:
+    """What makes a module impure, with the way there."""
+    seen.add(name)
+    for imported in sorted(imports_of(name)):
+        if belongs_to(imported, IMPURE):
+            yield f"{name} imports {imported}"
+        elif imported in FILES and imported not in seen:
+            yield from (f"{name} > {trail}" for trail in impurities(imported, seen))
+    for node in ast.walk(tree_of(name)):
+        if isinstance(node, ast.Call):
+            called = ".".join(ast.unparse(node.func).split(".")[-2:])
+            if called in IMPURE_CALLS:
+                yield f"{name}:{node.lineno} calls {called}()"
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_a_pure_room_reaches_no_io_no_thread_no_clock_and_no_randomness(name: str) -> None:
+    assert list(impurities(name, set())) == []
+
+
+@pytest.mark.parametrize("name", existing(["rxbosbase.operators.retry_with_backoff", *OPERATORS]))
+def test_what_is_timed_takes_its_time_from_a_scheduler(name: str) -> None:
+    clocks = {imported for imported in imports_of(name) if belongs_to(imported, CLOCKS)}
+    assert clocks == set()
+
+
+def test_the_check_sees_an_impurity_behind_an_import() -> None:
+    found = list(impurities("rxbosbase.server", set()))
+    assert any("rxbosbase.server > rxbosbase.server.embedded imports os" in f for f in found)
+
+
+# -- sizes
+
+
+def lines_of(name: str) -> int:
+    return len(FILES[name].read_text(encoding="utf-8").splitlines())
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_module_outgrows_its_limit(name: str) -> None:
+    assert lines_of(name) <= MODULE_LIMIT
+
+
+def test_most_modules_are_short() -> None:
+    assert statistics.median(map(lines_of, FILES)) <= MODULE_MEDIAN
+
+
+def body_length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    body = function.body[1:] if ast.get_docstring(function) is not None else function.body
+    return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_function_outgrows_its_limit(name: str) -> None:
+    functions = (
+        node
+        for node in ast.walk(tree_of(name))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
+    lengths = {f"{node.name}:{node.lineno}": body_length(node) for node in functions}
+    assert {at: length for at, length in lengths.items() if length > FUNCTION_LIMIT} == {}
+
+
+# -- the direction of imports
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    open_path: list[str] = []
+    done: set[str] = set()
+    circles: list[str] = []
+
+    def visit(name: str) -> None:
+        if name in open_path:
+            circles.append(" > ".join([*open_path[open_path.index(name) :], name]))
+        elif name not in done:
+            open_path.append(name)
+            for imported in sorted(existing(imports_of(name))):
+                visit(imported)
+            open_path.pop()
+            done.add(name)
+
+    for name in FILES:
+        visit(name)
+    assert circles == []
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if not belongs_to(name, MAY_IMPORT_LATE)])
+def test_no_module_imports_another_late_to_dodge_a_circle(name: str) -> None:
+    late = existing(imports_of(name) - early_imports_of(name))
+    assert [target for target in late if not belongs_to(target, MAY_BE_IMPORTED_LATE)] == []
+
+
+# -- the public names
+
+
+def says_something(name: str) -> bool:
+    """False for a package's marker file that holds a docstring at most."""
+    return any(not isinstance(node, ast.Expr) for node in tree_of(name).body)
+
+
+PUBLIC = [
+    name
+    for name in FILES
+    if not any(part.startswith("_") for part in name.split(".")) and says_something(name)
+]
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_public_module_lists_its_names_and_has_them(name: str) -> None:
+    try:
+        module = importlib.import_module(name)
+    except MissingExtraError as missing:
+        pytest.skip(str(missing))
+    assert [public for public in module.__all__ if not hasattr(module, public)] == []
+
+
+def run_python(*arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_importing_the_package_warns_of_nothing() -> None:
+    run_python("-W", "error", "-c", "import rxbosbase")
+
+
+def test_importing_the_package_loads_nothing_optional() -> None:
+    before = set(run_python("-c", "import reactivex, requests, sys; print(*sys.modules)").split())
+    after = set(run_python("-c", "import rxbosbase, sys; print(*sys.modules)").split())
+    assert {name for name in after - before if belongs_to(name, HEAVY)} == set()
+    assert {name for name in after if belongs_to(name, ["rxbosbase.live"])} == set()
+
+
+# -- the terminal
+
+TERMINALS = ("rxbosbase.cli.console", "rxbosbase.cli.terminal")
+"""What a server sent is made harmless there, and so nobody else speaks to a terminal."""
+
+PRINTING = {"print", "echo", "secho", "pprint", "Console", "print_json", "print_exception"}
+STREAMS = {"sys.stdout", "sys.stderr", "sys.__stdout__", "sys.__stderr__"}
+ASKING = {"isatty"}  # writes nothing
+
+
+def is_used_stream(node: ast.Attribute) -> bool:
+    return node.attr not in ASKING and ast.unparse(node.value) in STREAMS
+
+
+def printers(tree: ast.AST) -> Iterator[str]:
+    """Where the code of a module writes to a terminal, as far as its words tell."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            if called.rpartition(".")[2] in PRINTING and called != "console.print":
+                yield f"{node.lineno}: {called}()"
+        elif isinstance(node, ast.Attribute) and is_used_stream(node):
+            yield f"{node.lineno}: {ast.unparse(node)}"
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name not in TERMINALS])
+def test_nobody_prints_but_the_two_who_make_it_harmless(name: str) -> None:
+    assert list(printers(tree_of(name))) == []
+
+
+def test_the_check_sees_who_prints() -> None:
+    found = {entry.partition(": ")[2] for name in TERMINALS for entry in printers(tree_of(name))}
+    assert {"print()", "sys.stdout.buffer"} <= found
+
+
+# -- operators
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_an_operator_has_a_short_file_of_its_own(name: str) -> None:
+    public = [
+        node.name
+        for node in tree_of(name).body
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+    ]
+    assert set(public) == {name.rpartition(".")[2]}
+    assert lines_of(name) <= OPERATOR_LIMIT

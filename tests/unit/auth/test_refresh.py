@@ -1,0 +1,587 @@
+"""Logins over time, in virtual time: renewed early, checked in between, and lost aloud."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from reactivex.scheduler import VirtualTimeScheduler
+from support.seen import run_thread
+
+from rxbosbase.auth.refresh import SHORTEST_LIFE, AutoRefresh, SingleFlight
+from rxbosbase.auth.store import AuthState, AuthStore
+from rxbosbase.backoff import BackoffPolicy
+from rxbosbase.errors import BosBaseError, ClientResponseError, ConnectionFailedError, ProtocolError
+
+HOUR = 3600.0
+DAY = 24 * HOUR
+
+
+class World:
+    """A clock, a server that issues tokens and refreshes them, and a login that is kept alive.
+
+    Attributes:
+        asked: when the server was asked, in seconds since the start.
+        renewed: when a new token was kept.
+        lost: why the login was lost, and when.
+        down: what the server answers in place of its own; None lets it work.
+        revoked: the server accepts the token no more.
+        ahead: seconds by which our clock is ahead of the server's.
+        renewable: False gives the same token again.
+    """
+
+    def __init__(self, life: float, *, threshold: float = 1800.0, check_every: float = 60.0):
+        self.time = VirtualTimeScheduler()
+        self.life = life
+        self.ahead = 0.0
+        self.asked: list[float] = []
+        self.renewed: list[float] = []
+        self.lost: list[tuple[float, Exception]] = []
+        self.down: Exception | None = None
+        self.revoked = False
+        self.renewable = True
+        self.disk_is_full = False
+        self.serial = 0
+        self.store = AuthStore()
+        self.before_answer: Callable[[], object] = lambda: None
+        self.waiting: list[Callable[[], object]] = []
+        self.slow = False
+        self.threshold = threshold
+        self.check_every = check_every
+
+    def start(self) -> AutoRefresh:
+        return AutoRefresh(
+            self.store, self._refresh, self._keep, self._lose,
+            threshold=self.threshold, check_every=self.check_every,
+            scheduler=self.time, submit=self._submit,
+            policy=BackoffPolicy(initial=1.0, factor=2.0, maximum=8.0, jitter=False),
+            clock=lambda: self.now + self.ahead,
+        )  # fmt: skip
+
+    @property
+    def now(self) -> float:
+        return float(self.time.clock)
+
+    def pass_time(self, seconds: float) -> None:
+        self.time.advance_by(seconds)
+
+    def log_in(self, life: float | None = None) -> None:
+        self.store.save(self._token(life), {"id": "u1"})
+
+    def _token(self, life: float | None = None) -> str:
+        self.serial += 1
+        expires = self.now + (self.life if life is None else life)
+        return token(exp=expires, id="u1", n=self.serial)
+
+    def _submit(self, call: Callable[[], object]) -> None:
+        if self.slow:
+            self.waiting.append(call)
+        else:
+            call()
+
+    def _refresh(self) -> dict[str, Any]:
+        self.asked.append(self.now)
+        self.before_answer()
+        if self.down is not None:
+            raise self.down
+        expires = self.store.state.expires
+        if self.revoked or (expires is not None and expires <= self.now):
+            raise ClientResponseError(401, message="no")
+        again = self._token() if self.renewable else self.store.token
+        return {"token": again, "record": {"id": "u1"}}
+
+    def _keep(self, answer: dict[str, Any]) -> None:
+        if self.disk_is_full:
+            raise OSError("No space left on device")
+        self.renewed.append(self.now)
+        self.store.save(answer["token"], answer["record"])
+
+    def _lose(self, error: Exception) -> None:
+        self.lost.append((self.now, error))
+        self.store.clear()
+
+
+def token(**claims: Any) -> str:
+    body = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return f"e30.{body}.x"
+
+
+# -- renewing -------------------------------------------------------------------------------------
+
+
+def test_a_token_is_renewed_the_threshold_before_it_expires() -> None:
+    world = World(2 * HOUR, check_every=DAY)
+    world.log_in()
+    world.start()
+    world.pass_time(5 * HOUR)
+    assert world.renewed == [1.5 * HOUR, 3 * HOUR, 4.5 * HOUR]
+    assert world.asked == world.renewed
+    assert world.lost == []
+
+
+def test_a_token_near_its_end_is_renewed_at_once() -> None:
+    world = World(2 * HOUR)
+    world.log_in(life=10 * 60.0)
+    world.start()
+    world.pass_time(1)
+    assert world.renewed == [0.0]
+
+
+def test_a_token_that_lives_shorter_than_the_threshold_is_renewed_at_half_its_life() -> None:
+    """Not without a pause, as a threshold that is always past would have it."""
+    world = World(100.0, check_every=DAY)
+    world.log_in()
+    world.start()
+    world.pass_time(249)
+    assert world.renewed == [0.0, 50.0, 100.0, 150.0, 200.0]
+    assert world.lost == []
+
+
+def test_checks_in_between_do_not_put_the_renewal_off_or_forward() -> None:
+    world = World(100.0, check_every=20.0)
+    world.log_in()
+    world.start()
+    world.pass_time(109)
+    assert world.renewed == [0.0, 50.0, 100.0]
+    assert world.asked == [0, 20, 40, 50, 70, 90, 100]
+
+
+def test_a_server_with_the_shortest_tokens_is_asked_once_a_second_at_most() -> None:
+    world = World(1.2)
+    world.log_in()
+    world.start()
+    world.pass_time(60)
+    assert world.renewed == pytest.approx([n * SHORTEST_LIFE for n in range(61)])
+    assert world.asked == world.renewed
+
+
+@pytest.mark.parametrize("hours", [1, 3])
+def test_a_clock_that_is_hours_ahead_does_not_hammer_the_server(hours: int) -> None:
+    world = World(HOUR, check_every=60.0)
+    world.ahead = hours * HOUR
+    world.log_in()
+    world.start()
+    world.pass_time(HOUR)
+    assert len(world.asked) <= 61
+    assert world.lost == []
+
+
+def test_a_token_without_an_end_is_checked_and_never_renewed() -> None:
+    world = World(HOUR)
+    world.store.save(token(id="u1"), {"id": "u1"})
+    world.start()
+    world.pass_time(301)
+    assert world.asked == [60, 120, 180, 240, 300]
+    assert world.renewed == []
+
+
+def test_a_token_that_cannot_be_renewed_is_asked_for_rarely_and_lost_at_its_end() -> None:
+    world = World(HOUR, check_every=DAY)
+    world.renewable = False
+    world.log_in()
+    world.start()
+    world.pass_time(HOUR + 2)
+    assert world.renewed == []
+    assert [when for when, _ in world.lost] == pytest.approx([HOUR], abs=SHORTEST_LIFE)
+    assert len(world.asked) <= 15
+
+
+def test_a_token_that_comes_again_as_it_was_just_made_is_renewed_in_time() -> None:
+    """The server signs the same text again within one second."""
+    world = World(HOUR, threshold=2 * HOUR)
+    world.renewable = False
+    world.log_in()
+    world.start()
+    world.pass_time(1)
+    world.renewable = True
+    world.pass_time(HOUR)
+    assert world.asked[0] == 0
+    assert world.renewed[0] == HOUR / 2
+    assert world.lost == []
+
+
+def test_a_year_of_renewals_loses_nothing() -> None:
+    world = World(5 * DAY, check_every=HOUR)
+    world.log_in()
+    world.start()
+    world.pass_time(365 * DAY)
+    assert 73 <= len(world.renewed) <= 75
+    assert world.lost == []
+
+
+def test_an_expiry_beyond_the_longest_timer_is_still_met() -> None:
+    world = World(10 * DAY, check_every=100 * DAY)
+    world.log_in()
+    world.start()
+    world.pass_time(11 * DAY)
+    assert world.renewed == [10 * DAY - 1800]
+
+
+def test_a_clock_that_is_set_forward_is_noticed_within_a_day() -> None:
+    world = World(10 * DAY, check_every=100 * DAY)
+    world.log_in()
+    world.start()
+    world.pass_time(HOUR)
+    world.ahead = 10 * DAY - 2 * HOUR
+    world.pass_time(DAY - HOUR - 1)
+    assert world.renewed == []
+    world.pass_time(1)
+    assert world.renewed == [DAY]
+
+
+# -- logins and logouts ---------------------------------------------------------------------------
+
+
+def test_a_guest_is_never_refreshed_and_a_later_login_is() -> None:
+    world = World(HOUR)
+    world.start()
+    world.pass_time(DAY)
+    assert world.asked == []
+    world.log_in()
+    world.pass_time(HOUR - 1)
+    assert world.renewed == [DAY + 1800]
+
+
+def test_a_logout_ends_the_refreshing() -> None:
+    world = World(HOUR)
+    world.log_in()
+    world.start()
+    world.pass_time(61)
+    world.store.clear()
+    world.pass_time(DAY)
+    assert world.asked == [60]
+
+
+def test_no_timer_runs_for_a_guest_or_after_dispose() -> None:
+    """It would keep the loop's thread."""
+    world = World(HOUR)
+    refresher = world.start()
+    world.time.start()  # for as long as any timer is left
+    assert world.now == 0
+    world.before_answer = refresher.dispose
+    world.log_in(life=60.0)
+    world.time.start()
+    assert (world.asked, world.now) == ([0], 0)
+
+
+def test_dispose_ends_it_and_may_be_repeated() -> None:
+    world = World(HOUR)
+    world.log_in()
+    refresher = world.start()
+    world.pass_time(61)
+    refresher.dispose()
+    refresher.dispose()
+    world.pass_time(DAY)
+    world.log_in()
+    world.pass_time(DAY)
+    assert world.asked == [60]
+
+
+def test_an_answer_for_a_login_that_is_gone_is_not_kept() -> None:
+    world = World(HOUR)
+    world.log_in(life=60.0)
+    world.before_answer = world.store.clear
+    world.start()
+    world.pass_time(DAY)
+    assert world.asked == [0]
+    assert world.store.token == ""
+
+
+def test_a_refusal_of_a_login_that_is_gone_does_not_end_the_new_one() -> None:
+    world = World(HOUR)
+    world.log_in()
+    world.start()
+
+    def another_login() -> None:
+        world.before_answer = lambda: None
+        world.log_in()
+        raise ClientResponseError(401)
+
+    world.before_answer = another_login
+    world.pass_time(61)
+    assert world.lost == []
+    world.pass_time(HOUR)
+    assert world.renewed  # the new login is looked after
+
+
+def test_a_login_while_a_refresh_is_under_way_is_looked_after_too() -> None:
+    world = World(HOUR)
+    world.log_in()
+    world.start()
+    world.slow = True
+    world.pass_time(61)
+    world.log_in(life=30.0)
+    world.pass_time(1)  # due at once, but the old one is still in flight
+    world.slow = False
+    (late,) = world.waiting
+    late()
+    world.pass_time(1)
+    assert world.renewed[0] < 64
+
+
+def test_dispose_while_a_refresh_is_under_way_keeps_nothing() -> None:
+    world = World(HOUR)
+    world.log_in(life=60.0)
+    refresher = world.start()
+    world.before_answer = refresher.dispose
+    before = world.store.token
+    world.pass_time(DAY)
+    assert world.store.token == before
+    assert world.asked == [0]
+
+
+# -- losing it ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+def test_a_revoked_token_is_noticed_within_check_every(status: int) -> None:
+    world = World(HOUR, check_every=60.0)
+    world.log_in()
+    world.start()
+    world.pass_time(100)
+    world.down = ClientResponseError(status, message="no")
+    world.pass_time(60)
+    assert world.lost == [(120.0, world.down)]
+    world.pass_time(DAY)
+    assert len(world.lost) == 1
+    assert len(world.asked) == 2
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        ConnectionFailedError("gone"),
+        ClientResponseError(500),
+        ClientResponseError(429),
+        ClientResponseError(404, original=ProtocolError("a proxy's page")),
+        ClientResponseError(403, original=ProtocolError("a proxy's page")),
+        ProtocolError("a web page"),
+        ValueError("odd"),
+    ],
+    ids=str,
+)
+def test_trouble_is_no_loss_and_is_tried_again_with_backoff(trouble: Exception) -> None:
+    world = World(HOUR, check_every=100.0)
+    world.log_in()
+    world.start()
+    world.down = trouble
+    world.pass_time(131)
+    assert world.asked == [100, 101, 103, 107, 115, 123, 131]
+    assert world.lost == []
+    world.down = None
+    world.pass_time(8)
+    assert world.asked[-1] == 139
+    world.pass_time(99)
+    assert world.asked[-1] == 139  # back to the usual pace
+    world.pass_time(1)
+    assert world.asked[-1] == 239
+
+
+def test_trouble_after_a_success_begins_its_backoff_anew() -> None:
+    world = World(DAY, check_every=100.0)
+    world.log_in()
+    world.start()
+    for begins in (100, 203):
+        world.down = ConnectionFailedError("gone")
+        world.pass_time(begins + 1 - world.now)
+        assert world.asked[-2:] == [begins, begins + 1]
+        world.down = None
+        world.pass_time(2)
+        assert world.asked[-1] == begins + 3
+    assert world.renewed == []  # a success that renews nothing
+
+
+@pytest.mark.parametrize(("asked", "waits"), [(50.0, 50), (1e12, 300), (math.inf, 300)])
+def test_a_server_that_asks_to_wait_is_asked_again_when_it_said(asked: float, waits: int) -> None:
+    world = World(DAY, check_every=100.0)
+    world.log_in()
+    world.start()
+    world.down = ClientResponseError(429, retry_after=asked)
+    world.pass_time(100 + 2 * waits)
+    assert world.asked == [100, 100 + waits, 100 + 2 * waits]
+
+
+def test_a_store_that_cannot_keep_the_new_token_is_trouble_too() -> None:
+    world = World(HOUR)
+    world.log_in(life=60.0)
+    world.disk_is_full = True
+    world.start()
+    world.pass_time(6)
+    assert world.asked == [0, 1, 3]
+    assert world.renewed == []
+    world.disk_is_full = False
+    world.pass_time(2)
+    assert world.renewed == [7]
+
+
+# -- one request, however many ask ----------------------------------------------------------------
+
+
+def test_callers_at_one_time_share_one_call_and_its_result() -> None:
+    flights = SingleFlight()
+    entered, go = threading.Event(), threading.Event()
+    calls: list[int] = []
+    results: list[object] = []
+
+    def call() -> object:
+        calls.append(1)
+        entered.set()
+        assert go.wait(5)
+        return object()
+
+    def ask() -> None:
+        results.append(flights.run("key", call))
+
+    threads = run_together(20, ask)
+    assert entered.wait(5)
+    go.set()
+    join(threads)
+    # A thread may come so late that it needs a flight of its own; none shares half of one.
+    assert len(results) == 20
+    assert len(set(map(id, results))) == len(calls)
+
+
+def test_callers_at_one_time_share_the_error() -> None:
+    flights = SingleFlight()
+    go = threading.Event()
+    errors: list[BaseException] = []
+
+    def call() -> None:
+        assert go.wait(5)
+        raise BosBaseError("no")
+
+    def ask() -> None:
+        with pytest.raises(BosBaseError) as caught:
+            flights.run("key", call)
+        errors.append(caught.value)
+
+    threads = run_together(5, ask)
+    go.set()
+    join(threads)
+    assert len(errors) == 5
+
+
+def test_other_keys_and_later_callers_have_calls_of_their_own() -> None:
+    flights = SingleFlight()
+    assert [flights.run("a", lambda: 1), flights.run("b", lambda: 2)] == [1, 2]
+    assert flights.run("a", lambda: flights.run("b", lambda: 3)) == 3
+    assert flights.run("a", lambda: 4) == 4
+
+
+def test_an_interrupt_of_one_caller_is_no_answer_for_the_others() -> None:
+    flights = SingleFlight()
+    entered, interrupt = threading.Event(), threading.Event()
+    results: list[object] = []
+
+    def interrupted() -> None:
+        entered.set()
+        assert interrupt.wait(5)
+        raise KeyboardInterrupt
+
+    def first() -> None:
+        with pytest.raises(KeyboardInterrupt):
+            flights.run("key", interrupted)
+
+    leader = run_together(1, first)
+    assert entered.wait(5)
+    followers = run_together(3, lambda: results.append(flights.run("key", lambda: "fine")))
+    interrupt.set()
+    join(leader + followers)
+    assert results == ["fine"] * 3
+
+
+def test_a_call_that_asks_for_its_own_key_is_an_error_and_no_deadlock() -> None:
+    flights = SingleFlight()
+    calls: list[str] = []
+
+    def inner() -> str:
+        calls.append("inner")
+        return "never"
+
+    def asks_again() -> object:
+        return flights.run("other", lambda: flights.run("key", inner))
+
+    for call in (lambda: flights.run("key", inner), asks_again):
+        result = run_thread(lambda call=call: flights.run("key", call))  # type: ignore[misc]
+        with pytest.raises(RuntimeError, match="inside the same refresh would wait for itself"):
+            result()
+    assert calls == []
+    assert flights.run("key", lambda: "again") == "again"
+    assert flights.run("other", lambda: "again") == "again"
+
+
+def test_a_call_may_catch_the_refusal_and_all_who_ask_get_its_result() -> None:
+    flights = SingleFlight()
+
+    def call() -> str:
+        with pytest.raises(RuntimeError, match="would wait for itself"):
+            flights.run("key", lambda: "never")
+        return "fine"
+
+    leader, follower = run_joined(flights, call)
+    assert (leader(), follower()) == ("fine", "fine")
+
+
+def test_another_thread_that_asks_meanwhile_gets_the_refusal_as_its_outcome() -> None:
+    flights = SingleFlight()
+    for result in run_joined(flights, lambda: flights.run("key", lambda: "never")):
+        with pytest.raises(RuntimeError, match="would wait for itself"):
+            result()
+    assert flights.run("key", lambda: "again") == "again"
+
+
+def run_joined(
+    flights: SingleFlight, call: Callable[[], object]
+) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    """The results of two threads that ask for the same: the first has `call` made, once the second
+    waits for it."""
+    entered = threading.Event()
+    joined = Joined()
+
+    def leading() -> object:
+        flights._flights["key"].done = joined
+        entered.set()
+        assert joined.waiting.wait(5)
+        return call()
+
+    leader = run_thread(lambda: flights.run("key", leading))
+    assert entered.wait(5)
+    return leader, run_thread(lambda: flights.run("key", lambda: "own"))
+
+
+class Joined(threading.Event):
+    """An event that tells when somebody waits for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waiting = threading.Event()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waiting.set()
+        return super().wait(timeout)
+
+
+def run_together(count: int, work: Callable[[], object]) -> list[threading.Thread]:
+    threads = [threading.Thread(target=work) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def join(threads: list[threading.Thread]) -> None:
+    for thread in threads:
+        thread.join(5)
+        assert not thread.is_alive()
+
+
+def test_a_login_shows_when_it_expires_and_whose_it_is() -> None:
+    state = AuthState(token(exp=1000, id="u1", collectionId="c1"), None)
+    assert state.expires == 1000.0
+    assert state.identity == "c1/u1"
+    assert not state.is_valid
+    assert AuthState().identity == ""

@@ -1,0 +1,460 @@
+"""Live views and event windows as DataFrames."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from reactivex.subject import Subject
+from reactivex.testing import TestScheduler
+from support.fake_view import View
+from support.seen import run_thread, wait_event
+
+from rxbosbase import ClientResponseError, MissingExtraError
+from rxbosbase.dataframes import LiveFrame, live_frame, rate_frame, to_dataframe, window
+from rxbosbase.dataframes import events as events_module
+from rxbosbase.dataframes.table import Table
+from rxbosbase.events import RecordEvent
+from rxbosbase.live import Snapshot
+from rxbosbase.live.engine.messages import Edit
+from rxbosbase.live.engine.ordering import Order
+from rxbosbase.testing import FakeRealtime
+
+pd = pytest.importorskip("pandas", reason="needs pip install 'rxbosbase[notebook]'")
+
+DATE = "2024-01-31 10:00:00.123Z"
+
+Record = dict[str, Any]
+
+
+def event(action: str, /, **record: Any) -> RecordEvent[Record]:
+    return RecordEvent("orders/*", action, {"id": "a", **record})
+
+
+@pytest.fixture
+def view(virtual_time: FakeRealtime) -> View:
+    return View(virtual_time)
+
+
+@pytest.fixture
+def frame(view: View) -> Iterator[LiveFrame]:
+    with live_frame(view.stream) as following:
+        yield following
+
+
+# -- one snapshot
+
+
+def test_each_kind_of_value_has_its_dtype() -> None:
+    row = {"id": "a", "n": 1, "x": 0.5, "ok": True, "created": DATE, "title": "t", "tags": ["a"]}
+    df = to_dataframe([row])
+    assert {name: str(dtype) for name, dtype in df.dtypes.items()} == {
+        "n": "Int64",
+        "x": "float64",
+        "ok": "boolean",
+        "created": "datetime64[ns, UTC]",
+        "title": "string",
+        "tags": "object",
+    }
+    assert df.created["a"] == pd.Timestamp("2024-01-31 10:00:00.123", tz="UTC")
+    assert df.tags["a"] == ["a"]
+
+
+def test_what_a_record_lacks_is_missing_and_an_empty_date_is_no_time() -> None:
+    df = to_dataframe([{"id": "a", "n": 1, "at": DATE}, {"id": "b", "ok": True, "at": ""}])
+    assert df.n.isna().tolist() == [False, True]
+    assert df.ok.isna().tolist() == [True, False]
+    assert df["at"].isna().tolist() == [False, True]
+
+
+@pytest.mark.parametrize("value", [1, 0.5, True, [1]])
+def test_an_empty_text_before_the_first_number_stays_one(value: Any) -> None:
+    cells = ["", None, value]
+    df = to_dataframe([{"n": each} for each in cells], index=None)
+    assert list(df["n"]) == cells
+    assert [type(each) for each in df["n"]] == [type(each) for each in cells]
+
+
+def test_expanded_relations_become_columns_by_their_path() -> None:
+    author = {"id": "u", "name": "Ann", "expand": {"team": {"name": "Blue"}}}
+    df = to_dataframe([{"id": "a", "expand": {"author": author, "tags": [{"id": "t"}]}}])
+    assert df["expand.author.name"]["a"] == "Ann"
+    assert df["expand.author.expand.team.name"]["a"] == "Blue"
+    assert df["expand.tags"]["a"] == [{"id": "t"}]
+
+
+def test_the_collections_name_is_a_column_only_where_asked_for() -> None:
+    record = {"id": "a", "collectionName": "posts", "n": 1}
+    assert list(to_dataframe([record])) == ["n"]
+    assert list(to_dataframe([record], columns=["collectionName"])) == ["collectionName"]
+
+
+def test_columns_come_in_the_order_asked_for_also_those_nobody_has() -> None:
+    df = to_dataframe([{"id": "a", "n": 1, "m": 2}], columns=["m", "nobody", "n"])
+    assert list(df) == ["m", "nobody", "n"]
+    assert df.index.tolist() == ["a"]
+    assert df.nobody.isna().all()
+
+
+def test_the_index_is_the_field_asked_for_or_a_plain_range() -> None:
+    rows = [{"id": "a", "n": 7}, {"id": "b", "n": 8}]
+    assert to_dataframe(rows, index="n").index.tolist() == [7, 8]
+    assert to_dataframe(rows, index=None).index.tolist() == [0, 1]
+    assert "id" in to_dataframe(rows, index=None)
+
+
+def test_a_snapshot_comes_in_its_order(virtual_time: FakeRealtime) -> None:
+    view = View(virtual_time, "-n")
+    view.hold({"id": "a", "n": 1}, {"id": "b", "n": 3}, {"id": "c", "n": 2})
+    with view.stream as stream:
+        assert to_dataframe(stream.wait_fresh()).index.tolist() == ["b", "c", "a"]
+
+
+def test_a_text_for_a_list_of_names_is_refused() -> None:
+    with pytest.raises(TypeError, match="columns must be a list of names"):
+        to_dataframe([], columns="title")
+
+
+def test_records_of_a_model_are_refused_with_a_remedy() -> None:
+    with pytest.raises(TypeError, match="without model="):
+        to_dataframe([object()])  # type: ignore[list-item]  # what a typed view would give
+
+
+def test_a_list_is_no_category_and_the_error_says_what_to_do() -> None:
+    with pytest.raises(ValueError, match="leave the column out of categories="):
+        to_dataframe([{"id": "a", "tags": ["x"]}], categories=["tags"])
+
+
+def test_without_pandas_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "pandas", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'rxbosbase\[notebook\]'"):
+        to_dataframe([])
+
+
+# -- live
+
+
+def test_a_live_frame_equals_the_snapshot_after_each_change(virtual_time: FakeRealtime) -> None:
+    """Additions in the middle, changes, moves, removals, and slots that are used again."""
+    view = View(virtual_time, "-n")
+    with live_frame(view.stream) as following:
+        for step in range(300):
+            id = f"r{step * 7 % 40:02}"
+            if step % 5 == 4:
+                view.delete(id, f"r{step * 3 % 40:02}")
+            else:
+                view.write({"id": id, "n": step * 13 % 17, "title": f"t{step}"})
+            if step % 3 == 0:  # else several snapshots are caught up with at once
+                expected = [(r["id"], r["n"], r["title"]) for r in view.snapshot.records]
+                assert list(following.df.itertuples(name=None)) == expected
+
+
+def test_a_live_frame_grows_with_its_view(view: View, frame: LiveFrame) -> None:
+    for start in range(0, 1000, 100):
+        view.write(*({"id": f"r{n:04}", "n": n} for n in range(start, start + 100)))
+        assert frame.df.n.tolist() == list(range(start + 100))
+
+
+def test_a_live_frame_is_empty_before_the_first_snapshot(frame: LiveFrame) -> None:
+    assert frame.df.empty
+    assert (frame.version, frame.fresh) == (0, False)
+
+
+def test_a_row_that_came_and_went_between_two_reads_leaves_no_column(
+    view: View, frame: LiveFrame
+) -> None:
+    """Neither in a frame of a view, nor where its changes are applied one by one."""
+    table = Table()
+    view.write({"id": "a", "n": 1})
+    table.apply(view.snapshot.changes)
+    assert list(frame.df) == ["n"]
+    view.write({"id": "b", "m": 2})
+    added = view.snapshot.changes
+    view.delete("b")
+    table.apply([*added, *view.snapshot.changes])
+    assert list(frame.df) == list(table.frame()) == ["n"]
+
+
+def test_what_was_waited_for_is_in_the_frame_though_it_was_not_delivered_yet(view: View) -> None:
+    """The view is fresh already, and its snapshot on the way to the frame, when that waits."""
+    view.hold({"id": "a", "n": 1})
+    with view.stream as stream:
+        stream.wait_fresh()
+        with live_frame(view.stream) as following:
+            assert following.version == 0
+            assert following.wait_fresh().index.tolist() == ["a"]
+            assert following.version == 1
+
+
+def test_an_older_snapshot_that_comes_late_does_not_take_the_frame_back(view: View) -> None:
+    """`wait_fresh` may bring a newer snapshot before the delivery brings the older one."""
+    snapshots: Subject[Snapshot[Record]] = Subject()
+    with view.stream, live_frame(snapshots) as following:
+        view.write({"id": "a", "n": 1})
+        older = view.snapshot
+        view.write({"id": "a", "n": 2})
+        for snapshot in (view.snapshot, older):
+            snapshots.on_next(snapshot)
+            assert following.df.n.tolist() == [2]
+            assert following.version == view.snapshot.version
+
+
+def test_dtypes_stay_when_the_values_that_told_them_are_gone(view: View, frame: LiveFrame) -> None:
+    view.write({"id": "a", "n": 1, "at": DATE})
+    assert str(frame.df.n.dtype) == "Int64"
+    view.delete("a")
+    view.write({"id": "b", "n": None, "at": ""})
+    assert str(frame.df.n.dtype) == "Int64"
+    assert str(frame.df["at"].dtype) == "datetime64[ns, UTC]"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "dtype"),
+    [
+        (1, 0.5, "float64"),
+        (1, 2**64, "float64"),
+        pytest.param(1, 10**400, "object", id="beyond all floats"),
+        pytest.param(0.5, -(10**400), "object", id="below all floats"),
+        (DATE, "soon", "string"),
+        (DATE, "9999-12-31 00:00:00.000Z", "string"),
+        (DATE, "2024-02-31 00:00:00.000Z", "string"),
+        (True, 1, "object"),
+        (1, "", "object"),
+        ("", DATE, "datetime64[ns, UTC]"),
+        (None, True, "boolean"),
+    ],
+)
+def test_a_value_that_does_not_fit_widens_the_column_and_nothing_is_lost(
+    view: View, frame: LiveFrame, first: Any, second: Any, dtype: str
+) -> None:
+    view.write({"id": "a", "x": first})
+    assert len(frame.df) == 1
+    view.write({"id": "b", "x": second})
+    df = frame.df
+    assert str(df.x.dtype) == dtype
+    if dtype in ("float64", "object", "string"):
+        assert df.x.tolist() == [first, second]
+    else:
+        assert df.x.isna().tolist() == [True, False]
+        assert df.x["b"] == (pd.Timestamp(second) if second == DATE else second)
+
+
+def test_categories_stay_in_the_order_they_were_seen(
+    view: View, virtual_time: FakeRealtime
+) -> None:
+    with live_frame(view.stream, categories=["status"]) as frame:
+        view.write({"id": "a", "status": "new"}, {"id": "b", "status": "paid"})
+        assert frame.df.status.cat.categories.tolist() == ["new", "paid"]
+        view.delete("a")
+        view.write({"id": "c", "status": "sent"}, {"id": "d"})
+        virtual_time.advance(0.1)  # what lacks a field is read before it is shown
+        assert frame.df.status.cat.categories.tolist() == ["new", "paid", "sent"]
+        assert frame.df.status.isna().tolist() == [False, False, True]
+
+
+def test_a_frame_that_was_read_never_changes_and_belongs_to_its_reader(
+    view: View, frame: LiveFrame
+) -> None:
+    view.write({"id": "a", "n": 1})
+    mine, other = frame.df, frame.df
+    mine.loc["a", "n"] = 100
+    view.write({"id": "a", "n": 2})
+    assert (mine.n["a"], other.n["a"], frame.df.n["a"]) == (100, 1, 2)
+
+
+def test_a_fields_first_appearance_is_a_column_from_then_on(view: View, frame: LiveFrame) -> None:
+    view.write({"id": "a"})
+    view.write({"id": "b", "late": 1})
+    assert frame.df.late.isna().tolist() == [True, False]
+
+
+def test_what_ends_the_view_is_raised_to_the_reader(view: View, frame: LiveFrame) -> None:
+    view.refuse(400, "bad filter")
+    with pytest.raises(ClientResponseError, match="bad filter"):
+        _ = frame.df
+
+
+def test_disposed_it_stays_as_it_was(view: View, frame: LiveFrame) -> None:
+    view.write({"id": "a"})
+    frame.dispose()
+    frame.dispose()
+    view.write({"id": "b"})
+    assert len(frame.df) == 1
+    with pytest.raises(RuntimeError, match="not running"):
+        _ = view.snapshot
+
+
+class RecordWithReadHook(dict[str, Any]):
+    """A record that calls `on_read` when its values are read, in the middle of building a frame."""
+
+    def __init__(self, on_read: Callable[[], object], **values: Any) -> None:
+        super().__init__(values)
+        self._on_read = on_read
+
+    def items(self) -> Any:
+        self._on_read()
+        return super().items()
+
+
+class LockWithWaitHook:
+    """A lock that calls `on_wait` when somebody has to wait for it."""
+
+    def __init__(self, on_wait: Callable[[], object]) -> None:
+        self._lock = threading.RLock()
+        self._on_wait = on_wait
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            self._on_wait()
+            self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+@pytest.mark.parametrize("comes", ["a reader", "a writer"])
+def test_a_frame_is_built_whole_though_another_thread_comes_in_the_middle(comes: str) -> None:
+    """Another reader waits for the same frame; what a writer brings is in the next one."""
+    building, other_is_there = threading.Event(), threading.Event()
+
+    def on_read() -> None:
+        if building.is_set():
+            other_is_there.set()  # and builds as well
+        else:
+            building.set()
+            wait_event(other_is_there)
+
+    old, new = {"id": "a", "n": 1}, RecordWithReadHook(on_read, id="a", n=2)
+    first = Snapshot.empty(Order.parse()).advance([Edit("a", None, old)], fresh=True)
+    second = first.advance([Edit("a", old, new), Edit("b", None, {"id": "b", "n": 2})], fresh=True)
+    third = second.advance([Edit("a", new, {"id": "a", "n": 3})], fresh=True)
+    snapshots: Subject[Snapshot[Record]] = Subject()
+
+    def come() -> list[int]:
+        if comes == "a writer":
+            snapshots.on_next(third)
+            other_is_there.set()
+        found: list[int] = following.df.n.tolist()
+        return found
+
+    with live_frame(snapshots) as following:
+        following._lock = LockWithWaitHook(other_is_there.set)  # type: ignore[assignment]
+        snapshots.on_next(first)
+        assert following.df.n.tolist() == [1]
+        snapshots.on_next(second)
+        reader = run_thread(lambda: following.df.n.tolist())
+        wait_event(building)
+        other = run_thread(come)
+        assert reader() == [2, 2]
+        assert other() == following.df.n.tolist() == ([3, 2] if comes == "a writer" else [2, 2])
+
+
+# -- events
+
+
+def test_a_window_of_a_count_holds_the_last_events_with_their_arrival() -> None:
+    clock, source = TestScheduler(), Subject[RecordEvent[Record]]()
+    with window(source, count=2, scheduler=clock) as last:
+        for n in range(3):
+            clock.advance_to(n + 1)
+            source.on_next(event("create", n=n))
+        df = last.df
+    assert df.n.tolist() == [1, 2]
+    assert df.arrived.tolist() == [pd.Timestamp(t, unit="s", tz="UTC") for t in (2, 3)]
+    assert list(df)[:3] == ["arrived", "action", "topic"]
+
+
+def test_a_window_of_seconds_empties_itself_while_nothing_comes() -> None:
+    clock, source = TestScheduler(), Subject[RecordEvent[Record]]()
+    with window(source, seconds=10, scheduler=clock) as last:
+        source.on_next(event("create", n=1))
+        clock.advance_to(9)
+        assert last.df.n.tolist() == [1]
+        clock.advance_to(10)
+        df = last.df
+    assert df.empty
+    assert str(df.n.dtype) == "Int64"
+
+
+def test_a_window_of_seconds_is_bounded_and_tells_what_it_dropped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(events_module, "MAX_EVENTS", 3)
+    source = Subject[RecordEvent[Record]]()
+    with window(source, seconds=10, scheduler=TestScheduler()) as last:
+        for n in range(5):
+            source.on_next(event("create", n=n))
+        assert last.df.n.tolist() == [2, 3, 4]
+        assert last.dropped == 2
+
+
+def test_a_records_own_action_does_not_hide_the_events() -> None:
+    source = Subject[RecordEvent[Record]]()
+    with window(source, count=5, scheduler=TestScheduler()) as last:
+        source.on_next(event("delete", action="jump"))
+        df = last.df
+    assert df.action.tolist() == ["delete"]
+    assert df["record.action"].tolist() == ["jump"]
+
+
+@pytest.mark.parametrize("options", [{}, {"seconds": 1, "count": 1}, {"count": 0}, {"seconds": 0}])
+def test_a_window_needs_one_positive_bound(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"seconds|count"):
+        window(Subject(), **options)
+
+
+def test_rates_have_a_row_for_each_span_also_for_silent_ones() -> None:
+    clock, source = TestScheduler(), Subject[RecordEvent[Record]]()
+    with rate_frame(source, every="2s", scheduler=clock) as rates:
+        for at, action in [(0, "create"), (1, "update"), (1, "create"), (5, "delete")]:
+            clock.advance_to(at)
+            source.on_next(event(action))
+        clock.advance_to(7)
+        df = rates.df
+    assert df.to_dict("list") == {
+        "create": [2, 0, 0, 0],
+        "update": [1, 0, 0, 0],
+        "delete": [0, 0, 1, 0],
+    }
+    assert df.index[2] == pd.Timestamp(datetime(1970, 1, 1, 0, 0, 4, tzinfo=UTC))
+
+
+def test_rates_count_by_a_field_or_a_function() -> None:
+    source, clock = Subject[RecordEvent[Record]](), TestScheduler()
+    with (
+        rate_frame(source, "status", 1.0, scheduler=clock) as by_field,
+        rate_frame(source, lambda e: e.record["n"] % 2, 1.0, scheduler=clock) as by_function,
+    ):
+        source.on_next(event("create", status="new", n=3))
+        source.on_next(event("create", status="new", n=4))
+        assert by_field.df.to_dict("list") == {"new": [2]}
+        assert by_function.df.to_dict("list") == {"1": [1], "0": [1]}
+
+
+def test_rates_bound_their_columns_and_their_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events_module, "MAX_GROUPS", 2)
+    monkeypatch.setattr(events_module, "MAX_BUCKETS", 3)
+    source, clock = Subject[RecordEvent[Record]](), TestScheduler()
+    with rate_frame(source, "n", scheduler=clock) as rates:
+        for n in range(5):
+            clock.advance_to(n)
+            source.on_next(event("create", n=n))
+        df = rates.df
+    assert list(df) == ["0", "1", "other"]
+    assert df.other.tolist() == [1, 1, 1]
+
+
+def test_a_function_that_raises_is_told_to_the_reader() -> None:
+    source = Subject[RecordEvent[Record]]()
+    with rate_frame(source, lambda e: e.record["nobody"]) as rates:
+        source.on_next(event("create"))
+        with pytest.raises(KeyError):
+            _ = rates.df
+
+
+def test_a_span_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="every"):
+        rate_frame(Subject(), every=0)

@@ -1,0 +1,57 @@
+"""What commands a terminal is escaped, whole, and nothing else is."""
+
+from __future__ import annotations
+
+import json
+import sys
+import unicodedata
+
+import pytest
+from support.terminals import COMMANDS, HOSTILE
+
+from rxbosbase.encoding.control_characters import one_line, plain_json
+from rxbosbase.encoding.json import encode
+
+EVERY = [chr(code) for code in range(sys.maxunicode + 1)]
+
+
+def test_no_control_and_no_bidirectional_override_is_left() -> None:
+    """By Unicode's own properties, beside the list: a control, a separator, a turn of the line."""
+    turns = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+    harmful = [
+        each
+        for each in EVERY
+        if unicodedata.category(each) in ("Cc", "Zl", "Zp", "Cs")
+        or unicodedata.bidirectional(each) in turns
+    ]
+    assert len(harmful) > 2000
+    for each in harmful:
+        assert one_line(each).isascii() and one_line(each).isprintable(), ascii(each)
+
+
+def test_all_that_is_said_to_command_is_escaped_in_text_and_in_json() -> None:
+    assert not COMMANDS.search(one_line(HOSTILE))
+    text = encode({HOSTILE: [HOSTILE, {"deep": HOSTILE}]}).decode()
+    assert COMMANDS.search(text)
+    assert not COMMANDS.search(plain_json(text))
+    assert json.loads(plain_json(text)) == json.loads(text)
+
+
+def test_the_value_of_a_json_text_is_the_same_for_every_character() -> None:
+    for start in range(0, len(EVERY), 4096):
+        texts = [c for c in EVERY[start : start + 4096] if unicodedata.category(c) != "Cs"]
+        assert json.loads(plain_json(encode(texts).decode())) == texts
+    indented = json.dumps({"a": [HOSTILE]}, ensure_ascii=False, indent=2)
+    assert json.loads(plain_json(indented)) == {"a": [HOSTILE]}
+
+
+@pytest.mark.parametrize(
+    "text", ["Zażółć gęślą jaźń", "👨‍👩‍👧 ok", "日本語", "5 × “tea”…", "می‌خواهم", "עברית"]
+)
+def test_text_that_does_no_harm_stays_as_it_is(text: str) -> None:
+    assert one_line(text) == text
+    assert plain_json(f'["{text}"]') == f'["{text}"]'
+
+
+def test_what_the_caller_keeps_is_kept_and_no_more() -> None:
+    assert one_line("a\nb\tc\x1b", keep="\n") == "a\nb\\tc\\x1b"

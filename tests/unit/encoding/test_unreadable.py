@@ -1,0 +1,319 @@
+"""Records that are nested too deeply: what stands beside the deep value is read all the same."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rxbosbase.encoding.json import TooDeepError
+from rxbosbase.encoding.unreadable import (
+    UnreadableRecord,
+    UnreadableRow,
+    find_unreadable,
+    read_answer,
+    read_record,
+)
+
+LEVELS = 12_000  # more than any interpreter follows
+
+
+def nested(levels: int, inner: str = "") -> str:
+    return "[" * levels + inner + "]" * levels
+
+
+DEEP = nested(LEVELS)
+NO_RECORD = "malformed|truncated|has no end|is no object|is no array|trailing|codec"
+
+
+def cut(text: str) -> UnreadableRow:
+    """The row of a record that cannot be decoded whole."""
+    row = read_record(text.encode())
+    assert isinstance(row, UnreadableRow)
+    return row
+
+
+def facts(row: UnreadableRow) -> tuple[dict[str, Any], str, int]:
+    return dict(row), row.field, row.depth
+
+
+# -- one record
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["]}", "[[{{", '\\"', '\\\\"]}', "\\", ',"x":1', "a:b", "ż{", "\u2028", "😀]", "\t\n"],
+)
+def test_brackets_quotes_and_escapes_inside_strings_are_text(value: str) -> None:
+    text = json.dumps(value)
+    inner = nested(LEVELS, text)
+    record = f'{{{text}: {text}, "d": {inner}, "list": [{text}, {{{text}: {text}}}], "z": 1}}'
+    beside = {value: value, "list": [value, {value: value}], "z": 1}
+    assert facts(cut(record)) == (beside, "d", LEVELS)
+
+
+def test_escaped_unicode_keys_are_decoded_and_name_the_field() -> None:
+    row = cut(f'{{"\\u017c\\"": 1, "\\ud83d\\ude00": {DEEP}, "": null}}')
+    assert facts(row) == ({'ż"': 1, "": None}, "😀", LEVELS)
+
+
+def test_whitespace_may_stand_everywhere() -> None:
+    blank = " \t\r\n"
+    spaced = blank.join(["", "{", '"id"', ":", '"a"', ",", '"d"', ":", ""])
+    deep = ("[" + blank) * LEVELS + ("]" + blank) * LEVELS
+    row = cut(f'{spaced}{deep},{blank}"n"{blank}:{blank}-1.5e3{blank}}}{blank}')
+    assert facts(row) == ({"id": "a", "n": -1500.0}, "d", LEVELS)
+
+
+@pytest.mark.parametrize("order", [("few", "most", "more"), ("most", "more", "few")])
+def test_the_deepest_of_several_deep_fields_is_named_and_none_of_them_is_kept(
+    order: tuple[str, ...],
+) -> None:
+    levels = {"few": LEVELS, "more": LEVELS + 1, "most": LEVELS + 2}
+    members = ", ".join(f'"{name}": {nested(levels[name])}' for name in order)
+    assert facts(cut(f'{{"id": "a", {members}}}')) == ({"id": "a"}, "most", LEVELS + 2)
+
+
+def test_a_deep_value_inside_an_array_of_objects_counts_all_its_levels() -> None:
+    row = cut(f'{{"a": [1], "d": [{{"x": 1}}, {{"y": [[]], "x": {DEEP}}}, {{}}], "b": {{}}}}')
+    assert facts(row) == ({"a": [1], "b": {}}, "d", LEVELS + 2)
+
+
+def test_objects_and_arrays_in_turn_are_counted_alike() -> None:
+    row = cut('{"d": ' + '{"x":[' * LEVELS + "]}" * LEVELS + ', "id": "a"}')
+    assert facts(row) == ({"id": "a"}, "d", 2 * LEVELS)
+
+
+def test_a_record_that_can_be_decoded_is_a_plain_dict() -> None:
+    assert type(read_record(b' {"id": "a", "d": [[{}]]} ')) is dict
+
+
+@pytest.mark.parametrize("text", ["", " ", "1", "null", '"a"', "[]", "[1, 2]", "nonsense", "{"])
+def test_what_is_no_object_is_no_record(text: str) -> None:
+    with pytest.raises(ValueError, match=NO_RECORD):
+        read_record(text.encode())
+
+
+BROKEN = {
+    "no comma": '{"a": 1 "d": DEEP}',
+    "no comma behind": '{"d": DEEP "a": 1}',
+    "two commas": '{"a": 1,, "d": DEEP}',
+    "a comma first": '{, "a": 1, "d": DEEP}',
+    "no value": '{"a", "d": DEEP}',
+    "no name": '{"a": 1, DEEP}',
+    "two colons": '{"d":: DEEP}',
+    "a name of a number": '{1: 1, "d": DEEP}',
+    "a deep name": "{DEEP: 1}",
+    "three parts": '{"a": "b": DEEP}',
+    "a bare word": '{"a": word, "d": DEEP}',
+    "a word before": '{"d": word DEEP}',
+    "a vertical tab": '{"a": 1,\v"d": DEEP}',
+    "half a surrogate pair": '{"a": "\\ud800x", "d": DEEP}',
+    "a bare line feed in a string": '{"a": "\n", "d": DEEP}',
+    "a leading zero": '{"a": 01, "d": DEEP}',
+    "a colon behind": '{"id": "a", "d": DEEP:}',
+    "a comma last": '{"d": DEEP,}',
+    "more behind the end": '{"d": DEEP} garbage',
+    "one bracket too many": '{"d": DEEP]}',
+    "the other closing bracket": '{"d": DEEP]',
+    "a word behind": '{"d": DEEPx}',
+    "two commas between records": '{"page": 1, "items": [{"id": "a", "d": DEEP},, {"id": "b"}]}',
+    "records that are no array": '{"page": 1, "items": {"a": DEEP}}',
+    "records that are arrays": '{"page": 1, "items": [[1, DEEP]]}',
+    "an event's record that is no object": '{"action": "create", "record": [DEEP]}',
+    "more behind a record": '{"action": "create", "record": {"id": "a", "d": DEEP}junk}',
+    "a byte order mark": '\ufeff{"d": DEEP}',
+}
+
+
+@pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN.keys())
+def test_broken_json_that_is_deep_is_an_error_and_no_record(text: str) -> None:
+    with pytest.raises(ValueError, match=NO_RECORD):
+        read_answer(text.replace("DEEP", DEEP).encode())
+
+
+@pytest.mark.parametrize("text", [DEEP, f'[{{"id": "a", "d": {DEEP}}}]'], ids=["bare", "records"])
+def test_a_deep_array_is_no_record_and_an_answer_that_is_too_deep(text: str) -> None:
+    with pytest.raises(ValueError, match="is no object"):
+        read_record(text.encode())
+    with pytest.raises(TooDeepError):
+        read_answer(text.encode())
+
+
+def test_bytes_that_are_no_utf_8_are_an_error() -> None:
+    with pytest.raises(ValueError, match=NO_RECORD):
+        read_record(b'{"a": "\xff", "d": ' + DEEP.encode() + b"}")
+
+
+@pytest.mark.parametrize(
+    "behind",
+    ["", '"', '"ab', '"ab\\', "{", "[", '{"', '{"x": ["', "1", '"id":', '"id": "a"', '"id": "a",'],
+)
+@pytest.mark.parametrize("before", ["", "{"])
+def test_a_body_that_ends_too_early_is_an_error(before: str, behind: str) -> None:
+    whole = f'{{"a": 1, "d": {DEEP}, '
+    for read in (read_record, read_answer):
+        with pytest.raises(ValueError, match=NO_RECORD):
+            read(f"{whole}{behind}".encode())
+        with pytest.raises(ValueError, match=NO_RECORD):
+            read(f'{{"items": [{{"id": "a", "d": {DEEP}}}, {before}{behind}'.encode())
+
+
+@pytest.mark.parametrize("missing", [1, 2, LEVELS, LEVELS + 1])
+def test_a_body_that_ends_inside_the_deep_value_is_an_error(missing: int) -> None:
+    text = f'{{"id": "a", "d": {DEEP}}}'
+    with pytest.raises(ValueError, match=NO_RECORD):
+        read_record(text[:-missing].encode())
+
+
+def test_of_equal_names_the_last_value_stands_beside_the_deep_one() -> None:
+    assert facts(cut(f'{{"a": 1, "a": 2, "d": {DEEP}}}')) == ({"a": 2}, "d", LEVELS)
+    again = cut(f'{{"id": "a", "d": {nested(LEVELS + 9)}, "d": {DEEP}}}')
+    assert facts(again) == ({"id": "a"}, "d", LEVELS)
+    assert facts(cut(f'{{"id": "a", "d": 1, "d": {DEEP}}}')) == ({"id": "a"}, "d", LEVELS)
+    mended = read_record(f'{{"id": "a", "d": {DEEP}, "d": 1}}'.encode())
+    assert type(mended) is dict
+    assert mended == {"id": "a", "d": 1}
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text() | st.floats(-1e9, 1e9),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+levels = st.integers(1, 40) | st.integers(850, 1250) | st.integers(LEVELS, 2 * LEVELS)
+
+
+@given(st.dictionaries(st.text(), values, min_size=1), st.data(), levels, st.booleans())
+def test_any_record_gives_the_other_fields_and_the_depth_of_the_deep_one(
+    record: dict[str, Any], data: st.DataObject, count: int, has_ascii: bool
+) -> None:
+    name = data.draw(st.sampled_from(sorted(record)))
+    opening, closing = data.draw(st.sampled_from([("[", "]"), ('{"[": ', "}")]))
+
+    def text_of(key: str) -> str:
+        text = json.dumps(record[key], ensure_ascii=has_ascii)
+        return opening * count + text + closing * count if key == name else text
+
+    members = (f"{json.dumps(key, ensure_ascii=has_ascii)}: {text_of(key)}" for key in record)
+    text = "{" + ", ".join(members) + "}"
+    read = read_record(text.encode())
+    if count >= LEVELS:
+        assert isinstance(read, UnreadableRow)
+    if count <= 40:
+        assert type(read) is dict
+        assert read == json.loads(text)
+    elif isinstance(read, UnreadableRow):
+        others = {key: value for key, value in record.items() if key != name}
+        assert facts(read) == (others, name, count + levels_of(record[name]))
+    else:
+        assert read.keys() == record.keys()
+
+
+def levels_of(value: Any) -> int:
+    inner = value.values() if isinstance(value, dict) else value
+    if not isinstance(value, (dict, list)):
+        return 0
+    return 1 + max(map(levels_of, inner), default=0)
+
+
+# -- answers
+
+
+def test_deep_records_among_good_ones_stand_at_their_places() -> None:
+    items = f'{{"id": "a"}}, {{"id": "b", "d": {DEEP}}}, {{"id": "c"}}, {{"d": {DEEP}, "id": "e"}}'
+    answer = read_answer(f'{{"page": 1, "items": [{items}], "totalItems": 4}}'.encode())
+    assert type(answer) is dict
+    assert (answer["page"], answer["totalItems"]) == (1, 4)
+    rows = answer["items"]
+    assert [row["id"] for row in rows] == ["a", "b", "c", "e"]
+    assert [type(row) for row in rows] == [dict, UnreadableRow, dict, UnreadableRow]
+    assert find_unreadable(answer) == (rows[1], rows[3])
+
+
+def test_the_record_of_an_event_is_cut_and_its_action_stands() -> None:
+    event = f'{{"action": "update", "record": {{"id": "a", "n": 1, "d": {DEEP}}}}}'
+    answer = read_answer(event.encode())
+    assert answer["action"] == "update"
+    assert facts(answer["record"]) == ({"id": "a", "n": 1}, "d", LEVELS)
+    assert find_unreadable(answer) == (answer["record"],)
+
+
+@pytest.mark.parametrize("name", ["items", "record"])
+def test_a_records_own_field_of_that_name_is_a_field(name: str) -> None:
+    answer = read_answer(f'{{"{name}": [{DEEP}], "id": "a"}}'.encode())
+    assert facts(answer) == ({"id": "a"}, name, LEVELS + 1)
+    assert find_unreadable(answer) == (answer,)
+    shallow = f'{{"id": "a", "{name}": [{{"id": "b"}}], "d": {DEEP}}}'
+    answer = read_answer(shallow.encode())
+    assert facts(answer) == ({"id": "a", name: [{"id": "b"}]}, "d", LEVELS)
+    without_id = read_answer(f'{{"title": "x", "{name}": {{"y": {DEEP}}}}}'.encode())
+    assert facts(without_id) == ({"title": "x"}, name, LEVELS + 1)
+    assert find_unreadable(answer) == (answer,)
+
+
+def test_what_is_deep_beside_the_records_of_an_answer_is_told_too() -> None:
+    answer = read_answer(f'{{"token": "t", "meta": {DEEP}, "record": {{"id": "a"}}}}'.encode())
+    assert facts(answer) == ({"token": "t", "record": {"id": "a"}}, "meta", LEVELS)
+
+
+@pytest.mark.parametrize("text", ["null", "3", '"a"', "[]", '{"items": 1}', '{"items": [{}]}'])
+def test_an_answer_that_can_be_decoded_is_read_as_it_is(text: str) -> None:
+    answer = read_answer(text.encode())
+    assert answer == json.loads(text)
+    assert find_unreadable(answer) == ()
+
+
+# -- rows
+
+
+def test_a_row_equals_only_a_row_with_the_same_fields_and_the_same_cause() -> None:
+    row = UnreadableRow({"id": "a"}, "d", 9)
+    assert row == UnreadableRow({"id": "a"}, "d", 9)
+    others: list[object] = [
+        {"id": "a"},
+        UnreadableRow({"id": "b"}, "d", 9),
+        UnreadableRow({"id": "a"}, "e", 9),
+        UnreadableRow({"id": "a"}, "d", 8),
+        None,
+    ]
+    for other in others:
+        assert row != other
+        assert other != row
+        assert not row == other  # noqa: SIM201 (both operators are the row's own)
+
+
+def test_a_row_is_told_by_its_collection_its_id_and_its_cause() -> None:
+    row = UnreadableRow({"id": "a", "collectionName": "posts"}, "d", 9)
+    assert row.told() == UnreadableRecord("posts", "a", "d", 9)
+    assert row.told("given") == UnreadableRecord("given", "a", "d", 9)
+    odd = UnreadableRow({"id": 3, "collectionName": ["x"]}, "d", 9)
+    assert odd.told() == UnreadableRecord("", "", "d", 9)
+    assert str(row.told()) == "record 'a' of 'posts': its field 'd' is nested 9 levels deep"
+    assert str(odd.told()) == "a record: its field 'd' is nested 9 levels deep"
+
+
+# -- time
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["[", '{"a":', "[[],", '[{"a":"]"},', '["\\"",', "[0,"],
+    ids=["arrays", "objects", "siblings", "strings", "escapes", "numbers"],
+)
+def test_the_time_grows_as_the_text_does(unit: str) -> None:
+    """A text sixteen times as long: sixteen times the work, where quadratic work is 256 times."""
+
+    def seconds(size: int) -> float:
+        text = b'{"d":' + (unit * (size // len(unit))).encode()
+        start = time.process_time()
+        with pytest.raises(ValueError, match=NO_RECORD):
+            read_record(text)
+        return time.process_time() - start
+
+    small = min(seconds(125_000) for _ in range(3))
+    assert seconds(2_000_000) < 100 * small + 0.5

@@ -1,0 +1,51 @@
+"""The literals that tell how a server sorts text."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from rxbosbase.live.engine.sorting import BY_BYTES, EVERYWHERE
+from rxbosbase.live.source import MAX_FILTER, MAX_TERMS
+from rxbosbase.testing.collation import collation_key
+
+PAIR = re.compile("'([^']*)' < '([^']*)'")
+PAIRS = PAIR.findall(BY_BYTES)
+
+
+def test_the_condition_is_made_of_its_pairs() -> None:
+    """All of them have to be true; and a server takes it."""
+    assert " && ".join(f"'{one}' < '{other}'" for one, other in PAIRS) == BY_BYTES
+    assert len(set(PAIRS)) == len(PAIRS) < MAX_TERMS
+    assert len(BY_BYTES) < MAX_FILTER
+    assert "\\" not in BY_BYTES  # which the dialects of filters read differently
+
+
+def test_there_are_at_least_eight_pairs_beside_the_one_that_was_measured() -> None:
+    assert ("Z", "a") in PAIRS and len(set(PAIRS) - CONTROLS) >= 9
+
+
+@pytest.mark.parametrize(("one", "other"), PAIRS)
+def test_each_pair_is_true_by_bytes_and_for_python(one: str, other: str) -> None:
+    assert one.encode() < other.encode() and one < other
+
+
+CONTROLS = {("10", "9"), ("_", "a"), ("｡", "🦊")}
+"""True in en_US as well, and false in others: by numbers, with symbols last, by UTF-16."""
+
+
+@pytest.mark.parametrize(("one", "other"), PAIRS)
+def test_no_pair_but_the_controls_is_true_by_the_rules_of_a_language(one: str, other: str) -> None:
+    """Each of them alone would tell; together they do also where an order has some of them."""
+    assert (collation_key(one) < collation_key(other)) is ((one, other) in CONTROLS)
+
+
+def test_a_pair_tells_bytes_from_the_units_of_utf_16() -> None:
+    """As a database may compare text that was written for such."""
+    assert any(other.encode("utf-16-be") < one.encode("utf-16-be") for one, other in PAIRS)
+
+
+def test_the_control_is_true_in_either_order() -> None:
+    ((one, other),) = PAIR.findall(EVERYWHERE)
+    assert one.encode() < other.encode() and collation_key(one) < collation_key(other)

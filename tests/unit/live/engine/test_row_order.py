@@ -1,0 +1,430 @@
+"""The order of a view's rows, from the reads to what is shown; the server may sort by a language.
+
+Its order of text is that of en_US, its nulls are last.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from support.virtual_view import VirtualView, row
+
+from rxbosbase.live.engine.messages import (
+    Ask,
+    ReadLiterals,
+    ReadOrder,
+    ReadPage,
+    ReadRequest,
+    Record,
+)
+
+START = 100.0
+
+TITLES = ("", "🦊", "10", "9", "-a", "a", "A", "á", "a b", "Z")
+"""In the order of en_US."""
+
+
+def titled(id: str, title: str | None, second: int = 0) -> Record:
+    return row(id, second, title=title)
+
+
+TABLE = [titled(f"{n}", title) for n, title in enumerate(TITLES)]
+
+
+def view_of(*rows: Record, by_bytes: bool | None = False, **options: Any) -> VirtualView:
+    """A calm view by title that has read these rows."""
+    view = VirtualView(*rows, **{"sort": "title", "collates": not by_bytes, **options})
+    view.text.by_bytes = by_bytes
+    view.run(1.0)
+    assert view.is_true and view.snapshot.fresh
+    view.now = START
+    return view
+
+
+def kinds(reads: list[ReadRequest]) -> list[type]:
+    return [type(read) for read in reads]
+
+
+# -- the first snapshot ----------------------------------------------------------------------------
+
+
+def test_the_first_snapshot_of_one_page_comes_in_the_servers_order() -> None:
+    """And no read but that of the rows is made."""
+    view = VirtualView(*TABLE, sort="title", collates=True)
+    assert view.run(1.0) == [ReadPage(arranged=True)]
+    assert view.is_true and view.snapshot.version == 1
+
+
+def test_the_first_snapshot_of_more_waits_for_the_order() -> None:
+    """It shows nothing before: whoever takes the first rows would take the wrong ones."""
+    view = VirtualView(*TABLE, sort="title", collates=True, page=4)
+    view.takes = 0.1
+    seen = []
+    while view.step(10.0):
+        seen.append((type(view.read), view.snapshot.version, view.effects.loaded))
+    assert seen[-1][1:] == (1, True)
+    assert [kind for kind, version, loaded in seen[-4:-1] if version == 0 and not loaded] == [
+        ReadLiterals, ReadLiterals, ReadOrder,
+    ]  # fmt: skip
+    assert view.is_true and view.snapshot.fresh
+
+
+def test_a_server_that_sorts_by_bytes_is_asked_one_question_about_literals() -> None:
+    view = VirtualView(*TABLE, sort="title", page=4)
+    reads = view.run(10.0)
+    assert kinds(reads).count(ReadLiterals) == 1 and ReadOrder not in kinds(reads)
+    assert view.is_true and view.text.by_bytes is True
+
+
+def test_what_one_view_has_found_out_the_next_one_need_not_ask() -> None:
+    view = VirtualView(*TABLE, sort="title", page=4)
+    view.text.by_bytes = True
+    assert set(kinds(view.run(10.0))) == {ReadPage} and view.is_true
+
+
+def test_views_that_sort_by_numbers_need_no_read_of_their_order() -> None:
+    view = VirtualView(
+        *(row(f"{n}", n=n % 7) for n in range(25)), sort="-n", page=10, collates=True
+    )
+    assert kinds(view.run(10.0)).count(ReadPage) >= 3
+    assert view.is_true
+
+
+def test_where_nulls_are_the_page_tells() -> None:
+    view = view_of(*(row(f"{n}", n=n or None) for n in range(9)), by_bytes=True, sort="n")
+    assert view.ids[-1] == "0"
+    view.write(row("x", 9, n=None), "create")
+    assert view.is_true and view.run(START + 9) == []
+
+
+def test_where_nulls_are_the_first_page_of_several_tells() -> None:
+    """So the order of the others need not be read."""
+    view = VirtualView(*(row(f"{n}", n=n if n < 3 else None) for n in range(9)), sort="n", page=5)
+    view.text.by_bytes = True
+    assert set(kinds(view.run(10.0))) == {ReadPage}
+    assert view.is_true and view.ids[:3] == ["0", "1", "2"]
+
+
+def test_a_view_without_a_sort_takes_the_order_of_ids_from_its_pages() -> None:
+    rows = [row(id) for id in ("Bb", "aa", "cc", "Dd", "EE", "ff")]
+    view = VirtualView(*rows, collates=True)
+    assert view.run(1.0) == [ReadPage()]
+    assert view.ids == ["aa", "Bb", "cc", "Dd", "EE", "ff"]
+
+
+def test_another_identity_waits_for_its_order_again() -> None:
+    view = view_of(*TABLE, page=4)
+    view.feed(view.brain.reset(START))
+    assert view.shown == [] and not view.effects.loaded
+    view.read = None
+    view.feed(view.brain.acknowledged(START))
+    while view.step(START + 1) and not view.effects.loaded:
+        assert view.shown == []
+    assert view.is_true
+
+
+# -- changes ---------------------------------------------------------------------------------------
+
+
+def test_a_row_that_joins_is_shown_at_once_and_its_place_is_read() -> None:
+    view = view_of(*TABLE)
+    view.write(titled("new", "a c", 9), "create")
+    assert "new" in view.ids and view.snapshot.fresh
+    assert kinds(view.run(START + 9)) == [ReadOrder]
+    assert view.is_true
+
+
+def test_a_row_with_another_title_moves_and_its_place_is_read() -> None:
+    view = view_of(*TABLE)
+    view.write(titled("9", "-A", 9))
+    assert kinds(view.run(START + 9)) == [ReadOrder]
+    assert view.is_true and view.ids.index("9") < view.ids.index("8")
+
+
+def test_a_change_of_other_fields_and_a_row_that_leaves_cost_no_read() -> None:
+    view = view_of(*TABLE)
+    view.write({**titled("9", "Z", 9)})
+    view.remove("5")
+    assert view.is_true and view.run(START + 9) == []
+
+
+def test_rows_in_doubt_are_asked_about_as_ever() -> None:
+    view = view_of(*TABLE)
+    view.write({**titled("9", "b", 0)})
+    reads = view.run(START + 9)
+    assert sorted(kinds(reads), key=str) == [Ask, ReadOrder]
+    assert view.is_true
+
+
+def test_a_row_that_the_order_has_and_the_view_has_not_is_asked_about() -> None:
+    """As is one that the view alone has: no event told of either."""
+    view = view_of(*TABLE)
+    view.table["past"] = titled("past", "m", 9)
+    del view.table["5"]
+    view.write(titled("new", "a c", 9), "create")
+    reads = view.run(START + 9)
+    assert {id for read in reads if isinstance(read, Ask) for id in read.ids} == {"past", "5"}
+    assert view.is_true
+
+
+def test_what_changes_while_the_order_is_read_is_put_in_its_place_by_the_next_one() -> None:
+    view = view_of(*TABLE)
+    view.takes = 0.5
+    view.write(titled("new", "a c", 9), "create")
+    read = view.read
+    assert isinstance(read, ReadOrder)
+    rows, _ = view.rows(read)
+    view.now += 0.1
+    view.write(titled("newer", "á b", 9), "create")
+    view.now += 0.4
+    view.feed(view.brain.read_done(read, rows, True, view.now))
+    view.read = view.effects.read
+    view.run(START + 60)
+    assert view.is_true
+    assert [at for at, each in view.reads if isinstance(each, ReadOrder)][1:] == [
+        pytest.approx(START + 2.0)
+    ]
+
+
+# -- fresh -----------------------------------------------------------------------------------------
+
+
+def test_after_a_gap_a_view_is_fresh_once_its_order_is_true_again() -> None:
+    """The rows alone are not what the query returns."""
+    view = view_of(*TABLE)
+    view.table["new"] = titled("new", "a c", 9)
+    view.lose()
+    view.takes = 0.1
+    reads: list[type] = []
+    while not view.effects.fresh:
+        reads.append(type(view.read))
+        assert view.step(START + 9)
+    assert reads[-1] is ReadOrder and view.is_true
+
+
+def test_an_order_that_is_dirty_when_a_gap_begins_keeps_the_view_stale_until_it_is_read() -> None:
+    view = view_of(*TABLE)
+    view.write(titled("new", "a c", 9), "create")
+    assert isinstance(view.read, ReadOrder)
+    view.lose()
+    while not view.snapshot.fresh:
+        assert view.step(START + 9)
+    assert view.is_true
+
+
+def test_what_the_stream_tells_after_a_gap_is_no_matter_of_the_gap() -> None:
+    """Rows join all the time: the view is fresh once the order was read since the gap."""
+    view = view_of(*TABLE)
+    view.table["new"] = titled("new", "a c", 9)
+    view.lose()
+    view.takes = 0.1
+    while not isinstance(view.read, ReadOrder):
+        assert view.step(START + 9)
+    assert not view.effects.fresh
+    rows, _ = view.rows(view.read)
+    view.write(titled("newer", "á b", 9), "create")
+    read, view.read = view.read, None
+    view.now += 0.1
+    effects = view.feed(view.brain.read_done(read, rows, True, view.now))
+    assert view.brain._sorting.is_dirty and effects.fresh
+    view.run(START + 60)
+    assert view.is_true
+
+
+def test_a_row_that_joins_later_does_not_make_the_view_stale() -> None:
+    """The stream told of it: its place follows within moments, as doubts do."""
+    view = view_of(*TABLE)
+    for n in range(3):
+        view.now = START + 10 * n
+        view.write(titled(f"new{n}", f"a c{n}", 9 + n), "create")
+        assert view.effects.fresh
+        while view.step(view.now + 9):
+            assert view.effects.fresh
+    assert view.is_true
+
+
+def test_a_gap_whose_order_has_not_changed_costs_no_read_of_it() -> None:
+    view = view_of(*TABLE)
+    view.lose()
+    reads = view.run(START + 9)
+    assert ReadOrder not in kinds(reads) and view.snapshot.fresh and view.is_true
+
+
+# -- how often -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("takes", "interval"), [(0.0, 0.25), (0.02, 0.25), (0.5, 0.25), (0.1, 2.0)]
+)
+def test_the_order_is_read_once_an_interval_and_for_a_quarter_of_the_time(
+    takes: float, interval: float
+) -> None:
+    """However often the titles change."""
+    view = view_of(*TABLE, interval=interval)
+    view.takes = takes
+    for n in range(200):
+        view.table["9"] = titled("9", f"Z{n}", 10 + n // 10)
+        view.write(view.table["9"])
+        view.run(START + (n + 1) / 20)
+    begun = [at for at, read in view.reads if isinstance(read, ReadOrder)]
+    pause = max(interval, 4 * takes)
+    assert len(begun) <= 10.0 / pause + 1
+    assert all(b - a >= pause - 1e-6 for a, b in pairwise(begun))
+    view.run(START + 60)
+    assert view.is_true
+
+
+def test_a_view_that_changes_all_the_time_is_still_put_in_order() -> None:
+    """One row is written all the time; the others have their places, though no answer fits."""
+    view = view_of(*TABLE, interval=0.5)
+    view.takes = 0.1
+    view.write(titled("new", "a c", 9), "create")
+    for n in range(100):
+        view.write(titled("9", f"Z{n}", 10 + n // 10))
+        view.run(START + (n + 1) / 20)
+    others = [each["id"] for each in view.shown if each["id"] != "9"]
+    assert others.index("new") == others.index("8") + 1
+
+
+def test_an_order_is_read_before_doubts_and_never_beside_another_read() -> None:
+    view = view_of(*TABLE)
+    view.takes = 0.1
+    view.write(titled("9", "b", 0))
+    view.write(titled("5", "c", 0))
+    ends = 0.0
+    view.run(START + 9)
+    for at, _ in view.reads[1:]:
+        assert at >= ends - 1e-6
+        ends = at + view.takes
+    assert isinstance(view.reads[1][1], ReadOrder)
+
+
+# -- failures --------------------------------------------------------------------------------------
+
+
+def test_a_read_of_the_order_that_fails_is_made_again_later_and_later() -> None:
+    view = view_of(*TABLE)
+    view.write(titled("new", "a c", 9), "create")
+    pauses = []
+    for _ in range(4):
+        assert isinstance(view.read, ReadOrder)
+        view.fail()
+        begun = view.now
+        assert view.step(START + 60)
+        pauses.append(view.now - begun)
+    assert pauses == [1.0, 2.0, 4.0, 8.0]
+    view.run(view.now + 1)
+    assert view.is_true
+
+
+def test_a_first_snapshot_whose_literals_could_not_be_read_comes_later() -> None:
+    """The very first read of the order fails: the next one is made in its turn."""
+    view = VirtualView(*TABLE, sort="title", collates=True, page=4)
+    while not isinstance(view.read, ReadLiterals):
+        assert view.step(10.0)
+    view.fail()
+    assert view.shown == [] and view.effects.wake == pytest.approx(view.now + 1.0)
+    view.run(10.0)
+    assert view.is_true
+
+
+def test_a_loss_while_the_order_is_read_asks_for_it_again() -> None:
+    """The answer of the read that was under way means nothing any more."""
+    view = view_of(*TABLE)
+    view.write(titled("new", "a c", 9), "create")
+    stale = view.read
+    assert isinstance(stale, ReadOrder)
+    view.feed(view.brain.lost(START))
+    assert not view.effects.fresh
+    view.feed(view.brain.read_done(stale, [], True, START))
+    assert len(view.ids) == len(TABLE) + 1
+    view.read = None
+    view.feed(view.brain.acknowledged(START))
+    view.run(START + 9)
+    assert view.is_true and view.snapshot.fresh
+
+
+def test_a_stale_answer_about_literals_means_nothing() -> None:
+    view = VirtualView(*TABLE, sort="title", page=4)
+    while not isinstance(view.read, ReadLiterals):
+        assert view.step(10.0)
+    stale = view.read
+    view.lose()
+    view.feed(view.brain.read_done(stale, [{"id": "x"}], True, view.now))
+    assert view.text.by_bytes is None
+    view.run(10.0)
+    assert view.is_true
+
+
+def test_a_page_with_the_order_that_fails_leaves_the_order_as_it_was() -> None:
+    view = view_of(*TABLE, reconcile=50.0)
+    while not isinstance(view.read, ReadPage):
+        assert view.step(START + 60)
+    assert view.read.arranged and view.effects.fresh
+    view.fail()
+    assert view.effects.fresh
+    assert [*view.run(view.now + 2)][-1:] == [ReadPage(arranged=True)]
+    assert view.is_true
+
+
+# -- another order than the view's own -------------------------------------------------------------
+
+
+def test_a_comparison_finds_that_the_server_sorts_otherwise_than_was_thought() -> None:
+    """Trust in an order of one's own ends with what contradicts it."""
+    view = VirtualView(*TABLE, sort="title", collates=True, reconcile=60.0)
+    view.text.by_bytes = True
+    view.run(1.0)
+    assert view.is_true  # it came in the order of the page
+    view.write(titled("new", "a c", 9), "create")
+    view.run(10.0)
+    assert view.is_true
+
+
+@pytest.mark.parametrize("page", [4, 100])
+def test_an_order_changed_past_the_hooks_is_found_by_a_comparison(page: int) -> None:
+    view = view_of(*TABLE, page=page, reconcile=60.0)
+    for id, title in [("9", "a a"), ("2", "zz")]:
+        view.table[id] = titled(id, title)
+    view.run(START + 60 * 4)
+    assert view.is_true
+
+
+def test_the_order_of_a_larger_view_is_read_as_often_as_each_of_its_rows() -> None:
+    """It may be sorted by what no row shows. A view of the order's own keys needs no such read."""
+    view = view_of(*TABLE, page=4, reconcile=60.0)
+    view.now = 1.0
+    reads = view.run(60.0 * 3 + 1)
+    assert kinds(reads).count(ReadOrder) == 1 and isinstance(reads[-1], ReadOrder)
+    assert kinds(view.run(60.0 * 6 + 1)).count(ReadOrder) == 1
+    by_number = view_of(*(row(f"{n}", n=n) for n in range(9)), by_bytes=True, sort="n", page=4)
+    assert ReadOrder not in kinds(by_number.run(START + 3000))
+
+
+def test_where_each_comparison_is_of_whole_rows_the_order_is_read_after_as_many_as_pages() -> None:
+    """That is one read more for each comparison, as the turns of other views are."""
+    view = view_of(*TABLE, page=4, reconcile=60.0, trust_updated=False)
+    view.now = 1.0
+    for turn in range(1, 6):
+        reads = view.run(60.0 * turn + 1)
+        order = [ReadOrder] * (turn in (2, 5))  # the first pass was the snapshot
+        assert kinds(reads) == [ReadPage, ReadPage, ReadPage, *order]
+
+
+def test_an_order_that_cannot_be_read_holds_up_nothing_else() -> None:
+    """A server may time out for a large sort alone: the rows are settled and compared as ever."""
+    view = view_of(*TABLE, reconcile=150.0)
+    view.write(titled("new", "a c", 9), "create")
+    view.feed(view.brain.event("update", titled("3", "an older title"), view.now))
+    del view.table["2"]
+    while view.now < START + 200:
+        if isinstance(view.read, ReadOrder):
+            view.fail()
+        else:
+            assert view.step(START + 300)
+    assert view.snapshot.by_id == view.table
+    assert any(isinstance(read, Ask) for at, read in view.reads if at > START)
+    asked = [at for at, read in view.reads if isinstance(read, ReadOrder) and at > START]
+    assert len(asked) >= 5  # it is tried again, later and later

@@ -1,0 +1,115 @@
+"""Stamps: what a row and the records that it expands say of their age."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+
+from rxbosbase.live.engine.row_versions import (
+    earlier,
+    expanded_records,
+    is_kept_otherwise,
+    is_stamped,
+    same,
+    stamp_of,
+)
+
+
+def test_every_expanded_record_is_found_at_any_depth() -> None:
+    town = {"id": "t", "updated": "3"}
+    ann = {"id": "ann", "updated": "2", "expand": {"town": town, "odd": [5, None]}}
+    post = {"id": "p", "updated": "1", "expand": {"by": ann, "liked_by": [ann, {"id": "bob"}]}}
+    found = sorted(str(record["id"]) for record in expanded_records(post))
+    assert found == ["ann", "ann", "bob", "t", "t"]
+    assert stamp_of(post) == (("p", "1"), ("ann", "2"), ("bob", ""), ("t", "3"))
+
+
+def test_an_expansion_deeper_than_the_interpreters_stack_is_read_all_the_same() -> None:
+    depth = 2 * sys.getrecursionlimit()
+    record: dict[str, Any] = {"id": "innermost"}
+    for _ in range(depth):
+        record = {"id": "x", "expand": {"by": record}}
+    assert sum(1 for _ in expanded_records(record)) == depth
+
+
+def nested(depth: int) -> list[Any]:
+    value: list[Any] = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+def endless() -> list[Any]:
+    value: list[Any] = []
+    value.append(value)
+    return value
+
+
+def test_equal_rows_are_the_same_and_what_cannot_be_compared_is_not() -> None:
+    """Equal or the very same object; two whose comparison has no end count as different."""
+    assert same({"id": "a", "tags": [1]}, {"id": "a", "tags": [1]})
+    assert not same({"id": "a"}, {"id": "b"})
+    one = endless()
+    assert same(one, one)
+    assert not same(one, endless())
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (2**63 - 1, False),
+        (2**63, True),
+        (-(2**63), False),
+        (-(2**63) - 1, True),
+        (9.9e20, False),
+        (1e21, True),
+        (-1e21, True),
+        ("1e21", False),
+        (None, False),
+        (True, False),
+        ([2**63, {"n": 2**63}], False),
+        ({"a": [1, {"b": [2, -1e21]}]}, True),
+        ([[0.5], 1e21, "x", None], True),
+        ({"a": 9.9e20, "b": ["x", None, {}]}, False),
+    ],
+    ids=str,
+)
+def test_a_number_that_a_database_keeps_in_another_form_is_noticed(
+    value: object, expected: bool
+) -> None:
+    """Integers of more than 64 bits in a field, numbers with an exponent at any depth."""
+    assert is_kept_otherwise({"id": "a", "data": value, "title": "x"}) is expected
+    assert is_kept_otherwise({"id": "a", "expand": {"by": {"n": value}}}) is False
+
+
+def test_a_number_is_found_deeper_than_the_interpreters_stack() -> None:
+    """A server may nest a value as deep as it likes."""
+    data = nested(2 * sys.getrecursionlimit())
+    assert not is_kept_otherwise({"id": "a", "data": data})
+    assert is_kept_otherwise({"id": "a", "data": [1e21, data]})
+
+
+def test_a_row_is_stamped_if_it_and_all_that_it_expands_are() -> None:
+    """One ``updated`` that is missing, and only the whole rows can be compared."""
+    by = {"id": "u", "updated": "2"}
+    assert is_stamped({"id": "a", "updated": "1", "expand": {"by": by}})
+    assert not is_stamped({"id": "a", "expand": {"by": by}})
+    assert not is_stamped({"id": "a", "updated": "1", "expand": {"by": {"id": "u"}}})
+
+
+@pytest.mark.parametrize(
+    ("updated", "before"),
+    [
+        ("2026-03-01 00:00:02.678Z", "2026-02-28 23:59:57.678Z"),
+        ("2026-03-01 10:20:30.005Z", "2026-03-01 10:20:25.005Z"),
+        ("2026-03-01 10:20:30Z", "2026-03-01 10:20:25.000Z"),
+        ("0001-01-01 00:00:00.000Z", ""),
+        ("soon", ""),
+        ("", ""),
+    ],
+)
+def test_an_earlier_stamp_is_written_as_the_server_does(updated: str, before: str) -> None:
+    """Text that sorts as the server's own; "", before everything, where there is no such date."""
+    assert earlier(updated, 5) == before

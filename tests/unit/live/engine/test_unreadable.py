@@ -1,0 +1,77 @@
+"""What a snapshot and the status tell of records that are left out."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from rxbosbase.encoding.unreadable import UnreadableRecord, UnreadableRow
+from rxbosbase.live.engine.messages import Edit
+from rxbosbase.live.engine.ordering import Order
+from rxbosbase.live.engine.snapshot import Snapshot
+
+
+def bad(id: str) -> Edit:
+    return Edit(id, None, UnreadableRow({"id": id}, "data", 1500))
+
+
+def good(id: str) -> Edit:
+    return Edit(id, None, {"id": id})
+
+
+def gone(id: str) -> Edit:
+    return Edit(id, {"id": id}, None)
+
+
+def empty() -> Snapshot[Any]:
+    return Snapshot.empty(Order.parse(), None, "posts")
+
+
+def test_a_record_is_told_until_it_is_mended_or_gone() -> None:
+    two = empty().advance([bad("a"), bad("b"), good("c")], fresh=True)
+    assert two.unreadable == {id: UnreadableRecord("posts", id, "data", 1500) for id in "ab"}
+    assert [record["id"] for record in two.records] == ["c"]
+    for later in (two.refreshed(False), two.advance([good("d"), gone("c")], fresh=True)):
+        assert later.unreadable == two.unreadable
+    after = two.advance([good("a"), gone("b")], fresh=True)
+    assert after.unreadable == {}
+    assert [record["id"] for record in after.records] == ["a", "c"]
+    assert set(two.unreadable) == {"a", "b"}  # a snapshot never changes
+    assert after.advance([bad("c"), gone("c")], fresh=True).unreadable == {}
+
+
+def test_a_view_that_the_server_arranges_tells_of_them_too() -> None:
+    """The rows beside them are shown, and each comes as soon as it is mended."""
+    a, b, c = (UnreadableRow({"id": "a"}, "data", 1500), {"id": "b"}, {"id": "c"})
+    first = empty().arrange([a, b, c], fresh=True, caught_up=False)
+    assert first.unreadable == {"a": UnreadableRecord("posts", "a", "data", 1500)}
+    assert first.records == [b, c]
+    assert repr(first) == "<Snapshot 1: 2 records, 1 unreadable, fresh>"
+    second = first.arrange([{"id": "a"}, b, c], fresh=False, caught_up=False)
+    assert second.unreadable == {} and second.records == [{"id": "a"}, b, c]
+    assert repr(second) == "<Snapshot 2: 3 records, stale>"
+
+
+def test_a_record_is_told_beside_so_many_others_that_they_are_built_at_once() -> None:
+    many = [good(f"{n:06}") for n in range(600)]
+    assert set(empty().advance([bad("a")], fresh=True).advance(many, fresh=True).unreadable) == {
+        "a"
+    }
+
+
+def test_a_record_is_told_by_the_name_of_its_collection_if_the_view_has_none() -> None:
+    row = UnreadableRow({"id": "a", "collectionName": "notes"}, "data", 1500)
+    view = Snapshot.empty(Order.parse()).advance([Edit("a", None, row)], fresh=True)
+    assert view.unreadable["a"].collection == "notes"
+
+
+def test_many_such_records_take_no_more_than_their_number() -> None:
+    def seconds(count: int) -> float:
+        edits = [bad(f"{n:06}") for n in range(count)]
+        start = time.process_time()
+        assert len(empty().advance(edits, fresh=True).unreadable) == count
+        return time.process_time() - start
+
+    small = min(seconds(1_000) for _ in range(5))
+    large = min(seconds(16_000) for _ in range(3))
+    assert large < 64 * small  # linear work is 16 times as much, quadratic work 256 times

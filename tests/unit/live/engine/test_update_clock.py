@@ -1,0 +1,59 @@
+"""Whether `updated` moves with each write is learned from the writes that are heard."""
+
+from __future__ import annotations
+
+import pytest
+
+from rxbosbase.live.engine.messages import Record, Rules
+from rxbosbase.live.engine.update_clock import UpdateClock
+
+
+def row(second: int, created: str = "2025") -> Record:
+    return {"id": "a", "created": created, "updated": f"2026-01-01 00:00:{second:02d}.000Z"}
+
+
+def ages(trust: bool | None) -> UpdateClock:
+    """Those of a view whose newest stamp is that of second 50."""
+    ages = UpdateClock(Rules(trust_updated=trust, before_loss=10.0))
+    ages.heard(row(50)["updated"])
+    return ages
+
+
+@pytest.mark.parametrize(
+    ("trust", "action", "record", "trusted"),
+    [
+        (None, "update", row(31), True),
+        (None, "create", row(31), None),  # it may have been made again, with a first stamp
+        (None, "update", row(31, created="2026"), None),
+        (None, "update", row(30), False),  # 20 s behind the newest: not a tie of two writes
+        (True, "update", row(30), False),
+        (False, "update", row(31), False),
+        (False, "update", row(30), False),
+    ],
+)
+def test_an_update_proves_or_disproves_that_updated_moves(
+    trust: bool | None, action: str, record: Record, trusted: bool | None
+) -> None:
+    judge = ages(trust)
+    judge.judge(action, row(30), record)
+    assert judge.trusted is trusted
+
+
+@pytest.mark.parametrize(("second", "trusted"), [(39, False), (40, None), (50, None)])
+def test_equal_stamps_within_10_s_of_the_newest_may_be_a_tie(
+    second: int, trusted: bool | None
+) -> None:
+    judge = ages(None)
+    judge.judge("update", row(second), row(second))
+    assert judge.trusted is trusted
+
+
+@pytest.mark.parametrize("disprove", ["an update without", "a row without"])
+def test_what_was_disproved_once_is_never_proved_again(disprove: str) -> None:
+    judge = ages(None)
+    if disprove == "an update without":
+        judge.judge("update", row(30), row(30))
+    else:
+        judge.saw({"id": "b"})
+    judge.judge("update", row(51), row(52))
+    assert judge.trusted is False

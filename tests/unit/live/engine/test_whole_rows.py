@@ -1,0 +1,300 @@
+"""Rows are shown whole, though an event may lack what a read gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support.virtual_view import VirtualView, row, stamp
+
+from rxbosbase.encoding.unreadable import UnreadableRow
+from rxbosbase.live.engine.messages import Ask, ReadPage, Record
+
+START = 100.0  # s: so long after the acknowledgement that each event is trusted
+
+
+def full(id: str, second: int = 0, **more: Any) -> Record:
+    """A record as a read gives it to a superuser."""
+    return row(id, second, **{"title": "x", "secret": "s", **more})
+
+
+def heard(record: Record) -> Record:
+    """The same as an event has it."""
+    return {name: value for name, value in record.items() if name != "secret"}
+
+
+def view_of(*rows: Record, **rules: Any) -> VirtualView:
+    """A calm view that has read these rows."""
+    view = VirtualView(*rows, **rules)
+    view.text.by_bytes = True
+    view.run(1.0)
+    assert view.is_true and view.snapshot.fresh
+    view.now = START
+    return view
+
+
+# -- a row that is held ----------------------------------------------------------------------------
+
+
+def test_what_an_event_of_a_held_row_lacks_is_filled_and_the_row_is_asked_about() -> None:
+    """At no moment is it shown without what it has."""
+    view = view_of(full("a"), full("b"))
+    changed = full("a", 9, title="new", secret="t")
+    view.write(changed, heard=heard(changed))
+    assert view.shown[0] == {**changed, "secret": "s"}
+    assert view.run(START + 1) == [Ask(("a",))]
+    assert view.reads[-1][0] == pytest.approx(START + 0.2)  # once it is quiet
+    assert view.is_true and view.run(START + 500) == []
+
+
+def test_an_event_with_a_field_that_the_row_has_not_is_asked_about_as_well() -> None:
+    """The schema may have changed; what is shown meanwhile has all that is known."""
+    view = view_of(full("a"), full("b"))
+    view.write(full("a", 9, more=1))
+    assert view.is_true
+    assert Ask(("a",)) in view.run(START + 1)
+
+
+def test_an_event_with_just_the_fields_of_the_row_costs_no_read() -> None:
+    view = view_of(full("a"), full("b"))
+    view.write(full("a", 9, secret="t"))
+    assert view.is_true and view.run(START + 500) == []
+
+
+def test_an_event_whose_related_record_lacks_a_field_is_asked_about() -> None:
+    author = row("u", 1, name="ann", mail="a@b")
+    view = view_of(row("a", expand={"author": author}))
+    changed = row("a", 9, expand={"author": author})
+    event = row("a", 9, expand={"author": row("u", 1, name="ann")})
+    view.write(changed, heard=event)
+    assert view.shown == [event]
+    assert view.run(START + 1) == [Ask(("a",))] and view.is_true
+
+
+def test_updated_is_not_filled() -> None:
+    """An event without it is of unknown age: it must not look like the row of before."""
+    view = view_of(full("a", 5))
+    changed = full("a", 9, title="new")
+    event = {name: value for name, value in changed.items() if name not in ("secret", "updated")}
+    view.write(changed, heard=event)
+    assert "updated" not in view.shown[0] and view.shown[0]["secret"] == "s"
+    view.run(START + 1)
+    assert view.is_true
+
+
+def test_an_older_answer_that_raced_with_an_event_changes_nothing_but_is_asked_for_again() -> None:
+    """What the row shows is newer, or was there before the event."""
+    view = view_of(full("a"), full("b"))
+    first, second = full("a", 9, title="1", secret="1"), full("a", 10, title="2", secret="2")
+    view.write(first, heard=heard(first))
+    while view.read is None:
+        view.step()
+    rows, _ = view.rows(view.read)
+    view.write(second, heard=heard(second))
+    assert view.shown[0] == {**second, "secret": "s"}
+    view.feed(view.brain.read_done(view.read, rows, True, view.now))
+    view.read = view.effects.read
+    assert view.shown[0] == {**second, "secret": "s"}
+    view.run(view.now + 3)
+    assert view.is_true
+
+
+def test_an_answer_that_raced_gives_the_fields_that_no_event_had() -> None:
+    """The row was not whole yet: what it lacked comes from the answer, the rest stays newer."""
+    view = VirtualView(full("b"))
+    view.text.by_bytes = True
+    view.now = 0.1
+    first, second = full("a", 9, title="1", secret="1"), full("a", 10, title="2", secret="2")
+    view.write(first, heard=heard(first))
+    read = view.read
+    assert read == ReadPage() and read is not None
+    rows, _ = view.rows(read)
+    view.write(second, heard=heard(second))
+    view.feed(view.brain.read_done(read, rows, True, 0.2))
+    view.read = view.effects.read
+    assert view.shown[0] == {**second, "secret": "1"}
+    view.run(3.0)
+    assert view.is_true
+
+
+def test_a_row_that_cannot_be_decoded_is_filled_with_nothing() -> None:
+    """It tells its id and age alone, and the user that it is left out."""
+    view = view_of(full("a"), full("b"))
+    event = UnreadableRow(row("a", 9), "title", 0)
+    view.write(full("a", 9), heard=event)
+    assert view.ids == ["b"] and list(view.snapshot.unreadable) == ["a"]
+    view.run(START + 1)
+    assert view.is_true and not view.snapshot.unreadable
+
+
+def test_a_row_that_cannot_be_decoded_has_no_fields_to_compare_with() -> None:
+    """Read instead of a row, it is no other schema; what it was, it may be again."""
+    view = view_of(full("a"), full("b"), reconcile=200.0)
+    view.table["a"] = UnreadableRow(row("a", 9), "title", 0)
+    assert view.run(401.0) == [ReadPage(), ReadPage()]
+    assert view.ids == ["b"]
+    view.now = 450.0
+    view.write(full("a", 20))
+    assert view.ids == ["a", "b"]
+    view.now = 460.0
+    view.write(full("c", 30), "create", heard=heard(full("c", 30)))
+    assert view.ids == ["a", "b"]  # held back: it lacks what each row has that can be decoded
+    view.run(470.0)
+    assert view.is_true
+
+
+# -- a row that is not held ------------------------------------------------------------------------
+
+
+def test_a_new_row_that_lacks_what_others_have_is_held_back_and_asked_about_at_once() -> None:
+    """It is never shown without what it has: urgent, so that it is there as soon as it can be."""
+    view = view_of(full("a"))
+    view.write(full("b", 9), "create", heard=heard(full("b", 9)))
+    assert view.ids == ["a"]
+    assert view.read == Ask(("b",)) and view.reads[-1][0] == START
+    view.step()
+    assert view.is_true and view.run(START + 500) == [Ask(("b",))]
+
+
+def test_questions_about_rows_that_are_held_back_gather() -> None:
+    """A burst of new rows is no burst of reads."""
+    view = view_of(full("a"))
+    for n in range(30):
+        made = full(f"b{n:02d}", 9)
+        view.write(made, "create", heard=heard(made))
+        view.run(START + (n + 1) / 100)
+    asked = [read for _, read in view.reads if isinstance(read, Ask)]
+    view.run(START + 2)
+    assert view.is_true and 3 <= len(asked) <= 5
+
+
+def test_a_row_that_is_held_back_and_written_all_the_time_is_shown_by_its_first_answer() -> None:
+    """And from there on it costs what any record does that is written all the time."""
+    view = view_of(full("a"))
+    view.takes = 0.06
+    for n in range(600):
+        written = full("b", 10 + n // 20, n=n)
+        view.write(written, "update" if n else "create", heard=heard(written))
+        view.run(START + (n + 1) * 0.05)
+        assert n < 2 or "b" in view.ids
+    asked = [at for at, read in view.reads if isinstance(read, Ask) and at > START + 1]
+    assert len(asked) <= 16  # one in 2 s, for 30 s
+    view.run(START + 60)
+    assert view.is_true
+
+
+def test_a_row_that_is_held_back_and_has_gone_when_it_is_asked_about_never_shows() -> None:
+    view = view_of(full("a"))
+    view.write(full("b", 9), "create", heard=heard(full("b", 9)))
+    del view.table["b"]
+    view.run(START + 1)
+    assert view.is_true and view.snapshot.version == 1
+
+
+def test_a_new_row_with_fields_that_no_row_had_is_shown_and_asked_about() -> None:
+    """It lacks nothing; but the schema may have changed."""
+    view = view_of(full("a"))
+    view.write(full("b", 9, more=1), "create")
+    assert view.ids == ["a", "b"]
+    assert view.run(START + 1)[0] == Ask(("b",))
+    assert view.is_true
+
+
+def test_a_new_row_with_the_fields_of_some_row_is_shown_and_costs_no_read() -> None:
+    """Rows may differ in their fields, where a hook enriches some of them."""
+    view = view_of(full("a"), heard(full("b")))
+    for n, made in enumerate([full("c", 9), heard(full("d", 9))]):
+        view.now = START + 10 * n
+        view.write(made, "create")
+        assert view.is_true
+    assert view.run(START + 500) == []
+
+
+def test_the_first_row_of_an_empty_view_is_read() -> None:
+    """Which fields it should have nobody knows; the next one is shown at once."""
+    view = view_of()
+    view.write(full("a", 9), "create")
+    assert view.shown == [] and view.read == Ask(("a",))
+    view.run(START + 10)
+    assert view.is_true
+    view.write(full("b", 19), "create")
+    assert view.is_true and view.run(START + 500)[1:] == []
+
+
+def test_rows_that_came_before_the_snapshot_are_held_back_once_it_is_there() -> None:
+    """Only then it is known what they lack; those that the snapshot has are whole."""
+    view = VirtualView(full("a"), full("c"))
+    view.text.by_bytes = True
+    view.now = 0.1
+    read = view.read
+    assert isinstance(read, ReadPage)
+    rows, _ = view.rows(read)
+    made, known = full("b", 9), full("d", 9)
+    view.write(made, "create", heard=heard(made))
+    view.write(known, "create")
+    view.feed(view.brain.read_done(read, rows, True, 0.2))
+    view.read = view.effects.read
+    assert view.ids == ["a", "c", "d"]
+    assert view.read == Ask(("b",))
+    view.run(1.0)
+    assert view.is_true
+
+
+def test_a_row_that_cannot_be_decoded_is_not_held_back() -> None:
+    """That it is there, and left out, is told at once."""
+    view = view_of(full("a"))
+    view.write(full("b", 9), "create", heard=UnreadableRow(row("b", 9), "title", 0))
+    assert list(view.snapshot.unreadable) == ["b"]
+    view.run(START + 1)
+    assert view.is_true
+
+
+def test_a_row_before_all_were_read_is_shown_if_a_page_of_them_is() -> None:
+    """Nothing lacks anything before it is known what rows have."""
+    view = VirtualView(full("a"), full("c"), page=1)
+    view.text.by_bytes = True
+    view.write(full("b", 9), "create", heard=heard(full("b", 9)))
+    view.run(1.0)
+    assert view.is_true
+
+
+# -- what no event tells ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [9, 25])
+def test_what_reads_alone_give_is_in_each_row_in_the_end(count: int) -> None:
+    """As if a hook added a value to reads, and another one in the course of time."""
+    view = view_of(*(full(f"{n:02d}", n) for n in range(count)), page=10, reconcile=60.0)
+    for id, record in view.table.items():
+        view.table[id] = {**record, "secret": "t"}
+    view.run(START + 300)
+    assert view.is_true
+    changed = full("03", 500, secret="u")
+    view.write(changed, heard=heard(changed))
+    view.run(view.now + 1)
+    assert view.is_true
+
+
+def test_a_gap_that_swallowed_a_write_of_the_same_stamp_is_found_by_the_next_turn() -> None:
+    """A reconnection compares stamps: it is nothing that they tell."""
+    view = view_of(*(full(f"{n:02d}", n) for n in range(25)), page=10, reconcile=60.0)
+    view.now = 30.0
+    view.write(full("24", 40))  # the stream is alive
+    view.table["03"] = full("03", 3, secret="t")
+    view.lose()
+    view.run(31.0)
+    assert view.snapshot.fresh and not view.is_true
+    view.run(3 * 60.0 + 1)
+    assert view.is_true
+
+
+def test_the_stamp_of_a_held_row_is_that_of_its_event() -> None:
+    """So that a comparison of stamps finds nothing to ask about."""
+    view = view_of(*(full(f"{n:02d}", n) for n in range(25)), page=10, before_loss=1.0)
+    changed = full("03", 9, title="new")
+    view.write(changed, heard=heard(changed))
+    view.run(START + 20)
+    view.lose()
+    reads = view.run(START + 21)
+    assert view.shown[3]["updated"] == stamp(9)
+    assert not any(isinstance(read, Ask) and "04" in read.ids for read in reads)

@@ -1,0 +1,146 @@
+"""Which views are shared, which are not, and that each keeps its own intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import partial
+from math import floor
+from typing import Any
+
+import pytest
+
+from rxbosbase import BackoffPolicy
+from rxbosbase.live.engine.engine import Engine
+from rxbosbase.live.factory import make_record_view
+from rxbosbase.live.source import make_query
+from rxbosbase.live.view import LiveView
+from rxbosbase.testing import FakeRealtime
+
+View = LiveView[Any]
+
+SAME = {"filter": "n > 0", "sort": "n", "limit": 2, "reconcile": 60.0, "interval": 0.25}
+
+OTHER: list[dict[str, Any]] = [
+    {"reconcile": 61.0},
+    {"interval": 0.5},
+    {"limit": 3},
+    {"limit": None},
+    {"sort": "-n"},
+    {"filter": "n > 1"},
+    {"fields": "n"},
+    {"expand": "author"},
+    {"query": {"x": "1"}},
+    {"headers": {"X-Tenant": "t1"}},
+]
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeRealtime]:
+    with FakeRealtime() as made:
+        made.filters |= dict.fromkeys(("n > 0", "n > 1"), lambda record: record["n"] > 0)
+        made.records["posts"] = {id: {"id": id, "n": 2} for id in "ab"}
+        yield made
+
+
+def live(fake: FakeRealtime, **options: Any) -> View:
+    return fake.client.collection("posts").live(**options)
+
+
+def live_record(fake: FakeRealtime, id: str = "a", reconcile: float = 60.0, **options: Any) -> View:
+    reader = fake.client.collection("posts")._reader
+    query = make_query("posts", **options)
+    hub = fake.client.live_hub
+    return make_record_view(hub, query, id, reader, reconcile=reconcile, owner=fake)
+
+
+def are_one(*views: View) -> bool:
+    """True if they show one and the same snapshot."""
+    with ExitStack() as held:
+        shown = [held.enter_context(view).wait_fresh() for view in views]
+        assert all(snapshot.records for snapshot in shown)
+        return all(snapshot is shown[0] for snapshot in shown)
+
+
+def test_equal_views_are_one(fake: FakeRealtime) -> None:
+    """However they were asked for: a default is the same as its value."""
+    assert are_one(live(fake, **SAME), live(fake, **SAME), live(fake, **SAME))
+    assert are_one(live(fake), live(fake, reconcile=60.0, interval=0.25, sort=""))
+    assert are_one(live_record(fake), live_record(fake, reconcile=60.0))
+
+
+@pytest.mark.parametrize("other", OTHER, ids=str)
+def test_views_that_differ_in_any_argument_are_not_one(
+    fake: FakeRealtime, other: dict[str, Any]
+) -> None:
+    """Each shows, reads and compares what its own arguments say, and as often."""
+    assert not are_one(live(fake, **SAME), live(fake, **{**SAME, **other}))
+
+
+@pytest.mark.parametrize("other", [{"reconcile": 61.0}, {"id": "b"}, {"expand": "author"}], ids=str)
+def test_views_of_a_record_that_differ_in_any_argument_are_not_one(
+    fake: FakeRealtime, other: dict[str, Any]
+) -> None:
+    """Nor is the view of a record that of the query it is found by."""
+    assert not are_one(live_record(fake), live_record(fake, **other))
+    assert not are_one(live_record(fake), live(fake))
+
+
+def loaded(view: View) -> Engine:
+    """What decides when the view reads, after a first read at 0.0."""
+    brain = view._make()._brain
+    effects = brain.acknowledged(0.0)
+    assert effects.read is not None
+    assert brain.read_done(effects.read, [{"id": "a", "updated": "2026"}], True, 0.0).fresh
+    return brain
+
+
+def test_each_view_compares_as_often_as_its_own_reconcile_says(fake: FakeRealtime) -> None:
+    """A view of a query, a window, and the view of one record."""
+    for seconds in (7.0, 61.0):
+        for view in (
+            live(fake, reconcile=seconds),
+            live(fake, reconcile=seconds, limit=5),
+            live_record(fake, reconcile=seconds),
+        ):
+            assert loaded(view).tick(0.1).wake == seconds
+
+
+@pytest.mark.parametrize(
+    "make", [live, partial(live, limit=5), live_record], ids=["a view", "a window", "a record"]
+)
+def test_views_that_failed_at_one_moment_are_not_read_again_at_one(
+    make: Callable[[FakeRealtime], View],
+) -> None:
+    """As those of many clients would be. Nor is any read again at once, or after a minute."""
+    with FakeRealtime(backoff=BackoffPolicy()) as fake:
+        brains = [make(fake)._make()._brain for _ in range(100)]
+    now = 0.0
+    for least in (1.0, 2.0, 4.0, 8.0, 15.0, 15.0):
+        begun = [brain.tick(now) if now else brain.acknowledged(now) for brain in brains]
+        reads = [each.read for each in begun if each.read is not None]
+        failed = [brain.failed(read, now) for brain, read in zip(brains, reads, strict=True)]
+        waits = [(each.wake or now) - now for each in failed]
+        quarters = {floor(4 * (wait / least - 1.0) + 1e-9) for wait in waits}
+        assert quarters == {0, 1, 2, 3}, "of the time from the least to twice as much"
+        now += 2 * least
+
+
+@pytest.mark.parametrize("make", [live, partial(live, limit=5), live_record])
+def test_without_jitter_each_wait_is_known(
+    fake: FakeRealtime, make: Callable[[FakeRealtime], View]
+) -> None:
+    """As in the fake, unless its backoff has some."""
+    brain = make(fake)._make()._brain
+    read = brain.acknowledged(0.0).read
+    assert read is not None and brain.failed(read, 0.0).wake == 1.0
+
+
+def test_a_window_is_read_as_often_as_its_own_interval_says(fake: FakeRealtime) -> None:
+    """Each window keeps its own interval."""
+    for seconds in (0.1, 3.0):
+        brain = loaded(live(fake, limit=5, interval=seconds))
+        effects = brain.event("update", {"id": "a"}, 10.0)
+        assert effects.read is not None
+        brain.read_done(effects.read, [], True, 10.0)
+        assert brain.event("update", {"id": "a"}, 10.01).wake == 10.0 + seconds

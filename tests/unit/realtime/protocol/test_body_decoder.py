@@ -1,0 +1,338 @@
+"""The short way through the intake gives what the long way gives, however the bytes are cut."""
+
+from __future__ import annotations
+
+import tracemalloc
+from itertools import count
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.calls import calls_of
+
+from rxbosbase.errors import ProtocolError
+from rxbosbase.realtime.protocol import frames as frames_module
+from rxbosbase.realtime.protocol.body_decoder import BodyDecoder
+from rxbosbase.realtime.protocol.chunked import ChunkedDecoder
+from rxbosbase.realtime.protocol.frames import Frame, FrameParser
+
+ID = b"id:" + b"c" * 40
+
+
+def usual(
+    topic: bytes = b"posts/*", data: bytes = b'{"record":{"id":"a"},"action":"update"}'
+) -> bytes:
+    return ID + b"\nevent:" + topic + b"\ndata:" + data + b"\n\n"
+
+
+def chunk(body: bytes, mark: bytes = b"%x") -> bytes:
+    return mark % len(body) + b"\r\n" + body + b"\r\n"
+
+
+GREETING = usual(b"PB_CONNECT", b'{"clientId":"c"}')
+
+
+def the_long_way(raw: bytes) -> list[Frame]:
+    return FrameParser().feed(ChunkedDecoder().feed(raw))
+
+
+def opened(max_bytes: int = 1_000_000) -> tuple[BodyDecoder, FrameParser]:
+    """One whose first event has come; its parser has counted that one."""
+    parser = FrameParser(max_bytes=max_bytes)
+    intake = BodyDecoder(parser, chunked=True)
+    assert intake.feed(chunk(GREETING)) == [("PB_CONNECT", b'{"clientId":"c"}')]
+    assert (parser.bytes, parser.frames) == (len(GREETING), 1)
+    return intake, parser
+
+
+def took_the_short_way(parser: FrameParser) -> bool:
+    return (parser.bytes, parser.frames) == (len(GREETING), 1)
+
+
+def fed(raw: bytes, cuts: list[int]) -> list[Frame]:
+    intake, _ = opened()
+    frames: list[Frame] = []
+    at = 0
+    for cut in [*sorted(cut % (len(raw) + 1) for cut in cuts), len(raw)]:
+        if cut > at:
+            frames += intake.feed(raw[at:cut])
+        at = cut
+    return frames
+
+
+EVENTS = st.one_of(
+    st.builds(
+        usual,
+        st.sampled_from([b"posts/*", "żółw/*".encode(), b"x\xff", b" spaced", b"", b"a\r"]),
+        st.sampled_from(
+            [
+                b"{}",
+                b'{"a":"' + b"x" * 300 + b'"}',
+                b"[1]",
+                '{"ó":"\u2028"}'.encode(),
+                b" {}",
+                b"{\r}",
+                b"{}\r",
+            ]
+        ),
+    ),
+    st.sampled_from(
+        [
+            b": a comment\n\n",
+            b"data:one\ndata:two\n\n",
+            b"event:posts/*\r\ndata:{}\r\n\r\n",
+            ID + b"\nevent:posts/*\ndata:{}\n\n\n",
+            ID + b"x\nevent:posts/*\ndata:{}\n\n",
+            b"event:  spaced\ndata:{}\n\n",
+            b"\xef\xbb\xbfdata:{}\n\n",
+            ID + b"\r\nevent:posts/*\ndata:{}\n\n",
+            b"retry:5\n\n",
+            b"\r\n",
+        ]
+    ),
+)
+MARKS = st.sampled_from([b"%x", b"%X", b"0%x", b"%x;name=value", b"%x "])
+
+
+@given(
+    st.lists(st.tuples(EVENTS, MARKS, st.booleans()), max_size=12),
+    st.lists(st.integers(0, 5000), max_size=8),
+)
+def test_any_stream_in_any_pieces_gives_what_the_long_way_gives(
+    events: list[tuple[bytes, bytes, bool]], cuts: list[int]
+) -> None:
+    raw = b""
+    for body, mark, halved in events:
+        middle = len(body) // 2 if halved else 0
+        raw += b"".join(chunk(part, mark) for part in (body[:middle], body[middle:]) if part)
+    assert fed(raw, cuts) == the_long_way(chunk(GREETING) + raw)[1:]
+
+
+@given(st.integers(2, 30), st.lists(st.integers(0, 5000), max_size=8))
+def test_a_busy_stream_in_any_pieces_loses_and_doubles_nothing(count: int, cuts: list[int]) -> None:
+    raw = b"".join(
+        chunk(usual(data=b'{"record":{"id":"%d"},"action":"create"}' % number))
+        for number in range(count)
+    )
+    frames = fed(raw, cuts)
+    assert frames == the_long_way(raw)
+    assert len(frames) == count
+
+
+@pytest.mark.parametrize("times", [1, 2, 7])
+@pytest.mark.parametrize(
+    ("topic", "data"),
+    [
+        (b"posts/*", b'{"record":{"id":"a"},"action":"update"}'),
+        ("żółw/*".encode(), b"{}"),
+        (b"a", b'{"a":"' + b"x" * 5000 + b'"}'),
+    ],
+    ids=["usual", "not ASCII", "long"],
+)
+@pytest.mark.parametrize("begun", [0, 2, 60])
+def test_usual_events_take_the_short_way(times: int, topic: bytes, data: bytes, begun: int) -> None:
+    """The parser gets none of their bytes, also where a read ends within an event."""
+    intake, parser = opened()
+    event = chunk(usual(topic, data))
+    frame = (topic.decode(), data)
+    assert intake.feed(event * times + event[:begun]) == [frame] * times
+    assert intake.feed(event[begun:] + event * times) == [frame] * (times + 1)
+    assert took_the_short_way(parser)
+
+
+def test_the_short_way_goes_as_far_as_the_first_unusual_event() -> None:
+    intake, parser = opened()
+    comment = b":\n\n"
+    frames = intake.feed(chunk(usual()) * 3 + chunk(comment))
+    assert frames == the_long_way(chunk(usual()) * 3)
+    assert (parser.bytes, parser.frames) == (len(GREETING) + len(comment), 1)
+
+
+def test_a_stream_may_begin_with_a_bom_and_no_other_event_may() -> None:
+    bom = b"\xef\xbb\xbf"
+    intake = BodyDecoder(FrameParser(), chunked=True)
+    frames = the_long_way(chunk(usual()) * 2)
+    assert intake.feed(chunk(bom + usual()) + chunk(usual())) == frames
+    assert intake.feed(chunk(usual()) * 2 + chunk(bom + b"data:{}\n\n")) == frames
+
+
+@pytest.mark.parametrize(
+    "last", [b"data:{}\r\n\r\n", b"data:{}\r\r", b"data:{}\n\r", b":\n\n"], ids=count()
+)
+def test_an_event_of_any_line_ends_is_handed_out_at_once_behind_usual_ones(last: bytes) -> None:
+    """Also where the end of its chunk is still to come."""
+    whole = chunk(usual()) * 2 + chunk(last)
+    for raw in (whole, whole[:-2]):
+        intake, _ = opened()
+        assert intake.feed(raw) == the_long_way(raw)
+
+
+def test_a_size_line_that_is_none_is_an_error_at_once() -> None:
+    intake, _ = opened()
+    with pytest.raises(ProtocolError):
+        intake.feed(b"zz\r\n")
+
+
+@pytest.mark.parametrize("before", [b"", chunk(usual()) * 2], ids=["alone", "behind events"])
+def test_what_is_no_chunk_is_an_error_at_once(before: bytes) -> None:
+    for wrong in (b"zz\r\n\r\n", b"\n\n\r\n"):
+        intake, _ = opened()
+        with pytest.raises(ProtocolError):
+            intake.feed(before + wrong)
+
+
+def test_a_read_as_long_as_an_event_may_be_takes_the_short_way() -> None:
+    raw = chunk(usual()) * 2
+    for max_bytes, short in ((len(raw), True), (len(raw) - 1, False)):
+        intake, parser = opened(max_bytes)
+        assert len(intake.feed(raw)) == 2
+        assert took_the_short_way(parser) == short
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        chunk(usual(data=b"{%*c}" % (0xAB - len(usual(data=b"{}")), b" ")), b"%X"),
+        chunk(usual(), b"%08x"),
+        chunk(usual(), b"%x "),
+        chunk(ID + b"\nevent: posts/*\ndata:{}\n\n"),
+        chunk(ID + b"\nevent:posts/*\ndata: {}\n\n"),
+        chunk(ID + b"\nEvent:posts/*\ndata:{}\n\n"),
+        chunk(ID + b"\nevent:\ndata:{}\n\n"),
+        chunk(ID + b"\nevent:\xff\ndata:{}\n\n"),
+        chunk(b"id:other\nevent:posts/*\ndata:{}\n\n"),
+        chunk(ID + b"\r\nevent:posts/*\ndata:{}\n\n"),
+        chunk(ID + b"\nevent:posts/*\r\ndata:{}\n\n"),
+        chunk(ID + b"\nevent:posts/*\ndata:{}\r\n\n"),
+        chunk(ID + b"\nevent:posts/*\ndata:{\r}\n\n"),
+        chunk(ID + b"\nevent:posts/*\ndata:{}\nx\n\n"),
+        chunk(ID + b"\nevent:posts/*\ndata:{\ndata:}\n\n"),
+    ],
+    ids=count(),
+)
+def test_one_unusual_event_sends_the_read_the_long_way(odd: bytes) -> None:
+    """Wherever it stands among others, what comes is the same, in order."""
+    good = chunk(usual())
+    for raw in (odd + good * 2, good * 2 + odd, good + odd + good):
+        intake, parser = opened()
+        assert intake.feed(raw) == the_long_way(raw)
+        assert not took_the_short_way(parser)
+
+
+def test_names_are_remembered_once_and_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frames_module, "MAX_NAMES", 3)
+    intake, parser = opened()
+    for number in range(12):
+        topic, data = b"t%d" % number, b'{"a":"' + b"x" * number + b'"}'
+        assert intake.feed(chunk(usual(topic, data))) == [(topic.decode(), data)]
+        assert len(parser.names) <= 3
+    assert took_the_short_way(parser)
+
+
+def test_a_whole_event_is_not_held_back_for_the_end_of_its_chunk() -> None:
+    intake, _ = opened()
+    raw = chunk(usual()) * 3
+    assert len(intake.feed(raw[:-2])) == 3
+    assert intake.feed(b"\r\n" + chunk(usual())) == [
+        ("posts/*", usual().split(b"data:")[1].strip())
+    ]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        (b"%x" % len(usual()), b"%x" % (len(usual()) - 3)),
+        (b"\n\n\r\n", b"\nx\n\r\n"),
+        (b"\n\n\r\n", b"\n\nx\r\n"),
+        (b"\n\n\r\n", b"\n\n\n"),
+        (b"\ndata:", b"\n\ndata:"),
+    ],
+    ids=count(),
+)
+def test_a_size_that_does_not_fit_its_chunk_is_an_error_as_on_the_long_way(
+    right: bytes, wrong: bytes
+) -> None:
+    good = chunk(usual())
+    bad = good.replace(right, wrong, 1)
+    assert bad != good
+    for raw in (good * 3 + bad, good * 3 + bad * 3):
+        with pytest.raises(ProtocolError):
+            opened()[0].feed(raw + good)
+
+
+def test_a_burst_cut_anywhere_gives_what_the_long_way_gives() -> None:
+    raw = chunk(usual()) * 2 + chunk(usual(b"a/*", b"{}")) + chunk(b":\n\n") + chunk(usual())
+    expected = the_long_way(raw)
+    for cut in range(len(raw)):
+        assert fed(raw, [cut]) == expected
+
+
+def test_an_event_without_its_id_between_others_is_read_as_the_standard_says() -> None:
+    """A line of data in the place of the id, as long as one, is data."""
+    odd = usual(data=b"{}").replace(ID, b"data:" + b"c" * (len(ID) - 5))
+    expected = [("posts/*", b"c" * (len(ID) - 5) + b"\n{}")]
+    assert opened()[0].feed(chunk(usual()) + chunk(odd))[1:] == expected
+    assert opened()[0].feed(chunk(odd)) == expected
+
+
+def test_usual_events_of_known_sizes_and_names_cost_no_call_of_their_own() -> None:
+    """A read of hundreds of them takes no more calls than a read of two."""
+    pair = chunk(usual()) + chunk(usual(b"a/*", b"{}"))
+    intake, _ = opened()
+    intake.feed(pair)
+    many = calls_of(lambda: intake.feed(pair * 300))
+    assert many == calls_of(lambda: intake.feed(pair))
+
+
+def test_an_event_above_the_bound_is_skipped_in_a_busy_stream_too() -> None:
+    intake, parser = opened(max_bytes=200)
+    large = usual(data=b'{"a":"' + b"x" * 500 + b'"}')
+    frames = intake.feed(chunk(usual()) * 3 + chunk(large) + chunk(usual()) * 3)
+    assert len(frames) == 6
+    assert [skipped.topic for skipped in parser.take_skipped()] == ["posts/*"]
+
+
+def test_names_of_any_length_take_no_memory_once_they_are_read() -> None:
+    intake, _ = opened()
+    tracemalloc.start()
+    try:
+        for number in range(40):
+            raw = chunk(usual(topic=b"%0100000d" % number)) * 2
+            assert len(intake.feed(raw)) == 2
+            del raw
+        grown, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert grown < 400_000
+
+
+def test_the_end_of_the_body_is_seen_behind_a_burst() -> None:
+    intake, _ = opened()
+    assert len(intake.feed(chunk(usual()) * 5 + b"0\r\n\r\n")) == 5
+    assert intake.finished
+
+
+@pytest.mark.parametrize("length", [-1, 2 * len(usual())])
+def test_a_body_without_chunks_is_cut_as_it_comes(length: int) -> None:
+    intake = BodyDecoder(FrameParser(), chunked=False, length=length)
+    assert len(intake.feed(usual() * 2)) == 2
+    assert intake.may_end
+    assert intake.finished == (length > 0)
+
+
+@pytest.mark.parametrize("length", [0, 1, 2])
+def test_a_body_of_a_length_is_finished_with_its_last_byte(length: int) -> None:
+    intake = BodyDecoder(FrameParser(), chunked=False, length=length)
+    for _ in range(length):
+        assert (intake.finished, intake.may_end) == (False, False)
+        assert intake.feed(b"\n") == []
+    assert (intake.finished, intake.may_end) == (True, True)
+    assert intake.feed(b"\n") == []
+    assert intake.finished
+
+
+def test_the_half_of_an_event_in_a_chunk_of_its_own_is_not_overtaken() -> None:
+    half = b"data:{}\n"
+    intake, _ = opened()
+    assert intake.feed(chunk(half)) == []
+    assert intake.feed(chunk(usual())) == FrameParser().feed(half + usual())

@@ -1,0 +1,360 @@
+"""The topic's text: one wish, one text, and no text the server would refuse."""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+from datetime import date
+from decimal import Decimal
+from enum import Enum
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rxbosbase.errors import ClientResponseError
+from rxbosbase.realtime.protocol.topics import (
+    MAX_TOPIC_LENGTH,
+    Options,
+    Topic,
+    check_collection,
+    check_id,
+    check_topic_headers,
+    custom_topic,
+    normalise_options,
+    parse_topic,
+    record_topic,
+)
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+names = st.text("abcXYZ019_-é", min_size=1, max_size=15)
+header_values = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=15)
+header_names = st.text("abcdefgh-0", min_size=1, max_size=10)
+
+
+def test_a_topic_without_options_is_its_name() -> None:
+    assert record_topic("posts", "*") == Topic("posts/*", "posts/*")
+    assert custom_topic("PB_CONNECT") == Topic("PB_CONNECT", "PB_CONNECT")
+
+
+def test_options_are_encoded_as_a_browser_would() -> None:
+    topic = record_topic("posts", "*", filter="a = 'é' && (b!~\"x*\")", headers={"X-A": True})
+    assert topic.name == "posts/*"
+    assert topic.wire == (
+        "posts/*?options=%7B%22headers%22%3A%7B%22x-a%22%3A%22true%22%7D%2C%22query%22%3A%7B"
+        "%22filter%22%3A%22a%20%3D%20'%C3%A9'%20%26%26%20(b!~%5C%22x*%5C%22)%22%7D%7D"
+    )
+
+
+@given(
+    names, names, texts, st.dictionaries(texts, texts), st.dictionaries(header_names, header_values)
+)
+def test_parsing_a_topic_gives_back_what_it_was_made_of(
+    collection: str, target: str, filter: str, query: dict[str, str], headers: dict[str, str]
+) -> None:
+    """Or it is refused, where it is longer with its options than the server takes."""
+    for key in ("filter", "expand", "fields"):
+        query.pop(key, None)
+    options = normalise_options(filter, query=query, headers=headers)
+    name = f"{collection}/{target}"
+    if len((name + options.suffix).encode()) > MAX_TOPIC_LENGTH:
+        with pytest.raises(ClientResponseError, match="bytes long"):
+            record_topic(collection, target, filter=filter, query=query, headers=headers)
+    else:
+        topic = record_topic(collection, target, filter=filter, query=query, headers=headers)
+        expected = dict(query) | ({"filter": filter} if filter else {})
+        assert parse_topic(topic.wire) == (name, expected, headers)
+
+
+@given(st.dictionaries(texts, texts), st.dictionaries(header_names, header_values), st.randoms())
+def test_equal_options_in_another_order_are_one_text(
+    query: dict[str, str], headers: dict[str, str], random: Any
+) -> None:
+    def shuffled(pairs: dict[str, str]) -> dict[str, str]:
+        items = list(pairs.items())
+        random.shuffle(items)
+        return dict(items)
+
+    one = normalise_options(query=query, headers=headers)
+    other = normalise_options(query=shuffled(query), headers=shuffled(headers))
+    assert one == other
+    assert one.suffix == other.suffix
+
+
+def test_a_keyword_and_the_same_key_in_query_are_one_text() -> None:
+    by_keyword = record_topic("p", "*", filter="n>1", expand="a", fields="id")
+    by_query = record_topic("p", "*", query={"fields": "id", "expand": "a", "filter": "n>1"})
+    assert by_keyword == by_query
+
+
+@pytest.mark.parametrize("key", ["filter", "expand", "fields"])
+def test_an_option_given_twice_is_refused_by_name(key: str) -> None:
+    kwargs: dict[str, Any] = {key: "x", "query": {key: "x"}}
+    with pytest.raises(ValueError, match=f"^{key} is given twice"):
+        record_topic("posts", "*", **kwargs)
+
+
+@pytest.mark.parametrize("key", ["filter", "expand", "fields"])
+def test_empty_options_count_as_not_given(key: str) -> None:
+    for empty in ("", None):
+        kwargs: dict[str, Any] = {key: empty, "query": {key: empty, "x": None}, "headers": {}}
+        assert record_topic("posts", "*", **kwargs).wire == "posts/*"
+        kwargs = {key: empty, "query": {key: "id"}}
+        assert normalise_options(**kwargs).query == ((key, "id"),)
+
+
+def test_values_become_the_text_that_json_gives_them() -> None:
+    options = normalise_options(
+        query={"a": True, "b": False, "c": 3, "d": 1.5, "e": "x", "f": None}
+    )
+    assert options.query == (("a", "true"), ("b", "false"), ("c", "3"), ("d", "1.5"), ("e", "x"))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_numbers_without_a_text_form_are_refused_by_name(value: float) -> None:
+    with pytest.raises(ValueError, match=r"query\['page'\] is .*finite"):
+        normalise_options(query={"page": value})
+
+
+@pytest.mark.parametrize("value", [[1], {"a": 1}, b"x", object()])
+def test_other_types_are_refused_by_name(value: object) -> None:
+    with pytest.raises(TypeError, match=r"headers\['x'\] is a \w+: give a str"):
+        normalise_options(headers={"x": value})
+    with pytest.raises(TypeError, match=r"query\['k'\] is a"):
+        normalise_options(query={"k": value})
+    with pytest.raises(TypeError, match="filter must be a str"):
+        normalise_options(filter=value)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="query must be a dict"):
+        normalise_options(query=value if not isinstance(value, dict) else [value])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="keys must be str"):
+        normalise_options(query={1: "x"})  # type: ignore[dict-item]
+
+
+def test_header_names_ignore_case_and_the_kind_of_hyphen_and_must_agree() -> None:
+    options = normalise_options(headers={"X-Tenant": "a", "x-tenant": "a", "X_Tenant": "a"})
+    assert options == Options(headers=(("x-tenant", "a"),))
+    with pytest.raises(ValueError, match="'x-tenant' is given twice"):
+        normalise_options(headers={"X-Tenant": "a", "x-tenant": "b"})
+    with pytest.raises(ValueError, match="'x-tenant' is given twice"):
+        normalise_options(headers={"X-Tenant": "a", "x_tenant": "b"})
+
+
+@pytest.mark.parametrize("bad", ["\r", "\n", "\0"])
+def test_nothing_can_break_out_of_a_header(bad: str) -> None:
+    for headers in ({f"x{bad}y": "v"}, {"x": f"v{bad}Injected: yes"}):
+        with pytest.raises(ValueError, match="no CR, LF or NUL"):
+            normalise_options(headers=headers)
+    with pytest.raises(ValueError, match="must have a name"):
+        normalise_options(headers={" ": "v"})
+
+
+def test_the_longest_topic_is_taken_and_one_byte_more_is_refused() -> None:
+    room = MAX_TOPIC_LENGTH - len("posts/")
+    assert len(record_topic("posts", "x" * room).wire) == MAX_TOPIC_LENGTH
+    with pytest.raises(ClientResponseError, match=r"2501 bytes.*takes 2500: shorten") as caught:
+        record_topic("posts", "x" * (room + 1))
+    assert caught.value.status == 400
+    problem = {"code": "topic_too_long", "message": "2501 of 2500"}
+    assert caught.value.data == {"topic": problem}
+    assert not caught.value.retryable
+    with pytest.raises(ClientResponseError):
+        custom_topic("é" * (MAX_TOPIC_LENGTH // 2 + 1))  # the server counts bytes
+    with pytest.raises(ClientResponseError):
+        record_topic("posts", "*", filter="x" * MAX_TOPIC_LENGTH)
+
+
+@pytest.mark.parametrize(
+    "bad", ["", " ", "\t", "a/b", "a?b", "a#b", "a\\b", "..", ".", "a..b", "a\rb", "a\nb", "a\0b",
+            "a\x85", " a", "a ", "\ud800"],
+)  # fmt: skip
+def test_names_that_could_lead_elsewhere_are_refused(bad: str) -> None:
+    with pytest.raises(ValueError, match=r"^collection"):
+        record_topic(bad, "*")
+
+
+@pytest.mark.parametrize(
+    "bad", ["", " ", "\t", ".", "..", "../a", "a/..", "a/../b", "a\\..\\b", "./a", "\ud800", "a\nb",
+            "a\r", "a\0b"],
+)  # fmt: skip
+def test_an_id_that_no_url_can_name_is_refused(bad: str) -> None:
+    with pytest.raises(ValueError, match=r"^id (must|holds) "):
+        check_id(bad)
+    with pytest.raises(ValueError, match=r"^target"):
+        record_topic("posts", bad)
+
+
+@pytest.mark.parametrize("id", ["a/b", "/a", "a\\b", "a?b", "a?options={}"])
+def test_an_id_that_would_be_another_topic_is_none_to_observe(id: str) -> None:
+    assert check_id(id) == id
+    with pytest.raises(ValueError, match=r"^target must hold no .* observe '\*'"):
+        record_topic("posts", id)
+
+
+@pytest.mark.parametrize("id", ["a#b", "#hash", "a\x7fb", "%", "a%2", "%zz"])
+def test_options_that_the_server_would_not_see_are_refused(id: str) -> None:
+    assert record_topic("posts", id).wire == f"posts/{id}"
+    given: list[dict[str, Any]] = [
+        {"filter": "n=1"}, {"fields": "n"}, {"headers": {"x-tenant": "a"}}
+    ]  # fmt: skip
+    for options in given:
+        with pytest.raises(ValueError, match="the server reads no options of topic"):
+            record_topic("posts", id, **options)
+
+
+@pytest.mark.parametrize(
+    "id", ["a..b", "...", " a ", "a\x85", "\u2028", "%2e%2e", "a&b=c", "@me", "X"]
+)
+def test_any_other_text_is_an_id(id: str) -> None:
+    assert record_topic("posts", id, fields="n").wire.startswith(f"posts/{id}?options=%7B")
+
+
+class Name(str, Enum):  # noqa: UP042 - a StrEnum would write its value
+    """Python writes it as ``Name.POSTS`` into a text."""
+
+    POSTS = "posts"
+
+
+class Guise(str):
+    """A text that turns into another where it is put into one."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "../secrets"
+
+    def __format__(self, spec: str) -> str:
+        return "*?options=%7B%7D"
+
+
+def test_a_subclass_of_str_is_the_text_that_was_checked() -> None:
+    for name in (Name.POSTS, Guise("posts")):
+        for made in (check_collection(name), check_id(name)):
+            assert (made, type(made)) == ("posts", str)
+        assert record_topic(name, name) == Topic("posts/posts", "posts/posts")
+        assert record_topic(name, name, fields="n").wire.startswith("posts/posts?options=%7B")
+        made = custom_topic(name).name
+        assert (made, type(made)) == ("posts", str)
+
+
+@pytest.mark.parametrize("bad", [None, 5, b"posts", ["posts"]])
+def test_names_that_are_no_text_are_refused(bad: Any) -> None:
+    with pytest.raises(TypeError, match="collection must be a str"):
+        record_topic(bad, "*")
+    with pytest.raises(TypeError, match="target must be a str"):
+        record_topic("posts", bad)
+    with pytest.raises(TypeError, match="topic must be a str"):
+        custom_topic(bad)
+
+
+@pytest.mark.parametrize("bad", ["", " ", "a\nb", "a\rb", "a\0b", " a", "?options=x", "\ud800"])
+def test_custom_topics_that_could_not_come_back_are_refused(bad: str) -> None:
+    with pytest.raises(ValueError, match=r"^topic"):
+        custom_topic(bad)
+
+
+def test_a_custom_topic_may_hold_slashes_and_its_own_options() -> None:
+    assert custom_topic("a/b/c").wire == "a/b/c"
+    own = 'a/b?options={"query":{"x":"1"}}'
+    assert custom_topic(own) == Topic(own, "a/b")
+    made = custom_topic("a/b", query={"x": 1}, headers={"X-A": "y"})
+    assert (made.name, parse_topic(made.wire)) == ("a/b", ("a/b", {"x": "1"}, {"x-a": "y"}))
+    for topic in (own, "a#b"):
+        with pytest.raises(ValueError, match=r"leave out .*query.* headers"):
+            custom_topic(topic, query={"x": "1"})
+        custom_topic(topic, query={"x": None})  # nothing is given after all
+
+
+@given(st.one_of(st.text(), st.text().map(lambda text: "p/*?options=" + text)))
+def test_parsing_never_raises_on_odd_text(wire: str) -> None:
+    name, query, headers = parse_topic(wire)
+    assert name == wire.split("?")[0]
+    assert isinstance(query, dict)
+    assert isinstance(headers, dict)
+
+
+@pytest.mark.parametrize(
+    "odd", ["[1]", "null", "{", '{"query":1,"headers":[]}', "%7B%", "[" * 5000]
+)
+def test_options_that_are_none_parse_as_none(odd: str) -> None:
+    assert parse_topic("p/*?options=" + odd) == ("p/*", {}, {})
+
+
+def test_a_credential_in_a_topics_own_options_is_refused() -> None:
+    for name in ("Authorization", "proxy_authorization"):
+        with pytest.raises(ValueError, match="must not be a header of a topic"):
+            custom_topic(f'chat?options={{"headers":{{"{name}":"x"}}}}')
+
+
+class Odd(Enum):
+    """A value is what the Enum stands for, where that has a text form."""
+
+    GOOD = 5
+    LIST = [1]  # noqa: RUF012 - an Enum's member, not an attribute
+
+
+def test_values_with_a_plain_form_are_that_and_others_are_named_by_their_type() -> None:
+    assert normalise_options(query={"a": Odd.GOOD, "b": date(2026, 1, 2)}).query == (
+        ("a", "5"),
+        ("b", "2026-01-02 00:00:00.000Z"),
+    )
+    for bad, kind in (
+        (Odd.LIST, "Odd"),
+        (Decimal("inf"), "Decimal"),
+        ({1: 2}, "dict"),
+        (object(), "object"),
+    ):
+        with pytest.raises(TypeError, match=rf"query\['k'\] is a {kind}: give a str"):
+            normalise_options(query={"k": bad})
+
+
+def test_what_pandas_writes_for_nothing_counts_as_not_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    missing = object()
+    monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(NaT=missing, NA=None))
+    options = normalise_options(query={"a": missing, "b": 1}, headers={"x": missing})
+    assert options == Options(query=(("b", "1"),))
+
+
+@pytest.mark.parametrize(
+    ("options", "where"),
+    [
+        ({"query": {"a\ud800": "x"}}, "query"),
+        ({"query": {"a": "\ud800"}}, "query['a']"),
+        ({"filter": "\ud800"}, "filter"),
+        ({"expand": "\ud800"}, "expand"),
+        ({"fields": "\ud800"}, "fields"),
+    ],
+)
+def test_half_a_surrogate_pair_is_refused_by_where_it_is(
+    options: dict[str, Any], where: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(where)} holds half a surrogate pair"):
+        normalise_options(**options)
+
+
+def test_headers_for_all_topics_are_texts_in_lower_case_and_none_stays_none() -> None:
+    given = {"X-Tenant": 5, "X_Other": "b", "X-Proxy-Key": None, "x-proxy-key": None}
+    expected = {"x-tenant": "5", "x-other": "b", "x-proxy-key": None}
+    assert check_topic_headers(given) == expected
+    assert check_topic_headers(None) == check_topic_headers({}) == {}
+    assert check_topic_headers({"Authorization": None}) == {"authorization": None}
+
+
+@pytest.mark.parametrize(
+    ("headers", "why"),
+    [
+        ({"Cookie": "x"}, "^cookie must not be a header of a topic"),
+        ({"X-A": "1", "x_a": None}, "^header 'x-a' is given twice"),
+        ({"Z": "1", "z": None, "b": "1", "B": None, "c": "1"}, "^header 'b' is given twice"),
+        ({"X-A": "1", "x_a": "2"}, "^header 'x-a' is given twice"),
+        ({"a b": None}, "^header 'a b' must have a name"),
+        ({"x": "a\nb"}, "^header 'x' must have a name"),
+    ],
+)
+def test_headers_that_no_topic_may_have_are_refused(headers: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        check_topic_headers(headers)

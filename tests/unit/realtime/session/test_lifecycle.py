@@ -1,0 +1,71 @@
+"""The life of a connection: every pair of state and signal is legal, or raises."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from rxbosbase.realtime.session.lifecycle import (
+    TRANSITIONS,
+    IllegalTransition,
+    Signal,
+    State,
+    transition,
+)
+
+PAIRS = list(itertools.product(State, Signal))
+LEGAL = {
+    # written out once more by hand, so that a change of the table is on purpose
+    State.IDLE: {Signal.WANTED: "connecting", Signal.CLOSED: "closed"},
+    State.CONNECTING: {
+        Signal.OPENED: "connected",
+        Signal.RENEWED: "connecting",
+        Signal.LOST: "waiting",
+        Signal.EXHAUSTED: "failed",
+        Signal.UNWANTED: "idle",
+        Signal.CLOSED: "closed",
+    },
+    State.CONNECTED: {
+        Signal.ACKNOWLEDGED: "active",
+        Signal.REFUSED: "connected",
+        Signal.RENEWED: "connecting",
+        Signal.LOST: "waiting",
+        Signal.EXHAUSTED: "failed",
+        Signal.UNWANTED: "idle",
+        Signal.CLOSED: "closed",
+    },
+    State.ACTIVE: {
+        Signal.CHANGED: "connected",
+        Signal.RENEWED: "connecting",
+        Signal.LOST: "waiting",
+        Signal.EXHAUSTED: "failed",
+        Signal.UNWANTED: "idle",
+        Signal.CLOSED: "closed",
+    },
+    State.WAITING: {
+        Signal.RETRIED: "connecting",
+        Signal.EXHAUSTED: "failed",
+        Signal.UNWANTED: "idle",
+        Signal.CLOSED: "closed",
+    },
+    State.FAILED: {Signal.WANTED: "connecting", Signal.CLOSED: "closed"},
+    State.CLOSED: {},
+}
+
+
+@pytest.mark.parametrize(("state", "signal"), PAIRS, ids=lambda value: value.name)
+def test_every_legal_pair_leads_where_it_says_and_every_other_raises(
+    state: State, signal: Signal
+) -> None:
+    expected = LEGAL[state].get(signal)
+    if expected is None:
+        with pytest.raises(IllegalTransition, match=f"{signal.name} in state '{state.value}'"):
+            transition(state, signal)
+    else:
+        assert transition(state, signal).value == expected
+
+
+def test_every_state_can_be_reached_and_every_one_but_closed_left() -> None:
+    assert set(TRANSITIONS.values()) == set(State)
+    assert {state for state, _ in TRANSITIONS} == set(State) - {State.CLOSED}

@@ -1,0 +1,580 @@
+"""The state of one connection: each input by itself, and all of them in any order."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from functools import partial
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.session_mutants import MUTANTS
+from support.session_world import QUIET, Broken, World
+
+from rxbosbase.errors import (
+    ClientClosedError,
+    ClientResponseError,
+    ConnectionFailedError,
+    StreamLostError,
+)
+from rxbosbase.realtime.protocol.topics import record_topic
+from rxbosbase.realtime.session.commands import (
+    Abandon,
+    Acknowledged,
+    Command,
+    Failed,
+    Gap,
+    HangUp,
+    Hurry,
+    Left,
+    Lost,
+    Post,
+    Publish,
+    Refused,
+    Start,
+    Stop,
+    WakeAt,
+)
+from rxbosbase.realtime.session.lifecycle import IllegalTransition, Signal, State
+from rxbosbase.realtime.session.registry import TopicEntry, TopicShard
+from rxbosbase.realtime.session.session import Session
+from rxbosbase.realtime.session.topic_submission import CALM
+
+NOW = 100.0
+LOSS = ConnectionFailedError("lost")
+STORIES = 4000
+
+
+class Fed:
+    """A session whose inputs return what it says, with the identity of the bench."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._session = Session(bench.share, lambda failures: 10.0 * failures, quiet=QUIET)
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._session, name)
+        return partial(self._put, name) if callable(found) else found
+
+    def _put(self, name: str, *given: Any, **options: Any) -> list[Command]:
+        if name in ("identity_changed", "tick"):
+            given = (self._bench.identity, *given)
+        elif name == "refused":
+            given = (*given[:2], self._bench.identity, *given[2:])
+        getattr(self._session, name)(*given, **options)
+        said = list(self._session.commands)
+        self._session.commands.clear()
+        return said
+
+
+class Bench:
+    """A session with topics that are easily wanted, and a stream for each number."""
+
+    def __init__(self) -> None:
+        self.identity: str | Exception = "ann"
+        self.share = TopicShard(0, frozenset({"local"}))
+        self.session = Fed(self)
+
+    @property
+    def state(self) -> str:
+        state: State = self.session.status.state
+        return state.value
+
+    def want(self, *names: str, now: float = NOW, urgent: bool = False) -> list[Command]:
+        """Wants one more topic, or several."""
+        for name in names:
+            self.share.version += 1
+            topic = record_topic(name, "*")
+            self.share.entries[name] = TopicEntry(topic, self.share, self.share.version)
+        return list(self.session.changed(now, urgent=urgent))
+
+    def unwant(self, *names: str, now: float = NOW) -> list[Command]:
+        for name in names:
+            self.share.version += 1
+            del self.share.entries[name]
+        return list(self.session.changed(now))
+
+    def open(self, *names: str) -> str:
+        """A stream is open, nothing is submitted yet."""
+        self.want(*names)
+        self.session.tick(NOW)
+        assert self.session.dialled(1, "s1") == []
+        self.session.opened("s1", "client", NOW)
+        assert self.state == "connected"
+        return "s1"
+
+    def post(self, now: float = NOW + QUIET) -> Post:
+        """The POST that is due now."""
+        (post,) = [each for each in self.session.tick(now) if isinstance(each, Post)]
+        return post
+
+    def activate(self, *names: str) -> Post:
+        """The server has taken all topics."""
+        self.open(*names)
+        post = self.post()
+        self.session.acknowledged(post, NOW + QUIET)
+        assert self.state == "active"
+        return post
+
+
+@pytest.fixture
+def it() -> Bench:
+    return Bench()
+
+
+# -- one input after the other
+
+
+def test_a_topic_starts_the_pipeline_at_the_next_tick(it: Bench) -> None:
+    assert it.want("a") == [WakeAt(NOW)]
+    assert it.session.tick(NOW) == [Publish(), Publish(Signal.WANTED), Start(1)]
+    assert it.state == "connecting"
+    assert it.session.tick(NOW) == []
+
+
+def test_a_second_change_asks_for_no_second_wake(it: Bench) -> None:
+    it.want("a")
+    assert it.want("b") == []
+
+
+def test_a_tick_before_its_time_changes_nothing_and_asks_for_none(it: Bench) -> None:
+    it.open("a")
+    assert it.session.tick(NOW + QUIET / 2) == []
+    assert it.post(NOW + QUIET).topics == ("a",)
+
+
+def test_a_tick_at_its_time_waits_on_if_the_burst_has_gone_on(it: Bench) -> None:
+    it.open("a")
+    assert it.want("b", now=NOW + QUIET / 2) == []
+    assert it.session.tick(NOW + QUIET) == [WakeAt(NOW + QUIET * 1.5)]
+    assert it.post(NOW + QUIET * 1.5).topics == ("a", "b")
+
+
+def test_what_somebody_waits_for_is_submitted_without_a_pause(it: Bench) -> None:
+    it.open("a")
+    assert it.want("b", urgent=True) == [WakeAt(NOW)]
+    assert it.post(NOW).topics == ("a", "b")
+
+
+def test_the_first_stream_gets_the_topics_and_is_active_once_they_are_taken(it: Bench) -> None:
+    it.open("a", "b")
+    post = it.post()
+    assert (post.stream, post.version, post.topics) == ("s1", 2, ("a", "b"))
+    assert it.session.held == -1
+    assert it.session.acknowledged(post, NOW) == [
+        Publish(Signal.ACKNOWLEDGED),
+        Acknowledged("s1", 2),
+    ]
+    assert (it.state, it.session.held, it.session.is_open) == ("active", 2, True)
+
+
+def test_topics_that_come_unasked_need_a_stream_and_no_post(it: Bench) -> None:
+    it.open("local")
+    assert it.session.tick(NOW + QUIET) == [
+        Publish(),
+        Publish(Signal.ACKNOWLEDGED),
+        Acknowledged("s1", 1),
+    ]
+
+
+def test_a_topic_that_went_and_came_back_costs_no_post(it: Bench) -> None:
+    it.activate("a")
+    it.unwant("a", now=NOW + 1)
+    it.want("a", now=NOW + 1)
+    assert it.session.tick(NOW + 2) == [
+        Publish(),
+        Publish(Signal.ACKNOWLEDGED),
+        Acknowledged("s1", 3),
+    ]
+
+
+def test_a_change_while_active_is_shown_at_once(it: Bench) -> None:
+    it.activate("a")
+    assert it.want("b", now=NOW + 9) == [Publish(Signal.CHANGED), WakeAt(NOW + 9 + QUIET)]
+    assert it.state == "connected"
+
+
+def test_there_is_one_post_in_flight_and_what_changes_meanwhile_comes_behind_it(
+    it: Bench,
+) -> None:
+    it.open("a")
+    first = it.post()
+    it.want("b", urgent=True)
+    assert it.session.tick(NOW + 50) == []
+    assert it.session.acknowledged(first, NOW + 60) == [WakeAt(NOW + 60), Acknowledged("s1", 1)]
+    assert it.state == "connected"
+    assert it.post(NOW + 60).topics == ("a", "b")
+
+
+def test_what_changed_unheard_during_a_post_is_submitted_too(it: Bench) -> None:
+    """The answer looks at the wanted set itself: nobody has to have told of the change."""
+    it.open("a")
+    first = it.post()
+    it.share.version += 1
+    assert it.session.acknowledged(first, NOW + 1) == [
+        WakeAt(NOW + 1 + QUIET),
+        Acknowledged("s1", 1),
+    ]
+
+
+def test_each_post_of_a_burst_makes_the_next_wait_longer_until_it_is_calm(it: Bench) -> None:
+    it.activate("a")
+    soon = NOW + QUIET + CALM / 2
+    assert it.want("b", now=soon)[-1] == WakeAt(soon + 5 * QUIET)
+    it.session.acknowledged(it.post(soon + 5 * QUIET), soon + 5 * QUIET)
+    later = soon + 5 * QUIET + CALM * 2
+    assert it.want("c", now=later)[-1] == WakeAt(later + QUIET)
+
+
+def test_without_topics_the_stream_is_ended_and_that_is_told(it: Bench) -> None:
+    it.activate("a")
+    it.unwant("a", now=NOW + 9)
+    assert it.session.tick(NOW + 10) == [
+        Publish(), HangUp("s1"), Gap(), Publish(Signal.UNWANTED), Stop(), Left(),
+    ]  # fmt: skip
+    assert (it.state, it.session.held, it.session.status.client_id) == ("idle", -1, "")
+    it.want("a", now=NOW + 20)
+    assert it.session.tick(NOW + 20)[-1] == Start(2)
+
+
+def test_without_topics_an_attempt_is_ended_and_nothing_is_left(it: Bench) -> None:
+    it.want("a")
+    it.session.tick(NOW)
+    it.unwant("a")
+    assert it.session.tick(NOW) == [Publish(), Publish(Signal.UNWANTED), Stop()]
+
+
+def test_a_topic_that_went_before_anything_began_leads_to_nothing(it: Bench) -> None:
+    it.want("a")
+    it.unwant("a")
+    assert it.session.tick(NOW) == [Publish()]
+
+
+# -- the pipeline
+
+
+def test_a_loss_is_a_gap_and_a_loss_and_the_wait_is_shown(it: Bench) -> None:
+    it.activate("a")
+    assert it.session.lost(1, 3, 1.5, LOSS) == [Gap(), Publish(Signal.LOST), Lost()]
+    status = it.session.status
+    assert (status.state, status.attempt, status.retry_in) == (State.WAITING, 3, 1.5)
+    assert (status.error, status.client_id, it.session.held) == (LOSS, "", -1)
+    assert it.session.dialled(1, "s2") == [Publish(Signal.RETRIED)]
+    assert it.session.status.retry_in is None
+    it.session.opened("s2", "other", NOW + 9)
+    assert (it.session.status.attempt, it.session.status.error) == (0, None)
+    assert it.post(NOW + 9 + QUIET).stream == "s2"
+
+
+def test_an_attempt_that_fails_is_no_loss(it: Bench) -> None:
+    it.want("a")
+    it.session.tick(NOW)
+    it.session.dialled(1, "s1")
+    assert it.session.lost(1, 1, 1.0, LOSS) == [Publish(Signal.LOST)]
+
+
+def test_attempts_that_are_used_up_end_all_of_it(it: Bench) -> None:
+    it.activate("a")
+    assert it.session.exhausted(1, LOSS) == [
+        Gap(), Publish(Signal.EXHAUSTED), Lost(), Failed(LOSS),
+    ]  # fmt: skip
+    assert it.state == "failed"
+    it.unwant("a", now=NOW + 9)
+    assert it.session.tick(NOW + 9) == [Publish()]
+    it.want("b", now=NOW + 10)
+    assert it.session.tick(NOW + 10) == [Publish(), Publish(Signal.WANTED), Start(2)]
+
+
+def test_a_routine_end_is_a_gap_and_no_loss(it: Bench) -> None:
+    it.activate("a")
+    assert it.session.dialled(1, "s2") == [Gap(), Publish(Signal.RENEWED)]
+    assert (it.state, it.session.held) == ("connecting", -1)
+    it.session.opened("s2", "other", NOW + 9)
+    assert it.post(NOW + 9 + QUIET).topics == ("a",)
+
+
+def test_what_a_former_pipeline_still_says_is_ignored(it: Bench) -> None:
+    it.activate("a")
+    it.unwant("a", now=NOW + 9)
+    it.session.tick(NOW + 10)
+    assert it.session.dialled(1, "late") == [Abandon("late")]
+    assert it.session.opened("late", "client", NOW) == []
+    assert it.session.lost(1, 1, 1.0, LOSS) == []
+    assert it.session.exhausted(1, LOSS) == []
+    assert it.state == "idle"
+
+
+def test_a_stream_that_opens_after_it_was_ended_is_ignored(it: Bench) -> None:
+    it.want("a")
+    it.session.tick(NOW)
+    it.session.dialled(1, "s1")
+    it.session.renewed()
+    assert it.session.opened("s1", "client", NOW) == []
+    assert it.state == "connecting"
+
+
+def test_a_stream_opens_once(it: Bench) -> None:
+    stream = it.open("a")
+    assert it.session.opened(stream, "again", NOW) == []
+    assert it.session.status.client_id == "client"
+
+
+# -- POSTs that fail
+
+
+def test_a_post_that_fails_is_made_again_after_longer_and_longer_waits(it: Bench) -> None:
+    it.open("a")
+    busy = ClientResponseError(503, "/api/realtime")
+    for failures, now in ((1, NOW + 1), (2, NOW + 20)):
+        assert it.session.refused(it.post(now), busy, now) == [
+            Publish(Signal.REFUSED),
+            WakeAt(now + 10 * failures),
+        ]
+        assert (it.session.status.attempt, it.session.status.error) == (failures, busy)
+        assert it.state == "connected"
+    assert it.session.tick(NOW + 39) == []
+    it.session.acknowledged(it.post(NOW + 40), NOW + 40)
+    assert (it.session.status.attempt, it.session.status.error) == (0, None)
+    it.want("b", now=NOW + 41)
+    now = NOW + 41 + 5 * QUIET
+    assert it.session.refused(it.post(now), busy, now)[-1] == WakeAt(now + 10)
+
+
+def test_a_server_that_asks_for_more_time_gets_it_and_no_urgency_counts_against_it(
+    it: Bench,
+) -> None:
+    it.open("a")
+    busy = ClientResponseError(429, "/api/realtime", retry_after=60.0)
+    assert it.session.refused(it.post(), busy, NOW + 1)[-1] == WakeAt(NOW + 61)
+    assert it.want("b", now=NOW + 2, urgent=True) == []
+    assert it.session.tick(NOW + 2) == []
+    assert it.post(NOW + 61).topics == ("a", "b")
+
+
+def test_a_new_stream_forgets_the_waits_of_the_one_before(it: Bench) -> None:
+    it.open("a")
+    it.session.refused(it.post(), ClientResponseError(503), NOW + 1)
+    it.session.lost(1, 1, 1.0, LOSS)
+    it.session.dialled(1, "s2")
+    it.session.opened("s2", "other", NOW + 2)
+    assert it.post(NOW + 2 + QUIET).stream == "s2"
+
+
+def test_topics_that_the_server_never_takes_are_told_with_what_it_took_before(
+    it: Bench,
+) -> None:
+    it.activate("a")
+    it.want("b", now=NOW + 9)
+    post, wrong = it.post(NOW + 9 + QUIET), ClientResponseError(400)
+    assert it.session.refused(post, wrong, NOW + 10) == [Refused(1, 2, wrong)]
+    it.unwant("b", now=NOW + 10)
+    assert it.post(NOW + 12).topics == ("a",)
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_stream_that_the_server_does_not_know_is_lost(it: Bench, status: int) -> None:
+    it.open("a")
+    error = ClientResponseError(status)
+    (command,) = it.session.refused(it.post(), error, NOW + 1)
+    assert isinstance(command, HangUp) and isinstance(command.error, StreamLostError)
+    assert command.stream == "s1" and command.error.__cause__ is error
+    it.want("b", now=NOW + 2)
+    assert it.session.tick(NOW + 9) == [Publish()]
+
+
+def test_a_refusal_that_a_login_explains_is_routine(it: Bench) -> None:
+    it.open("a")
+    post = it.post()
+    it.identity = "bob"
+    assert it.session.refused(post, ClientResponseError(403), NOW + 1) == [HangUp("s1")]
+    assert it.session.dialled(1, "s2") == [Gap(), Publish(Signal.RENEWED)]
+
+
+def test_a_post_that_its_streams_end_cut_off_says_nothing(it: Bench) -> None:
+    it.open("a")
+    assert it.session.refused(it.post(), ClientClosedError("ended"), NOW + 1) == []
+    it.want("b", now=NOW + 2)
+    assert it.session.tick(NOW + 9) == [Publish()]
+
+
+def test_an_answer_that_comes_after_its_streams_end_counts_for_no_other(it: Bench) -> None:
+    it.open("a")
+    post = it.post()
+    it.session.dialled(1, "s2")
+    it.session.opened("s2", "other", NOW + 1)
+    assert it.session.tick(NOW + 9) == []  # the one in flight is the only one
+    assert it.session.acknowledged(post, NOW + 9) == [WakeAt(NOW + 1 + QUIET)]
+    assert it.session.held == -1
+    assert it.post(NOW + 9).stream == "s2"
+
+
+def test_a_failure_that_comes_after_its_streams_end_counts_for_no_other(it: Bench) -> None:
+    it.open("a")
+    post = it.post()
+    it.session.dialled(1, "s2")
+    assert it.session.refused(post, ClientResponseError(404), NOW + 9) == []
+    assert it.state == "connecting"
+
+
+def test_an_answer_that_nobody_waits_for_is_ignored(it: Bench) -> None:
+    post = it.activate("a")
+    assert it.session.acknowledged(post, NOW) == []
+    assert it.session.refused(post, LOSS, NOW) == []
+
+
+# -- logins, renewals, the end
+
+
+def test_another_login_needs_another_stream(it: Bench) -> None:
+    it.activate("a")
+    it.identity = "bob"
+    assert it.session.identity_changed(NOW + 9) == [
+        HangUp("s1"), Gap(), Publish(Signal.RENEWED), Hurry(),
+    ]  # fmt: skip
+    assert it.state == "connecting"
+
+
+def test_a_login_before_anything_was_submitted_needs_no_other_stream(it: Bench) -> None:
+    it.open("a")
+    it.identity = "bob"
+    assert it.session.identity_changed(NOW) == []
+    it.session.acknowledged(it.post(), NOW + 1)
+    assert it.session.identity_changed(NOW + 2)[0] == Publish(Signal.CHANGED)
+
+
+def test_a_renewed_token_submits_the_same_topics_once_more(it: Bench) -> None:
+    it.activate("a")
+    assert it.session.identity_changed(NOW + 9) == [Publish(Signal.CHANGED), WakeAt(NOW + 9)]
+    assert it.session.held == -1
+    assert it.post(NOW + 9).topics == ("a",)
+
+
+def test_a_post_under_the_token_of_before_does_not_count(it: Bench) -> None:
+    it.open("a")
+    post = it.post()
+    assert it.session.identity_changed(NOW + 1) == [WakeAt(NOW + 1)]
+    assert it.session.tick(NOW + 1) == []
+    assert it.session.acknowledged(post, NOW + 2) == [WakeAt(NOW + 2)]
+    again = it.post(NOW + 2)
+    assert it.session.acknowledged(again, NOW + 3)[-1] == Acknowledged("s1", 1)
+
+
+def test_a_renewal_ends_the_open_stream_as_routine(it: Bench) -> None:
+    it.activate("a")
+    assert it.session.renewed() == [HangUp("s1"), Gap(), Publish(Signal.RENEWED), Hurry()]
+    assert it.session.dialled(1, "s2") == []
+    assert it.state == "connecting"
+
+
+def test_a_renewal_cuts_a_wait_short(it: Bench) -> None:
+    it.activate("a")
+    it.session.lost(1, 1, 1.0, LOSS)
+    assert it.session.renewed() == [Hurry()]
+
+
+def test_a_renewal_where_nothing_runs_is_harmless(it: Bench) -> None:
+    assert it.session.renewed() == [Hurry()]
+
+
+def test_nothing_follows_the_end(it: Bench) -> None:
+    post = it.activate("a")
+    it.want("b", now=NOW + 9)
+    assert it.session.closed() == [HangUp("s1"), Gap(), Publish(Signal.CLOSED), Stop()]
+    assert it.state == "closed" and it.session.status.retry_in is None
+    inputs: list[Any] = [
+        it.session.closed, it.session.renewed, lambda: it.want("c", now=NOW + 20),
+        lambda: it.session.tick(NOW + 30), lambda: it.session.identity_changed(NOW + 30),
+        lambda: it.session.opened("s1", "late", NOW + 30),
+        lambda: it.session.lost(1, 1, 1.0, LOSS), lambda: it.session.exhausted(1, LOSS),
+        lambda: it.session.acknowledged(post, NOW), lambda: it.session.refused(post, LOSS, NOW),
+    ]  # fmt: skip
+    assert [each() for each in inputs] == [[]] * len(inputs)
+    assert it.session.dialled(1, "s2") == [Abandon("s2")]
+
+
+def test_the_end_of_one_that_never_began_is_shown(it: Bench) -> None:
+    assert it.session.closed() == [Publish(Signal.CLOSED)]
+
+
+def test_who_is_logged_in_cannot_be_found_out_which_passes_as_a_failed_post_does(
+    it: Bench,
+) -> None:
+    it.open("a")
+    it.identity = OSError("the keyring is locked")
+    assert it.session.tick(NOW + QUIET) == [
+        Publish(), Publish(Signal.REFUSED), WakeAt(NOW + QUIET + 10),
+    ]  # fmt: skip
+    assert it.session.retry_at == NOW + QUIET + 10
+    assert it.session.status.error is it.identity
+    it.identity = "ann"
+    assert it.post(NOW + QUIET + 10).topics == ("a",)
+
+
+def test_attempts_can_be_used_up_while_it_waits(it: Bench) -> None:
+    it.activate("a")
+    it.session.lost(1, 1, 1.0, LOSS)
+    assert it.session.exhausted(1, LOSS) == [Publish(Signal.EXHAUSTED), Failed(LOSS)]
+
+
+def test_a_signal_where_it_cannot_be_is_a_defect(it: Bench) -> None:
+    it.activate("a")
+    it.session.lost(1, 1, 1.0, LOSS)
+    with pytest.raises(IllegalTransition):
+        it.session.lost(1, 2, 1.0, LOSS)
+
+
+def test_two_posts_of_the_same_topics_are_not_one() -> None:
+    post, twin = Post("s", 1, ("a",)), Post("s", 1, ("a",))
+    assert post != twin and len({post, twin}) == 2
+
+
+# -- all of it in any order
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.integers(0, 10**6), max_size=150))
+def test_in_the_end_the_server_has_what_is_wanted(story: list[int]) -> None:
+    world = World()
+    world.tell(story)
+    world.finish()
+    assert world.session.status.state in (State.ACTIVE, State.IDLE, State.FAILED)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.integers(0, 10**6), max_size=100), st.lists(st.integers(0, 10**6), max_size=30))
+def test_nothing_follows_the_end_whatever_came_before(before: list[int], after: list[int]) -> None:
+    world = World()
+    world.tell(before)
+    world.close()
+    told = len(world.log)
+    world.tell(after)
+    assert all(isinstance(command, Abandon) for command in world.log[told:])
+    assert world.session.status.state is State.CLOSED
+
+
+def told_by(kind: type[Session], seed: int) -> World:
+    """The world after one story of chance, to its end."""
+    chance = random.Random(seed)
+    world = World(kind)
+    world.tell(chance.randrange(10**6) for _ in range(chance.randrange(1, 120)))
+    if seed % 4 == 0:
+        world.close()
+        world.tell(chance.randrange(10**6) for _ in range(20))
+    else:
+        world.finish()
+    return world
+
+
+@pytest.mark.parametrize("kind", MUTANTS, ids=lambda kind: kind.__name__)
+def test_the_stories_find_each_fault(kind: type[Session]) -> None:
+    stories = (told_by(kind, seed) for seed in range(STORIES))
+    with pytest.raises((Broken, IllegalTransition)):
+        deque(stories, maxlen=0)
+
+
+def test_the_stories_that_find_them_go_well_without_a_fault() -> None:
+    """Also, they are no idle ones: they lead to each command."""
+    told = {type(command) for seed in range(500) for command in told_by(Session, seed).log}
+    assert told == set(get_args(Command))

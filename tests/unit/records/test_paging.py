@@ -1,0 +1,101 @@
+"""Pages as large as an answer can hold, and lists that end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rxbosbase import AnswerTooLargeError
+from rxbosbase.encoding.unreadable import UnreadableRow
+from rxbosbase.records.paging import PageSize, read_by_offset, read_fitting
+
+Record = dict[str, Any]
+
+
+class Table:
+    """Rows with a weight each, of which an answer holds 100."""
+
+    def __init__(self, weights: list[int]) -> None:
+        self.rows: list[Record] = [{"id": f"{n:04d}", "w": w} for n, w in enumerate(weights)]
+        self.reads = 0
+
+    def page(self, number: int, size: int) -> list[Record]:
+        self.reads += 1
+        found = self.rows[(number - 1) * size : number * size]
+        if sum(row["w"] for row in found) > 100:
+            raise AnswerTooLargeError("http://x", "100 bytes")
+        return found
+
+    def stamps(self, number: int, size: int) -> list[Record]:
+        return [{"id": row["id"]} for row in self.rows[(number - 1) * size : number * size]]
+
+
+weights = st.lists(st.integers(0, 130), max_size=80)
+
+
+@given(weights, st.integers(1, 60), st.none() | st.integers(1, 90))
+def test_every_record_is_read_once_whatever_they_weigh(
+    given: list[int], size: int, limit: int | None
+) -> None:
+    table = Table(given)
+    found = read_by_offset(PageSize(size), table.page, table.stamps, limit=limit)
+    assert [row["id"] for row in found] == [row["id"] for row in table.rows][:limit]
+    for row in found:
+        too_large = given[int(row["id"])] > 100
+        assert isinstance(row, UnreadableRow) == too_large
+
+
+@given(st.lists(st.integers(101, 130), min_size=1, max_size=5))
+def test_without_stamps_a_single_record_that_is_too_large_is_an_error(given: list[int]) -> None:
+    with pytest.raises(AnswerTooLargeError):
+        read_by_offset(PageSize(10), Table(given).page)
+
+
+def test_a_table_of_large_records_costs_few_reads_that_fail() -> None:
+    table = Table([30] * 300)  # three fit
+    read_by_offset(PageSize(100), table.page)
+    assert table.reads < 300  # one by one it would be as many
+
+
+def test_light_records_behind_heavy_ones_are_read_many_at_a_time_again() -> None:
+    size = PageSize(1000)
+    with pytest.raises(AnswerTooLargeError):
+        read_fitting(size, lambda _: _too_large())
+    assert size.now == 1
+    for _ in range(400):
+        read_fitting(size, lambda _: [])
+    assert size.now == 1000
+
+
+def test_large_records_among_small_ones_are_run_into_less_and_less_often() -> None:
+    table = Table([*[1] * 40, 30, 30, 30, 30] * 50)
+    size, failed = PageSize(40), 0
+    offset = 0
+    while offset < len(table.rows):
+        asked = size.at(offset)
+        try:
+            offset += len(table.page(offset // asked + 1, asked))
+            size.fits()
+        except AnswerTooLargeError as error:
+            size.too_large(error)
+            failed += 1
+    assert failed < 40
+
+
+def test_a_small_record_that_takes_the_place_of_a_large_one_is_read() -> None:
+    table = Table([120, 1, 1])
+
+    def stamps(number: int, size: int) -> list[Record]:
+        table.rows = [row for row in table.rows if row["w"] < 100]  # it is deleted meanwhile
+        return table.stamps(number, size)
+
+    found = read_by_offset(PageSize(10), table.page, stamps)
+    assert [row["id"] for row in found] == ["0001", "0002"]
+    assert not any(isinstance(row, UnreadableRow) for row in found)
+
+
+def _too_large() -> list[Record]:
+    raise AnswerTooLargeError("http://x", "100 bytes")

@@ -1,0 +1,114 @@
+"""How long to wait after failures in a row."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rxbosbase.runtime.retry_delay import (
+    MAX_RETRY_AFTER,
+    Backoff,
+    asked_to_wait,
+    is_number,
+    longest_wait,
+)
+
+
+def doubling(failures: int) -> float:
+    return 2.0**failures
+
+
+def test_each_wait_is_longer_than_the_one_before_up_to_the_bound() -> None:
+    waits = [longest_wait(n, initial=1.0, factor=3.0, maximum=10.0) for n in range(1, 6)]
+    assert waits == [1.0, 3.0, 9.0, 10.0, 10.0]
+
+
+def test_the_first_wait_is_no_longer_than_the_bound_either() -> None:
+    assert longest_wait(1, initial=7.0, factor=2.0, maximum=5.0) == 5.0
+
+
+def test_after_more_failures_than_a_float_can_count_the_wait_is_the_bound() -> None:
+    assert longest_wait(10**6, initial=0.2, factor=2.0, maximum=5.0) == 5.0
+
+
+def test_nothing_to_multiply_stays_nothing_also_where_a_float_ends() -> None:
+    assert longest_wait(10**6, initial=0.0, factor=2.0, maximum=5.0) == 0.0
+
+
+@given(st.integers(1, 10**6), st.floats(0, 100), st.floats(1, 100), st.floats(0, 100))
+def test_a_wait_is_never_shorter_than_the_one_before(
+    failures: int, initial: float, factor: float, maximum: float
+) -> None:
+    def wait(count: int) -> float:
+        return longest_wait(count, initial=initial, factor=factor, maximum=maximum)
+
+    assert 0 <= wait(failures) <= wait(failures + 1) <= maximum
+
+
+def test_failures_in_a_row_are_counted_and_a_success_begins_a_new_count() -> None:
+    backoff = Backoff(doubling)
+    assert (backoff.failures, backoff.until) == (0, 0.0)
+    assert [backoff.failed(now) for now in (10.0, 20.0)] == [2.0, 4.0]
+    assert (backoff.failures, backoff.until) == (2, 24.0)
+    backoff.succeeded()
+    assert (backoff.failures, backoff.until) == (0, 24.0)
+    assert backoff.failed(30.0) == 2.0
+
+
+def test_a_server_that_asks_for_more_time_gets_it() -> None:
+    backoff = Backoff(doubling)
+    assert backoff.failed(10.0, 60.0) == 60.0
+    assert backoff.until == 70.0
+    assert backoff.failed(70.0, 1.0) == 4.0
+
+
+def test_a_long_wait_is_cut_to_that_of_a_first_failure() -> None:
+    backoff = Backoff(doubling)
+    backoff.failed(0.0)
+    backoff.failed(0.0, 100.0)
+    backoff.shorten(50.0)
+    assert (backoff.failures, backoff.until) == (0, 52.0)
+
+
+def test_a_wait_that_is_over_sooner_is_not_made_longer() -> None:
+    backoff = Backoff(doubling)
+    backoff.failed(10.0)
+    backoff.shorten(11.5)
+    assert backoff.until == 12.0
+
+
+class Asked(Exception):
+    def __init__(self, retry_after: object) -> None:
+        self.retry_after = retry_after
+
+
+@pytest.mark.parametrize(
+    ("wish", "seconds"),
+    [
+        (3, 3.0),
+        (0.5, 0.5),
+        (0, 0.0),
+        (-1, 0.0),
+        (float("nan"), 0.0),
+        (float("inf"), MAX_RETRY_AFTER),
+        (MAX_RETRY_AFTER + 1, MAX_RETRY_AFTER),
+        (True, 0.0),
+        ("3", 0.0),
+        (None, 0.0),
+    ],
+)
+def test_what_a_server_asks_for_counts_if_it_is_a_number_of_seconds(
+    wish: object, seconds: float
+) -> None:
+    assert asked_to_wait(Asked(wish)) == seconds
+
+
+def test_an_error_without_a_wish_asks_for_nothing() -> None:
+    assert asked_to_wait(ValueError("x")) == 0.0
+
+
+def test_a_bool_is_no_number() -> None:
+    assert [is_number(value) for value in (1, 1.5, True, "1", None)] == [
+        True, True, False, False, False,
+    ]  # fmt: skip

@@ -1,0 +1,363 @@
+"""Streams that carry a scheduler, and values whose latest one is kept."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import reactivex
+from reactivex import ConnectableObservable, abc
+from reactivex import operators as ops
+from reactivex.disposable import Disposable
+from reactivex.internal import SequenceContainsNoElementsError
+from reactivex.testing import TestScheduler
+from support.seen import LIMIT, Seen, run_thread, wait_event
+
+from rxbosbase.runtime.streams import Latest, Stream
+from rxbosbase.runtime.thread_scheduler import ThreadScheduler
+
+
+def virtual() -> Any:
+    """A clock in place of the loop: a stream asks of either only to schedule."""
+    return TestScheduler()
+
+
+def source(
+    observer: abc.ObserverBase[int], scheduler: abc.SchedulerBase | None
+) -> abc.DisposableBase:
+    assert scheduler is not None
+    return scheduler.schedule_relative(10, lambda *_: observer.on_next(1))
+
+
+@pytest.mark.parametrize("how", ["pipe", "fluent", "both", "no operator"])
+def test_timers_of_what_is_piped_run_on_the_streams_scheduler(how: str) -> None:
+    clock: Any = virtual()
+    stream = Stream(source, clock)
+    ways: dict[str, Callable[[], Any]] = {
+        "pipe": lambda: stream.pipe(ops.map(lambda n: n + 1), ops.debounce(5)),
+        "fluent": lambda: stream.map(lambda n: n + 1).debounce(5),
+        "both": lambda: stream.pipe(ops.map(lambda n: n + 1)).delay(2).pipe(ops.delay(3)),
+        "no operator": lambda: stream.pipe().map(lambda n: n + 1).delay(5),
+    }
+    composed = ways[how]()
+    assert isinstance(composed, Stream)
+    assert composed.scheduler == clock
+    seen: list[float] = []
+    composed.subscribe(lambda n: seen.append(clock.clock + n / 10))
+    clock.start()
+    assert seen == [15.2]
+
+
+def test_run_keeps_its_timers_on_the_streams_scheduler_too() -> None:
+    loop = ThreadScheduler("run-test")
+    names: list[str] = []
+
+    def told(_: object) -> str:
+        names.append(threading.current_thread().name)
+        return "late"
+
+    quiet: Stream[str] = Stream(lambda observer, scheduler: Disposable(), loop)
+    late = reactivex.defer(lambda _: reactivex.of(told(None)))
+    assert quiet.pipe(ops.timeout(0.01, late)).run() == "late"
+    assert quiet.timeout(0.01, late).run() == "late"
+    loop.close()
+    loop.join(LIMIT)
+    assert names == ["run-test"] * 2
+
+
+def test_a_scheduler_given_to_subscribe_or_to_the_operator_wins() -> None:
+    mine, other = virtual(), virtual()
+    seen: list[int] = []
+    stream = Stream(source, mine)
+    stream.subscribe(seen.append, scheduler=other)
+    stream.pipe(ops.delay(1)).subscribe(seen.append, scheduler=other)
+    mine.start()
+    assert seen == []
+    other.start()
+    assert seen == [1, 1]
+
+
+def test_an_observer_object_is_taken_like_callbacks() -> None:
+    clock: Any = virtual()
+    seen: list[int] = []
+    Stream(source, clock).pipe(ops.map(lambda n: n)).subscribe(
+        reactivex.Observer(on_next=seen.append)
+    )
+    clock.start()
+    assert seen == [1]
+
+
+def test_a_connectable_and_what_is_no_observable_pass_through() -> None:
+    stream = Stream(source, virtual())
+    assert isinstance(stream.pipe(ops.publish()), ConnectableObservable)
+    assert stream.pipe(lambda _: 5) == 5
+
+
+@pytest.fixture
+def loop() -> Iterator[ThreadScheduler]:
+    made = ThreadScheduler("rxbosbase-test-latest")
+    yield made
+    made.close()
+    made.join(LIMIT)
+
+
+def test_a_subscriber_gets_the_current_value_and_then_each_change_in_order(
+    loop: ThreadScheduler,
+) -> None:
+    latest = Latest(0, loop)
+    early: Seen[int] = Seen()
+    late: Seen[int] = Seen()
+    latest.subscribe(early)
+    for n in range(1, 50):
+        latest.set(n)
+    assert latest.value == 49
+    latest.subscribe(late)
+    latest.set(50)
+    assert early.wait(51) == list(range(51))
+    assert late.wait(2) == [49, 50]
+    assert set(early.threads) == {"rxbosbase-test-latest"}
+
+
+def test_the_order_is_the_same_for_all_while_threads_set_and_subscribe(
+    loop: ThreadScheduler,
+) -> None:
+    latest = Latest(0, loop)
+    observers: list[Seen[int]] = []
+    lock = threading.Lock()
+
+    def work() -> None:
+        for _ in range(50):
+            with lock:
+                latest.set(latest.value + 1)
+            seen: Seen[int] = Seen()
+            latest.subscribe(seen)
+            observers.append(seen)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(LIMIT)
+    for seen in observers:
+        items = seen.until(lambda items: items and items[-1] == 200)
+        assert items == list(range(items[0], 201))
+
+
+def test_an_observer_that_raises_harms_no_other_and_a_disposed_one_hears_no_more(
+    loop: ThreadScheduler, caplog: pytest.LogCaptureFixture
+) -> None:
+    latest = Latest("a", loop)
+
+    def bad(_: str) -> None:
+        raise ValueError("in a status observer")
+
+    seen: Seen[str] = Seen()
+    gone: Seen[str] = Seen()
+    latest.subscribe(bad)
+    latest.subscribe(seen)
+    disposed = latest.subscribe(gone)
+    gone.wait(1)
+    disposed.dispose()
+    latest.set("b")
+    assert seen.wait(2) == ["a", "b"]
+    assert gone.items == ["a"]
+    assert caplog.text.count("ValueError: in a status observer") == 2
+
+
+def test_at_the_end_all_get_the_last_value_and_completion(
+    loop: ThreadScheduler, caplog: pytest.LogCaptureFixture
+) -> None:
+    latest = Latest("open", loop)
+    seen: Seen[str] = Seen()
+    completed = threading.Event()
+
+    def bad(value: str) -> None:
+        if value == "closed":
+            raise ValueError("at the end")
+
+    latest.subscribe(bad)
+    latest.subscribe(seen, on_completed=completed.set)
+    seen.wait(1)
+    latest.close("closed")
+    latest.set("ignored")
+    latest.end()
+    assert seen.items == ["open", "closed"]
+    wait_event(completed)
+    assert "an observer raised at the end" in caplog.text
+    late: Seen[str] = Seen()
+    latest.subscribe(late).dispose()
+    assert late.items == ["closed"]
+
+
+# -- run() waits for what the loop brings, so never inside a callback of it
+
+COMPOSED: dict[str, Callable[[Stream[int]], Any]] = {
+    "stream": lambda stream: stream,
+    "pipe": lambda stream: stream.pipe(ops.map(lambda n: n)),
+    "fluent": lambda stream: stream.map(lambda n: n),
+    "ref_count": lambda stream: stream.pipe(ops.publish()).pipe(ops.ref_count()),
+    "fluent ref_count": lambda stream: stream.publish().ref_count(),
+    "share": lambda stream: stream.pipe(ops.share()),
+    "replay": lambda stream: stream.pipe(ops.replay()).ref_count(),
+    "auto_connect": lambda stream: stream.pipe(ops.publish()).auto_connect(1),
+    "ref_count, piped on": lambda stream: stream.publish().ref_count().pipe(ops.map(lambda n: n)),
+}
+each_composed = pytest.mark.parametrize("compose", COMPOSED.values(), ids=COMPOSED.keys())
+
+
+class Hot:
+    """A source that gives `values` and ends by work of the loop.
+
+    Attributes:
+        subscribed: how many were subscribed so far.
+        held: how many of them still are.
+    """
+
+    def __init__(self, loop: ThreadScheduler, *values: int, error: Exception | None = None) -> None:
+        self.subscribed = self.held = 0
+        self.stream: Stream[int] = Stream(self._subscribe, loop)
+        self._loop = loop
+        self._values = values
+        self._error = error
+
+    def _subscribe(
+        self, observer: abc.ObserverBase[int], _: abc.SchedulerBase | None
+    ) -> abc.DisposableBase:
+        self.subscribed += 1
+        self.held += 1
+
+        def give() -> None:
+            for value in self._values:
+                observer.on_next(value)
+            if self._error is not None:
+                observer.on_error(self._error)
+            else:
+                observer.on_completed()
+
+        self._loop.post(give)
+        return Disposable(self._leave)
+
+    def _leave(self) -> None:
+        self.held -= 1
+
+
+def outcome_on(loop: ThreadScheduler, call: Callable[[], object]) -> object:
+    """What ``call()`` gives, or raises, on the loop's thread."""
+    outcomes: Seen[object] = Seen()
+
+    def work() -> None:
+        try:
+            outcomes(call())
+        except Exception as error:
+            outcomes(error)
+
+    loop.post(work)
+    return outcomes.wait(1)[0]
+
+
+@each_composed
+def test_run_inside_a_callback_is_refused_before_it_subscribes(
+    loop: ThreadScheduler, compose: Callable[[Stream[int]], Any]
+) -> None:
+    hot = Hot(loop, 1, 2)
+    refused = outcome_on(loop, compose(hot.stream).run)
+    assert isinstance(refused, RuntimeError)
+    assert "run() in a callback would wait for itself: subscribe instead" in str(refused)
+    assert hot.subscribed == 0
+
+
+def test_run_of_a_connectable_inside_a_callback_is_refused(loop: ThreadScheduler) -> None:
+    for connectable in (Hot(loop, 1).stream.publish(), Hot(loop, 1).stream.pipe(ops.publish())):
+        refused = outcome_on(loop, connectable.run)
+        assert isinstance(refused, RuntimeError)
+        assert "would wait for itself" in str(refused)
+
+
+def test_run_is_refused_where_a_thread_does_the_loops_work(loop: ThreadScheduler) -> None:
+    hot = Hot(loop, 1)
+    with loop.lent(), pytest.raises(RuntimeError, match="would wait for itself"):
+        hot.stream.run()
+    assert hot.subscribed == 0
+    assert hot.stream.run() == 1
+
+
+@each_composed
+def test_run_outside_gives_the_last_value_and_unsubscribes(
+    loop: ThreadScheduler, compose: Callable[[Stream[int]], Any]
+) -> None:
+    hot = Hot(loop, 1, 2, 3)
+    assert run_thread(compose(hot.stream).run)() == 3
+    assert (hot.subscribed, hot.held) == (1, 0)
+
+
+@each_composed
+def test_run_raises_the_streams_own_error(
+    loop: ThreadScheduler, compose: Callable[[Stream[int]], Any]
+) -> None:
+    error = ValueError("of the stream")
+    hot = Hot(loop, 1, error=error)
+    with pytest.raises(ValueError, match="of the stream") as caught:
+        run_thread(compose(hot.stream).run)()
+    assert caught.value is error
+    assert hot.held == 0
+
+
+@each_composed
+def test_run_of_a_stream_without_a_value_says_so(
+    loop: ThreadScheduler, compose: Callable[[Stream[int]], Any]
+) -> None:
+    hot = Hot(loop)
+    with pytest.raises(SequenceContainsNoElementsError):
+        run_thread(compose(hot.stream).run)()
+    assert hot.held == 0
+
+
+def test_run_of_a_connectable_gives_the_last_value_once_it_is_connected(
+    loop: ThreadScheduler,
+) -> None:
+    waits = threading.Event()
+    connectable = Hot(loop, 1, 2).stream.pipe(ops.publish())
+    subscribe = connectable.subject.subscribe
+
+    def told(*args: Any, **options: Any) -> abc.DisposableBase:
+        subscription: abc.DisposableBase = subscribe(*args, **options)
+        waits.set()
+        return subscription
+
+    connectable.subject.subscribe = told
+    result = run_thread(connectable.run)
+    wait_event(waits)
+    connectable.connect()
+    assert result() == 2
+
+
+class Interrupting(ThreadScheduler):
+    """Its work sends Ctrl-C to the main thread, once that waits for it."""
+
+    def wait(self, gate: threading.Condition, done: Callable[[], object]) -> None:
+        main = threading.main_thread().ident or 0
+        self.post(lambda: signal.pthread_kill(main, signal.SIGINT))
+        super().wait(gate, done)
+
+
+# One that auto_connect has connected stays so by RxPY's own rule.
+@pytest.mark.parametrize("how", sorted(COMPOSED.keys() - {"auto_connect"}))
+def test_ctrl_c_in_the_waiting_thread_leaves_no_subscription(how: str) -> None:
+    loop = Interrupting("rxbosbase-test-ctrl-c")
+    held: list[object] = []
+
+    def quiet(observer: abc.ObserverBase[int], _: abc.SchedulerBase | None) -> abc.DisposableBase:
+        held.append(observer)
+        return Disposable(held.clear)
+
+    with pytest.raises(KeyboardInterrupt):
+        COMPOSED[how](Stream(quiet, loop)).run()
+    assert held == []
+    seen: Seen[int] = Seen()
+    Hot(loop, 7).stream.subscribe(seen)
+    assert seen.wait(1) == [7], "the loop is as good as before"
+    loop.close()
+    loop.join(LIMIT)

@@ -1,0 +1,703 @@
+"""The test kit: what code under test meets is the library itself, in a time that tests command."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from reactivex import operators as ops
+from reactivex.testing import TestScheduler
+
+from rxbosbase import (
+    AuthLostError,
+    BackoffPolicy,
+    BosBase,
+    ClientClosedError,
+    ClientResponseError,
+    ConnectionFailedError,
+    RequestTimeoutError,
+    aio,
+)
+from rxbosbase import operators as rxb
+from rxbosbase.events import RecordEvent
+from rxbosbase.records.filters import GUARDS
+from rxbosbase.testing import (
+    FakeRealtime,
+    VirtualClock,
+    VirtualScheduler,
+    record_stream,
+    replay_stream,
+)
+
+Seen = list[Any]
+
+
+@pytest.fixture
+def fake() -> Any:
+    with FakeRealtime() as made:
+        yield made
+
+
+def states(fake: FakeRealtime) -> Seen:
+    seen: Seen = []
+    fake.client.realtime.status.subscribe(lambda status: seen.append(status.state))
+    return seen
+
+
+# -- events
+
+
+def test_the_fake_knows_ids_of_any_kind() -> None:
+    with FakeRealtime() as fake:
+        posts = fake.client.collection("posts")
+        heard: list[RecordEvent[dict[str, Any]]] = []
+        posts.observe("#hash").subscribe(heard.append)
+        fake.advance(1)
+        for id in ("#hash", "a/b", "é"):
+            posts.create({"id": id, "n": 1})
+            assert posts.update(id, {"n": 2})["n"] == posts.get_one(id)["n"] == 2
+        assert [event.action for event in heard] == ["create", "update"]
+
+
+def test_a_pushed_event_reaches_observers_callbacks_and_records_topics(fake: FakeRealtime) -> None:
+    posts, seen = fake.client.collection("posts"), []
+    posts.observe("*").subscribe(lambda event: seen.append(("observer", event.action)))
+    posts.subscribe("abc", lambda event: seen.append(("callback", event.record["title"])))
+    assert fake.push("posts", "create", {"id": "abc", "title": "Hi"}) == 2
+    assert fake.push("posts", "create", {"id": "other", "title": "No"}) == 1
+    assert sorted(seen) == [("callback", "Hi"), ("observer", "create"), ("observer", "create")]
+
+
+def test_an_update_takes_what_changed_and_sends_the_whole_record(fake: FakeRealtime) -> None:
+    seen: Seen = []
+    fake.records["posts"] = {"a": {"id": "a", "title": "old", "n": 1}}
+    fake.client.collection("posts").observe("*").subscribe(seen.append)
+    fake.push("posts", "update", {"id": "a", "title": "new"})
+    fake.push("posts", "delete", {"id": "a"})
+    whole = {"id": "a", "title": "new", "n": 1}
+    assert seen == [RecordEvent("posts/*", action, whole) for action in ("update", "delete")]
+    assert fake.records["posts"] == {}
+
+
+def test_the_client_is_a_bosbase_and_reads_what_it_wrote(fake: FakeRealtime) -> None:
+    assert isinstance(fake.client, BosBase)
+    posts, seen = fake.client.collection("posts"), []
+    posts.observe("*").subscribe(lambda event: seen.append(event.action))
+    fake.advance(0)
+    made = posts.create({"title": "b"})
+    posts.create({"title": "a"})
+    posts.update(made["id"], {"title": "c"})
+    assert [post["title"] for post in posts.get_full_list(sort="-title")] == ["c", "a"]
+    assert posts.get_one(made["id"])["title"] == "c"
+    posts.delete(made["id"])
+    assert posts.get_list()["totalItems"] == 1
+    assert seen == ["create", "create", "update", "delete"]
+
+
+def test_all_pages_of_a_long_list_are_read(fake: FakeRealtime) -> None:
+    fake.records["posts"] = {f"{n:03}": {"id": f"{n:03}"} for n in range(25)}
+    fake.filters["n > 0"] = lambda record: True
+    posts = fake.client.collection("posts")
+    assert len(posts.get_full_list(batch=10)) == 25
+    assert len(posts.get_full_list(batch=10, filter="n > 0")) == 25
+
+
+def test_a_filter_is_what_the_test_says_it_is(fake: FakeRealtime) -> None:
+    seen: Seen = []
+    fake.filters["n > 1"] = lambda record: record["n"] > 1
+    posts = fake.client.collection("posts")
+    posts.observe("*", filter="n > 1").subscribe(lambda event: seen.append(event.record["n"]))
+    assert [fake.push("posts", "create", {"n": n}) for n in (1, 2, 3)] == [0, 1, 1]
+    assert seen == [2, 3]
+
+
+def test_a_filter_nobody_explained_is_an_error_that_says_what_to_write(fake: FakeRealtime) -> None:
+    fake.client.collection("posts").observe("*", filter="n > 1").subscribe()
+    with pytest.raises(ValueError, match=r"fake\.filters\['n > 1'\] = lambda record"):
+        fake.push("posts", "create", {"n": 2})
+
+
+def test_an_action_that_does_not_exist_is_refused(fake: FakeRealtime) -> None:
+    with pytest.raises(ValueError, match="'create', 'update' or 'delete', not 'change'"):
+        fake.push("posts", "change", {"id": "a"})  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="needs the record's id"):
+        fake.push("posts", "update", {"title": "x"})
+
+
+def test_a_custom_topic_gets_its_messages(fake: FakeRealtime) -> None:
+    seen: Seen = []
+    fake.client.realtime.observe("chat/typing").subscribe(lambda m: seen.append(m["who"]))
+    assert fake.send("chat/typing", {"who": "Ada"}) == 1
+    assert fake.send("chat/other", {"who": "Ben"}) == 0
+    assert seen == ["Ada"]
+
+
+def test_the_last_one_out_takes_the_topic_off_the_server(fake: FakeRealtime) -> None:
+    subscription = fake.client.collection("posts").observe("*").subscribe()
+    assert fake.topics == {"posts/*"}
+    subscription.dispose()
+    assert fake.topics == set()
+    assert fake.client.service.status.value.state == "idle"
+
+
+def test_a_subscriber_that_raises_is_logged_and_harms_no_other(
+    fake: FakeRealtime, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen: Seen = []
+    posts = fake.client.collection("posts")
+    posts.subscribe("*", lambda event: event.record["missing"])
+    posts.subscribe("*", seen.append)
+    fake.push("posts", "create", {})
+    assert len(seen) == 1
+    assert "a subscriber of 'posts/*' raised" in caplog.text
+
+
+def test_a_callback_may_write_and_subscribe(fake: FakeRealtime) -> None:
+    posts, log = fake.client.collection("posts"), fake.client.collection("log")
+    seen: Seen = []
+
+    def on_post(event: RecordEvent[dict[str, Any]]) -> None:
+        log.subscribe("*", lambda other: seen.append(other.record["of"]))
+        log.create({"of": event.record["id"]})
+
+    posts.subscribe("*", on_post)
+    fake.push("posts", "create", {"id": "a"})
+    assert seen == ["a"]
+
+
+def test_a_loop_over_events_reads_what_was_pushed_and_what_a_script_pushes(
+    fake: FakeRealtime,
+) -> None:
+    with fake.client.collection("posts").events("*", size=1) as events:
+        for n in range(3):
+            fake.push("posts", "create", {"n": n})
+        fake.later(60, lambda: fake.push("posts", "create", {"n": 3}))
+        assert [next(events).record["n"] for _ in range(4)] == [0, 1, 2, 3]
+    assert fake.clock.now == 60
+
+
+def test_a_loop_over_events_that_never_come_is_an_error_and_no_hang(fake: FakeRealtime) -> None:
+    with (
+        fake.client.collection("posts").events("*") as events,
+        pytest.raises(RuntimeError, match=r"script it: fake\.later"),
+    ):
+        next(events)
+
+
+# -- filters with a backslash
+
+
+PATH = "C:\\new\\"
+
+
+def test_the_fake_reads_a_backslash_as_new_servers_do(fake: FakeRealtime) -> None:
+    assert fake.client.collection("posts").learn_filter_dialect() == "escaped"
+    assert fake.client.filter_dialect == "escaped"
+    made = fake.client.filter("path = {:path}", path=PATH)
+    assert made == rf"{GUARDS['escaped']} && (path = 'C:\\new\\')"
+
+
+def test_a_view_with_a_filter_of_a_backslash_shows_what_the_test_says_it_means(
+    fake: FakeRealtime,
+) -> None:
+    posts = fake.client.collection("posts")
+    posts.learn_filter_dialect()
+    condition = fake.client.filter("path = {:path}", path=PATH)
+    fake.filters[condition] = lambda record: record["path"] == PATH
+    fake.push("posts", "create", {"id": "a", "path": PATH})
+    fake.push("posts", "create", {"id": "b", "path": "C:new"})
+    view, events = posts.live(filter=condition), []
+    posts.observe("*", filter=condition).subscribe(lambda event: events.append(event.record["id"]))
+    shown: Seen = []
+    view.subscribe(lambda snapshot: shown.append([row["id"] for row in snapshot.records]))
+    fake.push("posts", "create", {"id": "c", "path": PATH})
+    fake.push("posts", "create", {"id": "d", "path": "C:new"})
+    assert shown[-1] == ["a", "c"]
+    assert events == ["c"]
+    assert [row["id"] for row in posts.get_full_list(filter=condition, batch=1)] == ["a", "c"]
+
+
+def test_a_filter_of_a_backslash_that_nobody_explained_says_what_to_write(
+    fake: FakeRealtime,
+) -> None:
+    posts = fake.client.collection("posts")
+    posts.learn_filter_dialect()
+    posts.observe("*", filter=fake.client.filter("path = {:path}", path=PATH)).subscribe()
+    with pytest.raises(ValueError, match=r"fake\.filters\["):
+        fake.push("posts", "create", {"path": PATH})
+
+
+def test_the_fake_answers_the_guards_as_a_new_server_does(fake: FakeRealtime) -> None:
+    fake.records["posts"] = {"a": {"id": "a"}}
+    posts = fake.client.collection("posts")
+    assert posts.get_list(filter=GUARDS["escaped"])["totalItems"] == 1
+    with pytest.raises(ClientResponseError, match="400"):
+        posts.get_list(filter=GUARDS["plain"])
+
+
+@pytest.mark.parametrize("ending", ["\\", "\\\\", "\\'", "'", "\\n"])
+def test_all_pages_are_read_where_ids_hold_backslashes(fake: FakeRealtime, ending: str) -> None:
+    ids = sorted(f"{n}{ending}" for n in range(7))
+    fake.records["posts"] = {id: {"id": id} for id in ids}
+    fake.filters["n > 0"] = lambda record: True
+    posts = fake.client.collection("posts")
+    assert [row["id"] for row in posts.get_full_list(batch=2)] == ids
+    assert [row["id"] for row in posts.get_full_list(batch=2, filter="n > 0")] == ids
+
+
+# -- logins
+
+
+def test_a_user_of_the_fake_logs_in_and_a_wrong_password_does_not(fake: FakeRealtime) -> None:
+    ada = fake.add_user("ada@example.com", "password123", {"name": "Ada"})
+    users = fake.client.collection("users")
+    with pytest.raises(ClientResponseError, match="400: Failed to authenticate"):
+        users.auth_with_password("ada@example.com", "wrong")
+    with pytest.raises(ClientResponseError, match="400: Failed to authenticate"):
+        users.auth_with_password("ben@example.com", "password123")
+    assert fake.client.auth_store.token == ""
+    answer = users.auth_with_password("ada@example.com", "password123")
+    assert answer["record"] == ada == fake.client.auth_store.record
+    assert (ada["name"], ada["email"]) == ("Ada", "ada@example.com")
+    assert fake.client.auth_store.is_valid
+    assert users.auth_refresh()["record"]["id"] == ada["id"]
+    assert users.get_one(ada["id"])["name"] == "Ada"
+
+
+def test_a_user_may_be_of_any_collection_and_have_an_id(fake: FakeRealtime) -> None:
+    fake.add_user("root", "password123", {"id": "r1"}, collection="_superusers")
+    admin = fake.client.collection("_superusers")
+    assert admin.auth_with_password("root", "password123")["record"]["id"] == "r1"
+    with pytest.raises(ClientResponseError, match=r"log in to 'users' of the fake: fake\.add_user"):
+        fake.client.collection("users").auth_with_password("root", "password123")
+
+
+def test_streams_go_on_under_a_new_login(fake: FakeRealtime) -> None:
+    seen: Seen = []
+    fake.client.collection("posts").observe("*").subscribe(seen.append)
+    fake.add_user("ada@example.com", "password123")
+    fake.client.collection("users").auth_with_password("ada@example.com", "password123")
+    fake.push("posts", "create", {"id": "a"})
+    fake.client.auth_store.clear()
+    fake.push("posts", "create", {"id": "b"})
+    assert [event.record["id"] for event in seen] == ["a", "b"]
+
+
+@pytest.mark.parametrize("choice", ["error", "guest"])
+def test_a_deleted_user_loses_the_login_as_the_client_chose(choice: Any) -> None:
+    with FakeRealtime(on_auth_lost=choice) as fake:
+        ada = fake.add_user("ada@example.com", "password123")
+        errors: Seen = []
+        fake.client.collection("users").auth_with_password("ada@example.com", "password123")
+        posts = fake.client.collection("posts")
+        posts.observe("*").subscribe(on_error=errors.append)
+        posts.live().subscribe(on_error=errors.append)
+        fake.client.auto_refresh(threshold=timedelta(minutes=30))
+        fake.advance(120)
+        assert fake.client.auth_store.record == ada and not errors
+        fake.push("users", "delete", {"id": ada["id"]})
+        fake.advance(60)
+        assert not fake.client.auth_store.is_valid
+        expected = [AuthLostError, AuthLostError] if choice == "error" else []
+        assert [type(error) for error in errors] == expected
+
+
+# -- the connection
+
+
+def test_a_dropped_connection_is_told_and_comes_back_by_its_backoff(fake: FakeRealtime) -> None:
+    seen = states(fake)
+    lost: Seen = []
+    fake.client.realtime.on_disconnect = lost.append
+    fake.client.collection("posts").subscribe("*", lambda _: None)
+    fake.drop()
+    status = fake.client.service.status.value
+    assert (status.state, status.retry_in, status.attempt) == ("waiting", 0.2, 1)
+    fake.advance(0.19)
+    assert not fake.client.realtime.is_connected
+    fake.advance(0.01)
+    assert fake.client.realtime.client_id == "fake-client-2"
+    assert lost == [["posts/*"]]
+    assert seen[-4:] == ["waiting", "connecting", "connected", "active"]
+
+
+def test_what_happens_during_the_gap_is_lost_as_it_would_be(fake: FakeRealtime) -> None:
+    seen: Seen = []
+    fake.client.collection("posts").observe("*").subscribe(seen.append)
+    fake.advance(0)
+    fake.drop()
+    assert fake.push("posts", "create", {"id": "unheard"}) == 0
+    fake.advance(1)
+    assert fake.push("posts", "create", {"id": "heard"}) == 1
+    assert [event.record["id"] for event in seen] == ["heard"]
+    assert set(fake.records["posts"]) == {"unheard", "heard"}
+
+
+def test_a_stopped_server_makes_the_waits_longer_and_requests_fail(fake: FakeRealtime) -> None:
+    waits: Seen = []
+    fake.client.realtime.status.subscribe(lambda status: waits.append(status.retry_in))
+    posts = fake.client.collection("posts")
+    posts.subscribe("*", lambda _: None)
+    fake.stop()
+    fake.advance(4)
+    with pytest.raises(ConnectionFailedError, match="the fake is stopped"):
+        posts.get_list()
+    assert list(dict.fromkeys(wait for wait in waits if wait)) == [0.2, 0.4, 0.8, 1.6, 2.0]
+    fake.start()
+    fake.advance(2)
+    fake.client.realtime.wait_active()
+
+
+def test_used_up_attempts_are_an_error_of_the_stream() -> None:
+    policy = BackoffPolicy(initial=1, jitter=False, max_attempts=3)
+    with FakeRealtime(backoff=policy) as fake:
+        errors: Seen = []
+        fake.client.collection("posts").observe("*").subscribe(on_error=errors.append)
+        fake.stop()
+        fake.advance(60)
+        assert [type(error) for error in errors] == [ConnectionFailedError]
+        assert fake.client.service.status.value.state == "failed"
+
+
+def test_a_blocking_subscribe_to_a_stopped_server_times_out_in_no_time(fake: FakeRealtime) -> None:
+    fake.stop()
+    with pytest.raises(RequestTimeoutError, match="not acknowledged within 10 s"):
+        fake.client.collection("posts").subscribe("*", print)
+    assert fake.clock.now == 10
+
+
+@pytest.mark.parametrize("status", [400, 403, 404])
+def test_a_refused_collection_is_the_error_the_server_would_give(
+    fake: FakeRealtime, status: int
+) -> None:
+    errors: Seen = []
+    posts = fake.client.collection("posts")
+    fake.refuse("posts", status, "not you")
+    posts.observe("*").subscribe(on_error=errors.append)
+    fake.advance(0)
+    assert [(error.status, error.message) for error in errors] == [(status, "not you")]
+    with pytest.raises(ClientResponseError):
+        posts.subscribe("*", print)
+    fake.allow("posts")
+    posts.subscribe("*", print)
+
+
+def test_a_refusal_silences_what_is_subscribed_and_is_seen_by_who_comes(fake: FakeRealtime) -> None:
+    posts = fake.client.collection("posts")
+    seen: Seen = []
+    posts.subscribe("*", seen.append)
+    fake.refuse("posts")
+    assert fake.push("posts", "create", {}) == 0
+    fake.advance(30)  # so long a collection that was found good is not asked about again
+    with pytest.raises(ClientResponseError, match="403"):
+        posts.subscribe("*", print)
+    assert seen == []
+
+
+def test_other_requests_get_the_answers_of_the_test(fake: FakeRealtime) -> None:
+    fake.answers["GET", "/api/health"] = {"code": 200}
+    fake.answers["POST", "/api/double"] = lambda body: body["n"] * 2
+    fake.answers["POST", "/api/no"] = ClientResponseError(418)
+    assert fake.client.health() == {"code": 200}
+    assert fake.client.send("POST", "/api/double", body={"n": 2}) == 4
+    with pytest.raises(ClientResponseError, match="418"):
+        fake.client.send("POST", "/api/no")
+    with pytest.raises(ClientResponseError, match=r"fake\.answers\['GET', '/api/other'\] = …"):
+        fake.client.send("GET", "/api/other")
+
+
+def test_close_completes_the_streams_and_leaves_nothing_to_do(fake: FakeRealtime) -> None:
+    ends: Seen = []
+    posts = fake.client.collection("posts")
+    posts.observe("*").subscribe(on_completed=lambda: ends.append("stream"))
+    view = posts.live()
+    view.subscribe(on_completed=lambda: ends.append("view"))
+    fake.advance(0)
+    fake.close()
+    assert sorted(ends) == ["stream", "view"]
+    with pytest.raises(ClientClosedError):
+        posts.get_list()
+    fake.close()
+
+
+# -- time
+
+
+def test_operators_run_in_virtual_time(fake: FakeRealtime) -> None:
+    seen: Seen = []
+    posts = fake.client.collection("posts")
+    posts.observe("*").pipe(ops.debounce(60)).subscribe(lambda e: seen.append(e.record["n"]))
+    for n in range(3):
+        fake.push("posts", "create", {"n": n})
+        fake.advance(59)
+    assert seen == []
+    fake.advance(1)
+    assert seen == [2]
+
+
+def test_a_test_may_be_written_as_a_script(fake: FakeRealtime) -> None:
+    seen: Seen = []
+    posts = fake.client.collection("posts").observe("*")
+    posts.pipe(ops.buffer_with_time(1.0), ops.map(len), ops.take(3)).subscribe(seen.append)
+    for second in (0.2, 0.4, 1.5):
+        fake.later(second, lambda: fake.push("posts", "create", {}))
+    fake.advance(3)
+    assert seen == [2, 1, 0]
+
+
+def test_what_a_script_raises_comes_out_of_advance(fake: FakeRealtime) -> None:
+    fake.later(1, lambda: fake.push("posts", "update", {}))
+    with pytest.raises(ValueError, match="needs the record's id"):
+        fake.advance(2)
+
+
+def test_work_of_the_clients_own_that_raises_is_logged_and_the_rest_goes_on(
+    fake: FakeRealtime, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen: Seen = []
+    fake.scheduler.post(lambda: 1 / 0)
+    fake.scheduler.post(lambda: seen.append(fake.clock.now))
+    fake.advance(1)
+    assert seen == [0] and "ZeroDivisionError" in caplog.text
+
+
+def test_the_counters_count(fake: FakeRealtime) -> None:
+    posts = fake.client.collection("posts")
+    posts.observe("*").subscribe(print)
+    posts.observe("a").subscribe(print)
+    fake.push("posts", "create", {"id": "a"})
+    fake.advance(2)
+    stats = fake.client.realtime.stats
+    # PB_CONNECT is a frame, and nobody has asked for that event.
+    assert (stats.frames, stats.events, stats.topics, stats.queue_events) == (3, 2, 2, 0)
+    assert (stats.connects, stats.posts, stats.last_event_age) == (1, 1, 2)
+    assert stats.bytes > 100
+
+
+def test_time_does_not_go_back() -> None:
+    with pytest.raises(ValueError, match="time does not go back"):
+        VirtualClock().advance(-1)
+
+
+def test_work_that_breeds_work_for_ever_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rxbosbase.testing.virtual_time.MAX_STEPS", 50)
+    loop = VirtualScheduler()
+
+    def again() -> None:
+        loop.post(again)
+
+    loop.post(again)
+    with pytest.raises(RuntimeError, match="50 pieces of work"):
+        loop.clock.run()
+
+
+def test_asyncio_code_meets_the_same_events(fake: FakeRealtime) -> None:
+    async def read() -> list[str]:
+        posts = fake.client.collection("posts")
+        async with aio.events(posts.observe("*")) as events:
+            fake.push("posts", "create", {"id": "a"})
+            return [(await anext(events)).record["id"]]
+
+    assert asyncio.run(read()) == ["a"]
+
+
+# -- live views
+
+
+def test_a_live_view_is_empty_no_more_once_the_server_was_read(fake: FakeRealtime) -> None:
+    fake.records["posts"] = {id: {"id": id, "n": n} for n, id in enumerate("abc")}
+    with fake.client.collection("posts").live(sort="-n", limit=2) as view:
+        assert [record["id"] for record in view.wait_fresh().records] == ["c", "b"]
+
+
+def test_a_live_view_goes_stale_and_catches_up(fake: FakeRealtime) -> None:
+    shown: Seen = []
+    fake.filters["n > 0"] = lambda record: record["n"] > 0
+    fake.records["posts"] = {"a": {"id": "a", "n": 1}}
+    view = fake.client.collection("posts").live(filter="n > 0")
+    view.subscribe(
+        lambda s: shown.append(
+            (s.fresh, [(c.type, c.record["id"], c.caught_up) for c in s.changes])
+        )
+    )
+    fake.push("posts", "create", {"id": "b", "n": 2})
+    fake.drop()
+    fake.push("posts", "update", {"id": "a", "n": 0})
+    fake.advance(0.2)
+    assert shown == [
+        (True, [("added", "a", False)]),
+        (True, [("added", "b", False)]),
+        (False, []),
+        (True, [("removed", "a", True)]),
+    ]
+
+
+def test_a_live_view_alone_is_a_connection_like_the_real_ones(fake: FakeRealtime) -> None:
+    realtime, seen = fake.client.realtime, states(fake)
+    with fake.client.collection("posts").live() as view:
+        realtime.wait_active()
+        status = realtime.status.value
+        assert (status.state, status.client_id) == ("active", "fake-client-1")
+        assert realtime.is_connected and status.topics == ("posts/*",)
+        assert fake.topics == {"posts/*"}
+        fake.stop()
+        assert (realtime.status.value.state, view.current.fresh) == ("waiting", False)
+        fake.start()
+        realtime.reconnect_now()
+        fake.advance(0)
+        assert (realtime.status.value.state, view.current.fresh) == ("active", True)
+    fake.advance(0)
+    assert fake.topics == set()
+    assert [*dict.fromkeys(seen)] == ["idle", "connecting", "connected", "active", "waiting"]
+    assert seen[-1] == "idle"
+
+
+def test_closing_the_client_ends_a_wait_for_a_view_in_a_callback(fake: FakeRealtime) -> None:
+    """At once, as the real one does: the completions come behind the callback."""
+    fake.stop()
+    ended: Seen = []
+    with fake.client.collection("posts").live() as view:
+
+        def wait() -> None:
+            with pytest.raises(ClientClosedError):
+                view.wait_fresh(10)
+            ended.append(fake.clock.now)
+
+        fake.client.scheduler.post(wait)
+        fake.later(1.0, fake.client.close)
+        fake.advance(60.0)
+    assert ended == [1.0]
+
+
+def test_a_callback_that_closes_the_client_still_gets_a_fresh_snapshot(fake: FakeRealtime) -> None:
+    """As with the real one; once the view has completed, there is an error."""
+    fake.push("posts", "create", {"id": "a"})
+    found: Seen = []
+    with fake.client.collection("posts").live() as view:
+        view.wait_fresh()
+
+        def close() -> None:
+            fake.client.close()
+            found.extend(view.wait_fresh().records)
+
+        fake.client.scheduler.post(close)
+        fake.advance(0)
+        with pytest.raises(ClientClosedError, match="the view has ended"):
+            view.wait_fresh()
+    assert found == [{"id": "a"}]
+
+
+def test_a_live_record_is_none_once_it_is_gone(fake: FakeRealtime) -> None:
+    seen: Seen = []
+    fake.client.collection("posts").live_record("a").subscribe(seen.append)
+    fake.push("posts", "create", {"id": "a", "n": 1})
+    fake.push("posts", "create", {"id": "b", "n": 1})
+    fake.push("posts", "delete", {"id": "a"})
+    assert seen == [None, {"id": "a", "n": 1}, None]
+
+
+def test_a_live_view_of_a_refused_collection_ends_with_its_error(fake: FakeRealtime) -> None:
+    errors: Seen = []
+    fake.refuse("posts", 404)
+    fake.client.collection("posts").live().subscribe(on_error=errors.append)
+    fake.advance(0)
+    assert [error.status for error in errors] == [404]
+
+
+# -- tapes
+
+
+def record(path: Path) -> None:
+    """A tape of three events, at 0.5, 1 and 3 seconds."""
+    with FakeRealtime() as fake:
+        stream = fake.client.collection("posts").observe("*")
+        stream.pipe(record_stream(path)).subscribe()
+        for n, wait in enumerate((0.5, 0.5, 2)):
+            fake.advance(wait)
+            fake.push("posts", "create", {"id": str(n), "text": "Cześć"})
+
+
+def test_a_replay_gives_the_recorded_events_at_their_times(tmp_path: Path) -> None:
+    record(tmp_path / "tape")
+    scheduler = TestScheduler()
+    replay = replay_stream(tmp_path / "tape", speed=2, scheduler=scheduler)
+    seen: Seen = []
+    replay.subscribe(
+        lambda event: seen.append((scheduler.clock, event)),
+        on_completed=lambda: seen.append((scheduler.clock, "end")),
+    )
+    scheduler.start()
+    times, events = zip(*seen, strict=True)
+    assert [round(time, 3) for time in times] == [0.25, 0.5, 1.5, 1.5]
+    assert events[0] == RecordEvent("posts/*", "create", {"id": "0", "text": "Cześć"})
+
+
+@pytest.mark.parametrize("loop", [VirtualScheduler(), TestScheduler()])
+def test_what_is_piped_onto_a_replay_runs_in_its_time(tmp_path: Path, loop: Any) -> None:
+    record(tmp_path / "tape")
+    seen: Seen = []
+    replay = replay_stream(tmp_path / "tape", scheduler=loop)
+    replay.pipe(ops.debounce(1.0), rxb.records()).subscribe(seen.append)
+    if isinstance(loop, VirtualScheduler):
+        loop.clock.advance(2.5)
+    else:
+        loop.advance_to(2.5)
+    assert [record["id"] for record in seen] == ["1"]
+
+
+def test_a_replay_without_waiting_and_each_subscriber_has_its_own(tmp_path: Path) -> None:
+    record(tmp_path / "tape")
+    loop = VirtualScheduler()
+    replay = replay_stream(tmp_path / "tape", speed=None, scheduler=loop)
+    first: Seen = []
+    second: Seen = []
+    replay.subscribe(first.append)
+    replay.pipe(ops.take(1)).subscribe(second.append)
+    loop.clock.run()
+    assert (len(first), len(second), loop.clock.now) == (3, 1, 0)
+
+
+def test_a_tape_that_cannot_be_read_is_an_error_with_its_line(tmp_path: Path) -> None:
+    record(tmp_path / "tape")
+    with (tmp_path / "tape").open("a", encoding="utf-8") as file:
+        file.write('{"after": 4}\n')
+    errors: Seen = []
+    for name in ("tape", "none"):
+        loop = VirtualScheduler()
+        replay_stream(tmp_path / name, scheduler=loop).subscribe(on_error=errors.append)
+        loop.clock.advance(10)
+    assert "line 4 is no recorded event" in str(errors[0])
+    assert isinstance(errors[1], FileNotFoundError)
+
+
+def test_one_tape_is_not_recorded_by_two_at_once(tmp_path: Path, fake: FakeRealtime) -> None:
+    errors: Seen = []
+    stream = fake.client.collection("posts").observe("*").pipe(record_stream(tmp_path / "tape"))
+    first = stream.subscribe()
+    stream.subscribe(on_error=errors.append)
+    assert "is being recorded already: share()" in str(errors[0])
+    first.dispose()
+    stream.subscribe(on_error=errors.append).dispose()
+    assert len(errors) == 1
+
+
+def test_a_speed_of_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"speed must be 0\.001 or more"):
+        replay_stream(tmp_path / "tape", speed=0)
+
+
+# -- the plugin
+
+
+def test_the_plugin_imports_nothing_of_the_library_before_a_fixture_is_used() -> None:
+    code = "import sys, pytest_rxbosbase; print([m for m in sys.modules if m.startswith('rxb')])"
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3],
+    )  # fmt: skip
+    assert result.stdout == "[]\n"
