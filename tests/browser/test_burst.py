@@ -63,6 +63,7 @@ def burst(events: Subject[Event], stop: threading.Event) -> int:
 def test_a_burst_of_5000_events_a_second_leaves_the_page_responsive(
     served: tuple[str, Subject[Event]], open_tab: Callable[..., Tab]
 ) -> None:
+    """At 5000 events a second the page freezes for less than 0.75 s and reacts to clicks."""
     url, events = served
     tab = open_tab(url)
     tab.card("Events").wait_for()

@@ -24,6 +24,7 @@ def address_of(line: str) -> str:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_demo_serves_a_page_until_it_is_stopped(number: signal.Signals) -> None:
+    """`dashboard --demo` serves a page on 127.0.0.1 until it is interrupted or terminated."""
     with Command("dashboard", "--demo", "--port", "0") as command:
         url = urlsplit(address_of(command.line()))
         assert url.hostname == "127.0.0.1"
@@ -41,6 +42,7 @@ def test_the_demo_serves_a_page_until_it_is_stopped(number: signal.Signals) -> N
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "localhost", "::1"])
 def test_on_loopback_it_listens_without_a_warning(address: str) -> None:
+    """On a loopback address the dashboard listens without a warning, and its page opens."""
     with Command(
         "dashboard", "http://127.0.0.1:1", "posts", "--port", "0", "--address", address
     ) as command:
@@ -56,6 +58,7 @@ def test_on_loopback_it_listens_without_a_warning(address: str) -> None:
 
 
 def test_a_host_name_to_listen_at_is_a_name_of_the_page() -> None:
+    """A host name given by `--address` is accepted as the host of requests."""
     name = socket.gethostname()
     try:
         socket.getaddrinfo(name, 0)
@@ -77,6 +80,7 @@ ODD_PATHS = [
 
 
 def test_no_request_commands_the_terminal() -> None:
+    """Requests for odd paths get a 404 and write nothing to the terminal."""
     with Command("dashboard", "http://127.0.0.1:1", "posts", "--port", "0") as command:
         url = address_of(command.line())
         for path in ODD_PATHS:
@@ -87,6 +91,7 @@ def test_no_request_commands_the_terminal() -> None:
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::"])
 def test_elsewhere_it_says_what_whoever_reaches_it_sees(address: str) -> None:
+    """On another address the command warns of what guests see and checks the host name."""
     with Command(
         "dashboard", "http://127.0.0.1:1", "posts", "--port", "0", "--address", address
     ) as command:
@@ -106,6 +111,7 @@ ELSEWHERE = [("--address", "0.0.0.0"), ("--allow-host", "dash.example")]
 
 @pytest.mark.parametrize("where", ELSEWHERE)
 def test_a_login_is_not_shared_with_others_unless_that_is_said(where: tuple[str, str]) -> None:
+    """A login that others would share is refused without `--share-login`."""
     done = run(
         "dashboard", "http://127.0.0.1:1", "posts", *where, "--identity", "root@example.com",
         "--auth-collection", "_superusers", env={"RXBOSBASE_PASSWORD": "secret"},
@@ -118,6 +124,7 @@ def test_a_login_is_not_shared_with_others_unless_that_is_said(where: tuple[str,
 
 @pytest.mark.parametrize("where", ELSEWHERE)
 def test_a_login_that_is_shared_is_named(where: tuple[str, str]) -> None:
+    """With `--share-login` the warning names the login whose rights are shared."""
     with wire.WireServer() as server, Command(
         "dashboard", server.url, "posts", "--port", "0", *where, "--share-login",
         "--identity", "ann@example.com", env={"RXBOSBASE_PASSWORD": "secret"},
@@ -129,6 +136,7 @@ def test_a_login_that_is_shared_is_named(where: tuple[str, str]) -> None:
 
 
 def test_a_port_that_is_taken_is_one_line() -> None:
+    """A port in use is reported with advice and without a traceback."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = run("dashboard", "http://127.0.0.1:1", "posts", "--port", str(port))
@@ -148,6 +156,7 @@ def test_a_port_that_is_taken_is_one_line() -> None:
     ],
 )
 def test_a_wrong_command_line_says_what_to_do(arguments: list[str], told: str) -> None:
+    """A wrong command line exits with 2 and a message that names the remedy."""
     done = run("dashboard", *arguments)
     assert done.returncode == 2
     assert told in " ".join(done.stderr.split())

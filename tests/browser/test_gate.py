@@ -67,6 +67,7 @@ def wait_for_no_page(shown: Dashboard) -> None:
     "host", ["{0}:{1}", "{0}", "127.0.0.1.{0}:{1}", "localhost:1", "127.0.0.1"]
 )
 def test_no_route_answers_under_a_name_of_others(url: str, path: str, host: str) -> None:
+    """Each route refuses a foreign `Host` with 403, also for a WebSocket handshake."""
     host = host.format(STRANGER, netloc(url).partition(":")[2])
     headers = [("Host", host), ("Origin", f"http://{host}")]
     assert ask(url, path, headers).status == 403
@@ -75,6 +76,7 @@ def test_no_route_answers_under_a_name_of_others(url: str, path: str, host: str)
 
 
 def test_no_websocket_opens_under_a_name_of_others(url: str) -> None:
+    """A WebSocket with a foreign `Host` is refused with 403, though its token is valid."""
     host = f"{STRANGER}:{netloc(url).partition(':')[2]}"
     token = page_token(url)
     for site in ("same-origin", "none", ""):
@@ -91,6 +93,7 @@ def test_no_websocket_opens_under_a_name_of_others(url: str) -> None:
      "http://evil.example@{0}", "http://{0}/", "http://localhost:1", "http://127.0.0.1"],
 )  # fmt: skip
 def test_no_other_origin_opens_a_websocket(url: str, origin: str) -> None:
+    """A WebSocket from another origin, or with two origins, is refused with 403."""
     token = page_token(url)
     for site in ("same-origin", ""):
         headers = [("Origin", origin.format(netloc(url))), ("Sec-Fetch-Site", site)]
@@ -105,11 +108,13 @@ def test_no_other_origin_opens_a_websocket(url: str, origin: str) -> None:
      ["localhost."], ["[::1"], ["http://{0}"]],
 )  # fmt: skip
 def test_a_host_that_is_missing_doubled_or_malformed_is_refused(url: str, hosts: list[str]) -> None:
+    """A request whose `Host` is missing, doubled or malformed is refused."""
     headers = [("Host", host.format(netloc(url))) for host in hosts] or [("Host", "")]
     assert ask(url, "/", headers).status in (400, 403)
 
 
 def test_the_names_of_this_machine_and_those_that_were_allowed_are_answered() -> None:
+    """The machine's own names and allowed hosts are served; any other host gets a 403."""
     with showing(Nowhere(), ("posts",), hosts=("dash.example", "nas:8443")) as shown:
         port = netloc(shown.url).partition(":")[2]
         good = [
@@ -139,6 +144,7 @@ def test_the_names_of_this_machine_and_those_that_were_allowed_are_answered() ->
 def test_no_link_names_the_session_of_a_page(
     shown: Dashboard, pages_before: int, url: str, path: str
 ) -> None:
+    """A query that names a session is refused and makes no page."""
     assert ask(url, path).status in (400, 404)
     assert shown.pages == pages_before
 
@@ -148,6 +154,7 @@ def test_no_link_names_the_session_of_a_page(
 def test_no_header_names_the_session_of_a_page(
     shown: Dashboard, pages_before: int, url: str, path: str, name: str
 ) -> None:
+    """A header that names a session is refused and makes no page."""
     assert ask(url, path, [(name, "EVIL")]).status in (400, 404)
     assert shown.pages == pages_before
 
@@ -156,6 +163,7 @@ def test_no_header_names_the_session_of_a_page(
 def test_no_body_names_the_session_of_a_page(
     shown: Dashboard, pages_before: int, url: str, method: str
 ) -> None:
+    """A body that names a session is refused and makes no page."""
     assert ask(url, "/", method=method, body="bokeh-session-id=EVIL").status in (400, 405)
     assert shown.pages == pages_before
 
@@ -163,6 +171,7 @@ def test_no_body_names_the_session_of_a_page(
 def test_bokehs_ways_to_make_a_session_for_other_sites_are_closed(
     shown: Dashboard, pages_before: int, url: str
 ) -> None:
+    """Bokeh's routes for embedding into other sites return 404 and make no page."""
     for path in ("/metadata", "/autoload.js?bokeh-autoload-element=x"):
         answer = ask(url, path)
         assert answer.status == 404
@@ -171,6 +180,7 @@ def test_bokehs_ways_to_make_a_session_for_other_sites_are_closed(
 
 
 def test_a_token_that_no_page_was_made_with_is_refused(url: str) -> None:
+    """A token that was not made for a page is refused with 403."""
     from bokeh.util.token import generate_jwt_token, get_session_id
 
     with Socket(url, page_token(url)) as own:
@@ -185,6 +195,7 @@ def test_a_token_that_no_page_was_made_with_is_refused(url: str) -> None:
 
 
 def test_a_page_is_over_soon_after_its_tab_and_so_is_its_token() -> None:
+    """A page ends soon after its tab is closed, and its token is refused then."""
     with showing(Nowhere(), ("posts",)) as shown:
         token = page_token(shown.url)
         with Socket(shown.url, token) as tab:
@@ -194,6 +205,7 @@ def test_a_page_is_over_soon_after_its_tab_and_so_is_its_token() -> None:
 
 
 def test_a_browser_may_take_its_time_to_load_the_page(url: str) -> None:
+    """A page accepts its WebSocket 8 s after it was made."""
     token = page_token(url)
     time.sleep(8)  # more than a closed tab has to come back
     with Socket(url, token) as tab:
@@ -202,6 +214,7 @@ def test_a_browser_may_take_its_time_to_load_the_page(url: str) -> None:
 
 
 def test_a_page_has_one_websocket_and_may_come_back(url: str) -> None:
+    """A page has one WebSocket at a time, and may open another after its end."""
     token = page_token(url)
     with Socket(url, token) as first:
         assert first.status == 101
@@ -223,6 +236,7 @@ def test_a_page_has_one_websocket_and_may_come_back(url: str) -> None:
 def test_no_other_site_makes_a_page_by_the_way(
     shown: Dashboard, pages_before: int, url: str, site: str, dest: str
 ) -> None:
+    """A request that another site embeds is refused with 403 and makes no page."""
     headers = [("Sec-Fetch-Site", site), ("Sec-Fetch-Dest", dest)]
     assert ask(url, "/", headers).status == 403
     assert ask(url, "/static/js/bokeh.min.js", headers).status == 403
@@ -242,6 +256,7 @@ def test_no_other_site_makes_a_page_by_the_way(
 def test_a_link_of_another_site_leads_to_a_link_and_makes_no_page(
     shown: Dashboard, pages_before: int, url: str, headers: list[tuple[str, str]]
 ) -> None:
+    """A link from another site leads to a page with one link, without scripts or a session."""
     answer = ask(url, "/", headers)
     assert answer.status == 200
     assert '<a href="/">' in answer.text
@@ -261,12 +276,14 @@ def test_a_link_of_another_site_leads_to_a_link_and_makes_no_page(
 def test_who_types_the_address_or_takes_our_link_gets_a_page(
     shown: Dashboard, pages_before: int, url: str, headers: list[tuple[str, str]]
 ) -> None:
+    """A typed address and a link of the dashboard itself make a page."""
     answer = ask(url, "/", [(name, value.format(netloc(url))) for name, value in headers])
     assert '"token":"' in answer.text
     assert shown.pages == pages_before + 1
 
 
 def test_there_is_an_end_to_pages(panel: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond `MOST_PAGES` open pages a request gets a 503."""
     from rxbosbase.dashboard.web import gate
 
     monkeypatch.setattr(gate, "MOST_PAGES", 2)
@@ -277,6 +294,7 @@ def test_there_is_an_end_to_pages(panel: None, monkeypatch: pytest.MonkeyPatch) 
 def test_pages_that_are_asked_for_together_are_counted_too(
     panel: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Pages requested at the same time are limited to `MOST_PAGES`, too."""
     from rxbosbase.dashboard.web import gate, server
 
     for module in (gate, server):
@@ -291,7 +309,7 @@ def test_pages_that_are_asked_for_together_are_counted_too(
 def test_a_browser_that_lost_its_network_does_not_keep_itself_out(
     panel: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its old WebSocket answers no ping, and is closed for that."""
+    """A WebSocket that answers no ping is closed, so that its page can reconnect."""
     from rxbosbase.dashboard.web import server
 
     monkeypatch.setattr(server, "PING_SECONDS", 0.5)
@@ -304,7 +322,7 @@ def test_a_browser_that_lost_its_network_does_not_keep_itself_out(
 
 
 def test_the_end_of_the_dashboard_ends_all_its_pages(panel: None) -> None:
-    """Else their panes, and the thread that paints them, would run on in a process that lives."""
+    """The end of the dashboard ends all its pages and their panes."""
     from rxbosbase.dashboard.pane import Pane
 
     def running() -> set[int]:
@@ -329,6 +347,7 @@ def test_the_end_of_the_dashboard_ends_all_its_pages(panel: None) -> None:
      ("/favicon.ico", 200), ("/ws", 403), ("/?a=b", 400)],
 )  # fmt: skip
 def test_every_answer_says_what_a_browser_may_do_with_it(url: str, path: str, status: int) -> None:
+    """Each response has a strict content security policy and the other security headers."""
     answer = ask(url, path)
     assert answer.status == status
     headers = answer.headers
@@ -345,6 +364,7 @@ def test_every_answer_says_what_a_browser_may_do_with_it(url: str, path: str, st
 
 
 def test_each_page_has_a_nonce_of_its_own(url: str) -> None:
+    """Each page has a nonce of its own, and each of its scripts has that nonce."""
     nonces = set()
     for _ in range(3):
         answer = ask(url)

@@ -64,6 +64,7 @@ def is_guest_with_a_form(tab: Tab) -> bool:
 def test_an_odd_answer_to_a_login_is_told(
     open_tab: Callable[..., Tab], server: wire.WireServer, shown: Dashboard, odd: Any
 ) -> None:
+    """A malformed response to a login is shown as an alert, and the tab stays a guest's."""
     answer_logins(server, lambda: odd)
     tab = with_form(open_tab(shown.url))
     log_in(tab)
@@ -75,6 +76,7 @@ def test_an_odd_answer_to_a_login_is_told(
 def test_whatever_else_fails_in_a_login_is_told(
     open_tab: Callable[..., Tab], shown: Dashboard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Any other failure of a login is shown as an alert, and the tab stays a guest's."""
     monkeypatch.setattr(shown.clients, "_check_every", "no number")  # a defect of ours
     tab = with_form(open_tab(shown.url))
     log_in(tab)
@@ -85,6 +87,7 @@ def test_whatever_else_fails_in_a_login_is_told(
 def test_logins_of_an_address_are_held_back_and_the_page_says_how_long(
     open_tab: Callable[..., Tab], server: wire.WireServer, shown: Dashboard
 ) -> None:
+    """After five failed logins from one address, further ones have to wait, in any tab."""
     numbers = count(1)
     answer_logins(server, lambda: wire.problem(400, f"refused, number {next(numbers)}"))
     tab = with_form(open_tab(shown.url))

@@ -45,6 +45,7 @@ TRY_FETCH = "async (path) => (await fetch(path)).status"
 
 
 def test_a_name_that_was_made_to_lead_here_reads_nothing(rebound: Any, shown: Dashboard) -> None:
+    """A foreign name that resolves to the dashboard reads nothing and opens no WebSocket."""
     port = netloc(shown.url).partition(":")[2]
     token = page_token(shown.url)
     evil = f"{STRANGER}:{port}"
@@ -94,6 +95,7 @@ def other_site(shown: Dashboard) -> Iterator[str]:
 def test_another_site_makes_no_page_and_its_link_leads_to_one_of_ours(
     rebound: Any, shown: Dashboard, other_site: str, host: str
 ) -> None:
+    """Another site makes no page; its link leads to a page with a link to the dashboard."""
     before = shown.pages
     rebound.goto(other_site.format(host))
     rebound.wait_for_load_state("networkidle")
@@ -125,6 +127,7 @@ def open_form(tab: Tab) -> None:
 def test_a_tab_whose_password_was_changed_says_so_and_hears_nothing_of_the_next_login(
     open_tab: Callable[..., Tab], browser: Any
 ) -> None:
+    """A tab whose password was changed shows its lost login and no data of the next login."""
     ada, changed = SAMPLE_USERS[0], "another password"
     with (
         EmbeddedServer() as server,

@@ -60,6 +60,7 @@ def write(dashboard: Dashboard, text: str, **fields: Any) -> str:
 def test_a_write_is_on_the_screen_within_a_second(
     tab: Tab, dashboard: Dashboard, record_property: Callable[[str, object], None]
 ) -> None:
+    """A write is shown in the page within 3 s."""
     took: list[float] = []
     with dashboard.writer() as ada:
         for n in range(5):
@@ -75,6 +76,7 @@ def test_a_write_is_on_the_screen_within_a_second(
 
 
 def test_what_a_record_holds_is_text_and_never_markup(tab: Tab, dashboard: Dashboard) -> None:
+    """Markup in a record is shown as text."""
     nasty = "<img src=x onerror=\"console.error('owned')\"><b>bold</b>"
     id = write(dashboard, nasty)
     row = tab.card("messages").locator(f'tr[data-value="{id}"]')
@@ -83,6 +85,7 @@ def test_what_a_record_holds_is_text_and_never_markup(tab: Tab, dashboard: Dashb
 
 
 def test_nothing_is_fetched_from_elsewhere(tab: Tab, dashboard: Dashboard) -> None:
+    """The page loads nothing from other addresses."""
     tab.page.wait_for_load_state("networkidle")
     own = dashboard.url
     assert tab.requests
@@ -90,6 +93,7 @@ def test_nothing_is_fetched_from_elsewhere(tab: Tab, dashboard: Dashboard) -> No
 
 
 def test_a_filter_narrows_the_table_and_a_bad_one_says_why(tab: Tab, dashboard: Dashboard) -> None:
+    """A filter narrows the table; a bad one shows the error and leaves the table live."""
     kept, gone = write(dashboard, "kept", room="help"), write(dashboard, "gone", room="random")
     card = tab.card("messages")
     card.locator(f'tr[data-value="{gone}"]').wait_for()
@@ -114,6 +118,7 @@ def test_a_filter_narrows_the_table_and_a_bad_one_says_why(tab: Tab, dashboard: 
 
 
 def test_a_pause_keeps_what_comes_and_says_how_many_wait(tab: Tab, dashboard: Dashboard) -> None:
+    """Pause holds events back and counts them, and Resume shows them."""
     feed = tab.card("Events")
     write(dashboard, "before the pause")
     feed.get_by_text("before the pause").wait_for()
@@ -129,6 +134,7 @@ def test_a_pause_keeps_what_comes_and_says_how_many_wait(tab: Tab, dashboard: Da
 
 
 def test_the_inspector_shows_what_the_last_change_changed(tab: Tab, dashboard: Dashboard) -> None:
+    """The inspector shows the old and the new value of the last change."""
     id = write(dashboard, "as it was")
     row = tab.card("messages").locator(f'tr[data-value="{id}"]')
     row.click()
@@ -141,6 +147,7 @@ def test_the_inspector_shows_what_the_last_change_changed(tab: Tab, dashboard: D
 
 
 def test_everything_can_be_reached_and_done_by_the_keyboard(tab: Tab, dashboard: Dashboard) -> None:
+    """Each control and row can be reached and used by the keyboard."""
     id = write(dashboard, "reach me")
     tab.card("messages").locator(f'tr[data-value="{id}"]').wait_for()
     reached: list[str] = []
@@ -172,7 +179,7 @@ FOCUSED = """() => {
 def test_text_has_the_contrast_that_weak_eyes_need(
     open_tab: OpenTab, dashboard: Dashboard, scheme: str
 ) -> None:
-    """4.5 to 1, as WCAG AA asks of text."""
+    """All text has a contrast of at least 4.5 to 1, as WCAG AA requires, light and dark."""
     write(dashboard, "look at me")
     tab = open_tab(dashboard.url, scheme)
     tab.wait_live()
@@ -225,6 +232,8 @@ CONTRASTS = """() => {
 
 
 def test_light_and_dark_are_a_button_and_are_remembered(tab: Tab) -> None:
+    """The button switches between light and dark, and a reload keeps the choice."""
+
     def background() -> str:
         found: str = tab.page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
         return found
@@ -241,6 +250,7 @@ def test_light_and_dark_are_a_button_and_are_remembered(tab: Tab) -> None:
 def test_each_tab_has_the_rights_of_its_own_login(
     open_tab: OpenTab, tab: Tab, dashboard: Dashboard
 ) -> None:
+    """Each tab has the rights of its own login, until its logout."""
     ada = SAMPLE_USERS[0]
     with dashboard.writer() as client:
         order = {"customer": ada.id, "item": "tea", "quantity": 2, "status": "new"}
@@ -265,6 +275,7 @@ def test_each_tab_has_the_rights_of_its_own_login(
 def test_browsers_share_a_connection_and_a_closed_tab_frees_its_subscriptions(
     open_tab: OpenTab, dashboard: Dashboard
 ) -> None:
+    """Tabs share one client, and closed tabs free its subscriptions and the client itself."""
     wait_until(lambda: dashboard.clients.count == 0, FREED_SECONDS)
     tabs = [open_tab(dashboard.url) for _ in range(3)]
     for each in tabs:
@@ -286,6 +297,7 @@ def test_browsers_share_a_connection_and_a_closed_tab_frees_its_subscriptions(
 def test_a_collection_that_needs_a_login_brings_the_form(
     open_tab: OpenTab, sample: EmbeddedServer
 ) -> None:
+    """A collection that requires a login shows the 403 and the login form."""
     with showing(sample, ("audit",)) as shown:
         tab = open_tab(shown.url)
         tab.card("audit").get_by_role("alert").wait_for()
@@ -296,7 +308,7 @@ def test_a_collection_that_needs_a_login_brings_the_form(
 @pytest.mark.skipif(not os.environ.get("RXBOSBASE_PICTURES"), reason="makes the docs' pictures")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_docs_pictures(open_tab: OpenTab, dashboard: Dashboard, scheme: str) -> None:
-    """``RXBOSBASE_PICTURES=1`` renews docs/images."""
+    """With `RXBOSBASE_PICTURES=1` the pictures in docs/images are renewed."""
     with writing(dashboard.server.url, 9):
         tab = open_tab(dashboard.url, scheme)
         tab.page.locator("header").get_by_role("button", name="Log in").click()
@@ -316,6 +328,7 @@ def test_the_docs_pictures(open_tab: OpenTab, dashboard: Dashboard, scheme: str)
 def test_after_the_server_was_killed_the_table_equals_the_query_again(
     browser: Any, open_tab: OpenTab
 ) -> None:
+    """After a kill and restart of the server the table equals its query."""
     with EmbeddedServer() as server:
         with server.client(superuser=True) as admin:
             create_sample(admin)

@@ -46,6 +46,7 @@ def shows(view: LiveView[dict[str, Any]], *titles: str) -> bool:
 def test_after_a_cut_every_stream_and_view_goes_on(
     world: World, proxy: FaultProxy, client: BosBase, kind: Kind
 ) -> None:
+    """After a cut or reset, each stream, callback, view and window gets the next change."""
     posts, users = world.collection(listRule=OWN, viewRule=OWN), world.users()
     ann = world.user(users)
     client.collection(users).auth_with_password(ann["email"], PASSWORD)
@@ -84,6 +85,7 @@ def test_after_a_cut_every_stream_and_view_goes_on(
 def test_a_cut_is_told_once_with_the_topics_still_wanted(
     world: World, proxy: FaultProxy, client: BosBase
 ) -> None:
+    """A cut calls `on_disconnect` once with the topics, and the last dispose with none."""
     lost: Heard[list[str]] = Heard()
     client.realtime.on_disconnect = lost
     posts = client.collection(world.collection().name)
@@ -103,6 +105,7 @@ def test_a_cut_is_told_once_with_the_topics_still_wanted(
 def test_streams_and_live_views_have_one_status_and_one_loss(
     world: World, proxy: FaultProxy, client: BosBase
 ) -> None:
+    """Streams and live views share one status, and a cut of both is reported as one loss."""
     posts = client.collection(world.collection().name)
     with posts.live() as view:
         client.realtime.wait_active()
@@ -125,6 +128,7 @@ def test_streams_and_live_views_have_one_status_and_one_loss(
 def test_what_changed_while_nobody_was_connected_is_in_the_view_afterwards(
     world: World, proxy: FaultProxy, client: BosBase
 ) -> None:
+    """Changes made without a connection are in views and windows afterwards."""
     posts = world.collection()
     kept, left, gone = (
         posts.create({"title": title, "owner": "ann"})["id"] for title in ("kept", "left", "gone")
@@ -153,6 +157,7 @@ def test_what_changed_while_nobody_was_connected_is_in_the_view_afterwards(
 def test_a_lost_post_of_topics_is_repeated(
     world: World, proxy: FaultProxy, client: BosBase
 ) -> None:
+    """A POST of topics that is refused, reset or lost is repeated."""
     posts = world.collection()
     mine = client.collection(posts.name)
     first = listen(mine.observe("*"))

@@ -52,6 +52,7 @@ def can_be_written(client: BosBase, *texts: str) -> bool:
 
 
 def test_the_dialect_is_learned_where_anything_may_be_listed(world: World) -> None:
+    """`learn_filter_dialect` returns the server's dialect where records may be listed."""
     client = world.client()
     empty = client.collection(world.collection().name)
     before = client.filter_dialect
@@ -77,6 +78,7 @@ def test_the_dialect_is_learned_where_anything_may_be_listed(world: World) -> No
 @example("\\'", " || id != '' //")
 @example("\\\\'", " || id != '' //")
 def test_every_text_finds_itself_alone(shelf: Collection, title: str, owner: str) -> None:
+    """A text bound by `client.filter` finds its own records and never those of other owners."""
     client: Any = shelf._client
     assume(can_be_written(client, title, owner))
     made = shelf.create({"title": title, "owner": owner})
@@ -95,6 +97,7 @@ def test_every_text_finds_itself_alone(shelf: Collection, title: str, owner: str
 
 
 def test_a_server_of_the_other_dialect_refuses_what_it_would_misread(world: World) -> None:
+    """A filter in the other dialect is refused with a 400 where it would be misread."""
     posts = world.collection()
     learned = posts.learn_filter_dialect()
     other: Any = "plain" if learned == "escaped" else "escaped"
@@ -120,6 +123,7 @@ def test_a_server_of_the_other_dialect_refuses_what_it_would_misread(world: Worl
 
 @pytest.mark.parametrize("title", [*AMBIGUOUS, "o'neil", "'\""])
 def test_topics_and_live_views_show_what_the_filter_means(world: World, title: str) -> None:
+    """Streams, views and windows with a bound filter show exactly the records it matches."""
     posts = world.collection()
     posts.learn_filter_dialect()
     if can_be_written(world.admin, title):
@@ -146,7 +150,7 @@ def shows_it_alone(world: World, posts: Collection, title: str) -> None:
 
 @gap(NO_VIEW_COLLECTIONS, bosbase=True)
 def test_ids_of_any_form_are_paged_and_asked_about(world: World) -> None:
-    """Only a view collection can have such ids: it makes them of other fields."""
+    """Ids with quotes and backslashes are read in pages and rechecked in a live view."""
     names = sorted({*AMBIGUOUS, "o'neil", "'\"", "plain", "a\\", "a\\\\", "b\\", "z"})
     posts = world.collection()
     for name in names:
@@ -166,6 +170,7 @@ def test_ids_of_any_form_are_paged_and_asked_about(world: World) -> None:
 
 
 def test_bools_match_on_every_server(world: World) -> None:
+    """A bool bound by `client.filter` matches in reads and streams."""
     posts = world.collection(fields=({"name": "done", "type": "bool"},))
     for title, done in (("yes", True), ("no", False)):
         posts.create({"title": title, "done": done})
@@ -183,6 +188,7 @@ def test_bools_match_on_every_server(world: World) -> None:
 
 
 def test_the_command_line_takes_a_guarded_filter(world: World) -> None:
+    """`rxbosbase view --filter` accepts a filter for a text with backslashes."""
     posts = world.collection()
     posts.learn_filter_dialect()
     for title in ("a\\\\b", "other"):

@@ -23,6 +23,7 @@ def posts(world: World) -> Collection:
 def test_reads_of_a_superuser_hold_hidden_fields_and_those_of_others_do_not(
     world: World, posts: Collection
 ) -> None:
+    """Reads of a superuser have hidden fields; those of a guest have none."""
     made = posts.create({"title": "a", "secret": "s"})
     guest = world.client().collection(posts.name)
     assert posts.get_one(made["id"])["secret"] == "s"
@@ -36,6 +37,7 @@ def shows(view: LiveView[dict[str, Any]], id: str) -> bool:
 
 
 def test_events_and_views_of_others_hold_no_hidden_field(world: World, posts: Collection) -> None:
+    """Events and live views of guests and users have no hidden field."""
     users = world.users()
     for client in (world.client(), world.logged_in(users, world.user(users))):
         theirs = client.collection(posts.name)
@@ -56,6 +58,7 @@ def test_events_and_views_of_others_hold_no_hidden_field(world: World, posts: Co
     bosbase=True,
 )
 def test_an_event_for_a_superuser_holds_hidden_fields(world: World, posts: Collection) -> None:
+    """An event for a superuser has the hidden fields."""
     heard: Heard[Event] = listen(posts.observe("*"))
     world.wait_active()
     posts.create({"title": "a", "secret": "s"})
@@ -63,6 +66,7 @@ def test_an_event_for_a_superuser_holds_hidden_fields(world: World, posts: Colle
 
 
 def test_a_live_view_of_a_superuser_shows_hidden_fields(world: World, posts: Collection) -> None:
+    """A live view or window of a superuser shows hidden fields, also after changes."""
     posts.create({"title": "a", "secret": "s"})
     one: dict[str, Any] = posts.create({"title": "b", "secret": "t"})
 
@@ -80,6 +84,7 @@ def test_a_live_view_of_a_superuser_shows_hidden_fields(world: World, posts: Col
 
 
 def test_a_locked_collection_is_for_superusers_alone(world: World) -> None:
+    """Only a superuser receives events of a collection without rules."""
     posts = world.collection(listRule=None, viewRule=None)
     heard: Heard[Event] = listen(posts.observe("*"))
     guest = world.client()

@@ -11,6 +11,7 @@ from rxbosbase.server import EmbeddedServer
 
 @pytest.mark.skipif(bool(GIVEN_SERVER), reason="a server that others started")
 def test_no_web_site_but_its_own_may_use_it(server: EmbeddedServer) -> None:
+    """The embedded server allows requests of no other origin than its own."""
     url = server.url
     for origin, told in ((url, url), ("http://evil.example", None)):
         answer = requests.get(f"{url}/api/health", headers={"Origin": origin}, timeout=10)

@@ -11,6 +11,7 @@ RULE = '@request.headers.x_tenant = "acme"'
 
 
 def test_a_rule_reads_the_headers_of_the_clients_topics(world: World) -> None:
+    """A rule reads the client's `topic_headers` in streams, callbacks and live views."""
     posts = world.collection(listRule=RULE, viewRule=RULE)
     client = world.client(headers={"X-Tenant": "acme"}, topic_headers={"X-Tenant": "acme"})
     mine = client.collection(posts.name)
@@ -31,6 +32,7 @@ def test_a_rule_reads_the_headers_of_the_clients_topics(world: World) -> None:
 
 
 def test_a_topics_own_header_goes_before_the_clients(world: World) -> None:
+    """A header of the topic itself takes precedence over the client's `topic_headers`."""
     posts = world.collection(listRule=RULE, viewRule=RULE)
     client = world.client(topic_headers={"X-Tenant": "other"})
     heard = listen(client.collection(posts.name).observe("*", headers={"x_tenant": "acme"}))
@@ -45,6 +47,7 @@ def test_a_topics_own_header_goes_before_the_clients(world: World) -> None:
 def test_headers_of_requests_alone_let_the_check_pass_and_are_warned_of_once(
     world: World,
 ) -> None:
+    """A header given for requests only warns once that topics do not carry it."""
     posts = world.collection(listRule=RULE, viewRule=RULE)
     mine = world.client(headers={"X-Tenant": "acme"}).collection(posts.name)
     with pytest.warns(UserWarning, match=r"'x-tenant'.*topic_headers=") as warned:

@@ -54,6 +54,7 @@ def names(view: Any) -> list[str]:
 def test_one_record_nested_too_deeply_hides_no_other(
     world: World, posts: Collection, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """A record nested too deeply is listed as unreadable and hides no other record."""
     mended = posts.create({"title": "mended later", "n": 3})
     posts.create({"title": "good", "n": 5})
     bad = send(world, posts, deep("bad", 4))
@@ -101,6 +102,7 @@ def test_one_record_nested_too_deeply_hides_no_other(
 def test_the_status_names_a_hundred_such_records_at_most_and_the_snapshot_all(
     world: World, posts: Collection
 ) -> None:
+    """The status lists at most 100 unreadable records, and the snapshot lists all."""
     bad = {send(world, posts, deep("bad", n)) for n in range(MAX_TOLD + 1)}
     with posts.live() as view:
         assert view.wait_fresh().unreadable.keys() == bad
@@ -111,6 +113,7 @@ def test_the_status_names_a_hundred_such_records_at_most_and_the_snapshot_all(
 
 
 def test_reads_name_the_record_its_field_and_its_depth(world: World, posts: Collection) -> None:
+    """Reads raise `UnreadableError` with record, field and depth, or skip it on request."""
     for n in range(3):
         posts.create({"title": f"good {n}", "n": n})
     bad = send(world, posts, deep("bad", 9))
@@ -135,7 +138,7 @@ def test_reads_name_the_record_its_field_and_its_depth(world: World, posts: Coll
 
 
 def test_a_stream_of_a_collection_with_such_a_record_opens(world: World, posts: Collection) -> None:
-    """The question beforehand reads a record, too."""
+    """A collection with an unreadable record, and that record itself, can be subscribed."""
     bad = send(world, posts, deep("bad", 1))
     heard: Heard[Event] = Heard()
     with posts.subscribe("*", heard), posts.subscribe(bad, heard):
@@ -146,6 +149,7 @@ def test_a_stream_of_a_collection_with_such_a_record_opens(world: World, posts: 
 def test_a_write_that_is_answered_with_such_a_record_was_done(
     world: World, posts: Collection
 ) -> None:
+    """A write whose response is unreadable was made: the error has `was_written` set."""
     bad = send(world, posts, deep("bad", 1))
     with pytest.raises(UnreadableError, match="the write was done") as caught:
         posts.update(bad, {"title": "renamed"})

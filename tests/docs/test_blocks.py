@@ -108,6 +108,7 @@ def test_the_blocks_of_a_page_run_from_top_to_bottom_and_print_what_it_says(
     capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    """The Python blocks of a page run from top to bottom and print what the page shows."""
     monkeypatch.chdir(tmp_path)
     caplog.set_level(logging.NOTSET, "rxbosbase")  # so that what a page sets is put back
     names: dict[str, Any] = {"__name__": "page"}
@@ -159,6 +160,7 @@ def assert_in_order(lines: list[str], printed: str) -> None:
 def test_the_tests_that_a_page_shows_pass(
     page: Path, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The tests that a page shows pass."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
     for name, code in files(page).items():
@@ -171,7 +173,7 @@ def test_the_tests_that_a_page_shows_pass(
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_no_block_is_left_out_without_a_reason(page: Path) -> None:
-    """What does not run says why, and is Python all the same; other languages are known ones."""
+    """A block that does not run states its reason and compiles; other languages are known."""
     for block in blocks(page):
         where = f"{name_of(page)}:{block.line}"
         if block.language == "python" and block.info:
@@ -185,7 +187,7 @@ def test_no_block_is_left_out_without_a_reason(page: Path) -> None:
 
 @pytest.mark.parametrize("page", WITH_SHELL, ids=name_of)
 def test_the_commands_of_a_page_are_commands_with_the_options_they_have(page: Path) -> None:
-    """``rxbosbase …`` in a shell block is understood by the command line, every option of it."""
+    """Each `rxbosbase` command in a shell block exists and has the options that are given."""
     commands: dict[str, Any] = vars(typer.main.get_command(app))["commands"]
     for block in blocks(page):
         if block.language != "sh":

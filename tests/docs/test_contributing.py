@@ -71,6 +71,7 @@ def follow(house: Path) -> None:
 
 @pytest.mark.timeout(LONG)
 def test_the_steps_lead_to_an_operator_that_passes_all_its_tests(house: Path) -> None:
+    """The steps of the guide give an operator that passes all its tests."""
     follow(house)
     (pin, none), (pytest_, arguments) = STEPS
     pinned = run(house, pin, *none.split())
@@ -82,6 +83,7 @@ def test_the_steps_lead_to_an_operator_that_passes_all_its_tests(house: Path) ->
 
 @pytest.mark.timeout(LONG)
 def test_a_step_that_is_left_out_is_missed(house: Path) -> None:
+    """Without the step for the laws, their suite fails and names the operator."""
     follow(house)
     laws = house / "tests" / "unit" / "operators" / "test_laws.py"
     laws.write_text(laws.read_text(encoding="utf-8").replace(FRAGMENTS[2], ""), encoding="utf-8")
@@ -102,16 +104,19 @@ OWN = [command for command in COMMANDS if command[0].startswith(("tests.", "benc
 
 @pytest.mark.parametrize(("module", "arguments"), OWN)
 def test_a_program_that_the_guide_names_takes_the_options(module: str, arguments: str) -> None:
+    """Each program of the repository that the guide names has the options that are given."""
     options = {word for word in arguments.split() if word.startswith("-")}
     assert options <= options_of(module)
 
 
 @pytest.mark.parametrize("arguments", [arguments for _, arguments in COMMANDS])
 def test_the_paths_in_a_command_of_the_guide_exist(arguments: str) -> None:
+    """Each path in a command of the guide exists."""
     places = re.findall(r"tests/[\w/.]+", arguments)
     assert [place for place in places if not (ROOT / place).exists()] == []
 
 
 def test_no_command_of_the_guide_goes_unread() -> None:
+    """Each command of the guide is found by these tests."""
     shown = re.sub(r"<!--.*?-->", "", GUIDE, flags=re.S)
     assert len(COMMANDS) == shown.count("python -m ") > 0

@@ -48,10 +48,12 @@ class Runner(doctest.DocTestRunner):
 
 @pytest.mark.parametrize("test", EXAMPLES, ids=lambda test: test.name)
 def test_an_example_of_a_docstring_gives_what_it_says(test: doctest.DocTest) -> None:
+    """Each example in a docstring gives the result that it shows."""
     told: list[str] = []
     Runner(verbose=False).run(test, out=told.append)
     assert not told, "".join(told)
 
 
 def test_there_are_examples() -> None:
+    """The package's docstrings have more than 30 examples."""
     assert len(EXAMPLES) > 30

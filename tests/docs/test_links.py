@@ -38,10 +38,12 @@ def targets(page: Path) -> list[Path]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_links_of_a_page_lead_somewhere(page: Path) -> None:
+    """Each relative link of a page leads to an existing file."""
     assert [str(target) for target in targets(page) if not target.exists()] == []
 
 
 def test_llms_leads_to_every_page_that_is_for_reading() -> None:
+    """`llms.txt` has a link to each page that is for reading."""
     docs = ROOT / "docs"
     wanted = {
         # A notebook's page has its text from the notebook.
@@ -54,6 +56,7 @@ def test_llms_leads_to_every_page_that_is_for_reading() -> None:
 
 
 def test_each_notebook_has_a_page_in_the_table_of_contents() -> None:
+    """Each notebook has a page, and the table of contents has that page."""
     index = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
     notebooks = list(NOTEBOOKS.glob("*.ipynb"))
     assert notebooks
@@ -64,7 +67,7 @@ def test_each_notebook_has_a_page_in_the_table_of_contents() -> None:
 
 
 def test_llms_begins_as_its_readers_expect() -> None:
-    """A title and a summary in a quote: https://llmstxt.org."""
+    """`llms.txt` begins with a title and a quoted summary, as https://llmstxt.org requires."""
     title, _, summary, *_ = LLMS.read_text(encoding="utf-8").splitlines()
     assert title == "# rxbosbase"
     assert summary.startswith("> ")

@@ -44,12 +44,14 @@ def page(*cells: dict[str, Any]) -> str:
 
 
 def test_the_title_comes_first_then_where_the_notebook_is() -> None:
+    """A page begins with the title and a link to its notebook."""
     title, note, *_ = page().split("\n\n")
     assert title == "# Title"
     assert "[a notebook](../../notebooks/1-first-steps.ipynb)" in note
 
 
 def test_a_link_to_another_notebook_leads_to_its_page_and_others_to_their_files() -> None:
+    """A link to a notebook leads to its page; other links lead to the same files as before."""
     made = page(
         text("[a](2-pipelines.ipynb), [b](../docs/live.md#start), [c](https://x.org/a.ipynb)")
     )
@@ -57,11 +59,13 @@ def test_a_link_to_another_notebook_leads_to_its_page_and_others_to_their_files(
 
 
 def test_what_was_printed_in_pieces_is_one_block() -> None:
+    """Text that a cell printed in pieces is one block."""
     made = page(code(printed("one\n"), printed("two\n")))
     assert ":class: cell-output\n\none\ntwo\n" in made
 
 
 def test_a_picture_is_in_the_page_itself_and_has_words_instead() -> None:
+    """A picture is embedded in the page and has an alternative text."""
     made = page(code(result(image_png="aGk=\n", text_plain="<Figure>")))
     assert (
         '<img class="cell-picture" alt="Chart: two words" src="data:image/png;base64,aGk=">' in made
@@ -70,9 +74,11 @@ def test_a_picture_is_in_the_page_itself_and_has_words_instead() -> None:
 
 
 def test_a_table_is_html_without_blank_lines_which_would_end_it() -> None:
+    """A table is embedded as HTML without blank lines."""
     made = page(code(result(text_html="<table>\n\n  <tr>\n \n</table>", text_plain="t")))
     assert '<div class="cell-html"><table>\n  <tr>\n</table></div>' in made
 
 
 def test_any_other_value_is_its_text() -> None:
+    """Any other value is shown as its text."""
     assert ":class: cell-output\n\n2\n" in page(code(result(text_plain="2")))

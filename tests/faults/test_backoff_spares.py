@@ -62,6 +62,7 @@ def attempts_of_all(policy: BackoffPolicy, down_for: float, clients: int) -> lis
 
 
 def test_a_thousand_clients_that_lose_one_server_come_back_spread_out() -> None:
+    """1000 clients that lose one server come back within 2 s, as full jitter predicts."""
     came_back = [times[-1] - 10 for times in attempts_of_all(BackoffPolicy(), 10.0, CLIENTS)]
     assert min(came_back) >= 0.0
     assert max(came_back) < 2.0, "nobody waits for longer than the policy's maximum"
@@ -74,12 +75,14 @@ def test_a_thousand_clients_that_lose_one_server_come_back_spread_out() -> None:
 
 
 def test_without_jitter_they_would_all_come_at_once() -> None:
+    """Without jitter, clients that lose one server come back at the same moment."""
     policy = BackoffPolicy(jitter=False)
     came_back = {times[-1] for times in attempts_of_all(policy, 10.0, 20)}
     assert len(came_back) == 1
 
 
 def test_the_first_attempts_after_a_loss_are_spread_over_the_whole_first_wait() -> None:
+    """With jitter the first attempts after a loss are spread evenly over the first wait."""
     first = [times[0] for times in attempts_of_all(BackoffPolicy(), 1.0, CLIENTS)]
     tenths = Counter(int(seconds / 0.02) for seconds in first)
     assert set(tenths) == set(range(10))
@@ -88,6 +91,7 @@ def test_the_first_attempts_after_a_loss_are_spread_over_the_whole_first_wait() 
 
 
 def test_a_server_that_is_down_is_not_asked_more_often_than_the_policy_says() -> None:
+    """A server that is down gets about one attempt a second from each client."""
     down_for = 600.0
     for times in attempts_of_all(BackoffPolicy(), down_for, 20):
         # With full jitter a wait is 1 s on average; 6 sigma of the sum of 600 of them.
@@ -98,6 +102,7 @@ def test_a_server_that_is_down_is_not_asked_more_often_than_the_policy_says() ->
 def test_a_server_that_accepts_and_hangs_up_is_not_hammered(
     server: wire.WireServer, where: str
 ) -> None:
+    """A server that accepts and hangs up is dialled no more often than the backoff allows."""
     policy = BackoffPolicy(initial=0.1, maximum=0.4, jitter=False)
 
     def finish_when_acknowledged(stream: wire.Stream) -> None:
@@ -128,6 +133,7 @@ def test_a_server_that_accepts_and_hangs_up_is_not_hammered(
 
 
 def test_a_server_that_goes_on_hanging_up_uses_the_attempts_up(server: wire.WireServer) -> None:
+    """A server that keeps hanging up exhausts `max_attempts`, and the error is emitted."""
     policy = BackoffPolicy(initial=0.01, maximum=0.01, max_attempts=3)
     server.on_stream = lambda number: wire.stream(then=wire.Stream.finish)
     errors: list[Exception] = []
@@ -141,6 +147,7 @@ def test_a_server_that_goes_on_hanging_up_uses_the_attempts_up(server: wire.Wire
 def test_attempts_used_up_are_told_everywhere_with_the_last_cause(
     server: wire.WireServer,
 ) -> None:
+    """Exhausted attempts end each subscription with the last error; a new one starts afresh."""
     server.on_stream = lambda number: wire.status(500 + number)
     errors: list[Exception] = []
     states: list[Status] = []
@@ -178,6 +185,7 @@ def test_attempts_used_up_are_told_everywhere_with_the_last_cause(
 
 
 def test_the_status_tells_attempt_and_wait_and_cause(server: wire.WireServer) -> None:
+    """The status shows the attempt, the wait and the error while the client waits."""
     server.on_stream = lambda number: wire.status(502) if number <= 3 else None
     states: list[Status] = []
     policy = BackoffPolicy(initial=0.02, factor=2, maximum=0.05, jitter=False)
@@ -195,6 +203,7 @@ def test_the_status_tells_attempt_and_wait_and_cause(server: wire.WireServer) ->
 
 
 def test_reconnect_now_skips_the_wait(server: wire.WireServer) -> None:
+    """`reconnect_now` ends a wait of 300 s at once."""
     server.refuse_connections()
     states: list[Status] = []
     policy = BackoffPolicy(initial=300, maximum=300, jitter=False)
@@ -211,6 +220,7 @@ def test_reconnect_now_skips_the_wait(server: wire.WireServer) -> None:
 
 
 def test_disposing_the_last_subscription_ends_the_attempts(server: wire.WireServer) -> None:
+    """Disposing the last subscription ends the attempts to connect."""
     server.on_stream = lambda number: wire.status(502)
     with BosBase(server.url, backoff=QUICK) as client:
         subscription = client.collection("posts").observe("*", check=False).subscribe(print)
@@ -225,6 +235,7 @@ def test_disposing_the_last_subscription_ends_the_attempts(server: wire.WireServ
 def test_a_lasting_refusal_of_the_topics_is_repeated_with_growing_waits(
     server: wire.WireServer,
 ) -> None:
+    """A POST that is refused with 500 is repeated with growing waits on the same stream."""
     server.on_post = lambda number: wire.status(500) if number <= 4 else None
     policy = BackoffPolicy(initial=0.05, maximum=0.2, jitter=False)
     with BosBase(server.url, backoff=policy) as client:

@@ -84,6 +84,7 @@ def lives(server: wire.WireServer, seen: list[int], number: int) -> None:
 def test_an_event_beyond_its_bound_is_skipped_and_told_and_the_stream_lives_on(
     server: wire.WireServer,
 ) -> None:
+    """An event larger than `max_event_bytes` is skipped and logged; the stream stays open."""
     seen: list[int] = []
     states: list[Status] = []
     with Log() as log, BosBase(server.url, max_event_bytes=1000) as client:
@@ -106,6 +107,7 @@ def test_an_event_beyond_its_bound_is_skipped_and_told_and_the_stream_lives_on(
 def test_a_line_without_end_takes_no_more_memory_than_an_event_may(
     server: wire.WireServer, head: bytes
 ) -> None:
+    """A line without end takes no more memory than an event may, and the stream stays open."""
     seen: list[int] = []
     with BosBase(server.url, max_event_bytes=100_000) as client:
         listen(client, seen.append)
@@ -123,6 +125,7 @@ def test_a_line_without_end_takes_no_more_memory_than_an_event_may(
 def test_lines_without_number_in_one_event_take_no_more_memory_than_an_event_may(
     server: wire.WireServer,
 ) -> None:
+    """An event of 640 000 lines is skipped as too large, and the stream stays open."""
     seen: list[int] = []
     with BosBase(server.url, max_event_bytes=100_000) as client:
         listen(client, seen.append)
@@ -145,6 +148,7 @@ ENDLESS_HEADS = {
 def test_headers_without_end_are_given_up_and_another_connection_is_tried(
     server: wire.WireServer, parts: list[bytes], to: str
 ) -> None:
+    """Headers without end are given up, of a stream or a POST, and another attempt is made."""
     seen: list[int] = []
     answers = server.stream_answers if to == "stream" else server.post_answers
     answers.append(wire.raw(b"".join(parts)))
@@ -155,6 +159,7 @@ def test_headers_without_end_are_given_up_and_another_connection_is_tried(
 
 
 def test_a_stream_of_comments_alone_calls_nobody_and_stays(server: wire.WireServer) -> None:
+    """A stream of comments alone calls no subscriber and outlives `idle_timeout`."""
     seen: list[int] = []
     with BosBase(server.url, idle_timeout=0.3) as client:
         listen(client, seen.append)
@@ -170,6 +175,7 @@ def test_a_stream_of_comments_alone_calls_nobody_and_stays(server: wire.WireServ
 
 
 def test_a_stream_of_comments_in_place_of_a_greeting_is_given_up(server: wire.WireServer) -> None:
+    """A stream of comments without PB_CONNECT is given up after `timeout`."""
     seen: list[int] = []
 
     def comment(stream: wire.Stream) -> None:
@@ -199,6 +205,7 @@ ENDLESS_ANSWERS = {
 def test_an_answer_without_end_takes_no_more_memory_than_an_answer_may(
     server: wire.WireServer, rest: bytes, code: int
 ) -> None:
+    """A response of 20 MB raises `AnswerTooLargeError` and takes less than 10 MB."""
     answers = [wire.raw(b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\n" % code + rest)]
     server.on_request = lambda _: answers.pop() if answers else None
     with BosBase(server.url, max_answer_bytes=1_000_000) as client:
@@ -216,6 +223,7 @@ def test_an_answer_without_end_takes_no_more_memory_than_an_answer_may(
 def test_cookies_come_back_and_cookies_without_number_are_forgotten(
     server: wire.WireServer,
 ) -> None:
+    """Cookies are sent back, and their number stays within the bound of the jar."""
     numbers = itertools.count()
 
     def answer(_: wire.Request) -> wire.Answer:
@@ -233,6 +241,7 @@ def test_cookies_come_back_and_cookies_without_number_are_forgotten(
 def test_the_posts_of_a_stream_send_back_the_cookie_of_its_balancer(
     server: wire.WireServer,
 ) -> None:
+    """A cookie that the response to a POST sets is sent with the next POST."""
     chosen = b"HTTP/1.1 503 X\r\nSet-Cookie: server=b; Path=/\r\nContent-Length: 0\r\n\r\n"
     server.post_answers.append(wire.raw(chosen))
     with BosBase(server.url, backoff=QUICK) as client:
@@ -261,6 +270,7 @@ def feed(server: wire.WireServer, frames: Iterable[bytes]) -> threading.Thread:
 def test_a_full_queue_holds_the_reader_back_and_loses_nothing(
     server: wire.WireServer, count: int, size: int
 ) -> None:
+    """A full queue holds the reader back, by count and by bytes, and loses no event."""
     seen: list[int] = []
     gate = threading.Event()
 
@@ -287,6 +297,7 @@ def test_a_full_queue_holds_the_reader_back_and_loses_nothing(
 
 
 def test_a_reader_that_is_held_back_can_be_renewed_and_closed(server: wire.WireServer) -> None:
+    """A reader that is held back can be renewed, and `close` returns within 1 s."""
     gate = threading.Event()
     with BosBase(server.url) as client:
         listen(client, lambda _: gate.wait(PATIENCE))
@@ -331,6 +342,7 @@ SLOW_PROGRAM = """
 def test_a_slow_subscriber_of_many_events_takes_little_memory_and_loses_nothing(
     server: wire.WireServer,
 ) -> None:
+    """A slow subscriber of many events gets all of them in order, within 150 MiB."""
     program = subprocess.Popen(
         [
             sys.executable,

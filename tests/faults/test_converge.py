@@ -11,6 +11,7 @@ from rxbosbase.server import EmbeddedServer
 
 @pytest.mark.timeout(90)
 def test_five_views_equal_their_queries_after_losses_and_kills() -> None:
+    """Five live views equal their queries after losses and two kills of the server."""
     with EmbeddedServer() as server:
         with server.client(superuser=True) as admin:
             make_tables(admin)

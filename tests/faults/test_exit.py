@@ -123,12 +123,14 @@ IN_THE_MIDDLE_OF_A_TIMER = """
 def test_a_program_that_ends_with_live_subscriptions_neither_hangs_nor_complains(
     server: wire.WireServer, script: str
 ) -> None:
+    """A program that ends with live subscriptions exits without waiting or an error message."""
     assert_silent(run(script, server))
 
 
 def test_a_program_that_ends_while_a_post_hangs_does_not_wait_for_it(
     server: wire.WireServer,
 ) -> None:
+    """A program that ends during a POST does not wait for it."""
     server.post_answers.append(wire.hang())
     script = """
         posts.observe("*").subscribe(lambda event: None)
@@ -139,6 +141,7 @@ def test_a_program_that_ends_while_a_post_hangs_does_not_wait_for_it(
 
 
 def test_a_program_that_ends_by_an_exception_shows_that_one_alone(server: wire.WireServer) -> None:
+    """A program that ends by an exception shows only its traceback."""
     done = run(ACTIVE + '    raise ZeroDivisionError("mine")\n', server)
     assert done.returncode == 1
     assert done.stdout == "end\n"

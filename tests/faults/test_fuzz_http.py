@@ -23,6 +23,7 @@ CASES = 200
 
 @pytest.mark.timeout(120)
 def test_no_hostile_answer_harms_a_client() -> None:
+    """None of 200 generated hostile responses harms a client."""
     report = fuzz(SEED, range(CASES))
     print(report.table())
     assert not report.complaints, report.table()
@@ -30,6 +31,7 @@ def test_no_hostile_answer_harms_a_client() -> None:
 
 
 def test_the_cases_follow_from_seed_and_number_and_hold_every_kind() -> None:
+    """The cases follow from seed and number alone and cover each mutation and call."""
     cases = [draw(SEED, number, "http://127.0.0.1:9") for number in range(CASES)]
     assert cases == [draw(SEED, number, "http://127.0.0.1:9") for number in range(CASES)]
     assert cases != [draw(SEED + 1, number, "http://127.0.0.1:9") for number in range(CASES)]
@@ -72,6 +74,7 @@ HARMS: dict[str, Callable[[BosBase], Any]] = {
 def test_a_harm_is_seen(
     one: Fuzz, monkeypatch: pytest.MonkeyPatch, told: str, harm: Callable[[BosBase], Any]
 ) -> None:
+    """The fuzz reports each kind of harm."""
     monkeypatch.setitem(CALLS, "health", Call(harm, lambda value: isinstance(value, dict), None))
     one.meet(Case(0, "health", "any", ()))
     assert any(told in complaint for complaint in one.report.complaints), one.report.table()
@@ -80,6 +83,7 @@ def test_a_harm_is_seen(
 def test_a_redirect_that_is_followed_and_bytes_that_are_left_over_are_seen(
     one: Fuzz, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The fuzz reports a followed redirect and a response meant for the request before."""
     port = int(one.url.rpartition(":")[2])
 
     def follows(client: BosBase) -> Any:

@@ -69,6 +69,7 @@ DRIPS = {
 
 @pytest.mark.parametrize(("head", "piece"), DRIPS.values(), ids=DRIPS.keys())
 def test_an_answer_that_comes_drop_by_drop_ends_with_the_timeout(head: bytes, piece: bytes) -> None:
+    """A response that arrives byte by byte without end raises an error within 2 s."""
     with Dripping(head, piece) as server, BosBase(server.url) as client:
         begun = time.monotonic()
         with pytest.raises((RequestTimeoutError, ProtocolError)) as caught:
@@ -80,6 +81,7 @@ def test_an_answer_that_comes_drop_by_drop_ends_with_the_timeout(head: bytes, pi
 
 @pytest.mark.parametrize("piece", [CONTINUE, CONTINUE * 1000], ids=["one", "many"])
 def test_a_flood_of_100_continue_ends_with_the_timeout(piece: bytes) -> None:
+    """A flood of 100 Continue ends with `RequestTimeoutError` after the timeout."""
     with Dripping(b"", piece, pause=0) as server, BosBase(server.url) as client:
         begun = time.monotonic()
         with pytest.raises(RequestTimeoutError):
@@ -89,6 +91,7 @@ def test_a_flood_of_100_continue_ends_with_the_timeout(piece: bytes) -> None:
 
 @pytest.mark.parametrize("drip", ["100 Continue", "a header, byte by byte", "an error's body"])
 def test_a_stream_whose_opening_drips_is_given_up_and_tried_again(drip: str) -> None:
+    """A stream whose response headers never end is given up and tried again."""
     head, piece = DRIPS[drip]
     with (
         Dripping(head, piece) as server,
@@ -102,6 +105,7 @@ def test_a_stream_whose_opening_drips_is_given_up_and_tried_again(drip: str) -> 
 
 
 def test_a_large_answer_may_take_longer_than_the_timeout_while_it_comes() -> None:
+    """A large response may take longer than the timeout while it keeps arriving."""
     head = OK + b"Content-Length: 40002\r\n\r\n[1"
     with Dripping(head, b" " * 2000, pause=0.03) as server, BosBase(server.url) as client:
         begun = time.monotonic()
@@ -112,6 +116,7 @@ def test_a_large_answer_may_take_longer_than_the_timeout_while_it_comes() -> Non
 
 
 def test_silence_in_a_body_ends_with_the_timeout_however_much_came_before() -> None:
+    """Silence in a body ends with the timeout, however much has arrived before."""
     head = OK + b"Content-Length: 5000000\r\n\r\n[" + b" " * 2_000_000
     with Dripping(head, b"", pause=0.1) as server, BosBase(server.url) as client:
         begun = time.monotonic()
@@ -124,6 +129,7 @@ def test_silence_in_a_body_ends_with_the_timeout_however_much_came_before() -> N
 
 
 def test_a_bomb_of_gzip_is_refused_and_takes_no_memory(server: wire.WireServer) -> None:
+    """A gzip bomb raises `AnswerTooLargeError` and takes less than 20 MiB."""
     bomb = gzip.compress(b'{"data":[' + b"{}," * (24 * MB) + b"{}]}")
     server.on_request = lambda _: json_answer(bomb, "gzip")
     with BosBase(server.url) as client:
@@ -140,6 +146,7 @@ def test_a_bomb_of_gzip_is_refused_and_takes_no_memory(server: wire.WireServer) 
 def test_what_an_answer_is_decoded_to_has_a_bound(
     server: wire.WireServer, opening: str, item: str
 ) -> None:
+    """The memory for a decoded response is bounded by a multiple of `max_answer_bytes`."""
     limit = 200_000
     close = "]}" if opening[0] == "{" else "]"
     items = ",".join([item] * ((limit - 100) // (len(item) + 1)))
@@ -164,6 +171,7 @@ def test_what_an_answer_is_decoded_to_has_a_bound(
     ],
 )  # fmt: skip
 def test_the_estimate_of_decoded_values_is_never_far_below_what_they_take(item: str) -> None:
+    """Decoded values take less than 1.5 times their estimated size."""
     text = ("[" + ",".join([item] * 20_000) + "]").encode()
     kept: list[object] = []
     taken = peak_of(lambda: kept.append(decode(text)))
@@ -174,6 +182,7 @@ def test_the_estimate_of_decoded_values_is_never_far_below_what_they_take(item: 
 def test_a_small_answer_that_becomes_large_is_refused_before_it_is_decoded(
     server: wire.WireServer,
 ) -> None:
+    """A response whose decoded values would be too large is refused before it is decoded."""
     server.on_request = lambda _: json_answer(b"[" + b"{}," * 60_000 + b"{}]")
     with (
         BosBase(server.url, max_answer_bytes=200_000) as client,
@@ -183,6 +192,7 @@ def test_a_small_answer_that_becomes_large_is_refused_before_it_is_decoded(
 
 
 def test_many_keys_are_no_way_around_the_bound(server: wire.WireServer) -> None:
+    """Many different keys in a response do not exceed the bound for decoded values."""
     keys = [f'"{n:03x}":0' for n in range(3000)]
     body = ("[" + ",".join(["{" + ",".join(keys) + "}"] * 300) + "]").encode()
     server.on_request = lambda _: json_answer(body)
@@ -196,6 +206,7 @@ def test_many_keys_are_no_way_around_the_bound(server: wire.WireServer) -> None:
 
 
 def test_a_deep_value_among_millions_of_others_costs_no_memory(server: wire.WireServer) -> None:
+    """A deep value among a million others raises `ProtocolError` within 150 MiB."""
     deep = b"[" * 20_000 + b"]" * 20_000
     body = b'{"d":' + deep + b',"a":[]' * 1_000_000 + b"}"
     server.on_request = lambda _: json_answer(body)
@@ -209,6 +220,7 @@ def test_a_deep_value_among_millions_of_others_costs_no_memory(server: wire.Wire
 
 
 def test_an_endless_message_of_an_error_is_cut(server: wire.WireServer) -> None:
+    """The message of an error response is cut to 1000 characters."""
     fields = {f"f{n}": {"message": "\0" * 10_000} for n in range(100)}
     server.on_request = lambda _: wire.problem(500, "\0" * 4 * MB, fields)
     with BosBase(server.url) as client, pytest.raises(ClientResponseError) as caught:
@@ -218,6 +230,7 @@ def test_an_endless_message_of_an_error_is_cut(server: wire.WireServer) -> None:
 
 
 def test_usual_records_are_far_from_the_bound_of_decoded_values() -> None:
+    """Usual records stay below 80 % of the bound for decoded values."""
     record = (
         b'{"collectionId":"pbc_1","collectionName":"posts","id":"abcdefghijklmno","n":12,'
         b'"title":"A title of some words","on":true,"created":"2026-01-01 00:00:00.000Z"},'
@@ -226,6 +239,7 @@ def test_usual_records_are_far_from_the_bound_of_decoded_values() -> None:
 
 
 def test_an_answer_beyond_its_bound_is_not_even_read(server: wire.WireServer) -> None:
+    """A response announced as larger than `max_answer_bytes` is refused before its body."""
     head = OK + b"Content-Length: %d\r\n\r\n" % (MAX_ANSWER_BYTES + 1)
     server.on_request = lambda _: wire.raw(head + b"[1")
     with BosBase(server.url) as client:
@@ -236,6 +250,7 @@ def test_an_answer_beyond_its_bound_is_not_even_read(server: wire.WireServer) ->
 
 
 def test_a_large_answer_to_a_write_says_that_it_was_done(server: wire.WireServer) -> None:
+    """An error for a too large response to a write has `was_written` set, for a read not."""
     server.on_request = lambda _: json_answer(b'{"id":"a","text":"' + b"x" * 5000 + b'"}')
     with BosBase(server.url, max_answer_bytes=1000) as client:
         with pytest.raises(AnswerTooLargeError, match="the write was done, but") as caught:
@@ -247,6 +262,7 @@ def test_a_large_answer_to_a_write_says_that_it_was_done(server: wire.WireServer
 
 
 def test_an_honest_record_may_be_of_any_ratio(server: wire.WireServer) -> None:
+    """A record of 5 MB of blanks in gzip is read: an honest text may have any ratio."""
     text = b'{"id":"a","text":"' + b" " * 5_000_000 + b'"}'
     server.on_request = lambda _: json_answer(gzip.compress(text), "gzip")
     with BosBase(server.url) as client:
@@ -254,6 +270,7 @@ def test_an_honest_record_may_be_of_any_ratio(server: wire.WireServer) -> None:
 
 
 def test_gzip_is_asked_for_and_read(server: wire.WireServer) -> None:
+    """Requests accept gzip, and a gzip response is decoded."""
     noise = random.Random(1).randbytes(550_000).hex().encode()
     text = b'{"text": "' + noise + b'"}'
     server.on_request = lambda _: json_answer(gzip.compress(text), "gzip")
@@ -263,6 +280,7 @@ def test_gzip_is_asked_for_and_read(server: wire.WireServer) -> None:
 
 
 def test_gzip_may_come_in_parts(server: wire.WireServer) -> None:
+    """A gzip response of several parts is decoded as one."""
     parts = gzip.compress(b'{"a":') + gzip.compress(b"") + gzip.compress(b" 1}")
     server.on_request = lambda _: json_answer(parts, "gzip")
     with BosBase(server.url) as client:
@@ -270,6 +288,7 @@ def test_gzip_may_come_in_parts(server: wire.WireServer) -> None:
 
 
 def test_parts_of_gzip_that_come_to_nothing_have_a_bound(server: wire.WireServer) -> None:
+    """50 000 empty parts of gzip exceed `max_answer_bytes` and raise an error."""
     server.on_request = lambda _: json_answer(gzip.compress(b"") * 50_000, "gzip")
     with (
         BosBase(server.url, max_answer_bytes=300_000) as client,
@@ -287,6 +306,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("body", BROKEN.values(), ids=BROKEN.keys())
 def test_broken_gzip_is_an_error_of_its_own(server: wire.WireServer, body: bytes) -> None:
+    """A gzip response that is cut, no gzip or followed by more bytes raises `ProtocolError`."""
     server.on_request = lambda _: json_answer(body, "gzip")
     with BosBase(server.url) as client, pytest.raises(ProtocolError, match="gzip"):
         client.send("GET", "/api/x")
@@ -296,6 +316,7 @@ def test_broken_gzip_is_an_error_of_its_own(server: wire.WireServer, body: bytes
 def test_an_encoding_that_was_not_asked_for_is_an_error(
     server: wire.WireServer, encoding: str
 ) -> None:
+    """A content encoding that was not requested raises `ProtocolError`."""
     server.on_request = lambda _: json_answer(zlib.compress(b"{}"), encoding)
     with BosBase(server.url) as client, pytest.raises(ProtocolError, match="encoding") as caught:
         client.send("GET", "/api/x")
@@ -303,6 +324,7 @@ def test_an_encoding_that_was_not_asked_for_is_an_error(
 
 
 def test_a_bomb_as_the_error_of_a_stream_takes_no_memory(server: wire.WireServer) -> None:
+    """A bomb as the error response to a stream takes less than 10 MiB and keeps its status."""
     bombs = {
         "gzip": gzip.compress(b" " * (64 * MB)),
         "gzip, gzip": gzip.compress(gzip.compress(b" " * (320 * MB))),
@@ -322,6 +344,7 @@ def test_a_bomb_as_the_error_of_a_stream_takes_no_memory(server: wire.WireServer
 
 
 def test_an_event_that_would_be_decoded_to_far_more_is_skipped(server: wire.WireServer) -> None:
+    """An event whose decoded form would be far larger is skipped, within 60 MiB."""
     seen: list[object] = []
     many = b'{"record":{"id":"a","data":[' + b"{}," * 2_000_000 + b'{}]},"action":"create"}'
     with BosBase(server.url) as client:
@@ -360,6 +383,7 @@ def test_an_event_that_would_be_decoded_to_far_more_is_skipped(server: wire.Wire
     ],
 )
 def test_an_odd_retry_after_is_no_endless_wait(server: wire.WireServer, text: str) -> None:
+    """A malformed or huge `Retry-After` becomes None or a finite wait."""
     head = f"HTTP/1.1 429 X\r\nRetry-After: {text}\r\nContent-Length: 0\r\n\r\n"
     server.on_request = lambda _: wire.raw(head.encode("latin-1", "ignore"))
     with BosBase(server.url) as client, pytest.raises(ClientResponseError) as caught:
@@ -376,6 +400,7 @@ def test_an_odd_retry_after_is_no_endless_wait(server: wire.WireServer, text: st
     ],
 )  # fmt: skip
 def test_no_path_leads_above_the_base(server: wire.WireServer, path: str) -> None:
+    """A path with dot segments, plain or escaped, raises `ValueError` before any request."""
     with (
         BosBase(f"{server.url}/base") as client,
         pytest.raises(ValueError, match="must have no"),
@@ -386,6 +411,7 @@ def test_no_path_leads_above_the_base(server: wire.WireServer, path: str) -> Non
 
 @pytest.mark.parametrize("path", ["/api/...", "/api/a..b", "/api/x?at=/../y", "/api/.well-known"])
 def test_dots_that_lead_nowhere_are_part_of_a_path(server: wire.WireServer, path: str) -> None:
+    """Dots that form no dot segment are allowed in a path."""
     server.on_request = lambda _: {}
     with BosBase(f"{server.url}/base") as client:
         client.send("GET", path)
@@ -428,6 +454,7 @@ def test_a_malformed_answer_is_an_error_that_quotes_nothing_of_it(
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
+    """A malformed response to a login raises an error that does not show its content."""
     caplog.set_level(logging.DEBUG)
     answers = [wire.raw(answer)]
     server.on_request = lambda _: answers.pop() if answers else None
@@ -440,6 +467,7 @@ def test_a_malformed_answer_is_an_error_that_quotes_nothing_of_it(
 
 
 def test_a_token_that_an_error_repeats_is_not_shown(server: wire.WireServer) -> None:
+    """A token that an error response repeats is masked in the error and the status."""
     token = wire.make_token("user1")
     refusal = wire.problem(401, f"bad: {token}", {"token": {"message": f"{token} is bad"}})
     server.on_request = lambda _: refusal
@@ -478,6 +506,7 @@ NO_BODY: dict[str, tuple[bytes, str, object]] = {
 def test_an_answer_ends_where_its_kind_says_and_the_connection_is_used_again(
     answer: bytes, method: str, value: object
 ) -> None:
+    """A response ends where its kind defines it, and its connection is used again."""
     with Dripping(answer, b"") as server, BosBase(server.url) as client:
         for _ in range(3):
             assert client.send(method, "/api/x", timeout=2) == value
@@ -485,6 +514,7 @@ def test_an_answer_ends_where_its_kind_says_and_the_connection_is_used_again(
 
 
 def test_an_early_hint_is_not_taken_for_the_answer() -> None:
+    """An early hint is not the response; after the timeout its connection is not used again."""
     with Dripping(EARLY, b"", pause=0) as hints, BosBase(hints.url) as client:
         with pytest.raises(RequestTimeoutError):
             client.send("GET", "/api/1", timeout=0.3)
@@ -494,6 +524,7 @@ def test_an_early_hint_is_not_taken_for_the_answer() -> None:
 
 
 def test_what_tls_holds_behind_an_answer_is_not_taken_for_the_next(tmp_path: Path) -> None:
+    """Bytes behind a response that TLS holds back are not taken for the next response."""
     cert, key = make_certificate(tmp_path)
     mine, foreign = b'{"a": "mine"}', b'{"a": "foreign"}'
     head = OK + b"Content-Length: %d\r\nX-Padding: " % len(mine)
@@ -511,6 +542,7 @@ def test_what_tls_holds_behind_an_answer_is_not_taken_for_the_next(tmp_path: Pat
 
 @pytest.mark.parametrize("how", ["Connection: close", "Connection: keep-alive"])
 def test_close_ends_the_reading_of_a_body_at_once(how: str) -> None:
+    """`close` ends the reading of a body within 1 s with `ClientClosedError`."""
     head = OK + how.encode() + b"\r\nContent-Length: 100000\r\n\r\n{"
     with Dripping(head, b" ") as server, BosBase(server.url) as client:
         result = run_thread(lambda: client.send("GET", "/api/x", timeout=60))
@@ -523,6 +555,7 @@ def test_close_ends_the_reading_of_a_body_at_once(how: str) -> None:
 
 
 def test_a_connection_that_switches_protocols_serves_no_other_request() -> None:
+    """A 101 raises `ProtocolError`, and its connection serves no other request."""
     with Dripping(b"HTTP/1.1 101 Switching Protocols\r\n\r\n") as server:
         with BosBase(server.url) as client:
             for _ in range(2):
@@ -532,6 +565,7 @@ def test_a_connection_that_switches_protocols_serves_no_other_request() -> None:
 
 
 def test_chunks_of_one_byte_without_end_are_given_up(server: wire.WireServer) -> None:
+    """Chunks of one byte without end raise `AnswerTooLargeError` within 3 s of CPU time."""
     server.on_request = lambda _: wire.raw(CHUNKED + b"1\r\n \r\n" * 400_000)
     with BosBase(server.url, max_answer_bytes=500_000) as client:
         begun = time.process_time()
@@ -541,6 +575,7 @@ def test_chunks_of_one_byte_without_end_are_given_up(server: wire.WireServer) ->
 
 
 def test_an_answer_in_chunks_leaves_its_connection_to_the_next() -> None:
+    """A chunked response with a trailer leaves its connection to the next request."""
     body = wire.chunk(b'{"a":') + wire.chunk(b"1}") + b"0\r\nX-Trailer: x\r\n\r\n"
     with Dripping(CHUNKED + body, b"") as server, BosBase(server.url) as client:
         assert [client.send("GET", "/api/x") for _ in range(3)] == [{"a": 1}] * 3
@@ -557,6 +592,7 @@ COOKIES = {
 
 @pytest.mark.parametrize("cookies", COOKIES.values(), ids=COOKIES.keys())
 def test_no_cookie_makes_later_requests_impossible(server: wire.WireServer, cookies: bytes) -> None:
+    """Odd or huge cookies do not prevent later requests, which send less than 1000 bytes."""
     head = OK + cookies + b"Connection: close\r\nContent-Length: 2\r\n\r\n{}"
     server.on_request = lambda _: wire.raw(head)
     with BosBase(server.url) as client:
@@ -567,12 +603,14 @@ def test_no_cookie_makes_later_requests_impossible(server: wire.WireServer, cook
 
 @pytest.mark.parametrize("body", [b"", b"[{}]", b"17", b"null"])
 def test_health_is_an_object_or_an_error(server: wire.WireServer, body: bytes) -> None:
+    """A health response that is no object raises `ProtocolError`."""
     server.on_request = lambda _: wire.status(200, body)
     with BosBase(server.url) as client, pytest.raises(ProtocolError, match="no object"):
         client.health()
 
 
 def test_a_page_without_its_numbers_is_an_error(server: wire.WireServer) -> None:
+    """A page of records without page numbers raises `ProtocolError`."""
     server.collections["posts"] = {"items": [{"id": "a"}]}
     with BosBase(server.url) as client, pytest.raises(ProtocolError, match="page numbers"):
         client.collection("posts").get_list()

@@ -133,6 +133,7 @@ ODD_DATA = {
 def test_odd_data_is_left_out_and_the_stream_goes_on(
     server: wire.WireServer, ear: Callable[..., Ear], data: bytes
 ) -> None:
+    """An event with malformed data is skipped, and the stream goes on."""
     it = ear()
     server.stream.send_frame(MINE, data)
     it.lives()
@@ -159,6 +160,7 @@ ODD_BUT_VALID = {
 def test_odd_but_valid_data_arrives(
     server: wire.WireServer, ear: Callable[..., Ear], data: bytes
 ) -> None:
+    """An event with odd but valid data is delivered."""
     it = ear()
     server.stream.send_frame(MINE, data)
     it.lives()
@@ -175,6 +177,7 @@ OTHERS = [
 def test_an_event_of_a_topic_never_asked_for_reaches_no_subscriber_of_another(
     server: wire.WireServer, ear: Callable[..., Ear], topic: str
 ) -> None:
+    """An event of a topic without subscribers reaches only subscribers to everything."""
     it = ear()
     server.stream.send_record(topic, {"id": "stranger"}, "create")
     it.lives()
@@ -204,6 +207,7 @@ ODD_BYTES = {
 def test_odd_bytes_between_events_harm_nobody(
     server: wire.WireServer, ear: Callable[..., Ear], data: bytes
 ) -> None:
+    """Odd bytes between events are ignored, and the stream goes on."""
     it = ear()
     server.stream.send_raw(data)
     it.lives()
@@ -229,6 +233,7 @@ BAD_FRAMING = {
 def test_bad_chunk_framing_costs_the_stream_and_the_next_one_lives(
     server: wire.WireServer, ear: Callable[..., Ear], data: bytes
 ) -> None:
+    """Bad chunk framing ends the stream, and the next one delivers events."""
     it = ear()
     server.stream.send_unframed(data)
     server.wait_gets(2)
@@ -239,6 +244,7 @@ def test_bad_chunk_framing_costs_the_stream_and_the_next_one_lives(
 def test_a_size_beyond_all_memory_reserves_none(
     server: wire.WireServer, ear: Callable[..., Ear], size: bytes
 ) -> None:
+    """A huge chunk size reserves less than 1 MiB, and events are delivered again."""
     it = ear(idle_timeout=0.5)
 
     def announce() -> None:
@@ -254,6 +260,7 @@ def test_a_size_beyond_all_memory_reserves_none(
 def test_a_second_pb_connect_changes_nothing(
     server: wire.WireServer, ear: Callable[..., Ear], client_id: str
 ) -> None:
+    """A second PB_CONNECT changes neither the client id nor the stream."""
     it = ear()
     known = it.client.realtime.client_id
     server.stream.send_frame("PB_CONNECT", '{"clientId":' + client_id + "}")
@@ -277,6 +284,7 @@ BAD_GREETINGS = {
 def test_a_stream_that_does_not_begin_with_a_client_id_is_given_up(
     server: wire.WireServer, ear: Callable[..., Ear], greeting: bytes
 ) -> None:
+    """A stream that does not begin with a client id is given up, and the next one works."""
     it = ear()
 
     def greet(stream: wire.Stream) -> None:
@@ -292,6 +300,7 @@ def test_a_stream_that_does_not_begin_with_a_client_id_is_given_up(
 def test_a_client_id_of_a_megabyte_is_as_good_as_any(
     server: wire.WireServer, ear: Callable[..., Ear]
 ) -> None:
+    """A client id of a megabyte is accepted."""
     it = ear()
     huge = "c" * 1_000_000
 
@@ -311,6 +320,7 @@ BREAKS = "\r\n2026-01-01 ERROR \x1b[31mfire\u2028\u202e\x9b" + "x" * 2000
 def test_no_word_of_the_other_side_breaks_a_line_of_the_log(
     server: wire.WireServer, ear: Callable[..., Ear], caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Control characters from the server are escaped in each log line."""
     it = ear()
     plain = BREAKS.replace("\r\n", "")  # where a line's end would end the framing
     header = plain.encode().decode("latin-1")
@@ -346,6 +356,7 @@ def test_no_word_of_the_other_side_breaks_a_line_of_the_log(
 def test_a_length_that_is_none_ends_the_stream_with_its_connection(
     server: wire.WireServer, ear: Callable[..., Ear], length: str
 ) -> None:
+    """A stream with a malformed `Content-Length` ends, and the next one delivers events."""
     it = ear()
     head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: "
     greeting = wire.frame("odd", "PB_CONNECT", {"clientId": "odd"})
@@ -382,6 +393,7 @@ def test_hostile_headers_of_an_answer_never_end_the_connecting(
     code: int,
     to: str,
 ) -> None:
+    """Odd headers in a response to the stream or a POST never end the attempts to connect."""
     it = ear()
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     answer = f"HTTP/1.1 {code} X\r\n{lines}Content-Length: 2\r\n\r\nhi".encode("latin-1")

@@ -102,6 +102,7 @@ def one_step(client: BosBase, chance: random.Random) -> None:
 def test_fifty_threads_subscribing_and_disposing_leave_exactly_what_is_wanted(
     server: wire.WireServer, client: BosBase, seed: int
 ) -> None:
+    """After 50 threads have subscribed and disposed, the server has exactly the topics left."""
     seen: list[str] = []
     kept = client.collection("kept").observe("*", check=False)
     kept.subscribe(lambda event: seen.append(event.record["id"]))
@@ -125,6 +126,7 @@ def test_fifty_threads_subscribing_and_disposing_leave_exactly_what_is_wanted(
 def test_fifty_threads_and_a_close_amid_them_end_with_a_clear_error_and_nothing_else(
     server: wire.WireServer, seed: int
 ) -> None:
+    """`close` while 50 threads subscribe raises nothing but `ClientClosedError` in them."""
     client = BosBase(server.url, backoff=QUICK)
     ends_at = random.Random(seed).uniform(0.0, 0.15)
 
@@ -154,6 +156,7 @@ def block(client: BosBase) -> None:
 def test_a_blocking_call_is_allowed_in_every_kind_of_callback(
     server: wire.WireServer, client: BosBase, where: str
 ) -> None:
+    """A blocking call is allowed in each kind of callback."""
     finished: list[str] = []
 
     def once(*_: object) -> None:
@@ -188,6 +191,7 @@ def test_a_blocking_call_is_allowed_in_every_kind_of_callback(
 def test_closing_in_a_callback_returns_and_ends_everything(
     server: wire.WireServer, where: str
 ) -> None:
+    """`close` in a callback returns within 1 s and completes the subscriptions."""
     client = BosBase(server.url, backoff=QUICK)
     took: list[float] = []
     completed = threading.Event()
@@ -218,6 +222,7 @@ def test_closing_in_a_callback_returns_and_ends_everything(
 def test_a_fork_uses_nothing_of_its_parents_client_and_harms_nothing(
     server: wire.WireServer, client: BosBase, has_views: bool
 ) -> None:
+    """In a forked child the client raises `ClientClosedError`; the parent keeps its stream."""
     seen: list[str] = []
     posts = client.collection("posts")
     posts.subscribe("*", lambda event: seen.append(event.record["id"]))
@@ -266,6 +271,7 @@ def test_a_fork_uses_nothing_of_its_parents_client_and_harms_nothing(
 def test_a_forked_child_that_ends_or_collects_the_client_harms_nothing(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """A forked child that finalizes the client leaves the parent's stream open."""
     seen: list[str] = []
     client.collection("posts").subscribe("*", lambda event: seen.append(event.record["id"]))
     finalizer = client._finalizer
@@ -288,6 +294,7 @@ def test_a_forked_child_that_ends_or_collects_the_client_harms_nothing(
 def test_an_interrupt_raised_by_a_subscriber_hurts_that_subscriber_alone(
     server: wire.WireServer, client: BosBase, error: type[BaseException]
 ) -> None:
+    """A `KeyboardInterrupt` or `SystemExit` of a subscriber does not affect the others."""
     seen: list[str] = []
 
     def raising(_: object) -> None:
@@ -310,6 +317,7 @@ def test_an_interrupt_raised_by_a_subscriber_hurts_that_subscriber_alone(
 def test_ctrl_c_ends_every_wait_of_the_main_thread_and_leaves_nothing(
     server: wire.WireServer, client: BosBase, waits: str
 ) -> None:
+    """Ctrl-C ends each wait of the main thread, and the client works as before."""
     gate = wire.Gate()
     posts = client.collection("posts")
     if not waits.startswith("iterate"):
@@ -346,6 +354,7 @@ def test_ctrl_c_ends_every_wait_of_the_main_thread_and_leaves_nothing(
 
 @pytest.mark.parametrize("state", ["active", "waiting", "unused"])
 def test_a_client_that_nobody_holds_ends_its_threads(server: wire.WireServer, state: str) -> None:
+    """A client without references ends its threads within 1 s, active, waiting or unused."""
     client = BosBase(server.url, backoff=BackoffPolicy(initial=30, maximum=30, jitter=False))
     if state == "waiting":
         server.refuse_connections()
@@ -367,6 +376,7 @@ def test_a_client_that_nobody_holds_ends_its_threads(server: wire.WireServer, st
 
 
 def test_an_undisposed_subscription_keeps_its_client_alive(server: wire.WireServer) -> None:
+    """A subscription keeps its client alive until it is disposed."""
     client = BosBase(server.url)
     seen: list[Any] = []
     subscription = client.collection("posts").observe("*").subscribe(seen.append)
@@ -387,6 +397,7 @@ def test_an_undisposed_subscription_keeps_its_client_alive(server: wire.WireServ
 def test_subscribing_and_disposing_again_and_again_leaks_nothing(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """10 000 rounds of subscribing and disposing leak no memory, threads or descriptors."""
     posts = client.collection("posts")
     posts.subscribe("*", lambda _: None)
 

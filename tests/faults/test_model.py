@@ -182,6 +182,7 @@ class Machine(RuleBasedStateMachine):
 
 
 def test_the_servers_set_converges_to_the_wanted_set_after_every_step() -> None:
+    """After each step of a sequence the server has the registered topics; events come once."""
     run_state_machine_as_test(
         Machine,
         settings=settings(

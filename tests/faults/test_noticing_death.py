@@ -89,6 +89,7 @@ def wait_until(what: Callable[[], object], patience: float = PATIENCE) -> None:
 def test_the_streams_socket_has_the_keep_alive_options(
     server: wire.WireServer, story: Callable[..., Story]
 ) -> None:
+    """The stream's socket has the keep-alive options."""
     it = story(server.url)
     (driver,) = it.client.service._drivers
     connection: Any = driver.session._stream
@@ -103,6 +104,7 @@ def test_the_streams_socket_has_the_keep_alive_options(
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_KEEPIDLE"), reason="the platform has no such options")
 def test_by_default_silence_of_a_dead_host_is_noticed_within_45_seconds() -> None:
+    """The default keep-alive options give up a dead host within 45 s."""
     options = {option: value for _, option, value in sockets.keep_alive_options()}
     idle = options[socket.TCP_KEEPIDLE]
     probes = options[socket.TCP_KEEPINTVL] * options[socket.TCP_KEEPCNT]
@@ -115,6 +117,7 @@ def test_by_default_silence_of_a_dead_host_is_noticed_within_45_seconds() -> Non
 def test_a_vanished_host_is_noticed_by_keep_alive_and_told_as_a_loss(
     story: Callable[..., Story], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A host that vanishes is noticed by keep-alive and reported as a loss."""
     if why := VanishingHost.possible():
         pytest.skip(f"NOT TESTED: a host that vanishes. {why}")
     within = NOTICED_WITHIN
@@ -145,7 +148,7 @@ def test_a_vanished_host_is_noticed_by_keep_alive_and_told_as_a_loss(
 def test_a_host_that_the_system_gave_up_is_told_as_a_loss(
     server: wire.WireServer, story: Callable[..., Story], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only a silent stream is renewed as routine; what keep-alive finds is a loss."""
+    """A host that the system's keep-alive gives up is reported as a loss, not as routine."""
     read = socket.SocketIO.readinto
 
     def readinto(self: socket.SocketIO, buffer: Any) -> int | None:
@@ -168,6 +171,7 @@ def test_a_host_that_the_system_gave_up_is_told_as_a_loss(
 def test_a_proxy_that_swallows_everything_is_noticed_by_the_silence_and_renewed_as_routine(
     server: wire.WireServer, story: Callable[..., Story]
 ) -> None:
+    """A stream that a proxy silences is renewed after `idle_timeout`, without a loss."""
     it = story(server.url, idle_timeout=0.2)
     for number in (2, 3, 4):
         server.stream.stall()
@@ -182,6 +186,7 @@ def test_a_proxy_that_swallows_everything_is_noticed_by_the_silence_and_renewed_
 def test_a_stream_that_speaks_is_not_renewed(
     server: wire.WireServer, story: Callable[..., Story]
 ) -> None:
+    """A stream that delivers events is not renewed after `idle_timeout`."""
     it = story(server.url, idle_timeout=0.3)
     for number in range(8):
         server.send("posts/*", {"id": str(number)}, "create")
@@ -197,7 +202,7 @@ def test_the_servers_own_closes_are_routine_and_a_new_stream_follows_at_once(
     monkeypatch: pytest.MonkeyPatch,
     chunked: bool,
 ) -> None:
-    """As after 5 idle minutes, and after 30 minutes whatever it carried."""
+    """A healthy stream that the server closes is replaced at once, without a loss."""
     monkeypatch.setattr(connection, "HEALTHY_AFTER", 0.1)
     server.on_stream = lambda number: wire.stream(chunked=chunked)
     it = story(server.url)
@@ -215,6 +220,7 @@ def test_the_servers_own_closes_are_routine_and_a_new_stream_follows_at_once(
 
 @pytest.mark.parametrize("life", [300.0, 1800.0])
 def test_a_day_of_routine_closes_has_no_backoff_in_virtual_time(life: float) -> None:
+    """A day of streams that the server closes after 5 or 30 minutes has no backoff."""
     clock: VirtualTimeScheduler = VirtualTimeScheduler()
     opened: list[float] = []
 
@@ -238,6 +244,7 @@ def test_a_day_of_routine_closes_has_no_backoff_in_virtual_time(life: float) -> 
 def test_the_servers_close_of_a_stream_that_has_just_begun_is_a_failure(
     server: wire.WireServer, story: Callable[..., Story]
 ) -> None:
+    """A stream that the server closes right after it opened is a loss and causes a wait."""
     it = story(server.url)
     server.stream.finish()
     wait_until(lambda: it.states and it.states[-1].state == "waiting")

@@ -29,6 +29,7 @@ def server() -> Iterator[wire.WireServer]:
 def test_a_fork_in_a_callback_leaves_the_child_a_clear_error_and_the_parent_its_stream(
     server: wire.WireServer,
 ) -> None:
+    """After a fork in a callback the child gets a clear error; the parent keeps its stream."""
     seen: list[str] = []
     ended: list[int] = []
 
@@ -62,6 +63,7 @@ def test_a_fork_in_a_callback_leaves_the_child_a_clear_error_and_the_parent_its_
 def test_a_client_that_is_collected_in_its_own_callback_ends_its_threads(
     server: wire.WireServer,
 ) -> None:
+    """A client that is collected in its own callback ends its threads."""
     held: list[object] = []
     collected = threading.Event()
 

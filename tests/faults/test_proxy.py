@@ -33,7 +33,7 @@ def target() -> Iterator[str]:
 
 
 def test_who_knocks_while_it_closes_is_hung_up_on(target: str) -> None:
-    """A socket that is forgotten is a warning, which is an error here."""
+    """A connection made while the proxy closes leaves no socket open."""
     for _ in range(ROUNDS):
         proxy = FaultProxy(target)
         knocked = threading.Event()

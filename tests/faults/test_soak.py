@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.timeout(SECONDS + 60)
 def test_the_client_survives_a_soak_of_mixed_faults(server: EmbeddedServer) -> None:
+    """A soak of at least eight kinds of faults ends without a complaint."""
     report = soak(server, SECONDS, seed=4)
     print(report.table())
     assert not report.complaints, report.table()
@@ -30,6 +31,7 @@ def test_the_client_survives_a_soak_of_mixed_faults(server: EmbeddedServer) -> N
     "module", ["tests.faults.soak", "tests.faults.converge", "tests.faults.fuzz_http"]
 )
 def test_the_proofs_run_by_their_own_commands(module: str) -> None:
+    """Each long proof runs as a program whose `--help` lists `--seconds`."""
     done = subprocess.run(
         [sys.executable, "-m", module, "--help"],
         cwd=ROOT, capture_output=True, text=True, timeout=30, check=False,

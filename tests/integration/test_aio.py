@@ -61,6 +61,7 @@ def wanted(world: World) -> int:
 
 
 def test_events_come_until_the_block_is_left(world: World) -> None:
+    """`aio.events` yields a record's event; leaving the block removes its topic at once."""
     posts = world.collection()
 
     async def main() -> None:
@@ -75,6 +76,7 @@ def test_events_come_until_the_block_is_left(world: World) -> None:
 
 
 def test_closing_the_client_ends_the_loop(world: World) -> None:
+    """`client.close()` ends an `async for` over `aio.events` without an error."""
     client = world.superuser()
     posts = world.collection()
 
@@ -93,6 +95,7 @@ def test_closing_the_client_ends_the_loop(world: World) -> None:
 def test_closing_the_client_ends_the_loop_of_a_task_that_holds_the_delivery_back(
     world: World,
 ) -> None:
+    """`close` ends an `aio.events` loop also while its full queue blocks the delivery thread."""
     client = world.superuser()
     posts = world.collection()
 
@@ -109,6 +112,7 @@ def test_closing_the_client_ends_the_loop_of_a_task_that_holds_the_delivery_back
 
 
 def test_an_error_of_the_stream_is_raised_in_the_loop(world: World) -> None:
+    """`aio.first` raises the 403 of a collection that only superusers may list."""
     posts = world.collection(listRule=None)
     guest = world.client().collection(posts.name)
 
@@ -121,6 +125,7 @@ def test_an_error_of_the_stream_is_raised_in_the_loop(world: World) -> None:
 
 
 def test_cancelling_the_task_takes_the_topic_off(world: World) -> None:
+    """Cancelling a task inside `async for` over `aio.events` removes the topic."""
     posts = world.collection()
 
     async def read() -> None:
@@ -143,6 +148,7 @@ def test_cancelling_the_task_takes_the_topic_off(world: World) -> None:
 
 
 def test_callbacks_run_one_at_a_time_with_the_callers_context(world: World) -> None:
+    """An `async` callback runs once at a time, with the context variables of the caller."""
     posts = world.collection()
     log: list[str] = []
     done = asyncio.Event()
@@ -166,6 +172,7 @@ def test_callbacks_run_one_at_a_time_with_the_callers_context(world: World) -> N
 
 
 def test_a_callback_that_raises_is_reported_and_stays_subscribed(world: World) -> None:
+    """The loop's exception handler gets each error of a callback, which stays subscribed."""
     posts = world.collection()
     reported: list[dict[str, Any]] = []
     calls: asyncio.Queue[Any] = asyncio.Queue()
@@ -187,6 +194,7 @@ def test_a_callback_that_raises_is_reported_and_stays_subscribed(world: World) -
 
 
 def test_a_refused_topic_is_raised_by_subscribe(world: World) -> None:
+    """`aio.subscribe` raises the server's 403, and TypeError if the callback is not callable."""
     posts = world.collection(listRule=None)
     guest = world.client().collection(posts.name)
 
@@ -204,6 +212,7 @@ def test_a_refused_topic_is_raised_by_subscribe(world: World) -> None:
 
 
 def test_cancelling_a_subscribe_that_waits_takes_the_topic_off_at_once(fragile: World) -> None:
+    """Cancelling `aio.subscribe` while the server is paused removes the topic at once."""
     posts = fragile.collection()
     fragile.server.pause()
 
@@ -225,6 +234,7 @@ def test_cancelling_a_subscribe_that_waits_takes_the_topic_off_at_once(fragile: 
 
 
 def test_custom_topics_and_the_end_of_one(world: World) -> None:
+    """`aio.subscribe` delivers PB_CONNECT; `wait` returns once the topic is unsubscribed."""
     realtime = world.admin.realtime
     got: asyncio.Queue[str] = asyncio.Queue()
 
@@ -244,6 +254,7 @@ def test_custom_topics_and_the_end_of_one(world: World) -> None:
 
 
 def test_a_callback_may_end_its_own_subscription(world: World) -> None:
+    """A callback may await `aclose` of its own subscription, which removes the topic."""
     posts = world.collection()
     done = asyncio.Event()
 
@@ -265,6 +276,7 @@ def test_a_callback_may_end_its_own_subscription(world: World) -> None:
 
 
 def test_a_view_becomes_fresh_and_stays_true(world: World) -> None:
+    """`aio.live` waits for a fresh snapshot, then yields changes, and ends with its block."""
     posts = world.collection()
     first = posts.create({"n": 1})["id"]
 
@@ -284,6 +296,7 @@ def test_a_view_becomes_fresh_and_stays_true(world: World) -> None:
 
 
 def test_a_slow_task_misses_no_change(world: World) -> None:
+    """A slow task gets fewer snapshots of `aio.live`, and their changes still chain."""
     posts = world.collection()
 
     async def main() -> None:
@@ -310,6 +323,7 @@ def test_a_slow_task_misses_no_change(world: World) -> None:
 def test_a_task_too_slow_for_its_changes_gets_the_net_difference(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """With more than `MAX_CHANGES` changes queued, the next snapshot has the net changes."""
     monkeypatch.setattr("rxbosbase.aio._live.MAX_CHANGES", 3)
     posts = world.collection()
     for n in range(5):
@@ -333,6 +347,7 @@ def test_a_task_too_slow_for_its_changes_gets_the_net_difference(
 
 
 def test_a_view_that_is_refused_says_so_to_all_who_wait(world: World) -> None:
+    """A refused query raises its ClientResponseError from `wait_fresh` and from `anext`."""
     posts = world.collection(listRule=None)
     guest = world.client().collection(posts.name)
 
@@ -347,6 +362,7 @@ def test_a_view_that_is_refused_says_so_to_all_who_wait(world: World) -> None:
 
 
 def test_a_view_that_is_not_fresh_in_time_says_so(fragile: World) -> None:
+    """`wait_fresh(0.05)` of `aio.live` raises RequestTimeoutError while the server is paused."""
     posts = fragile.collection()
     fragile.server.pause()
 
@@ -363,6 +379,7 @@ def test_a_view_that_is_not_fresh_in_time_says_so(fragile: World) -> None:
 
 
 def test_closing_the_client_ends_the_view(world: World) -> None:
+    """`close` ends the iteration of `aio.live`; later, `wait_fresh` raises ClientClosedError."""
     client = world.superuser()
     posts = client.collection(world.collection().name)
 
@@ -381,6 +398,7 @@ def test_closing_the_client_ends_the_view(world: World) -> None:
 
 
 def test_a_view_is_used_inside_its_block_alone(world: World) -> None:
+    """`aio.live` raises RuntimeError when used outside its block, or entered twice."""
     posts = world.collection()
 
     async def main() -> None:
@@ -399,6 +417,7 @@ def test_a_view_is_used_inside_its_block_alone(world: World) -> None:
 def test_a_closed_loop_leaves_a_view_without_an_error(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """A change after the event loop is closed stops the view and logs nothing."""
     posts = world.collection()
     loop = asyncio.new_event_loop()
     view = aio.live(posts)
@@ -411,6 +430,7 @@ def test_a_closed_loop_leaves_a_view_without_an_error(
 
 
 def test_the_loop_goes_on_while_a_subscriber_blocks_the_delivery(world: World) -> None:
+    """A callback that blocks the delivery thread does not block the event loop."""
     posts = world.collection()
     release = threading.Event()
     seen = asyncio.Event()

@@ -40,10 +40,12 @@ def demos() -> dict[str, Ended]:
 
 @pytest.mark.parametrize("name", ["json", "pipe", "terminal"])
 def test_every_event_of_the_connected_phases_arrives(demos: dict[str, Ended], name: str) -> None:
+    """`demo` exits with 0 and an empty stderr: as JSON, into a pipe and on a terminal."""
     assert (demos[name].code, demos[name].err) == (0, ""), demos[name].out
 
 
 def test_the_json_is_all_there_is_on_stdout_and_it_adds_up(demos: dict[str, Ended]) -> None:
+    """Stdout of `demo --json` is one JSON value; its counts add up, none lost while connected."""
     told: dict[str, Any] = json.loads(demos["json"].out)
     phases = [told[name] for name in ("while_connected", "last_100ms_before_kill", "while_down")]
     assert (told["ok"], told["problems"]) == (True, [])
@@ -58,6 +60,7 @@ def test_the_json_is_all_there_is_on_stdout_and_it_adds_up(demos: dict[str, Ende
 
 
 def test_the_live_view_ends_up_as_its_query(demos: dict[str, Ended]) -> None:
+    """The live view of `demo` equals a fresh query at the end; JSON and plain output report it."""
     told: dict[str, Any] = json.loads(demos["json"].out)
     assert told["live_view"]["equals_query"] is True
     assert told["live_view"]["records"] > 0
@@ -66,6 +69,7 @@ def test_the_live_view_ends_up_as_its_query(demos: dict[str, Ended]) -> None:
 
 
 def test_a_pipe_gets_plain_lines_without_control_codes(demos: dict[str, Ended]) -> None:
+    """`demo` writes plain lines into a pipe, without escape codes or carriage returns."""
     out = demos["pipe"].out
     assert "\x1b" not in out and "\r" not in out
     for text in ("killed the server", "the stream is back", "active: ", "events of the connected"):
@@ -73,12 +77,14 @@ def test_a_pipe_gets_plain_lines_without_control_codes(demos: dict[str, Ended]) 
 
 
 def test_a_terminal_gets_a_live_picture(demos: dict[str, Ended]) -> None:
+    """`demo` draws a display with escape codes on a terminal, with each connection state."""
     out = demos["terminal"].out
     for text in ("\x1b[", "rxbosbase demo", "● ", "waiting", "active", "what happens", "arrived."):
         assert text in out
 
 
 def test_a_demo_too_short_to_recover_is_a_usage_error() -> None:
+    """`demo --seconds 1` exits with 2, and stderr names `--seconds`."""
     done = run("demo", "--seconds", "1")
     assert (done.returncode, done.stdout) == (2, "")
     assert "--seconds" in done.stderr

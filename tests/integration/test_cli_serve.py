@@ -23,7 +23,7 @@ def address_of(line: str) -> str:
 
 
 def test_a_view_outlives_the_server_and_its_data_and_shows_the_new_ones() -> None:
-    """As told in docs/first-steps.md: stop it with Ctrl-C, and start it again."""
+    """A view outlives a restart of `serve` without an error and shows the new data."""
     with Command("serve", "--port", "0") as first:
         url = address_of(first.line())
         port = str(urlsplit(url).port)
@@ -60,6 +60,7 @@ def log_in(url: str, collection: str, email: str, password: str) -> BosBase:
 
 
 def test_serve_prints_who_can_log_in_and_ends_with_ctrl_c() -> None:
+    """`serve` prints working passwords, writes samples with `--rate`, and Ctrl-C exits with 0."""
     with Command("serve", "--port", "0", "--rate", "50") as serve:
         url = address_of(serve.line())
         users, root = passwords_of(serve)
@@ -75,6 +76,7 @@ def test_serve_prints_who_can_log_in_and_ends_with_ctrl_c() -> None:
 
 
 def test_serve_has_new_passwords_at_each_start_and_none_that_is_published(tmp_path: Path) -> None:
+    """Each start of `serve` sets new random passwords; old and published ones are refused."""
     found: list[str] = []
     for _ in range(2):
         with Command("serve", "--port", "0", "--data-dir", str(tmp_path / "data")) as serve:
@@ -92,6 +94,7 @@ def test_serve_has_new_passwords_at_each_start_and_none_that_is_published(tmp_pa
 
 
 def test_published_passwords_have_to_be_asked_for_and_are_warned_of() -> None:
+    """`--publish-passwords` sets the published user password and warns; the superuser's differs."""
     with Command("serve", "--port", "0", "--publish-passwords") as serve:
         url = address_of(serve.line())
         users, root = passwords_of(serve)
@@ -102,6 +105,7 @@ def test_published_passwords_have_to_be_asked_for_and_are_warned_of() -> None:
 
 
 def test_a_page_that_is_being_developed_may_use_it_if_it_is_named() -> None:
+    """`serve --origin` allows that origin by CORS and no other; a malformed one exits with 1."""
     mine = "http://localhost:5173"
     with Command("serve", "--port", "0", "--origin", mine) as serve:
         url = address_of(serve.line())
@@ -115,6 +119,7 @@ def test_a_page_that_is_being_developed_may_use_it_if_it_is_named() -> None:
 
 
 def test_a_taken_port_is_one_line() -> None:
+    """`serve` on a port in use exits with 1 and an error without a traceback."""
     with Command("serve", "--port", "0") as first:
         port = str(urlsplit(address_of(first.line())).port)
         with Command("serve", "--port", port) as second:
@@ -125,6 +130,7 @@ def test_a_taken_port_is_one_line() -> None:
 
 
 def test_data_that_stay_are_there_at_the_next_start(tmp_path: Path) -> None:
+    """A second `serve` with the same `--data-dir` has the three sample posts, not six."""
     for _ in range(2):
         with Command("serve", "--port", "0", "--data-dir", str(tmp_path / "data")) as serve:
             with BosBase(address_of(serve.line())) as client:

@@ -50,6 +50,7 @@ def say(client: BosBase, text: str) -> str:
 
 
 def test_a_pipe_gets_a_json_line_per_event_and_ctrl_c_ends_cleanly(sample: EmbeddedServer) -> None:
+    """`tail` writes one JSON line per event for any Unicode text; Ctrl-C exits with 0."""
     with ada(sample.url) as client, tailing(sample.url, "messages", "posts") as tail:
         texts = ["Zażółć", "one\ntwo", "a\u2028b", "👩‍👩‍👧"]
         ids = [say(client, text) for text in texts]
@@ -62,6 +63,7 @@ def test_a_pipe_gets_a_json_line_per_event_and_ctrl_c_ends_cleanly(sample: Embed
 
 
 def test_filter_expand_fields_and_action_reach_the_stream(sample: EmbeddedServer) -> None:
+    """`tail` applies `--filter`, `--expand` and `--fields`, and shows only each `--action`."""
     options = ["--filter", "text ~ 'yes'", "--expand", "author", "--fields", "id,text,expand"]
     options += ["--action", "create", "--action", "delete"]
     with ada(sample.url) as client, tailing(sample.url, "messages", *options) as tail:
@@ -77,6 +79,7 @@ def test_filter_expand_fields_and_action_reach_the_stream(sample: EmbeddedServer
 
 
 def test_one_record_can_be_named_and_the_pretty_form_asked_for(sample: EmbeddedServer) -> None:
+    """`tail COLLECTION/ID --format pretty` shows that record alone, without escapes in a pipe."""
     with ada(sample.url) as client:
         id = say(client, "before")
         with tailing(sample.url, f"messages/{id}", "--format", "pretty") as tail:
@@ -88,6 +91,7 @@ def test_one_record_can_be_named_and_the_pretty_form_asked_for(sample: EmbeddedS
 
 
 def test_a_login_shows_what_guests_do_not_see(sample: EmbeddedServer) -> None:
+    """`tail --identity` with `--password-env` shows records that need a login."""
     order = {"customer": ADA.id, "item": "tea", "quantity": 1}
     login = ["--identity", ADA.email, "--password-env", "SECRET"]
     with (
@@ -99,6 +103,7 @@ def test_a_login_shows_what_guests_do_not_see(sample: EmbeddedServer) -> None:
 
 
 def test_a_lost_connection_and_its_return_are_told_on_stderr() -> None:
+    """`tail` reports a lost and a restored connection on stderr, then shows new events."""
     with EmbeddedServer() as server, server.client(superuser=True) as admin:
         create_sample(admin)
         with tailing(server.url, "messages") as tail:
@@ -114,6 +119,7 @@ def test_a_lost_connection_and_its_return_are_told_on_stderr() -> None:
 
 @pytest.mark.parametrize("format", ["json", "pretty"])
 def test_a_reader_that_has_enough_ends_tail_quietly(sample: EmbeddedServer, format: str) -> None:
+    """`tail` exits with 0 and an empty stderr when the reader closes its pipe."""
     with (
         ada(sample.url) as client,
         tailing(sample.url, "messages", "--format", format) as tail,
@@ -142,6 +148,7 @@ def test_a_reader_that_has_enough_ends_tail_quietly(sample: EmbeddedServer, form
 def test_what_cannot_work_is_one_line_and_exit_code_1(
     sample: EmbeddedServer, arguments: list[str], message: str
 ) -> None:
+    """`tail` exits with 1 for what is refused; the last line of stderr has the reason."""
     done = run("tail", "--url", sample.url, *arguments)
     assert (done.returncode, done.stdout) == (1, "")
     # The topics may be there before the read that finds one of them in vain has its answer.
@@ -160,12 +167,14 @@ def test_what_cannot_work_is_one_line_and_exit_code_1(
     ],
 )
 def test_a_wrong_command_line_is_exit_code_2(arguments: list[str], message: str) -> None:
+    """A wrong command line exits with 2, an empty stdout, and a stderr that names the mistake."""
     done = run(*arguments, env={"COLUMNS": "200"})
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
 
 
 def test_without_the_extra_one_line_says_what_to_install() -> None:
+    """Without `typer` the command exits with 1 and one line with the `pip install` command."""
     program = """if True:
         import sys
 

@@ -48,6 +48,7 @@ def write(server: EmbeddedServer) -> dict[str, Any]:
 
 @pytest.mark.parametrize("arguments", SHOWN, ids=lambda words: "-".join(words[:1] + words[3:]))
 def test_a_record_commands_no_terminal(server: EmbeddedServer, arguments: list[str]) -> None:
+    """On a terminal, `tail` and `view` show control characters and markup of records as text."""
     name, *rest = arguments
     with (
         terminal_output() as (terminal, written),
@@ -69,6 +70,7 @@ def test_a_record_commands_no_terminal(server: EmbeddedServer, arguments: list[s
 def test_json_lines_command_nobody_and_lose_nothing(
     server: EmbeddedServer, arguments: list[str]
 ) -> None:
+    """JSON lines of `tail` and `view` escape control characters and decode to the record."""
     name, *rest = arguments
     with Command(name, "--url", server.url, *rest) as command:
         assert command.said().startswith("rxbosbase: listening to ")

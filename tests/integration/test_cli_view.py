@@ -56,6 +56,7 @@ def change(view: Command) -> Change[dict[str, Any]]:
 
 
 def test_a_pipe_gets_a_json_line_per_change_and_ctrl_c_ends_cleanly(sample: EmbeddedServer) -> None:
+    """`view` writes one JSON line per change, applicable in order; Ctrl-C exits with 0."""
     options = ["--filter", "room = 'help'", "--sort", "-text", "--fields", "text"]
     with ada(sample.url) as client:
         first = say(client, "a", "help")
@@ -74,6 +75,7 @@ def test_a_pipe_gets_a_json_line_per_change_and_ctrl_c_ends_cleanly(sample: Embe
 
 
 def test_a_gap_is_told_on_stderr_and_what_it_held_comes_as_changes() -> None:
+    """`view` reports a reconnect on stderr, then shows a record created without the stream."""
     with EmbeddedServer() as server, server.client(superuser=True) as admin:
         create_sample(admin)
         with viewing(server.url, "messages", "--filter", "text = 'x'") as view:
@@ -91,6 +93,7 @@ def test_a_gap_is_told_on_stderr_and_what_it_held_comes_as_changes() -> None:
 def test_a_terminal_gets_a_table_that_follows_and_ctrl_c_leaves_it_in_order(
     sample: EmbeddedServer,
 ) -> None:
+    """`view` updates a table on a terminal; Ctrl-C exits with 0 and restores the cursor."""
     with ada(sample.url) as client, terminal_output() as (terminal, written):
         say(client, "before", "help")
         arguments = ["view", "--url", sample.url, "messages", "--sort", "-created", "--limit", "3"]
@@ -125,6 +128,7 @@ def _appears(written: list[bytes], text: bytes) -> None:
 def test_what_the_server_refuses_is_one_line_and_exit_code_1(
     sample: EmbeddedServer, arguments: list[str], message: str
 ) -> None:
+    """`view` exits with 1 for a refused query; the last line of stderr has the reason."""
     ended = run("view", "--url", sample.url, *arguments)
     assert (ended.returncode, ended.stdout) == (1, "")
     last = ended.stderr.splitlines()[-1]
@@ -132,6 +136,7 @@ def test_what_the_server_refuses_is_one_line_and_exit_code_1(
 
 
 def test_a_login_without_a_password_is_refused_at_once(sample: EmbeddedServer) -> None:
+    """`view --identity` without a password in the environment exits with 2."""
     ended = run("view", "--url", sample.url, "orders", "--identity", "ada@example.com")
     assert ended.returncode == 2
     assert "holds no password" in ended.stderr

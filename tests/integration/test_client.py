@@ -21,6 +21,7 @@ pytest_plugins = ["support.live_fixtures"]
 
 
 def test_making_a_client_needs_no_server() -> None:
+    """Creating a client sends nothing; only a request raises ConnectionFailedError."""
     with BosBase("http://127.0.0.1:1") as client:
         assert client.base_url == "http://127.0.0.1:1"
         with pytest.raises(ConnectionFailedError):
@@ -28,6 +29,7 @@ def test_making_a_client_needs_no_server() -> None:
 
 
 def test_health_and_plain_requests_answer_with_json(world: World) -> None:
+    """`health` and `send` return the decoded JSON; `send` passes body and query on."""
     client = world.client()
     assert client.health()["code"] == 200
     assert client.send("GET", "/api/health") == client.health()
@@ -38,6 +40,7 @@ def test_health_and_plain_requests_answer_with_json(world: World) -> None:
 
 
 def test_an_unknown_path_is_a_404_and_a_page_is_no_json(world: World) -> None:
+    """`send` raises a 404 for an unknown path, and ProtocolError for an HTML response."""
     client = world.client()
     with pytest.raises(ClientResponseError, match="404"):
         client.send("GET", "/api/nothing")
@@ -49,6 +52,7 @@ def test_an_unknown_path_is_a_404_and_a_page_is_no_json(world: World) -> None:
 
 
 def test_a_user_logs_in_and_out_and_everyone_who_cares_is_told(world: World) -> None:
+    """Login and `clear` set the auth store's state, and `changes` emits each token."""
     users = world.users()
     ann = world.user(users, name="Ann")
     client = world.client()
@@ -64,6 +68,7 @@ def test_a_user_logs_in_and_out_and_everyone_who_cares_is_told(world: World) -> 
 
 
 def test_a_login_heeds_fields_and_expand(world: World) -> None:
+    """`auth_with_password` passes `fields` on; the record has only the fields asked for."""
     users = world.users()
     ann = world.user(users, name="Ann")
     client = world.client()
@@ -74,6 +79,7 @@ def test_a_login_heeds_fields_and_expand(world: World) -> None:
 
 
 def test_a_wrong_password_is_a_400_and_nobody_is_logged_in(world: World) -> None:
+    """A wrong password raises a 400 without the password in its repr, and stores no token."""
     users = world.users()
     ann = world.user(users)
     client = world.client()
@@ -85,6 +91,7 @@ def test_a_wrong_password_is_a_400_and_nobody_is_logged_in(world: World) -> None
 
 
 def test_a_login_of_no_auth_collection_is_an_error_that_can_be_read(world: World) -> None:
+    """A login at a base collection raises ClientResponseError that begins with its status."""
     posts = world.collection()
     with pytest.raises(ClientResponseError) as caught:
         world.client().collection(posts.name).auth_with_password("a", "b" * 8)
@@ -92,6 +99,7 @@ def test_a_login_of_no_auth_collection_is_an_error_that_can_be_read(world: World
 
 
 def test_a_refresh_renews_the_token_of_the_same_user(world: World) -> None:
+    """`auth_refresh` stores the new token of the same user; without a login it is a 401."""
     users = world.users()
     ann = world.user(users)
     client = world.logged_in(users, ann)
@@ -105,6 +113,7 @@ def test_a_refresh_renews_the_token_of_the_same_user(world: World) -> None:
 
 
 def test_a_login_with_a_void_token_in_the_store_works(world: World) -> None:
+    """A login succeeds although the auth store holds an invalid token."""
     users = world.users()
     ann = world.user(users)
     store = AuthStore()
@@ -116,6 +125,7 @@ def test_a_login_with_a_void_token_in_the_store_works(world: World) -> None:
 
 
 def test_no_repr_and_no_error_shows_a_token_or_a_password(world: World) -> None:
+    """The reprs of client, auth store and state, and an error, show no token or password."""
     users = world.users()
     client = world.logged_in(users, world.user(users))
     token = client.auth_store.token
@@ -127,6 +137,7 @@ def test_no_repr_and_no_error_shows_a_token_or_a_password(world: World) -> None:
 
 
 def test_the_clients_own_headers_go_with_every_request(world: World) -> None:
+    """Headers given to the client are sent with its requests and reach the list rule."""
     posts = world.collection(listRule='@request.headers.x_key = "k"')
     posts.create({})
     keyed = world.client(headers={"X-Key": "k"})
@@ -138,6 +149,7 @@ def test_the_clients_own_headers_go_with_every_request(world: World) -> None:
 
 
 def test_collections_are_created_read_changed_and_deleted(world: World) -> None:
+    """`collections` creates, gets by name or id, updates, lists and deletes a collection."""
     collections = world.admin.collections
     name = world.name("things")
     made = collections.create(
@@ -157,6 +169,7 @@ def test_collections_are_created_read_changed_and_deleted(world: World) -> None:
 
 
 def test_collections_are_for_superusers_and_a_bad_one_says_why(world: World) -> None:
+    """`collections.create` is a 401 without a login; a bad name is a 400 with `data["name"]`."""
     with pytest.raises(ClientResponseError) as caught:
         world.client().collections.create({"name": "x", "type": "base", "fields": []})
     assert caught.value.status == 401
@@ -166,6 +179,7 @@ def test_collections_are_for_superusers_and_a_bad_one_says_why(world: World) -> 
 
 
 def test_a_deleted_collection_ends_no_other_stream(world: World) -> None:
+    """Deleting a collection fails neither its own stream nor that of another collection."""
     posts, doomed = world.collection(), world.collection("doomed")
     doomed.subscribe("*", print)  # until it may be listed: the question would meet the deletion
     heard, gone = listen(posts.observe("*")), listen(doomed.observe("*"))
@@ -177,7 +191,7 @@ def test_a_deleted_collection_ends_no_other_stream(world: World) -> None:
 
 
 def test_no_answer_with_a_token_shows_it(admin: BosBase, names: Callable[[str], str]) -> None:
-    """Logins of other kinds, through `send`, and the token for files."""
+    """The repr of a response that carries a token leaves the token's signature out."""
     people = names("people")
     admin.collections.create({"name": people, "type": "auth"})
     login = {"email": f"{people}@example.com", "password": "password123"}

@@ -83,6 +83,7 @@ CONNECTABLE: dict[str, Operator] = {
 
 @pytest.mark.parametrize("name", TIMED)
 def test_timed_operators_run_on_the_delivery_thread_and_start_none(world: World, name: str) -> None:
+    """Each timed operator delivers on the delivery thread and starts no thread of its own."""
     posts = world.collection()
     started_before = set(threading.enumerate())
     heard: Heard[Any] = listen(posts.observe("*").pipe(TIMED[name]))
@@ -101,6 +102,7 @@ def test_timed_operators_run_on_the_delivery_thread_and_start_none(world: World,
 def test_timers_behind_publish_and_replay_run_on_the_delivery_thread(
     world: World, name: str
 ) -> None:
+    """Timers before or after `publish` and `replay` run on the delivery thread."""
     posts = world.collection()
     heard: Heard[Any] = listen(CONNECTABLE[name](posts.observe("*")))
     world.wait_active()
@@ -110,6 +112,7 @@ def test_timers_behind_publish_and_replay_run_on_the_delivery_thread(
 
 
 def test_both_spellings_run_on_the_delivery_thread(world: World) -> None:
+    """A stream, its piped and its fluent `debounce` all deliver on the delivery thread."""
     posts = world.collection()
     plain = listen(posts.observe("*"))
     timed = listen(posts.observe("*").pipe(ops.debounce(0.02)))
@@ -125,6 +128,7 @@ def test_both_spellings_run_on_the_delivery_thread(world: World) -> None:
 
 
 def test_filter_map_and_scan_compose_in_both_spellings(world: World) -> None:
+    """`filter`, `map` and `scan` give the same results piped and as fluent methods."""
     posts = world.collection()
 
     def is_even(event: Event) -> bool:
@@ -146,6 +150,7 @@ def test_filter_map_and_scan_compose_in_both_spellings(world: World) -> None:
 
 
 def test_events_are_grouped_by_action(world: World) -> None:
+    """`group_by` on the action counts create, update and delete events separately."""
     posts = world.collection()
 
     def counted(group: Any) -> Any:
@@ -167,6 +172,7 @@ def test_events_are_grouped_by_action(world: World) -> None:
 
 
 def test_debounce_gives_the_last_of_a_burst_and_buffer_all_of_it(world: World) -> None:
+    """`debounce` emits the last event of a burst, `buffer_with_time` all events in order."""
     posts = world.collection()
     last = listen(posts.observe("*").pipe(ops.debounce(0.2)))
     buffers = listen(
@@ -184,6 +190,7 @@ def test_debounce_gives_the_last_of_a_burst_and_buffer_all_of_it(world: World) -
 
 
 def test_take_and_first_take_the_topic_off_the_server_when_they_have_enough(world: World) -> None:
+    """When `take` and `first` complete, the topic is removed and the connection closes."""
     posts = world.collection()
     taken = listen(posts.observe("*").pipe(ops.take(2)))
     first = listen(posts.observe("*").pipe(ops.first(lambda e: e.record["n"] == 2)))
@@ -213,6 +220,7 @@ PLURAL: dict[str, Operator] = {
 def test_once_subscribe_has_returned_the_topic_is_wanted_whatever_is_piped_on(
     world: World, name: str
 ) -> None:
+    """`wait_active` after `subscribe` waits for the topic, whatever operators are piped on."""
     posts = world.collection()
     entered, leave = threading.Event(), threading.Event()
 
@@ -232,6 +240,7 @@ def test_once_subscribe_has_returned_the_topic_is_wanted_whatever_is_piped_on(
 
 
 def test_streams_of_two_collections_merge(world: World) -> None:
+    """`merge` of two streams with `debounce` on `client.scheduler` uses the delivery thread."""
     posts, comments = world.collection(), world.collection("comments")
     both = listen(
         reactivex.merge(posts.observe("*"), comments.observe("*")).pipe(
@@ -247,6 +256,7 @@ def test_streams_of_two_collections_merge(world: World) -> None:
 
 
 def test_an_operator_that_raises_ends_its_own_pipeline_alone(world: World) -> None:
+    """An error in `map` fails its own pipeline; another one on the same topic goes on."""
     posts = world.collection()
     broken = listen(posts.observe("*").pipe(ops.map(lambda e: 1 / 0)))
     whole: Heard[Event] = listen(posts.observe("*"))
@@ -258,6 +268,7 @@ def test_an_operator_that_raises_ends_its_own_pipeline_alone(world: World) -> No
 
 
 def test_a_pipeline_starts_afresh_with_repeat_after_an_unsubscribe(world: World) -> None:
+    """`repeat(2)` subscribes again after `unsubscribe`, and completes after the second."""
     posts = world.collection()
     heard = listen(posts.observe("*").pipe(ops.repeat(2)))
     world.wait_active()
@@ -273,6 +284,7 @@ def test_a_pipeline_starts_afresh_with_repeat_after_an_unsubscribe(world: World)
 
 
 def test_events_behind_a_bounded_queue_leave_the_delivery_thread_free(world: World) -> None:
+    """Behind `bounded_observe_on`, a blocked observer delays no other and gets every event."""
     posts = world.collection()
     leave = threading.Event()
     slow: Heard[Event] = Heard()

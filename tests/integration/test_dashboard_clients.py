@@ -42,6 +42,7 @@ def change_password(world: World, users: str, id: str) -> None:
 def test_a_tab_whose_login_was_revoked_does_not_regain_rights_by_the_next_login(
     world: World, make_clients: Callable[..., Clients]
 ) -> None:
+    """A page with a revoked login stays without rights when the user logs in on another."""
     clients, users = make_clients(), world.users()
     ann = world.user(users)
     secrets = world.collection(listRule="@request.auth.id != ''")
@@ -64,6 +65,7 @@ def test_a_tab_whose_login_was_revoked_does_not_regain_rights_by_the_next_login(
 def test_logins_of_one_user_share_nothing_and_each_ends_with_its_page(
     world: World, make_clients: Callable[..., Clients]
 ) -> None:
+    """Each login has a client of its own; releasing one twice leaves the other open."""
     clients, users = make_clients(), world.users()
     ann = world.user(users)
     first, second = (clients.log_in(users, ann["email"], PASSWORD) for _ in range(2))
@@ -77,6 +79,7 @@ def test_logins_of_one_user_share_nothing_and_each_ends_with_its_page(
 def test_guests_share_one_client_until_the_last_is_gone(
     make_clients: Callable[..., Clients],
 ) -> None:
+    """Pages without a login share one client, closed when the last page is released."""
     clients = make_clients()
     first, second = clients.guest(), clients.guest()
     assert first.client is second.client
@@ -90,6 +93,7 @@ def test_guests_share_one_client_until_the_last_is_gone(
 def test_a_login_that_pages_begin_with_is_shared_while_it_is_good_and_then_no_more(
     world: World, make_clients: Callable[..., Clients]
 ) -> None:
+    """`again` shares a valid login; once revoked, it returns a guest client with a notice."""
     clients, users = make_clients(check_every=0.1), world.users()
     ann = world.user(users)
     login = clients.log_in(users, ann["email"], PASSWORD)

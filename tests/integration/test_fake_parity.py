@@ -191,6 +191,7 @@ class Watcher:
 
 
 def test_events_views_and_windows_are_told_of_each_write(stage: Stage) -> None:
+    """The fake and the server give the same events, changes and windows for each write."""
     a, b, c = (stage.id(letter) for letter in "abc")
     seen = Watcher(stage, a)
     stage.write("create", a, title="a", n=2)
@@ -227,6 +228,7 @@ def test_events_views_and_windows_are_told_of_each_write(stage: Stage) -> None:
 
 
 def test_a_gap_swallows_events_and_views_catch_up(stage: Stage) -> None:
+    """Fake and server: writes during a gap emit no events, but views change with `caught_up`."""
     a, b, c = (stage.id(letter) for letter in "abc")
     for id, title in ((a, "a"), (b, "b")):
         stage.write("create", id, title=title, n=2)
@@ -267,7 +269,7 @@ def test_a_gap_swallows_events_and_views_catch_up(stage: Stage) -> None:
 
 @pytest.mark.parametrize("status", [400, 404])
 def test_what_can_never_deliver_is_an_error(stage: Stage, status: int) -> None:
-    """A filter that cannot be read, and a collection that does not exist."""
+    """A malformed filter (400) or a missing collection (404) fails stream and view alike."""
     errors: list[Exception] = []
     client, posts = stage.client, stage.posts
     asked = posts if status == 400 else client.collection("nothing_of_this_name")
@@ -284,6 +286,7 @@ def test_what_can_never_deliver_is_an_error(stage: Stage, status: int) -> None:
 
 @pytest.mark.parametrize("sort", ["title", "-title", "n,-title"])
 def test_lists_and_pages_have_one_order(stage: Stage, sort: str) -> None:
+    """Full lists in pages and views have the same order, on the fake and on the server."""
     titles = ["b", "Z", "a b", "á", "A", "a", "-a", "9", "10", "🦊", "", "_", "aB"]
     for at, title in enumerate(titles):
         stage.write("create", stage.id("abcdefghijklm"[at]), title=title, n=at % 3)

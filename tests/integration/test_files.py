@@ -45,6 +45,7 @@ def download(url: str) -> bytes:
 def test_a_file_of_every_form_goes_up_and_comes_back(
     world: World, docs: Collection[dict[str, Any]], tmp_path: Path
 ) -> None:
+    """A file given as path, open file, BytesIO or tuple is downloaded with the same bytes."""
     path = tmp_path / "photo.png"
     path.write_bytes(PNG)
     with path.open("rb") as opened:
@@ -58,12 +59,14 @@ def test_a_file_of_every_form_goes_up_and_comes_back(
 
 
 def test_the_fields_beside_a_file_keep_their_types(docs: Collection[dict[str, Any]]) -> None:
+    """Text, number, bool and JSON fields keep their types in a request with a file."""
     fields = {"title": "42", "n": 1.5, "on": True, "data": {"a": [1, None, "ż"]}}
     record = docs.create({**fields, "doc": ("a.txt", b"x")})
     assert {name: record[name] for name in fields} == fields
 
 
 def test_files_are_added_to_and_taken_from_a_list(docs: Collection[dict[str, Any]]) -> None:
+    """`field+` adds a file, `field-` removes one by its name, and `[]` removes all."""
     record = docs.create({"many": [("a.txt", b"1"), ("b.txt", b"2")]})
     record = docs.update(record["id"], {"many+": ("c.txt", b"3"), "title": "three"})
     assert len(record["many"]) == 3
@@ -76,6 +79,7 @@ def test_files_are_added_to_and_taken_from_a_list(docs: Collection[dict[str, Any
 def test_an_upload_is_told_to_subscribers_like_any_change(
     world: World, docs: Collection[dict[str, Any]]
 ) -> None:
+    """The event of an upload carries the stored name of the file."""
     heard = listen(docs.observe("*"))
     world.wait_active()
     record = docs.create({"doc": ("a.txt", b"x")})
@@ -85,6 +89,7 @@ def test_an_upload_is_told_to_subscribers_like_any_change(
 def test_a_protected_file_needs_a_file_token(
     world: World, docs: Collection[dict[str, Any]]
 ) -> None:
+    """A protected file is refused without a token; `file_url(token=…)` downloads it."""
     record = docs.create({"hidden": ("a.txt", b"secret")})
     with pytest.raises(requests.HTTPError):
         download(world.admin.file_url(record, record["hidden"]))
@@ -93,6 +98,7 @@ def test_a_protected_file_needs_a_file_token(
 
 
 def test_thumbs_and_downloads_are_asked_for(world: World, docs: Collection[dict[str, Any]]) -> None:
+    """`file_url` with `thumb` and `download` gives a URL that responds as an attachment."""
     record = docs.create({"doc": ("photo.png", PNG)})
     url = world.admin.file_url(record, record["doc"], thumb="10x10", download=True)
     answer = requests.get(url, timeout=10)
@@ -103,6 +109,7 @@ def test_thumbs_and_downloads_are_asked_for(world: World, docs: Collection[dict[
 def test_a_refused_file_is_an_error_that_names_its_field(
     docs: Collection[dict[str, Any]],
 ) -> None:
+    """A file larger than `maxSize` raises a 400 whose `data` has the field."""
     with pytest.raises(ClientResponseError) as caught:
         docs.create({"doc": ("big.bin", b"x" * 1_000_001)})
     assert caught.value.status == 400
@@ -110,6 +117,7 @@ def test_a_refused_file_is_an_error_that_names_its_field(
 
 
 def test_no_name_of_a_file_breaks_out_of_its_part(docs: Collection[dict[str, Any]]) -> None:
+    """No file name, with quotes, line ends or NUL, changes another field of the request."""
     hostile = [*HOSTILE_STRINGS, 'a"; name="title"; x="', "a\r\n\r\n--b--\r\n", "", "\0", "../a"]
     for name in hostile:
         record = docs.create({"title": "mine", "doc": (name, b"x")})
@@ -121,5 +129,6 @@ def test_no_name_of_a_file_breaks_out_of_its_part(docs: Collection[dict[str, Any
 def test_a_file_beside_hostile_text_leaves_the_text_as_data(
     docs: Collection[dict[str, Any]],
 ) -> None:
+    """Hostile text beside a file is stored unchanged."""
     for text in HOSTILE_STRINGS:
         assert docs.create({"title": text, "doc": ("a.txt", b"x")})["title"] == text

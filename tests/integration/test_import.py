@@ -20,6 +20,7 @@ def base(name: str, *fields: str) -> dict[str, object]:
 
 
 def test_collections_are_created_and_changed_by_one_import(world: World) -> None:
+    """One `import_` creates a collection and adds a field to another."""
     old, new = world.collection().name, world.name("new")
     world.settle()
     world.admin.collections.import_([base(new, "title"), base(old, "title", "added")])
@@ -30,6 +31,7 @@ def test_collections_are_created_and_changed_by_one_import(world: World) -> None
 
 
 def test_what_was_exported_can_be_imported(world: World) -> None:
+    """`import_` of a collection as `get` returned it keeps its records."""
     posts = world.collection()
     exported = world.admin.collections.get(posts.name)
     posts.create({"title": "kept"})
@@ -39,6 +41,7 @@ def test_what_was_exported_can_be_imported(world: World) -> None:
 
 
 def test_missing_collections_stay_unless_asked_otherwise(fragile: World) -> None:
+    """`import_` deletes collections missing from its list only with `delete_missing=True`."""
     kept, gone = fragile.collection(), fragile.collection()
     fragile.admin.collections.import_([fragile.admin.collections.get(kept.name)])
     assert fragile.admin.collections.get(gone.name)
@@ -51,6 +54,7 @@ def test_missing_collections_stay_unless_asked_otherwise(fragile: World) -> None
 
 
 def test_an_import_with_a_fault_changes_nothing(world: World) -> None:
+    """`import_` with one invalid collection is a 400 and creates none of the others."""
     name = world.name("fine")
     with pytest.raises(ClientResponseError) as caught:
         world.admin.collections.import_([base(name, "title"), {"name": "", "type": "base"}])
@@ -60,6 +64,7 @@ def test_an_import_with_a_fault_changes_nothing(world: World) -> None:
 
 
 def test_an_import_is_for_superusers(world: World) -> None:
+    """`import_` without a login raises a 401 or 403."""
     with pytest.raises(ClientResponseError) as caught:
         world.client().collections.import_([base(world.name("x"), "title")])
     assert caught.value.status in (401, 403)

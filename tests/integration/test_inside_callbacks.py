@@ -15,6 +15,7 @@ QUICK = BackoffPolicy(initial=0.05, maximum=0.2)
 
 
 def test_a_login_in_a_callback_changes_what_it_hears(world: World) -> None:
+    """A login inside a callback takes effect: events that need it arrive."""
     users = world.users()
     ann = world.user(users)
     posts, door = world.collection(listRule='@request.auth.id != ""'), world.collection("door")
@@ -35,6 +36,7 @@ def test_a_login_in_a_callback_changes_what_it_hears(world: World) -> None:
 
 
 def test_on_disconnect_may_subscribe_and_wait_until_the_server_is_back(fragile: World) -> None:
+    """A `subscribe` inside `on_disconnect` blocks until the server is back, then delivers."""
     posts, others = fragile.collection(), fragile.collection("others")
     client = fragile.client(backoff=QUICK)
     heard, nested = listen(client.collection(posts.name).observe("*")), Heard[Event]()
@@ -59,6 +61,7 @@ def test_on_disconnect_may_subscribe_and_wait_until_the_server_is_back(fragile: 
 
 
 def test_on_disconnect_may_raise_or_close(fragile: World, caplog: pytest.LogCaptureFixture) -> None:
+    """An error in `on_disconnect` is logged and streams resume; `close` in it ends them."""
     posts = fragile.collection()
     raising, closing = fragile.client(backoff=QUICK), fragile.client(backoff=QUICK)
     calls: Heard[list[str]] = Heard()
@@ -83,6 +86,7 @@ def test_on_disconnect_may_raise_or_close(fragile: World, caplog: pytest.LogCapt
 
 
 def test_a_slow_callback_holds_up_neither_acknowledgements_nor_the_status(world: World) -> None:
+    """A blocked callback delays neither `subscribe` nor `reconnect_now`; no event is lost."""
     posts, others = world.collection(), world.collection("others")
     entered, leave = threading.Event(), threading.Event()
 
@@ -108,6 +112,7 @@ def test_a_slow_callback_holds_up_neither_acknowledgements_nor_the_status(world:
 
 
 def test_sys_exit_in_a_callback_ends_no_thread(world: World) -> None:
+    """SystemExit in a callback does not stop the delivery of further events."""
     posts = world.collection()
 
     def leave(_: Event) -> None:

@@ -43,6 +43,7 @@ def numbers(records: Any) -> list[int]:
 def test_a_list_reads_fewer_records_a_page_where_an_answer_is_too_large(
     small: BosBase, posts: Posts, sort: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """`get_full_list` reads smaller pages after an oversized response, and logs one warning."""
     records = small.collection(posts.name).get_full_list(sort=sort)
     assert sorted(numbers(records)) == list(range(12))
     if sort:
@@ -54,6 +55,7 @@ def test_a_list_reads_fewer_records_a_page_where_an_answer_is_too_large(
 def test_a_page_that_was_asked_for_by_its_size_is_an_error_that_says_what_to_do(
     small: BosBase, posts: Posts
 ) -> None:
+    """`get_list` raises AnswerTooLargeError for an oversized page, and names the remedies."""
     with pytest.raises(AnswerTooLargeError, match="smaller pages or fields="):
         small.collection(posts.name).get_list(1, 30)
 
@@ -66,6 +68,7 @@ def test_a_page_that_was_asked_for_by_its_size_is_an_error_that_says_what_to_do(
 def test_a_live_view_of_large_records_shows_them_all(
     small: BosBase, posts: Posts, options: dict[str, Any]
 ) -> None:
+    """A view shows and updates records whose rows together exceed `max_answer_bytes`."""
     with small.collection(posts.name).live(reconcile=NEVER, **options) as view:
         found = numbers(view.wait_fresh(20).records)
         assert sorted(found) == list(range(options.get("limit", 12)))[:12]
@@ -80,6 +83,7 @@ def test_a_live_view_of_large_records_shows_them_all(
 def test_a_record_that_fits_into_no_answer_is_left_out_and_told_and_comes_back(
     world: World, small: BosBase, posts: Posts
 ) -> None:
+    """A record over `max_answer_bytes` is in `unreadable`, not in the view, until it is small."""
     huge = posts.create({"title": "x" * 90 * KB, "owner": "y" * 4 * KB, "n": 99})
     client = world.superuser(max_answer_bytes=90 * KB)
     views: list[dict[str, Any]] = [{}, {"limit": 50}, {"sort": "-n"}]
@@ -103,6 +107,7 @@ def test_a_record_that_fits_into_no_answer_is_left_out_and_told_and_comes_back(
 
 
 def test_a_live_record_too_large_for_an_answer_is_told(world: World, posts: Posts) -> None:
+    """An oversized `live_record` is in `status.unreadable` and is not shown as deleted."""
     huge = posts.create({"title": "x" * 90 * KB, "n": 99})
     client = world.superuser(max_answer_bytes=50 * KB)
     seen: list[Any] = []
@@ -118,6 +123,7 @@ def test_a_live_record_too_large_for_an_answer_is_told(world: World, posts: Post
 def test_a_list_skips_a_record_too_large_for_an_answer_if_told_to(
     world: World, posts: Posts, sort: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """`get_full_list` raises for an oversized record, or skips and logs it with `"skip"`."""
     huge = posts.create({"title": "x" * 90 * KB, "owner": "y" * 4 * KB, "n": 99})
     records = world.superuser(max_answer_bytes=90 * KB).collection(posts.name)
     with pytest.raises(AnswerTooLargeError):

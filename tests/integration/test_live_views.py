@@ -83,6 +83,7 @@ def author_relation(world: World, authors: Posts) -> dict[str, Any]:
 
 
 def test_the_first_snapshot_adds_all_and_changes_lead_from_each_to_the_next(world: World) -> None:
+    """A view's first snapshot adds all rows; the changes of each lead from the one before."""
     posts = world.collection()
     for number in range(5):
         posts.create({"title": f"t{number}", "n": number})
@@ -110,6 +111,7 @@ def test_the_first_snapshot_adds_all_and_changes_lead_from_each_to_the_next(worl
 def test_a_late_subscriber_gets_the_current_snapshot_and_equal_views_share_one(
     world: World,
 ) -> None:
+    """Equal views share topics and snapshots; a late subscriber gets the current one at once."""
     posts = world.collection()
     posts.create({"title": "a"})
     first = listen(posts.live(reconcile=NEVER))
@@ -127,7 +129,7 @@ def test_a_late_subscriber_gets_the_current_snapshot_and_equal_views_share_one(
 
 
 def test_a_view_of_topics_that_another_view_has_already_begins_at_once(world: World) -> None:
-    """The server is told nothing then, so that no acknowledgement comes of its own."""
+    """A view whose topics another view has acknowledged starts at once, without a new topic."""
     posts = world.collection()
     posts.create({"title": "a", "n": 1})
     posts.create({"title": "b", "n": 2})
@@ -151,6 +153,7 @@ def test_a_view_of_topics_that_another_view_has_already_begins_at_once(world: Wo
 
 
 def test_current_needs_somebody_who_holds_the_view(world: World) -> None:
+    """`current` and `wait_fresh` raise RuntimeError unless the view is entered or subscribed."""
     posts = world.collection()
     view = posts.live()
     with pytest.raises(RuntimeError, match="use `with view:`"):
@@ -165,6 +168,7 @@ def test_current_needs_somebody_who_holds_the_view(world: World) -> None:
 
 
 def test_wait_fresh_works_inside_a_callback_and_while_a_subscriber_sleeps(world: World) -> None:
+    """`wait_fresh` returns in a callback, and outside also while a subscriber blocks."""
     posts = world.collection()
     posts.create({"title": "a"})
     gate, sizes, opened = threading.Event(), Heard[int](), Heard[bool]()
@@ -188,6 +192,7 @@ def test_wait_fresh_works_inside_a_callback_and_while_a_subscriber_sleeps(world:
 
 
 def test_what_leaves_a_filter_leaves_the_view_soon(world: World) -> None:
+    """A record that leaves the filter leaves the view within 2 s, without a reconcile pass."""
     posts = world.collection()
     made = posts.create({"title": "a", "owner": "ann"})
     options = {"filter": 'owner = "ann"'}
@@ -210,6 +215,7 @@ SORTS = [
 
 
 def test_every_sort_ends_in_the_servers_order(world: World) -> None:
+    """Views with any kind of sort but `@random` have the server's order after writes."""
     authors = world.collection("authors")
     ids = [
         authors.create({"title": t, "n": n})["id"] for t, n in [("Zoë", 2), ("ann", 10), ("", 0)]
@@ -245,6 +251,7 @@ def test_every_sort_ends_in_the_servers_order(world: World) -> None:
 
 
 def test_a_window_shows_the_first_rows_only(world: World) -> None:
+    """A view with `limit` shows the first rows of the query after deletes and updates."""
     posts = world.collection()
     made = [posts.create({"title": str(n), "n": n})["id"] for n in range(6)]
     options: dict[str, Any] = {"sort": "-n", "limit": 3}
@@ -259,6 +266,7 @@ def test_a_window_shows_the_first_rows_only(world: World) -> None:
 
 
 def test_a_window_takes_as_many_sort_keys_as_the_server(world: World) -> None:
+    """A view with `limit` accepts eight sort keys and has the server's order."""
     posts = world.collection()
     for n in range(6):
         posts.create({"title": "ab"[n % 2], "n": n})
@@ -268,6 +276,7 @@ def test_a_window_takes_as_many_sort_keys_as_the_server(world: World) -> None:
 
 
 def test_a_sort_that_proves_unorderable_is_handed_to_the_server_in_mid_view(world: World) -> None:
+    """A view whose sort values become incomparable takes the server's order; changes chain."""
     posts = world.collection(fields=JSON)
     posts.create({"title": "x", "data": 3})
     heard: Heard[Snapshot[Record]] = listen(posts.live(sort="-data,title", reconcile=NEVER))
@@ -306,10 +315,12 @@ def check_fields(world: World, sort: str) -> None:
 
 @gap(RELATED_SORT, bosbase=True)
 def test_fields_give_what_was_asked_for_where_a_relation_sorts(world: World) -> None:
+    """Rows of a view sorted by a relation's field have the same `fields` as the query's."""
     check_fields(world, "-n,author.title")
 
 
 def test_fields_give_what_was_asked_for_and_nothing_else(world: World) -> None:
+    """Rows of a view have the requested `fields` alone, at the start and after updates."""
     check_fields(world, "-n,title")
     posts = world.collection()
     options: dict[str, Any] = {"fields": "title", "filter": "n > 0", "sort": "n"}
@@ -324,6 +335,7 @@ def test_fields_give_what_was_asked_for_and_nothing_else(world: World) -> None:
 
 
 def test_a_field_that_the_user_has_cut_still_sorts_as_the_server_does(world: World) -> None:
+    """A view sorts by the whole field although `fields` has only its excerpt."""
     posts = world.collection()
     for title in ("b2", "a", "b3", "b1"):
         posts.create({"title": title})
@@ -337,6 +349,7 @@ def test_a_field_that_the_user_has_cut_still_sorts_as_the_server_does(world: Wor
 
 
 def test_a_renamed_author_is_seen_in_the_posts(world: World) -> None:
+    """A change of an expanded record reaches views and windows within 2 s."""
     authors = world.collection("authors")
     ann = authors.create({"title": "Ann"})["id"]
     posts = world.collection(fields=(author_relation(world, authors),))
@@ -358,6 +371,7 @@ def test_a_renamed_author_is_seen_in_the_posts(world: World) -> None:
 
 @gap(RELATED_SORT, bosbase=True)
 def test_a_renamed_author_brings_a_post_into_the_window_that_was_not_there(world: World) -> None:
+    """A renamed relation brings a row into a window sorted by it, within 2 s."""
     authors = world.collection("authors")
     ann, zoe = (authors.create({"title": name})["id"] for name in ("Ann", "Zoe"))
     posts = world.collection(fields=(author_relation(world, authors),))
@@ -374,6 +388,7 @@ def test_a_renamed_author_brings_a_post_into_the_window_that_was_not_there(world
 
 
 def test_an_author_that_may_not_be_listed_is_seen_within_reconcile(world: World) -> None:
+    """A reconcile pass updates an expanded record whose collection may not be listed."""
     authors = world.collection("authors", listRule=None)
     ann = authors.create({"title": "Ann"})["id"]
     posts = world.collection(fields=(author_relation(world, authors),))
@@ -401,6 +416,7 @@ def test_an_author_that_may_not_be_listed_is_seen_within_reconcile(world: World)
 def test_what_no_event_tells_is_seen_within_reconcile(
     world: World, options: dict[str, Any]
 ) -> None:
+    """A reconcile pass finds changes through relations in filter, sort and back relation."""
     authors = world.collection("authors")
     ann = authors.create({"title": "Ann"})["id"]
     posts = world.collection(fields=(author_relation(world, authors),))
@@ -422,6 +438,7 @@ def test_what_no_event_tells_is_seen_within_reconcile(
 
 
 def test_a_collection_without_updated_converges(world: World) -> None:
+    """A view of a collection without `updated` equals the query after quick writes."""
     name = world.name("bare")
     world.admin.collections.create(
         {"name": name, "type": "base", "fields": [{"name": "title", "type": "text"}]}
@@ -439,6 +456,7 @@ def test_a_collection_without_updated_converges(world: World) -> None:
 
 @gap(NO_VIEW_COLLECTIONS, bosbase=True)
 def test_a_view_collection_is_polled(world: World) -> None:
+    """A live view of a view collection is read again every `reconcile` seconds."""
     posts, name = world.collection(), world.name("view")
     query = f"SELECT id, title FROM {posts.name} WHERE title != ''"
     world.admin.collections.create({"name": name, "type": "view", "viewQuery": query})
@@ -458,6 +476,7 @@ def test_a_view_collection_is_polled(world: World) -> None:
 
 
 def test_live_record_follows_one_record_that_may_only_be_viewed(world: World) -> None:
+    """`live_record` follows create, update and delete of a record with a view rule alone."""
     posts = world.collection(**VIEW_ONLY)
     guest = world.client().collection(posts.name)
     id = world.id("a")
@@ -478,6 +497,7 @@ def test_live_record_follows_one_record_that_may_only_be_viewed(world: World) ->
 
 
 def test_changes_tell_one_net_change_of_each_record_across_a_gap(world: World) -> None:
+    """After a gap, `changes` emits one net change per record, with `caught_up` set."""
     posts = world.collection()
     ids = {title: posts.create({"title": title})["id"] for title in ("kept", "edited", "gone")}
     store = AuthStore()
@@ -516,6 +536,7 @@ def test_changes_tell_one_net_change_of_each_record_across_a_gap(world: World) -
 def test_a_killed_server_leaves_the_view_stale_and_its_return_makes_it_true(
     fragile: World,
 ) -> None:
+    """While the server is down a view keeps its rows, not fresh; afterwards it is the query."""
     posts, client = fragile.collection(), fragile.superuser(backoff=QUICK)
     kept, gone = (posts.create({"title": title})["id"] for title in ("kept", "gone"))
     view = client.collection(posts.name).live(filter='title != ""', reconcile=NEVER)
@@ -538,6 +559,7 @@ def test_a_killed_server_leaves_the_view_stale_and_its_return_makes_it_true(
 
 
 def test_a_refused_query_ends_the_view_and_a_new_subscriber_begins_afresh(world: World) -> None:
+    """A refused query fails the view with its status; once allowed, a new one succeeds."""
     posts = world.collection()
     hidden = world.collection("hidden", **SECRET)
     guest = world.client()
@@ -564,6 +586,7 @@ def test_a_refused_query_ends_the_view_and_a_new_subscriber_begins_afresh(world:
 
 
 def test_another_login_empties_the_view_and_reads_again(world: World) -> None:
+    """A view empties when the login changes, then has only what the new user may list."""
     users = world.users()
     ann, bob = (world.user(users, name=name) for name in ("ann", "bob"))
     posts = world.collection(listRule="owner = @request.auth.id || owner = ''")
@@ -586,6 +609,7 @@ def test_another_login_empties_the_view_and_reads_again(world: World) -> None:
 
 
 def test_unsubscribing_all_topics_leaves_live_views_alone(world: World) -> None:
+    """`realtime.unsubscribe()` completes streams but leaves live views running."""
     posts = world.collection()
     events = listen(posts.observe("*"))
     with posts.live(reconcile=NEVER) as view:
@@ -599,6 +623,7 @@ def test_unsubscribing_all_topics_leaves_live_views_alone(world: World) -> None:
 
 
 def test_an_event_too_large_to_take_counts_as_a_gap(world: World) -> None:
+    """A view shows a record whose event exceeds `max_event_bytes`, within seconds."""
     posts = world.collection()
     client = world.superuser(max_event_bytes=2000)
     heard: Heard[Snapshot[Record]] = listen(
@@ -615,6 +640,7 @@ def test_an_event_too_large_to_take_counts_as_a_gap(world: World) -> None:
 
 
 def test_a_raising_observer_hurts_itself_alone(world: World, caplog: Any) -> None:
+    """An observer of a view that raises is logged once and removed; the others go on."""
     posts = world.collection()
     view = posts.live(reconcile=NEVER)
 
@@ -632,6 +658,7 @@ def test_a_raising_observer_hurts_itself_alone(world: World, caplog: Any) -> Non
 
 
 def test_a_slow_observer_gets_fewer_snapshots_whose_changes_still_chain(world: World) -> None:
+    """A slow observer skips snapshots; the changes of those it gets still chain."""
     posts = world.collection()
     view = posts.live(sort="-n", reconcile=NEVER)
     gate, began = threading.Event(), threading.Event()
@@ -663,6 +690,7 @@ def test_a_slow_observer_gets_fewer_snapshots_whose_changes_still_chain(world: W
 
 
 def test_closing_the_client_completes_views_and_ends_waits(world: World) -> None:
+    """`close` completes views; `wait_fresh` and a new `subscribe` raise ClientClosedError."""
     posts = world.collection()
     client = world.superuser()
     view = client.collection(posts.name).live()

@@ -28,6 +28,7 @@ UNICODE = [
 
 
 def test_create_update_and_delete_of_any_record_arrive_on_the_star_topic(world: World) -> None:
+    """The topic `*` delivers create, update and delete, with the record as the API has it."""
     posts = world.collection()
     heard = listen(world.client().collection(posts.name).observe("*"))
     world.wait_active()
@@ -45,6 +46,7 @@ def test_create_update_and_delete_of_any_record_arrive_on_the_star_topic(world: 
 
 
 def test_a_record_topic_carries_that_record_alone(world: World) -> None:
+    """A record topic delivers the update and delete of its record, and of no other."""
     posts = world.collection()
     mine, other = posts.create({"title": "mine"}), posts.create({"title": "other"})
     heard = listen(posts.observe(mine["id"]))
@@ -61,6 +63,7 @@ def test_a_record_topic_carries_that_record_alone(world: World) -> None:
 
 
 def test_a_record_topic_delivers_once_its_record_is_created(world: World) -> None:
+    """A topic of a record that does not exist yet delivers its creation."""
     posts = world.collection()
     id = world.id("a")
     heard = listen(posts.observe(id))
@@ -70,6 +73,7 @@ def test_a_record_topic_delivers_once_its_record_is_created(world: World) -> Non
 
 
 def test_events_come_by_the_collections_id_as_well_as_by_its_name(world: World) -> None:
+    """A collection may be observed by its id; events then have the id in their topic."""
     posts = world.collection()
     ident = world.admin.collections.get(posts.name)["id"]
     heard = listen(world.admin.collection(ident).observe("*"))
@@ -80,6 +84,7 @@ def test_events_come_by_the_collections_id_as_well_as_by_its_name(world: World) 
 
 @pytest.mark.parametrize("text", UNICODE, ids=lambda text: ascii(text[:20]))
 def test_text_in_records_arrives_as_it_was_written(world: World, text: str) -> None:
+    """Any Unicode text in a record arrives unchanged, with line separators and controls."""
     posts = world.collection()
     heard = listen(posts.observe("*"))
     world.wait_active()
@@ -90,6 +95,7 @@ def test_text_in_records_arrives_as_it_was_written(world: World, text: str) -> N
 
 @pytest.mark.parametrize("text", UNICODE[:-1], ids=lambda text: ascii(text[:20]))
 def test_text_in_a_filter_selects_the_records_that_hold_it(world: World, text: str) -> None:
+    """A filter with any Unicode text delivers the records that hold it, and no others."""
     posts = world.collection()
     condition = world.admin.filter("title = {:text}", text=text)
     heard = listen(posts.observe("*", filter=condition))
@@ -100,6 +106,7 @@ def test_text_in_a_filter_selects_the_records_that_hold_it(world: World, text: s
 
 
 def test_every_event_of_many_writers_arrives_once(world: World) -> None:
+    """400 records created by four threads arrive as 400 events, none lost or repeated."""
     posts = world.collection()
     heard = listen(posts.observe("*"))
     world.wait_active()
@@ -123,6 +130,7 @@ def test_every_event_of_many_writers_arrives_once(world: World) -> None:
 def test_building_a_stream_connects_to_nothing_and_the_last_to_leave_disconnects(
     world: World,
 ) -> None:
+    """`observe` connects at the first subscription and disconnects after the last."""
     posts = world.collection()
     client = world.client()
     stream = client.collection(posts.name).observe("*")
@@ -143,6 +151,7 @@ def test_building_a_stream_connects_to_nothing_and_the_last_to_leave_disconnects
 
 
 def test_a_stream_can_be_subscribed_to_again_after_its_end(world: World) -> None:
+    """A stream whose subscription was disposed can be subscribed to again."""
     posts = world.collection()
     stream = posts.observe("*")
     listen(stream).dispose()
@@ -156,6 +165,7 @@ def test_a_stream_can_be_subscribed_to_again_after_its_end(world: World) -> None
 
 
 def test_subscribe_returns_once_the_server_will_send(world: World) -> None:
+    """`subscribe` returns connected, so that a record created next is delivered."""
     posts = world.collection()
     heard: Heard[Event] = Heard()
     with posts.subscribe("*", heard):
@@ -169,6 +179,7 @@ def test_subscribe_returns_once_the_server_will_send(world: World) -> None:
 def test_every_way_to_unsubscribe_ends_the_events_and_closes_the_connection(
     world: World, how: str
 ) -> None:
+    """After any form of unsubscribing, no event is delivered and the connection closes."""
     posts = world.collection()
     client = world.admin
     heard: Heard[Event] = Heard()
@@ -198,6 +209,7 @@ def test_every_way_to_unsubscribe_ends_the_events_and_closes_the_connection(
 def test_unsubscribe_completes_all_option_variants_of_its_topic_and_no_other(
     world: World,
 ) -> None:
+    """`unsubscribe("*")` completes its streams with any options, and no other topic's."""
     posts, others = world.collection(), world.collection("others")
     record = posts.create({"title": "r"})
     plain, filtered = listen(posts.observe("*")), listen(posts.observe("*", filter="n > 0"))
@@ -220,6 +232,7 @@ def test_unsubscribe_completes_all_option_variants_of_its_topic_and_no_other(
 
 
 def test_unsubscribe_of_a_collection_leaves_those_whose_names_begin_alike(world: World) -> None:
+    """`unsubscribe()` of a collection keeps one whose name begins with the same text."""
     posts = world.collection("aa")
     name = posts.name + "b"
     world.admin.collections.create({"name": name, "type": "base", "fields": []})
@@ -234,6 +247,7 @@ def test_unsubscribe_of_a_collection_leaves_those_whose_names_begin_alike(world:
 
 
 def test_a_blocking_subscribe_inside_a_callback_works(world: World) -> None:
+    """A `subscribe` to another collection inside a callback returns and delivers."""
     posts, others = world.collection(), world.collection("others")
     inner: Heard[Event] = Heard()
     stood = threading.Event()
@@ -250,6 +264,7 @@ def test_a_blocking_subscribe_inside_a_callback_works(world: World) -> None:
 
 
 def test_a_callback_may_unsubscribe_itself_and_hears_nothing_more(world: World) -> None:
+    """A callback that unsubscribes itself gets no further event."""
     posts = world.collection()
     heard: Heard[Event] = Heard()
     witness = listen(posts.observe("*"))
@@ -269,6 +284,7 @@ def test_a_callback_may_unsubscribe_itself_and_hears_nothing_more(world: World) 
 def test_a_callback_that_raises_stays_and_an_observer_that_raises_goes_and_none_suffers(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """A callback that raises stays, an observer that raises is removed; others get all events."""
     posts = world.collection()
     calls: Heard[Event] = Heard()
     pushed: Heard[Event] = Heard()
@@ -294,6 +310,7 @@ def test_a_callback_that_raises_stays_and_an_observer_that_raises_goes_and_none_
 
 
 def test_an_acknowledgement_that_does_not_come_is_a_timeout_error(fragile: World) -> None:
+    """`subscribe` raises RequestTimeoutError without an acknowledgement and removes the topic."""
     posts = fragile.collection()
     fragile.server.pause()
     with pytest.raises(RequestTimeoutError, match=r"not acknowledged within 0\.2 s.*connecting"):
@@ -303,6 +320,7 @@ def test_an_acknowledgement_that_does_not_come_is_a_timeout_error(fragile: World
 
 
 def test_wait_active_times_out_while_the_server_is_frozen(fragile: World) -> None:
+    """`wait_active` raises RequestTimeoutError while the server is paused."""
     posts = fragile.collection()
     fragile.admin.realtime.wait_active(0.001)  # nothing is wanted: at once
     fragile.server.pause()
@@ -317,6 +335,7 @@ def test_wait_active_times_out_while_the_server_is_frozen(fragile: World) -> Non
 
 
 def test_the_iterator_gives_every_event_from_the_moment_it_was_entered(world: World) -> None:
+    """`events` yields every event since its block was entered, and none after it."""
     posts = world.collection()
     with posts.events("*") as events:
         written = [posts.create({"title": f"{number}"})["id"] for number in range(5)]
@@ -327,6 +346,7 @@ def test_the_iterator_gives_every_event_from_the_moment_it_was_entered(world: Wo
 
 
 def test_a_small_iterator_holds_events_back_and_loses_none(world: World) -> None:
+    """`events(size=2)` loses none of 50 events written before the first is read."""
     posts = world.collection()
     with posts.events("*", size=2) as events:
         for number in range(50):
@@ -337,6 +357,7 @@ def test_a_small_iterator_holds_events_back_and_loses_none(world: World) -> None
 def test_the_iterator_ends_when_its_topic_is_unsubscribed_or_its_client_closed(
     world: World,
 ) -> None:
+    """`events` ends without an error when its topic is unsubscribed or the client closed."""
     posts = world.collection()
     with posts.events("*") as events:
         posts.create({"title": "last"})
@@ -353,6 +374,7 @@ def test_the_iterator_ends_when_its_topic_is_unsubscribed_or_its_client_closed(
 
 
 def test_close_completes_the_streams_and_further_use_is_an_error(world: World) -> None:
+    """`close` completes every stream, may be repeated, and later use raises ClientClosedError."""
     posts = world.collection()
     client = world.client()
     mine = client.collection(posts.name)
@@ -379,6 +401,7 @@ def test_close_completes_the_streams_and_further_use_is_an_error(world: World) -
 
 
 def test_close_inside_a_callback_ends_everything(world: World) -> None:
+    """`close` inside a callback completes the streams and closes the client."""
     posts = world.collection()
     client = world.client()
     mine = client.collection(posts.name)

@@ -60,6 +60,7 @@ def created(odd: Collection, ids: list[str]) -> list[str]:
 
 
 def test_an_id_that_the_server_takes_can_be_read_written_and_observed(world: World) -> None:
+    """Every id the server accepts works in requests, record topics, callbacks and live views."""
     odd = odd_collection(world)
     ids = created(odd, EVERYWHERE + OLDER_VERSIONS)
     assert set(map(as_id, EVERYWHERE)) <= set(ids)
@@ -92,6 +93,7 @@ def test_an_id_that_the_server_takes_can_be_read_written_and_observed(world: Wor
 
 
 def test_a_relation_to_an_odd_id_is_expanded_and_kept(world: World) -> None:
+    """A view expands relations to ids such as `#hash` or `a&b=c`, and follows their changes."""
     odd = odd_collection(world)
     ids = created(odd, ["#hash", "a&b=c", "é"])
     author = {
@@ -110,6 +112,7 @@ def test_a_relation_to_an_odd_id_is_expanded_and_kept(world: World) -> None:
 
 
 def test_the_server_would_not_see_the_options_behind_a_hash(world: World) -> None:
+    """`observe` and `live_record` raise ValueError for options on a topic whose id has a `#`."""
     odd = odd_collection(world)
     odd.create({"id": HASH})
     given: list[dict[str, Any]] = [{"fields": "id"}, {"filter": "n > 5"}, {"expand": "author"}]
@@ -122,6 +125,7 @@ def test_the_server_would_not_see_the_options_behind_a_hash(world: World) -> Non
 
 @gap(NO_VIEW_COLLECTIONS, bosbase=True)
 def test_a_view_has_any_text_as_an_id(world: World) -> None:
+    """A view collection may have any id; calls refuse those that mean another path or topic."""
     texts = world.collection()
     ids = [*EVERYWHERE, *OLDER_VERSIONS, *ANOTHER_TOPIC]
     for id in [*ids, *NOWHERE]:
@@ -150,6 +154,7 @@ def test_a_view_has_any_text_as_an_id(world: World) -> None:
 
 @pytest.mark.parametrize("id", [*NOWHERE, "x/../../../../_superusers/records/y"])
 def test_no_id_leads_to_another_endpoint(world: World, id: str) -> None:
+    """Every call with an id that would leave its path raises ValueError."""
     posts = world.collection()
     calls = (
         posts.get_one, posts.delete, posts.observe, posts.live_record, posts.unsubscribe,
@@ -161,6 +166,7 @@ def test_no_id_leads_to_another_endpoint(world: World, id: str) -> None:
 
 
 def test_tail_follows_a_record_with_an_odd_id(world: World) -> None:
+    """`tail COLLECTION/#hash` shows the events of that record."""
     odd = odd_collection(world)
     odd.create({"id": HASH})
     with Command("tail", "--url", world.server.url, f"{odd.name}/{HASH}") as tail:

@@ -30,12 +30,14 @@ def assert_refused(posts: Collection, target: str, status: int, **options: str) 
 
 @pytest.mark.parametrize("target", ["*", "aaaaaaaaaaaaaaa"])
 def test_a_missing_collection_is_a_404(world: World, target: str) -> None:
+    """`subscribe` and `observe` of a missing collection fail with the server's 404."""
     text = assert_refused(world.client().collection("no_such_thing"), target, 404)
     assert text.startswith("404: Missing collection context.")
 
 
 @pytest.mark.parametrize("form", ["*", "record"])
 def test_a_collection_for_superusers_alone_is_a_403_for_others(world: World, form: str) -> None:
+    """Without a rule, `subscribe` and `observe` fail with a 403, and the client goes idle."""
     posts = world.collection(listRule=None, viewRule=None)
     target = "*" if form == "*" else posts.create({})["id"]
     users = world.users()
@@ -47,12 +49,14 @@ def test_a_collection_for_superusers_alone_is_a_403_for_others(world: World, for
 
 @pytest.mark.parametrize("target", ["*", "aaaaaaaaaaaaaaa"])
 def test_a_bad_filter_is_a_400(world: World, target: str) -> None:
+    """`subscribe` and `observe` with a malformed filter or unknown field fail with a 400."""
     posts = world.collection()
     assert_refused(posts, target, 400, filter="n >")
     assert_refused(posts, target, 400, filter="no_such_field = 1")
 
 
 def test_a_refused_subscription_leaves_the_others_alone(world: World) -> None:
+    """A refused filter fails its own stream alone; another of the same collection delivers."""
     posts = world.collection()
     heard = listen(posts.observe("*"))
     assert_refused(posts, "*", 400, filter="n >")
@@ -62,6 +66,7 @@ def test_a_refused_subscription_leaves_the_others_alone(world: World) -> None:
 
 
 def test_without_the_check_a_forbidden_topic_is_silent(world: World) -> None:
+    """With `check=False`, a topic that is not allowed raises no error and delivers nothing."""
     posts = world.collection(listRule=None)
     open_ones = world.collection("open")
     guest = world.client()
@@ -78,6 +83,7 @@ def test_without_the_check_a_forbidden_topic_is_silent(world: World) -> None:
 def test_where_view_is_allowed_and_list_is_not_a_record_topic_works_and_the_star_does_not(
     world: World,
 ) -> None:
+    """With a view rule alone, record topics deliver, also before the creation; `*` is a 403."""
     posts = world.collection(listRule=None, viewRule="")
     record = posts.create({"title": "seen by id"})
     mine = world.client().collection(posts.name)
@@ -95,6 +101,7 @@ def test_where_view_is_allowed_and_list_is_not_a_record_topic_works_and_the_star
 def test_where_list_is_allowed_and_view_is_not_the_star_works_and_a_record_topic_does_not(
     world: World,
 ) -> None:
+    """With a list rule alone, `*` delivers and a record topic is a 403."""
     posts = world.collection(listRule="", viewRule=None)
     record = posts.create({"title": "seen in lists"})
     mine = world.client().collection(posts.name)
@@ -109,6 +116,7 @@ def test_where_list_is_allowed_and_view_is_not_the_star_works_and_a_record_topic
 
 
 def test_the_list_rule_decides_for_each_record_who_hears_it(world: World) -> None:
+    """On `*`, each client gets the records its list rule allows; a superuser gets all."""
     users = world.users()
     ann, bob = world.user(users), world.user(users)
     posts = world.collection(listRule=OWN)
@@ -131,6 +139,7 @@ def test_the_list_rule_decides_for_each_record_who_hears_it(world: World) -> Non
 
 
 def test_the_view_rule_decides_who_hears_a_record_topic(world: World) -> None:
+    """On a record topic, a client gets events while the view rule allows the record to it."""
     users = world.users()
     ann, bob = world.user(users), world.user(users)
     posts = world.collection(listRule=None, viewRule=OWN)
@@ -150,6 +159,7 @@ def test_the_view_rule_decides_who_hears_a_record_topic(world: World) -> None:
 def test_a_user_hears_other_users_records_of_an_auth_collection_without_their_secrets(
     world: World,
 ) -> None:
+    """An event of an auth collection has no hidden email and no password."""
     users = world.users()
     heard = listen(world.client().collection(users).observe("*"))
     world.wait_active()
@@ -164,6 +174,7 @@ def test_a_user_hears_other_users_records_of_an_auth_collection_without_their_se
 
 
 def test_a_login_lets_events_of_users_in_and_a_logout_shuts_them_out(world: World) -> None:
+    """A login starts the events of users-only records on the same stream; a logout ends them."""
     users = world.users()
     ann = world.user(users)
     posts, open_ones = world.collection(listRule=ANY_USER), world.collection("open")
@@ -190,6 +201,7 @@ def test_a_login_lets_events_of_users_in_and_a_logout_shuts_them_out(world: Worl
 
 
 def test_another_user_hears_their_own_events_from_then_on(world: World) -> None:
+    """After another login a stream delivers the new user's records; no `on_disconnect` call."""
     users = world.users()
     ann, bob = world.user(users), world.user(users)
     posts = world.collection(listRule=OWN)
@@ -209,6 +221,7 @@ def test_another_user_hears_their_own_events_from_then_on(world: World) -> None:
 
 
 def test_a_superuser_that_becomes_a_guest_hears_no_more_than_a_guest(world: World) -> None:
+    """After a superuser's logout, a stream delivers nothing of a collection without rules."""
     posts, open_ones = world.collection(listRule=None), world.collection("open")
     client = world.superuser()
     heard = listen(client.collection(posts.name).observe("*"))
@@ -225,6 +238,7 @@ def test_a_superuser_that_becomes_a_guest_hears_no_more_than_a_guest(world: Worl
 
 
 def test_a_refreshed_token_keeps_the_connection_and_the_events(world: World) -> None:
+    """`auth_refresh` keeps the client id of the connection, and events go on."""
     users = world.users()
     ann = world.user(users)
     posts = world.collection(listRule=OWN)
@@ -242,6 +256,7 @@ def test_a_refreshed_token_keeps_the_connection_and_the_events(world: World) -> 
 
 @gap(TOKENS_STAY, bosbase=True)
 def test_after_a_password_change_and_a_new_login_events_go_on(world: World) -> None:
+    """After a password change and a new login, the same stream delivers events."""
     users = world.users()
     ann = world.user(users)
     posts = world.collection(listRule=OWN)
@@ -262,6 +277,7 @@ def test_after_a_password_change_and_a_new_login_events_go_on(world: World) -> N
 
 
 def test_a_malformed_token_is_a_guests(world: World) -> None:
+    """With a malformed token, a stream is active with the rights of no login."""
     posts, open_ones = world.collection(listRule=ANY_USER), world.collection("open")
     client = world.client(AuthState("not.a.token", None))
     heard = listen(client.collection(posts.name).observe("*"))
@@ -274,6 +290,7 @@ def test_a_malformed_token_is_a_guests(world: World) -> None:
 
 
 def test_logins_in_a_hurry_end_with_the_last_ones_events(world: World) -> None:
+    """After 40 logins in a row, a stream delivers the records of the last user alone."""
     users = world.users()
     people = [world.user(users) for _ in range(2)]
     logins = []
@@ -294,6 +311,7 @@ def test_logins_in_a_hurry_end_with_the_last_ones_events(world: World) -> None:
 
 
 def test_the_preflight_asks_again_for_another_identity(world: World) -> None:
+    """After a logout the preflight is repeated: a topic accepted before is refused with a 403."""
     posts = world.collection(listRule=None)
     client = world.superuser()
     mine = client.collection(posts.name)

@@ -68,15 +68,18 @@ def busy_url() -> Iterator[str]:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_readme_has_the_command_in_a_fenced_block(command: str) -> None:
+    """The README has each install command in a `sh` block."""
     assert f"```sh\n{command}\n```" in README
 
 
 def test_the_readme_shows_every_example_as_it_is_in_its_file() -> None:
+    """The README shows each file in `examples/` unchanged."""
     files = {f"examples/{path.name}": path.read_text(encoding="utf-8") for path in EXAMPLES}
     assert files == SHOWN
 
 
 def test_the_links_of_the_readme_lead_somewhere() -> None:
+    """Every relative link in the README leads to an existing file."""
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", README)
     assert targets
     assert [target for target in targets if not (ROOT / target).exists()] == []
@@ -85,6 +88,7 @@ def test_the_links_of_the_readme_lead_somewhere() -> None:
 def test_the_first_program_has_ten_lines_at_most_and_prints_what_is_written_meanwhile(
     busy_url: str,
 ) -> None:
+    """`first_program.py` has ten lines at most and prints three lines while others write."""
     code = (ROOT / "examples" / "first_program.py").read_text(encoding="utf-8")
     assert len(code.splitlines()) <= 10
     assert WRITTEN_URL in code
@@ -103,6 +107,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
 
 @pytest.mark.parametrize("name", PRINTED)
 def test_an_example_runs_to_its_end_and_prints_what_it_is_about(name: str, quiet_url: str) -> None:
+    """Each example exits with 0, without warnings, and prints its expected lines."""
     path = ROOT / "examples" / f"{name}.py"
     done = run(str(path), *ARGUMENTS.get(name, []), RXBOSBASE_URL=quiet_url)
     assert (done.returncode, done.stderr) == (0, "")
@@ -110,6 +115,7 @@ def test_an_example_runs_to_its_end_and_prints_what_it_is_about(name: str, quiet
 
 
 def test_every_example_is_run() -> None:
+    """Every file in `examples/` is run by a test."""
     assert {path.stem for path in EXAMPLES} == {"first_program", *PRINTED}
 
 
@@ -119,6 +125,7 @@ LOGIN = re.compile(r'auth_with_password\("([^"]+)", "([^"]+)"\)')
 
 @pytest.mark.parametrize("page", ["README.md", "docs/first-steps.md", "llms.txt"])
 def test_who_logs_in_on_a_page_may_do_so_on_the_server_that_it_starts(page: str) -> None:
+    """Each login on a page of the docs works on the `serve` commands of that page."""
     text = (ROOT / page).read_text(encoding="utf-8")
     commands = [found.split() for found in SERVE.findall(text)]
     logins = set(LOGIN.findall(text))

@@ -72,6 +72,7 @@ class Writer:
 def test_under_continuous_writes_a_kill_loses_only_what_was_written_while_down(
     fragile: World,
 ) -> None:
+    """A kill loses only events of writes outside `active`, or of the last 0.1 s before it."""
     posts = fragile.collection()
     client = fragile.client()
     states: list[tuple[float, str]] = []
@@ -115,6 +116,7 @@ def _was_active(written: tuple[float, float], states: list[tuple[float, str]]) -
 
 
 def test_three_hundred_topics_of_several_collections_all_come_back(fragile: World) -> None:
+    """304 topics are active again within 2.5 s of the server's restart, and deliver."""
     collections = [fragile.collection(f"c{number}") for number in range(4)]
     client = fragile.client()
     heard: dict[tuple[str, str], Heard[Event]] = {}
@@ -138,6 +140,7 @@ def test_three_hundred_topics_of_several_collections_all_come_back(fragile: Worl
 def test_a_loss_is_told_once_with_the_topics_still_wanted_and_shown_in_the_status(
     fragile: World,
 ) -> None:
+    """A lost connection calls `on_disconnect` once with the topics; `status` has the error."""
     posts = fragile.collection()
     client = fragile.client(backoff=QUICK)
     lost: Heard[list[str]] = Heard()
@@ -167,6 +170,7 @@ def test_a_loss_is_told_once_with_the_topics_still_wanted_and_shown_in_the_statu
 
 
 def test_pb_connect_comes_again_after_a_restart(fragile: World) -> None:
+    """A subscriber of PB_CONNECT gets the new client id after a restart."""
     client = fragile.client(backoff=QUICK)
     heard: Heard[Any] = Heard()
     client.realtime.subscribe("PB_CONNECT", heard)
@@ -175,6 +179,7 @@ def test_pb_connect_comes_again_after_a_restart(fragile: World) -> None:
 
 
 def test_an_identity_survives_a_restart_and_rules_go_on_to_hold(fragile: World) -> None:
+    """After a restart a stream has the same login, so that rules hide others' records."""
     users = fragile.users()
     ann, bob = fragile.user(users), fragile.user(users)
     posts = fragile.collection(listRule="owner = @request.auth.id")
@@ -188,6 +193,7 @@ def test_an_identity_survives_a_restart_and_rules_go_on_to_hold(fragile: World) 
 
 
 def test_a_login_while_the_server_is_down_counts_when_it_is_back(fragile: World) -> None:
+    """A login stored while the server is down is used by the next connection."""
     posts = fragile.collection(listRule=None)
     login = fragile.admin.auth_store.state
     client = fragile.client(backoff=QUICK)
@@ -203,6 +209,7 @@ def test_a_login_while_the_server_is_down_counts_when_it_is_back(fragile: World)
 
 
 def test_topics_wanted_and_dropped_while_down_are_right_when_it_is_back(fragile: World) -> None:
+    """Topics added or disposed while the server is down take effect when it is back."""
     posts, others = fragile.collection(), fragile.collection("others")
     client = fragile.client(backoff=QUICK)
     dropped = listen(client.collection(posts.name).observe("*"))
@@ -221,6 +228,7 @@ def test_topics_wanted_and_dropped_while_down_are_right_when_it_is_back(fragile:
 
 
 def test_the_status_shows_the_wanted_topics_of_now_during_a_long_wait_too(fragile: World) -> None:
+    """During a backoff of 60 s, `status` follows topics that are added and disposed."""
     posts = fragile.collection()
     client = fragile.client(backoff=BackoffPolicy(initial=60.0, maximum=60.0, jitter=False))
     mine = client.collection(posts.name)
@@ -237,6 +245,7 @@ def test_the_status_shows_the_wanted_topics_of_now_during_a_long_wait_too(fragil
 
 
 def test_a_stream_begun_while_the_server_is_down_starts_when_it_is_up(fragile: World) -> None:
+    """A stream subscribed while the server is down delivers once it is up."""
     posts = fragile.collection()
     fragile.server.kill()
     client = fragile.client(backoff=QUICK)
@@ -249,6 +258,7 @@ def test_a_stream_begun_while_the_server_is_down_starts_when_it_is_up(fragile: W
 
 
 def test_a_preflight_that_found_no_server_is_made_up_for(fragile: World) -> None:
+    """A preflight that finds no server is repeated later, and then fails with the 404."""
     fragile.server.kill()
     client = fragile.client(backoff=QUICK)
     heard = listen(client.collection("no_such_thing").observe("*"))
@@ -259,6 +269,7 @@ def test_a_preflight_that_found_no_server_is_made_up_for(fragile: World) -> None
 
 
 def test_reconnect_now_cuts_a_wait_short(fragile: World) -> None:
+    """`reconnect_now` ends a backoff of 60 s at once."""
     posts = fragile.collection()
     client = fragile.client(backoff=BackoffPolicy(initial=60.0, maximum=60.0, jitter=False))
     listen(client.collection(posts.name).observe("*"))
@@ -272,6 +283,7 @@ def test_reconnect_now_cuts_a_wait_short(fragile: World) -> None:
 
 
 def test_used_up_attempts_fail_the_streams_and_a_new_one_starts_afresh(fragile: World) -> None:
+    """After `max_attempts` streams fail with ConnectionError; a new one connects again."""
     posts = fragile.collection()
     client = fragile.client(backoff=BackoffPolicy(initial=0.02, maximum=0.02, max_attempts=3))
     heard = listen(client.collection(posts.name).observe("*"))
@@ -287,6 +299,7 @@ def test_used_up_attempts_fail_the_streams_and_a_new_one_starts_afresh(fragile: 
 
 
 def test_a_frozen_server_is_left_and_found_again(fragile: World) -> None:
+    """With `idle_timeout`, a stream leaves a frozen server and resumes, no `on_disconnect` call."""
     posts = fragile.collection()
     client = fragile.client(idle_timeout=0.5, timeout=0.5, backoff=QUICK)
     heard = listen(client.collection(posts.name).observe("*", check=False))
@@ -303,6 +316,7 @@ def test_a_frozen_server_is_left_and_found_again(fragile: World) -> None:
 
 
 def test_a_silent_stream_is_renewed_as_routine(world: World) -> None:
+    """After `idle_timeout` a stream reconnects without `on_disconnect` and without backoff."""
     posts = world.collection()
     client = world.client(idle_timeout=0.3)
     connected: Heard[Any] = Heard()
@@ -326,6 +340,7 @@ def test_a_silent_stream_is_renewed_as_routine(world: World) -> None:
 def test_a_callback_that_misbehaves_during_a_kill_costs_nobody_else_an_event(
     fragile: World, misbehaviour: str
 ) -> None:
+    """During a kill, a callback that blocks, raises or subscribes loses no event of others."""
     posts, others = fragile.collection(), fragile.collection("others")
     client = fragile.client(backoff=QUICK)
     mine = client.collection(posts.name)
@@ -375,6 +390,7 @@ def test_a_callback_that_misbehaves_during_a_kill_costs_nobody_else_an_event(
 def test_close_in_a_callback_while_the_connection_drops_ends_everything(
     fragile: World, moment: str
 ) -> None:
+    """`close` in a callback during a connection loss returns within 0.1 s, completes streams."""
     posts = fragile.collection()
     client = fragile.client(backoff=QUICK)
     mine = client.collection(posts.name)
@@ -406,6 +422,7 @@ def test_close_in_a_callback_while_the_connection_drops_ends_everything(
 
 
 def test_close_is_quick_and_leaves_no_thread_in_any_state(fragile: World) -> None:
+    """In each connection state `close` returns within 0.1 s; its threads end within 0.3 s."""
     posts = fragile.collection()
     before = set(threading.enumerate())
 
@@ -441,6 +458,7 @@ def test_close_is_quick_and_leaves_no_thread_in_any_state(fragile: World) -> Non
 
 
 def test_twenty_threads_subscribing_and_disposing_end_with_the_wanted_set(fragile: World) -> None:
+    """20 threads that subscribe and dispose across a restart end with the right topics."""
     posts = fragile.collection()
     client = fragile.client(backoff=QUICK)
     mine = client.collection(posts.name)

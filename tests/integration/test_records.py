@@ -33,6 +33,7 @@ def numbers(records: list[dict[str, Any]]) -> list[int]:
 
 
 def test_what_create_and_update_return_is_what_get_one_reads(world: World) -> None:
+    """`create` and `update` return the record as `get_one` reads it; after `delete` it is a 404."""
     posts = world.collection()
     created = posts.create({"title": "Zażółć 🫠", "n": 1.5})
     assert posts.get_one(created["id"]) == created
@@ -47,6 +48,7 @@ def test_what_create_and_update_return_is_what_get_one_reads(world: World) -> No
 
 
 def test_expand_fields_query_and_headers_are_heeded_by_every_request(world: World) -> None:
+    """Every record request sends `expand`, `fields`, `query` and `headers`."""
     authors = world.collection("authors")
     relation = {
         "name": "author",
@@ -84,6 +86,7 @@ def test_expand_fields_query_and_headers_are_heeded_by_every_request(world: Worl
 
 
 def test_a_timeout_of_one_request_is_heeded(fragile: World) -> None:
+    """`get_list(timeout=0.1)` of a paused server raises RequestTimeoutError."""
     posts = fragile.collection()
     fragile.server.pause()
     with pytest.raises(RequestTimeoutError, match="in time"):
@@ -93,6 +96,7 @@ def test_a_timeout_of_one_request_is_heeded(fragile: World) -> None:
 
 
 def test_a_server_that_is_gone_is_a_connection_error_that_names_it(fragile: World) -> None:
+    """A request to a killed server raises ConnectionFailedError that names its address."""
     posts = fragile.collection()
     fragile.server.kill()
     with pytest.raises(ConnectionFailedError, match="cannot reach http://127") as caught:
@@ -104,6 +108,7 @@ def test_a_server_that_is_gone_is_a_connection_error_that_names_it(fragile: Worl
 def test_an_id_that_would_leave_its_path_is_refused_before_any_request(
     fragile: World, id: str
 ) -> None:
+    """An id that would leave its path raises ValueError before any request."""
     posts = fragile.admin.collection("posts")
     fragile.server.kill()  # any request would be another error
     uses: list[Callable[[], object]] = [
@@ -126,6 +131,7 @@ def test_an_id_that_would_leave_its_path_is_refused_before_any_request(
 
 @pytest.mark.parametrize("id", ["%2e%2e", "ąę", "a b", "a%2Fb", "日本語", "*"])
 def test_an_odd_id_stays_one_id_on_the_wire(world: World, id: str) -> None:
+    """An id with `%`, blanks or non-ASCII stays one path segment: `get_one` is a 404."""
     posts = world.collection()
     posts.create({})
     with pytest.raises(ClientResponseError) as caught:
@@ -138,6 +144,7 @@ def test_an_odd_id_stays_one_id_on_the_wire(world: World, id: str) -> None:
 
 
 def test_an_error_says_status_sentence_field_and_address(world: World) -> None:
+    """A ClientResponseError's text has status, message, field and URL; its `data` the code."""
     posts = world.collection(
         fields=({"name": "code", "type": "text", "required": True, "pattern": "^[a-z]+$"},)
     )
@@ -154,6 +161,7 @@ def test_an_error_says_status_sentence_field_and_address(world: World) -> None:
 
 
 def test_no_record_for_a_filter_is_a_404_with_a_sentence(world: World) -> None:
+    """`get_first_list_item` without a match raises a 404; with `sort` it returns the first."""
     posts = numbered(world, 2)
     assert posts.get_first_list_item("n = 1")["n"] == 1
     assert posts.get_first_list_item("n >= 0", sort="-n")["n"] == 1
@@ -163,12 +171,14 @@ def test_no_record_for_a_filter_is_a_404_with_a_sentence(world: World) -> None:
 
 @pytest.mark.parametrize("name", ["filter", "sort", "expand", "fields"])
 def test_what_is_given_twice_is_refused(world: World, name: str) -> None:
+    """`get_list` raises ValueError for an option given both by name and in `query`."""
     posts = world.admin.collection("posts")
     with pytest.raises(ValueError, match=f"{name} is given twice"):
         posts.get_list(**{name: "a"}, query={name: "b"})  # type: ignore[arg-type]
 
 
 def test_an_unknown_keyword_is_refused(world: World) -> None:
+    """`get_list` raises TypeError for an unknown keyword."""
     with pytest.raises(TypeError, match="filtre"):
         world.admin.collection("posts").get_list(filtre="n = 1")
 
@@ -177,6 +187,7 @@ def test_an_unknown_keyword_is_refused(world: World) -> None:
 
 
 def test_pages_have_totals_order_and_size(world: World) -> None:
+    """`get_list` returns page, size and totals; `skip_total=True` makes `totalItems` -1."""
     posts = numbered(world, 7)
     page = posts.get_list(2, 3, sort="-n")
     assert numbers(page["items"]) == [3, 2, 1]
@@ -187,6 +198,7 @@ def test_pages_have_totals_order_and_size(world: World) -> None:
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 7, 8, 1000])
 def test_all_records_come_whatever_the_batch(world: World, batch: int) -> None:
+    """`get_full_list` and `iter_records` return all records once, whatever `batch` is."""
     posts = numbered(world, 7)
     assert sorted(numbers(posts.get_full_list(batch))) == list(range(7))
     assert numbers(posts.get_full_list(batch, sort="-n")) == [6, 5, 4, 3, 2, 1, 0]
@@ -196,6 +208,7 @@ def test_all_records_come_whatever_the_batch(world: World, batch: int) -> None:
 
 
 def test_keyset_pages_keep_the_callers_filter_whole(world: World) -> None:
+    """Keyset pages apply the whole filter, with `||` or a comment at its end."""
     posts = numbered(world, 9)
     condition = "n = 1 || n = 3 || n = 8"
     assert sorted(numbers(list(posts.iter_records(1, filter=condition)))) == [1, 3, 8]
@@ -205,6 +218,7 @@ def test_keyset_pages_keep_the_callers_filter_whole(world: World) -> None:
 
 
 def test_fields_without_the_id_page_all_the_same(world: World) -> None:
+    """Paging works with `fields` that leave the id out, and the records lack it too."""
     posts = numbered(world, 5)
     choices: list[dict[str, Any]] = [{"fields": "n"}, {"query": {"fields": "n"}}]
     for options in choices:
@@ -214,6 +228,7 @@ def test_fields_without_the_id_page_all_the_same(world: World) -> None:
 
 
 def test_iterating_is_lazy(fragile: World) -> None:
+    """`iter_records` requests the next page only when it is needed."""
     posts = numbered(fragile, 4)
     records = posts.iter_records(2)
     first = [next(records), next(records)]
@@ -224,6 +239,7 @@ def test_iterating_is_lazy(fragile: World) -> None:
 
 
 def test_no_record_is_skipped_while_others_delete(world: World) -> None:
+    """`iter_records` yields every kept record once although read ones are deleted."""
     posts = numbered(world, 60)
     everything = posts.get_full_list()
     doomed, kept = everything[::2], {record["id"] for record in everything[1::2]}
@@ -239,6 +255,7 @@ def test_no_record_is_skipped_while_others_delete(world: World) -> None:
 
 
 def test_no_record_is_skipped_while_a_thread_deletes(world: World) -> None:
+    """`iter_records` yields every kept record once while a thread deletes others."""
     posts = numbered(world, 200)
     everything = posts.get_full_list()
     kept = {record["id"] for record in everything[1::2]}
@@ -260,6 +277,7 @@ def test_no_record_is_skipped_while_a_thread_deletes(world: World) -> None:
 
 
 def test_sort_is_refused_where_the_order_is_fixed(world: World) -> None:
+    """`iter_records` raises ValueError for `sort`."""
     with pytest.raises(ValueError, match="leave sort out"):
         world.admin.collection("posts").iter_records(sort="n")
 
@@ -268,6 +286,7 @@ def test_sort_is_refused_where_the_order_is_fixed(world: World) -> None:
 
 
 def test_every_hostile_text_comes_back_as_data_and_finds_itself_alone(world: World) -> None:
+    """`client.filter` makes any text a value: `=` finds its record alone, `!=` all others."""
     posts = world.collection()
     client = world.admin
     dialect = posts.learn_filter_dialect()
@@ -287,6 +306,7 @@ def test_every_hostile_text_comes_back_as_data_and_finds_itself_alone(world: Wor
     bosbase=True,
 )
 def test_a_text_that_ends_in_a_backslash_finds_itself_alone(world: World) -> None:
+    """A filter finds the record whose text ends in a backslash."""
     posts = world.collection()
     posts.learn_filter_dialect()
     for text in HOSTILE_STRINGS:
@@ -297,6 +317,7 @@ def test_a_text_that_ends_in_a_backslash_finds_itself_alone(world: World) -> Non
 
 
 def test_values_of_every_kind_find_their_records(world: World) -> None:
+    """`client.filter` finds records by small and large numbers, bools, dates and datetimes."""
     posts = world.collection(
         fields=(
             {"name": "on", "type": "bool"},
@@ -322,6 +343,7 @@ def test_values_of_every_kind_find_their_records(world: World) -> None:
 
 @gap("no filter finds the null of a JSON field", bosbase=True)
 def test_null_finds_the_records_whose_json_is_null(world: World) -> None:
+    """`client.filter` with None finds the records whose JSON field is null."""
     posts = world.collection(fields=({"name": "data", "type": "json"},))
     for data in (None, 1):
         posts.create({"data": data})
@@ -330,6 +352,7 @@ def test_null_finds_the_records_whose_json_is_null(world: World) -> None:
 
 
 def test_a_value_cannot_widen_a_filter(world: World) -> None:
+    """No text as a value of `client.filter` can match more than its own condition allows."""
     posts = numbered(world, 3)
     for text in writable(posts.learn_filter_dialect()):
         condition = world.admin.filter("title = {:text} && n = 1", text=text)

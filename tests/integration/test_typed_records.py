@@ -67,6 +67,7 @@ def typed(posts: Collection, policy: Any = "raise") -> Collection[Strict]:
 
 
 def test_every_request_gives_the_model(world: World) -> None:
+    """Every record request of a collection with a model returns the model."""
     name = world.collection(fields=({"name": "due", "type": "date"},)).name
     posts = world.admin.collection(name, model=Post)
     made = posts.create({"title": "one", "n": 1})
@@ -83,6 +84,7 @@ def test_every_request_gives_the_model(world: World) -> None:
 
 
 def test_expanded_records_become_their_dataclass(world: World) -> None:
+    """Expanded records become the dataclass of the model's `expand`, in requests and views."""
     users = world.users()
     user = world.user(users, name="Ada")
     info = world.admin.collections.get(users)
@@ -96,6 +98,7 @@ def test_expanded_records_become_their_dataclass(world: World) -> None:
 
 
 def test_a_record_that_does_not_fit_fails_the_request_by_its_field(world: World) -> None:
+    """A record that does not fit the model raises RecordDecodeError with field and types."""
     posts = world.collection()
     made = posts.create(BAD)
     with pytest.raises(RecordDecodeError) as caught:
@@ -109,6 +112,7 @@ def test_a_record_that_does_not_fit_fails_the_request_by_its_field(world: World)
 
 
 def test_skip_leaves_it_out_of_lists_and_pages(world: World) -> None:
+    """With `on_decode_error="skip"`, lists leave the record out; `totalItems` counts it."""
     posts = world.collection()
     posts.create(BAD)
     good = posts.create(GOOD)["id"]
@@ -121,6 +125,7 @@ def test_skip_leaves_it_out_of_lists_and_pages(world: World) -> None:
 
 
 def test_a_callable_gives_something_instead(world: World) -> None:
+    """A callable as `on_decode_error` returns the value in place of the record."""
     posts = world.collection()
     made = posts.create(BAD)
     assert typed(posts, instead).get_one(made["id"]) == Strict("n", -1)
@@ -130,6 +135,7 @@ def test_a_callable_gives_something_instead(world: World) -> None:
 
 
 def test_streams_callbacks_and_iterators_give_events_of_the_model(world: World) -> None:
+    """Streams, callbacks and `events` deliver events whose record is of the model."""
     plain = world.collection()
     posts = world.client().collection(plain.name, model=Row)
     heard = listen(posts.observe())
@@ -143,6 +149,7 @@ def test_streams_callbacks_and_iterators_give_events_of_the_model(world: World) 
 
 
 def test_raise_ends_the_stream_and_the_iterator_with_the_error(world: World) -> None:
+    """With `"raise"`, a bad record ends a stream and an iterator with RecordDecodeError."""
     plain = world.collection()
     posts = typed(plain)
     heard = listen(posts.observe())
@@ -159,6 +166,7 @@ def test_raise_ends_the_stream_and_the_iterator_with_the_error(world: World) -> 
 def test_a_callback_stays_subscribed_and_the_log_names_the_field(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """With `"raise"`, a callback stays subscribed; the log names the field that does not fit."""
     plain = world.collection()
     called: Heard[RecordEvent[Strict]] = Heard()
     with caplog.at_level(logging.ERROR), typed(plain).subscribe("*", called):
@@ -169,6 +177,7 @@ def test_a_callback_stays_subscribed_and_the_log_names_the_field(
 
 
 def test_skip_leaves_an_event_out(world: World) -> None:
+    """With `"skip"`, a stream leaves out the event of a record that does not fit."""
     plain = world.collection()
     heard = listen(typed(plain, "skip").observe())
     world.wait_active()
@@ -184,6 +193,7 @@ def test_skip_leaves_an_event_out(world: World) -> None:
 def test_a_view_shows_the_model_and_hides_what_is_skipped_until_it_fits(
     world: World, options: dict[str, Any]
 ) -> None:
+    """A view with `"skip"` shows a record only while it fits the model."""
     plain = world.collection()
     bad, good = plain.create(BAD)["id"], plain.create(GOOD)["id"]
     heard: Heard[Snapshot[Strict]] = listen(typed(plain, "skip").live(**options))
@@ -197,6 +207,7 @@ def test_a_view_shows_the_model_and_hides_what_is_skipped_until_it_fits(
 
 
 def test_raise_ends_the_view_whoever_meets_the_record_first(world: World) -> None:
+    """With `"raise"`, a bad record fails a running view, and `wait_fresh` of a new one."""
     plain = world.collection()
     plain.create(GOOD)
     view = typed(plain).live()
@@ -210,6 +221,7 @@ def test_raise_ends_the_view_whoever_meets_the_record_first(world: World) -> Non
 
 
 def test_views_are_shared_by_model_and_policy(world: World) -> None:
+    """Equal views are shared only if `on_decode_error` is the same too."""
     plain = world.collection()
     hub = world.admin.live_hub
 
@@ -228,6 +240,7 @@ def test_views_are_shared_by_model_and_policy(world: World) -> None:
 
 
 def test_a_live_record_is_of_the_model(world: World) -> None:
+    """`live_record` of a collection with a model emits the model, also after an update."""
     plain = world.collection()
     made = plain.create(GOOD)["id"]
     heard = listen(typed(plain).live_record(made))
@@ -238,7 +251,7 @@ def test_a_live_record_is_of_the_model(world: World) -> None:
 
 
 def test_a_model_may_wait_for_another_view(world: World) -> None:
-    """A model is the user's code: no lock is held while it runs."""
+    """A model may wait until another view has changed: no lock is held while it runs."""
     posts = world.collection()
     posts.create({"n": 1})
     others = posts.live(filter="n > 0")
@@ -256,6 +269,7 @@ def test_a_model_may_wait_for_another_view(world: World) -> None:
 
 
 def test_a_model_that_looks_at_its_own_view_sees_what_was_before(world: World) -> None:
+    """A model that reads `current` of its own view gets the snapshot before, version 0."""
     posts = world.collection()
     posts.create({})
     seen: list[int] = []
@@ -270,7 +284,7 @@ def test_a_model_that_looks_at_its_own_view_sees_what_was_before(world: World) -
 
 
 def test_ctrl_c_in_a_model_loses_no_change(world: World) -> None:
-    """The edits a snapshot was being made of are there for the next who asks."""
+    """KeyboardInterrupt in a model is raised; the next `wait_fresh` has all the changes."""
     posts = world.collection()
     posts.create({"title": "one"})
     hold, main = threading.Event(), threading.current_thread()

@@ -112,6 +112,7 @@ def case(field: str, value: Any) -> Any:
 def test_what_was_written_is_found_by_the_same_value(
     shelf: tuple[BosBase, Posts], field: str, value: Any
 ) -> None:
+    """A value written by `create` or `update` is found by a filter with the same value."""
     client, posts = shelf
     name, _, key = field.partition(".")
     body = {name: {key: value} if key else value}
@@ -131,6 +132,7 @@ def test_what_was_written_is_found_by_the_same_value(
 def test_a_long_number_in_json_is_found_by_a_span(
     shelf: tuple[BosBase, Posts], number: float
 ) -> None:
+    """A number of many digits in a JSON field is found by a filter with a range."""
     client, posts = shelf
     id = posts.create({"data": number})["id"]
     span = client.filter(
@@ -143,6 +145,7 @@ def test_a_long_number_in_json_is_found_by_a_span(
 def test_an_infinite_or_unknown_value_is_refused_before_any_request(
     shelf: tuple[BosBase, Posts],
 ) -> None:
+    """`create` raises ValueError for infinity, TypeError for an unknown type; nothing is stored."""
     posts = shelf[1]
     count = posts.get_list()["totalItems"]
     for value, error in ((float("inf"), ValueError), (timedelta(1), TypeError)):
@@ -153,6 +156,7 @@ def test_an_infinite_or_unknown_value_is_refused_before_any_request(
 
 
 def test_a_form_of_any_request_takes_the_same(shelf: tuple[BosBase, Posts]) -> None:
+    """`send` with `files` converts the values of its body like `create`."""
     client, posts = shelf
     body = {"day": MOMENT, "flag": True, "n": Scalar(), "data": {"at": MOMENT}, "title": None}
     path = f"/api/collections/{posts.name}/records"
@@ -174,6 +178,7 @@ TRUSTED_AFTER = 5.2
 
 
 def test_a_live_view_shows_a_number_as_it_is_read(world: World) -> None:
+    """A live view shows JSON numbers exactly as `get_one` reads them."""
     posts = world.collection(fields=KINDS)
     older = [posts.create({})["id"] for _ in NUMBERS]
     with posts.live(reconcile=NEVER) as view:

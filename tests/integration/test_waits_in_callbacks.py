@@ -412,6 +412,7 @@ def names(function: Callable[..., object]) -> str:
 def test_a_wait_for_the_server_works_in_every_kind_of_callback(
     scene: Scene, place: Place, call: Call
 ) -> None:
+    """Requests, `subscribe`, `wait_fresh` and `close` work inside every kind of callback."""
     assert_works(scene, place, call)
 
 
@@ -420,6 +421,7 @@ def test_a_wait_for_the_server_works_in_every_kind_of_callback(
 def test_a_wait_for_events_in_a_callback_is_refused_at_once_in_words(
     scene: Scene, place: Place, call: Call
 ) -> None:
+    """A wait for events in a callback of the delivery thread raises RuntimeError within 1 s."""
     raised, seconds = perform(call, place, scene)
     assert isinstance(raised, RuntimeError)
     assert "would wait for itself" in str(raised)
@@ -432,6 +434,7 @@ def test_a_wait_for_events_in_a_callback_is_refused_at_once_in_words(
 def test_a_wait_for_events_works_in_a_callback_on_another_thread(
     scene: Scene, place: Place, call: Call
 ) -> None:
+    """A wait for events works in a callback that runs on another thread than the delivery."""
     assert_works(scene, place, call)
 
 
@@ -460,12 +463,14 @@ def waits(scene: Scene, wait: Callable[[LiveView[Any]], object]) -> Exception:
 
 
 def test_a_model_that_waits_for_its_own_view_is_refused_in_words(scene: Scene) -> None:
+    """`wait_fresh` in a model of the same view raises RuntimeError; the view goes on."""
     error = waits(scene, lambda view: view.wait_fresh(WORKS_WITHIN))
     assert isinstance(error, RuntimeError)
     assert "in a model of the same view" in str(error) and "`current`" in str(error)
 
 
 def test_a_model_that_runs_its_own_view_is_refused_in_words(scene: Scene) -> None:
+    """`run` of a view in its own model raises RuntimeError; the view goes on."""
     error = waits(scene, lambda view: view.pipe(ops.first()).run())
     assert isinstance(error, RuntimeError)
     assert "run() in a callback would wait for itself" in str(error)

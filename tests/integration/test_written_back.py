@@ -82,6 +82,7 @@ def all_rows(df: Any) -> Iterator[tuple[str, Any]]:
 
 
 def test_rows_of_a_live_view_written_back_change_nothing(posts: Posts) -> None:
+    """Writing a row of `live_frame` back changes no field, however pandas returns the row."""
     before = stored(posts)
     with live_frame(posts.live(expand="author"), categories=["kind"]) as frame:
         df = frame.wait_fresh()
@@ -98,6 +99,7 @@ def test_rows_of_a_live_view_written_back_change_nothing(posts: Posts) -> None:
 
 
 def test_a_changed_cell_changes_that_field_alone(posts: Posts) -> None:
+    """Writing back a row with one changed cell changes that field alone."""
     before = stored(posts)
     df = to_dataframe(posts.get_full_list())
     id = df.index[df["title"] == FULL["title"]][0]
@@ -118,7 +120,7 @@ def test_a_changed_cell_changes_that_field_alone(posts: Posts) -> None:
 
 
 def test_rows_of_a_frame_that_pandas_made_can_be_written(posts: Posts) -> None:
-    """Numbers with a gap are floats there, and a missing text is a NaN as well."""
+    """Rows of a frame made by pandas are written: NaN clears a text, a number or a date."""
     before = stored(posts)
     df = pd.DataFrame(posts.get_full_list()).set_index("id")
     df["created"] = pd.to_datetime(df["created"])
@@ -149,6 +151,7 @@ def test_rows_of_a_frame_that_pandas_made_can_be_written(posts: Posts) -> None:
 def test_a_value_of_numpy_or_pandas_is_found_by_itself(
     posts: Posts, world: World, field: str, value: Any
 ) -> None:
+    """A numpy or pandas value that was written is found by a filter with the same value."""
     posts.learn_filter_dialect()
     id = posts.create({field: value})["id"]
     found = posts.get_full_list(filter=world.admin.filter(f"{field} = {{:v}}", v=value))

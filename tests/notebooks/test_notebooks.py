@@ -61,6 +61,7 @@ def probe(source: str) -> Any:
 
 
 def test_there_are_four() -> None:
+    """There are four notebooks, numbered from 1 to 4."""
     assert [path.name[:2] for path in NOTEBOOKS] == ["1-", "2-", "3-", "4-"]
 
 
@@ -69,6 +70,7 @@ def test_there_are_four() -> None:
 def test_a_notebook_runs_to_its_end_complains_of_nothing_and_leaves_nothing(
     path: Path, home: Path
 ) -> None:
+    """A notebook runs to its end without stderr output and leaves no thread or process."""
     for needed in NEEDED:
         pytest.importorskip(needed, reason=EXTRA)
     notebook = read(path)
@@ -87,6 +89,7 @@ def test_a_notebook_runs_to_its_end_complains_of_nothing_and_leaves_nothing(
 def test_an_executed_notebook_that_was_kept_is_not_executed_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A stored execution of an unchanged notebook is used instead of a new one."""
     pytest.importorskip("nbclient", reason=EXTRA)
     monkeypatch.setenv("RXBOSBASE_NOTEBOOKS", str(tmp_path))
     notebook = read(NOTEBOOKS[0])
@@ -98,6 +101,7 @@ def test_an_executed_notebook_that_was_kept_is_not_executed_again(
 def test_one_that_was_kept_before_its_cells_were_changed_is_executed_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A stored execution of a notebook whose cells have changed since is not used."""
     for needed in NEEDED:
         pytest.importorskip(needed, reason=EXTRA)
     monkeypatch.setenv("RXBOSBASE_NOTEBOOKS", str(tmp_path / "kept"))
@@ -113,7 +117,7 @@ def test_one_that_was_kept_before_its_cells_were_changed_is_executed_anew(
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=name_of)
 def test_what_is_kept_of_a_notebook_is_what_somebody_wrote(path: Path) -> None:
-    """No outputs, no counts, nothing of the machine it ran on: a change to it can be read."""
+    """A notebook in the repository has no outputs, counts or metadata of a machine."""
     notebook = json.loads(path.read_text(encoding="utf-8"))
     assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
     assert notebook["metadata"] == {
@@ -127,7 +131,7 @@ def test_what_is_kept_of_a_notebook_is_what_somebody_wrote(path: Path) -> None:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=name_of)
 def test_the_cells_of_a_notebook_have_names_that_stay(path: Path) -> None:
-    """Words, not an editor's random ones, so that a cell can be spoken of."""
+    """The cells of a notebook have unique ids that consist of words."""
     ids = [cell["id"] for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
     assert len(set(ids)) == len(ids)
     assert [id for id in ids if not re.fullmatch(r"[a-z]+(-[a-z]+)*", id)] == []
@@ -135,6 +139,7 @@ def test_the_cells_of_a_notebook_have_names_that_stay(path: Path) -> None:
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=name_of)
 def test_a_notebook_brings_its_server_and_says_what_it_needs(path: Path) -> None:
+    """A notebook starts its own server and names the extras that it needs."""
     text = path.read_text(encoding="utf-8")
     assert "EmbeddedServer(" in text
     assert "pip install 'rxbosbase[demo,notebook]'" in text
@@ -142,4 +147,5 @@ def test_a_notebook_brings_its_server_and_says_what_it_needs(path: Path) -> None
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=name_of)
 def test_the_table_of_notebooks_leads_to_it(path: Path) -> None:
+    """The README of the notebooks has a link to each notebook."""
     assert f"]({path.name})" in (path.parent / "README.md").read_text(encoding="utf-8")

@@ -152,16 +152,19 @@ def impurities(name: str, seen: set[str]) -> Iterator[str]:
 
 @pytest.mark.parametrize("name", PURE)
 def test_a_pure_room_reaches_no_io_no_thread_no_clock_and_no_randomness(name: str) -> None:
+    """A pure module imports no I/O, thread, clock or randomness, nor does what it imports."""
     assert list(impurities(name, set())) == []
 
 
 @pytest.mark.parametrize("name", existing(["rxbosbase.operators.retry_with_backoff", *OPERATORS]))
 def test_what_is_timed_takes_its_time_from_a_scheduler(name: str) -> None:
+    """The reconnect module and each operator import no clock."""
     clocks = {imported for imported in imports_of(name) if belongs_to(imported, CLOCKS)}
     assert clocks == set()
 
 
 def test_the_check_sees_an_impurity_behind_an_import() -> None:
+    """The check reports an impure import of an imported module, with the import path."""
     found = list(impurities("rxbosbase.server", set()))
     assert any("rxbosbase.server > rxbosbase.server.embedded imports os" in f for f in found)
 
@@ -175,10 +178,12 @@ def lines_of(name: str) -> int:
 
 @pytest.mark.parametrize("name", FILES)
 def test_no_module_outgrows_its_limit(name: str) -> None:
+    """No module has more than `MODULE_LIMIT` lines."""
     assert lines_of(name) <= MODULE_LIMIT
 
 
 def test_most_modules_are_short() -> None:
+    """The median length of the modules is at most `MODULE_MEDIAN` lines."""
     assert statistics.median(map(lines_of, FILES)) <= MODULE_MEDIAN
 
 
@@ -189,6 +194,7 @@ def body_length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 @pytest.mark.parametrize("name", FILES)
 def test_no_function_outgrows_its_limit(name: str) -> None:
+    """No function has more than `FUNCTION_LIMIT` lines, its docstring not counted."""
     functions = (
         node
         for node in ast.walk(tree_of(name))
@@ -202,6 +208,7 @@ def test_no_function_outgrows_its_limit(name: str) -> None:
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
+    """The imports of the package's modules contain no cycle, late imports included."""
     open_path: list[str] = []
     done: set[str] = set()
     circles: list[str] = []
@@ -223,6 +230,7 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 
 @pytest.mark.parametrize("name", [name for name in FILES if not belongs_to(name, MAY_IMPORT_LATE)])
 def test_no_module_imports_another_late_to_dodge_a_circle(name: str) -> None:
+    """A function imports a module of the package only if it is in `MAY_BE_IMPORTED_LATE`."""
     late = existing(imports_of(name) - early_imports_of(name))
     assert [target for target in late if not belongs_to(target, MAY_BE_IMPORTED_LATE)] == []
 
@@ -244,6 +252,7 @@ PUBLIC = [
 
 @pytest.mark.parametrize("name", PUBLIC)
 def test_every_public_module_lists_its_names_and_has_them(name: str) -> None:
+    """Each public module has `__all__`, and each name in it exists."""
     try:
         module = importlib.import_module(name)
     except MissingExtraError as missing:
@@ -260,10 +269,12 @@ def run_python(*arguments: str) -> str:
 
 
 def test_importing_the_package_warns_of_nothing() -> None:
+    """`import rxbosbase` succeeds with all warnings turned into errors."""
     run_python("-W", "error", "-c", "import rxbosbase")
 
 
 def test_importing_the_package_loads_nothing_optional() -> None:
+    """`import rxbosbase` loads neither a package of `HEAVY` nor `rxbosbase.live`."""
     before = set(run_python("-c", "import reactivex, requests, sys; print(*sys.modules)").split())
     after = set(run_python("-c", "import rxbosbase, sys; print(*sys.modules)").split())
     assert {name for name in after - before if belongs_to(name, HEAVY)} == set()
@@ -297,10 +308,12 @@ def printers(tree: ast.AST) -> Iterator[str]:
 
 @pytest.mark.parametrize("name", [name for name in FILES if name not in TERMINALS])
 def test_nobody_prints_but_the_two_who_make_it_harmless(name: str) -> None:
+    """Only the two modules of `TERMINALS` write to a terminal."""
     assert list(printers(tree_of(name))) == []
 
 
 def test_the_check_sees_who_prints() -> None:
+    """The check reports `print()` and `sys.stdout.buffer` in the modules of `TERMINALS`."""
     found = {entry.partition(": ")[2] for name in TERMINALS for entry in printers(tree_of(name))}
     assert {"print()", "sys.stdout.buffer"} <= found
 
@@ -310,6 +323,7 @@ def test_the_check_sees_who_prints() -> None:
 
 @pytest.mark.parametrize("name", OPERATORS)
 def test_an_operator_has_a_short_file_of_its_own(name: str) -> None:
+    """An operator's module has one public function, of its name, in `OPERATOR_LIMIT` lines."""
     public = [
         node.name
         for node in tree_of(name).body

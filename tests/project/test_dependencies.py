@@ -40,15 +40,18 @@ def reasons() -> set[str]:
 
 
 def test_what_is_always_installed_is_little() -> None:
+    """The package requires exactly the four dependencies of `ALWAYS`."""
     assert set(requirements()[""]) == ALWAYS
 
 
 def test_each_dependency_has_a_line_that_says_why() -> None:
+    """Each dependency in `setup.cfg` has a reason in `docs/dependencies.md`, and no other."""
     assert {name for names in requirements().values() for name in names} == reasons()
 
 
 @pytest.mark.parametrize("extra", requirements())
 def test_each_dependency_stops_before_its_next_major_version(extra: str) -> None:
+    """Each requirement has a lower and an upper bound, except those of `WITHOUT_AN_END`."""
     for name, allowed in requirements()[extra].items():
         assert allowed.startswith(">="), name
         assert (",<" in allowed) != (name in WITHOUT_AN_END), name

@@ -27,6 +27,7 @@ def functions_of(module: str) -> set[str]:
 
 
 def test_the_parts_together_are_the_scope_and_of_about_one_size() -> None:
+    """Each module of the scope is in exactly one part; no part has twice another's size."""
     parts = run.parts()
     assert sorted(module for part in parts for module in part) == sorted(set(run.SCOPE))
     assert len(parts) == run.PARTS
@@ -35,6 +36,7 @@ def test_the_parts_together_are_the_scope_and_of_about_one_size() -> None:
 
 
 def test_an_equivalent_mutant_is_of_a_function_that_exists_and_has_a_reason() -> None:
+    """Each listed equivalent mutant names an existing function and a reason of three words."""
     known = {function for module in run.SCOPE for function in functions_of(module)}
     assert {function for function, _, _ in ENTRIES} - known == set()
     assert [key for key, why in ENTRIES.items() if len(why.split()) < 3] == []
@@ -59,19 +61,23 @@ def test_an_equivalent_mutant_is_of_a_function_that_exists_and_has_a_reason() ->
     ],
 )
 def test_a_mutants_function_is_read_from_its_name(name: str, function: str) -> None:
+    """The function of a mutant is derived from mutmut's name, also for methods."""
     assert run.Mutant(name, "survived").function == function
 
 
 def test_a_mutant_is_known_by_its_lines_and_not_by_its_number() -> None:
+    """A mutant is identified by the removed and the added line of its diff."""
     diff = "--- a\n+++ b\n@@ -1,3 +1,3 @@\n def f(x):\n-    return x + 1\n+    return x - 1\n"
     assert run.changed(diff) == ("return x + 1", "return x - 1")
 
 
 def test_the_part_of_a_day_is_one_of_them() -> None:
+    """`today` returns the index of an existing part."""
     assert run.today() in range(run.PARTS)
 
 
 def test_lines_with_a_message_are_left_alone_and_no_others() -> None:
+    """`lines_of_prose` returns only lines with a string, those of messages among them."""
     lines = [line.strip() for line in run.lines_of_prose("rxbosbase.records.filters")]
     assert any(line.startswith('"BosBase and older') for line in lines)
     assert not any('"' not in line for line in lines)
@@ -102,10 +108,12 @@ def mutants(**counts: int) -> list[run.Mutant]:
     ],
 )
 def test_the_score_is_the_share_that_is_caught(found: list[run.Mutant], score: float) -> None:
+    """The score is the percentage of mutants killed, timed out or caught by the type check."""
     assert run.report(found, ["rxbosbase.none"])[0] == score
 
 
 def test_what_survives_is_shown_unless_it_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """A surviving mutant is printed with its diff unless it is listed as equivalent."""
     function, was, becomes = NAMED
     module, _, name = function.rpartition(".")
     if module.rpartition(".")[2][:1].isupper():  # a method
@@ -124,12 +132,14 @@ def test_what_survives_is_shown_unless_it_is_named(capsys: pytest.CaptureFixture
 
 
 def test_what_is_named_and_caught_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """A listed mutant of a tested module that did not survive is printed as caught or gone."""
     module = max((m for m in run.SCOPE if NAMED[0].startswith(f"{m}.")), key=len)
     run.report(mutants(killed=1), [module])
     assert f"caught or gone: {NAMED[0]}" in capsys.readouterr().out
 
 
 def test_an_error_counts_for_the_mutant_whose_line_it_is(tmp_path: Path) -> None:
+    """`mutant_lines` returns the lines of each mutant but new attributes in `__init__`."""
     source = tmp_path / "mutants.py"
     source.write_text(
         "class A:\n"
@@ -146,6 +156,7 @@ def test_an_error_counts_for_the_mutant_whose_line_it_is(tmp_path: Path) -> None
 
 
 def test_an_entry_is_a_line_of_each_and_one_reason() -> None:
+    """Each entry of the equivalence list has exactly the four keys, and none is repeated."""
     entries = json.loads(run.EQUIVALENT.read_text(encoding="utf-8"))
     assert len(entries) == len(ENTRIES)
     assert {tuple(entry) for entry in entries} == {("function", "was", "becomes", "why")}
@@ -153,7 +164,7 @@ def test_an_entry_is_a_line_of_each_and_one_reason() -> None:
 
 @pytest.mark.parametrize("suite", ["unit", "wire"])
 def test_no_test_has_an_id_that_pytest_escapes_once_more_when_it_collects_again(suite: str) -> None:
-    """mutmut collects twice in one process, and finds no test whose id is another then."""
+    """No test uses `ids=ascii` or `ids=repr`: mutmut collects twice and would not find it."""
     files = sorted((run.ROOT / "tests" / suite).rglob("test_*.py"))
     escaped = re.compile("ids=(ascii|repr)")
     found = [path.name for path in files if escaped.search(path.read_text(encoding="utf-8"))]

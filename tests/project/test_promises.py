@@ -23,6 +23,7 @@ def named(text: str) -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_promise_is_held_by_a_test_that_exists(page: str) -> None:
+    """Each test that the page names exists, and the page names at least the required number."""
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")]
     found = {name for text in sources for name in re.findall(r"def (test_\w+)", text)}
     assert named(text_of(page)) - found == set()
@@ -31,6 +32,7 @@ def test_every_promise_is_held_by_a_test_that_exists(page: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_line_of_a_table_of_promises_names_its_test(page: str) -> None:
+    """Each row of a table of promises names at least one test."""
     tables = re.findall(r"^\| promise \|.*\n(?:\|.*\n)+", text_of(page), re.M)
     assert tables
     for table in tables:
@@ -39,5 +41,6 @@ def test_every_line_of_a_table_of_promises_names_its_test(page: str) -> None:
 
 
 def test_no_promise_is_made_on_two_pages() -> None:
+    """No test is named on both the reliability page and the security page."""
     reliability, security = (named(text_of(page)) for page in PAGES)
     assert reliability & security == set()

@@ -110,14 +110,17 @@ def actual() -> dict[str, str]:
 
 @pytest.mark.parametrize("name", sorted(actual()))
 def test_signatures_are_those_of_the_table(name: str) -> None:
+    """Each public class and operator has exactly the members and signatures of the table."""
     assert actual()[name].splitlines() == SIGNATURES.get(name, "").strip().splitlines()
 
 
 def test_the_table_names_nothing_that_is_gone() -> None:
+    """The table of signatures has an entry for each public class and no other."""
     assert sorted(SIGNATURES) == sorted(actual())
 
 
 def test_the_packages_names_are_those_of_the_table_sorted_and_really_there() -> None:
+    """`rxbosbase.__all__` is the sorted list `NAMES`, and each name exists."""
     assert rxbosbase.__all__ == NAMES
     assert sorted(set(NAMES)) == NAMES
     assert all(hasattr(rxbosbase, name) for name in NAMES)

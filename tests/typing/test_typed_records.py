@@ -37,6 +37,7 @@ client = BosBase("http://127.0.0.1:1")
 
 
 def test_without_a_model_records_are_dicts() -> None:
+    """Without a model the records of a collection are typed as dicts."""
     posts = client.collection("posts")
     assert_type(posts, Collection[dict[str, Any]])
     assert_type(posts.observe(), Stream[RecordEvent[dict[str, Any]]])
@@ -45,6 +46,7 @@ def test_without_a_model_records_are_dicts() -> None:
 
 
 def test_a_model_is_a_dataclass_a_typed_dict_or_any_callable() -> None:
+    """A dataclass, a TypedDict or any callable as `model` is the collection's type."""
     assert_type(client.collection("posts", model=Post), Collection[Post])
     assert_type(client.collection("posts", model=Row), Collection[Row])
     assert_type(client.collection("posts", model=from_dict), Collection[int])
@@ -53,6 +55,7 @@ def test_a_model_is_a_dataclass_a_typed_dict_or_any_callable() -> None:
 
 
 def test_streams_and_views_are_of_the_model() -> None:
+    """Streams and live views have the type of the model."""
     posts = client.collection("posts", model=Post)
     assert_type(posts.observe(), Stream[RecordEvent[Post]])
     observable: Observable[RecordEvent[Post]] = posts.observe()

@@ -36,11 +36,13 @@ URL = "http://127.0.0.1:1"
 def test_row_13_wrong_arguments_are_refused_when_the_client_is_made(
     options: dict[str, Any], kind: type[Exception], message: str
 ) -> None:
+    """`BosBase` raises TypeError or ValueError that names the argument with a wrong value."""
     with pytest.raises(kind, match=message):
         BosBase(URL, **options)
 
 
 def test_making_using_and_closing_a_client_does_no_io_and_starts_no_thread() -> None:
+    """A client that is created, read and closed without a request starts no thread."""
     with BosBase(f"{URL}/") as client:
         assert client.base_url == URL
         assert repr(client) == f"<BosBase {URL} idle>"
@@ -54,17 +56,20 @@ def test_making_using_and_closing_a_client_does_no_io_and_starts_no_thread() -> 
 
 
 def test_an_empty_store_of_ones_own_is_used_although_it_holds_nothing() -> None:
+    """An empty `auth_store` that is passed in is used, not replaced by a new one."""
     store = AuthStore()
     with BosBase(URL, auth_store=store) as client:
         assert client.auth_store is store
 
 
 def test_a_filter_is_built_without_a_server() -> None:
+    """`client.filter` inserts its parameters without a request to the server."""
     with BosBase(URL) as client:
         assert client.filter("a = {:a}", a=1) == "a = 1"
 
 
 def test_a_closed_client_says_so() -> None:
+    """After `close`, `repr` shows `closed` and a request raises `ClientClosedError`."""
     client = BosBase(URL)
     client.close()
     client.close()
@@ -77,7 +82,7 @@ def test_a_closed_client_says_so() -> None:
 def test_a_client_may_be_closed_while_its_first_live_view_is_being_made(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As by a signal, whose handler runs in the middle of anything."""
+    """`close` during the creation of the first live view ends it with `ClientClosedError`."""
 
     class Closing(TextOrder):
         def __init__(self) -> None:

@@ -43,12 +43,14 @@ from rxbosbase.errors import (
 def test_every_error_has_one_root_and_pythons_own_word_where_there_is_one(
     error: BosBaseError, also: type[Exception], retryable: bool
 ) -> None:
+    """Each error is a `BosBaseError`, inherits the matching builtin and sets `retryable`."""
     assert isinstance(error, BosBaseError)
     assert isinstance(error, also)
     assert error.retryable is retryable
 
 
 def test_the_tree_is_complete_and_inherits_from_no_library() -> None:
+    """Each public error has only bases of this module or builtins, and is in the docstring."""
     for name in errors.__all__:
         kind = getattr(errors, name)
         assert issubclass(kind, BosBaseError)
@@ -62,6 +64,7 @@ def test_the_tree_is_complete_and_inherits_from_no_library() -> None:
     + [(code, True) for code in (500, 502, 503, 504, 599)],
 )
 def test_an_answer_may_be_worth_another_try(code: int, retryable: bool) -> None:
+    """A response error is retryable for 408, 429 and 5xx, and for no other 4xx."""
     assert ClientResponseError(code).retryable is retryable
 
 
@@ -84,16 +87,19 @@ def test_an_answer_may_be_worth_another_try(code: int, retryable: bool) -> None:
     ],
 )
 def test_an_answers_text_holds_what_the_server_said(parts: dict[str, Any], text: str) -> None:
+    """The text of a response error contains status, message, URL and the fields' messages."""
     assert str(ClientResponseError(**parts)) == text
 
 
 def test_an_answers_text_holds_the_first_fields_and_their_beginning() -> None:
+    """The text contains at most `MAX_FIELDS` fields, each cut to `MAX_FIELD` characters."""
     data = {f"f{n}": {"message": "x" * 1000} for n in range(errors.MAX_FIELDS + 5)}
     fields = str(ClientResponseError(400, data=data)).partition("(")[2].rstrip(")").split("; ")
     assert fields == [f"f{n}: {'x' * 1000}"[: errors.MAX_FIELD] for n in range(errors.MAX_FIELDS)]
 
 
 def test_an_answer_keeps_its_parts() -> None:
+    """The attributes of a response error equal the arguments; the others keep `url`."""
     cause = ValueError("x")
     error = ClientResponseError(429, "u", {"a": 1}, "m", cause, retry_after=2.5)
     assert (error.status, error.url, error.data, error.message) == (429, "u", {"a": 1}, "m")
@@ -118,7 +124,7 @@ DEEP = UnreadableRecord("posts", "a", "data", 1500)
 def test_an_error_shows_what_it_was_made_of(
     make: Callable[[], BosBaseError], args: tuple[object, ...]
 ) -> None:
-    """In `args`, as Python's own do: a debugger and a log show them."""
+    """`args` and `repr` of an error contain its positional arguments, as Python's own do."""
     error = make()
     assert error.args == args
     assert repr(error) == f"{type(error).__name__}({', '.join(map(repr, args))})"
@@ -135,6 +141,7 @@ def test_an_error_shows_what_it_was_made_of(
 def test_an_unreadable_answer_names_three_of_its_records_and_counts_the_rest(
     levels: tuple[int, ...], told: list[str]
 ) -> None:
+    """`UnreadableError` names at most three records, counts the rest and has their depth."""
     records = [UnreadableRecord("posts", f"r{n}", "data", at) for n, at in enumerate(levels)]
     error = UnreadableError("http://h/p", records)
     places = [
@@ -149,6 +156,7 @@ def test_an_unreadable_answer_names_three_of_its_records_and_counts_the_rest(
 
 @pytest.mark.parametrize("kind", [UnreadableError, AnswerTooLargeError])
 def test_an_answer_that_cannot_be_taken_says_whether_a_write_was_done(kind: Any) -> None:
+    """With `was_written`, the text of the error begins with "the write was done, but"."""
     for error in (kind("http://h/p", ()), kind("http://h/p", (), was_written=False)):
         assert not error.was_written
         assert "the write was done" not in str(error)
@@ -171,6 +179,7 @@ def test_an_answer_that_cannot_be_taken_says_whether_a_write_was_done(kind: Any)
 def test_a_record_that_does_not_fit_is_told_by_place_and_kind(
     parts: tuple[Any, ...], told: str
 ) -> None:
+    """`RecordDecodeError` names record, collection, field, expected type and found type."""
     names = ("field", "collection", "expected", "found", "record_id", "original")
     error = RecordDecodeError(**dict(zip(names, parts, strict=False)))
     assert str(error).startswith(told.format("does not fit the model"))
@@ -178,11 +187,13 @@ def test_a_record_that_does_not_fit_is_told_by_place_and_kind(
 
 
 def test_a_lost_stream_knows_whether_it_was_healthy() -> None:
+    """`StreamLostError.healthy` is the given value, and False by default."""
     assert StreamLostError("x").healthy is False
     assert StreamLostError("x", healthy=True).healthy is True
 
 
 def test_a_missing_extra_says_how_to_install_it() -> None:
+    """`MissingExtraError` contains the pip command for its extra."""
     error = MissingExtraError("the command line", "demo")
     assert str(error) == ("the command line needs an optional part: pip install 'rxbosbase[demo]'")
     assert error.extra == "demo"

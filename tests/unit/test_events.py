@@ -31,11 +31,13 @@ json_values = st.recursive(
 
 @given(st.sampled_from(["create", "update", "delete"]), st.dictionaries(st.text("ab"), json_values))
 def test_a_record_event_is_what_the_server_wrote(action: str, record: dict[str, Any]) -> None:
+    """A decoded event has the topic, the action and the record that the server sent."""
     data = json.dumps({"record": record, "action": action}).encode()
     assert decode_record_event("posts/*", data) == RecordEvent("posts/*", action, record)
 
 
 def test_an_event_is_read_by_attribute_and_by_key() -> None:
+    """An event's three values are read by attribute and by key; other keys raise `KeyError`."""
     event = RecordEvent("posts/*", "update", {"id": "a"})
     assert (event.topic, event.action, event.record) == ("posts/*", "update", {"id": "a"})
     assert [event[key] for key in ("topic", "action", "record")] == [
@@ -49,6 +51,7 @@ def test_an_event_is_read_by_attribute_and_by_key() -> None:
 
 
 def test_an_event_holds_nothing_else() -> None:
+    """Events and messages accept no other attributes."""
     with pytest.raises(AttributeError):
         RecordEvent("t", "create", {}).other = 1  # type: ignore[attr-defined]
     with pytest.raises(AttributeError):
@@ -56,6 +59,7 @@ def test_an_event_holds_nothing_else() -> None:
 
 
 def test_events_are_equal_by_value() -> None:
+    """Events and messages are equal by value, and to no other type."""
     event = RecordEvent("t", "create", {"id": "a"})
     assert event == RecordEvent("t", "create", {"id": "a"})
     assert (event != RecordEvent("t", "create", {"id": "a"})) is False
@@ -77,11 +81,13 @@ def test_events_are_equal_by_value() -> None:
 
 @pytest.mark.parametrize("event", [RecordEvent("t", "create", {"id": "a"}), Message("t", {"a": 1})])
 def test_events_can_be_copied_and_pickled(event: object) -> None:
+    """Events and messages can be copied and pickled."""
     assert copy.deepcopy(event) == event
     assert pickle.loads(pickle.dumps(event)) == event
 
 
 def test_the_repr_names_the_record_and_keeps_its_content() -> None:
+    """`repr` shows the action, topic and record id, and no content."""
     event = RecordEvent("users/*", "update", {"id": "abc", "email": "secret@example.com"})
     assert repr(event) == "RecordEvent(update on 'users/*', id='abc')"
     assert repr(RecordEvent("t", "create", None)) == "RecordEvent(create on 't', id=None)"
@@ -109,6 +115,7 @@ def test_the_repr_names_the_record_and_keeps_its_content() -> None:
     ],
 )
 def test_what_is_no_event_is_refused_with_topic_and_reason_only(data: bytes, why: str) -> None:
+    """Data that is no event raises `MalformedEvent` with topic and reason, without the data."""
     with pytest.raises(MalformedEvent, match=f"'posts/.*{why}") as caught:
         decode_record_event("posts/*", data)
     assert caught.value.topic == "posts/*"
@@ -120,7 +127,7 @@ def test_what_is_no_event_is_refused_with_topic_and_reason_only(data: bytes, why
 
 @given(st.binary())
 def test_no_bytes_raise_anything_else(data: bytes) -> None:
-    """And whatever they are, a message is made of them."""
+    """Any bytes give an event or raise `MalformedEvent`, and always give a message."""
     found: RecordEvent[dict[str, Any]] | MalformedEvent
     try:
         found = decode_record_event("t", data)
@@ -134,7 +141,7 @@ ONE = b'{"record":{"id":"a"},"action":"create"}'
 
 
 def test_a_record_that_is_nested_too_deeply_is_refused_with_what_could_be_read() -> None:
-    """The error names the record and its field, and has the rest of the event."""
+    """A record nested too deeply raises an error with the field and the rest of the event."""
     deep = b"[" * 200_000 + b"]" * 200_000
     data = b'{"record":{"collectionName":"posts","id":"a","d":%s},"action":"update"}' % deep
     with pytest.raises(MalformedEvent, match=r"record 'a' of 'posts': its field 'd'") as caught:
@@ -145,12 +152,14 @@ def test_a_record_that_is_nested_too_deeply_is_refused_with_what_could_be_read()
 
 
 def test_what_is_nested_too_deeply_beside_the_record_harms_no_event() -> None:
+    """Deep nesting beside the record does not affect the event."""
     deep = b"[" * 200_000 + b"]" * 200_000
     data = b'{"record":{"id":"a"},"other":%s,"action":"delete"}' % deep
     assert decode_record_event("t", data) == RecordEvent("t", "delete", {"id": "a"})
 
 
 def test_many_events_are_decoded_in_order_each_with_its_topic() -> None:
+    """`decode_record_events` returns the events in order, each with its topic."""
     other = ONE.replace(b"create", b"delete")
     assert decode_record_events(["a/*", "b/*"], [ONE, other]) == [
         RecordEvent("a/*", "create", {"id": "a"}),
@@ -160,12 +169,14 @@ def test_many_events_are_decoded_in_order_each_with_its_topic() -> None:
 
 @pytest.mark.parametrize("names", [["t"], ["t"] * 3])
 def test_each_of_many_events_needs_its_topic(names: list[str]) -> None:
+    """`decode_record_events` raises `ValueError` unless each event has its topic."""
     with pytest.raises(ValueError, match=r"shorter|longer"):
         decode_record_events(names, [ONE] * 2)
 
 
 @pytest.mark.parametrize("data", [b"{}", b"secret", b"[" * 5000], ids=["empty", "text", "deep"])
 def test_one_of_many_that_is_no_event_refuses_all(data: bytes) -> None:
+    """`decode_record_events` raises an error if any one of the events is malformed."""
     with pytest.raises((ValueError, RecursionError)):
         decode_record_events(["t"] * 3, [ONE, data, ONE])
 
@@ -188,11 +199,13 @@ def test_one_of_many_that_is_no_event_refuses_all(data: bytes) -> None:
 def test_the_action_is_told_without_decoding_for_the_usual_shape_alone(
     data: bytes, action: str | None
 ) -> None:
+    """`usual_action` returns the action for data of the usual shape only, without decoding."""
     assert usual_action(data) == action
 
 
 @pytest.mark.parametrize("extra", [b'"x"', b"5", b"null", b"{}"])
 def test_a_topic_within_the_data_is_as_any_other_member(extra: bytes) -> None:
+    """A `topic` inside the data does not change the topic of the event."""
     data = b'{"topic":%s,"action":"create","record":{"id":"a"}}' % extra
     expected = RecordEvent("posts/*", "create", {"id": "a"})
     assert decode_record_event("posts/*", data) == expected
@@ -200,6 +213,7 @@ def test_a_topic_within_the_data_is_as_any_other_member(extra: bytes) -> None:
 
 
 def test_a_message_reads_the_keys_of_its_object() -> None:
+    """A message has the keys of its object; any other key raises `KeyError`."""
     message = decode_message("PB_CONNECT", b'{"clientId":"c1"}')
     assert message["clientId"] == "c1"
     with pytest.raises(KeyError, match="other"):
@@ -214,4 +228,5 @@ def test_a_message_reads_the_keys_of_its_object() -> None:
      (b"caf\xc3\xa9", "café"), (b"\xff!", "\ufffd!")],
 )  # fmt: skip
 def test_a_message_is_any_json_or_else_its_text(data: bytes, expected: object) -> None:
+    """The data of a message is its JSON value or, if it is no JSON, its text."""
     assert decode_message("chat", data).data == expected

@@ -123,6 +123,7 @@ KINDS = sorted(set(errors_of_the_package()), key=lambda kind: kind.__qualname__)
 
 
 def test_the_walk_finds_the_tree() -> None:
+    """The search for error classes finds every public error and every class of `EXAMPLES`."""
     assert {getattr(rxbosbase.errors, name) for name in rxbosbase.errors.__all__} <= {*KINDS}
     assert len(KINDS) > 15
     assert set(EXAMPLES) <= {*KINDS}
@@ -131,6 +132,7 @@ def test_the_walk_finds_the_tree() -> None:
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_every_error_comes_back_with_all_it_holds(kind: Kind, way: str) -> None:
+    """Each error keeps type, `args`, text, notes and attributes after pickling or copying."""
     for error in examples_of(kind):
         error.add_note("in the third row")
         again = WAYS[way](error)
@@ -140,6 +142,7 @@ def test_every_error_comes_back_with_all_it_holds(kind: Kind, way: str) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_an_error_of_a_users_own_comes_back_too(way: str) -> None:
+    """A user's subclass with its own arguments keeps its attributes when pickled or copied."""
     class_of_the_users = OrderRefused("a1", amount=3)
     again = WAYS[way](class_of_the_users)
     assert parts(again) == parts(class_of_the_users)
@@ -155,6 +158,7 @@ class OrderRefused(BosBaseError):
 
 
 def test_the_error_of_a_filter_without_a_dialect_is_told_once() -> None:
+    """The message of `UnknownDialectError` is the same after pickling."""
     with pytest.raises(ValueError, match="holds a backslash") as caught:
         build_filter("a = {:v}", v="\\")
     assert str(pickled(2, caught.value)) == str(caught.value)
@@ -178,6 +182,7 @@ class Sealed(Exception):
     ids=lambda error: type(error).__name__,
 )
 def test_an_original_that_cannot_come_along_is_left_behind(original: Exception) -> None:
+    """An `original` that cannot be pickled or restored becomes None; the text is the same."""
     for error in (
         ClientResponseError(400, "u", {}, "No.", original),
         RecordDecodeError("n", "posts", "int", original=original),
@@ -191,7 +196,7 @@ def test_an_original_that_cannot_come_along_is_left_behind(original: Exception) 
 
 
 def test_a_pool_gives_back_every_error() -> None:
-    """An error that cannot be made again would leave the parent waiting for ever."""
+    """A `multiprocessing` pool returns each error complete to the parent process."""
     errors = [error for kind in KINDS for error in examples_of(kind)]
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         for error in errors:
@@ -221,6 +226,7 @@ VALUES: list[Any] = [
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
 def test_every_value_comes_back_equal_and_shows_no_more(value: Any, way: str) -> None:
+    """Events, statuses and other values are equal after pickling, with the same `repr`."""
     again = WAYS[way](value)
     assert again == value
     assert type(again) is type(value)
@@ -228,6 +234,7 @@ def test_every_value_comes_back_equal_and_shows_no_more(value: Any, way: str) ->
 
 
 def test_a_status_keeps_its_error() -> None:
+    """A pickled status keeps its error with all attributes."""
     status = Status(state="waiting", error=ConnectionFailedError("no route"))
     assert parts(pickled(2, status).error) == parts(status.error)
 
@@ -242,6 +249,7 @@ def views() -> tuple[Snapshot[Any], Snapshot[Any]]:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_snapshot_comes_back_with_its_records_and_its_past(way: str) -> None:
+    """A pickled snapshot keeps records, changes and flags; `since` works between two."""
     older, newer = views()
     past, now = WAYS[way]((older, newer))
     for again, snapshot in ((past, older), (now, newer)):
@@ -256,7 +264,7 @@ def test_a_snapshot_comes_back_with_its_records_and_its_past(way: str) -> None:
 
 
 def test_a_snapshot_finds_its_records_in_another_process_too() -> None:
-    """There, the hashes of texts are others."""
+    """An unpickled snapshot finds each record by id in a process with another hash seed."""
     code = (
         "import pickle, sys; snapshot = pickle.load(sys.stdin.buffer);"
         "print([snapshot.by_id[each['id']] is each for each in snapshot.records].count(True))"

@@ -33,6 +33,7 @@ def client(server: wire.WireServer) -> Iterator[BosBase]:
 def test_twenty_callers_and_the_automatic_one_make_one_request(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """20 concurrent `auth_refresh` calls and one automatic refresh send one request."""
     gate = wire.Gate()
     server.on_request = lambda request: wire.delay(gate) if request.path == REFRESH else None
     answers: list[dict[str, Any]] = []
@@ -61,6 +62,8 @@ def test_twenty_callers_and_the_automatic_one_make_one_request(
 
 
 def test_a_logout_during_a_refresh_stands(server: wire.WireServer, client: BosBase) -> None:
+    """A logout while a refresh is in flight leaves the client logged out."""
+
     def log_out_first(request: wire.Request) -> None:
         if request.path == REFRESH:
             client.auth_store.clear()
@@ -72,6 +75,7 @@ def test_a_logout_during_a_refresh_stands(server: wire.WireServer, client: BosBa
 
 
 def test_another_login_during_a_refresh_stands(server: wire.WireServer, client: BosBase) -> None:
+    """A login as another user while a refresh is in flight is not overwritten."""
     other = wire.make_token("bob")
 
     def log_in_first(request: wire.Request) -> None:
@@ -84,7 +88,7 @@ def test_another_login_during_a_refresh_stands(server: wire.WireServer, client: 
 
 
 def test_an_observer_of_logins_may_refresh_again(server: wire.WireServer, client: BosBase) -> None:
-    """The shared request is over by then: nobody waits for himself."""
+    """An observer of `changes` that calls `auth_refresh` sends a second request."""
     users = client.collection("users")
     tokens: list[str] = []
 
@@ -103,6 +107,7 @@ def test_an_observer_of_logins_may_refresh_again(server: wire.WireServer, client
 def test_a_proxys_page_says_nothing_of_the_login(
     server: wire.WireServer, client: BosBase, code: int
 ) -> None:
+    """An HTML page with 400, 401, 403 or 404 to a refresh keeps the stored login."""
     page = wire.status(code, "<html>nginx</html>", {"Content-Type": "text/html"})
     server.on_request = lambda request: page if request.path == REFRESH else None
     token = client.auth_store.token
@@ -117,6 +122,7 @@ def test_a_proxys_page_says_nothing_of_the_login(
 def test_a_loss_is_shown_on_status_even_before_anything_is_streamed(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """A 401 to an automatic refresh sets `status.error`, even without a stream."""
     server.on_request = lambda request: 401 if request.path == REFRESH else None
     errors: list[BaseException | None] = []
     lost = threading.Event()
@@ -135,6 +141,7 @@ def test_a_loss_is_shown_on_status_even_before_anything_is_streamed(
 def test_requests_of_others_go_on_while_a_refresh_hangs(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """Requests and events continue while an automatic refresh gets no response."""
     server.on_request = lambda request: wire.hang() if request.path == REFRESH else None
     client.auto_refresh(timedelta(days=1))
     server.wait_requests(1, REFRESH)

@@ -79,16 +79,19 @@ def with_titles(*titles: str | None) -> list[Record]:
 
 @pytest.mark.parametrize(("_why", "low", "high"), BY_EN_US, ids=[why for why, _, _ in BY_EN_US])
 def test_text_is_collated_as_by_the_c_library(_why: str, low: str, high: str) -> None:
+    """`en_us` orders text as `strcoll` of the C library does for en_US.utf8."""
     assert en_us(low) < en_us(high)
 
 
 def test_a_list_is_sorted_by_collation(server: BosBaseServer) -> None:
+    """`BosBaseServer` sorts a list by the en_US collation, in both directions."""
     server.fill("posts", with_titles(*reversed(MEASURED)))
     assert titles(server, sort="title") == MEASURED
     assert titles(server, sort="-title") == MEASURED[::-1]
 
 
 def test_with_the_collation_c_a_list_is_sorted_by_bytes() -> None:
+    """With `order='bytes'` the server sorts and compares text by its bytes."""
     with BosBaseServer(order="bytes") as server:
         server.fill("posts", with_titles(*MEASURED))
         assert titles(server, sort="title") == sorted(MEASURED, key=by_bytes)
@@ -103,12 +106,14 @@ def test_with_the_collation_c_a_list_is_sorted_by_bytes() -> None:
     ],
 )  # fmt: skip
 def test_nulls_stand_at_one_end(nulls: Any, sort: str, expected: list[Any]) -> None:
+    """`nulls` sets the end at which nulls are in ascending order; `-` reverses it."""
     with BosBaseServer(nulls=nulls) as server:
         server.fill("posts", with_titles("b", None, "a"))
         assert titles(server, sort=sort) == expected
 
 
 def test_numbers_dates_and_bools_sort_by_what_they_are(server: BosBaseServer) -> None:
+    """Numbers, dates and bools are sorted by value, not as text."""
     numbers = server.fill("posts", [{"n": n} for n in (10, -1, 9.5)])
     assert ids(server, sort="n") == [numbers[1], numbers[2], numbers[0]]
     assert ids(server, sort="-created") == numbers[::-1]
@@ -120,6 +125,7 @@ def test_numbers_dates_and_bools_sort_by_what_they_are(server: BosBaseServer) ->
 def test_rows_that_tie_come_as_they_lie_in_the_heap_until_another_key_tells(
     server: BosBaseServer,
 ) -> None:
+    """Rows with equal sort keys are in heap order unless a further key orders them."""
     first, second = server.fill("posts", with_titles("a", "a"))
     server.update("posts", first, {"n": 1})
     assert ids(server, sort="title") == [second, first] == ids(server)
@@ -130,6 +136,7 @@ def test_rows_that_tie_come_as_they_lie_in_the_heap_until_another_key_tells(
 
 
 def test_behind_an_id_is_what_the_collation_puts_there(server: BosBaseServer) -> None:
+    """The filter `id > x` selects the ids after `x` in collation order."""
     server.fill("posts", [{"id": id} for id in ("Zb", "a1", "B2", "c3")])
     assert ids(server, sort="id") == ["a1", "B2", "c3", "Zb"]
     assert ids(server, sort="id", filter="id > 'B2'") == ["c3", "Zb"]
@@ -147,6 +154,7 @@ def test_behind_an_id_is_what_the_collation_puts_there(server: BosBaseServer) ->
 def test_literals_are_compared_by_collation(
     server: BosBaseServer, filter: str, holds: bool
 ) -> None:
+    """A filter of literals alone is compared by collation and recorded as a probe."""
     made = server.fill("posts", with_titles("x", "y"))
     assert ids(server, filter=filter) == (made if holds else [])
     assert [read.kind for read in server.reads] == ["probe"]
@@ -154,6 +162,7 @@ def test_literals_are_compared_by_collation(
 
 @pytest.mark.parametrize("module", [bosbase_data, bosbase_filter, bosbase_table, collation])
 def test_its_examples_give_what_they_say(module: ModuleType) -> None:
+    """Each module of `BosBaseServer` has doctests, and they pass."""
     result = doctest.testmod(module)
     assert result.attempted and not result.failed
 
@@ -175,6 +184,7 @@ def test_its_examples_give_what_they_say(module: ModuleType) -> None:
 def test_filters_are_read_or_mean_what_the_test_says(
     server: BosBaseServer, filter: str, found: list[int]
 ) -> None:
+    """Supported filters, and those that a test defines, select the right rows."""
     server.filters["has a title"] = lambda row: row["title"] is not None
     rows: list[Record] = [
         {"id": "1", "n": 1, "title": "a"},
@@ -194,11 +204,13 @@ def test_filters_are_read_or_mean_what_the_test_says(
     ],
 )  # fmt: skip
 def test_other_filters_are_refused(server: BosBaseServer, filter: str) -> None:
+    """A filter that is unsupported, malformed or too long is refused with 400."""
     server.fill("posts", [{"n": 1, "b": True}])
     assert get(server, filter=filter)[0] == 400
 
 
 def test_a_backslash_is_read_as_in_the_older_dialect(server: BosBaseServer) -> None:
+    """A backslash is literal except before a quote, as in the plain dialect."""
     made = server.fill("posts", [{"id": r"a\b"}, {"id": "it's"}])
     assert ids(server, filter=r"id = 'a\b'") == made[:1]
     assert ids(server, filter=r"id = 'it\'s'") == ids(server, filter='id = "it\'s"') == made[1:]
@@ -207,6 +219,7 @@ def test_a_backslash_is_read_as_in_the_older_dialect(server: BosBaseServer) -> N
 
 @pytest.mark.parametrize("sort", ["author.name", "missing", ",".join(["id"] * 9)])
 def test_other_sorts_are_refused(server: BosBaseServer, sort: str) -> None:
+    """An unsupported sort is refused with 400, an unknown collection with 404."""
     server.fill("posts", with_titles("a"))
     assert get(server, sort=sort)[0] == 400
     assert get(server, "others", sort="id")[0] == 404
@@ -216,6 +229,7 @@ def test_other_sorts_are_refused(server: BosBaseServer, sort: str) -> None:
 
 
 def test_a_record_has_a_uuid_and_tells_who_wrote_it_and_when(server: BosBaseServer) -> None:
+    """A record has an ascending UUID as id and the system fields of BosBase."""
     server.fill("posts", with_titles("a", "b"))
     first, second = items(server)
     assert len(first["id"]) == 36 and server.id_pattern.fullmatch(first["id"])
@@ -228,6 +242,7 @@ def test_a_record_has_a_uuid_and_tells_who_wrote_it_and_when(server: BosBaseServ
 
 
 def test_stamps_are_shown_in_milliseconds_and_kept_in_microseconds(server: BosBaseServer) -> None:
+    """`updated` is returned in milliseconds but compared in microseconds."""
     id = server.sql_insert("posts", {"title": "a"})
     shown = server.record("posts", id)["updated"]
     assert ids(server, filter=f"updated >= '{shown}'") == [id]
@@ -236,6 +251,7 @@ def test_stamps_are_shown_in_milliseconds_and_kept_in_microseconds(server: BosBa
 
 
 def test_writes_past_the_hooks_may_leave_the_stamp_that_is_shown(server: BosBaseServer) -> None:
+    """`sql_update` moves `updated` only by `microseconds`, not shown below 1 ms."""
     id = server.sql_insert("posts", {"title": "a"})
     before = server.record("posts", id)
     server.sql_update("posts", id, {"title": "b"})
@@ -248,6 +264,7 @@ def test_writes_past_the_hooks_may_leave_the_stamp_that_is_shown(server: BosBase
 
 
 def test_a_page_is_cut_as_asked(server: BosBaseServer) -> None:
+    """`page`, `perPage` (at most 1000), `fields` and `skipTotal` shape a page."""
     made = server.fill("posts", with_titles(*"abcde"))
     _, page = get(server, page=2, perPage=2, sort="id", fields="id,updated")
     assert {name: page[name] for name in page.keys() - {"items"}} == {
@@ -260,6 +277,7 @@ def test_a_page_is_cut_as_asked(server: BosBaseServer) -> None:
 
 
 def test_a_field_can_be_added_renamed_hidden_and_removed(server: BosBaseServer) -> None:
+    """A field can be added, renamed, hidden and removed; lists show it if hidden."""
     id = server.sql_insert("posts", {"title": "a"})
     before = server.record("posts", id)
     server.add_field("posts", "n", 0)
@@ -273,6 +291,7 @@ def test_a_field_can_be_added_renamed_hidden_and_removed(server: BosBaseServer) 
 
 
 def test_what_a_test_has_scripted_goes_first(server: BosBaseServer) -> None:
+    """A response scripted in `collections` takes precedence over the table."""
     made = server.fill("posts", with_titles("a"))
     server.collections["posts"] = 403
     assert get(server)[0] == 403
@@ -281,6 +300,7 @@ def test_what_a_test_has_scripted_goes_first(server: BosBaseServer) -> None:
 
 
 def test_reads_are_counted_by_kind_with_their_bytes(server: BosBaseServer) -> None:
+    """Each read is recorded with its kind, collection, ids, query and size."""
     id, *_ = server.fill("posts", with_titles("a", "b"))
     items(server, sort="title")
     items(server, sort="id", fields="id,updated", filter="id > 'x'")
@@ -314,6 +334,7 @@ def topic(name: str, **query: str) -> str:
 
 
 def test_a_write_is_told_on_each_topic_that_matches(server: BosBaseServer) -> None:
+    """A write sends one event to each topic whose collection, id and filter match."""
     high, low = server.fill("posts", [{"id": "a", "n": 9}, {"id": "b", "n": 1}])
     server.fill("others", [{"id": "a"}])
     filtered = topic("posts/*", filter="n > 5", fields="id,n")
@@ -339,6 +360,7 @@ def test_a_write_is_told_on_each_topic_that_matches(server: BosBaseServer) -> No
 
 
 def test_an_update_that_leaves_a_filter_is_not_told_there(server: BosBaseServer) -> None:
+    """An update after which a record fails a filter sends no event to that topic."""
     [id] = server.fill("posts", [{"n": 9}])
     filtered = topic("posts/*", filter="n > 5")
     with Raw(server) as raw:
@@ -352,6 +374,7 @@ def test_an_update_that_leaves_a_filter_is_not_told_there(server: BosBaseServer)
 
 
 def test_hidden_fields_are_missing_in_events_and_not_in_lists() -> None:
+    """Hidden fields are in lists but not in events, even if `fields` names them."""
     with BosBaseServer(hidden={"posts": {"secret"}}) as server, Raw(server) as raw:
         asked = topic("posts/*", fields="id,secret")
         subscribe(server, raw.listen(), "posts/*", asked)
@@ -362,6 +385,7 @@ def test_hidden_fields_are_missing_in_events_and_not_in_lists() -> None:
 
 
 def test_writes_past_the_hooks_and_of_the_schema_are_told_to_nobody(server: BosBaseServer) -> None:
+    """SQL writes and schema changes send no events."""
     [id] = server.fill("posts", [{"n": 9}])
     with Raw(server) as raw:
         subscribe(server, raw.listen(), "posts/*")
@@ -383,6 +407,7 @@ def test_writes_past_the_hooks_and_of_the_schema_are_told_to_nobody(server: BosB
 
 
 def test_frames_can_be_held_swapped_and_lost(server: BosBaseServer) -> None:
+    """`held_frames` holds frames back, and a test can reorder or drop them."""
     [id] = server.fill("posts", [{"n": 0}])
     with Raw(server) as raw:
         subscribe(server, raw.listen(), "posts/*")
@@ -409,6 +434,7 @@ def test_frames_can_be_held_swapped_and_lost(server: BosBaseServer) -> None:
 def test_what_a_client_writes_is_told_as_what_the_server_writes(
     server: BosBaseServer, client: BosBase
 ) -> None:
+    """A create, update and delete of a client send events with those records."""
     server.table("posts")
     posts, seen = client.collection("posts"), Seen[RecordEvent[Record]]()
     with posts.observe("*").subscribe(seen):
@@ -424,6 +450,7 @@ def test_what_a_client_writes_is_told_as_what_the_server_writes(
 
 
 def test_an_id_of_15_characters_is_refused(server: BosBaseServer, client: BosBase) -> None:
+    """An id of 15 characters is refused: 400 to a create, 404 to an update."""
     server.table("posts")
     with pytest.raises(ClientResponseError) as refused:
         client.collection("posts").create({"id": "abcdefghijklmno"})
@@ -434,6 +461,7 @@ def test_an_id_of_15_characters_is_refused(server: BosBaseServer, client: BosBas
 
 
 def test_the_client_learns_the_dialect(server: BosBaseServer, client: BosBase) -> None:
+    """`learn_filter_dialect` returns `plain` for this server after two probes."""
     [id] = server.fill("posts", [{"title": r"a\'b"}])
     posts = client.collection("posts")
     assert posts.learn_filter_dialect() == "plain"
@@ -470,6 +498,7 @@ def listed(how: str, client: BosBase, batch: int) -> list[str]:
 def test_a_list_of_ids_of_both_cases_has_each_once(
     server: BosBaseServer, client: BosBase, how: str, batch: int
 ) -> None:
+    """A list of 2500 mixed-case ids has each record once, in the server's order."""
     fill_many(server)
     sort = "-title" if how == "get_full_list by title" else "id"
     assert listed(how, client, batch) == server.ids("posts", sort=sort)
@@ -480,7 +509,7 @@ def test_a_list_of_ids_of_both_cases_has_each_once(
 def test_records_that_others_delete_meanwhile_hide_none_that_stay(
     server: BosBaseServer, client: BosBase, how: str
 ) -> None:
-    """Pages by offset do not promise that: they begin too late once rows before them are gone."""
+    """Keyset pages return each remaining record once while others are deleted."""
     there = fill_many(server)
     victims = iter(mixed_ids(MANY))
 
@@ -499,6 +528,7 @@ def test_records_that_others_delete_meanwhile_hide_none_that_stay(
 def test_records_that_others_insert_meanwhile_neither_hide_nor_double_any(
     server: BosBaseServer, client: BosBase, how: str
 ) -> None:
+    """Inserts between pages neither hide nor duplicate a record of a list."""
     there = fill_many(server)
     strangers = iter(mixed_ids(MANY, seed=2))
 

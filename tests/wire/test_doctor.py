@@ -28,6 +28,7 @@ def last(url: str, collection: str | None = None) -> Finding:
 
 
 def test_a_healthy_server_is_well_at_every_step(server: wire.WireServer) -> None:
+    """For a healthy server `examine` reports every step as ok, and the figures."""
     findings = list(examine(server.url, collection="posts", timeout=5))
     assert [finding.step for finding in findings] == [
         "name", "connection", "health", "stream", "topics", "collection posts", "figures",
@@ -41,12 +42,14 @@ def test_a_healthy_server_is_well_at_every_step(server: wire.WireServer) -> None
 
 
 def test_a_name_without_address_is_told() -> None:
+    """A host name without an address fails the step `name`, with advice."""
     finding = last("http://no-such-host.invalid")
     assert (finding.step, finding.state) == ("name", "failure")
     assert "Check the name" in finding.advice
 
 
 def test_a_port_where_nobody_answers_is_told() -> None:
+    """A port without a listener fails the step `connection`, with advice."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     finding = last(f"http://127.0.0.1:{port}")
@@ -67,6 +70,7 @@ def test_a_port_where_nobody_answers_is_told() -> None:
 def test_what_is_no_such_server_is_told(
     server: wire.WireServer, answer: wire.Answer, advice: str
 ) -> None:
+    """A response of another kind of server fails the step `health`, with advice."""
     server.on_request = lambda _: answer
     finding = last(server.url)
     assert (finding.step, finding.state) == ("health", "failure")
@@ -76,6 +80,7 @@ def test_what_is_no_such_server_is_told(
 def test_a_certificate_and_a_port_without_tls_are_told_apart(
     bosbase_server: EmbeddedServer,
 ) -> None:
+    """An untrusted certificate and a port without TLS get different advice."""
     with wire.WireServer(tls=True) as secure:
         assert "SSL_CERT_FILE" in last(secure.url).advice
     finding = last(bosbase_server.url.replace("http:", "https:"))
@@ -84,6 +89,7 @@ def test_a_certificate_and_a_port_without_tls_are_told_apart(
 
 
 def test_a_stream_that_never_greets_is_told_as_a_proxys_doing(server: wire.WireServer) -> None:
+    """A stream without PB_CONNECT fails `stream`; the advice is on proxy buffering."""
     server.stream_answers += [wire.stream(greet=False)] * 3
     finding = last(server.url)
     assert (finding.step, finding.state) == ("stream", "failure")
@@ -91,6 +97,7 @@ def test_a_stream_that_never_greets_is_told_as_a_proxys_doing(server: wire.WireS
 
 
 def test_a_page_in_place_of_the_stream_is_told(server: wire.WireServer) -> None:
+    """An HTML page in place of the stream fails `stream` and its type is reported."""
     page = wire.status(200, body=b"<html>", headers={"Content-Type": "text/html"})
     server.stream_answers += [page] * 3
     finding = last(server.url)
@@ -100,6 +107,7 @@ def test_a_page_in_place_of_the_stream_is_told(server: wire.WireServer) -> None:
 
 
 def test_topics_that_are_refused_are_told(server: wire.WireServer) -> None:
+    """A 404 to the POST of topics fails `topics`; the advice is on load balancers."""
     server.on_post = lambda number: wire.status(404)
     finding = last(server.url)
     assert (finding.step, finding.state) == ("topics", "failure")
@@ -110,6 +118,7 @@ def test_topics_that_are_refused_are_told(server: wire.WireServer) -> None:
 def test_a_collection_that_cannot_be_heard_is_told(
     server: wire.WireServer, status: int, advice: str
 ) -> None:
+    """A collection refused with 400, 403 or 404 fails its step with fitting advice."""
     server.collections["posts"] = status
     finding = last(server.url, "posts")
     assert (finding.step, finding.state) == ("collection posts", "failure")
@@ -119,6 +128,7 @@ def test_a_collection_that_cannot_be_heard_is_told(
 def test_a_greeting_that_comes_late_is_a_warning(
     server: wire.WireServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A late PB_CONNECT is a warning at the step `stream`; later steps still run."""
     monkeypatch.setattr(doctor, "FIRST_EVENT_SECONDS", 0.1)
 
     def greet_late(stream: wire.Stream) -> None:
@@ -133,6 +143,7 @@ def test_a_greeting_that_comes_late_is_a_warning(
 
 
 def test_the_command_says_it_once_and_commands_no_terminal(server: wire.WireServer) -> None:
+    """`doctor` prints a failure once, exits with 1 and escapes control characters."""
     page = wire.status(200, "hi", {"Content-Type": "text/\x1b[31mred"})
     server.stream_answers += [page] * 3
     done = subprocess.run(
@@ -145,6 +156,7 @@ def test_the_command_says_it_once_and_commands_no_terminal(server: wire.WireServ
 
 
 def test_the_command_prints_each_step_and_exits_by_what_it_found() -> None:
+    """`doctor` prints each step and exits with 0 when all are ok, 1 on a failure."""
     with EmbeddedServer() as real:
         for collection, code in (("users", 0), ("nosuch", 1)):
             done = subprocess.run(

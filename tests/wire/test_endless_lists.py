@@ -56,6 +56,7 @@ CYCLES = {"the same page": "a", "two pages in turn": "ab", "five pages in turn":
 def test_a_list_whose_pages_come_again_is_an_error_after_few_requests(
     server: wire.WireServer, client: BosBase, cycle: str, sort: str | None
 ) -> None:
+    """A list whose pages repeat raises `ProtocolError` after a bounded number of reads."""
     asked = serve(server, itertools.cycle(cycle))
     with pytest.raises(ProtocolError, match="it gives the same page again"):
         client.collection("posts").get_full_list(batch=5, sort=sort)
@@ -63,7 +64,7 @@ def test_a_list_whose_pages_come_again_is_an_error_after_few_requests(
 
 
 def test_small_pages_with_nothing_new_end_no_list(server: wire.WireServer, client: BosBase) -> None:
-    """What others insert in front, between two pages, brings the one before again."""
+    """A few repeated one-record pages, as inserts cause them, do not end a list."""
     pages = [["c"], ["c"], ["b"], ["b"], ["b"], ["b"], ["b"], ["a"], []]
 
     def answer(request: wire.Request) -> dict[str, Any]:
@@ -86,6 +87,7 @@ VIEWS: dict[str, dict[str, Any]] = {
 def test_a_live_view_of_pages_that_come_again_pauses_and_tells(
     server: wire.WireServer, client: BosBase, options: dict[str, Any]
 ) -> None:
+    """A view whose pages repeat sets `status.error` and waits before it reads again."""
     cycle = "ab"
     asked = serve(server, itertools.cycle(cycle))
     with client.collection("posts").live(**options) as view:
@@ -101,6 +103,7 @@ def test_a_live_view_of_pages_that_come_again_pauses_and_tells(
 def test_a_live_view_forgets_the_pages_that_came_again_once_there_are_others(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """A view loads and its error is cleared once its pages stop repeating."""
     serve(server, itertools.cycle("ab"))
     with client.collection("posts").live() as view:
         wait_until(client, lambda: client.realtime.status.value.error is not None)
@@ -112,6 +115,7 @@ def test_a_live_view_forgets_the_pages_that_came_again_once_there_are_others(
 def test_a_view_that_cannot_read_tells_why_until_it_can_or_ends(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """A view's 503 stays in `status.error`, whatever others read, until its disposal."""
     server.collections["posts"] = 503
     server.collections["other"] = [{"id": "a", "updated": "2026"}]
     with client.collection("other").live() as other:
@@ -126,7 +130,7 @@ def test_a_view_that_cannot_read_tells_why_until_it_can_or_ends(
 def test_a_read_that_does_not_count_any_more_tells_no_trouble(
     server: wire.WireServer, client: BosBase
 ) -> None:
-    """It was overtaken by another one, which was answered well."""
+    """A read that fails after a newer read succeeded sets no `status.error`."""
     gate = wire.Gate()
     answers: list[wire.Answer] = [wire.delay(gate, wire.problem(503))]
     good = wire.reply_json({"page": 1, "items": [{"id": "a", "updated": "2026"}]})
@@ -145,6 +149,7 @@ def test_a_read_that_does_not_count_any_more_tells_no_trouble(
 def test_a_login_after_a_lost_one_leaves_the_trouble_of_the_views_on_the_status(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """A login clears `AuthLostError` from `status.error` but not a view's error."""
     server.collections["posts"] = 503
     users = client.collection("users")
     users.auth_with_password("ann", "geheim12")
@@ -161,6 +166,7 @@ def test_a_login_after_a_lost_one_leaves_the_trouble_of_the_views_on_the_status(
 def test_the_connections_own_trouble_comes_before_that_of_a_view(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """`status.error` has the connection's own error before the error of a view."""
     server.collections["posts"] = 503
     client.collection("other").observe("*", check=False).subscribe()
     client.realtime.wait_active(LIMIT)
@@ -182,7 +188,7 @@ def test_the_connections_own_trouble_comes_before_that_of_a_view(
 def test_a_search_for_an_id_that_no_filter_can_name_ends_where_pages_come_again(
     server: wire.WireServer, client: BosBase
 ) -> None:
-    """It is looked for among all rows: a NUL is in it."""
+    """A recheck of an id with NUL takes fewer than 10 reads when pages repeat."""
     rows = [{"id": "a", "updated": "2026"}, {"id": "\0", "updated": "2026"}]
     server.collections["posts"] = rows
     with client.collection("posts").live() as view:

@@ -40,6 +40,7 @@ def sent_token(web: responses.RequestsMock) -> str:
 def test_a_login_is_kept_told_and_sent_with_what_follows(
     web: responses.RequestsMock, client: BosBase
 ) -> None:
+    """A login is stored, emitted on `changes` and sent with later requests."""
     token = make_token("u1")
     web.post(LOGIN, json={"token": token, "record": RECORD})
     web.get(f"{URL}/api/health", json={})
@@ -69,6 +70,7 @@ def test_a_login_is_kept_told_and_sent_with_what_follows(
 def test_a_refused_login_keeps_what_was_and_shows_no_password(
     web: responses.RequestsMock, client: BosBase
 ) -> None:
+    """A refused login keeps the stored one, and its error has no password."""
     client.auth_store.save("an.old.one", RECORD)
     body = {"status": 400, "message": "Failed to authenticate.", "data": {}}
     web.post(LOGIN, json=body, status=400)
@@ -91,6 +93,7 @@ def test_a_refused_login_keeps_what_was_and_shows_no_password(
 def test_row_13_identity_and_password_are_text(
     client: BosBase, identity: Any, password: Any, why: str
 ) -> None:
+    """An identity or password that is no text raises an error that names it."""
     with pytest.raises((TypeError, ValueError), match=why):
         client.collection("users").auth_with_password(identity, password)
 
@@ -98,6 +101,7 @@ def test_row_13_identity_and_password_are_text(
 def test_a_refresh_sends_the_token_and_keeps_the_new_one(
     web: responses.RequestsMock, client: BosBase
 ) -> None:
+    """`auth_refresh` sends the stored token and stores the new one."""
     old, new = make_token("u1"), make_token("u1", serial=2)
     client.auth_store.save(old, RECORD)
     web.post(REFRESH, json={"token": new, "record": RECORD})
@@ -110,6 +114,7 @@ def test_a_refresh_sends_the_token_and_keeps_the_new_one(
 def test_a_logout_or_another_login_during_a_refresh_stands(
     web: responses.RequestsMock, client: BosBase, token: str
 ) -> None:
+    """A logout or another login during a refresh is not overwritten by it."""
     late = {"token": make_token("u1", serial=2), "record": RECORD}
 
     def answer(_: object) -> tuple[int, dict[str, str], str]:
@@ -127,7 +132,7 @@ def test_a_logout_or_another_login_during_a_refresh_stands(
 def test_refreshes_with_other_bodies_share_no_request(
     web: responses.RequestsMock, client: BosBase
 ) -> None:
-    """The second one is made while the first one is under way."""
+    """Concurrent refreshes with different bodies send one request each."""
     users, asked = client.collection("users"), []
 
     def answer(request: requests.PreparedRequest) -> tuple[int, dict[str, str], str]:
@@ -143,6 +148,7 @@ def test_refreshes_with_other_bodies_share_no_request(
 
 
 def test_a_refused_refresh_is_raised(web: responses.RequestsMock, client: BosBase) -> None:
+    """A 401 to `auth_refresh` raises `ClientResponseError` with its message."""
     client.auth_store.save(make_token("u1", exp=1.0), RECORD)
     web.post(REFRESH, json={"status": 401, "message": "no", "data": {}}, status=401)
     with pytest.raises(ClientResponseError, match="401: no"):
@@ -150,6 +156,7 @@ def test_a_refused_refresh_is_raised(web: responses.RequestsMock, client: BosBas
 
 
 def test_a_store_may_be_brought_along_and_shared(web: responses.RequestsMock) -> None:
+    """Several clients can use one `AuthStore`, and each sends its token."""
     store = AuthStore()
     store.save(make_token("u1"), RECORD)
     web.get(f"{URL}/api/health", json={})
@@ -166,6 +173,7 @@ def test_no_password_comes_out_of_a_netrc_file(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Any,
 ) -> None:
+    """A request without a login sends no credentials of a netrc file."""
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login me password hunter2\n")
     monkeypatch.setenv("NETRC", str(netrc))
@@ -178,6 +186,7 @@ def test_no_password_comes_out_of_a_netrc_file(
 def test_a_token_that_is_none_is_told_and_changes_nothing(
     web: responses.RequestsMock, client: BosBase, token: str
 ) -> None:
+    """A login response with an invalid token raises `ProtocolError`, stores nothing."""
     web.post(LOGIN, json={"token": token, "record": RECORD})
     with pytest.raises(ProtocolError, match="with a token that is none") as caught:
         client.collection("users").auth_with_password("ann", "secret")
@@ -192,6 +201,7 @@ def test_a_token_that_is_none_is_told_and_changes_nothing(
 def test_an_answer_without_a_login_is_told_and_changes_nothing(
     web: responses.RequestsMock, client: BosBase, answer: Any
 ) -> None:
+    """A login response without token or record raises `ProtocolError`, stores nothing."""
     web.post(LOGIN, json=answer)
     with pytest.raises(ProtocolError, match="a login was answered with"):
         client.collection("users").auth_with_password("ann", "secret")

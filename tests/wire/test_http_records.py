@@ -56,6 +56,7 @@ def page(*ids: str) -> dict[str, Any]:
 def test_get_list_asks_for_one_page_with_all_options(
     web: responses.RequestsMock, posts: Collection[dict[str, Any]]
 ) -> None:
+    """`get_list` sends all its options in one request and returns the page."""
     web.get(POSTS, json={**page("a"), "page": 2, "perPage": 50, "totalItems": -1, "totalPages": -1})
     result = posts.get_list(
         2, 50, filter="n > 1", sort="-created", expand="author", fields="id", query={"x": True},
@@ -72,6 +73,7 @@ def test_get_list_asks_for_one_page_with_all_options(
 def test_get_list_asks_for_the_first_page_with_its_totals(
     web: responses.RequestsMock, posts: Collection[dict[str, Any]]
 ) -> None:
+    """`get_list` without arguments reads page 1 of 30 records with its totals."""
     web.get(POSTS, json={**page("a"), "perPage": 30, "totalItems": 1, "totalPages": 1})
     assert posts.get_list()["totalItems"] == 1
     assert query(web) == {"page": "1", "perPage": "30"}
@@ -80,6 +82,7 @@ def test_get_list_asks_for_the_first_page_with_its_totals(
 def test_an_id_is_one_part_of_the_path(
     web: responses.RequestsMock, posts: Collection[dict[str, Any]]
 ) -> None:
+    """`get_one` encodes an id with `/` and `?` as one segment of the path."""
     web.get(f"{POSTS}/a%2Fb%3F", json={"id": "a/b?"})
     assert posts.get_one("a/b?") == {"id": "a/b?"}
     assert asked(web).url == f"{POSTS}/a%2Fb%3F"
@@ -88,6 +91,7 @@ def test_an_id_is_one_part_of_the_path(
 def test_get_one_and_get_first(
     web: responses.RequestsMock, posts: Collection[dict[str, Any]]
 ) -> None:
+    """`get_one` and `get_first_list_item` return a record; no match raises a 404."""
     web.get(f"{POSTS}/r%201", json={"id": "r 1"})
     assert posts.get_one("r 1", expand="author") == {"id": "r 1"}
     assert query(web) == {"expand": "author"}
@@ -105,6 +109,7 @@ def test_get_one_and_get_first(
 def test_iter_records_pages_by_the_last_id_and_lazily(
     web: responses.RequestsMock, posts: Collection[dict[str, Any]]
 ) -> None:
+    """`iter_records` reads a page only when it is needed, by the last id."""
     web.get(POSTS, json=page("a", "b"))
     records = posts.iter_records(2, filter="n > 1 || n < 0")
     assert len(web.calls) == 0
@@ -121,6 +126,7 @@ def test_iter_records_pages_by_the_last_id_and_lazily(
 def test_a_filter_of_the_query_holds_for_each_page(
     web: responses.RequestsMock, posts: Collection[dict[str, Any]]
 ) -> None:
+    """A `filter` and other keys in `query` apply to each page of `iter_records`."""
     web.get(POSTS, json=page("a"))
     web.get(POSTS, json=page())
     assert len(list(posts.iter_records(1, query={"filter": "n > 1", "x": 1}))) == 1
@@ -131,6 +137,7 @@ def test_a_filter_of_the_query_holds_for_each_page(
 def test_a_list_is_read_in_batches_of_500(
     web: responses.RequestsMock, posts: Collection[dict[str, Any]]
 ) -> None:
+    """`get_full_list` and `iter_records` read 500 records a page by default."""
     web.get(POSTS, json=page("a"))
     for read in (posts.get_full_list, lambda: posts.get_full_list(sort="n"), posts.iter_records):
         assert len(list(read())) == 1
@@ -141,6 +148,7 @@ def test_a_list_is_read_in_batches_of_500(
 def test_an_id_with_quotes_stays_a_value_of_the_next_pages_filter(
     web: responses.RequestsMock, posts: Collection[dict[str, Any]], last: str
 ) -> None:
+    """A last id with a quote or backslash is escaped in the next page's filter."""
     web.get(POSTS, json=page(last))
     web.get(POSTS, json=page())
     assert [record["id"] for record in posts.iter_records(1)] == [last]
@@ -152,7 +160,7 @@ def test_an_id_with_quotes_stays_a_value_of_the_next_pages_filter(
 def test_an_id_of_any_form_stays_a_value_of_the_next_pages_filter(
     web: responses.RequestsMock, posts: Collection[dict[str, Any]], last: str, dialect: Dialect
 ) -> None:
-    """The dialect is learned where it is needed: the guard of the other one is refused."""
+    """A last id with ambiguous backslashes is escaped in the dialect then learned."""
     web.get(POSTS, json=page(last))
     if dialect == "plain":
         web.get(POSTS, status=400, json={})
@@ -167,7 +175,7 @@ def test_an_id_of_any_form_stays_a_value_of_the_next_pages_filter(
 def test_a_server_that_refuses_both_guards_tells_nothing(
     web: responses.RequestsMock, posts: Collection[dict[str, Any]]
 ) -> None:
-    """So it is while its database is away."""
+    """A server that refuses both guards raises its 400 and leaves the dialect unknown."""
     web.get(POSTS, status=400, json={"message": "Something went wrong."})
     with pytest.raises(ClientResponseError, match="400: Something went wrong"):
         posts.learn_filter_dialect()
@@ -177,6 +185,7 @@ def test_a_server_that_refuses_both_guards_tells_nothing(
 def test_a_server_updated_to_the_other_dialect_is_asked_again(
     web: responses.RequestsMock, posts: Collection[dict[str, Any]]
 ) -> None:
+    """A server that changes its dialect is probed again, and filters are written in it."""
     dialect = posts._client.dialect
     dialect.known = "plain"
     web.get(POSTS, json=page("a\\\\b"))
@@ -191,6 +200,7 @@ def test_a_server_updated_to_the_other_dialect_is_asked_again(
 def test_a_filters_comment_does_not_reach_over_its_parentheses(
     web: responses.RequestsMock, posts: Collection[dict[str, Any]]
 ) -> None:
+    """A comment in a filter is removed before the filter is put in parentheses."""
     web.get(POSTS, json=page("a"))
     web.get(POSTS, json=page())
     assert len(list(posts.iter_records(1, filter="n > 1 // it's few"))) == 1
@@ -205,6 +215,7 @@ def test_a_page_with_a_record_nested_too_deeply_gives_the_others(
     posts: Collection[dict[str, Any]],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    """A record nested too deeply raises `UnreadableError`, or is skipped and logged."""
     items = f'{{"id":"a"}},{{"collectionName":"posts","data":{DEEP},"id":"b"}},{{"id":"c"}}'
     web.get(POSTS, body=f'{{"page":1,"perPage":500,"items":[{items}]}}')
     for read in (posts.get_list, posts.get_full_list, lambda: list(posts.iter_records())):
@@ -241,7 +252,7 @@ def serve(web: responses.RequestsMock, rows: list[dict[str, Any]]) -> None:
 def test_a_record_that_alone_is_too_large_is_an_error_or_left_out(
     web: responses.RequestsMock, caplog: pytest.LogCaptureFixture, sort: str | None
 ) -> None:
-    """The others are read; id and age of it, too, and only where it is to be left out."""
+    """A record above `max_answer_bytes` raises, or is skipped and logged."""
     serve(web, [{"id": "a"}, {"id": "b", "text": "x" * 5000}, {"id": "c"}])
     with BosBase(URL, max_answer_bytes=1000) as client:
         posts = client.collection("posts")
@@ -257,6 +268,7 @@ def test_a_record_that_alone_is_too_large_is_an_error_or_left_out(
 def test_an_array_nested_too_deeply_is_told_as_such(
     web: responses.RequestsMock, client: BosBase
 ) -> None:
+    """A response nested too deeply to decode raises a `ProtocolError` that says so."""
     web.get(f"{URL}/api/custom", body=DEEP)
     with pytest.raises(ProtocolError, match="nested too deeply to be decoded"):
         client.send("GET", "/api/custom")
@@ -265,7 +277,7 @@ def test_an_array_nested_too_deeply_is_told_as_such(
 def test_a_page_that_ends_in_an_id_with_nul_is_read_on(
     web: responses.RequestsMock, posts: Collection[dict[str, Any]]
 ) -> None:
-    """A filter cannot name it; the one before it can be named."""
+    """After a page that ends in an id with NUL, paging continues from the id before."""
     web.get(POSTS, json=page("a", "b\0"))
     web.get(POSTS, json=page("b\0", "c"))
     web.get(POSTS, json=page())
@@ -276,6 +288,7 @@ def test_a_page_that_ends_in_an_id_with_nul_is_read_on(
 def test_a_page_that_comes_again_and_again_is_an_error_and_not_an_endless_list(
     web: responses.RequestsMock, posts: Collection[dict[str, Any]]
 ) -> None:
+    """A list whose one page repeats raises `ProtocolError`."""
     web.get(POSTS, json=page("a", "b"))
     with pytest.raises(ProtocolError, match="gives the same page again"):
         posts.get_full_list(2)
@@ -288,6 +301,7 @@ ODD_ROWS: list[Any] = [17, "text", None, ["id"]]
 def test_an_answer_of_anything_but_records_is_an_error_of_its_own(
     web: responses.RequestsMock, posts: Collection[dict[str, Any]], odd: Any
 ) -> None:
+    """A response that has no record where one is due raises `ProtocolError`."""
     web.get(POSTS, json={"items": [odd]})
     reads: list[Callable[[], object]] = [
         lambda: posts.get_list(),
@@ -316,6 +330,7 @@ def test_an_answer_of_anything_but_records_is_an_error_of_its_own(
 def test_an_order_that_is_none_is_the_order_of_ids(
     web: responses.RequestsMock, posts: Collection[dict[str, Any]], none: dict[str, Any]
 ) -> None:
+    """An empty `sort` means the order of ids in lists and `iter_records`."""
     web.get(POSTS, json=page("a"))
     assert [record["id"] for record in posts.get_full_list(2, **none)] == ["a"]
     assert [record["id"] for record in posts.iter_records(2, **none)] == ["a"]
@@ -326,6 +341,7 @@ def test_an_order_that_is_none_is_the_order_of_ids(
 def test_records_without_an_id_cannot_be_paged_through(
     web: responses.RequestsMock, posts: Collection[dict[str, Any]], id: Any
 ) -> None:
+    """A list of records whose id is no text raises `ProtocolError`."""
     web.get(POSTS, json={"items": [{"id": id}]})
     for sort in (None, "n"):
         with pytest.raises(ProtocolError, match="with no id"):
@@ -335,6 +351,7 @@ def test_records_without_an_id_cannot_be_paged_through(
 def test_get_full_list_pages_by_offset_where_an_order_is_asked_for(
     web: responses.RequestsMock, posts: Collection[dict[str, Any]]
 ) -> None:
+    """`get_full_list` with a `sort` pages by offset and returns no record twice."""
     web.get(POSTS, json=page("b", "a"))
     web.get(POSTS, json=page("a"))  # moved meanwhile: it is not given twice
     assert [r["id"] for r in posts.get_full_list(2, sort="-n")] == ["b", "a"]
@@ -345,6 +362,7 @@ def test_get_full_list_pages_by_offset_where_an_order_is_asked_for(
 def test_fields_without_the_id_still_page_and_do_not_show_it(
     web: responses.RequestsMock, posts: Collection[dict[str, Any]]
 ) -> None:
+    """`fields` without `id` requests the id for paging and removes it from the result."""
     web.get(POSTS, json=page("a"))
     assert posts.get_full_list(2, fields="n") == [{"n": 1}]
     assert query(web)["fields"] == "id,n"
@@ -354,6 +372,7 @@ def test_fields_without_the_id_still_page_and_do_not_show_it(
 def test_create_update_and_delete_send_json(
     web: responses.RequestsMock, posts: Collection[dict[str, Any]]
 ) -> None:
+    """`create` and `update` send and return JSON; `delete` accepts a 204."""
     web.post(POSTS, json={"id": "a", "title": "Zażółć"})
     assert posts.create({"title": "Zażółć"}, expand="author")["title"] == "Zażółć"
     assert json.loads(asked(web).body or b"") == {"title": "Zażółć"}
@@ -368,6 +387,7 @@ def test_create_update_and_delete_send_json(
 def test_a_file_is_sent_beside_the_fields(
     web: responses.RequestsMock, posts: Collection[dict[str, Any]]
 ) -> None:
+    """A file among the fields is sent as multipart, with the other fields as JSON."""
     web.post(POSTS, json={"id": "a", "doc": "a_1.txt"})
     assert posts.create({"n": 1, "doc": ("a.txt", b"content")})["doc"] == "a_1.txt"
     parts = asked(web).body
@@ -378,6 +398,7 @@ def test_a_file_is_sent_beside_the_fields(
 def test_collections_are_made_read_changed_and_deleted(
     web: responses.RequestsMock, client: BosBase
 ) -> None:
+    """`collections` creates, reads, updates, deletes and lists collections."""
     base = f"{URL}/api/collections"
     web.post(base, json={"id": "c1"})
     assert client.collections.create({"name": "posts", "type": "base"})["id"] == "c1"
@@ -395,6 +416,7 @@ def test_collections_are_made_read_changed_and_deleted(
 def test_an_error_of_the_server_keeps_its_words_and_fields(
     web: responses.RequestsMock, posts: Collection[dict[str, Any]]
 ) -> None:
+    """`ClientResponseError` has status, message and field errors, and no query."""
     field = {"code": "validation_required", "message": "Cannot be blank."}
     body = {"status": 400, "message": "Failed to create record.", "data": {"title": field}}
     web.post(POSTS, json=body, status=400)
@@ -412,6 +434,7 @@ def test_an_error_of_the_server_keeps_its_words_and_fields(
 def test_retry_after_is_a_number_or_a_date(
     web: responses.RequestsMock, client: BosBase, header: str, seconds: float | None
 ) -> None:
+    """`retry_after` is read from seconds or an HTTP date; other text gives None."""
     web.get(f"{URL}/api/health", status=429, headers={"Retry-After": header})
     with pytest.raises(ClientResponseError) as caught:
         client.health()
@@ -441,6 +464,7 @@ def test_whatever_comes_back_becomes_an_error_of_this_library(
     kind: type[Exception],
     message: str,
 ) -> None:
+    """A failed request or unexpected response raises an error of this library."""
     web.get(f"{URL}/api/health", **answer)
     with pytest.raises(kind, match=message):
         client.health()
@@ -450,6 +474,7 @@ def test_whatever_comes_back_becomes_an_error_of_this_library(
 def test_an_empty_answer_is_none(
     web: responses.RequestsMock, client: BosBase, body: bytes, value: Any
 ) -> None:
+    """`send` returns None for an empty or `null` body, else the decoded JSON."""
     web.get(f"{URL}/api/x", body=body)
     assert client.send("GET", "/api/x", query={"a": 1}, headers={"X-A": "b"}, timeout=1) == value
 
@@ -481,6 +506,7 @@ def test_row_13_wrong_arguments_are_refused_before_anything_is_sent(
     kind: type[Exception],
     message: str,
 ) -> None:
+    """A wrong argument raises `ValueError` or `TypeError` before a request is sent."""
     with pytest.raises(kind, match=message):
         use(posts)
     assert len(web.calls) == 0
@@ -490,6 +516,7 @@ def test_row_13_wrong_arguments_are_refused_before_anything_is_sent(
 def test_a_page_without_records_is_no_answer_of_a_bosbase_server(
     web: responses.RequestsMock, posts: Collection[dict[str, Any]], answer: Any
 ) -> None:
+    """`get_list` raises `ProtocolError` for a response without a list of records."""
     web.get(POSTS, json=answer)
     with pytest.raises(ProtocolError, match="'posts' was answered without records: is base_url"):
         posts.get_list()

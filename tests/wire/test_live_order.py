@@ -99,6 +99,7 @@ def settle(server: BosBaseServer, quiet: float = QUIET) -> None:
 def test_a_view_of_ids_of_both_cases_loses_none_when_it_loads_and_when_it_compares(
     server: BosBaseServer, client: BosBase, sort: str | None
 ) -> None:
+    """A view of 2500 mixed-case ids has each one after loading and each reconcile pass."""
     made = server.fill("posts", ({"id": id, "title": id[::-1], "n": 0} for id in mixed_ids(MANY)))
     shown = Shown()
     with client.collection("posts").live(sort=sort, reconcile=OFTEN) as view, view.subscribe(shown):
@@ -113,6 +114,7 @@ def test_a_view_of_ids_of_both_cases_loses_none_when_it_loads_and_when_it_compar
 def test_what_is_deleted_past_the_hooks_goes_and_nothing_else(
     server: BosBaseServer, client: BosBase
 ) -> None:
+    """A reconcile pass removes the rows that SQL has deleted, and no others."""
     made = server.fill("posts", ({"id": id} for id in mixed_ids(MANY)))
     by_collation = server.ids("posts", sort="id")
     gone = {by_collation[at] for at in (0, 999, 1000, 1001, MANY - 1)}
@@ -137,6 +139,7 @@ def test_what_is_deleted_past_the_hooks_goes_and_nothing_else(
 def test_ids_of_both_cases_are_found_again_after_a_loss(
     server: BosBaseServer, client: BosBase
 ) -> None:
+    """A view of mixed-case ids catches up with lost events after a reconnect."""
     made = server.fill("posts", ({"id": id, "n": 0} for id in mixed_ids(MANY)))
     shown = Shown()
     with client.collection("posts").live() as view, view.subscribe(shown):
@@ -161,6 +164,7 @@ def test_ids_of_both_cases_are_found_again_after_a_loss(
 def test_without_a_sort_the_order_is_the_servers_of_ids(
     server: BosBaseServer, client: BosBase
 ) -> None:
+    """A view without a `sort` has the server's order of ids, also after writes."""
     server.fill("posts", ({"id": id} for id in mixed_ids(50)))
     with client.collection("posts").live() as view:
         assert ids(view.wait_fresh()) == server.ids("posts", sort="id")
@@ -184,6 +188,8 @@ def test_without_a_sort_the_order_is_the_servers_of_ids(
 def test_a_view_has_the_servers_order_also_after_writes(
     server_of: Callable[[], BosBaseServer], sort: str
 ) -> None:
+    """A sorted view keeps the order of its server (en_US, C, SQLite) after writes."""
+
     def is_arranged() -> bool:
         by_server = sort if sort.endswith("id") else f"{sort},id"
         return ids(view.current) == server.ids("posts", sort=by_server)
@@ -214,6 +220,7 @@ def test_a_view_has_the_servers_order_also_after_writes(
 def test_numbers_are_arranged_without_the_server_once_it_showed_where_nulls_stand(
     sort: str, nulls: Any, hasty: None
 ) -> None:
+    """A view sorted by numbers moves a row without a read if it knows where nulls are."""
     with BosBaseServer(nulls=nulls) as server, connect(server) as client:
         made = server.fill("posts", [{"n": n} for n in (3, None, 1, 2, None)])
         with client.collection("posts").live(sort=sort, interval=SOON) as view:
@@ -228,6 +235,7 @@ def test_numbers_are_arranged_without_the_server_once_it_showed_where_nulls_stan
 def test_many_records_are_arranged_by_text_as_the_server_does(
     server: BosBaseServer, client: BosBase
 ) -> None:
+    """A view of 2500 records keeps the server's text order, also after writes."""
     names = zip(mixed_ids(MANY), mixed_ids(MANY, seed=3), strict=True)
     made = server.fill("posts", ({"id": id, "title": title} for id, title in names))
     with client.collection("posts").live(sort="title") as view:
@@ -243,7 +251,7 @@ def test_many_records_are_arranged_by_text_as_the_server_does(
 def test_a_filtered_view_has_what_matches_in_the_servers_order(
     server: BosBaseServer, client: BosBase, limit: int | None
 ) -> None:
-    """What leaves the filter is told by the watch alone, of which events have id and stamp."""
+    """A filtered view has the matching rows in the server's order, also after writes."""
 
     def is_arranged() -> bool:
         return ids(view.current) == server.ids("posts", "n > 0", "title,id")[:limit]
@@ -273,6 +281,7 @@ WITHIN = 1.0
 def test_what_an_event_lacks_is_shown_within_a_second(
     server: BosBaseServer, client: BosBase, short_memory: None
 ) -> None:
+    """A field that is hidden from events is shown within 1 s of a write."""
     made = server.fill("posts", [{"title": title, "secret": title} for title in "abc"])
     with client.collection("posts").live() as view:
         view.wait_fresh()
@@ -293,7 +302,7 @@ def test_what_an_event_lacks_is_shown_within_a_second(
 def test_the_first_record_of_a_view_is_shown_as_it_is_read(
     server: BosBaseServer, client: BosBase, hasty: None
 ) -> None:
-    """No row tells the view before whether something is missing."""
+    """The first record of an empty view is shown with the fields hidden from events."""
     server.add_field("posts", "secret")
     with client.collection("posts").live(interval=SOON) as view:
         view.wait_fresh()
@@ -307,6 +316,7 @@ def test_the_first_record_of_a_view_is_shown_as_it_is_read(
 def test_what_sql_wrote_past_the_hooks_is_found(
     server: BosBaseServer, client: BosBase, microseconds: int
 ) -> None:
+    """Reconcile passes find rows that SQL has changed, even with an equal `updated`."""
     made = server.fill("posts", ({"id": id, "n": 0} for id in mixed_ids(MANY)))
     with client.collection("posts").live(reconcile=OFTEN) as view:
         view.wait_fresh()
@@ -333,6 +343,7 @@ SCHEMA: dict[str, Callable[[BosBaseServer], object]] = {
 def test_a_changed_schema_is_found(
     server: BosBaseServer, client: BosBase, change: Callable[[BosBaseServer], object], count: int
 ) -> None:
+    """Reconcile passes find a field that was added, renamed or removed."""
     made = server.fill("posts", ({"id": id, "n": 0, "k": 0} for id in mixed_ids(count)))
     with client.collection("posts").live(reconcile=OFTEN) as view:
         view.wait_fresh()
@@ -346,6 +357,7 @@ def test_a_changed_schema_is_found(
 def test_a_field_hidden_from_events_while_the_view_runs_stays_in_the_rows(
     server: BosBaseServer, client: BosBase, hasty: None
 ) -> None:
+    """A field that becomes hidden from events stays in the rows of a running view."""
     made = server.fill("posts", [{"n": 0, "k": 0}])
     with client.collection("posts").live(interval=SOON) as view:
         view.wait_fresh()
@@ -366,6 +378,7 @@ def test_a_field_hidden_from_events_while_the_view_runs_stays_in_the_rows(
 def test_a_calm_update_costs_no_read(
     server: BosBaseServer, client: BosBase, sort: str | None, hasty: None
 ) -> None:
+    """A lone update of a quiet record causes no read."""
     made = server.fill("posts", [{"title": t, "n": i, "k": 0} for i, t in enumerate(MEASURED)])
     with client.collection("posts").live(sort=sort, interval=SOON) as view:
         view.wait_fresh()
@@ -379,6 +392,7 @@ def test_a_calm_update_costs_no_read(
 def test_a_calm_view_reads_no_more_than_one_page_a_comparison(
     server: BosBaseServer, client: BosBase
 ) -> None:
+    """A quiet view of one page makes at most one read per reconcile pass."""
     server.fill("posts", [{"title": title} for title in MEASURED])
     with client.collection("posts").live(sort="title", reconcile=OFTEN) as view:
         view.wait_fresh()
@@ -392,6 +406,7 @@ def test_a_calm_view_reads_no_more_than_one_page_a_comparison(
 def test_a_calm_large_view_reads_one_whole_page_a_comparison(
     server: BosBaseServer, client: BosBase
 ) -> None:
+    """A quiet view of 3 pages reads one of them whole per reconcile pass."""
     made = server.fill("posts", ({"id": id, "n": 0} for id in mixed_ids(MANY)))
     with client.collection("posts").live(reconcile=OFTEN) as view:
         view.wait_fresh()
@@ -407,6 +422,7 @@ def test_a_calm_large_view_reads_one_whole_page_a_comparison(
 def test_a_burst_of_moves_asks_for_the_order_at_most_once_an_interval(
     server: BosBaseServer, client: BosBase, hasty: None
 ) -> None:
+    """A burst of moves reads the server's order at most once per `interval`."""
     interval = 0.2
     made = server.fill("posts", ({"id": id, "title": id} for id in mixed_ids(100)))
     with client.collection("posts").live(sort="title", interval=interval) as view:
@@ -428,7 +444,7 @@ def test_a_burst_of_moves_asks_for_the_order_at_most_once_an_interval(
 def test_what_one_view_finds_out_about_text_concerns_the_others_at_once(
     server: BosBaseServer, client: BosBase
 ) -> None:
-    """One has nothing to do until it is compared the next time, and looks at its rows again."""
+    """A view that finds text not sorted by bytes corrects the other views at once."""
     client.live_hub.text_order.by_bytes = True
     server.fill("posts", [{"title": "a"}])
     server.fill("drafts", [{"id": id} for id in ("B", "aZ")])
@@ -447,7 +463,7 @@ def test_what_one_view_finds_out_about_text_concerns_the_others_at_once(
 def test_what_happens_while_the_server_takes_over_the_order_is_not_lost(
     server: BosBaseServer, client: BosBase, happens: str
 ) -> None:
-    """A view whose rows prove not to be sortable here stays stale, or empty, until it was read."""
+    """A loss or reset while the server takes over the order leaves the view stale."""
     server.fill("posts", [{"title": title} for title in "ab"])
     with client.collection("posts").live(sort="title", reconcile=NEVER) as view:
         view.wait_fresh()

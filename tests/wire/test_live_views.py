@@ -69,6 +69,7 @@ def ids(snapshot: Snapshot[Record]) -> list[str]:
 def test_nothing_is_read_before_the_server_has_taken_the_topics(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """A view reads nothing before its topics are acknowledged."""
     table, gate = Table(server, "posts", row("a")), wire.Gate()
     server.post_answers.append(wire.delay(gate))
     shown: Shown = Seen()
@@ -83,6 +84,7 @@ def test_nothing_is_read_before_the_server_has_taken_the_topics(
 def test_a_record_deleted_while_the_snapshot_loads_is_not_there(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """A record that is deleted while the snapshot loads is not in the view."""
     table = Table(server, "posts", row("a"), row("b"))
     gate = table.gate = wire.Gate()
     view = client.collection("posts").live()
@@ -102,6 +104,7 @@ def test_a_record_deleted_while_the_snapshot_loads_is_not_there(
 def test_a_loss_is_told_at_once_and_mended_after_the_next_acknowledgement(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """A view is stale at once after a loss; the next catch-up emits what changed."""
     table = Table(server, "posts", row("a"), row("b"))
     shown: Shown = Seen()
     with client.collection("posts").live().subscribe(shown):
@@ -135,7 +138,7 @@ def test_a_view_is_stale_while_its_stream_is_renewed_as_routine(
     monkeypatch: pytest.MonkeyPatch,
     renew: Callable[[wire.WireServer, BosBase], object],
 ) -> None:
-    """No loss for the user; but of what is written meanwhile no event tells the view."""
+    """A routine renewal makes a view stale until the catch-up, without `on_disconnect`."""
     monkeypatch.setattr(connection, "HEALTHY_AFTER", 0.0)
     table, gate = Table(server, "posts", row("a")), wire.Gate()
     server.stream_answers.extend([wire.stream(), wire.delay(gate)])
@@ -157,7 +160,7 @@ def test_a_view_is_stale_while_its_stream_is_renewed_as_routine(
 def test_what_an_ending_connection_had_read_reaches_no_view(
     server: wire.WireServer, client: BosBase
 ) -> None:
-    """Its gap is being compared already: what waited to be delivered may be older than the rows."""
+    """Events that an ended connection received but did not deliver reach no view."""
     table, hub = Table(server, "posts", row("a")), client.live_hub
     shown, held = Shown(), wire.Gate()
     with client.collection("posts").live().subscribe(shown):
@@ -181,6 +184,7 @@ def test_what_an_ending_connection_had_read_reaches_no_view(
 def test_a_frame_that_cannot_be_read_is_a_gap_of_its_topic_alone(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """A malformed frame causes a catch-up of its topic's view and of no other."""
     posts, others = Table(server, "posts", row("a")), Table(server, "others", row("x"))
     shown, other = Shown(), Shown()
     with (
@@ -201,6 +205,8 @@ def test_a_frame_that_cannot_be_read_is_a_gap_of_its_topic_alone(
 def test_an_author_renamed_before_the_view_knew_whom_to_watch_is_seen(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """A relation that changes before its collection is watched is shown as changed."""
+
     def post(n: int, name: str) -> Record:
         author = {**row("u", n), "collectionName": "authors", "name": name}
         return {**row("a"), "expand": {"author": author}}
@@ -226,6 +232,7 @@ def test_an_author_renamed_before_the_view_knew_whom_to_watch_is_seen(
 def test_a_flood_of_frames_that_cannot_be_read_is_no_flood_of_reads(
     server: wire.WireServer, client: BosBase, limit: int | None
 ) -> None:
+    """1000 malformed frames cause fewer than 50 reads."""
     table = Table(server, "posts", row("a"))
     with client.collection("posts").live(limit=limit) as view:
         view.wait_fresh(LIMIT)
@@ -246,7 +253,7 @@ def test_a_flood_of_frames_that_cannot_be_read_is_no_flood_of_reads(
 def test_losses_one_after_the_other_are_read_for_four_times_a_second_and_not_once_each(
     server: wire.WireServer, client: BosBase
 ) -> None:
-    """Each is mended before the next: what is overtaken is not all that has to be slow."""
+    """Malformed frames one after the other cause at most four catch-ups a second."""
     table = Table(server, "posts", row("a"))
     bad = wire.frame("x", "posts/*", b'{"record":')
     with client.collection("posts").live() as view:
@@ -274,6 +281,7 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_reads_that_fail_are_made_again_and_are_no_error(
     server: wire.WireServer, client: BosBase, short_pauses: None
 ) -> None:
+    """A read that fails with a 503 or a dropped connection is repeated."""
     answers: list[Any] = [503, wire.drop()]
     server.collections["posts"] = lambda _: answers.pop(0) if answers else [row("a")]
     with client.collection("posts").live() as view:
@@ -284,7 +292,7 @@ def test_reads_that_fail_are_made_again_and_are_no_error(
 def test_an_answer_without_records_is_no_answer_and_the_read_is_made_again(
     server: wire.WireServer, client: BosBase, short_pauses: None, sort: str | None
 ) -> None:
-    """As a proxy may give one, while the server behind it is replaced."""
+    """A read whose response has no records is repeated."""
     answers = [{"status": "we are back soon"}]
     server.on_request = lambda _: wire.reply_json(
         answers.pop() if answers else {"items": [row("a")]}
@@ -299,6 +307,7 @@ def test_a_read_that_cannot_be_made_is_logged_and_made_again(
     short_pauses: None,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    """A read that raises an unexpected exception is logged and repeated."""
     server.collections["posts"] = [row("a")]
     broken = [ZeroDivisionError("a transport of ones own")]
     send = client.live_hub.read
@@ -317,6 +326,7 @@ def test_a_read_that_cannot_be_made_is_logged_and_made_again(
 def test_a_server_that_asks_for_years_is_read_again_within_the_longest_wait(
     server: wire.WireServer, client: BosBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A read waits for `Retry-After`, but not longer than `MAX_RETRY_AFTER`."""
     monkeypatch.setattr(backoff, "MAX_RETRY_AFTER", 1.2)
     answers: list[Any] = [wire.status(503, headers={"Retry-After": "9" * 400})]
     server.collections["posts"] = lambda _: answers.pop(0) if answers else [row("a")]
@@ -329,6 +339,7 @@ def test_a_server_that_asks_for_years_is_read_again_within_the_longest_wait(
 def test_names_that_cannot_be_collections_are_not_listened_to_and_harm_no_view(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """At most 100 collections of expanded records are watched, no invalid ones."""
     odd = ["a/b", "", "\0", "x" * 3000, "..", 17, None, ["a"]]
     rows = [
         {**row(f"r{n:03d}"), "expand": {"by": {"id": "u", "collectionName": name}}}
@@ -344,6 +355,7 @@ def test_names_that_cannot_be_collections_are_not_listened_to_and_harm_no_view(
 def test_attempts_that_are_used_up_end_the_view_and_a_new_subscriber_begins_afresh(
     server: wire.WireServer,
 ) -> None:
+    """After `max_attempts` a view gets `on_error`; a new subscriber starts it again."""
     Table(server, "posts", row("a"))
     policy = BackoffPolicy(initial=0.01, max_attempts=2)
     with connect(server, backoff=policy) as client:
@@ -394,7 +406,7 @@ LAST = ROUND + MAX_REFUSALS - 1
 def test_a_query_that_was_answered_before_outlives_some_400(
     server: wire.WireServer, client: BosBase, count: int
 ) -> None:
-    """As BosBase answers them after the fields of a collection have changed."""
+    """A query that once succeeded survives up to 6 responses with 400 in a row."""
     posts = Refusing(server)
     failed: Seen[Exception] = Seen()
     view = client.collection("posts").live(reconcile=OFTEN)
@@ -413,7 +425,7 @@ def test_a_query_that_was_answered_before_outlives_some_400(
 def test_the_third_read_in_a_row_that_is_refused_all_the_same_ends_the_view(
     server: wire.WireServer, client: BosBase
 ) -> None:
-    """Somebody has removed a field of the filter: no answer will come any more."""
+    """The seventh 400 in a row to a query that once succeeded ends the view."""
     posts = Refusing(server)
     failed: Seen[Exception] = Seen()
     view = client.collection("posts").live(reconcile=OFTEN)
@@ -429,7 +441,7 @@ def test_the_third_read_in_a_row_that_is_refused_all_the_same_ends_the_view(
 def test_an_answer_about_literals_is_none_that_the_query_is_good(
     server: wire.WireServer, client: BosBase
 ) -> None:
-    """A server that refuses them has compared none: that is an answer of its own."""
+    """A refused read of literals neither adds to nor resets a query's refusals."""
     posts = Refusing(server)
     posts.rows = [{**row("a"), "title": "x"}]
     failed: Seen[Exception] = Seen()
@@ -446,7 +458,7 @@ def test_an_answer_about_literals_is_none_that_the_query_is_good(
 def test_a_query_that_was_never_answered_is_refused_by_the_first_400(
     server: wire.WireServer, client: BosBase
 ) -> None:
-    """It is the user's mistake: they should not have to wait for that."""
+    """The first 400 to a query that never succeeded ends the view at once."""
     posts = Refusing(server, 400)
     failed: Seen[Exception] = Seen()
     client.collection("posts").live(filter="nosuch = 1").subscribe(on_error=failed)
@@ -460,6 +472,7 @@ def test_a_query_that_was_never_answered_is_refused_by_the_first_400(
 def test_another_refusal_ends_a_view_at_once(
     server: wire.WireServer, client: BosBase, status: int
 ) -> None:
+    """A 403 or 404 to a read ends a view at once, even after successful reads."""
     posts = Refusing(server)
     failed: Seen[Exception] = Seen()
     view = client.collection("posts").live(reconcile=OFTEN)
@@ -475,7 +488,7 @@ def test_another_refusal_ends_a_view_at_once(
 def test_a_400_that_is_not_believed_is_told_as_the_views_problem(
     server: wire.WireServer, client: BosBase, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Only where the reads that are made at once are refused as well."""
+    """A 400 is logged as a failed read only if the immediate repeats fail as well."""
     posts = Refusing(server)
     with client.collection("posts").live(reconcile=OFTEN) as view:
         view.wait_fresh(LIMIT)
@@ -495,6 +508,7 @@ def test_a_400_that_is_not_believed_is_told_as_the_views_problem(
 def test_the_users_topics_and_the_views_do_not_resubmit_each_other(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """Changes of the user's topics do not submit the topics of views again."""
     table = Table(server, "posts", row("a"))
     with client.collection("posts").live() as view:
         view.wait_fresh()
@@ -510,6 +524,7 @@ def test_the_users_topics_and_the_views_do_not_resubmit_each_other(
 def test_the_last_dispose_takes_topics_stream_and_reader_away(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """Equal views share a topic; the last dispose ends its stream and reader."""
     Table(server, "posts", row("a"))
     posts = client.collection("posts")
     shown, same = Shown(), Shown()
@@ -526,6 +541,7 @@ def test_the_last_dispose_takes_topics_stream_and_reader_away(
 
 
 def test_a_thousand_views_take_a_connection_more_and_few_posts(server: wire.WireServer) -> None:
+    """1000 filtered views take two streams and at most 4 POSTs."""
     Table(server, "posts", row("a"))
     gate = wire.Gate()  # however long the thousand take: they all come while the first POST is out
     server.post_answers.append(wire.delay(gate))
@@ -551,6 +567,7 @@ def test_a_thousand_views_take_a_connection_more_and_few_posts(server: wire.Wire
 def test_what_a_view_asks_about_fits_into_the_servers_filter(
     server: wire.WireServer, client: BosBase, own: str
 ) -> None:
+    """The filter of a recheck has at most 3500 characters and 200 terms."""
     table = Table(server, "posts", *(row(f"record{n:09d}") for n in range(100)))
     with client.collection("posts").live(filter=own) as view:
         view.wait_fresh()
@@ -563,6 +580,7 @@ def test_what_a_view_asks_about_fits_into_the_servers_filter(
 
 
 def test_closing_the_client_completes_views_while_a_read_hangs(server: wire.WireServer) -> None:
+    """`close` completes a view and ends `wait_fresh` while a read is in flight."""
     server.collections["posts"] = wire.hang()
     with connect(server) as client:
         ended: Seen[str] = Seen()
@@ -577,7 +595,7 @@ def test_closing_the_client_completes_views_while_a_read_hangs(server: wire.Wire
 
 
 def test_closing_the_client_ends_a_wait_in_a_callback(server: wire.WireServer) -> None:
-    """Completions come behind the running callback: they cannot be what wakes it."""
+    """`close` ends a `wait_fresh` inside a callback with `ClientClosedError`."""
     server.collections["posts"] = wire.hang()
     with connect(server) as client, client.collection("posts").live() as view:
         entered, ended = threading.Event(), Seen[BosBaseError]()
@@ -599,7 +617,7 @@ def test_closing_the_client_ends_a_wait_in_a_callback(server: wire.WireServer) -
 def test_a_callback_that_closes_the_client_still_gets_a_fresh_snapshot(
     server: wire.WireServer,
 ) -> None:
-    """There is nothing to wait for: the end of the view is an error for those alone who wait."""
+    """`wait_fresh` after `close` in a callback returns a snapshot that is fresh."""
     Table(server, "posts", row("a"))
     with connect(server) as client, client.collection("posts").live() as view:
         view.wait_fresh()
@@ -617,6 +635,7 @@ def test_a_callback_that_closes_the_client_still_gets_a_fresh_snapshot(
 
 
 def test_an_observer_that_comes_right_before_the_close_completes(server: wire.WireServer) -> None:
+    """A view that is subscribed right before `close` completes."""
     with connect(server) as client:
         free, ended = threading.Event(), Seen[str]()
         client.scheduler.post(lambda: free.wait(LIMIT))
@@ -627,6 +646,7 @@ def test_an_observer_that_comes_right_before_the_close_completes(server: wire.Wi
 
 
 def test_reconnect_now_skips_the_wait_of_the_live_views_too(server: wire.WireServer) -> None:
+    """`reconnect_now` ends the backoff of the live views' stream too."""
     Table(server, "posts", row("a"))
     policy = BackoffPolicy(initial=300, maximum=300, jitter=False)
     with BosBase(server.url, backoff=policy) as client:
@@ -651,6 +671,7 @@ def test_an_id_with_nul_is_an_id_like_others_in_a_live_view(
     options: dict[str, Any],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    """A record whose id has a NUL is shown and updated, without a warning."""
     table = Table(server, "posts", row("a"), row("b\0"), row("\0"))
     shown: Shown = Seen()
     with client.collection("posts").live(**options).subscribe(shown):
@@ -665,6 +686,7 @@ def test_an_id_with_nul_is_an_id_like_others_in_a_live_view(
 
 
 def test_a_window_reads_a_record_too_large_for_an_answer_once(server: wire.WireServer) -> None:
+    """A window reads a record too large for a response once until it changes."""
     rows = {id: row(id) for id in ("a", "b", "c")}
     rows["b"]["title"] = "x" * 5000
     too_large = 0

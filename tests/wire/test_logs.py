@@ -21,6 +21,7 @@ def lines(caplog: pytest.LogCaptureFixture, level: int) -> list[str]:
 def test_the_log_tells_of_connects_and_losses_and_at_debug_of_each_submit(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    """Connects are logged at INFO, losses at WARNING, POSTs of topics at DEBUG."""
     with (
         caplog.at_level(logging.DEBUG, ALL),
         wire.WireServer() as server,
@@ -47,6 +48,7 @@ def test_the_log_tells_of_connects_and_losses_and_at_debug_of_each_submit(
 
 
 def test_routine_writes_nothing_above_info(caplog: pytest.LogCaptureFixture) -> None:
+    """Subscribing, `reconnect_now` and unsubscribing log nothing above INFO."""
     with (
         caplog.at_level(logging.DEBUG, ALL),
         wire.WireServer() as server,
@@ -61,6 +63,7 @@ def test_routine_writes_nothing_above_info(caplog: pytest.LogCaptureFixture) -> 
 
 
 def test_every_logger_hangs_on_one_tree() -> None:
+    """Every logger of the package is `rxbosbase` or a child of it."""
     for path in SOURCES.rglob("*.py"):
         for name in re.findall(r"getLogger\(([^)]*)\)", path.read_text(encoding="utf-8")):
             assert re.fullmatch(r'"rxbosbase(\.[a-z.]+)?"', name), (path, name)

@@ -41,6 +41,7 @@ def ignore(_: Any) -> None:
 def test_with_live_views_alone_the_client_is_active_and_connected(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """With live views alone, status, client id, topics and stats are theirs."""
     realtime = client.realtime
     states = statuses(client)
     with client.collection("posts").live() as view:
@@ -65,6 +66,7 @@ def test_with_live_views_alone_the_client_is_active_and_connected(
 def test_wait_active_waits_for_the_topics_of_a_view_that_has_just_begun(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """`wait_active` waits for the topics of a view that was just subscribed."""
     gate = wire.Gate()
     server.post_answers.append(wire.delay(gate))
     with client.collection("posts").live().subscribe(ignore):
@@ -81,6 +83,7 @@ def test_wait_active_waits_for_the_topics_of_a_view_that_has_just_begun(
 def test_a_wait_for_a_views_topics_ends_when_its_attempts_are_used_up(
     server: wire.WireServer,
 ) -> None:
+    """`wait_active` raises the error that used up the attempts of a view's stream."""
     gate = wire.Gate()
     server.stream_answers.append(wire.delay(gate, wire.status(503)))
     once = BackoffPolicy(initial=0.01, jitter=False, max_attempts=1)
@@ -99,6 +102,7 @@ def test_a_wait_for_a_views_topics_ends_when_its_attempts_are_used_up(
 def test_an_event_that_comes_while_a_view_begins_leaves_no_topic_behind(
     server: wire.WireServer, client: BosBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """An event received while a view starts leaves no topic after the disposal."""
     hub, attach = client.live_hub, client.live_hub.service.attach
     author = {"id": "a", "collectionName": "authors"}
     event = RecordEvent("posts/*", "create", {"id": "p", "expand": {"by": author}})
@@ -123,6 +127,7 @@ def test_an_event_that_comes_while_a_view_begins_leaves_no_topic_behind(
 
 
 def test_the_worst_state_and_the_topics_of_both_kinds_are_shown(server: wire.WireServer) -> None:
+    """`status` has the worse state of the user's and the views' streams, and all topics."""
     with connect(server, backoff=SLOW) as client:
         realtime = client.realtime
         client.collection("other").observe("*", check=False).subscribe(ignore)
@@ -151,6 +156,7 @@ def test_the_worst_state_and_the_topics_of_both_kinds_are_shown(server: wire.Wir
 def test_a_frame_that_a_view_makes_up_for_is_no_error(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """A malformed frame for a view is counted as skipped but is no error in `status`."""
     told = statuses(client)
     with client.collection("posts").live() as view:
         view.wait_fresh(LIMIT)
@@ -166,6 +172,7 @@ def test_a_frame_that_a_view_makes_up_for_is_no_error(
 def test_a_view_that_ends_leaves_the_users_stream_as_it_is(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """`on_disconnect` gets `[]` when the topics of the user and the views are all gone."""
     client.collection("other").observe("*", check=False).subscribe(ignore)
     lost: Seen[list[str]] = Seen()
     client.realtime.on_disconnect = lost
@@ -188,6 +195,7 @@ def test_a_view_that_ends_leaves_the_users_stream_as_it_is(
 
 
 def test_the_lost_login_is_shown_and_the_login_after_it(client: BosBase) -> None:
+    """`status.error` has the `AuthLostError` of a lost login until the next login."""
     told = statuses(client)
     lost = AuthLostError("lost")
     client.service.monitor.login_lost(lost)
@@ -204,6 +212,7 @@ def test_the_lost_login_is_shown_and_the_login_after_it(client: BosBase) -> None
 def test_one_loss_of_all_streams_is_told_once(
     server: wire.WireServer, client: BosBase, how: Callable[[wire.Stream], None], views_first: bool
 ) -> None:
+    """A loss of all streams calls `on_disconnect` once, with all topics."""
     lost: Seen[list[str]] = Seen()
     client.realtime.on_disconnect = lost
     client.collection("other").observe("*", check=False).subscribe(ignore)
@@ -227,6 +236,7 @@ def test_one_loss_of_all_streams_is_told_once(
 def test_a_thousand_and_one_topics_are_lost_once_too(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """A loss of both streams of 1001 topics calls `on_disconnect` once."""
     lost: Seen[list[str]] = Seen()
     client.realtime.on_disconnect = lost
     names = [f"t{number}" for number in range(1001)]
@@ -247,6 +257,7 @@ def test_a_thousand_and_one_topics_are_lost_once_too(
 def test_close_with_a_view_alone_tells_of_the_end_on_purpose(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """`close` with a view alone completes it and calls `on_disconnect` with `[]`."""
     lost: Seen[list[str]] = Seen()
     client.realtime.on_disconnect = lost
     view = client.collection("posts").live()

@@ -145,6 +145,7 @@ def server() -> Iterator[wire.WireServer]:
 def test_row_13_wrong_arguments_are_refused_at_once_and_nothing_is_sent(
     server: wire.WireServer, use: Use, kind: type[Exception], message: str
 ) -> None:
+    """A wrong argument raises an error that explains it, and nothing is sent."""
     with connect(server) as client:
         with pytest.raises(kind, match=message):
             use(client)
@@ -159,6 +160,7 @@ def test_row_13_wrong_arguments_are_refused_at_once_and_nothing_is_sent(
 def test_row_13_numbers_and_bools_become_text(
     server: wire.WireServer, options: dict[str, Any], sent: str | None
 ) -> None:
+    """Numbers and bools in `query` are sent as text; None is left out."""
     with connect(server) as client:
         client.collection("posts").subscribe("*", lambda _: None, query=options)
         read = server.requests_to("/api/collections/posts")[0]
@@ -184,6 +186,7 @@ AFTER_CLOSE: list[tuple[str, Use]] = [
     "use", [row[1] for row in AFTER_CLOSE], ids=[row[0] for row in AFTER_CLOSE]
 )
 def test_row_13_use_after_close_raises(server: wire.WireServer, use: Use) -> None:
+    """A call after `close` raises `ClientClosedError` and opens no connection."""
     client = connect(server)
     client.close()
     with pytest.raises(ClientClosedError, match="the client is closed; make a new one"):
@@ -194,6 +197,7 @@ def test_row_13_use_after_close_raises(server: wire.WireServer, use: Use) -> Non
 def test_row_13_after_close_an_observer_gets_the_error_as_an_rx_program_expects(
     server: wire.WireServer,
 ) -> None:
+    """A subscription to `observe` after `close` gets `ClientClosedError` in `on_error`."""
     client = connect(server)
     client.close()
     errors: Seen[Exception] = Seen()
@@ -202,6 +206,7 @@ def test_row_13_after_close_an_observer_gets_the_error_as_an_rx_program_expects(
 
 
 def test_row_13_what_only_ends_things_may_be_called_after_close(server: wire.WireServer) -> None:
+    """Unsubscribing, disposing, logging out and `close` are allowed after `close`."""
     client = connect(server)
     unsubscribe = client.collection("posts").subscribe("*", lambda _: None)
     subscription = client.collection("posts").observe("*").subscribe(lambda _: None)

@@ -126,6 +126,7 @@ def idle_again(server: wire.WireServer, client: BosBase) -> None:
 def test_close_returns_at_once_and_leaves_no_thread(
     server: wire.WireServer, where: Callable[[wire.WireServer, BosBase], None]
 ) -> None:
+    """In any state, `close` returns within 0.1 s and its threads end within 0.2 s."""
     client = connect(server)
     completed: Seen[str] = Seen()
     seen = statuses(client)
@@ -159,6 +160,7 @@ def full_backlog() -> Generator[str]:
 
 
 def test_close_ends_a_connect_that_nobody_answers() -> None:
+    """`close` returns within 0.1 s while connects get no response, and ends them."""
     with full_backlog() as url:
         client = BosBase(url)
         client.collection("posts").observe("*").subscribe(ignore)
@@ -174,6 +176,7 @@ def test_close_ends_a_connect_that_nobody_answers() -> None:
 def test_close_inside_a_callback_returns_and_on_completed_follows_it(
     server: wire.WireServer,
 ) -> None:
+    """`close` in a callback discards queued events; `on_completed` follows the callback."""
     client = connect(server)
     log: Seen[str] = Seen()
     took: Seen[float] = Seen()
@@ -201,6 +204,7 @@ def closing(client: BosBase, _: Any) -> None:
 
 
 def test_close_inside_a_status_observer_and_on_disconnect(server: wire.WireServer) -> None:
+    """`close` may be called in a status observer and in `on_disconnect`."""
     for hook in ("status", "on_disconnect"):
         client = connect(server)
         completed = threading.Event()
@@ -216,6 +220,7 @@ def test_close_inside_a_status_observer_and_on_disconnect(server: wire.WireServe
 
 
 def test_close_wakes_blocking_calls_on_other_threads(server: wire.WireServer) -> None:
+    """`close` ends the blocking calls of other threads with `ClientClosedError`."""
     server.on_post = lambda n: wire.hang()
     server.on_request = lambda r: wire.hang() if r.path == "/api/health" else None
     client = connect(server, timeout=60.0)
@@ -238,6 +243,7 @@ def test_close_wakes_blocking_calls_on_other_threads(server: wire.WireServer) ->
 def test_close_while_a_callback_runs_waits_for_nobody_and_completes_after_it(
     server: wire.WireServer,
 ) -> None:
+    """`close` returns within 0.1 s while a callback runs; `on_completed` follows it."""
     client = connect(server)
     entered, go_on, completed = threading.Event(), threading.Event(), threading.Event()
 
@@ -259,6 +265,7 @@ def test_close_while_a_callback_runs_waits_for_nobody_and_completes_after_it(
 
 
 def test_close_by_many_threads_at_once(server: wire.WireServer) -> None:
+    """Concurrent calls of `close` complete a stream once."""
     client = connect(server)
     completed: Seen[str] = Seen()
     client.collection("posts").observe("*").subscribe(on_completed=lambda: completed("once"))
@@ -270,6 +277,7 @@ def test_close_by_many_threads_at_once(server: wire.WireServer) -> None:
 
 
 def test_close_with_a_thousand_topics_is_in_time(server: wire.WireServer) -> None:
+    """`close` with 1000 topics returns within 0.1 s and completes each stream."""
     client = connect(server)
     completed: Seen[int] = Seen()
     for n in range(1000):
@@ -282,6 +290,7 @@ def test_close_with_a_thousand_topics_is_in_time(server: wire.WireServer) -> Non
 
 
 def test_a_subscriber_of_the_status_after_close_gets_the_last_one(server: wire.WireServer) -> None:
+    """`status` emits the state `closed` and completes when subscribed after `close`."""
     client = connect(server)
     client.close()
     seen = statuses(client)
@@ -292,6 +301,7 @@ def test_a_subscriber_of_the_status_after_close_gets_the_last_one(server: wire.W
 
 
 def test_a_client_nobody_holds_is_closed_by_the_garbage_collector(server: wire.WireServer) -> None:
+    """A client without references is closed by the garbage collector."""
     client = connect(server)
     client.collection("posts").subscribe("*", ignore)
     del client
@@ -301,6 +311,7 @@ def test_a_client_nobody_holds_is_closed_by_the_garbage_collector(server: wire.W
 
 
 def test_a_subscription_keeps_its_client_alive(server: wire.WireServer) -> None:
+    """A subscription keeps its client alive until it is disposed."""
     seen: Seen[Event] = Seen()
     subscription = connect(server).collection("posts").observe("*").subscribe(seen)
     server.wait_accepted(1)
@@ -330,6 +341,7 @@ def hold_delivery(server: wire.WireServer, client: BosBase) -> threading.Event:
 def test_the_end_of_a_stream_is_told_though_close_discards_what_waits(
     server: wire.WireServer,
 ) -> None:
+    """`close` discards queued events, but not queued completions and errors."""
     client = connect(server)
     log: Seen[str] = Seen()
     posts = client.collection("posts")
@@ -351,6 +363,7 @@ def test_the_end_of_a_stream_is_told_though_close_discards_what_waits(
 def test_an_iterator_ends_though_its_topic_was_taken_and_the_client_closed(
     server: wire.WireServer,
 ) -> None:
+    """An event iterator ends when its topic is unsubscribed and the client closed."""
     client = connect(server)
     with client.collection("posts").events("*") as events:
         result = run_thread(lambda: list(events))
@@ -362,6 +375,7 @@ def test_an_iterator_ends_though_its_topic_was_taken_and_the_client_closed(
 
 
 def test_a_loss_right_before_the_close_is_told(server: wire.WireServer) -> None:
+    """A loss right before `close` still calls `on_disconnect` with the lost topics."""
     client = connect(server, backoff=BackoffPolicy(initial=60, maximum=60, jitter=False))
     lost: Seen[list[str]] = Seen()
     client.realtime.on_disconnect = lost

@@ -31,6 +31,7 @@ def client(server: wire.WireServer) -> Iterator[BosBase]:
 def test_row_1_events_are_iterated_in_order_until_the_with_is_left(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """`events` yields events in order and ends when its `with` block is left."""
     with client.collection("posts").events("*", filter="n > 0") as events:
         topic = server.posts[-1][0]
         for n in range(3):
@@ -43,6 +44,7 @@ def test_row_1_events_are_iterated_in_order_until_the_with_is_left(
 def test_a_full_iterator_holds_the_others_back_and_loses_nothing(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """A full event iterator delays the other subscribers; no event is lost."""
     other: Seen[Event] = Seen()
     with client.collection("posts").events("*", size=2) as events:
         client.collection("posts").subscribe("*", other)
@@ -58,6 +60,7 @@ def test_a_full_iterator_holds_the_others_back_and_loses_nothing(
 def test_leaving_the_with_frees_a_delivery_thread_that_waits_for_room(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """Leaving the `with` block of a full event iterator releases the delivery thread."""
     other: Seen[Event] = Seen()
     with client.collection("posts").events("*", size=1) as events:
         client.collection("posts").subscribe("*", other)
@@ -71,6 +74,7 @@ def test_leaving_the_with_frees_a_delivery_thread_that_waits_for_room(
 def test_the_streams_error_is_raised_behind_what_came_before_it(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """An event iterator raises the stream's error after the events before it."""
     with client.collection("posts").events("*") as events:
         server.send("posts/*", {"id": "a"})
         assert next(events).record["id"] == "a"
@@ -83,6 +87,7 @@ def test_the_streams_error_is_raised_behind_what_came_before_it(
 def test_an_error_of_the_check_is_raised_on_entering(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """Entering `events` raises the error of the preflight."""
     server.collections["posts"] = 404
     with pytest.raises(ClientResponseError), client.collection("posts").events("*"):
         pytest.fail("entered")
@@ -90,6 +95,7 @@ def test_an_error_of_the_check_is_raised_on_entering(
 
 @pytest.mark.parametrize("how", ["close", "unsubscribe"])
 def test_whoever_waits_in_it_is_freed(server: wire.WireServer, client: BosBase, how: str) -> None:
+    """`close` or `unsubscribe` ends an event iterator that waits."""
     with client.collection("posts").events("*") as events:
         entered = threading.Event()
 
@@ -109,6 +115,7 @@ def test_whoever_waits_in_it_is_freed(server: wire.WireServer, client: BosBase, 
 def test_closing_the_client_frees_a_delivery_thread_that_waits_for_room(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """`close` releases a delivery thread that waits for a full event iterator."""
     with client.collection("posts").events("*", size=1) as events:
         for n in range(5):
             server.send("posts/*", {"id": f"r{n}"})
@@ -120,6 +127,7 @@ def test_closing_the_client_frees_a_delivery_thread_that_waits_for_room(
 def test_iterating_in_a_callback_is_refused_in_words(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """`next` of an event iterator in a callback raises a `RuntimeError` that says why."""
     errors: Seen[str] = Seen()
     with client.collection("posts").events("other") as events:
 
@@ -135,6 +143,7 @@ def test_iterating_in_a_callback_is_refused_in_words(
 
 
 def test_it_has_to_be_opened_first(client: BosBase) -> None:
+    """`next` of an event iterator outside its `with` block raises `RuntimeError`."""
     with pytest.raises(RuntimeError, match="open it first"):
         next(client.collection("posts").events("*"))
     client.realtime.wait_active(LIMIT)

@@ -91,6 +91,7 @@ def ctrl_c() -> None:
 def test_a_ctrl_c_in_a_subscription_costs_that_one_and_no_other(
     method: str, client: BosBase, server: wire.WireServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A KeyboardInterrupt in `subscribe` affects no other topic, earlier or later."""
     client.realtime.subscribe("a", ignore)
     waiting = interrupted(method, ctrl_c, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
@@ -104,6 +105,7 @@ def test_a_ctrl_c_in_a_subscription_costs_that_one_and_no_other(
 def test_a_ctrl_c_in_a_renewal_leaves_a_connection(
     method: str, client: BosBase, server: wire.WireServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A KeyboardInterrupt in `reconnect_now` leaves a connection with all topics."""
     client.realtime.subscribe("a", ignore)
     waiting = interrupted(method, ctrl_c, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
@@ -117,6 +119,7 @@ def test_a_ctrl_c_in_a_renewal_leaves_a_connection(
 def test_a_close_in_the_middle_of_a_subscription_is_the_end(
     method: str, client: BosBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """`close` in the middle of `subscribe`, as by a signal handler, is final."""
     client.realtime.subscribe("a", ignore)
     waiting = interrupted(method, client.close, monkeypatch)
     client.realtime.observe("b").subscribe(ignore)
@@ -130,7 +133,7 @@ def test_a_close_in_the_middle_of_a_subscription_is_the_end(
 def test_a_renewal_while_a_stream_is_dialled_gets_another_one(
     client: BosBase, handle: Callable[..., Handler]
 ) -> None:
-    """The new stream has not begun when it is told to end."""
+    """`reconnect_now` while a new stream is being opened ends in an active stream."""
     client.realtime.subscribe("a", ignore)
     handler = handle("opening a new stream", client.realtime.reconnect_now)
     client.realtime.reconnect_now()
@@ -142,6 +145,7 @@ def test_a_renewal_while_a_stream_is_dialled_gets_another_one(
 def test_a_log_handler_that_raises_hurts_no_connection(
     client: BosBase, server: wire.WireServer, handle: Callable[..., Handler]
 ) -> None:
+    """A log handler that raises at a loss does not prevent the reconnect."""
     client.realtime.subscribe("a", ignore)
 
     def fail() -> None:
@@ -157,6 +161,8 @@ def test_a_log_handler_that_raises_hurts_no_connection(
 def test_a_post_that_ends_in_a_system_exit_is_made_again(
     client: BosBase, server: wire.WireServer, handle: Callable[..., Handler]
 ) -> None:
+    """A POST of topics that ends in `SystemExit` is repeated."""
+
     def leave() -> None:
         raise SystemExit
 
@@ -181,6 +187,7 @@ class LockedOnce(AuthStore):
 def test_a_store_that_cannot_tell_who_is_logged_in_is_asked_again(
     server: wire.WireServer,
 ) -> None:
+    """An `AuthStore` whose `state` raises once is read again and the topic submitted."""
     store = LockedOnce()
     with connect(server, auth_store=store) as client:
         client.realtime.subscribe("a", ignore)
@@ -193,6 +200,7 @@ def test_a_store_that_cannot_tell_who_is_logged_in_is_asked_again(
 def test_a_login_in_a_forked_child_leaves_the_parents_stream(
     client: BosBase, server: wire.WireServer
 ) -> None:
+    """A login in a forked child leaves the stream of its parent unchanged."""
     client.auth_store.save(wire.make_token("ann"))
     client.realtime.subscribe("a", ignore)
     assert in_a_child(lambda: client.auth_store.save(wire.make_token("bob"))) == 0

@@ -54,6 +54,7 @@ def test_an_observer_that_raises_is_disposed_and_a_callback_is_kept(
     kind: type[BaseException],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    """An observer that raises is disposed, a callback that raises stays; others go on."""
     calls: Seen[str] = Seen()
     seen: Seen[Event] = Seen()
 
@@ -80,6 +81,7 @@ def test_an_observer_that_raises_is_disposed_and_a_callback_is_kept(
 def test_an_observer_of_all_events_that_raises_is_disposed(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """An observer of `realtime.events` that raises is disposed; others go on."""
     seen: Seen[Event] = Seen()
     calls: Seen[Message] = Seen()
 
@@ -106,6 +108,7 @@ def stay(server: wire.WireServer) -> None:
 def test_a_blocking_subscribe_works_inside_a_callback(
     server: wire.WireServer, client: BosBase, meanwhile: Callable[[wire.WireServer], None]
 ) -> None:
+    """`subscribe`, `wait_active` and requests work in a callback, also during a loss."""
     nested: Seen[Event] = Seen()
     other: Seen[Event] = Seen()
     done: Seen[Any] = Seen()
@@ -132,6 +135,7 @@ def test_a_blocking_subscribe_works_inside_a_callback(
 def test_a_callback_may_unsubscribe_itself_and_others(
     server: wire.WireServer, client: BosBase, meanwhile: Callable[[wire.WireServer], None]
 ) -> None:
+    """A callback may dispose itself and others: they get no further event."""
     posts = client.collection("posts")
     own: Seen[Event] = Seen()
     victim: Seen[Event] = Seen()
@@ -163,6 +167,7 @@ def test_a_callback_may_unsubscribe_itself_and_others(
 def test_a_slow_callback_delays_acknowledging_and_submitting_nothing(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """A slow callback does not delay a POST of topics, a reconnect or `wait_active`."""
     entered, go_on = threading.Event(), threading.Event()
     seen: Seen[Event] = Seen()
 
@@ -229,6 +234,7 @@ class Held:
 def test_a_full_queue_holds_the_reader_back_and_loses_nothing(
     server: wire.WireServer, client_of_small_queue: BosBase
 ) -> None:
+    """A full queue makes the reader wait; no event is lost."""
     held = Held(server, client_of_small_queue)
     held.go_on.set()
     held.seen.wait(31)
@@ -259,6 +265,7 @@ def test_a_reader_that_is_held_back_can_still_be_retired(
     client_of_small_queue: BosBase,
     retire: Callable[[wire.WireServer, BosBase], object],
 ) -> None:
+    """A reader that waits for a full queue is replaced when the stream is renewed."""
     client = client_of_small_queue
     held = Held(server, client)
     retire(server, client)
@@ -276,7 +283,7 @@ def test_a_reader_that_is_held_back_can_still_be_retired(
 def test_closing_with_a_full_queue_ends_the_reader(
     server: wire.WireServer, client_of_small_queue: BosBase
 ) -> None:
-    """The callback that was running ends; what waited in the queue is not delivered."""
+    """`close` with a full queue ends the reader and discards the queued events."""
     held = Held(server, client_of_small_queue)
     client_of_small_queue.close()
     server.wait_connections(0)
@@ -288,6 +295,7 @@ def test_closing_with_a_full_queue_ends_the_reader(
 def test_a_callback_may_subscribe_blocking_while_the_queue_is_full_and_the_connection_drops(
     server: wire.WireServer, client_of_small_queue: BosBase
 ) -> None:
+    """A callback may reconnect and then block in `subscribe` while the queue is full."""
     client = client_of_small_queue
     go_on, done = threading.Event(), threading.Event()
     entered = threading.Event()
@@ -313,6 +321,7 @@ def test_a_callback_may_subscribe_blocking_while_the_queue_is_full_and_the_conne
 def test_a_stream_outlives_a_moment_without_threads_to_start(
     server: wire.WireServer, client: BosBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """No event is lost when the delivery thread cannot be started at once."""
     monkeypatch.setattr(loop_room, "IDLE_SECONDS", 0.01)
     seen: Seen[Event] = Seen()
     client.collection("posts").subscribe("*", seen)
@@ -336,6 +345,7 @@ def test_a_stream_outlives_a_moment_without_threads_to_start(
 def test_events_that_cannot_be_read_are_left_out_and_told(
     server: wire.WireServer, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Malformed or too large events are skipped, counted, logged and set `status.error`."""
     with connect(server, max_event_bytes=400) as client:
         seen: Seen[Event] = Seen()
         status = statuses(client)

@@ -70,6 +70,7 @@ def test_row_5_operators_compose_in_both_spellings(
     compose: Callable[[Any], Any],
     expected: list[Any],
 ) -> None:
+    """Operators work in `pipe` and as methods, and run on the delivery thread."""
     seen: Seen[Any] = Seen()
     compose(client.collection("posts").observe("*")).subscribe(seen)
     client.realtime.wait_active(LIMIT)
@@ -100,6 +101,7 @@ TIMED: dict[str, Callable[[Any], Any]] = {
 def test_row_5_timed_operators_run_on_the_delivery_thread_and_start_no_thread(
     server: wire.WireServer, client: BosBase, compose: Callable[[Any], Any]
 ) -> None:
+    """Timed operators emit on the delivery thread and start no thread."""
     seen: Seen[Any] = Seen()
     with compose(client.collection("posts").observe("*", check=False)).subscribe(seen):
         client.realtime.wait_active(LIMIT)
@@ -114,6 +116,7 @@ def test_row_5_timed_operators_run_on_the_delivery_thread_and_start_no_thread(
 
 
 def test_row_5_an_explicit_scheduler_is_obeyed(server: wire.WireServer, client: BosBase) -> None:
+    """A timed operator uses the scheduler that is passed to it."""
     clock = VirtualTimeScheduler()
     seen: Seen[Any] = Seen()
     events = client.collection("posts").observe("*").pipe(ops.map(record_id))
@@ -131,6 +134,7 @@ def test_row_5_an_explicit_scheduler_is_obeyed(server: wire.WireServer, client: 
 def test_row_5_the_clients_scheduler_serves_streams_merged_by_hand(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """With `client.scheduler` merged streams emit on the delivery thread."""
     seen: Seen[Any] = Seen()
     both = reactivex.merge(client.realtime.observe("a"), client.realtime.observe("b"))
     both.pipe(ops.buffer_with_count(2), ops.delay(0.01, scheduler=client.scheduler)).subscribe(seen)
@@ -144,6 +148,7 @@ def test_row_5_the_clients_scheduler_serves_streams_merged_by_hand(
 def test_row_5_a_derived_observer_that_raises_ends_itself_alone(
     server: wire.WireServer, client: BosBase, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """An observer that raises behind a timed operator is logged; others go on."""
     seen: Seen[Any] = Seen()
     raised = threading.Event()
 

@@ -40,7 +40,7 @@ def reads(server: wire.WireServer) -> list[wire.Request]:
 def test_row_10_a_collection_topic_fails_with_what_the_list_read_says(
     server: wire.WireServer, client: BosBase, code: int
 ) -> None:
-    """The error comes once, no event comes after it, and the topic is taken back."""
+    """A list read refused with 400, 403 or 404 ends the stream once, with that error."""
     server.collections["posts"] = wire.problem(code, "said the server", {"filter": {"code": "x"}})
     posts = client.collection("posts")
     events, others = Seen[Event](), Seen[Event]()
@@ -68,6 +68,7 @@ def test_row_10_a_collection_topic_fails_with_what_the_list_read_says(
 def test_row_10_the_read_asks_with_the_topics_own_options(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """The preflight reads with the topic's own options, query and headers."""
     client.collection("pośty ę").subscribe(
         "*", ignore, filter="n > 1", expand="author", fields="id", query={"x": 1},
         headers={"X-Tenant": "Żółw"},
@@ -95,6 +96,8 @@ def test_row_10_the_read_asks_with_the_topics_own_options(
 def test_row_10_a_record_topic_fails_only_for_a_missing_collection_or_a_forbidden_record(
     server: wire.WireServer, client: BosBase, one: int, listing: int, expected: int | None
 ) -> None:
+    """A record topic fails if its record gives 403, or 404 and the list 400 or 404."""
+
     def answer(request: wire.Request) -> int:
         return one if request.path.endswith("/r1") else listing
 
@@ -114,6 +117,7 @@ def test_row_10_a_record_topic_fails_only_for_a_missing_collection_or_a_forbidde
 def test_row_10_the_filter_of_a_record_topic_is_checked_by_a_list_read(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """The filter of a record topic is checked by a list read; its 400 is raised."""
     server.collections["posts"] = lambda r: 400 if "filter" in r.query else 200
     with pytest.raises(ClientResponseError) as caught:
         client.collection("posts").subscribe("r1", ignore, filter="oops")
@@ -125,6 +129,7 @@ def test_row_10_the_filter_of_a_record_topic_is_checked_by_a_list_read(
 def test_row_10_a_check_that_fails_itself_is_repeated_beside_the_topic(
     server: wire.WireServer, client: BosBase, fault: wire.Answer
 ) -> None:
+    """A preflight that fails temporarily is repeated while the topic delivers events."""
     gate = wire.Gate()
     answers = [fault, fault, wire.delay(gate)]
     server.collections["posts"] = lambda _: answers.pop(0)
@@ -141,6 +146,7 @@ def test_row_10_a_check_that_fails_itself_is_repeated_beside_the_topic(
 def test_row_10_a_check_that_fails_at_first_may_still_end_the_topic(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """A preflight repeated after a 502 ends the stream when it gets a 404."""
     answers = [wire.status(502), wire.status(404)]
     server.collections["posts"] = lambda _: answers.pop(0)
     errors: Seen[Exception] = Seen()
@@ -151,6 +157,7 @@ def test_row_10_a_check_that_fails_at_first_may_still_end_the_topic(
 def test_row_10_a_thousand_record_topics_cost_one_read(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """1000 record topics of one collection take one record read of the preflight."""
     gate = wire.Gate()
     server.collections["posts"] = wire.delay(gate)
     posts = client.collection("posts")
@@ -167,6 +174,7 @@ def test_row_10_a_thousand_record_topics_cost_one_read(
 def test_row_10_one_verdict_ends_all_who_asked_the_same(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """Equal preflights in flight share one read; its 404 ends each of their streams."""
     gate = wire.Gate()
     server.collections["posts"] = wire.delay(gate, wire.problem(404))
     errors: Seen[Exception] = Seen()
@@ -183,6 +191,7 @@ def test_row_10_one_verdict_ends_all_who_asked_the_same(
 def test_row_10_another_identity_is_another_question(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """The preflight reads again after a login and after a logout."""
     server.collections["posts"] = lambda r: 200 if r.auth else 403
     with pytest.raises(ClientResponseError):
         client.collection("posts").subscribe("*", ignore)
@@ -195,6 +204,7 @@ def test_row_10_another_identity_is_another_question(
 
 
 def test_row_10_a_bad_verdict_is_not_remembered(server: wire.WireServer, client: BosBase) -> None:
+    """A refusal by the preflight is not cached: the next `subscribe` reads again."""
     answers = [404, 200]
     server.collections["posts"] = lambda _: answers.pop(0)
     with pytest.raises(ClientResponseError):
@@ -203,6 +213,7 @@ def test_row_10_a_bad_verdict_is_not_remembered(server: wire.WireServer, client:
 
 
 def test_row_10_check_false_reads_nothing(server: wire.WireServer, client: BosBase) -> None:
+    """`check=False` and custom topics make no preflight read."""
     server.collections["posts"] = 404
     client.collection("posts").subscribe("*", ignore, check=False)
     client.collection("posts").observe("r1", check=False).subscribe(ignore)
@@ -213,6 +224,7 @@ def test_row_10_check_false_reads_nothing(server: wire.WireServer, client: BosBa
 def test_row_10_one_without_a_check_survives_the_verdict_on_another(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """A stream with `check=False` goes on when the preflight of an equal topic fails."""
     server.collections["posts"] = 404
     seen: Seen[Event] = Seen()
     client.collection("posts").subscribe("*", seen, check=False)
@@ -225,6 +237,7 @@ def test_row_10_one_without_a_check_survives_the_verdict_on_another(
 def test_row_10_the_memory_of_good_verdicts_is_bounded(
     server: wire.WireServer, client: BosBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The preflight caches a bounded number of acceptances and reads others again."""
     monkeypatch.setattr(preflight_room, "MAX_TRUSTED", 2)
     for name in ("a", "b", "c", "a"):
         client.collection(name).subscribe("*", ignore)
@@ -234,7 +247,7 @@ def test_row_10_the_memory_of_good_verdicts_is_bounded(
 def test_row_10_a_check_that_nobody_waits_for_any_more_is_not_repeated(
     server: wire.WireServer,
 ) -> None:
-    """The check of another topic, repeated at the same pace, shows that enough time has passed."""
+    """A failed preflight is not repeated once all its subscribers are disposed."""
     gate = wire.Gate()
     answers = [wire.status(500), wire.delay(gate, wire.status(500))]
     server.collections["posts"] = lambda _: answers.pop(0) if answers else 200
@@ -256,6 +269,7 @@ def test_row_10_a_check_that_nobody_waits_for_any_more_is_not_repeated(
 def test_row_10_an_answer_for_somebody_else_is_not_remembered(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """The outcome of a preflight is not cached if the identity changed meanwhile."""
     gate = wire.Gate()
     server.collections["posts"] = wire.delay(gate)
     asked_as_guest = client.collection("posts").observe("*").subscribe(ignore)
@@ -275,6 +289,7 @@ def test_row_10_an_answer_for_somebody_else_is_not_remembered(
 def test_row_11_what_the_one_before_a_login_was_refused_is_asked_again_for_the_new_one(
     server: wire.WireServer, client: BosBase, code: int
 ) -> None:
+    """A 403 or 404 to a preflight from before a login is read again after it."""
     gate = wire.Gate()
 
     def refuse_guests(request: wire.Request) -> wire.Answer:

@@ -63,6 +63,7 @@ def states(seen: Seen[Any]) -> list[str]:
 def test_row_6_on_disconnect_is_told_once_of_each_loss_with_the_topics_still_wanted(
     server: wire.WireServer, client: BosBase, how: Callable[[wire.Stream], None]
 ) -> None:
+    """A loss calls `on_disconnect` once, with all topics, on the delivery thread."""
     lost: Seen[list[str]] = Seen()
     client.realtime.on_disconnect = lost
     assert client.realtime.on_disconnect is lost
@@ -79,6 +80,7 @@ def test_row_6_on_disconnect_is_told_once_of_each_loss_with_the_topics_still_wan
 def test_row_6_failed_attempts_are_no_further_losses(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """Failed attempts to reconnect do not call `on_disconnect` again."""
     lost: Seen[list[str]] = Seen()
     client.realtime.on_disconnect = lost
     client.collection("posts").subscribe("*", ignore)
@@ -94,6 +96,7 @@ def test_row_6_failed_attempts_are_no_further_losses(
 def test_row_6_routine_closes_are_no_losses(
     server: wire.WireServer, client: BosBase, healthy_at_once: None
 ) -> None:
+    """A routine close, `reconnect_now` and a login do not call `on_disconnect`."""
     lost: Seen[list[str]] = Seen()
     client.realtime.on_disconnect = lost
     client.collection("posts").subscribe("*", ignore)
@@ -110,6 +113,7 @@ def test_row_6_routine_closes_are_no_losses(
 def test_row_6_an_on_disconnect_that_raises_harms_nobody(
     server: wire.WireServer, client: BosBase, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """An `on_disconnect` that raises is logged and does not prevent the reconnect."""
     told = threading.Event()
 
     def bad(_: list[str]) -> None:
@@ -139,6 +143,7 @@ def test_row_6_an_on_disconnect_that_raises_harms_nobody(
 def test_row_7_after_a_loss_all_wanted_topics_are_submitted_again(
     server: wire.WireServer, client: BosBase, how: Callable[[wire.Stream], None]
 ) -> None:
+    """After a loss a new stream is opened and all topics are submitted again."""
     seen: Seen[Event] = Seen()
     for name in ("*", "r1"):
         client.collection("posts").subscribe(name, seen)
@@ -155,6 +160,7 @@ def test_row_7_after_a_loss_all_wanted_topics_are_submitted_again(
 def test_row_7_topics_that_changed_while_away_are_the_ones_submitted(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """A reconnect submits the topics as they changed meanwhile, in one POST."""
     old = client.collection("posts").subscribe("*", ignore)
     server.refuse_connections("cut")
     wait_state(client, "waiting")
@@ -196,6 +202,7 @@ def test_row_7_topics_that_changed_while_away_are_the_ones_submitted(
 def test_row_7_whatever_the_stream_is_answered_with_the_client_comes_back(
     server: wire.WireServer, client: BosBase, answer: wire.Answer
 ) -> None:
+    """After any unusable response to the GET of the stream the client reconnects."""
     seen = statuses(client)
     server.stream_answers.append(answer)
     client.collection("posts").subscribe("*", ignore)
@@ -211,12 +218,14 @@ def test_row_7_whatever_the_stream_is_answered_with_the_client_comes_back(
 def test_row_7_a_web_page_in_place_of_the_stream_is_told_in_words_that_help(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """An HTML page in place of the stream raises an error that questions `base_url`."""
     server.on_stream = lambda n: wire.status(200, "<p>hi", {"Content-Type": "text/html"})
     with pytest.raises(RequestTimeoutError, match="is base_url a BosBase server"):
         client.collection("posts").subscribe("*", ignore, timeout=0.2)
 
 
 def test_row_7_a_stream_without_chunks_works_too(server: wire.WireServer, client: BosBase) -> None:
+    """A stream without chunked encoding delivers events, and a loss is noticed."""
     server.stream_answers.append(wire.stream(chunked=False))
     seen: Seen[Event] = Seen()
     client.collection("posts").subscribe("*", seen)
@@ -229,6 +238,7 @@ def test_row_7_a_stream_without_chunks_works_too(server: wire.WireServer, client
 def test_row_7_a_routine_close_reconnects_at_once_and_counts_as_no_failure(
     server: wire.WireServer, healthy_at_once: None
 ) -> None:
+    """A routine close reconnects without a wait and counts no failure."""
     with connect(server, backoff=SLOW) as client:  # any wait would be a minute
         client.collection("posts").subscribe("*", ignore)
         seen = statuses(client)
@@ -244,6 +254,7 @@ def test_row_7_a_routine_close_reconnects_at_once_and_counts_as_no_failure(
 def test_row_7_a_stream_that_ends_before_it_was_acknowledged_is_a_failure(
     server: wire.WireServer, client: BosBase, healthy_at_once: None
 ) -> None:
+    """A stream that ends before the acknowledgement counts as a failed attempt."""
     server.post_answers.append(wire.hang())
     seen = statuses(client)
     client.collection("posts").observe("*").subscribe(ignore)
@@ -260,6 +271,7 @@ def test_row_7_a_stream_that_ends_before_it_was_acknowledged_is_a_failure(
 def test_row_7_a_server_that_accepts_and_hangs_up_is_not_hammered(
     server: wire.WireServer,
 ) -> None:
+    """The wait grows from attempt to attempt if streams end right after PB_CONNECT."""
     server.on_stream = lambda n: wire.stream(then=wire.Stream.finish)
     policy = BackoffPolicy(initial=0.01, factor=2.0, maximum=60.0, jitter=False)
     with connect(server, backoff=policy) as client:
@@ -273,6 +285,7 @@ def test_row_7_a_server_that_accepts_and_hangs_up_is_not_hammered(
 def test_row_7_a_healthy_connection_starts_the_count_of_failures_afresh(
     server: wire.WireServer, healthy_at_once: None
 ) -> None:
+    """A healthy connection resets the backoff to its initial wait."""
     policy = BackoffPolicy(initial=0.01, factor=2.0, maximum=60.0, jitter=False)
     with connect(server, backoff=policy) as client:
         seen = statuses(client)
@@ -288,6 +301,7 @@ def test_row_7_a_healthy_connection_starts_the_count_of_failures_afresh(
 def test_row_7_garbage_on_a_healthy_connection_starts_the_count_afresh_too(
     server: wire.WireServer, healthy_at_once: None
 ) -> None:
+    """Malformed data on healthy connections does not use up `max_attempts`."""
     policy = BackoffPolicy(initial=0.001, jitter=False, max_attempts=2)
     with connect(server, backoff=policy) as client:
         errors: Seen[Exception] = Seen()
@@ -301,6 +315,7 @@ def test_row_7_garbage_on_a_healthy_connection_starts_the_count_afresh_too(
 
 
 def test_row_7_the_server_may_ask_for_a_longer_wait(server: wire.WireServer) -> None:
+    """A `Retry-After` of 40 s makes the client wait 40 s."""
     server.stream_answers.append(wire.status(429, headers={"Retry-After": "40"}))
     with connect(server) as client:
         seen = statuses(client)
@@ -310,6 +325,7 @@ def test_row_7_the_server_may_ask_for_a_longer_wait(server: wire.WireServer) -> 
 
 
 def test_row_7_silence_is_ended_and_renewed_as_routine(server: wire.WireServer) -> None:
+    """A stream silent for `idle_timeout` is renewed at once, without `on_disconnect`."""
     with connect(server, idle_timeout=0.05, backoff=SLOW) as client:
         lost: Seen[list[str]] = Seen()
         client.realtime.on_disconnect = lost
@@ -321,6 +337,7 @@ def test_row_7_silence_is_ended_and_renewed_as_routine(server: wire.WireServer) 
 def test_row_7_a_stream_that_never_greets_is_given_up_after_the_timeout(
     server: wire.WireServer,
 ) -> None:
+    """A stream without PB_CONNECT fails after `timeout`, and another is opened."""
     server.stream_answers.append(wire.stream(greet=False))
     with connect(server, timeout=0.1) as client:
         seen = statuses(client)
@@ -331,6 +348,7 @@ def test_row_7_a_stream_that_never_greets_is_given_up_after_the_timeout(
 def test_row_7_comments_that_drip_before_the_greeting_do_not_hold_the_client_for_ever(
     server: wire.WireServer,
 ) -> None:
+    """Comments before PB_CONNECT do not extend the `timeout` of a new stream."""
     over = threading.Event()
 
     def drip(stream: wire.Stream) -> None:
@@ -350,6 +368,7 @@ def test_row_7_comments_that_drip_before_the_greeting_do_not_hold_the_client_for
 def test_row_7_a_refusal_of_the_post_with_404_or_403_means_a_new_stream(
     server: wire.WireServer, client: BosBase, code: int
 ) -> None:
+    """A 404 or 403 to the POST of topics opens a new stream, without `on_error`."""
     lost: Seen[list[str]] = Seen()
     client.realtime.on_disconnect = lost
     server.post_answers.append(wire.problem(code, "no such client"))
@@ -366,6 +385,7 @@ def test_row_7_a_refusal_of_the_post_with_404_or_403_means_a_new_stream(
 def test_row_7_a_400_on_the_post_ends_the_new_topics_alone(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """A 400 to the POST of topics ends the new topics; the others stay on the stream."""
     old: Seen[Event] = Seen()
     old_errors: Seen[Exception] = Seen()
     new_errors: Seen[Exception] = Seen()
@@ -387,6 +407,7 @@ def test_row_7_a_400_on_the_post_ends_the_new_topics_alone(
 def test_row_7_a_400_does_not_blame_topics_that_came_while_the_post_was_under_way(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """A 400 to the POST of topics does not end topics added while it was in flight."""
     gate = wire.Gate()
     server.post_answers.append(wire.delay(gate, wire.problem(400)))
     errors: Seen[str] = Seen()
@@ -402,6 +423,7 @@ def test_row_7_a_400_does_not_blame_topics_that_came_while_the_post_was_under_wa
 
 
 def test_row_7_a_400_reaches_a_blocking_subscribe(server: wire.WireServer, client: BosBase) -> None:
+    """A 400 to the POST of topics is raised by the `subscribe` that waits for it."""
     server.post_answers.append(wire.problem(400, "no"))
     with pytest.raises(ClientResponseError, match="400: no"):
         client.realtime.subscribe("chat", ignore)
@@ -429,6 +451,7 @@ def test_row_7_a_400_reaches_a_blocking_subscribe(server: wire.WireServer, clien
 def test_row_9_a_post_that_fails_for_the_moment_is_repeated_on_the_same_stream(
     server: wire.WireServer, answer: wire.Answer
 ) -> None:
+    """A POST of topics that fails temporarily is repeated on the same stream."""
     server.post_answers += [answer, answer]
     with connect(server, timeout=0.2) as client:
         seen = statuses(client)
@@ -442,6 +465,7 @@ def test_row_9_a_post_that_fails_for_the_moment_is_repeated_on_the_same_stream(
 
 
 def test_row_7_the_status_tells_each_step_in_order(server: wire.WireServer) -> None:
+    """`status` emits every state in order, from `idle` through a loss to `closed`."""
     with connect(server) as client:
         seen = statuses(client)
         posts = client.collection("posts").subscribe("*", ignore)
@@ -462,6 +486,7 @@ def test_row_7_the_status_tells_each_step_in_order(server: wire.WireServer) -> N
 def test_row_7_after_max_attempts_all_streams_fail_and_a_new_one_starts_afresh(
     server: wire.WireServer,
 ) -> None:
+    """After `max_attempts` all streams get `on_error`; a new topic connects again."""
     server.refuse_connections()
     policy = BackoffPolicy(initial=0.001, jitter=False, max_attempts=3)
     with connect(server, backoff=policy) as client:
@@ -487,6 +512,7 @@ def test_row_7_after_max_attempts_all_streams_fail_and_a_new_one_starts_afresh(
 def test_row_7_the_last_attempt_may_be_lost_while_it_was_open(
     server: wire.WireServer,
 ) -> None:
+    """With `max_attempts=1` a loss ends the streams with `StreamLostError`."""
     policy = BackoffPolicy(initial=0.001, jitter=False, max_attempts=1)
     with connect(server, backoff=policy) as client:
         lost: Seen[list[str]] = Seen()
@@ -502,6 +528,8 @@ def test_row_7_the_last_attempt_may_be_lost_while_it_was_open(
 def test_row_9_whatever_a_post_fails_with_it_is_repeated(
     server: wire.WireServer, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """A POST of topics that raises an unexpected error is logged and repeated."""
+
     class Keyring(AuthStore):
         """The system's keyring fails now and then."""
 
@@ -528,6 +556,7 @@ def test_row_9_whatever_a_post_fails_with_it_is_repeated(
 
 
 def test_row_8_the_connection_says_what_it_is(server: wire.WireServer, client: BosBase) -> None:
+    """`is_connected`, `client_id` and `status` have the connection's current state."""
     realtime = client.realtime
     assert (realtime.is_connected, realtime.client_id) == (False, "")
     realtime.wait_active(0.001)  # nothing is wanted: at once
@@ -543,6 +572,7 @@ def test_row_8_the_connection_says_what_it_is(server: wire.WireServer, client: B
 
 
 def test_row_8_wait_active_waits_for_every_topic(server: wire.WireServer, client: BosBase) -> None:
+    """`wait_active` returns when every topic is acknowledged."""
     client.collection("posts").subscribe("*", ignore)
     gate = wire.Gate()
     server.post_answers.append(wire.delay(gate))
@@ -556,6 +586,7 @@ def test_row_8_wait_active_waits_for_every_topic(server: wire.WireServer, client
 
 
 def test_row_8_wait_active_raises_what_used_the_attempts_up(server: wire.WireServer) -> None:
+    """`wait_active` raises the error that used up the attempts."""
     server.refuse_connections()
     policy = BackoffPolicy(initial=0.01, jitter=False, max_attempts=2)
     with connect(server, backoff=policy) as client:
@@ -566,6 +597,7 @@ def test_row_8_wait_active_raises_what_used_the_attempts_up(server: wire.WireSer
 
 
 def test_row_8_reconnect_now_cuts_a_wait_short(server: wire.WireServer) -> None:
+    """`reconnect_now` ends the backoff at once."""
     server.stream_answers.append(wire.status(503))
     with connect(server, backoff=SLOW) as client:
         client.realtime.reconnect_now()  # nothing to do
@@ -579,6 +611,7 @@ def test_row_8_reconnect_now_cuts_a_wait_short(server: wire.WireServer) -> None:
 def test_row_8_reconnect_now_begins_an_open_stream_anew(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """`reconnect_now` closes an open stream and opens a new one."""
     client.collection("posts").subscribe("*", ignore)
     before = server.stream
     client.realtime.reconnect_now()
@@ -590,6 +623,7 @@ def test_row_8_reconnect_now_begins_an_open_stream_anew(
 
 
 def test_row_8_reconnect_now_while_connecting_dials_again(server: wire.WireServer) -> None:
+    """`reconnect_now` while connecting abandons that attempt and opens another stream."""
     gate = wire.Gate()
     server.stream_answers.append(wire.delay(gate))
     with connect(server, backoff=SLOW) as client:
@@ -605,6 +639,7 @@ def test_row_8_reconnect_now_while_connecting_dials_again(server: wire.WireServe
 def test_row_8_a_hail_of_reconnect_now_ends_active(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """200 calls of `reconnect_now` in a row end with one active stream."""
     seen: Seen[Event] = Seen()
     client.collection("posts").subscribe("*", seen)
     for _ in range(200):
@@ -617,6 +652,7 @@ def test_row_8_a_hail_of_reconnect_now_ends_active(
 
 
 def test_the_counters_count(server: wire.WireServer, client: BosBase) -> None:
+    """`stats` counts events, POSTs, reconnects and topics, and dates the last event."""
     seen: Seen[Event] = Seen()
     assert client.realtime.stats.last_event_age is None
     client.collection("posts").subscribe("*", seen)

@@ -32,6 +32,7 @@ def client(server: wire.WireServer) -> Iterator[BosBase]:
 def test_row_1_an_observed_topic_is_lazy_hot_and_shared(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """`observe` connects when it is subscribed; all observers get the same event object."""
     posts = client.collection("posts").observe("*")
     one = client.collection("posts").observe("r1")
     assert server.connections == 0
@@ -55,6 +56,7 @@ def test_row_1_an_observed_topic_is_lazy_hot_and_shared(
 def test_row_1_the_events_of_the_connection_are_all_its_messages(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """`realtime.events` emits every message, PB_CONNECT included, until its disposal."""
     everything: Seen[Message] = Seen()
     with client.realtime.events.subscribe(everything):
         client.realtime.observe("chat/typing", query={"room": 1}).subscribe(lambda _: None)
@@ -70,6 +72,7 @@ def test_row_1_the_events_of_the_connection_are_all_its_messages(
 def test_row_2_subscribe_blocks_until_the_topic_is_acknowledged(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """`subscribe` returns once the server has acknowledged its topic."""
     gate = wire.Gate()
     server.post_answers.append(wire.delay(gate))
     seen: Seen[Event] = Seen()
@@ -89,7 +92,7 @@ def test_row_2_subscribe_blocks_until_the_topic_is_acknowledged(
 def test_row_2_a_blocking_subscribe_returns_while_the_post_of_a_later_topic_hangs(
     server: wire.WireServer, client: BosBase
 ) -> None:
-    """It waits for its own topic alone, and again for one that the server has already."""
+    """`subscribe` waits for its own topic, not for the POST of a later one."""
     first, second = wire.Gate(), wire.Gate()
     server.post_answers.extend([wire.delay(first), wire.delay(second)])
 
@@ -113,6 +116,7 @@ def test_row_2_a_blocking_subscribe_returns_while_the_post_of_a_later_topic_hang
 def test_row_2_subscribe_raises_after_its_timeout_and_takes_its_topic_back(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """`subscribe` raises `RequestTimeoutError` after `timeout` and removes its topic."""
     server.on_post = lambda n: wire.status(500)
     with pytest.raises(RequestTimeoutError, match=r"not acknowledged within 0.1 s; it is"):
         client.collection("posts").subscribe("*", print, timeout=0.1)
@@ -123,6 +127,7 @@ def test_row_2_subscribe_raises_after_its_timeout_and_takes_its_topic_back(
 def test_row_2_what_subscribe_returns_ends_it_in_three_spellings(
     server: wire.WireServer, client: BosBase, how: str
 ) -> None:
+    """The result of `subscribe` unsubscribes by a call, `dispose` or a `with` block."""
     ended: Seen[Event] = Seen()
     stays: Seen[Event] = Seen()
     client.collection("other").subscribe("*", stays)
@@ -145,6 +150,7 @@ def test_row_2_what_subscribe_returns_ends_it_in_three_spellings(
 def test_row_2_a_pb_connect_callback_gets_each_connection(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """A PB_CONNECT callback gets the message of each connection, without a POST."""
     seen: Seen[Message] = Seen()
     client.realtime.subscribe("PB_CONNECT", seen)
     first = seen.wait(1)[0]
@@ -158,6 +164,7 @@ def test_row_2_a_pb_connect_callback_gets_each_connection(
 def test_row_2_a_late_pb_connect_subscriber_gets_the_current_one_once(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """A late PB_CONNECT subscriber gets the current message once."""
     client.collection("posts").subscribe("*", lambda _: None)
     late: Seen[Message] = Seen()
     client.realtime.observe("PB_CONNECT").subscribe(late)
@@ -170,6 +177,7 @@ def test_row_2_a_late_pb_connect_subscriber_gets_the_current_one_once(
 def test_row_2_pb_connect_comes_once_also_while_its_frame_waits_behind_a_slow_callback(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """A late PB_CONNECT subscriber gets one message even if its frame is still queued."""
     slow, entered = threading.Event(), threading.Event()
     late: Seen[Message] = Seen()
     done: Seen[Event] = Seen()
@@ -196,6 +204,7 @@ def test_row_2_pb_connect_comes_once_also_while_its_frame_waits_behind_a_slow_ca
 def test_row_2_a_pb_connect_subscriber_makes_no_gap_in_the_others_topics(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """Subscribing to PB_CONNECT and unsubscribing from it cause no POST."""
     client.collection("posts").subscribe("*", lambda _: None)
     posts = len(server.posts)
     client.realtime.subscribe("PB_CONNECT", lambda _: None)()
@@ -214,6 +223,7 @@ def test_row_2_a_pb_connect_subscriber_makes_no_gap_in_the_others_topics(
 def test_row_3_unsubscribe_takes_a_topic_with_all_its_variants_off_the_server(
     server: wire.WireServer, client: BosBase, target: str | None, left: list[str]
 ) -> None:
+    """`unsubscribe` removes a target with all its options and completes its streams."""
     posts = client.collection("posts")
     completed: Seen[str] = Seen()
     for name in ("*", "r1", "r2"):
@@ -233,6 +243,7 @@ def test_row_3_unsubscribe_takes_a_topic_with_all_its_variants_off_the_server(
 def test_row_3_unsubscribe_of_a_record_leaves_ids_that_begin_alike(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """`unsubscribe` does not remove ids or collections that only begin alike."""
     posts = client.collection("posts")
     for name in ("r1", "r11"):
         posts.observe(name).subscribe(lambda _: None)
@@ -247,6 +258,7 @@ def test_row_3_unsubscribe_of_a_record_leaves_ids_that_begin_alike(
 def test_row_3_with_no_topics_left_the_connection_is_closed_on_purpose(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """Without topics the connection is closed and `on_disconnect` gets `[]`."""
     lost: Seen[list[str]] = Seen()
     client.realtime.on_disconnect = lost
     unsubscribe = client.collection("posts").subscribe("*", lambda _: None)
@@ -264,6 +276,7 @@ def test_row_3_with_no_topics_left_the_connection_is_closed_on_purpose(
 def test_row_3_unsubscribing_everything_completes_everything(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """`realtime.unsubscribe()` completes all streams and closes the connection."""
     completed: Seen[str] = Seen()
     client.collection("posts").observe("*").subscribe(on_completed=lambda: completed("posts"))
     client.realtime.observe("PB_CONNECT").subscribe(on_completed=lambda: completed("connect"))
@@ -276,6 +289,7 @@ def test_row_3_unsubscribing_everything_completes_everything(
 def test_row_3_unsubscribe_from_elsewhere_wakes_a_waiting_subscribe(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """`unsubscribe` on another thread ends a waiting `subscribe` without an error."""
     gate = wire.Gate()
     server.post_answers.append(wire.delay(gate))
     posts = client.collection("posts")
@@ -289,6 +303,7 @@ def test_row_3_unsubscribe_from_elsewhere_wakes_a_waiting_subscribe(
 def test_row_3_disposing_the_last_topic_wakes_wait_active(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """Disposing the last topic ends a waiting `wait_active`."""
     server.refuse_connections()
     subscription = client.collection("posts").observe("*").subscribe(lambda _: None)
     entered = threading.Event()
@@ -307,6 +322,7 @@ def test_row_3_disposing_the_last_topic_wakes_wait_active(
 def test_row_4_options_make_topics_of_their_own_and_their_order_does_not(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """Different options make different topics; their order and spelling do not."""
     posts = client.collection("posts")
     plain: Seen[Event] = Seen()
     some: Seen[Event] = Seen()
@@ -324,6 +340,7 @@ def test_row_4_options_make_topics_of_their_own_and_their_order_does_not(
 def test_status_topics_are_the_wanted_ones_also_while_there_is_no_connection(
     server: wire.WireServer,
 ) -> None:
+    """`status.topics` follows the subscribed topics also without a connection."""
     server.refuse_connections()
     calm = BackoffPolicy(initial=60.0, maximum=60.0, jitter=False)
     with connect(server, backoff=calm) as client:

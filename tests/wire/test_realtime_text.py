@@ -44,6 +44,7 @@ def client(server: wire.WireServer) -> Iterator[BosBase]:
 def test_text_in_a_record_arrives_as_written(
     server: wire.WireServer, client: BosBase, text: str, ascii: bool
 ) -> None:
+    """Text in a record is delivered unchanged, sent as UTF-8 or as JSON escapes."""
     seen: Seen[Event] = Seen()
     client.collection("posts").subscribe("*", seen)
     record = {"id": "a", "text": text, text.replace("\x00", ""): "as a key"}
@@ -56,6 +57,7 @@ def test_text_in_a_record_arrives_as_written(
 def test_text_in_a_filter_reaches_the_server_and_its_topic_comes_back(
     server: wire.WireServer, client: BosBase, text: str
 ) -> None:
+    """Text in a filter is sent unchanged to the read, and as ASCII in the topic."""
     text = text.replace("\x00", "")
     condition = client.filter("title = {:text}", text=text)
     seen: Seen[Event] = Seen()
@@ -68,6 +70,7 @@ def test_text_in_a_filter_reaches_the_server_and_its_topic_comes_back(
 
 
 def test_topics_may_have_names_in_any_script(server: wire.WireServer, client: BosBase) -> None:
+    """A custom topic with spaces, accents and emoji receives its messages."""
     seen: Seen[Any] = Seen()
     client.realtime.subscribe("czat/żółw 👋", seen)
     server.stream.send_frame("czat/żółw 👋", {"a": "ą"})
@@ -78,6 +81,7 @@ def test_topics_may_have_names_in_any_script(server: wire.WireServer, client: Bo
 def test_frames_in_pieces_of_one_byte_arrive_whole(
     server: wire.WireServer, client: BosBase, chunked: bool
 ) -> None:
+    """Events that arrive byte by byte are delivered whole, chunked or not."""
     server.stream_answers.append(wire.stream(chunked=chunked))
     seen: Seen[Event] = Seen()
     client.collection("posts").subscribe("*", seen)
@@ -91,6 +95,8 @@ def test_frames_in_pieces_of_one_byte_arrive_whole(
 
 
 def test_a_greeting_in_pieces_of_one_byte_is_understood(server: wire.WireServer) -> None:
+    """A PB_CONNECT that arrives byte by byte sets `client_id`."""
+
     def greet(stream: wire.Stream) -> None:
         for byte in stream.frame("PB_CONNECT", {"clientId": stream.client_id}):
             stream.send_raw(bytes([byte]))
@@ -102,6 +108,8 @@ def test_a_greeting_in_pieces_of_one_byte_is_understood(server: wire.WireServer)
 
 
 def test_events_in_the_same_read_as_the_greeting_are_delivered(server: wire.WireServer) -> None:
+    """An event that arrives together with PB_CONNECT is delivered."""
+
     def greet(stream: wire.Stream) -> None:
         stream.send_many(
             [
@@ -120,6 +128,7 @@ def test_events_in_the_same_read_as_the_greeting_are_delivered(server: wire.Wire
 def test_half_an_event_at_the_end_of_a_stream_is_never_delivered(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """An incomplete event at the end of a stream is not delivered."""
     seen: Seen[Event] = Seen()
     client.collection("posts").subscribe("*", seen)
     whole = server.stream.frame("posts/*", {"record": {"id": "half"}, "action": "update"})
@@ -134,6 +143,7 @@ def test_half_an_event_at_the_end_of_a_stream_is_never_delivered(
 def test_a_large_event_counts_whole_in_the_queue_and_only_once(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """An event of 3 MB counts once in `queue_bytes`, which is 0 after the delivery."""
     entered, go_on = threading.Event(), threading.Event()
     seen: Seen[Event] = Seen()
 

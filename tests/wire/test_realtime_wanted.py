@@ -46,6 +46,7 @@ def ignore(_: Any) -> None:
 def test_row_9_a_thousand_subscriptions_in_a_loop_cost_at_most_three_posts(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """1000 subscriptions in a loop take at most 3 POSTs, and so do 999 disposals."""
     posts = client.collection("posts")
     subscriptions = [posts.observe(f"r{n}").subscribe(ignore) for n in range(1000)]
     client.realtime.wait_active(LIMIT)
@@ -62,6 +63,7 @@ def test_row_9_a_thousand_subscriptions_in_a_loop_cost_at_most_three_posts(
 def test_row_9_a_burst_on_an_open_connection_is_coalesced_too(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """999 subscriptions on an open connection take at most 3 further POSTs."""
     client.collection("posts").subscribe("*", ignore)
     for n in range(999):
         client.collection("posts").observe(f"r{n}").subscribe(ignore)
@@ -73,6 +75,7 @@ def test_row_9_a_burst_on_an_open_connection_is_coalesced_too(
 def test_row_9_one_post_is_in_flight_and_the_next_holds_all_that_came_meanwhile(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """One POST is in flight at a time; the next one has all topics added meanwhile."""
     gate = wire.Gate()
     server.post_answers.append(wire.delay(gate))
     posts = client.collection("posts")
@@ -94,6 +97,7 @@ def test_row_9_one_post_is_in_flight_and_the_next_holds_all_that_came_meanwhile(
 def test_row_9_a_topic_that_comes_and_goes_within_a_burst_costs_no_post(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """A topic added and disposed while a POST is in flight causes no POST."""
     posts = client.collection("posts")
     posts.subscribe("*", ignore)
     gate = wire.Gate()
@@ -109,6 +113,7 @@ def test_row_9_a_topic_that_comes_and_goes_within_a_burst_costs_no_post(
 def test_row_9_while_posts_fail_further_subscribing_adds_no_posts_of_its_own(
     server: wire.WireServer,
 ) -> None:
+    """Topics added during the backoff of a POST cause no POST before its end."""
     calm = BackoffPolicy(initial=60.0, maximum=60.0, jitter=False)
     with connect(server, backoff=calm) as client:
         seen = statuses(client)
@@ -129,6 +134,7 @@ def test_row_9_while_posts_fail_further_subscribing_adds_no_posts_of_its_own(
 def test_row_9_subscribing_during_posts_that_fail_piles_up_no_timers(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """Subscribing while POSTs fail leaves at most 3 timers."""
     posts = client.collection("posts")
     gates = [wire.Gate() for _ in range(20)]
     server.post_answers += [wire.delay(gate, wire.status(500)) for gate in gates]
@@ -146,7 +152,7 @@ def test_row_9_subscribing_during_posts_that_fail_piles_up_no_timers(
 def test_row_9_threads_that_subscribe_and_dispose_leave_the_wanted_set_on_the_server(
     server: wire.WireServer, client: BosBase
 ) -> None:
-    """Twenty threads on the same and on other topics, blocking calls among them."""
+    """20 threads that subscribe and dispose leave exactly the remaining topics."""
     end = time.monotonic() + (10.0 if LONG else 2.0)
     kept: Seen[str] = Seen()
     failures: Seen[BaseException] = Seen()
@@ -188,6 +194,7 @@ def test_row_9_threads_that_subscribe_and_dispose_leave_the_wanted_set_on_the_se
 def test_row_9_a_storm_over_a_failing_network_ends_with_the_wanted_set(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """Random changes of topics over a failing network end with the right topics."""
     chance = random.Random(7)
     faults = [wire.status(500), wire.drop(), wire.reset(), wire.problem(404), wire.NORMAL]
     server.on_post = lambda n: chance.choice(faults) if n % 2 else None
@@ -227,6 +234,7 @@ def logged_in(server: wire.WireServer, client: BosBase) -> wire.Stream:
 def test_row_11_a_logout_and_another_user_renew_the_stream(
     server: wire.WireServer, client: BosBase, logged_in: wire.Stream, who: str
 ) -> None:
+    """A logout or another user's login opens a new stream, without `on_disconnect`."""
     lost: Seen[list[str]] = Seen()
     client.realtime.on_disconnect = lost
     assert logged_in.auth.endswith("/ann")
@@ -245,6 +253,7 @@ def test_row_11_a_logout_and_another_user_renew_the_stream(
 def test_row_11_a_login_renews_the_stream_of_a_guest(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """A login replaces the stream that was opened without a login."""
     seen: Seen[Event] = Seen()
     client.collection("posts").subscribe("*", seen)
     assert server.stream.auth == ""
@@ -260,6 +269,7 @@ def test_row_11_a_login_renews_the_stream_of_a_guest(
 def test_row_11_a_refresh_of_the_same_user_submits_again_on_the_same_stream(
     server: wire.WireServer, client: BosBase, logged_in: wire.Stream
 ) -> None:
+    """A refresh of the same user submits again on the same stream, with the new token."""
     client.auth_store.save(wire.make_token("ann", serial=2))
     server.wait_accepted(2)
     client.realtime.wait_active(LIMIT)
@@ -273,6 +283,7 @@ def test_row_11_a_refresh_of_the_same_user_submits_again_on_the_same_stream(
 def test_row_11_a_refresh_during_a_post_submits_again_under_the_new_token(
     server: wire.WireServer, client: BosBase, topics_before: int
 ) -> None:
+    """A refresh while a POST is in flight submits again with the new token."""
     client.auth_store.save(wire.make_token("ann"))
     for n in range(topics_before):
         client.collection("posts").subscribe(f"r{n}", ignore)
@@ -290,6 +301,7 @@ def test_row_11_a_refresh_during_a_post_submits_again_under_the_new_token(
 def test_row_11_a_topic_wanted_before_the_login_is_known_here_is_no_loss(
     server: wire.WireServer,
 ) -> None:
+    """A topic added in an observer of a login does not call `on_disconnect`."""
     store = AuthStore()
     clients: list[BosBase] = []
 
@@ -314,6 +326,7 @@ def test_row_11_a_topic_wanted_before_the_login_is_known_here_is_no_loss(
 def test_row_11_a_login_during_a_hanging_post_is_not_held_up_by_it(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """A login opens a new stream at once, also while a POST gets no response."""
     server.post_answers.append(wire.hang())
     client.collection("posts").observe("*").subscribe(ignore)
     server.wait_post(1)
@@ -326,6 +339,7 @@ def test_row_11_a_login_during_a_hanging_post_is_not_held_up_by_it(
 def test_row_11_a_login_while_there_is_no_connection_waits_for_the_next(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """A login without a connection is used by the next one, with one POST."""
     server.refuse_connections()
     client.collection("posts").observe("*").subscribe(ignore)
     wait_state(client, "waiting")
@@ -339,6 +353,7 @@ def test_row_11_a_login_while_there_is_no_connection_waits_for_the_next(
 def test_row_11_many_logins_end_with_the_last_one(
     server: wire.WireServer, client: BosBase, logged_in: wire.Stream
 ) -> None:
+    """31 logins in a row end with one stream of the last identity."""
     for n in range(30):
         client.auth_store.save(wire.make_token(f"user{n}"))
     client.auth_store.save(wire.make_token("last"))
@@ -353,6 +368,7 @@ def test_row_11_many_logins_end_with_the_last_one(
 def test_row_12_a_topic_that_is_too_long_is_refused_here(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """A topic of more than 2500 bytes raises a 400 error and is not sent."""
     name = "x" * MAX_TOPIC_LENGTH
     client.realtime.subscribe(name, ignore)
     with pytest.raises(ClientResponseError, match="shorten the filter") as caught:
@@ -373,6 +389,7 @@ def client_ids(connects: list[Any]) -> list[str]:
 def test_row_12_more_than_a_thousand_topics_spread_over_more_connections(
     server: wire.WireServer, client: BosBase
 ) -> None:
+    """1005 topics take two streams; a loss of both is restored and reported once."""
     seen: Seen[Event] = Seen()
     connects: Seen[Any] = Seen()
     lost: Seen[list[str]] = Seen()
@@ -406,6 +423,7 @@ def test_row_12_more_than_a_thousand_topics_spread_over_more_connections(
 def test_row_12_a_second_connection_that_failed_does_not_spoil_the_status_for_ever(
     server: wire.WireServer,
 ) -> None:
+    """A second connection that failed does not keep `status` at `failed`."""
     server.refuse_connections()
     policy = BackoffPolicy(initial=0.001, jitter=False, max_attempts=2)
     with connect(server, backoff=policy) as client:

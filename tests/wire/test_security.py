@@ -52,6 +52,7 @@ def logged_in(url: str, **options: Any) -> BosBase:
 def test_a_redirected_request_does_not_carry_the_token_to_another_host(
     server: wire.WireServer, elsewhere: wire.WireServer, code: int
 ) -> None:
+    """A redirected request raises an error with the target; nothing is sent there."""
     target = {"Location": f"{elsewhere.url}/api/health"}
     server.on_request = lambda _: wire.status(code, headers=target)
     with logged_in(server.url) as client:
@@ -72,6 +73,7 @@ def test_a_redirected_request_does_not_carry_the_token_to_another_host(
 def test_a_redirected_stream_does_not_carry_the_token_to_another_host(
     server: wire.WireServer, elsewhere: wire.WireServer, code: int
 ) -> None:
+    """A redirected stream is not followed; nothing is sent to the other host."""
     target = {"Location": f"{elsewhere.url}/api/realtime"}
     server.on_stream = lambda _: wire.status(code, headers=target)
     with logged_in(server.url) as client:
@@ -86,6 +88,7 @@ def test_a_redirected_stream_does_not_carry_the_token_to_another_host(
 def test_a_redirected_post_of_topics_does_not_carry_the_token_to_another_host(
     server: wire.WireServer, elsewhere: wire.WireServer, code: int
 ) -> None:
+    """A redirected POST of topics is repeated at `base_url`; nothing is sent elsewhere."""
     target = {"Location": f"{elsewhere.url}/api/realtime"}
     server.post_answers.append(wire.status(code, headers=target))
     with logged_in(server.url) as client:
@@ -98,6 +101,7 @@ def test_a_redirected_post_of_topics_does_not_carry_the_token_to_another_host(
     "path", ["//evil.example/x", "/@evil.example/x", "/\\evil.example", "/http://evil.example/"]
 )
 def test_a_path_cannot_name_another_host(server: wire.WireServer, path: str) -> None:
+    """A path that looks like a URL or an authority goes to the server of `base_url`."""
     server.on_request = lambda _: 404
     with logged_in(server.url) as client, pytest.raises(BosBaseError):
         client.send("GET", path)
@@ -105,6 +109,7 @@ def test_a_path_cannot_name_another_host(server: wire.WireServer, path: str) -> 
 
 
 def test_a_path_that_does_not_begin_with_a_slash_is_refused(server: wire.WireServer) -> None:
+    """A path that does not begin with `/` raises `ValueError`; nothing is sent."""
     with logged_in(server.url) as client:
         for path in ("http://evil.example/", "@evil.example/", ".evil.example/", ":99/"):
             with pytest.raises(ValueError, match="must begin with '/'"):
@@ -115,6 +120,7 @@ def test_a_path_that_does_not_begin_with_a_slash_is_refused(server: wire.WireSer
 def test_netrc_never_takes_the_place_of_the_token(
     server: wire.WireServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Requests and the stream send the token or none, never netrc credentials."""
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login joe password hunter2\n")
     netrc.chmod(0o600)
@@ -133,6 +139,7 @@ def test_netrc_never_takes_the_place_of_the_token(
 def test_a_proxy_of_the_environment_sees_nothing_of_what_no_proxy_names(
     server: wire.WireServer, elsewhere: wire.WireServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A host in `no_proxy` is reached without the proxy of the environment."""
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, elsewhere.url)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
@@ -156,6 +163,7 @@ def test_a_proxy_of_the_environment_sees_nothing_of_what_no_proxy_names(
 def test_a_proxy_of_the_environment_that_cannot_serve_is_named_without_its_password(
     monkeypatch: pytest.MonkeyPatch, proxy: str, kind: type[Exception], message: str
 ) -> None:
+    """The error of an unusable proxy of the environment does not show its password."""
     for name in ("http_proxy", "HTTP_PROXY"):
         monkeypatch.setenv(name, proxy)
     for name in ("no_proxy", "NO_PROXY"):
@@ -167,6 +175,7 @@ def test_a_proxy_of_the_environment_that_cannot_serve_is_named_without_its_passw
 
 
 def test_guests_send_no_authorization_and_logins_none_of_before(server: wire.WireServer) -> None:
+    """A login request and a request after a logout have no Authorization header."""
     with logged_in(server.url) as client:
         client.collection("users").auth_with_password("ann", "geheim12")
         (login,) = server.requests_to("/api/collections/users/auth-with-password")
@@ -190,6 +199,7 @@ def secure(monkeypatch: pytest.MonkeyPatch) -> Iterator[wire.WireServer]:
 
 
 def test_tls_is_verified_by_default_and_the_error_says_what_to_do(secure: wire.WireServer) -> None:
+    """TLS is verified by default: nothing is sent, and the error proposes `verify`."""
     with logged_in(secure.url) as client:
         with pytest.raises(ConnectionFailedError, match=r"verify='/path/to/ca\.pem'"):
             client.health()
@@ -200,6 +210,7 @@ def test_tls_is_verified_by_default_and_the_error_says_what_to_do(secure: wire.W
 
 
 def test_a_path_to_the_authority_serves_requests_and_the_stream(secure: wire.WireServer) -> None:
+    """`verify` with the path of a CA file works for requests and the stream."""
     heard: list[Any] = []
     with logged_in(secure.url, verify=secure.ca_file) as client:
         assert client.health()["code"] == 200
@@ -212,6 +223,7 @@ def test_a_path_to_the_authority_serves_requests_and_the_stream(secure: wire.Wir
 
 
 def test_close_wakes_a_reader_that_waits_on_tls(secure: wire.WireServer) -> None:
+    """`close` ends a reader that waits for data on a TLS connection."""
     client = logged_in(secure.url, verify=secure.ca_file)
     client.collection("posts").subscribe("*", lambda _: None)
     client.close()
@@ -221,12 +233,14 @@ def test_close_wakes_a_reader_that_waits_on_tls(secure: wire.WireServer) -> None
 def test_the_environments_bundle_does_not_outrank_the_clients_own(
     secure: wire.WireServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """`verify` takes precedence over `REQUESTS_CA_BUNDLE`."""
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(Path(__file__)))  # holds no certificate
     with logged_in(secure.url, verify=Path(str(secure.ca_file))) as client:
         assert client.health()["code"] == 200
 
 
 def test_verify_false_warns_and_works(secure: wire.WireServer) -> None:
+    """`verify=False` warns at the line of the caller and accepts any certificate."""
     with pytest.warns(UserWarning, match="certificate is not checked") as caught:
         client = BosBase(secure.url, verify=False)
     assert caught[0].filename == __file__
@@ -236,6 +250,7 @@ def test_verify_false_warns_and_works(secure: wire.WireServer) -> None:
 
 
 def test_verify_false_silences_no_warning_about_other_hosts(secure: wire.WireServer) -> None:
+    """`verify=False` does not suppress warnings of urllib3 about other hosts."""
     other = "Unverified HTTPS request is being made to host 'other.example'."
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -248,12 +263,14 @@ def test_verify_false_silences_no_warning_about_other_hosts(secure: wire.WireSer
 
 @pytest.mark.parametrize("verify", [None, 0, b"", []])
 def test_what_is_merely_false_does_not_switch_the_check_off(verify: Any) -> None:
+    """A false `verify` that is no bool (None, 0, `[]`) raises `TypeError`."""
     with pytest.raises(TypeError, match="verify must be a bool or a path"):
         BosBase("https://127.0.0.1", verify=verify)
 
 
 @pytest.mark.parametrize("verify", ["", "/nowhere/ca.pem"])
 def test_a_path_to_no_certificates_is_refused_at_once(verify: str) -> None:
+    """A `verify` that is not the path of a file raises `ValueError` at once."""
     with pytest.raises(ValueError, match="names no file"):
         BosBase("https://127.0.0.1", verify=verify)
 
@@ -267,6 +284,7 @@ BREAKS = ["\r\n", "\n", "\r", "\0", "\x0b", "\x1f"]
 def test_line_breaks_and_nul_are_refused_wherever_text_goes_to_the_wire(
     server: wire.WireServer, bad: str
 ) -> None:
+    """Control characters in a header, id, topic, URL or token raise `ValueError`."""
     evil = f"a{bad}X-Evil: 1"
     with logged_in(server.url) as client:
         posts = client.collection("posts")
@@ -300,6 +318,7 @@ def test_line_breaks_and_nul_are_refused_wherever_text_goes_to_the_wire(
 
 
 def test_a_path_with_a_line_break_stays_one_request(server: wire.WireServer) -> None:
+    """A path with line breaks is percent-encoded and sent as one request."""
     with logged_in(server.url) as client, pytest.raises(BosBaseError, match="404"):
         client.send("GET", "/api/x\r\nX-Evil: 1\r\n\r\nGET /api/y HTTP/1.1\r\n\r\n")
     (request,) = server.requests
@@ -311,6 +330,7 @@ def test_a_path_with_a_line_break_stays_one_request(server: wire.WireServer) -> 
     "name", ["%2e%2e", "%2E%2e", "%2e", "a%2fb", "a b", "a%0d%0ab", "日本", "a;b", "a&b=c"]
 )
 def test_an_odd_name_or_id_reaches_no_other_endpoint(server: wire.WireServer, name: str) -> None:
+    """A name or id with `%2e`, `;` or spaces is one segment of the right endpoint."""
     with logged_in(server.url) as client:
         posts, odd = client.collection("posts"), client.collection(name)
         posts.get_one(name)
@@ -343,6 +363,7 @@ def test_an_odd_name_or_id_reaches_no_other_endpoint(server: wire.WireServer, na
 
 @pytest.mark.parametrize("name", ["..", ".", "../../users", "a/b", "a?b", "a#b", "a\\b", "", " a"])
 def test_a_name_that_leads_elsewhere_is_refused(server: wire.WireServer, name: str) -> None:
+    """A collection name that would change the path raises `ValueError`; nothing is sent."""
     with logged_in(server.url) as client:
         for use in (
             client.collection,
@@ -357,6 +378,7 @@ def test_a_name_that_leads_elsewhere_is_refused(server: wire.WireServer, name: s
 
 @pytest.mark.parametrize("id", ["..", ".", "../../users", "a/..", "a/./b", "..\\a", "", "a\r\nb"])
 def test_an_id_that_leads_elsewhere_is_refused(server: wire.WireServer, id: str) -> None:
+    """An empty id or one with dot segments raises `ValueError`; nothing is sent."""
     with logged_in(server.url) as client:
         posts = client.collection("posts")
         for use in (
@@ -378,6 +400,7 @@ def test_an_id_that_leads_elsewhere_is_refused(server: wire.WireServer, id: str)
     "id", ["a/b", "/a", "a?b=c", "a#b", "%2e%2e", "..%2fusers", "a\\b", " a", "…"]
 )
 def test_any_other_id_is_one_segment_of_the_path(server: wire.WireServer, id: str) -> None:
+    """Any other id is percent-encoded as one segment of the path."""
     with logged_in(server.url) as client:
         with suppress(ClientResponseError):
             client.collection("posts").get_one(id)
@@ -388,6 +411,7 @@ def test_any_other_id_is_one_segment_of_the_path(server: wire.WireServer, id: st
 def test_unicode_and_outer_spaces_in_headers_mean_the_same_in_a_read_and_in_a_topic(
     server: wire.WireServer,
 ) -> None:
+    """A header has the same UTF-8 value in a list read and in the read of a topic."""
     with logged_in(server.url) as client:
         posts = client.collection("posts")
         posts.get_list(headers={"X-Who": " Żółć "})
@@ -411,6 +435,7 @@ def test_unicode_and_outer_spaces_in_headers_mean_the_same_in_a_read_and_in_a_to
     ],
 )
 def test_a_password_in_the_base_url_is_refused_and_not_repeated(url: str) -> None:
+    """A `base_url` with a password is refused, and the error does not show it."""
     with pytest.raises(ValueError, match="no user or password") as caught:
         BosBase(url)
     assert "hunter2" not in str(caught.value)
@@ -421,12 +446,13 @@ def test_a_password_in_the_base_url_is_refused_and_not_repeated(url: str) -> Non
     ["http://a b", "http://127.0.0.1\r\nx", "http://a\\b", "http://127.0.0.1:99999", "http://h:x"],
 )
 def test_a_base_url_that_cannot_be_right_is_refused(url: str) -> None:
+    """A `base_url` with an invalid host or port raises `ValueError`."""
     with pytest.raises(ValueError, match=r"base_url|[Pp]ort"):
         BosBase(url)
 
 
 def test_no_error_shows_the_query_of_its_request(server: wire.WireServer) -> None:
-    """A file token, or a filter with personal data, may be in it."""
+    """No error, cause or traceback shows the query of its request."""
     problems: list[BaseException] = []
     with logged_in(server.url, timeout=0.3) as client:
 
@@ -463,6 +489,7 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def test_certificates_that_are_gone_are_told_as_such(tmp_path: Path) -> None:
+    """The error for a `verify` file that was deleted meanwhile says that it is gone."""
     with wire.WireServer(tls=True) as server:
         authority = tmp_path / "ca.pem"
         authority.write_bytes(Path(str(server.ca_file)).read_bytes())

@@ -28,12 +28,14 @@ def answer_first(monkeypatch: pytest.MonkeyPatch, *found: tuple[Any, ...]) -> No
 def test_an_address_of_a_family_that_is_switched_off_is_passed_over(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """An address of an unsupported family is skipped and the next one tried."""
     answer_first(monkeypatch, (NO_FAMILY, socket.SOCK_STREAM, 0, "", ("::1", 1, 0, 0)))
     with wire.WireServer() as server, BosBase(server.url) as client:
         assert client.health()
 
 
 def test_an_address_that_refuses_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address that refuses the connection is skipped and the next one tried."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # and does not listen
         answer_first(monkeypatch, (socket.AF_INET, socket.SOCK_STREAM, 0, "", unused.getsockname()))
@@ -42,6 +44,7 @@ def test_an_address_that_refuses_is_passed_over(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_last_problem_is_told_where_no_address_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If no address of a name works, the error has the last one's problem."""
     only = [(NO_FAMILY, socket.SOCK_STREAM, 0, "", ("::1", 1, 0, 0))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: only)
     with (
@@ -60,7 +63,7 @@ def test_the_last_problem_is_told_where_no_address_is_left(monkeypatch: pytest.M
 def test_an_answer_that_stalls_anywhere_is_a_timeout(
     answer: wire.Answer, of_all: float, of_one: float | None
 ) -> None:
-    """A request's own one goes before the client's."""
+    """A response that stalls raises `RequestTimeoutError`; the request's own limit wins."""
     with wire.WireServer() as server, BosBase(server.url, timeout=of_all) as client:
         server.on_request = lambda _: answer
         with pytest.raises(RequestTimeoutError, match=r"no answer from .* in time") as caught:
@@ -69,6 +72,7 @@ def test_an_answer_that_stalls_anywhere_is_a_timeout(
 
 
 def test_close_ends_a_request_in_flight() -> None:
+    """`close` ends a request in flight with `ClientClosedError`."""
     with wire.WireServer() as server:
         client = BosBase(server.url)
         server.on_request = lambda _: wire.hang()
@@ -80,7 +84,7 @@ def test_close_ends_a_request_in_flight() -> None:
 
 
 def test_a_reset_before_tls_begins_leaves_no_socket_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A socket that is left to the garbage collector is a warning, which ends the test."""
+    """A reset before the TLS handshake raises an error and leaves no open socket."""
     wrap = ssl.SSLContext.wrap_socket
 
     def wrap_later(context: ssl.SSLContext, sock: socket.socket, *args: Any, **options: Any) -> Any:

@@ -34,14 +34,14 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, An
 def test_an_event_costs_little_more_cpu_than_decoding_its_json(
     measured: dict[str, dict[str, Any]], size: str, share: float
 ) -> None:
-    """The CPU of the whole process, against a bare socket's loop with orjson in the same run."""
+    """In the best round an event takes < 2.9 (300 B), 2.3 (2 KB) × the CPU of a bare loop."""
     assert measured[f"{size} observe"]["CPU × limit"]["high"] >= share
 
 
 def test_the_number_of_topics_does_not_make_an_event_dearer(
     measured: dict[str, dict[str, Any]],
 ) -> None:
-    """Routing looks a topic up; it does not search. The best rounds are the least disturbed."""
+    """An event takes at most 1.6 times as much CPU with 1000 topics as with one."""
     one, many = (measured[f"{count} topics"]["CPU µs/event"]["low"] for count in (1, 1000))
     assert many <= 1.6 * one
 
@@ -49,12 +49,12 @@ def test_the_number_of_topics_does_not_make_an_event_dearer(
 def test_topics_subscribed_one_by_one_are_submitted_together(
     measured: dict[str, dict[str, Any]],
 ) -> None:
-    """1000 of them take at most 3 POSTs and 0.1 MB."""
+    """1000 topics subscribed one by one take at most 3 POSTs and 0.1 MB."""
     subscribed = measured["subscribe 1000 topics"]
     assert subscribed["posts"]["median"] <= 3
     assert subscribed["MB"]["median"] <= 0.1
 
 
 def test_a_client_keeps_to_few_threads(measured: dict[str, dict[str, Any]]) -> None:
-    """Main, control, delivery, one reader, and at most four for reads."""
+    """A process with one client that reads and streams has at most 8 threads."""
     assert measured["300 B observe"]["threads"]["high"] <= 8

@@ -58,6 +58,7 @@ def headers_of_topics(server: wire.WireServer) -> list[dict[str, Any]]:
 def test_headers_for_topics_ride_in_each_topic_and_in_its_reads(
     server: wire.WireServer, use: Use
 ) -> None:
+    """`topic_headers` are in each topic and in its reads."""
     with (
         connect(server, topic_headers={"X-Tenant": "a"}) as client,
         use(client.collection("posts"), None),
@@ -75,6 +76,7 @@ def test_headers_for_topics_ride_in_each_topic_and_in_its_reads(
 def test_headers_given_for_one_topic_win_over_the_clients(
     server: wire.WireServer, use: Use, name: str
 ) -> None:
+    """Headers given for one topic override `topic_headers`, whatever their case."""
     with (
         connect(server, topic_headers={"X-Tenant": "a", "X-Lang": "pl"}) as client,
         use(client.collection("posts"), {name: "b"}),
@@ -86,6 +88,7 @@ def test_headers_given_for_one_topic_win_over_the_clients(
 
 @each_use
 def test_headers_of_the_client_ride_in_no_topic(server: wire.WireServer, use: Use) -> None:
+    """The `headers` of a client are in its requests but in no topic."""
     given = {"X-Secret": SECRET, "Authorization": SECRET, "Cookie": SECRET}
     with (
         connect(server, headers=given, topic_headers={"X-Secret": None}) as client,
@@ -102,6 +105,7 @@ def test_headers_of_the_client_ride_in_no_topic(server: wire.WireServer, use: Us
 
 @each_use
 def test_credentials_are_refused_in_a_topic(server: wire.WireServer, use: Use) -> None:
+    """Credential headers of a topic raise `ValueError`, without showing the value."""
     with connect(server) as client:
         for name in ("authorization", "Cookie", "PROXY-Authorization"):
             with pytest.raises(ValueError, match="must not be a header of a topic") as caught:
@@ -114,6 +118,7 @@ def test_credentials_are_refused_in_a_topic(server: wire.WireServer, use: Use) -
 
 
 def test_the_topic_with_the_clients_headers_gets_its_events(server: wire.WireServer) -> None:
+    """A topic with `topic_headers` receives its events."""
     with (
         connect(server, topic_headers={"X-Tenant": "a"}) as client,
         client.collection("posts").events("*") as events,
@@ -127,12 +132,14 @@ def test_the_topic_with_the_clients_headers_gets_its_events(server: wire.WireSer
 def test_a_custom_topic_has_the_headers_that_are_given_for_it_alone(
     server: wire.WireServer,
 ) -> None:
+    """A custom topic does not get the `topic_headers` of the client."""
     with connect(server, topic_headers={"X-Tenant": "a"}) as client:
         client.realtime.subscribe("chat", ignore)
         assert server.posts[-1] == ["chat"]
 
 
 def test_a_client_warns_once_whatever_it_subscribes_to(server: wire.WireServer) -> None:
+    """A client with `headers` warns once that they are in no topic."""
     with (
         warnings.catch_warnings(record=True) as caught,
         connect(server, headers={"X-Tenant": "a"}) as client,
@@ -160,6 +167,7 @@ async def stream_all(client: BosBase, headers: Any) -> None:
 
 
 def test_asyncio_carries_the_same_headers(server: wire.WireServer) -> None:
+    """`aio.subscribe` and `aio.live` put `topic_headers` and headers in their topics."""
     with connect(server, topic_headers={"X-Tenant": "a", "X-Lang": "pl"}) as client:
         asyncio.run(stream_all(client, {"x-TENANT": "b"}))
         topics = [text for post in server.posts for text in post]
@@ -170,6 +178,7 @@ def test_asyncio_carries_the_same_headers(server: wire.WireServer) -> None:
 
 
 def test_asyncio_refuses_credentials_too(server: wire.WireServer) -> None:
+    """`aio.subscribe` refuses credential headers of a topic before a connection."""
     with connect(server) as client:
         with pytest.raises(ValueError, match="must not be a header of a topic") as caught:
             asyncio.run(stream_all(client, {"Cookie": SECRET}))

@@ -46,7 +46,7 @@ def lose_in_mid_body(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_host_that_the_system_gave_up_is_a_failed_connection(
     monkeypatch: pytest.MonkeyPatch, lose: Callable[[pytest.MonkeyPatch], None]
 ) -> None:
-    """It is no timeout: the one that the user gave is not over."""
+    """An ETIMEDOUT of the system raises `ConnectionFailedError`, not a timeout."""
     with wire.WireServer() as server, BosBase(server.url) as client:
         server.on_request = lambda _: wire.status(200, "{", {"Content-Length": "100"})
         lose(monkeypatch)
@@ -67,7 +67,7 @@ def test_a_host_that_the_system_gave_up_is_a_failed_connection(
 def test_the_server_sees_that_an_answer_was_given_up(
     headers: dict[str, str], kind: type[BosBaseError]
 ) -> None:
-    """What has still to come would otherwise be sent to nobody, for as long as the client lives."""
+    """A response that is too large or in an unknown encoding closes its connection."""
     with wire.WireServer() as server, BosBase(server.url) as client:
         server.on_request = lambda _: wire.status(200, "{", {"Content-Length": "100", **headers})
         with pytest.raises(kind) as caught:

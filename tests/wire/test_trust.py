@@ -59,6 +59,7 @@ def serves_requests_and_the_stream(server: wire.WireServer) -> None:
 def test_a_file_that_the_environment_names_serves_requests_and_the_stream(
     secure: wire.WireServer, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
+    """A CA file named by the environment works for requests and the stream."""
     monkeypatch.setenv(variable, authority(secure))
     serves_requests_and_the_stream(secure)
 
@@ -66,6 +67,7 @@ def test_a_file_that_the_environment_names_serves_requests_and_the_stream(
 def test_so_does_a_folder_of_a_list_and_beside_a_file(
     secure: wire.WireServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    """`SSL_CERT_DIR` may be a list and is used beside `SSL_CERT_FILE` alone."""
     folder = folder_of(secure, tmp_path / "certs")
     monkeypatch.setenv(FOLDERS, f"/nowhere{os.pathsep}{folder}")
     serves_requests_and_the_stream(secure)
@@ -78,6 +80,7 @@ def test_so_does_a_folder_of_a_list_and_beside_a_file(
 
 @pytest.mark.parametrize("first", range(len(FILES)))
 def test_the_first_variable_counts(first: int) -> None:
+    """The first variable in the order of `FILES` names the CA file, for https alone."""
     there = [str(Path(__file__).parents[n]) for n in range(len(FILES))]
     environ: dict[str, str] = dict(list(zip(FILES, there, strict=True))[first:])
     expected = Trust(there[first], "", f" by {FILES[first]}={there[first]}")
@@ -90,6 +93,7 @@ def test_the_first_variable_counts(first: int) -> None:
 def test_what_the_client_is_told_goes_before_the_environment(
     secure: wire.WireServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The `verify` of a client takes precedence over the environment."""
     for variable in VARIABLES:
         monkeypatch.setenv(variable, "/nowhere")
     with BosBase(secure.url, verify=authority(secure)) as client:
@@ -102,6 +106,7 @@ def test_what_the_client_is_told_goes_before_the_environment(
 def test_a_variable_that_names_nothing_is_an_error_at_once_where_there_is_tls(
     monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
+    """A variable that names no file raises `ValueError` at once, for https alone."""
     for each in VARIABLES:
         monkeypatch.delenv(each, raising=False)
     monkeypatch.setenv(variable, "/nowhere/ca.pem")
@@ -116,6 +121,7 @@ def test_a_variable_that_names_nothing_is_an_error_at_once_where_there_is_tls(
 def test_an_error_says_which_variable_named_the_file(
     secure: wire.WireServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wrong: str
 ) -> None:
+    """An error of an untrusted certificate has the variable that named the CA file."""
     path = Path(__file__)  # holds no certificate
     if wrong == "another authority":
         path = tmp_path / "other.pem"
@@ -133,6 +139,7 @@ def test_an_error_says_which_variable_named_the_file(
 def test_a_file_that_is_gone_since_is_named(
     secure: wire.WireServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    """The error for a CA file that was deleted meanwhile has its variable and path."""
     path = tmp_path / "ca.pem"
     shutil.copy(authority(secure), path)
     monkeypatch.setenv("SSL_CERT_FILE", str(path))
@@ -145,6 +152,7 @@ def test_a_file_that_is_gone_since_is_named(
 def test_doctor_and_the_commands_trust_the_same(
     secure: wire.WireServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """`doctor` and `examine` use the CA file of the environment or report it missing."""
     env = {"SSL_CERT_FILE": authority(secure)}
     done = run("doctor", secure.url, env=env)
     assert "health: the server is healthy" in done.stdout, done.stderr

@@ -19,6 +19,7 @@ def server() -> Iterator[wire.WireServer]:
 
 
 def test_a_stream_begins_with_the_client_id_as_one_chunk(server: wire.WireServer) -> None:
+    """A stream of `WireServer` begins with PB_CONNECT and its client id in one chunk."""
     with Raw(server) as client:
         client.ask()
         head = client.until(b"\r\n\r\n")
@@ -36,6 +37,7 @@ def test_a_stream_begins_with_the_client_id_as_one_chunk(server: wire.WireServer
 def test_a_post_replaces_the_topics_and_events_reach_exactly_those(
     server: wire.WireServer,
 ) -> None:
+    """A POST replaces the topics, and events are sent for exactly those."""
     filtered = "posts/*?options=%7B%7D"
     with Raw(server) as client:
         name = client.listen()
@@ -65,17 +67,20 @@ def test_a_post_replaces_the_topics_and_events_reach_exactly_those(
 def test_too_many_or_too_long_topics_are_refused(
     server: wire.WireServer, topics: list[str], code: int
 ) -> None:
+    """More than 1000 topics, or one of more than 2500 bytes, are refused with 400."""
     with Raw(server) as client:
         assert subscribe(server, client.listen(), *topics)[0] == code
 
 
 def test_an_unknown_client_is_not_found(server: wire.WireServer) -> None:
+    """A POST of topics for an unknown client id gets 404."""
     code, body = subscribe(server, "nobody", "posts/*")
     assert code == 404
     assert json.loads(body)["status"] == 404
 
 
 def test_only_a_guest_may_become_someone_else(server: wire.WireServer) -> None:
+    """A stream without a login takes an identity once; a POST of another one gets 403."""
     ann, again, bob = wire.make_token("ann"), wire.make_token("ann", n=2), wire.make_token("bob")
     assert ann != again
     with Raw(server) as client:
@@ -94,6 +99,7 @@ def test_only_a_guest_may_become_someone_else(server: wire.WireServer) -> None:
 def test_requests_are_recorded_with_query_headers_body_and_connection(
     server: wire.WireServer,
 ) -> None:
+    """Requests are recorded with path, query, headers, body, connection and time."""
     with Raw(server) as client:
         for body in (b'{"a":1}', b"{}"):
             client.ask("POST", "/api/collections/p%20q/records?filter=a%3D%22b%26c%22&x=", body)
@@ -125,12 +131,14 @@ Script = int | list[dict[str, Any]] | dict[str, Any] | Callable[[wire.Request], 
 def test_a_collection_answers_as_scripted(
     server: wire.WireServer, script: Script, list_code: int, one_code: int
 ) -> None:
+    """List and record reads of a collection return the scripted status or records."""
     server.collections["posts"] = script
     assert ask(server, "GET", "/api/collections/posts/records?perPage=1")[0] == list_code
     assert ask(server, "GET", "/api/collections/posts/records/r1")[0] == one_code
 
 
 def test_unscripted_routes_answer_like_an_empty_server(server: wire.WireServer) -> None:
+    """A route without a script gets the response of a server without records."""
     assert ask(server, "GET", "/api/health")[0] == 200
     assert ask(server, "GET", "/nowhere")[0] == 404
     code, body = ask(server, "GET", "/api/collections/posts/records")
@@ -143,6 +151,7 @@ def test_unscripted_routes_answer_like_an_empty_server(server: wire.WireServer) 
 
 @pytest.mark.parametrize("by", ["collection", "request"])
 def test_an_ordinary_answer_may_wait_for_a_gate(server: wire.WireServer, by: str) -> None:
+    """A scripted response of a collection or request can wait for a `Gate`."""
     gate = wire.Gate()
     if by == "collection":
         server.collections["posts"] = wire.delay(gate)
@@ -159,6 +168,7 @@ def test_an_ordinary_answer_may_wait_for_a_gate(server: wire.WireServer, by: str
 def test_logging_in_and_refreshing_give_new_tokens_of_one_identity(
     server: wire.WireServer,
 ) -> None:
+    """A login and a refresh return different tokens of the same identity."""
     server.passwords["ann@example.com"] = "right"
     path = "/api/collections/users/"
     login = {"identity": "ann@example.com", "password": "wrong"}

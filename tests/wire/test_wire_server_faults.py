@@ -26,6 +26,7 @@ def server() -> Iterator[wire.WireServer]:
 def test_a_finished_stream_ends_its_body_and_keeps_the_connection(
     server: wire.WireServer,
 ) -> None:
+    """`finish` ends the body of a stream and keeps its connection usable."""
     with Raw(server) as client:
         name = client.listen()
         server.stream.finish()
@@ -39,6 +40,7 @@ def test_a_finished_stream_ends_its_body_and_keeps_the_connection(
 
 
 def test_a_cut_ends_the_stream_without_its_last_chunk(server: wire.WireServer) -> None:
+    """`cut` closes a stream's connection without the last chunk."""
     with Raw(server) as client:
         client.listen()
         held = server.stream
@@ -50,6 +52,7 @@ def test_a_cut_ends_the_stream_without_its_last_chunk(server: wire.WireServer) -
 
 
 def test_a_reset_is_a_reset(server: wire.WireServer) -> None:
+    """`reset` ends a stream with a TCP reset."""
     with Raw(server) as client:
         client.listen()
         server.stream.reset()
@@ -58,6 +61,7 @@ def test_a_reset_is_a_reset(server: wire.WireServer) -> None:
 
 
 def test_a_client_that_leaves_is_noticed(server: wire.WireServer) -> None:
+    """A stream whose client disconnects is removed and marked as ended by the client."""
     with Raw(server) as client:
         client.listen()
         (held,) = server.wait_streams(1)
@@ -66,6 +70,7 @@ def test_a_client_that_leaves_is_noticed(server: wire.WireServer) -> None:
 
 
 def test_a_stalled_stream_stays_open_and_says_nothing(server: wire.WireServer) -> None:
+    """A stream after `stall` stays open and sends nothing."""
     with Raw(server) as client:
         client.listen()
         server.stream.stall()
@@ -74,6 +79,7 @@ def test_a_stalled_stream_stays_open_and_says_nothing(server: wire.WireServer) -
 
 
 def test_many_frames_are_chunks_of_their_own_in_one_write(server: wire.WireServer) -> None:
+    """`send_many` sends each frame as a chunk of its own."""
     with Raw(server) as client:
         client.listen()
         frames = [server.stream.frame("t", str(n)) for n in range(3)]
@@ -96,6 +102,7 @@ def test_many_frames_are_chunks_of_their_own_in_one_write(server: wire.WireServe
 def test_the_next_answer_alone_is_the_scripted_one(
     server: wire.WireServer, answer: wire.Answer, expected: bytes
 ) -> None:
+    """A scripted response is used for the next GET or POST of the realtime API alone."""
     server.stream_answers.append(answer)
     with Raw(server) as client:
         client.ask()
@@ -112,6 +119,7 @@ def test_the_next_answer_alone_is_the_scripted_one(
 
 
 def test_a_dropped_request_ends_and_a_reset_one_is_reset(server: wire.WireServer) -> None:
+    """`drop` closes a request's connection without a response, `reset` resets it."""
     server.stream_answers.extend([wire.drop(), wire.reset()])
     with Raw(server) as client:
         client.ask()
@@ -123,6 +131,7 @@ def test_a_dropped_request_ends_and_a_reset_one_is_reset(server: wire.WireServer
 
 
 def test_a_hanging_request_is_not_answered(server: wire.WireServer) -> None:
+    """A request scripted with `hang` gets no response; its connection stays open."""
     server.stream_answers.append(wire.hang())
     with Raw(server) as client:
         client.ask()
@@ -133,6 +142,7 @@ def test_a_hanging_request_is_not_answered(server: wire.WireServer) -> None:
 
 
 def test_on_stream_and_on_post_are_asked_with_the_number(server: wire.WireServer) -> None:
+    """`on_stream` and `on_post` are called with the number of the GET or POST."""
     server.on_stream = lambda n: wire.status(503) if n < 3 else None
     server.on_post = lambda n: wire.status(500) if n == 1 else None
     assert [ask(server, "GET", "/api/realtime")[0] for _ in range(2)] == [503, 503]
@@ -143,6 +153,7 @@ def test_on_stream_and_on_post_are_asked_with_the_number(server: wire.WireServer
 
 
 def test_a_stream_may_be_opened_without_a_greeting(server: wire.WireServer) -> None:
+    """`stream(greet=False)` opens a stream without PB_CONNECT."""
     server.stream_answers.append(wire.stream(greet=False))
     with Raw(server) as client:
         client.ask()
@@ -153,6 +164,7 @@ def test_a_stream_may_be_opened_without_a_greeting(server: wire.WireServer) -> N
 
 
 def test_a_stream_without_chunks_ends_with_its_connection(server: wire.WireServer) -> None:
+    """`stream(chunked=False)` sends plain data; its end closes the connection."""
     server.stream_answers.append(wire.stream(chunked=False))
     with Raw(server) as client:
         client.ask()
@@ -167,6 +179,7 @@ def test_a_stream_without_chunks_ends_with_its_connection(server: wire.WireServe
 def test_a_stream_may_end_right_after_its_greeting(
     server: wire.WireServer, end: Callable[[wire.Stream], None]
 ) -> None:
+    """`stream(then=...)` can finish or cut a stream right after PB_CONNECT."""
     server.stream_answers.append(wire.stream(then=end))
     with Raw(server) as client:
         client.listen()
@@ -177,6 +190,7 @@ def test_a_stream_may_end_right_after_its_greeting(
 
 
 def test_a_delayed_post_takes_effect_when_its_gate_opens(server: wire.WireServer) -> None:
+    """A delayed POST sets the topics and gets its response when its gate opens."""
     gate = wire.Gate()
     server.post_answers.append(wire.delay(gate))
     with Raw(server) as stream, Raw(server) as client:
@@ -192,6 +206,7 @@ def test_a_delayed_post_takes_effect_when_its_gate_opens(server: wire.WireServer
 
 
 def test_a_post_may_take_effect_without_an_answer(server: wire.WireServer) -> None:
+    """`applied_then(drop())` sets the topics and closes without a response."""
     server.post_answers.append(wire.applied_then(wire.drop()))
     with Raw(server) as client:
         name = client.listen()
@@ -205,6 +220,7 @@ def test_a_post_may_take_effect_without_an_answer(server: wire.WireServer) -> No
 def test_refusing_keeps_the_port_and_treats_open_streams_as_told(
     server: wire.WireServer, streams: Any
 ) -> None:
+    """`refuse_connections` keeps, cuts or resets the open streams and keeps the port."""
     with Raw(server) as client, Raw(server) as idle:
         client.listen()
         idle.ask("GET", "/api/health")
@@ -226,6 +242,7 @@ def test_refusing_keeps_the_port_and_treats_open_streams_as_told(
 
 
 def test_a_black_hole_accepts_and_never_answers() -> None:
+    """After `black_hole` connections are accepted but nothing is sent any more."""
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(wire.WireServer())
         with Raw(server) as client, Raw(server) as kept_alive:
@@ -247,12 +264,14 @@ def test_a_black_hole_accepts_and_never_answers() -> None:
 
 
 def test_a_black_hole_can_be_left(server: wire.WireServer) -> None:
+    """`accept_connections` ends `black_hole`: requests get responses again."""
     server.black_hole()
     server.accept_connections()
     assert ask(server, "GET", "/api/health")[0] == 200
 
 
 def test_tls_carries_streams_and_verifies_with_the_ca_file() -> None:
+    """With `tls=True` streams work, and `ca_file` verifies the certificate."""
     with wire.WireServer(tls=True) as server:
         context = ssl.create_default_context(cafile=server.ca_file)
         plain = socket.create_connection(("127.0.0.1", server.port), CLIENT_LIMIT)
@@ -274,18 +293,22 @@ def test_tls_carries_streams_and_verifies_with_the_ca_file() -> None:
 
 
 def test_a_missing_openssl_skips_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without `openssl`, `tls=True` skips the test with `NOT TESTED`."""
     monkeypatch.setenv("PATH", "")
     with pytest.raises(pytest.skip.Exception, match="NOT TESTED"):
         wire.WireServer(tls=True).__enter__()
 
 
 def test_waiting_in_vain_tells_what_did_happen(server: wire.WireServer) -> None:
+    """A wait that times out raises an error with what the server received."""
     ask(server, "GET", "/api/health")
     with pytest.raises(TimeoutError, match=r"without POST 1; gets=0 .*'GET /api/health'"):
         server.wait_post(1, timeout=0.01)
 
 
 def test_a_handler_that_raises_fails_the_test_that_wrote_it() -> None:
+    """An error of a scripted handler gives 500 and is raised when the server closes."""
+
     def broken(_: wire.Request) -> int:
         raise KeyError("the test's own mistake")
 
@@ -298,6 +321,7 @@ def test_a_handler_that_raises_fails_the_test_that_wrote_it() -> None:
 
 
 def test_a_writer_held_up_by_a_slow_reader_is_freed_by_the_end_of_the_stream() -> None:
+    """`reset` ends a `send_many` that waits for a slow reader; it returns False."""
     with wire.WireServer(send_buffer=4096) as server, Raw(server) as client:
         client.listen()
         held = server.stream
@@ -313,6 +337,7 @@ def test_a_writer_held_up_by_a_slow_reader_is_freed_by_the_end_of_the_stream() -
 
 @pytest.mark.filterwarnings("error")
 def test_close_ends_every_thread_and_socket_whatever_they_are_at() -> None:
+    """`close` ends every thread and socket, whatever they wait for."""
     before = set(threading.enumerate())
     gate = wire.Gate()
     server = wire.WireServer()

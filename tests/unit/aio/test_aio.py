@@ -94,6 +94,7 @@ async def until(done: threading.Event) -> None:
 
 
 def test_values_of_another_thread_come_in_order_and_then_the_end() -> None:
+    """`aio.events` yields all values of another thread in order, then ends and unsubscribes."""
     source = Source()
 
     def produce() -> None:
@@ -112,6 +113,7 @@ def test_values_of_another_thread_come_in_order_and_then_the_end() -> None:
 
 
 def test_the_sources_error_is_raised_once_after_the_values() -> None:
+    """The source's error is raised after the queued values; the iteration is then over."""
     source = Source()
 
     async def main() -> None:
@@ -129,6 +131,7 @@ def test_the_sources_error_is_raised_once_after_the_values() -> None:
 
 
 def test_nothing_is_subscribed_before_it_is_entered_or_iterated() -> None:
+    """`aio.events` subscribes when its block is entered and unsubscribes when it is left."""
     source = Source()
 
     async def main() -> None:
@@ -142,6 +145,7 @@ def test_nothing_is_subscribed_before_it_is_entered_or_iterated() -> None:
 
 
 def test_leaving_the_block_disposes_at_once_and_ends_the_iteration() -> None:
+    """After the block, `anext` raises `StopAsyncIteration` though values were left unread."""
     source = Source()
 
     async def main() -> None:
@@ -157,6 +161,7 @@ def test_leaving_the_block_disposes_at_once_and_ends_the_iteration() -> None:
 
 
 def test_a_waiting_task_hears_that_another_closed() -> None:
+    """`aclose` ends the iteration of another task that waits for the next event."""
     source = Source()
 
     async def main() -> None:
@@ -174,6 +179,7 @@ async def collect(events: AsyncIterable[Any]) -> list[Any]:
 
 
 def test_cancelling_a_waiting_task_disposes_at_once() -> None:
+    """Cancelling a task that waits for an event disposes its subscription."""
     source = Source()
 
     async def main() -> None:
@@ -189,6 +195,7 @@ def test_cancelling_a_waiting_task_disposes_at_once() -> None:
 
 
 def test_cancelling_a_task_that_is_busy_with_a_value_disposes_at_once() -> None:
+    """Cancelling a task inside the body of its `async for` disposes the subscription."""
     source = Source()
     busy = asyncio.Event()
 
@@ -212,6 +219,7 @@ def test_cancelling_a_task_that_is_busy_with_a_value_disposes_at_once() -> None:
 
 
 def test_a_break_without_a_block_disposes() -> None:
+    """A `break` out of `async for` without `async with` disposes the subscription."""
     source = Source()
 
     async def main() -> None:
@@ -230,6 +238,7 @@ def test_a_break_without_a_block_disposes() -> None:
 
 
 def test_a_step_may_be_given_up_and_tried_again() -> None:
+    """After a timeout of `anext`, the next `anext` returns the next event; none is lost."""
     source = Source()
 
     async def main() -> None:
@@ -243,6 +252,8 @@ def test_a_step_may_be_given_up_and_tried_again() -> None:
 
 
 def test_two_tasks_may_not_wait_for_the_same_events() -> None:
+    """`anext` raises RuntimeError while another task waits for an event of the same object."""
+
     async def main() -> None:
         async with aio.events(Source()) as events:
             waiting = asyncio.create_task(collect(events))
@@ -256,6 +267,7 @@ def test_two_tasks_may_not_wait_for_the_same_events() -> None:
 
 
 def test_a_task_that_never_waits_lets_the_loop_go_on() -> None:
+    """Reading queued events yields to the event loop at least once per `BATCH` events."""
     source = Source()
 
     async def main() -> None:
@@ -279,6 +291,7 @@ def test_a_task_that_never_waits_lets_the_loop_go_on() -> None:
 
 
 def test_a_batch_wakes_the_loop_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """500 values pushed in a row call `call_soon_threadsafe` once."""
     source = Source()
 
     async def main() -> None:
@@ -304,6 +317,7 @@ def test_a_batch_wakes_the_loop_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_block_holds_the_producer_back_and_loses_nothing() -> None:
+    """With `block`, a full queue blocks the producer's thread; every value arrives in order."""
     source = Source()
     pushed: list[int] = []
 
@@ -331,6 +345,7 @@ def test_block_holds_the_producer_back_and_loses_nothing() -> None:
     [("drop_oldest", [3, 4, 5], 2), ("drop_newest", [1, 2, 3], 2), ("conflate", [5], 4)],
 )
 def test_a_policy_drops_and_counts(overflow: aio.Overflow, left: list[int], dropped: int) -> None:
+    """Each dropping policy keeps the values it names and counts the others in `dropped`."""
     source = Source()
 
     async def main() -> None:
@@ -344,6 +359,8 @@ def test_a_policy_drops_and_counts(overflow: aio.Overflow, left: list[int], drop
 
 
 def test_conflate_keeps_the_newest_event_of_each_record() -> None:
+    """`conflate` replaces a queued event of a record by a newer one, in the same position."""
+
     def event(id: str, n: int) -> RecordEvent[dict[str, Any]]:
         return RecordEvent("posts/*", "update", {"id": id, "n": n})
 
@@ -358,6 +375,7 @@ def test_conflate_keeps_the_newest_event_of_each_record() -> None:
 
 
 def test_error_ends_the_loop_and_leaves_the_source() -> None:
+    """With `error`, a full queue unsubscribes; after the queued values the iteration raises."""
     source = Source()
 
     async def main() -> None:
@@ -372,6 +390,8 @@ def test_error_ends_the_loop_and_leaves_the_source() -> None:
 
 
 def test_a_producer_on_the_loops_own_thread_is_not_left_to_wait_for_itself() -> None:
+    """With `block`, a source that fills the queue on the loop's own thread raises an error."""
+
     async def main() -> None:
         async with aio.events(reactivex.range(5), size=3) as events:
             assert [await anext(events) for _ in range(3)] == [0, 1, 2]
@@ -383,6 +403,7 @@ def test_a_producer_on_the_loops_own_thread_is_not_left_to_wait_for_itself() -> 
 
 @pytest.mark.parametrize("end", ["cancel", "aclose", "break"])
 def test_a_producer_who_waits_is_let_go(end: str) -> None:
+    """A blocked producer continues when the iteration is cancelled, closed or broken off."""
     source = Source()
     got = asyncio.Event()
 
@@ -411,6 +432,7 @@ def test_a_producer_who_waits_is_let_go(end: str) -> None:
 
 
 def test_arguments_that_cannot_be_right_are_refused_at_once() -> None:
+    """A wrong `size` or `overflow` raises ValueError, a missing loop RuntimeError, at once."""
     with pytest.raises(ValueError, match="size must be 1 or more"):
         aio.events(Source(), size=0)
     with pytest.raises(ValueError, match="overflow must be one of"):
@@ -427,6 +449,7 @@ def test_arguments_that_cannot_be_right_are_refused_at_once() -> None:
 def test_a_closed_loop_is_no_error_for_the_producer_and_ends_the_subscription(
     overflow: aio.Overflow, is_woken: bool
 ) -> None:
+    """A value emitted after the loop is closed raises nothing and disposes the subscription."""
     source = Source()
     loop = asyncio.new_event_loop()
     events = aio.events(source, size=2, overflow=overflow)
@@ -440,6 +463,7 @@ def test_a_closed_loop_is_no_error_for_the_producer_and_ends_the_subscription(
 
 
 def test_a_producer_who_waits_is_let_go_when_the_loop_is_closed() -> None:
+    """A producer blocked by a full queue continues when the loop is closed."""
     source = Source()
     loop = asyncio.new_event_loop()
     events = aio.events(source, size=1)
@@ -452,6 +476,7 @@ def test_a_producer_who_waits_is_let_go_when_the_loop_is_closed() -> None:
 
 
 def test_events_that_nobody_holds_are_left_by_the_next_value_at_the_latest() -> None:
+    """Events without a reference are unsubscribed at the next value at the latest."""
     source = Source()
     loop = asyncio.new_event_loop()
     events = aio.events(source)
@@ -466,6 +491,7 @@ def test_events_that_nobody_holds_are_left_by_the_next_value_at_the_latest() -> 
 
 
 def test_the_end_of_asyncio_run_disposes_what_tasks_have_left() -> None:
+    """The end of `asyncio.run` disposes the subscriptions of tasks that still iterate."""
     source = Source()
 
     async def main() -> None:
@@ -478,6 +504,7 @@ def test_the_end_of_asyncio_run_disposes_what_tasks_have_left() -> None:
 
 
 def test_another_loop_is_told_that_these_events_are_not_its_own() -> None:
+    """`anext` on another event loop than the one of the events raises RuntimeError."""
     loop = asyncio.new_event_loop()
     events = aio.events(Source())
     loop.run_until_complete(events.__aenter__())
@@ -493,7 +520,7 @@ def test_another_loop_is_told_that_these_events_are_not_its_own() -> None:
 
 @pytest.mark.parametrize("end", ["completed", "failed", "left", "broken off"])
 def test_a_task_that_lives_long_keeps_none_of_the_events_that_have_ended(end: str) -> None:
-    """A bare loop ends with its task at the latest; one that has ended is forgotten before that."""
+    """A task keeps no reference to the queue of an iteration that has ended."""
     ended: list[weakref.ref[Any]] = []
 
     async def follow() -> None:
@@ -527,7 +554,7 @@ def test_a_task_that_lives_long_keeps_none_of_the_events_that_have_ended(end: st
 
 
 def test_tasks_that_wait_in_a_view_end_when_it_is_closed(virtual_time: FakeRealtime) -> None:
-    """By another task: a loop that waits has its end, and a wait for freshness an error."""
+    """Closing a view ends the iteration of another task; its `wait_fresh` raises an error."""
     posts = virtual_time.client.collection("posts")
 
     async def main() -> None:
@@ -544,7 +571,7 @@ def test_tasks_that_wait_in_a_view_end_when_it_is_closed(virtual_time: FakeRealt
 
 
 def test_a_view_that_never_rests_lets_the_loop_go_on(virtual_time: FakeRealtime) -> None:
-    """There is a new snapshot whenever the task looks, and others have their turns all the same."""
+    """A view with a new snapshot at every step still lets the loop's other tasks run."""
     posts = virtual_time.client.collection("posts")
 
     async def main() -> None:
@@ -574,6 +601,7 @@ def test_a_view_that_never_rests_lets_the_loop_go_on(virtual_time: FakeRealtime)
 
 
 def test_first_gives_the_first_value_and_leaves() -> None:
+    """`first` returns the first value that satisfies the predicate and unsubscribes at once."""
     source = Source()
 
     async def main() -> None:
@@ -587,6 +615,8 @@ def test_first_gives_the_first_value_and_leaves() -> None:
 
 
 def test_first_says_when_there_is_none() -> None:
+    """`first` raises for an empty source, after its timeout, and for a timeout of 0."""
+
     async def main() -> None:
         with pytest.raises(SequenceContainsNoElementsError):
             await aio.first(reactivex.empty())
@@ -599,6 +629,8 @@ def test_first_says_when_there_is_none() -> None:
 
 
 def test_first_hands_the_sources_own_timeout_on() -> None:
+    """A TimeoutError of the source is raised unchanged, not as the timeout of `first`."""
+
     async def main() -> None:
         with pytest.raises(TimeoutError, match="mine"):
             await aio.first(reactivex.throw(TimeoutError("mine")), timeout=5)
@@ -607,6 +639,7 @@ def test_first_hands_the_sources_own_timeout_on() -> None:
 
 
 def test_for_each_awaits_one_at_a_time_and_in_order() -> None:
+    """`for_each` awaits the callback of one value before it calls it with the next."""
     log: list[str] = []
 
     async def work(value: int) -> None:
@@ -619,6 +652,7 @@ def test_for_each_awaits_one_at_a_time_and_in_order() -> None:
 
 
 def test_what_the_callback_of_for_each_raises_comes_out_and_unsubscribes() -> None:
+    """`for_each` raises the callback's error and unsubscribes; it refuses a non-callable."""
     source: Subject[int] = Subject()
 
     async def work(value: int) -> None:
@@ -638,6 +672,8 @@ def test_what_the_callback_of_for_each_raises_comes_out_and_unsubscribes() -> No
 
 
 def test_context_variables_are_those_of_the_task() -> None:
+    """The callback of `for_each` and a blocking call see the context variables of the task."""
+
     async def main() -> None:
         name.set("task")
         seen: list[str] = []
@@ -656,6 +692,8 @@ def test_context_variables_are_those_of_the_task() -> None:
 
 
 def test_a_blocking_call_leaves_the_loop_free_and_gives_what_it_raises() -> None:
+    """`off_loop` lets the loop run during a blocking call, and raises the call's error."""
+
     async def main() -> None:
         release = threading.Event()
         waiting = asyncio.create_task(until(release))
@@ -673,6 +711,7 @@ def test_a_blocking_call_leaves_the_loop_free_and_gives_what_it_raises() -> None
 
 
 def test_a_cancelled_wait_holds_nobody_up() -> None:
+    """`off_loop` can be cancelled; `asyncio.run` ends although the blocking call still runs."""
     release, ended = threading.Event(), threading.Event()
 
     def wait() -> None:
@@ -730,7 +769,7 @@ def _posts() -> Any:
 def test_without_a_loop_it_is_said_at_once_what_is_needed(
     start: Callable[[Source], Coroutine[Any, Any, object]],
 ) -> None:
-    """As another framework drives a coroutine: trio does it in just this way."""
+    """Without a running asyncio loop each call raises RuntimeError and subscribes nothing."""
     source = Source()
     coroutine = start(source)
     with pytest.raises(RuntimeError, match=r"needs a running asyncio .* Under trio .*aio_as_trio"):

@@ -44,6 +44,7 @@ def mode(path: Path) -> int:
 
 
 def test_a_login_survives_in_its_file(path: Path) -> None:
+    """A new store of the same path returns the saved token and record."""
     FileAuthStore(path).save(TOKEN, RECORD)
     again = FileAuthStore(str(path))
     assert (again.token, again.record) == (TOKEN, RECORD)
@@ -51,6 +52,7 @@ def test_a_login_survives_in_its_file(path: Path) -> None:
 
 
 def test_a_logout_removes_the_file_and_may_be_repeated(path: Path) -> None:
+    """`clear` removes the file; a second `clear` does nothing."""
     store = FileAuthStore(path)
     store.save(TOKEN, RECORD)
     store.clear()
@@ -60,6 +62,7 @@ def test_a_logout_removes_the_file_and_may_be_repeated(path: Path) -> None:
 
 
 def test_a_logout_leaves_no_token_in_what_was_kept_aside(path: Path) -> None:
+    """`clear` also removes the `.broken` file, which may contain a token."""
     path.write_text(json.dumps({"token": TOKEN})[:-1])
     store = FileAuthStore(path)
     assert TOKEN in path.with_name("login.json.broken").read_text()
@@ -69,6 +72,7 @@ def test_a_logout_leaves_no_token_in_what_was_kept_aside(path: Path) -> None:
 
 
 def test_a_logout_touches_no_folder_of_that_name_and_nothing_that_a_link_names(path: Path) -> None:
+    """`clear` leaves a folder named `.broken`, and removes a link without its target."""
     aside, other = path.with_name("login.json.broken"), path.with_name("other")
     other.write_text(TOKEN)
     aside.mkdir()
@@ -81,6 +85,7 @@ def test_a_logout_touches_no_folder_of_that_name_and_nothing_that_a_link_names(p
 
 
 def test_a_login_without_a_record_is_one(path: Path) -> None:
+    """A login saved without a record is restored with its token and no record."""
     FileAuthStore(path).save(TOKEN)
     assert FileAuthStore(path).state == AuthState(TOKEN)
 
@@ -88,6 +93,7 @@ def test_a_login_without_a_record_is_one(path: Path) -> None:
 def test_the_home_folder_is_found_and_missing_folders_are_made_private(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """`~` in the path is expanded, and missing folders are created with mode 0700."""
     monkeypatch.setenv("HOME", str(tmp_path))
     FileAuthStore("~/.config/app/login.json").save(TOKEN)
     assert (tmp_path / ".config/app/login.json").exists()
@@ -95,6 +101,7 @@ def test_the_home_folder_is_found_and_missing_folders_are_made_private(
 
 
 def test_the_file_is_written_before_anybody_is_told(path: Path) -> None:
+    """When an observer of `changes` is called, the file already contains the new login."""
     store = FileAuthStore(path)
     found: list[str] = []
     store.changes.subscribe(lambda state: found.append(FileAuthStore(path).token))
@@ -104,7 +111,7 @@ def test_the_file_is_written_before_anybody_is_told(path: Path) -> None:
 
 
 def test_an_observer_may_use_the_store_from_another_thread(path: Path) -> None:
-    """No lock is held while observers run."""
+    """An observer may wait for another thread that uses the store: no lock is held."""
     store = FileAuthStore(path)
 
     def log_out_elsewhere(state: AuthState) -> None:
@@ -123,6 +130,7 @@ def test_an_observer_may_use_the_store_from_another_thread(path: Path) -> None:
 def test_file_and_memory_agree_on_who_came_last(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """After two concurrent `save` calls, the file and the store contain the same login."""
     store = FileAuthStore(path)
     second = threading.Thread(target=lambda: store.save("the.second.one"))
     real_replace = os.replace
@@ -140,6 +148,7 @@ def test_file_and_memory_agree_on_who_came_last(
 
 
 def test_what_cannot_be_kept_is_refused_and_leaves_the_old_login(path: Path) -> None:
+    """`save` raises for a token or record it cannot store, and the old login stays."""
     store = FileAuthStore(path)
     store.save(TOKEN, RECORD)
     for token, record in (
@@ -159,6 +168,7 @@ def test_what_cannot_be_kept_is_refused_and_leaves_the_old_login(path: Path) -> 
 def test_a_write_that_fails_leaves_the_old_login_in_file_and_memory(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """If writing fails, `save` raises OSError, the old login stays and no file is added."""
     store = FileAuthStore(path)
     store.save(TOKEN, RECORD)
 
@@ -175,7 +185,7 @@ def test_a_write_that_fails_leaves_the_old_login_in_file_and_memory(
 def test_the_whole_login_is_on_the_disk_before_it_takes_the_files_place(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else a crash of the system could leave an empty file in place of the old login."""
+    """`save` calls `fsync` for the complete new file before it replaces the old one."""
     store = FileAuthStore(path)
     store.save(TOKEN, RECORD)
     done: list[tuple[str, int, int]] = []
@@ -201,6 +211,7 @@ def test_the_whole_login_is_on_the_disk_before_it_takes_the_files_place(
 
 
 def test_repr_shows_no_token(path: Path) -> None:
+    """The `repr` of a file store shows whether there is a login, and not the token."""
     store = FileAuthStore(path)
     assert repr(store) == "<FileAuthStore: guest>"
     store.save(TOKEN)
@@ -214,6 +225,7 @@ def test_repr_shows_no_token(path: Path) -> None:
 def test_the_mode_is_0600_before_the_first_byte_whatever_the_umask(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Each file that `save` creates has mode 0600 while still empty, also with umask 0."""
     born: list[tuple[int, int]] = []
     real_open = os.open
 
@@ -235,6 +247,7 @@ def test_the_mode_is_0600_before_the_first_byte_whatever_the_umask(
 def test_a_file_that_others_could_read_becomes_the_owners_alone(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """A file of mode 0644 is read and set to 0600; the logged warning contains no token."""
     path.write_text(json.dumps({"token": TOKEN, "record": None}))
     path.chmod(0o644)
     assert FileAuthStore(path).token == TOKEN
@@ -246,6 +259,7 @@ def test_a_file_that_others_could_read_becomes_the_owners_alone(
 def test_a_file_that_another_user_put_there_logs_nobody_in(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A file owned by another user gives no login and is renamed to `.broken`."""
     FileAuthStore(path).save(TOKEN)
     monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 12345)
     assert FileAuthStore(path).token == ""
@@ -255,6 +269,7 @@ def test_a_file_that_another_user_put_there_logs_nobody_in(
 def test_root_takes_no_file_of_another_user_either(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Root does not load a file of another user; its owner and mode stay when it is renamed."""
     FileAuthStore(path).save(TOKEN)
     if os.geteuid() == 0:
         os.chown(path, 12345, -1)
@@ -269,6 +284,7 @@ def test_root_takes_no_file_of_another_user_either(
 def test_a_link_that_is_swapped_in_while_the_file_is_read_changes_no_other_file(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """If a link replaces the file during reading, the mode of its target does not change."""
     other = tmp_path / "other"
     other.write_text("")
     other.chmod(0o644)
@@ -291,6 +307,7 @@ def test_a_link_that_is_swapped_in_while_the_file_is_read_changes_no_other_file(
 def test_a_link_that_is_swapped_in_for_what_is_kept_aside_changes_no_other_file(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """If a link replaces the `.broken` file, the mode of its target does not change."""
     other = tmp_path / "other"
     other.write_text("")
     other.chmod(0o644)
@@ -319,6 +336,7 @@ def test_a_link_that_is_swapped_in_for_what_is_kept_aside_changes_no_other_file(
 def test_what_becomes_no_file_at_the_last_moment_is_not_read(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """If a FIFO replaces the file before it is opened, nothing is read and nothing blocks."""
     path.write_bytes(WHOLE)
     real_open = os.open
 
@@ -336,6 +354,7 @@ def test_what_becomes_no_file_at_the_last_moment_is_not_read(
 def test_a_folder_where_everybody_may_replace_the_file_is_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, bits: int, warned: bool
 ) -> None:
+    """A folder that every user can write to, without the sticky bit, causes a warning."""
     folder = tmp_path / "open"
     folder.mkdir()
     folder.chmod(bits)
@@ -379,6 +398,7 @@ HOSTILE: dict[str, bytes] = {
 def test_a_hostile_file_is_kept_aside_and_treated_as_logged_out(
     path: Path, content: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """An invalid file gives no login and is renamed to `.broken`, mode 0600; `save` works."""
     path.write_bytes(content)
     path.chmod(0o644)
     store = FileAuthStore(path)
@@ -395,6 +415,7 @@ def test_a_hostile_file_is_kept_aside_and_treated_as_logged_out(
 
 
 def test_a_token_that_is_no_jwt_is_one_without_an_end(path: Path) -> None:
+    """A stored token that is no JWT is loaded; it has no expiry and is not valid."""
     path.write_text('{"token": "not.a.jwt", "record": {"id": 1}}')
     path.chmod(0o600)
     store = FileAuthStore(path)
@@ -404,6 +425,7 @@ def test_a_token_that_is_no_jwt_is_one_without_an_end(path: Path) -> None:
 
 
 def test_an_unreadable_file_is_kept_aside(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file without read permission gives no login and is renamed to `.broken`."""
     FileAuthStore(path).save(TOKEN)
     real_open = os.open
 
@@ -420,6 +442,7 @@ def test_an_unreadable_file_is_kept_aside(path: Path, monkeypatch: pytest.Monkey
 def test_a_file_that_cannot_even_be_kept_aside_logs_nobody_in(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """An invalid file that cannot be renamed gives no login, stays unchanged and is logged."""
     path.write_text("nonsense")
     (path.parent / "login.json.broken").mkdir()
     assert FileAuthStore(path).token == ""
@@ -430,6 +453,7 @@ def test_a_file_that_cannot_even_be_kept_aside_logs_nobody_in(
 def test_a_link_is_not_followed_and_what_it_names_is_not_touched(
     path: Path, tmp_path: Path
 ) -> None:
+    """A symbolic link gives no login and is renamed; its target keeps its content and mode."""
     other = tmp_path / "other.json"
     other.write_bytes(WHOLE)
     other.chmod(0o644)
@@ -444,6 +468,7 @@ def test_a_link_is_not_followed_and_what_it_names_is_not_touched(
 
 
 def test_a_link_to_nowhere_is_kept_aside_too(path: Path) -> None:
+    """`save` replaces a symbolic link without a target and does not create the target."""
     path.symlink_to("nowhere")
     FileAuthStore(path).save(TOKEN)
     assert not path.is_symlink()
@@ -451,6 +476,7 @@ def test_a_link_to_nowhere_is_kept_aside_too(path: Path) -> None:
 
 
 def test_a_folder_a_fifo_and_a_socket_are_refused_untouched(tmp_path: Path) -> None:
+    """Raise ValueError for a folder, FIFO, socket or device, and leave its mode unchanged."""
     folder, fifo, plug = (tmp_path / name for name in ("folder", "fifo", "plug"))
     folder.mkdir()
     os.mkfifo(fifo)
@@ -464,6 +490,7 @@ def test_a_folder_a_fifo_and_a_socket_are_refused_untouched(tmp_path: Path) -> N
 
 
 def test_a_folder_that_cannot_be_used_is_an_error_at_once(tmp_path: Path) -> None:
+    """Raise OSError when the store is created below a path that is no folder."""
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):
         FileAuthStore(tmp_path / "file" / "login.json")
@@ -501,6 +528,7 @@ def forked_saver(path: Path) -> Generator[tuple[int, int]]:
 
 
 def test_kill_9_in_the_middle_of_writing_leaves_a_whole_login(path: Path) -> None:
+    """SIGKILL during `save` leaves a complete login of mode 0600 in the file."""
     FileAuthStore(path).save(TOKEN, RECORD)
     for saves in range(1, 21):
         with forked_saver(path) as (child, reading):
@@ -515,6 +543,7 @@ def test_kill_9_in_the_middle_of_writing_leaves_a_whole_login(path: Path) -> Non
 
 
 def test_what_a_killed_program_left_half_written_is_removed(path: Path) -> None:
+    """A new store removes temporary files older than `LEFTOVER_SECONDS`, and no newer ones."""
     store = FileAuthStore(path)
     store.save(TOKEN)
     old, new = (path.parent / f".login.json.{name}.new" for name in ("old", "young"))
@@ -528,6 +557,7 @@ def test_what_a_killed_program_left_half_written_is_removed(path: Path) -> None:
 
 
 def test_two_programs_that_share_a_file_never_see_half_a_login(path: Path) -> None:
+    """While two processes save to one file, every read returns a complete login."""
     with forked_saver(path) as (_, first), forked_saver(path) as (_, second):
         os.read(first, 1)
         os.read(second, 1)
@@ -537,7 +567,7 @@ def test_two_programs_that_share_a_file_never_see_half_a_login(path: Path) -> No
 
 
 def test_a_store_of_ones_own_can_be_built_on_the_plain_one() -> None:
-    """What `AuthStore` promises to those who keep the login elsewhere."""
+    """A subclass of `AuthStore` may override `save`, which stores the token in both places."""
     kept: dict[str, Any] = {}
 
     class Elsewhere(AuthStore):

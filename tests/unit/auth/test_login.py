@@ -54,6 +54,7 @@ SHOWN: dict[str, Callable[[Any], str]] = {
 def test_nothing_that_shows_a_login_shows_its_token(
     login: Login, show: Callable[[Any], str]
 ) -> None:
+    """`repr`, `str`, formatting, pprint and rich show a login's record and not its token."""
     for value in (
         login, [login], {"deep": (login,)}, login.copy(), Login(login, meta=META),
         login | {"more": 1}, {"more": 1} | login,
@@ -64,6 +65,7 @@ def test_nothing_that_shows_a_login_shows_its_token(
 
 
 def test_a_notebooks_cell_that_ends_in_a_login_shows_no_token(login: Login) -> None:
+    """IPython's display of a login, alone or in a container, does not contain its token."""
     formatters = pytest.importorskip(
         "IPython.core.formatters", reason="needs pip install 'rxbosbase[notebook]'"
     )
@@ -74,6 +76,7 @@ def test_a_notebooks_cell_that_ends_in_a_login_shows_no_token(login: Login) -> N
 
 
 def test_it_is_a_dict_whole_by_key(login: Login) -> None:
+    """A login equals the plain dict by key, copy, JSON and pickle; a copy is a login too."""
     plain = {"token": TOKEN, "record": {"id": "u1", "name": "Ada"}}
     assert isinstance(login, dict)
     assert login == plain
@@ -88,7 +91,7 @@ def test_it_is_a_dict_whole_by_key(login: Login) -> None:
 
 
 def test_with_what_is_no_dict_it_is_joined_as_a_dict_is(login: Login) -> None:
-    """The other operand's own `__ror__` makes the result."""
+    """`login | other` uses the `__ror__` of an operand that is no dict, as a dict does."""
     more = UserDict(more=1)
     assert type(login | more) is UserDict
     assert login | more == {**login, "more": 1}
@@ -115,6 +118,7 @@ AUTH = "/api/collections/users/auth-"
 def test_the_answer_to_a_login_hides_its_token_and_any_other_stays_as_it_is(
     path: str, answer: Any, hides: bool
 ) -> None:
+    """`as_login` wraps responses of authentication and file tokens; others are unchanged."""
     found = as_login(path, answer)
     assert found == answer
     assert isinstance(found, Login) is hides
@@ -122,6 +126,7 @@ def test_the_answer_to_a_login_hides_its_token_and_any_other_stays_as_it_is(
 
 
 def test_a_login_and_a_refresh_return_one() -> None:
+    """`auth_with_password` and `auth_refresh` return logins whose `repr` hides the token."""
     with FakeRealtime() as fake:
         fake.add_user("ada@example.com", "password123", {"name": "Ada"})
         users = fake.client.collection("users")

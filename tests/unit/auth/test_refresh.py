@@ -115,6 +115,7 @@ def token(**claims: Any) -> str:
 
 
 def test_a_token_is_renewed_the_threshold_before_it_expires() -> None:
+    """A token is renewed `threshold` seconds before it expires, each time again."""
     world = World(2 * HOUR, check_every=DAY)
     world.log_in()
     world.start()
@@ -125,6 +126,7 @@ def test_a_token_is_renewed_the_threshold_before_it_expires() -> None:
 
 
 def test_a_token_near_its_end_is_renewed_at_once() -> None:
+    """A token that expires within `threshold` at the start is renewed at once."""
     world = World(2 * HOUR)
     world.log_in(life=10 * 60.0)
     world.start()
@@ -133,7 +135,7 @@ def test_a_token_near_its_end_is_renewed_at_once() -> None:
 
 
 def test_a_token_that_lives_shorter_than_the_threshold_is_renewed_at_half_its_life() -> None:
-    """Not without a pause, as a threshold that is always past would have it."""
+    """A token with a lifetime below `threshold` is renewed after half of its lifetime."""
     world = World(100.0, check_every=DAY)
     world.log_in()
     world.start()
@@ -143,6 +145,7 @@ def test_a_token_that_lives_shorter_than_the_threshold_is_renewed_at_half_its_li
 
 
 def test_checks_in_between_do_not_put_the_renewal_off_or_forward() -> None:
+    """Checks every `check_every` seconds do not change the time of the renewal."""
     world = World(100.0, check_every=20.0)
     world.log_in()
     world.start()
@@ -152,6 +155,7 @@ def test_checks_in_between_do_not_put_the_renewal_off_or_forward() -> None:
 
 
 def test_a_server_with_the_shortest_tokens_is_asked_once_a_second_at_most() -> None:
+    """With tokens of 1.2 s, a refresh is sent once per `SHORTEST_LIFE`, not more often."""
     world = World(1.2)
     world.log_in()
     world.start()
@@ -162,6 +166,7 @@ def test_a_server_with_the_shortest_tokens_is_asked_once_a_second_at_most() -> N
 
 @pytest.mark.parametrize("hours", [1, 3])
 def test_a_clock_that_is_hours_ahead_does_not_hammer_the_server(hours: int) -> None:
+    """With a clock ahead of the server's by hours, at most one refresh per minute is sent."""
     world = World(HOUR, check_every=60.0)
     world.ahead = hours * HOUR
     world.log_in()
@@ -172,6 +177,7 @@ def test_a_clock_that_is_hours_ahead_does_not_hammer_the_server(hours: int) -> N
 
 
 def test_a_token_without_an_end_is_checked_and_never_renewed() -> None:
+    """A token without `exp` is checked every `check_every` seconds and never replaced."""
     world = World(HOUR)
     world.store.save(token(id="u1"), {"id": "u1"})
     world.start()
@@ -181,6 +187,7 @@ def test_a_token_without_an_end_is_checked_and_never_renewed() -> None:
 
 
 def test_a_token_that_cannot_be_renewed_is_asked_for_rarely_and_lost_at_its_end() -> None:
+    """If refreshes return the same token, few are sent; the login is lost at its expiry."""
     world = World(HOUR, check_every=DAY)
     world.renewable = False
     world.log_in()
@@ -192,7 +199,7 @@ def test_a_token_that_cannot_be_renewed_is_asked_for_rarely_and_lost_at_its_end(
 
 
 def test_a_token_that_comes_again_as_it_was_just_made_is_renewed_in_time() -> None:
-    """The server signs the same text again within one second."""
+    """If the first refresh returns the same token, it is renewed after half of its lifetime."""
     world = World(HOUR, threshold=2 * HOUR)
     world.renewable = False
     world.log_in()
@@ -206,6 +213,7 @@ def test_a_token_that_comes_again_as_it_was_just_made_is_renewed_in_time() -> No
 
 
 def test_a_year_of_renewals_loses_nothing() -> None:
+    """A login with tokens of five days is renewed for a year without being lost."""
     world = World(5 * DAY, check_every=HOUR)
     world.log_in()
     world.start()
@@ -215,6 +223,7 @@ def test_a_year_of_renewals_loses_nothing() -> None:
 
 
 def test_an_expiry_beyond_the_longest_timer_is_still_met() -> None:
+    """A token of 10 days, longer than the longest timer, is renewed on time."""
     world = World(10 * DAY, check_every=100 * DAY)
     world.log_in()
     world.start()
@@ -223,6 +232,7 @@ def test_an_expiry_beyond_the_longest_timer_is_still_met() -> None:
 
 
 def test_a_clock_that_is_set_forward_is_noticed_within_a_day() -> None:
+    """After the clock is set forward by days, the token is renewed within a day."""
     world = World(10 * DAY, check_every=100 * DAY)
     world.log_in()
     world.start()
@@ -238,6 +248,7 @@ def test_a_clock_that_is_set_forward_is_noticed_within_a_day() -> None:
 
 
 def test_a_guest_is_never_refreshed_and_a_later_login_is() -> None:
+    """Without a login no refresh is sent; a later login is renewed on time."""
     world = World(HOUR)
     world.start()
     world.pass_time(DAY)
@@ -248,6 +259,7 @@ def test_a_guest_is_never_refreshed_and_a_later_login_is() -> None:
 
 
 def test_a_logout_ends_the_refreshing() -> None:
+    """After a logout no refresh is sent."""
     world = World(HOUR)
     world.log_in()
     world.start()
@@ -258,7 +270,7 @@ def test_a_logout_ends_the_refreshing() -> None:
 
 
 def test_no_timer_runs_for_a_guest_or_after_dispose() -> None:
-    """It would keep the loop's thread."""
+    """No timer is pending without a login, or after `dispose` during a refresh."""
     world = World(HOUR)
     refresher = world.start()
     world.time.start()  # for as long as any timer is left
@@ -270,6 +282,7 @@ def test_no_timer_runs_for_a_guest_or_after_dispose() -> None:
 
 
 def test_dispose_ends_it_and_may_be_repeated() -> None:
+    """After `dispose`, called twice, no refresh is sent, not even for a new login."""
     world = World(HOUR)
     world.log_in()
     refresher = world.start()
@@ -283,6 +296,7 @@ def test_dispose_ends_it_and_may_be_repeated() -> None:
 
 
 def test_an_answer_for_a_login_that_is_gone_is_not_kept() -> None:
+    """The response to a refresh is discarded if the login was cleared meanwhile."""
     world = World(HOUR)
     world.log_in(life=60.0)
     world.before_answer = world.store.clear
@@ -293,6 +307,7 @@ def test_an_answer_for_a_login_that_is_gone_is_not_kept() -> None:
 
 
 def test_a_refusal_of_a_login_that_is_gone_does_not_end_the_new_one() -> None:
+    """A 401 to the refresh of a replaced login does not end the new login, which is renewed."""
     world = World(HOUR)
     world.log_in()
     world.start()
@@ -310,6 +325,7 @@ def test_a_refusal_of_a_login_that_is_gone_does_not_end_the_new_one() -> None:
 
 
 def test_a_login_while_a_refresh_is_under_way_is_looked_after_too() -> None:
+    """A login saved while a refresh is in flight is renewed once that refresh has ended."""
     world = World(HOUR)
     world.log_in()
     world.start()
@@ -325,6 +341,7 @@ def test_a_login_while_a_refresh_is_under_way_is_looked_after_too() -> None:
 
 
 def test_dispose_while_a_refresh_is_under_way_keeps_nothing() -> None:
+    """After `dispose` during a refresh, its new token is not stored."""
     world = World(HOUR)
     world.log_in(life=60.0)
     refresher = world.start()
@@ -340,6 +357,7 @@ def test_dispose_while_a_refresh_is_under_way_keeps_nothing() -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
 def test_a_revoked_token_is_noticed_within_check_every(status: int) -> None:
+    """A 400, 401, 403 or 404 to a check ends the login once, within `check_every` seconds."""
     world = World(HOUR, check_every=60.0)
     world.log_in()
     world.start()
@@ -366,6 +384,7 @@ def test_a_revoked_token_is_noticed_within_check_every(status: int) -> None:
     ids=str,
 )
 def test_trouble_is_no_loss_and_is_tried_again_with_backoff(trouble: Exception) -> None:
+    """Any other error keeps the login; the refresh is retried with backoff until success."""
     world = World(HOUR, check_every=100.0)
     world.log_in()
     world.start()
@@ -383,6 +402,7 @@ def test_trouble_is_no_loss_and_is_tried_again_with_backoff(trouble: Exception) 
 
 
 def test_trouble_after_a_success_begins_its_backoff_anew() -> None:
+    """A successful check resets the backoff, even if it renews nothing."""
     world = World(DAY, check_every=100.0)
     world.log_in()
     world.start()
@@ -398,6 +418,7 @@ def test_trouble_after_a_success_begins_its_backoff_anew() -> None:
 
 @pytest.mark.parametrize(("asked", "waits"), [(50.0, 50), (1e12, 300), (math.inf, 300)])
 def test_a_server_that_asks_to_wait_is_asked_again_when_it_said(asked: float, waits: int) -> None:
+    """A refresh is retried after `retry_after` of a 429, and after 300 s at the latest."""
     world = World(DAY, check_every=100.0)
     world.log_in()
     world.start()
@@ -407,6 +428,7 @@ def test_a_server_that_asks_to_wait_is_asked_again_when_it_said(asked: float, wa
 
 
 def test_a_store_that_cannot_keep_the_new_token_is_trouble_too() -> None:
+    """If the new token cannot be stored, the refresh is retried with backoff."""
     world = World(HOUR)
     world.log_in(life=60.0)
     world.disk_is_full = True
@@ -423,6 +445,7 @@ def test_a_store_that_cannot_keep_the_new_token_is_trouble_too() -> None:
 
 
 def test_callers_at_one_time_share_one_call_and_its_result() -> None:
+    """Concurrent callers with one key share one call and get its result."""
     flights = SingleFlight()
     entered, go = threading.Event(), threading.Event()
     calls: list[int] = []
@@ -447,6 +470,7 @@ def test_callers_at_one_time_share_one_call_and_its_result() -> None:
 
 
 def test_callers_at_one_time_share_the_error() -> None:
+    """Concurrent callers with one key each get the error that the call raises."""
     flights = SingleFlight()
     go = threading.Event()
     errors: list[BaseException] = []
@@ -467,6 +491,7 @@ def test_callers_at_one_time_share_the_error() -> None:
 
 
 def test_other_keys_and_later_callers_have_calls_of_their_own() -> None:
+    """Each other key, and each later caller, has a call of its own."""
     flights = SingleFlight()
     assert [flights.run("a", lambda: 1), flights.run("b", lambda: 2)] == [1, 2]
     assert flights.run("a", lambda: flights.run("b", lambda: 3)) == 3
@@ -474,6 +499,7 @@ def test_other_keys_and_later_callers_have_calls_of_their_own() -> None:
 
 
 def test_an_interrupt_of_one_caller_is_no_answer_for_the_others() -> None:
+    """If the calling thread is interrupted, the waiting callers make a call of their own."""
     flights = SingleFlight()
     entered, interrupt = threading.Event(), threading.Event()
     results: list[object] = []
@@ -496,6 +522,7 @@ def test_an_interrupt_of_one_caller_is_no_answer_for_the_others() -> None:
 
 
 def test_a_call_that_asks_for_its_own_key_is_an_error_and_no_deadlock() -> None:
+    """A call that asks for its own key, even through another key, raises RuntimeError."""
     flights = SingleFlight()
     calls: list[str] = []
 
@@ -516,6 +543,7 @@ def test_a_call_that_asks_for_its_own_key_is_an_error_and_no_deadlock() -> None:
 
 
 def test_a_call_may_catch_the_refusal_and_all_who_ask_get_its_result() -> None:
+    """If a call catches the error of asking for its own key, all callers get its result."""
     flights = SingleFlight()
 
     def call() -> str:
@@ -528,6 +556,7 @@ def test_a_call_may_catch_the_refusal_and_all_who_ask_get_its_result() -> None:
 
 
 def test_another_thread_that_asks_meanwhile_gets_the_refusal_as_its_outcome() -> None:
+    """A waiting caller gets the RuntimeError of a call that asked for its own key."""
     flights = SingleFlight()
     for result in run_joined(flights, lambda: flights.run("key", lambda: "never")):
         with pytest.raises(RuntimeError, match="would wait for itself"):
@@ -580,6 +609,7 @@ def join(threads: list[threading.Thread]) -> None:
 
 
 def test_a_login_shows_when_it_expires_and_whose_it_is() -> None:
+    """`AuthState` reads expiry and identity from the token; without one, identity is empty."""
     state = AuthState(token(exp=1000, id="u1", collectionId="c1"), None)
     assert state.expires == 1000.0
     assert state.identity == "c1/u1"

@@ -22,15 +22,18 @@ def jwt(**claims: Any) -> str:
     "token", ["", "a.b", "a.b.c", "a.!!.c", f"x.{base64.b64encode(b'[1]').decode()}.y", "a.b.c.d"]
 )
 def test_what_is_no_token_claims_nothing(token: str) -> None:
+    """A text that is not a well-formed JWT has no claims: `token_claims` returns `{}`."""
     assert token_claims(token) == {}
 
 
 def test_a_tokens_claims_are_read_whatever_their_padding() -> None:
+    """`token_claims` decodes base64url without padding, for every remainder of the length."""
     for n in range(8):
         assert token_claims(jwt(id="x" * n)) == {"id": "x" * n}
 
 
 def test_a_token_counts_as_expired_a_little_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token is valid until `EARLY_SECONDS` before `exp`; without a usable `exp`, never."""
     monkeypatch.setattr("rxbosbase.auth.store.time", lambda: 1000.0)
     assert AuthState(jwt(exp=1000 + EARLY_SECONDS + 1)).is_valid
     assert not AuthState(jwt(exp=1000 + EARLY_SECONDS)).is_valid
@@ -42,6 +45,7 @@ def test_a_token_counts_as_expired_a_little_early(monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_identity_is_the_record_and_survives_a_refresh() -> None:
+    """`identity` is `collection/record`, the same after a refresh; a non-JWT gives a digest."""
     first = AuthState(jwt(id="u1", collectionId="c1", exp=1))
     assert first.identity == AuthState(jwt(id="u1", collectionId="c1", exp=2)).identity == "c1/u1"
     assert AuthState().identity == ""
@@ -51,6 +55,7 @@ def test_the_identity_is_the_record_and_survives_a_refresh() -> None:
 
 
 def test_nothing_shows_a_token() -> None:
+    """The `repr` of a store and of its state contains no token and no field of the record."""
     store = AuthStore()
     assert repr(store) == "<AuthStore: guest>"
     store.save("se.cr.et", {"id": "u1", "email": "private@example.com"})
@@ -60,6 +65,7 @@ def test_nothing_shows_a_token() -> None:
 
 
 def test_changes_replay_the_current_state_and_tell_each_change_once() -> None:
+    """`changes` emits the current state, then each different state once, until disposed."""
     store = AuthStore()
     seen: list[str] = []
     subscription = store.changes.subscribe(lambda state: seen.append(state.token))
@@ -77,6 +83,7 @@ def test_changes_replay_the_current_state_and_tell_each_change_once() -> None:
 def test_an_observer_that_raises_harms_neither_the_login_nor_the_others(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    """An observer's error is logged; `save` succeeds and the other observers get the state."""
     store = AuthStore()
     seen: list[str] = []
 
@@ -92,6 +99,7 @@ def test_an_observer_that_raises_harms_neither_the_login_nor_the_others(
 
 
 def test_a_change_made_by_an_observer_is_the_last_word_for_all() -> None:
+    """If an observer clears the login, every observer gets the cleared state last."""
     store = AuthStore()
     seen: list[str] = []
 
@@ -110,6 +118,7 @@ def test_a_change_made_by_an_observer_is_the_last_word_for_all() -> None:
     [(None, TypeError), (b"a", TypeError), ("a\nb", ValueError), ("a\0b", ValueError)],
 )
 def test_what_cannot_be_sent_is_refused(token: Any, kind: type[Exception]) -> None:
+    """`save` raises for a token that is no text or has control characters; none is stored."""
     store = AuthStore()
     with pytest.raises(kind, match="token"):
         store.save(token)

@@ -52,6 +52,7 @@ def ledger() -> DeliveryAudit:
 def test_a_write_belongs_to_the_phase_that_holds_all_of_it(
     ledger: DeliveryAudit, began: float, answered: float, phase: str
 ) -> None:
+    """A write counts as connected only if the stream was active from request to response."""
     write(ledger, "a", began, answered, heard=False)
     summary = ledger.summary()
     counts = {name: getattr(summary, name).written for name in ("connected", "before_kill", "down")}
@@ -60,6 +61,7 @@ def test_a_write_belongs_to_the_phase_that_holds_all_of_it(
 
 
 def test_all_is_well_when_everything_of_the_connected_phases_came(ledger: DeliveryAudit) -> None:
+    """With all events of the connected phases received, the audit reports no problem."""
     write(ledger, "a", 2.0, 2.1, heard=True)
     write(ledger, "b", 9.95, 9.96, heard=False)
     write(ledger, "c", 12.1, 12.2, heard=False)
@@ -68,6 +70,7 @@ def test_all_is_well_when_everything_of_the_connected_phases_came(ledger: Delive
 
 
 def test_one_missing_event_of_the_connected_phases_fails_the_demo(ledger: DeliveryAudit) -> None:
+    """One missing event of a connected phase is a problem, and the audit is not settled."""
     write(ledger, "a", 2.0, 2.1, heard=True)
     write(ledger, "b", 3.0, 3.1, heard=False)
     assert not ledger.is_settled
@@ -75,6 +78,7 @@ def test_one_missing_event_of_the_connected_phases_fails_the_demo(ledger: Delive
 
 
 def test_a_live_view_that_is_not_its_query_fails_the_demo(ledger: DeliveryAudit) -> None:
+    """A live view that differs from its query is a problem and appears in the JSON."""
     write(ledger, "a", 2.0, 2.1, heard=True)
     good = replace(ledger.summary(), view=ViewCheck(3, True, 0.2))
     bad = replace(good, view=ViewCheck(3, False, 3.0))
@@ -84,10 +88,12 @@ def test_a_live_view_that_is_not_its_query_fails_the_demo(ledger: DeliveryAudit)
 
 
 def test_a_demo_in_which_nothing_was_written_has_proved_nothing(ledger: DeliveryAudit) -> None:
+    """A demo without a write in the connected phase has a problem."""
     assert ledger.summary().problems == ["nothing was written while connected"]
 
 
 def test_a_stream_that_does_not_come_back_fails_the_demo() -> None:
+    """A stream that is not active again after the server's restart is a problem."""
     ledger = DeliveryAudit()
     ledger.status("active", 1.0)
     write(ledger, "a", 2.0, 2.1, heard=True)
@@ -99,6 +105,7 @@ def test_a_stream_that_does_not_come_back_fails_the_demo() -> None:
 
 
 def test_a_stream_that_takes_too_long_to_come_back_fails_the_demo() -> None:
+    """A stream that is active again after more than 2.5 s is a problem with both times."""
     ledger = DeliveryAudit()
     ledger.status("active", 1.0)
     write(ledger, "a", 2.0, 2.1, heard=True)
@@ -111,11 +118,13 @@ def test_a_stream_that_takes_too_long_to_come_back_fails_the_demo() -> None:
 
 
 def test_reconnecting_counts_from_the_servers_health(ledger: DeliveryAudit) -> None:
+    """The reconnect time starts when the server is healthy, not when it was killed."""
     summary = ledger.summary()
     assert (summary.server_down, summary.reconnect) == (2.0, 1.0)
 
 
 def test_a_stream_that_is_back_before_the_health_check_took_no_time() -> None:
+    """The reconnect time is 0 when the stream is active before the health check succeeds."""
     ledger = DeliveryAudit()
     ledger.status("active", 1.0)
     ledger.killed(10.0)
@@ -127,6 +136,7 @@ def test_a_stream_that_is_back_before_the_health_check_took_no_time() -> None:
 
 
 def test_an_event_that_overtakes_its_answer_counts_all_the_same(ledger: DeliveryAudit) -> None:
+    """An event received before the response to its write counts and has a latency."""
     ledger.began(key("a"), 2.0)
     assert ledger.received(key("a"), 2.25) == 0.25
     ledger.answered(key("a"), 2.5)
@@ -134,6 +144,7 @@ def test_an_event_that_overtakes_its_answer_counts_all_the_same(ledger: Delivery
 
 
 def test_a_write_that_was_cut_off_counts_as_unconfirmed_alone(ledger: DeliveryAudit) -> None:
+    """A write without a response counts as unconfirmed, and not as written."""
     ledger.began(key("a"), 9.99)
     ledger.unanswered(key("a"))
     ledger.began(key("a"), 12.1)
@@ -144,6 +155,7 @@ def test_a_write_that_was_cut_off_counts_as_unconfirmed_alone(ledger: DeliveryAu
 def test_a_retried_write_belongs_to_its_last_attempt_and_gives_no_latency(
     ledger: DeliveryAudit,
 ) -> None:
+    """A retried write counts in the phase of its last attempt and has no latency."""
     ledger.began(key("a"), 9.99)
     ledger.unanswered(key("a"))
     write(ledger, "a", 13.1, 13.2, heard=True)
@@ -152,6 +164,7 @@ def test_a_retried_write_belongs_to_its_last_attempt_and_gives_no_latency(
 
 
 def test_an_event_that_comes_twice_is_counted_once_and_told(ledger: DeliveryAudit) -> None:
+    """A repeated event counts once as received and once as a duplicate."""
     write(ledger, "a", 2.0, 2.1, heard=True)
     assert ledger.received(key("a"), 2.2) is None
     summary = ledger.summary()
@@ -159,11 +172,13 @@ def test_an_event_that_comes_twice_is_counted_once_and_told(ledger: DeliveryAudi
 
 
 def test_an_event_of_somebody_else_is_not_in_the_books(ledger: DeliveryAudit) -> None:
+    """An event without a known write is not counted."""
     assert ledger.received(key("stranger"), 2.0) is None
     assert ledger.summary().total.received == 0
 
 
 def test_the_json_adds_up_and_has_times_in_the_units_of_their_names(ledger: DeliveryAudit) -> None:
+    """In the JSON the phases add up to the totals, and times have the units of their names."""
     write(ledger, "a", 2.0, 2.004, heard=True)
     write(ledger, "b", 9.95, 9.96, heard=True)
     write(ledger, "c", 12.1, 12.2, heard=False)
@@ -180,8 +195,10 @@ def test_the_json_adds_up_and_has_times_in_the_units_of_their_names(ledger: Deli
 
 @pytest.mark.parametrize(("share", "value"), [(0.5, 2), (0.51, 3), (0.99, 4), (1.0, 4), (0.0, 1)])
 def test_a_percentile_is_one_of_the_values(share: float, value: float) -> None:
+    """`percentile` returns one of the values, without interpolation."""
     assert percentile([1, 2, 3, 4], share) == value
 
 
 def test_nothing_has_no_percentile() -> None:
+    """`percentile` of no values is None."""
     assert percentile([], 0.5) is None

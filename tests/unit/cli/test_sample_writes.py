@@ -15,6 +15,7 @@ ADA = SAMPLE_USERS[0]
 
 @pytest.mark.parametrize("seed", range(5))
 def test_only_what_is_there_is_changed_and_every_change_can_be_told_apart(seed: int) -> None:
+    """Sample writes change existing records only, have unique keys, and are bounded."""
     scribe = SampleWrites(ADA, Random(seed))
     there: dict[tuple[str, str], int] = {}
     keys: set[Key] = set()
@@ -39,11 +40,13 @@ def test_only_what_is_there_is_changed_and_every_change_can_be_told_apart(seed: 
 
 
 def test_the_same_chance_writes_the_same() -> None:
+    """Equal random seeds give equal sample writes."""
     one, other = SampleWrites(ADA, Random(7)), SampleWrites(ADA, Random(7))
     assert [one.next() for _ in range(50)] == [other.next() for _ in range(50)]
 
 
 def test_an_event_leads_back_to_its_write() -> None:
+    """The key of an event equals the key of the write that caused it."""
     write = SampleWrites(ADA, Random(1)).next()
     event = RecordEvent(f"{write.key.collection}/*", write.key.action, dict(write.body))
     assert key_of(event) == write.key

@@ -53,6 +53,7 @@ def rendered(picture: RenderableType, width: int) -> list[str]:
 
 
 def test_a_log_line_commands_no_terminal_and_a_traceback_stays_readable() -> None:
+    """A log line has its control characters escaped; a traceback keeps its line breaks."""
     try:
         raise ValueError(HOSTILE)
     except ValueError:
@@ -69,6 +70,7 @@ def test_a_log_line_commands_no_terminal_and_a_traceback_stays_readable() -> Non
 
 
 def test_a_json_line_holds_the_whole_event_in_one_line() -> None:
+    """`json_line` is one line of JSON with the whole event and no escape character."""
     event = RecordEvent("messages/*", "create", {"id": "m1", "text": HOSTILE})
     line = json_line(event)
     assert line.count(b"\n") == 1 and line.endswith(b"\n") and b"\x1b" not in line
@@ -76,12 +78,14 @@ def test_a_json_line_holds_the_whole_event_in_one_line() -> None:
 
 
 def test_a_pretty_line_shows_what_a_person_wants_to_know() -> None:
+    """`pretty_line` has time, action, record, fields, and names in place of related ids."""
     line = pretty_line(RecordEvent("messages/*", "create", MESSAGE), "12:00:00")
     wanted = '12:00:00 create messages/m1 room=help text="Hello there" author=Ada'
     assert line.plain == wanted
 
 
 def test_a_pretty_line_is_cut_to_the_width_in_columns_not_in_characters() -> None:
+    """`pretty_line` is cut with `…` to the width in terminal columns, also for wide text."""
     wide = {"id": "m1", "text": "日本語" * 40}
     line = pretty_line(RecordEvent("messages/*", "create", wide), "12:00:00", 60)
     assert line.cell_len <= 60
@@ -90,10 +94,12 @@ def test_a_pretty_line_is_cut_to_the_width_in_columns_not_in_characters() -> Non
 
 @pytest.mark.parametrize("value", ["", None, True, 1.5, [], ["a", "b c"], {"lon": 1}, {"name": ""}])
 def test_a_pretty_line_takes_values_of_any_type(value: object) -> None:
+    """`pretty_line` accepts field values of every JSON type."""
     assert " x=" in pretty_line(RecordEvent("t/*", "update", {"x": value}), "").plain
 
 
 def test_a_record_cannot_command_the_terminal() -> None:
+    """Lines made of a record with control characters are printable."""
     event = RecordEvent("messages/*", "create", {"id": HOSTILE, HOSTILE: HOSTILE})
     assert pretty_line(event, "").plain.isprintable()
     assert describe({"room": HOSTILE, "text": HOSTILE}).isprintable()
@@ -101,6 +107,7 @@ def test_a_record_cannot_command_the_terminal() -> None:
 
 @pytest.mark.parametrize("text", ["Zażółć gęślą jaźń", "👨‍👩‍👧 ok", "日本語", "5 × “tea”…"])
 def test_text_that_does_no_harm_is_shown_as_it_is(text: str) -> None:
+    """`one_line` leaves text without control characters unchanged."""
     assert one_line(text) == text
 
 
@@ -118,6 +125,7 @@ def waiting(attempt: int, since: float) -> Status:
 
 
 def test_an_outage_is_told_twice_however_many_attempts_it_takes() -> None:
+    """An outage gives one message at its start and one at its end, whatever the attempts."""
     told = lines_of(
         Status("idle"), Status("connecting"), Status("connected"), Status("active", since=1.0),
         waiting(1, 10.0), Status("connecting"), waiting(2, 11.0), Status("connecting"),
@@ -131,15 +139,18 @@ def test_an_outage_is_told_twice_however_many_attempts_it_takes() -> None:
 
 
 def test_a_server_that_is_not_there_yet_is_told_once() -> None:
+    """A server that is not reachable at the start gives one message until it is."""
     told = lines_of(waiting(1, 1.0), waiting(2, 2.0), Status("active", since=3.0))
     assert told == ["no connection, still trying: refused", "listening"]
 
 
 def test_the_servers_routine_closes_are_not_told() -> None:
+    """A regular close of the stream by the server gives no message."""
     assert lines_of(Status("active"), Status("connecting"), Status("active")) == ["listening"]
 
 
 def test_giving_up_is_told() -> None:
+    """The status `failed` gives a message with the number of attempts and the error."""
     error = ConnectionFailedError("refused")
     assert lines_of(Status("failed", attempt=3, error=error)) == [
         "gave up after 3 attempts: refused"
@@ -150,6 +161,7 @@ def test_giving_up_is_told() -> None:
 
 
 def test_an_expected_error_is_one_line_and_exit_code_1(capsys: pytest.CaptureFixture[str]) -> None:
+    """An error of the library is printed as one line to stderr, with exit code 1."""
     with pytest.raises(SystemExit) as ended, expected_ends():
         raise ConnectionFailedError("no\nserver")
     assert ended.value.code == 1
@@ -158,6 +170,7 @@ def test_an_expected_error_is_one_line_and_exit_code_1(capsys: pytest.CaptureFix
 
 @pytest.mark.parametrize("code", [130, 0])
 def test_ctrl_c_ends_with_the_commands_own_code(code: int) -> None:
+    """Ctrl-C ends a command with the exit code that the command sets."""
     with pytest.raises(SystemExit) as ended, expected_ends(interrupted=code):
         raise KeyboardInterrupt
     assert ended.value.code == code
@@ -176,6 +189,7 @@ def wait_until_a_command_waits(ended: threading.Event) -> None:
 
 
 def test_a_signal_that_another_thread_took_ends_the_command_too() -> None:
+    """SIGTERM delivered to another thread ends the waiting command."""
     events: Subject[int] = Subject()
     ended = threading.Event()
 
@@ -197,7 +211,7 @@ def test_a_signal_that_another_thread_took_ends_the_command_too() -> None:
 
 @pytest.mark.parametrize("error", [None, ConnectionFailedError("no server")])
 def test_a_command_lasts_as_long_as_its_stream(error: Exception | None) -> None:
-    """Not longer, and not shorter: its values alone do not end it."""
+    """A command waits until its stream completes or fails, and raises the stream's error."""
     events: Subject[int] = Subject()
     ended = threading.Event()
 
@@ -219,6 +233,7 @@ def test_a_command_lasts_as_long_as_its_stream(error: Exception | None) -> None:
 
 
 def test_a_defect_keeps_its_traceback() -> None:
+    """An unexpected exception leaves the command unchanged, with its traceback."""
     with pytest.raises(KeyError), expected_ends():
         raise KeyError("defect")
 
@@ -247,17 +262,20 @@ SCENE = Scene(3.0, 16.0, [(float(second), f"event number {second}") for second i
 @pytest.mark.parametrize("width", [60, 80, 120])
 @pytest.mark.parametrize("height", [19, 24, 50])
 def test_the_picture_fits_the_terminal(board: Metrics, width: int, height: int) -> None:
+    """The demo's rendering has fewer lines than the terminal, and none is wider."""
     lines = rendered(screen(board, SCENE, height), width)
     assert len(lines) < height
     assert max(map(len, lines)) <= width
 
 
 def test_the_picture_does_not_jump_while_it_fills(board: Metrics) -> None:
+    """The demo's rendering has the same height when empty and when full."""
     empty = rendered(screen(Metrics(), Scene(0.0, 16.0), 24), 80)
     assert len(empty) == len(rendered(screen(board, SCENE, 24), 80))
 
 
 def test_the_picture_shows_the_newest_of_everything(board: Metrics) -> None:
+    """The demo's rendering contains status, rates, latency, records and the newest events."""
     picture = "\n".join(rendered(screen(board, SCENE, 24), 80))
     shown = ["● active", "2 topics", "4711 events", "120.0 ██████████", "3.1 ms", "12.3 ms"]
     shown += ["● fresh  20 orders", "2 × tea, Ada (new)"]
@@ -289,12 +307,14 @@ def test_the_picture_shows_the_newest_of_everything(board: Metrics) -> None:
     ],
 )  # fmt: skip
 def test_each_sample_record_is_put_into_words(record: dict[str, Any], text: str) -> None:
+    """`describe` returns a line of text for a sample record of each collection."""
     assert describe(record) == text
 
 
 def test_the_plain_view_prints_the_numbers_once_a_second(
     board: Metrics, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """The view without a terminal prints one status line a second, without escape codes."""
     view = LineDisplay()
     view.show(board)
     for tenth in range(25):
@@ -313,6 +333,7 @@ def summary(connected: Count) -> Summary:
 
 
 def test_the_report_counts_and_praises() -> None:
+    """The report of a successful demo has all counts, the reconnect time and the latencies."""
     text = "\n".join(rendered(report(summary(Count(10, 10))), 80))
     shown = ["All 10 events of the connected phases arrived.", "0.25 s after the server"]
     shown += ["down for 1.5 s", "2 writes were cut off", "half within 3.0 ms, 99 % within 10.0 ms"]
@@ -320,13 +341,14 @@ def test_the_report_counts_and_praises() -> None:
 
 
 def test_the_report_says_what_failed() -> None:
+    """The report of a failed demo has the problem, and no message of success."""
     text = "\n".join(rendered(report(summary(Count(10, 9))), 80))
     assert "Failed: 1 events of the connected phases did not arrive." in text
     assert "arrived." not in text
 
 
 def test_a_record_that_can_be_read_and_not_written_ends_no_command() -> None:
-    """The encoder follows fewer levels than the decoder: the line names the record instead."""
+    """A record nested too deeply to encode is printed as a line with its id and collection."""
     deep: list[Any] = []
     for _ in range(20_000):
         deep = [deep]

@@ -41,16 +41,19 @@ def text(
 
 
 def test_before_the_first_snapshot_it_says_that_it_loads() -> None:
+    """Before the first snapshot the table contains the word "loading"."""
     assert "loading" in text(Picture())
 
 
 def test_a_title_tells_how_many_there_are_and_whether_to_trust_them() -> None:
+    """The table's title has the number of records and whether the view is fresh or stale."""
     row = {"id": "a", "title": "Hi"}
     assert "1 record  ● fresh" in text(next_picture(Picture(), shown(row), 0.0))
     assert "○ stale, catching up" in text(next_picture(Picture(), shown(row, fresh=False), 0.0))
 
 
 def test_a_changed_row_is_marked_for_a_moment_and_the_first_ones_are_not() -> None:
+    """Changed and added rows are marked for `MARK_SECONDS`; those of the first snapshot not."""
     a, b = {"id": "a", "title": "old"}, {"id": "b", "title": "kept"}
     first = next_picture(Picture(), shown(a, b), 0.0)
     assert "\x1b[1;3" not in text(first, color=True)
@@ -67,6 +70,7 @@ def test_a_changed_row_is_marked_for_a_moment_and_the_first_ones_are_not() -> No
 
 
 def test_it_never_grows_beyond_the_terminal_and_says_what_it_leaves_out() -> None:
+    """The table fits the terminal's size; its last line has the number of omitted rows."""
     rows = [{"id": f"{n:03}", "title": "x" * 200, "text": "two\nlines"} for n in range(100)]
     lines = text(next_picture(Picture(), shown(*rows), 0.0), (40, 10)).splitlines()
     assert len(lines) == 10
@@ -75,6 +79,7 @@ def test_it_never_grows_beyond_the_terminal_and_says_what_it_leaves_out() -> Non
 
 
 def test_columns_are_the_fields_that_hold_anything_and_dates_come_last() -> None:
+    """Columns are the fields with a value that fit the width, dates last, metadata left out."""
     row: dict[str, Any] = {
         "collectionId": "1", "collectionName": "posts", "created": "2026", "updated": "2026",
         "empty": "", "none": None, "n": 0, "id": "a", "title": "x", "expand": {"by": {}},
@@ -84,12 +89,14 @@ def test_columns_are_the_fields_that_hold_anything_and_dates_come_last() -> None
 
 
 def test_an_expanded_relation_shows_by_name_and_control_codes_do_nothing() -> None:
+    """A related record is shown by its name, and control characters are escaped."""
     row = {"id": "a", "by": "u1", "title": "\x1b[31mred", "expand": {"by": {"name": "Ada"}}}
     out = text(next_picture(Picture(), shown(row), 0.0))
     assert "Ada" in out and "\\x1b[31mred" in out and "\x1b" not in out
 
 
 def test_a_column_may_have_any_name_and_it_is_no_markup() -> None:
+    """A column's name is shown as text, not as markup, with control characters escaped."""
     record = {"id": "a", "[link=http://evil.example]x[/link]": "y", "[/]": "\x9b", "\u202e": "z"}
     terminal = Terminal()
     with terminal.capture() as drawn:
@@ -100,6 +107,7 @@ def test_a_column_may_have_any_name_and_it_is_no_markup() -> None:
 
 
 def test_a_picture_that_was_drawn_carelessly_commands_nothing() -> None:
+    """`Terminal.print` escapes control characters in titles, headers, cells and texts."""
     table = Table("a\x1b[2Jb", "c\u202ed")
     table.add_row("[bold]\x9b31m[/bold]", Text("\x7fe"))
     terminal = Terminal()

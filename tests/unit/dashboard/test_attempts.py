@@ -23,6 +23,7 @@ def spent(found: Attempts, address: str) -> int:
 
 
 def test_some_may_follow_one_another_and_then_one_at_a_time() -> None:
+    """An address has `BURST` login attempts at once, then one per `SECONDS_EACH`."""
     clock = Clock()
     found = Attempts(clock)
     assert spent(found, "192.0.2.1") == BURST
@@ -36,6 +37,7 @@ def test_some_may_follow_one_another_and_then_one_at_a_time() -> None:
 
 
 def test_what_is_refused_does_not_count() -> None:
+    """A refused attempt does not delay the next allowed one."""
     clock = Clock()
     found = Attempts(clock)
     for _ in range(100):
@@ -45,6 +47,7 @@ def test_what_is_refused_does_not_count() -> None:
 
 
 def test_addresses_count_for_themselves_and_ipv6_ones_by_subscriber() -> None:
+    """Each IPv4 address and each IPv6 /64 network has a count of its own."""
     found = Attempts(Clock())
     assert spent(found, "192.0.2.1") == spent(found, "192.0.2.2") == BURST
     assert spent(found, "2001:db8::1") == BURST
@@ -54,6 +57,7 @@ def test_addresses_count_for_themselves_and_ipv6_ones_by_subscriber() -> None:
 
 
 def test_the_table_has_an_end_and_whoever_comes_later_shares_a_count() -> None:
+    """Above `MOST_ADDRESSES` new addresses share one count; old entries are removed."""
     clock = Clock()
     found = Attempts(clock)
     for n in range(MOST_ADDRESSES):

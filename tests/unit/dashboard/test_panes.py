@@ -34,6 +34,7 @@ def panes() -> Iterator[list[dashboard.Pane]]:
 def test_a_pane_follows_its_source_from_when_it_is_shown_until_it_is_stopped(
     events: Subject[Event], panes: list[dashboard.Pane]
 ) -> None:
+    """A pane subscribes when it is shown and unsubscribes at `stop`, which may be repeated."""
     pane = dashboard.feed(events)
     panes.append(pane)
     states = [(len(events.observers), pane.is_running)]
@@ -46,6 +47,7 @@ def test_a_pane_follows_its_source_from_when_it_is_shown_until_it_is_stopped(
 def test_where_there_is_no_front_end_it_is_a_still_picture(
     events: Subject[Event], panes: list[dashboard.Pane]
 ) -> None:
+    """A pane's MIME bundle has static HTML of its current content, without a script."""
     pane = dashboard.feed(events)
     panes.append(pane)
     pane.__panel__()
@@ -58,6 +60,7 @@ def test_where_there_is_no_front_end_it_is_a_still_picture(
 def test_what_comes_is_painted_on_a_thread_of_its_own(
     events: Subject[Event], panes: list[dashboard.Pane]
 ) -> None:
+    """A pane is painted on the thread `rxbosbase-dashboard`, not on the source's thread."""
     pane = dashboard.feed(events, per_second=100)
     panes.append(pane)
     shown = pane.__panel__()
@@ -75,6 +78,7 @@ def test_what_comes_is_painted_on_a_thread_of_its_own(
 
 
 def test_a_pane_that_is_never_painted_is_refused(events: Subject[Event]) -> None:
+    """Raise ValueError for `per_second=0`."""
     with pytest.raises(ValueError, match="per_second must be more than 0"):
         dashboard.feed(events, per_second=0)
 
@@ -112,6 +116,7 @@ def shell(monkeypatch: pytest.MonkeyPatch) -> Shell:
 
 
 def test_running_a_cell_again_stops_its_panes_and_no_others(shell: Shell) -> None:
+    """Running a notebook cell again stops the panes of that cell and no others."""
     cells.CELLS.add(Stopped())  # from now on it listens
     first, second = Stopped(), Stopped()
     shell.run("1")
@@ -124,6 +129,7 @@ def test_running_a_cell_again_stops_its_panes_and_no_others(shell: Shell) -> Non
 
 
 def test_a_cell_without_an_id_is_known_by_its_text(shell: Shell) -> None:
+    """A notebook cell without an id is identified by its text."""
     pane = Stopped()
     cells.CELLS.add(pane)
     shell.run(None, "other")
@@ -133,6 +139,7 @@ def test_a_cell_without_an_id_is_known_by_its_text(shell: Shell) -> None:
 
 
 def test_a_pane_that_has_stopped_is_forgotten(shell: Shell) -> None:
+    """A pane that was removed is not stopped again when its cell runs again."""
     pane = Stopped()
     cells.CELLS.add(pane)
     cells.CELLS.remove(pane)

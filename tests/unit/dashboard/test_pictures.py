@@ -49,6 +49,7 @@ def events() -> Subject[Event]:
 
 
 def test_the_feed_keeps_the_last_events_the_newest_on_top(events: Subject[Event]) -> None:
+    """The feed shows the last `keep` events, the newest first, and counts all."""
     feed = FeedPicture(events, keep=2)
     feed.start(nothing)
     for n in range(1, 4):
@@ -62,6 +63,7 @@ def test_the_feed_keeps_the_last_events_the_newest_on_top(events: Subject[Event]
 def test_what_comes_in_a_pause_waits_and_is_shown_all_even_beyond_keep(
     events: Subject[Event],
 ) -> None:
+    """Events received in a pause are counted, and all shown on resume, even beyond `keep`."""
     feed = FeedPicture(events, keep=2)
     feed.start(nothing)
     events.on_next(event(text="before"))
@@ -79,6 +81,7 @@ def test_what_comes_in_a_pause_waits_and_is_shown_all_even_beyond_keep(
 def test_a_pause_that_is_too_long_says_how_many_it_left_out(
     events: Subject[Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A pause keeps the newest `MAX_WAITING` events and shows how many it left out."""
     monkeypatch.setattr(feed_module, "MAX_WAITING", 3)
     feed = FeedPicture(events)
     feed.start(nothing)
@@ -89,6 +92,7 @@ def test_a_pause_that_is_too_long_says_how_many_it_left_out(
 
 
 def test_the_feeds_error_is_told(events: Subject[Event]) -> None:
+    """The feed shows the error's status and message, and not its URL."""
     feed = FeedPicture(events)
     feed.start(nothing)
     events.on_error(ClientResponseError(403, "http://secret", message="Only superusers."))
@@ -97,6 +101,7 @@ def test_the_feeds_error_is_told(events: Subject[Event]) -> None:
 
 
 def test_nothing_of_a_record_becomes_markup(events: Subject[Event], view: View) -> None:
+    """Feed, table and inspector escape HTML in ids, field names and values."""
     feed = FeedPicture(events)
     table, inspector = TablePicture(view.stream), InspectorPicture(view.stream)
     for picture in (feed, table, inspector):
@@ -110,6 +115,7 @@ def test_nothing_of_a_record_becomes_markup(events: Subject[Event], view: View) 
 
 
 def test_a_feed_that_keeps_nothing_is_refused() -> None:
+    """Raise ValueError for `keep=0`."""
     with pytest.raises(ValueError, match="keep must be"):
         FeedPicture(Subject(), keep=0)
 
@@ -118,6 +124,7 @@ def test_a_feed_that_keeps_nothing_is_refused() -> None:
 
 
 def test_the_table_shows_the_first_rows_and_counts_all(view: View) -> None:
+    """The table shows the first `MAX_ROWS` rows and the number of all."""
     table = TablePicture(view.stream)
     table.start(nothing)
     view.write(*({"id": f"r{n:03}", "n": n} for n in range(MAX_ROWS + 20)))
@@ -127,6 +134,7 @@ def test_the_table_shows_the_first_rows_and_counts_all(view: View) -> None:
 
 
 def test_the_table_says_when_it_is_not_up_to_date(view: View) -> None:
+    """The table shows "catching up" while its view is not fresh."""
     table = TablePicture(view.stream)
     table.start(nothing)
     view.write({"id": "a"})
@@ -139,6 +147,7 @@ def test_the_table_says_when_it_is_not_up_to_date(view: View) -> None:
 def test_the_table_shows_expanded_records_by_their_name_and_chosen_columns_alone(
     view: View,
 ) -> None:
+    """The table shows only the chosen columns, and an expanded record by its name."""
     table = TablePicture(view.stream, ["author"])
     table.start(nothing)
     view.write({"id": "a", "author": "u1", "n": 77, "expand": {"author": {"name": "Ann"}}})
@@ -147,6 +156,7 @@ def test_the_table_shows_expanded_records_by_their_name_and_chosen_columns_alone
 
 
 def test_a_picked_row_is_marked_and_told(view: View) -> None:
+    """A selected row is marked in the table, and `on_pick` is called with its id."""
     picked: list[str] = []
     table = TablePicture(view.stream, on_pick=picked.append)
     table.start(nothing)
@@ -157,6 +167,7 @@ def test_a_picked_row_is_marked_and_told(view: View) -> None:
 
 
 def test_a_view_that_is_refused_shows_the_servers_message(view: View) -> None:
+    """The table of a refused view shows the server's status and message."""
     table = TablePicture(view.stream)
     table.start(nothing)
     view.refuse(404, "Missing collection context.")
@@ -167,6 +178,7 @@ def test_a_view_that_is_refused_shows_the_servers_message(view: View) -> None:
 
 
 def test_the_inspector_follows_the_last_change_until_a_record_is_picked(view: View) -> None:
+    """The inspector shows the last changed record, or only the selected one until released."""
     inspector = InspectorPicture(view.stream)
     inspector.start(nothing)
     view.hold({"id": "a", "t": "one"}, {"id": "b", "t": "two"})
@@ -182,6 +194,7 @@ def test_the_inspector_follows_the_last_change_until_a_record_is_picked(view: Vi
 
 
 def test_a_removed_record_is_shown_as_it_last_was(view: View) -> None:
+    """The inspector shows a removed record with its last values and the time."""
     inspector = InspectorPicture(view.stream)
     inspector.start(nothing)
     view.write({"id": "a", "t": "last words"})
@@ -193,6 +206,7 @@ def test_the_inspector_remembers_a_bounded_number_of_changes(
     view: View,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """The inspector keeps the last `MAX_CHANGES` changes and discards the older ones."""
     monkeypatch.setattr(inspect_module, "MAX_CHANGES", 2)
     inspector = InspectorPicture(view.stream)
     inspector.start(nothing)
@@ -220,10 +234,12 @@ def test_the_inspector_remembers_a_bounded_number_of_changes(
     ],
 )
 def test_the_state_is_a_word_with_a_countdown(status: Status, told: str) -> None:
+    """The state has the attempt, or the seconds until the next one, never less than 0."""
     assert told in pill(status, now=10.0)
 
 
 def test_a_tally_counts_by_second_and_forgets_after_a_minute() -> None:
+    """A tally counts actions per second for the last minute, and keeps the total."""
     now = [100.0]
     tally = Tally(lambda: now[0])
     tally.add("create")
@@ -239,6 +255,7 @@ def test_a_tally_counts_by_second_and_forgets_after_a_minute() -> None:
 
 
 def test_the_delay_is_from_the_servers_time_to_ours(events: Subject[Event]) -> None:
+    """The delay is from `updated` to arrival; deletes and old or empty times are ignored."""
     delay = DelayPicture(events, now=lambda: 10.25)
     delay.start(nothing)
     assert "no sample yet" in delay.html()
@@ -250,12 +267,14 @@ def test_the_delay_is_from_the_servers_time_to_ours(events: Subject[Event]) -> N
 
 
 def test_charts_are_drawn_within_their_frame() -> None:
+    """Bars and lines are scaled to their frame; a line without a value is not drawn."""
     assert 'y="0.0"' in bars([[2, 0, 0]], ["create", "update", "delete"], "x", 60)
     assert "0.0,0.0 600.0,50.0" in line([4.0, 2.0], "x", 60)
     assert line([None, None], "x", 60).count("polyline") == 0
 
 
 def test_the_state_of_a_client_with_live_views_alone_is_that_of_their_stream() -> None:
+    """The state of a client with live views alone is that of their stream, topics included."""
     with FakeRealtime() as fake:
         picture = StatusPicture(fake.client)
         with picture.start(lambda: None), fake.client.collection("posts").live():

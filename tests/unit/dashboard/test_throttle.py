@@ -36,6 +36,7 @@ class Screen:
 
 
 def test_the_first_mark_is_painted_at_once() -> None:
+    """The first mark paints without a delay."""
     screen = Screen()
     screen.mark_at(5)
     screen.clock.advance_to(6)
@@ -43,6 +44,7 @@ def test_the_first_mark_is_painted_at_once() -> None:
 
 
 def test_a_burst_is_painted_once_an_interval_and_its_last_state_too() -> None:
+    """Many marks paint once per interval, and once more after the last mark."""
     screen = Screen()
     screen.mark_at(*range(1, 34))
     screen.clock.advance_to(200)
@@ -50,6 +52,7 @@ def test_a_burst_is_painted_once_an_interval_and_its_last_state_too() -> None:
 
 
 def test_what_is_quiet_is_not_painted() -> None:
+    """Without a mark nothing is painted."""
     screen = Screen()
     screen.mark_at(1, 50)
     screen.clock.advance_to(200)
@@ -57,6 +60,7 @@ def test_what_is_quiet_is_not_painted() -> None:
 
 
 def test_nothing_is_painted_while_the_document_is_busy_with_the_last() -> None:
+    """Marks during an unfinished paint cause one paint, after it is done."""
     screen = Screen(slow=True)
     screen.mark_at(1, 2, 3)
     screen.clock.advance_to(100)
@@ -67,6 +71,7 @@ def test_nothing_is_painted_while_the_document_is_busy_with_the_last() -> None:
 
 
 def test_what_changes_with_time_is_painted_without_a_mark() -> None:
+    """With a `period` it paints once per period without a mark."""
     screen = Screen(period=25)
     screen.clock.advance_to(80)
     assert screen.times == [25, 50, 75]
@@ -75,7 +80,7 @@ def test_what_changes_with_time_is_painted_without_a_mark() -> None:
 def test_after_a_paint_that_raised_the_next_mark_paints_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Not before the interval is over, as after any other; the error is in the log."""
+    """After a paint that raises, which is logged, a mark paints again after the interval."""
     times: list[float] = []
 
     def paint(done: Callable[[], None]) -> None:
@@ -95,6 +100,7 @@ def test_after_a_paint_that_raised_the_next_mark_paints_again(
 
 
 def test_stopped_it_paints_no_more() -> None:
+    """After `stop` neither a mark nor the period paints."""
     screen = Screen(period=25)
     screen.mark_at(1, 2, 60)
     screen.clock.schedule_absolute(5, lambda *_: screen.throttle.stop())
@@ -103,6 +109,7 @@ def test_stopped_it_paints_no_more() -> None:
 
 
 def test_all_panes_share_a_thread_that_ends_with_the_last() -> None:
+    """All panes share one paint thread, closed when the last one releases it."""
     painters = Painters()
     first, second = painters.acquire(), painters.acquire()
     closed: list[bool] = []
@@ -129,6 +136,7 @@ class EagerScheduler(TestScheduler):
 
 
 def test_a_painter_that_is_faster_than_who_marks_does_not_stop_for_ever() -> None:
+    """A paint that is done before `mark` returns does not block later marks."""
     clock, painted = EagerScheduler(), [0]
 
     def paint(done: Callable[[], None]) -> None:

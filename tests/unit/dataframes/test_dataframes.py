@@ -49,6 +49,7 @@ def frame(view: View) -> Iterator[LiveFrame]:
 
 
 def test_each_kind_of_value_has_its_dtype() -> None:
+    """Integers, floats, booleans, dates and texts get nullable pandas dtypes; lists object."""
     row = {"id": "a", "n": 1, "x": 0.5, "ok": True, "created": DATE, "title": "t", "tags": ["a"]}
     df = to_dataframe([row])
     assert {name: str(dtype) for name, dtype in df.dtypes.items()} == {
@@ -64,6 +65,7 @@ def test_each_kind_of_value_has_its_dtype() -> None:
 
 
 def test_what_a_record_lacks_is_missing_and_an_empty_date_is_no_time() -> None:
+    """A field that a record lacks, and an empty date, are missing values in the frame."""
     df = to_dataframe([{"id": "a", "n": 1, "at": DATE}, {"id": "b", "ok": True, "at": ""}])
     assert df.n.isna().tolist() == [False, True]
     assert df.ok.isna().tolist() == [True, False]
@@ -72,6 +74,7 @@ def test_what_a_record_lacks_is_missing_and_an_empty_date_is_no_time() -> None:
 
 @pytest.mark.parametrize("value", [1, 0.5, True, [1]])
 def test_an_empty_text_before_the_first_number_stays_one(value: Any) -> None:
+    """A column of an empty text, None and another value keeps each value and its type."""
     cells = ["", None, value]
     df = to_dataframe([{"n": each} for each in cells], index=None)
     assert list(df["n"]) == cells
@@ -79,6 +82,7 @@ def test_an_empty_text_before_the_first_number_stays_one(value: Any) -> None:
 
 
 def test_expanded_relations_become_columns_by_their_path() -> None:
+    """An expanded relation gives columns like `expand.author.name`; a list stays one column."""
     author = {"id": "u", "name": "Ann", "expand": {"team": {"name": "Blue"}}}
     df = to_dataframe([{"id": "a", "expand": {"author": author, "tags": [{"id": "t"}]}}])
     assert df["expand.author.name"]["a"] == "Ann"
@@ -87,12 +91,14 @@ def test_expanded_relations_become_columns_by_their_path() -> None:
 
 
 def test_the_collections_name_is_a_column_only_where_asked_for() -> None:
+    """`collectionName` is a column only when `columns` contains it."""
     record = {"id": "a", "collectionName": "posts", "n": 1}
     assert list(to_dataframe([record])) == ["n"]
     assert list(to_dataframe([record], columns=["collectionName"])) == ["collectionName"]
 
 
 def test_columns_come_in_the_order_asked_for_also_those_nobody_has() -> None:
+    """`columns` sets names and order; a column that no record has contains missing values."""
     df = to_dataframe([{"id": "a", "n": 1, "m": 2}], columns=["m", "nobody", "n"])
     assert list(df) == ["m", "nobody", "n"]
     assert df.index.tolist() == ["a"]
@@ -100,6 +106,7 @@ def test_columns_come_in_the_order_asked_for_also_those_nobody_has() -> None:
 
 
 def test_the_index_is_the_field_asked_for_or_a_plain_range() -> None:
+    """`index` names the index field; with None the index is a range and `id` stays a column."""
     rows = [{"id": "a", "n": 7}, {"id": "b", "n": 8}]
     assert to_dataframe(rows, index="n").index.tolist() == [7, 8]
     assert to_dataframe(rows, index=None).index.tolist() == [0, 1]
@@ -107,6 +114,7 @@ def test_the_index_is_the_field_asked_for_or_a_plain_range() -> None:
 
 
 def test_a_snapshot_comes_in_its_order(virtual_time: FakeRealtime) -> None:
+    """The frame of a sorted view's snapshot has its rows in the order of the snapshot."""
     view = View(virtual_time, "-n")
     view.hold({"id": "a", "n": 1}, {"id": "b", "n": 3}, {"id": "c", "n": 2})
     with view.stream as stream:
@@ -114,21 +122,25 @@ def test_a_snapshot_comes_in_its_order(virtual_time: FakeRealtime) -> None:
 
 
 def test_a_text_for_a_list_of_names_is_refused() -> None:
+    """Raise TypeError when `columns` is a text instead of a list of names."""
     with pytest.raises(TypeError, match="columns must be a list of names"):
         to_dataframe([], columns="title")
 
 
 def test_records_of_a_model_are_refused_with_a_remedy() -> None:
+    """Raise TypeError for model instances, with the advice to use a view without `model=`."""
     with pytest.raises(TypeError, match="without model="):
         to_dataframe([object()])  # type: ignore[list-item]  # what a typed view would give
 
 
 def test_a_list_is_no_category_and_the_error_says_what_to_do() -> None:
+    """Raise ValueError, with the remedy, when a column of `categories` contains lists."""
     with pytest.raises(ValueError, match="leave the column out of categories="):
         to_dataframe([{"id": "a", "tags": ["x"]}], categories=["tags"])
 
 
 def test_without_pandas_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without pandas, `to_dataframe` raises `MissingExtraError` with the pip command."""
     monkeypatch.setitem(__import__("sys").modules, "pandas", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'rxbosbase\[notebook\]'"):
         to_dataframe([])
@@ -138,7 +150,7 @@ def test_without_pandas_the_error_says_what_to_install(monkeypatch: pytest.Monke
 
 
 def test_a_live_frame_equals_the_snapshot_after_each_change(virtual_time: FakeRealtime) -> None:
-    """Additions in the middle, changes, moves, removals, and slots that are used again."""
+    """A live frame equals the snapshot after 300 additions, changes, moves and removals."""
     view = View(virtual_time, "-n")
     with live_frame(view.stream) as following:
         for step in range(300):
@@ -153,12 +165,14 @@ def test_a_live_frame_equals_the_snapshot_after_each_change(virtual_time: FakeRe
 
 
 def test_a_live_frame_grows_with_its_view(view: View, frame: LiveFrame) -> None:
+    """A live frame contains every row of its view in order while it grows to 1000 rows."""
     for start in range(0, 1000, 100):
         view.write(*({"id": f"r{n:04}", "n": n} for n in range(start, start + 100)))
         assert frame.df.n.tolist() == list(range(start + 100))
 
 
 def test_a_live_frame_is_empty_before_the_first_snapshot(frame: LiveFrame) -> None:
+    """Before the first snapshot a live frame is empty, has version 0 and is not fresh."""
     assert frame.df.empty
     assert (frame.version, frame.fresh) == (0, False)
 
@@ -166,7 +180,7 @@ def test_a_live_frame_is_empty_before_the_first_snapshot(frame: LiveFrame) -> No
 def test_a_row_that_came_and_went_between_two_reads_leaves_no_column(
     view: View, frame: LiveFrame
 ) -> None:
-    """Neither in a frame of a view, nor where its changes are applied one by one."""
+    """A row added and removed between two reads adds no column to the frame."""
     table = Table()
     view.write({"id": "a", "n": 1})
     table.apply(view.snapshot.changes)
@@ -179,7 +193,7 @@ def test_a_row_that_came_and_went_between_two_reads_leaves_no_column(
 
 
 def test_what_was_waited_for_is_in_the_frame_though_it_was_not_delivered_yet(view: View) -> None:
-    """The view is fresh already, and its snapshot on the way to the frame, when that waits."""
+    """`wait_fresh` returns the rows of a fresh view before its snapshot was delivered."""
     view.hold({"id": "a", "n": 1})
     with view.stream as stream:
         stream.wait_fresh()
@@ -190,7 +204,7 @@ def test_what_was_waited_for_is_in_the_frame_though_it_was_not_delivered_yet(vie
 
 
 def test_an_older_snapshot_that_comes_late_does_not_take_the_frame_back(view: View) -> None:
-    """`wait_fresh` may bring a newer snapshot before the delivery brings the older one."""
+    """A live frame ignores a snapshot that is older than the one it already contains."""
     snapshots: Subject[Snapshot[Record]] = Subject()
     with view.stream, live_frame(snapshots) as following:
         view.write({"id": "a", "n": 1})
@@ -203,6 +217,7 @@ def test_an_older_snapshot_that_comes_late_does_not_take_the_frame_back(view: Vi
 
 
 def test_dtypes_stay_when_the_values_that_told_them_are_gone(view: View, frame: LiveFrame) -> None:
+    """A column keeps its dtype after the rows that determined it were deleted."""
     view.write({"id": "a", "n": 1, "at": DATE})
     assert str(frame.df.n.dtype) == "Int64"
     view.delete("a")
@@ -230,6 +245,7 @@ def test_dtypes_stay_when_the_values_that_told_them_are_gone(view: View, frame: 
 def test_a_value_that_does_not_fit_widens_the_column_and_nothing_is_lost(
     view: View, frame: LiveFrame, first: Any, second: Any, dtype: str
 ) -> None:
+    """A value that does not fit a column's dtype widens the dtype and keeps both values."""
     view.write({"id": "a", "x": first})
     assert len(frame.df) == 1
     view.write({"id": "b", "x": second})
@@ -245,6 +261,7 @@ def test_a_value_that_does_not_fit_widens_the_column_and_nothing_is_lost(
 def test_categories_stay_in_the_order_they_were_seen(
     view: View, virtual_time: FakeRealtime
 ) -> None:
+    """Categories keep the order of their first appearance; a missing value is no category."""
     with live_frame(view.stream, categories=["status"]) as frame:
         view.write({"id": "a", "status": "new"}, {"id": "b", "status": "paid"})
         assert frame.df.status.cat.categories.tolist() == ["new", "paid"]
@@ -258,6 +275,7 @@ def test_categories_stay_in_the_order_they_were_seen(
 def test_a_frame_that_was_read_never_changes_and_belongs_to_its_reader(
     view: View, frame: LiveFrame
 ) -> None:
+    """Each read of `df` returns an independent frame that later changes do not alter."""
     view.write({"id": "a", "n": 1})
     mine, other = frame.df, frame.df
     mine.loc["a", "n"] = 100
@@ -266,18 +284,21 @@ def test_a_frame_that_was_read_never_changes_and_belongs_to_its_reader(
 
 
 def test_a_fields_first_appearance_is_a_column_from_then_on(view: View, frame: LiveFrame) -> None:
+    """A field that first appears in a later record becomes a column, missing in older rows."""
     view.write({"id": "a"})
     view.write({"id": "b", "late": 1})
     assert frame.df.late.isna().tolist() == [True, False]
 
 
 def test_what_ends_the_view_is_raised_to_the_reader(view: View, frame: LiveFrame) -> None:
+    """After the view ended with an error, reading `df` raises that error."""
     view.refuse(400, "bad filter")
     with pytest.raises(ClientResponseError, match="bad filter"):
         _ = frame.df
 
 
 def test_disposed_it_stays_as_it_was(view: View, frame: LiveFrame) -> None:
+    """A disposed live frame keeps its last rows, and its view ends; `dispose` is idempotent."""
     view.write({"id": "a"})
     frame.dispose()
     frame.dispose()
@@ -317,7 +338,7 @@ class LockWithWaitHook:
 
 @pytest.mark.parametrize("comes", ["a reader", "a writer"])
 def test_a_frame_is_built_whole_though_another_thread_comes_in_the_middle(comes: str) -> None:
-    """Another reader waits for the same frame; what a writer brings is in the next one."""
+    """A frame being built is not changed by another reader or by a new snapshot."""
     building, other_is_there = threading.Event(), threading.Event()
 
     def on_read() -> None:
@@ -356,6 +377,7 @@ def test_a_frame_is_built_whole_though_another_thread_comes_in_the_middle(comes:
 
 
 def test_a_window_of_a_count_holds_the_last_events_with_their_arrival() -> None:
+    """`window(count=n)` contains the last n events, each with its time of arrival."""
     clock, source = TestScheduler(), Subject[RecordEvent[Record]]()
     with window(source, count=2, scheduler=clock) as last:
         for n in range(3):
@@ -368,6 +390,7 @@ def test_a_window_of_a_count_holds_the_last_events_with_their_arrival() -> None:
 
 
 def test_a_window_of_seconds_empties_itself_while_nothing_comes() -> None:
+    """`window(seconds=n)` removes an event after n seconds without a new one; dtypes stay."""
     clock, source = TestScheduler(), Subject[RecordEvent[Record]]()
     with window(source, seconds=10, scheduler=clock) as last:
         source.on_next(event("create", n=1))
@@ -382,6 +405,7 @@ def test_a_window_of_seconds_empties_itself_while_nothing_comes() -> None:
 def test_a_window_of_seconds_is_bounded_and_tells_what_it_dropped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """`window(seconds=n)` keeps at most `MAX_EVENTS` events and counts others in `dropped`."""
     monkeypatch.setattr(events_module, "MAX_EVENTS", 3)
     source = Subject[RecordEvent[Record]]()
     with window(source, seconds=10, scheduler=TestScheduler()) as last:
@@ -392,6 +416,7 @@ def test_a_window_of_seconds_is_bounded_and_tells_what_it_dropped(
 
 
 def test_a_records_own_action_does_not_hide_the_events() -> None:
+    """A record's field `action` becomes `record.action`, beside the event's `action`."""
     source = Subject[RecordEvent[Record]]()
     with window(source, count=5, scheduler=TestScheduler()) as last:
         source.on_next(event("delete", action="jump"))
@@ -402,11 +427,13 @@ def test_a_records_own_action_does_not_hide_the_events() -> None:
 
 @pytest.mark.parametrize("options", [{}, {"seconds": 1, "count": 1}, {"count": 0}, {"seconds": 0}])
 def test_a_window_needs_one_positive_bound(options: dict[str, Any]) -> None:
+    """`window` raises ValueError unless exactly one of `seconds` and `count` is positive."""
     with pytest.raises(ValueError, match=r"seconds|count"):
         window(Subject(), **options)
 
 
 def test_rates_have_a_row_for_each_span_also_for_silent_ones() -> None:
+    """`rate_frame` has one row per interval, with zeros for intervals without an event."""
     clock, source = TestScheduler(), Subject[RecordEvent[Record]]()
     with rate_frame(source, every="2s", scheduler=clock) as rates:
         for at, action in [(0, "create"), (1, "update"), (1, "create"), (5, "delete")]:
@@ -423,6 +450,7 @@ def test_rates_have_a_row_for_each_span_also_for_silent_ones() -> None:
 
 
 def test_rates_count_by_a_field_or_a_function() -> None:
+    """`rate_frame` groups events by a field of the record or by the result of a function."""
     source, clock = Subject[RecordEvent[Record]](), TestScheduler()
     with (
         rate_frame(source, "status", 1.0, scheduler=clock) as by_field,
@@ -435,6 +463,7 @@ def test_rates_count_by_a_field_or_a_function() -> None:
 
 
 def test_rates_bound_their_columns_and_their_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`rate_frame` counts groups after `MAX_GROUPS` as `other` and keeps `MAX_BUCKETS` rows."""
     monkeypatch.setattr(events_module, "MAX_GROUPS", 2)
     monkeypatch.setattr(events_module, "MAX_BUCKETS", 3)
     source, clock = Subject[RecordEvent[Record]](), TestScheduler()
@@ -448,6 +477,7 @@ def test_rates_bound_their_columns_and_their_rows(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_function_that_raises_is_told_to_the_reader() -> None:
+    """An error of the grouping function is raised when `df` is read."""
     source = Subject[RecordEvent[Record]]()
     with rate_frame(source, lambda e: e.record["nobody"]) as rates:
         source.on_next(event("create"))
@@ -456,5 +486,6 @@ def test_a_function_that_raises_is_told_to_the_reader() -> None:
 
 
 def test_a_span_that_is_none_is_refused() -> None:
+    """`rate_frame` raises ValueError for `every=0`."""
     with pytest.raises(ValueError, match="every"):
         rate_frame(Subject(), every=0)

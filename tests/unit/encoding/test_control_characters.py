@@ -16,7 +16,7 @@ EVERY = [chr(code) for code in range(sys.maxunicode + 1)]
 
 
 def test_no_control_and_no_bidirectional_override_is_left() -> None:
-    """By Unicode's own properties, beside the list: a control, a separator, a turn of the line."""
+    """Every control, separator, surrogate and bidirectional override is escaped to ASCII."""
     turns = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
     harmful = [
         each
@@ -30,6 +30,7 @@ def test_no_control_and_no_bidirectional_override_is_left() -> None:
 
 
 def test_all_that_is_said_to_command_is_escaped_in_text_and_in_json() -> None:
+    """No terminal command is left in a text or in JSON; the JSON's value is the same."""
     assert not COMMANDS.search(one_line(HOSTILE))
     text = encode({HOSTILE: [HOSTILE, {"deep": HOSTILE}]}).decode()
     assert COMMANDS.search(text)
@@ -38,6 +39,7 @@ def test_all_that_is_said_to_command_is_escaped_in_text_and_in_json() -> None:
 
 
 def test_the_value_of_a_json_text_is_the_same_for_every_character() -> None:
+    """`plain_json` keeps the value of a JSON text for every Unicode character."""
     for start in range(0, len(EVERY), 4096):
         texts = [c for c in EVERY[start : start + 4096] if unicodedata.category(c) != "Cs"]
         assert json.loads(plain_json(encode(texts).decode())) == texts
@@ -49,9 +51,11 @@ def test_the_value_of_a_json_text_is_the_same_for_every_character() -> None:
     "text", ["Zażółć gęślą jaźń", "👨‍👩‍👧 ok", "日本語", "5 × “tea”…", "می‌خواهم", "עברית"]
 )
 def test_text_that_does_no_harm_stays_as_it_is(text: str) -> None:
+    """Text without control characters is unchanged: accents, emoji, other scripts."""
     assert one_line(text) == text
     assert plain_json(f'["{text}"]') == f'["{text}"]'
 
 
 def test_what_the_caller_keeps_is_kept_and_no_more() -> None:
+    """Only the characters of `keep` are left unescaped."""
     assert one_line("a\nb\tc\x1b", keep="\n") == "a\nb\\tc\\x1b"

@@ -27,6 +27,7 @@ values = st.recursive(
 
 @given(values)
 def test_what_is_encoded_comes_back(value: Any) -> None:
+    """A JSON value is equal after `encode` or `encode_sorted` and `decode`."""
     assert decode(encode(value)) == value
     assert decode(encode_sorted(value)) == value
     assert json.loads(encode(value)) == value
@@ -34,6 +35,7 @@ def test_what_is_encoded_comes_back(value: Any) -> None:
 
 @given(values)
 def test_it_reads_what_others_write(value: Any) -> None:
+    """`decode` reads the output of Python's `json`, as text or bytes, ASCII or not."""
     for text in (json.dumps(value), json.dumps(value, ensure_ascii=False)):
         assert decode(text) == decode(text.encode()) == value
 
@@ -49,7 +51,7 @@ nearly_json = st.builds(
 
 @given(st.binary() | nearly_json | nearly_json.map(str.encode))
 def test_what_is_no_json_is_a_value_error(text: bytes | str) -> None:
-    """A text that is accepted has the same value as in Python's `json`."""
+    """`decode` raises only ValueError; an accepted text has the value that `json` reads."""
     value = None
     with contextlib.suppress(ValueError):
         value = decode(text)
@@ -58,6 +60,7 @@ def test_what_is_no_json_is_a_value_error(text: bytes | str) -> None:
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, "NaN", "1e999", '"\\ud800"'])
 def test_hostile_text_is_a_value_error(text: str) -> None:
+    """Nesting of 100,000 levels, NaN, `1e999` and half a surrogate pair raise ValueError."""
     with pytest.raises(ValueError, match=r"."):
         decode(text)
 
@@ -95,6 +98,7 @@ class Point:
     ids=str,
 )
 def test_values_beyond_json_have_the_form_one_expects(value: object, text: str) -> None:
+    """Dates, UUIDs, decimals, enums, subclasses, dataclasses and tuples have a JSON form."""
     assert encode(value).decode() == text
 
 
@@ -119,6 +123,7 @@ HOLDS_ITSELF.append(HOLDS_ITSELF)
     ids=lambda value: type(value).__name__,
 )
 def test_what_has_no_form_is_a_type_error_that_says_so(value: object, why: str) -> None:
+    """Raise TypeError that names the type for bytes, sets, objects, surrogates and cycles."""
     for encoded in (encode, encode_sorted):
         with pytest.raises(TypeError, match=why):
             encoded(value)
@@ -126,12 +131,14 @@ def test_what_has_no_form_is_a_type_error_that_says_so(value: object, why: str) 
 
 @pytest.mark.parametrize("number", [float("inf"), float("-inf")])
 def test_a_number_that_is_infinite_is_a_value_error(number: float) -> None:
+    """`encode` raises ValueError for an infinite number, also as a key or inside a value."""
     for value in (number, {"a": [number]}, {number: 1}, Point({"a": number})):
         with pytest.raises(ValueError, match=f"{number} has no JSON form: give a finite number"):
             encode(value)
 
 
 def test_a_key_that_is_no_text_or_number_is_a_type_error() -> None:
+    """Raise TypeError for a key that is None, a bool, NaN or a tuple."""
     for key, name in ((None, "NoneType"), (True, "bool"), (float("nan"), "float"), ((), "tuple")):
         with pytest.raises(TypeError, match=f"{name} has no JSON form as a key: give text"):
             encode({"a": {key: 1}})
@@ -152,10 +159,12 @@ OBJECT, ARRAY, KEY, TEXT, COMMA = 100, 90, 48, 32, 32
 def test_the_memory_of_a_text_is_its_length_and_the_price_of_each_part(
     text: str, prices: int
 ) -> None:
+    """`decoded_size` is the text's length plus a fixed cost per object, array, key and text."""
     assert decoded_size(text.encode()) == len(text) + prices
 
 
 def test_equal_values_have_equal_sorted_texts() -> None:
+    """`encode_sorted` returns the same bytes for two dicts with the same items."""
     assert encode_sorted({"b": 1, "a": 2}) == encode_sorted({"a": 2, "b": 1})
 
 
@@ -171,11 +180,13 @@ def test_equal_values_have_equal_sorted_texts() -> None:
 def test_what_is_compared_with_a_json_field_is_written_as_the_server_does(
     number: Any, text: str
 ) -> None:
+    """`encode_stored` sorts keys and writes numbers as the server does in a JSON field."""
     assert encode_stored({"b": [number], "a": {}}).decode() == f'{{"a":{{}},"b":[{text}]}}'
 
 
 @given(values)
 def test_the_stored_text_is_of_the_same_value(value: Any) -> None:
+    """`encode_stored` writes the same value as `json`, with all integers read as floats."""
     stored, same = (
         json.loads(text, parse_int=float) for text in (encode_stored(value), json.dumps(value))
     )

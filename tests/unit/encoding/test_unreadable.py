@@ -49,6 +49,7 @@ def facts(row: UnreadableRow) -> tuple[dict[str, Any], str, int]:
     ["]}", "[[{{", '\\"', '\\\\"]}', "\\", ',"x":1', "a:b", "ż{", "\u2028", "😀]", "\t\n"],
 )
 def test_brackets_quotes_and_escapes_inside_strings_are_text(value: str) -> None:
+    """Brackets, quotes and escapes inside strings count as text, in keys and values."""
     text = json.dumps(value)
     inner = nested(LEVELS, text)
     record = f'{{{text}: {text}, "d": {inner}, "list": [{text}, {{{text}: {text}}}], "z": 1}}'
@@ -57,11 +58,13 @@ def test_brackets_quotes_and_escapes_inside_strings_are_text(value: str) -> None
 
 
 def test_escaped_unicode_keys_are_decoded_and_name_the_field() -> None:
+    """Keys with Unicode escapes are decoded, also as the name of the deep field."""
     row = cut(f'{{"\\u017c\\"": 1, "\\ud83d\\ude00": {DEEP}, "": null}}')
     assert facts(row) == ({'ż"': 1, "": None}, "😀", LEVELS)
 
 
 def test_whitespace_may_stand_everywhere() -> None:
+    """Whitespace between all tokens, also inside the deep value, changes nothing."""
     blank = " \t\r\n"
     spaced = blank.join(["", "{", '"id"', ":", '"a"', ",", '"d"', ":", ""])
     deep = ("[" + blank) * LEVELS + ("]" + blank) * LEVELS
@@ -73,27 +76,32 @@ def test_whitespace_may_stand_everywhere() -> None:
 def test_the_deepest_of_several_deep_fields_is_named_and_none_of_them_is_kept(
     order: tuple[str, ...],
 ) -> None:
+    """Of several deep fields the deepest is named, and none of them is kept."""
     levels = {"few": LEVELS, "more": LEVELS + 1, "most": LEVELS + 2}
     members = ", ".join(f'"{name}": {nested(levels[name])}' for name in order)
     assert facts(cut(f'{{"id": "a", {members}}}')) == ({"id": "a"}, "most", LEVELS + 2)
 
 
 def test_a_deep_value_inside_an_array_of_objects_counts_all_its_levels() -> None:
+    """The depth of a field counts the levels of the arrays and objects around the value."""
     row = cut(f'{{"a": [1], "d": [{{"x": 1}}, {{"y": [[]], "x": {DEEP}}}, {{}}], "b": {{}}}}')
     assert facts(row) == ({"a": [1], "b": {}}, "d", LEVELS + 2)
 
 
 def test_objects_and_arrays_in_turn_are_counted_alike() -> None:
+    """Objects and arrays each count as one level of nesting."""
     row = cut('{"d": ' + '{"x":[' * LEVELS + "]}" * LEVELS + ', "id": "a"}')
     assert facts(row) == ({"id": "a"}, "d", 2 * LEVELS)
 
 
 def test_a_record_that_can_be_decoded_is_a_plain_dict() -> None:
+    """A record that can be decoded is a plain dict, not an `UnreadableRow`."""
     assert type(read_record(b' {"id": "a", "d": [[{}]]} ')) is dict
 
 
 @pytest.mark.parametrize("text", ["", " ", "1", "null", '"a"', "[]", "[1, 2]", "nonsense", "{"])
 def test_what_is_no_object_is_no_record(text: str) -> None:
+    """`read_record` raises ValueError for a text that is no JSON object."""
     with pytest.raises(ValueError, match=NO_RECORD):
         read_record(text.encode())
 
@@ -132,12 +140,14 @@ BROKEN = {
 
 @pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN.keys())
 def test_broken_json_that_is_deep_is_an_error_and_no_record(text: str) -> None:
+    """Invalid JSON that is nested too deeply raises ValueError and gives no record."""
     with pytest.raises(ValueError, match=NO_RECORD):
         read_answer(text.replace("DEEP", DEEP).encode())
 
 
 @pytest.mark.parametrize("text", [DEEP, f'[{{"id": "a", "d": {DEEP}}}]'], ids=["bare", "records"])
 def test_a_deep_array_is_no_record_and_an_answer_that_is_too_deep(text: str) -> None:
+    """A deep array raises ValueError as a record, and `TooDeepError` as a response."""
     with pytest.raises(ValueError, match="is no object"):
         read_record(text.encode())
     with pytest.raises(TooDeepError):
@@ -145,6 +155,7 @@ def test_a_deep_array_is_no_record_and_an_answer_that_is_too_deep(text: str) -> 
 
 
 def test_bytes_that_are_no_utf_8_are_an_error() -> None:
+    """A deep record with bytes that are not UTF-8 raises ValueError."""
     with pytest.raises(ValueError, match=NO_RECORD):
         read_record(b'{"a": "\xff", "d": ' + DEEP.encode() + b"}")
 
@@ -155,6 +166,7 @@ def test_bytes_that_are_no_utf_8_are_an_error() -> None:
 )
 @pytest.mark.parametrize("before", ["", "{"])
 def test_a_body_that_ends_too_early_is_an_error(before: str, behind: str) -> None:
+    """A deep record or response that ends before its last bracket raises ValueError."""
     whole = f'{{"a": 1, "d": {DEEP}, '
     for read in (read_record, read_answer):
         with pytest.raises(ValueError, match=NO_RECORD):
@@ -165,12 +177,14 @@ def test_a_body_that_ends_too_early_is_an_error(before: str, behind: str) -> Non
 
 @pytest.mark.parametrize("missing", [1, 2, LEVELS, LEVELS + 1])
 def test_a_body_that_ends_inside_the_deep_value_is_an_error(missing: int) -> None:
+    """A record that ends within or after its deep value raises ValueError."""
     text = f'{{"id": "a", "d": {DEEP}}}'
     with pytest.raises(ValueError, match=NO_RECORD):
         read_record(text[:-missing].encode())
 
 
 def test_of_equal_names_the_last_value_stands_beside_the_deep_one() -> None:
+    """Of equal keys the last value counts; if it replaces a deep one, the record is a dict."""
     assert facts(cut(f'{{"a": 1, "a": 2, "d": {DEEP}}}')) == ({"a": 2}, "d", LEVELS)
     again = cut(f'{{"id": "a", "d": {nested(LEVELS + 9)}, "d": {DEEP}}}')
     assert facts(again) == ({"id": "a"}, "d", LEVELS)
@@ -192,6 +206,7 @@ levels = st.integers(1, 40) | st.integers(850, 1250) | st.integers(LEVELS, 2 * L
 def test_any_record_gives_the_other_fields_and_the_depth_of_the_deep_one(
     record: dict[str, Any], data: st.DataObject, count: int, has_ascii: bool
 ) -> None:
+    """Any record with one deep field gives the other fields unchanged and its exact depth."""
     name = data.draw(st.sampled_from(sorted(record)))
     opening, closing = data.draw(st.sampled_from([("[", "]"), ('{"[": ', "}")]))
 
@@ -225,6 +240,7 @@ def levels_of(value: Any) -> int:
 
 
 def test_deep_records_among_good_ones_stand_at_their_places() -> None:
+    """In a list, deep records become `UnreadableRow` in their places; the rest are dicts."""
     items = f'{{"id": "a"}}, {{"id": "b", "d": {DEEP}}}, {{"id": "c"}}, {{"d": {DEEP}, "id": "e"}}'
     answer = read_answer(f'{{"page": 1, "items": [{items}], "totalItems": 4}}'.encode())
     assert type(answer) is dict
@@ -236,6 +252,7 @@ def test_deep_records_among_good_ones_stand_at_their_places() -> None:
 
 
 def test_the_record_of_an_event_is_cut_and_its_action_stands() -> None:
+    """The deep record of an event becomes an `UnreadableRow`; the action is kept."""
     event = f'{{"action": "update", "record": {{"id": "a", "n": 1, "d": {DEEP}}}}}'
     answer = read_answer(event.encode())
     assert answer["action"] == "update"
@@ -245,6 +262,7 @@ def test_the_record_of_an_event_is_cut_and_its_action_stands() -> None:
 
 @pytest.mark.parametrize("name", ["items", "record"])
 def test_a_records_own_field_of_that_name_is_a_field(name: str) -> None:
+    """A record's own field `items` or `record` is read as a field, not as a list of records."""
     answer = read_answer(f'{{"{name}": [{DEEP}], "id": "a"}}'.encode())
     assert facts(answer) == ({"id": "a"}, name, LEVELS + 1)
     assert find_unreadable(answer) == (answer,)
@@ -257,12 +275,14 @@ def test_a_records_own_field_of_that_name_is_a_field(name: str) -> None:
 
 
 def test_what_is_deep_beside_the_records_of_an_answer_is_told_too() -> None:
+    """A deep field beside a response's record makes the whole response an `UnreadableRow`."""
     answer = read_answer(f'{{"token": "t", "meta": {DEEP}, "record": {{"id": "a"}}}}'.encode())
     assert facts(answer) == ({"token": "t", "record": {"id": "a"}}, "meta", LEVELS)
 
 
 @pytest.mark.parametrize("text", ["null", "3", '"a"', "[]", '{"items": 1}', '{"items": [{}]}'])
 def test_an_answer_that_can_be_decoded_is_read_as_it_is(text: str) -> None:
+    """A response that can be decoded is what `json` reads, without unreadable rows."""
     answer = read_answer(text.encode())
     assert answer == json.loads(text)
     assert find_unreadable(answer) == ()
@@ -272,6 +292,7 @@ def test_an_answer_that_can_be_decoded_is_read_as_it_is(text: str) -> None:
 
 
 def test_a_row_equals_only_a_row_with_the_same_fields_and_the_same_cause() -> None:
+    """An `UnreadableRow` equals only a row with equal fields, field name and depth; no dict."""
     row = UnreadableRow({"id": "a"}, "d", 9)
     assert row == UnreadableRow({"id": "a"}, "d", 9)
     others: list[object] = [
@@ -288,6 +309,7 @@ def test_a_row_equals_only_a_row_with_the_same_fields_and_the_same_cause() -> No
 
 
 def test_a_row_is_told_by_its_collection_its_id_and_its_cause() -> None:
+    """`told` returns collection, id, field and depth; a value that is no text becomes empty."""
     row = UnreadableRow({"id": "a", "collectionName": "posts"}, "d", 9)
     assert row.told() == UnreadableRecord("posts", "a", "d", 9)
     assert row.told("given") == UnreadableRecord("given", "a", "d", 9)
@@ -306,7 +328,7 @@ def test_a_row_is_told_by_its_collection_its_id_and_its_cause() -> None:
     ids=["arrays", "objects", "siblings", "strings", "escapes", "numbers"],
 )
 def test_the_time_grows_as_the_text_does(unit: str) -> None:
-    """A text sixteen times as long: sixteen times the work, where quadratic work is 256 times."""
+    """Reading 16 times the text takes less than 100 times the time, however it is nested."""
 
     def seconds(size: int) -> float:
         text = b'{"d":' + (unit * (size // len(unit))).encode()

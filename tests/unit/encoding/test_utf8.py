@@ -140,6 +140,7 @@ ENTRANCES: dict[str, Call] = {
 def test_half_a_surrogate_pair_is_refused_by_name_and_before_any_io(
     client: BosBase, entrance: str
 ) -> None:
+    """Half a surrogate pair in any argument is a ValueError or TypeError before any I/O."""
     with pytest.raises((ValueError, TypeError)) as refused:
         ENTRANCES[entrance](client, LOST)
     assert type(refused.value) in (ValueError, TypeError)
@@ -150,17 +151,20 @@ def test_half_a_surrogate_pair_is_refused_by_name_and_before_any_io(
 
 
 def test_a_password_is_not_quoted(client: BosBase) -> None:
+    """The error for half a surrogate pair in a password does not contain the password."""
     with pytest.raises(ValueError, match=r"^password holds half a surrogate pair") as refused:
         client.collection("users").auth_with_password("x", f"secret{LOST}")
     assert "secret" not in str(refused.value)
 
 
 def test_a_field_is_named_and_its_value_is_not_quoted(client: BosBase) -> None:
+    """The error for half a surrogate pair in a body names the place, not the value."""
     with pytest.raises(TypeError, match=r"half a surrogate pair: \['a'\]\['b'\]\[1\]$"):
         client.collection("posts").create({"a": {"b": ["x", LOST]}})
 
 
 def test_the_name_of_a_file_on_disk_need_not_be_text(tmp_path: Path) -> None:
+    """A file name with an undecodable byte is sent with `_` in its place."""
     path = tmp_path / "caf\udce9.txt"  # as `os.fsdecode` has it where the name is Latin-1
     path.write_bytes(b"x")
     with path.open("rb") as opened:
@@ -171,6 +175,7 @@ def test_the_name_of_a_file_on_disk_need_not_be_text(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", ["\U0001f98a", "é", 5, None, b"\xff", {"a": ("b", [None])}])
 def test_whole_characters_pass_and_the_place_of_half_a_pair_is_told(value: Any) -> None:
+    """`check_encodable` accepts complete characters and names the index of half a pair."""
     check_encodable("it", value)
     with pytest.raises(ValueError, match=r"^it\[1\] holds"):
         check_encodable("it", [value, LOST])

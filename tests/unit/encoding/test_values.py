@@ -228,6 +228,7 @@ def pandas(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("value", "expected"), ACCEPTED, ids=name_of)
 def test_a_body_and_a_filter_take_the_same_in_the_same_form(value: Any, expected: Any) -> None:
+    """Each accepted value has the same JSON form in a body, a filter and a multipart body."""
     assert plain(value) == expected
     assert type(plain(value)) is type(expected)
     assert encode({"a": [value]}) == encode({"a": [expected]})
@@ -243,6 +244,7 @@ def test_a_body_and_a_filter_take_the_same_in_the_same_form(value: Any, expected
 
 @pytest.mark.parametrize(("value", "why"), REFUSED, ids=name_of)
 def test_both_refuse_the_rest_at_once_and_say_what_to_give(value: Any, why: str) -> None:
+    """Body and filter raise an error with the remedy for a value without a JSON form."""
     for each in (value, [value], {"a": (value,)}):
         for use in (plain, encode, lambda value: build_filter("a = {:v}", v=value)):
             with pytest.raises((TypeError, ValueError), match=why):
@@ -251,6 +253,7 @@ def test_both_refuse_the_rest_at_once_and_say_what_to_give(value: Any, why: str)
 
 @pytest.mark.usefixtures("elsewhere")
 def test_a_time_with_a_zone_is_the_same_in_utc_wherever_the_program_runs() -> None:
+    """A datetime with a zone is converted to UTC, whatever the local time zone is."""
     for hours in (-5, 0, 1):
         at = datetime(2026, 1, 2, 12, tzinfo=UTC).astimezone(timezone(timedelta(hours=hours)))
         assert plain(at) == NOON
@@ -258,10 +261,12 @@ def test_a_time_with_a_zone_is_the_same_in_utc_wherever_the_program_runs() -> No
 
 @given(st.text())
 def test_a_text_stays_as_it_is(text: str) -> None:
+    """An instance of a subclass of `str` becomes an equal text."""
     assert plain(Text(text)) == text
 
 
 def test_a_list_that_holds_itself_is_refused() -> None:
+    """`plain` raises TypeError for a list that contains itself."""
     value: list[Any] = []
     value.append(value)
     with pytest.raises(TypeError, match="nested too deeply, or holds itself"):
@@ -270,6 +275,7 @@ def test_a_list_that_holds_itself_is_refused() -> None:
 
 @pytest.mark.parametrize("wrap", [lambda v: [v], lambda v: (v,), lambda v: {"a": v}])
 def test_nested_values_take_one_call_for_each_level(wrap: Callable[[Any], Any]) -> None:
+    """`encode` accepts 700 levels of lists, tuples or dicts within Python's recursion limit."""
     value: Any = 1
     for _ in range(700):  # of the thousand calls that Python allows
         value = wrap(value)
@@ -277,12 +283,14 @@ def test_nested_values_take_one_call_for_each_level(wrap: Callable[[Any], Any]) 
 
 
 def test_the_values_given_are_left_as_they_were() -> None:
+    """`plain` does not change the value that it is given."""
     body = {"a": [date(2026, 1, 2), {"b": (1,)}]}
     plain(body)
     assert body == {"a": [date(2026, 1, 2), {"b": (1,)}]}
 
 
 def test_options_take_scalars_and_times(tmp_path: Path) -> None:
+    """Query options accept scalars and times, omit missing values, and refuse containers."""
     options = normalise_options(query={"n": Scalar(3, "i"), "at": Timestamp(2026, 1, 2), "no": NA})
     assert options.query == (("at", DAY), ("n", "3"))
     for value in ([1], {"a": 1}, tmp_path):
@@ -291,6 +299,7 @@ def test_options_take_scalars_and_times(tmp_path: Path) -> None:
 
 
 def test_the_fake_keeps_what_the_server_would_read(virtual_time: FakeRealtime) -> None:
+    """The fake stores, emits and returns the JSON form of the values it is given."""
     posts = virtual_time.client.collection("posts")
     heard: list[Mapping[str, Any]] = []
     posts.observe("*").subscribe(lambda event: heard.append(event.record))
@@ -314,13 +323,14 @@ def test_the_fake_keeps_what_the_server_would_read(virtual_time: FakeRealtime) -
 def test_a_row_is_refused_as_a_body_with_a_word_on_how_to_give_it(
     virtual_time: FakeRealtime,
 ) -> None:
+    """An object with `to_dict` as a body raises TypeError that names `to_dict()`."""
     row: Any = SimpleNamespace(to_dict=dict)
     with pytest.raises(TypeError, match=r"not SimpleNamespace: give its to_dict\(\)"):
         virtual_time.client.collection("posts").create(row)
 
 
 def test_a_form_takes_them_too() -> None:
-    """`client.send` with files: the body is the fields of a form, whose values are text."""
+    """`form_fields` gives each field its form value: JSON text for containers; bytes stay."""
     body = {"n": Scalar(3, "i"), "at": Timestamp(2026, 1, 2), "on": True, "l": [NA, {"a": 1}, [1]]}
     fields = form_fields({**body, "raw": b"x"})
     expected = {"n": 3, "at": DAY, "on": "true", "l": [None, '{"a":1}', "[1]"], "raw": b"x"}
@@ -329,11 +339,13 @@ def test_a_form_takes_them_too() -> None:
 
 
 def test_keys_that_are_one_text_are_refused() -> None:
+    """A dict whose keys 1 and "1" become the same text raises TypeError."""
     with pytest.raises(TypeError, match="two keys of a dict are the same text"):
         plain({"a": {1: "x", "1": "y"}})
 
 
 def test_neither_numpy_nor_pandas_is_imported() -> None:
+    """Importing the library and encoding values imports neither numpy nor pandas."""
     code = (
         "import sys, rxbosbase; from rxbosbase.encoding.json import encode;"
         "encode({'a': [1.5, float('nan'), __import__('datetime').datetime.now()]});"

@@ -47,6 +47,7 @@ def sent(web: responses.RequestsMock) -> dict[str, Any]:
     ],
 )
 def test_a_base_url_is_kept_without_its_last_slash(url: str, kept: str) -> None:
+    """A base URL keeps scheme, host, port and path, without outer spaces and final slash."""
     assert check_base_url(url) == kept
 
 
@@ -69,6 +70,7 @@ def test_a_base_url_is_kept_without_its_last_slash(url: str, kept: str) -> None:
 def test_row_13_a_base_url_that_cannot_be_right_is_refused_in_words(
     url: Any, kind: type[Exception], message: str
 ) -> None:
+    """An invalid base URL raises an error that names the reason and not the password."""
     with pytest.raises(kind, match=message) as caught:
         check_base_url(url)
     assert "secret" not in str(caught.value)
@@ -86,11 +88,13 @@ def test_row_13_a_base_url_that_cannot_be_right_is_refused_in_words(
     ],
 )
 def test_headers_that_break_a_request_are_refused(headers: Any, kind: type[Exception]) -> None:
+    """Header names or values with control characters, or that are no text, raise an error."""
     with pytest.raises(kind, match="header"):
         check_headers(headers)
 
 
 def test_headers_are_copied() -> None:
+    """`check_headers` returns a copy, and an empty dict for None."""
     given = {"X-A": "b"}
     checked = check_headers(given)
     assert checked == given and checked is not given
@@ -102,6 +106,7 @@ def make(**options: Any) -> Transport:
 
 
 def test_every_path_stays_on_the_base_urls_origin() -> None:
+    """Every path, even `@evil.example`, gives a URL of the base URL's host."""
     transport = make()
     assert transport.url("/api/x") == "http://h/api/x"
     assert transport.url("@evil.example") == "http://h/@evil.example"
@@ -109,6 +114,7 @@ def test_every_path_stays_on_the_base_urls_origin() -> None:
 
 
 def test_dots_lead_nowhere_in_a_path_and_are_text_in_a_query() -> None:
+    """`..` as a segment of a path, also encoded, raises ValueError; in a query it is text."""
     transport = make()
     for path in ("/a/../b", "/a/%2E%2e?c=d", "/a/..?c=d?e"):
         with pytest.raises(ValueError, match="between slashes"):
@@ -118,6 +124,7 @@ def test_dots_lead_nowhere_in_a_path_and_are_text_in_a_query() -> None:
 
 
 def test_a_closed_transport_gives_nothing_out() -> None:
+    """A closed transport raises `ClientClosedError` for a channel and for a request."""
     transport = make()
     transport.close()
     transport.close()
@@ -128,6 +135,7 @@ def test_a_closed_transport_gives_nothing_out() -> None:
 
 
 def test_not_checking_certificates_is_warned_of() -> None:
+    """`verify=False` emits a UserWarning that the certificate is not checked."""
     with pytest.warns(UserWarning, match="certificate is not checked"):
         make(verify=False).close()
 
@@ -136,6 +144,7 @@ def test_not_checking_certificates_is_warned_of() -> None:
 
 
 def test_what_every_request_carries(web: responses.RequestsMock, client: BosBase) -> None:
+    """A GET has exactly the expected headers, those of the client included, and no body."""
     web.get(ASKED, json={})
     client.send("GET", "/api/x")
     expected = {
@@ -149,7 +158,7 @@ def test_what_every_request_carries(web: responses.RequestsMock, client: BosBase
 def test_outer_spaces_and_tabs_are_no_part_of_a_header(
     web: responses.RequestsMock, client: BosBase
 ) -> None:
-    """Other spaces are."""
+    """Spaces and tabs around a header's value are removed; a no-break space is kept."""
     web.get(ASKED, json={})
     client.send("GET", "/api/x", headers={"X-A": " \tXaX\u00a0\t "})
     assert sent(web)["x-a"] == "XaX\u00a0"
@@ -160,7 +169,7 @@ def test_outer_spaces_and_tabs_are_no_part_of_a_header(
 def test_a_content_type_of_the_callers_own_is_sent(
     web: responses.RequestsMock, name: str, everywhere: dict[str, str]
 ) -> None:
-    """That of the call; a type for all requests of the client does not fit a body of fields."""
+    """A call's own Content-Type is sent; the client's is ignored for a JSON body."""
     web.post(ASKED, json={})
     with BosBase(URL, headers=everywhere) as client:
         client.send("POST", "/api/x", body={})
@@ -172,6 +181,7 @@ def test_a_content_type_of_the_callers_own_is_sent(
 def test_files_go_out_as_a_form_beside_the_fields(
     web: responses.RequestsMock, client: BosBase
 ) -> None:
+    """Files are sent as multipart form data together with the fields of the body."""
     web.post(ASKED, json={})
     client.send("POST", "/api/x", body={"title": "Hi"}, files=[("photo", ("a.png", b"\x89PNG"))])
     assert sent(web)["content-type"].startswith("multipart/form-data; boundary=")
@@ -184,6 +194,7 @@ def test_files_go_out_as_a_form_beside_the_fields(
 def test_cookies_are_sent_back_up_to_a_limit_and_then_all_forgotten(
     web: responses.RequestsMock, client: BosBase, beyond: int
 ) -> None:
+    """Cookies up to `MAX_COOKIE_JAR` bytes are sent back; above that, none is."""
     name, value = "n" * 4000, "v" * (MAX_COOKIE_JAR - 4000 + beyond)
     web.get(ASKED, json={}, headers={"Set-Cookie": f"{name}={value}; Path=/"})
     client.send("GET", "/api/x")
@@ -250,6 +261,7 @@ def test_an_error_says_what_failed_and_quotes_neither_query_nor_body(
     cause: Any,
     query: str,
 ) -> None:
+    """An error of a request names URL and cause, without query and response text."""
     web.get(ASKED, body=raised)
     with (
         BosBase(URL, verify=certifi.where()) as client,
@@ -265,6 +277,8 @@ def test_an_error_says_what_failed_and_quotes_neither_query_nor_body(
 def test_a_body_that_cannot_be_read_is_told_with_the_kind_of_the_problem(
     web: responses.RequestsMock, client: BosBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """An exception while a body is read becomes `ProtocolError` with the exception's type."""
+
     def break_off(*_: Any) -> None:
         raise AttributeError("of a socket that is gone")
 

@@ -32,5 +32,6 @@ WRONG: list[tuple[Callable[[Posts], object], type[Exception], str]] = [
 def test_a_wrong_argument_is_refused_with_what_to_do(
     call: Callable[[Posts], object], error: type[Exception], message: str
 ) -> None:
+    """A wrong argument of a live view raises at once, with a message that names the remedy."""
     with BosBase("http://127.0.0.1:1") as client, pytest.raises(error, match=message):
         call(client.collection("posts"))

@@ -39,13 +39,13 @@ def scenarios(draw: Any) -> Scenario:
 )
 @given(scenarios())
 def test_a_quiet_view_equals_its_query(scenario: Scenario) -> None:
-    """At once for what the stream tells, after a reconcile for what it does not."""
+    """A quiet view equals its query, at the latest after a reconcile for silent changes."""
     assert run(scenario).problems == []
 
 
 @pytest.mark.parametrize("block", range(max(EXAMPLES // 100, 1)))
 def test_long_stories_end_well_too(block: int) -> None:
-    """Stories of up to 60 steps: more than hypothesis likes to draw."""
+    """Scenarios of up to 60 steps end with a view that equals its query."""
     for seed in range(block * 100, block * 100 + 100):
         for expands, varied in product((False, True), repeat=2):
             scenario = random_scenario(seed, steps=60, expands=expands, varied=varied)
@@ -54,7 +54,7 @@ def test_long_stories_end_well_too(block: int) -> None:
 
 @pytest.mark.parametrize("seed", range(40))
 def test_since_leads_from_any_version_to_any_later_one(seed: int) -> None:
-    """`since` is exact between all versions that a story brings forth, whatever their order."""
+    """`since` returns the exact changes between any two versions of a view."""
     versions = run(eventful(seed)).versions
     for older in versions[::3]:
         for newer in versions[older.version :: 5]:
@@ -72,7 +72,7 @@ def eventful(seed: int) -> Scenario:
 
 
 def test_a_quiet_view_asks_nothing() -> None:
-    """Once all is settled, the only thing a view waits for is the next reconcile."""
+    """Once all records are settled, a view waits for nothing but the next reconcile."""
     for seed in range(100):
         story = random_scenario(seed, expands=seed % 2 == 1, varied=seed % 4 > 1)
         assert run(replace(story, reconcile=NEVER)).idle, f"seed {seed}"

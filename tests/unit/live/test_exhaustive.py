@@ -49,6 +49,7 @@ which of its plots does."""
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("scope", STORIES, ids=lambda scope: f"{scope.writes} {scope.troubles}")
 def test_every_story_ends_with_a_view_that_equals_its_query(scope: Scope) -> None:
+    """Each scenario within the bounds ends with a view equal to its query; all are run."""
     total = search_all(scope)
     print(f"{total.stories:,} stories of {total.plots} plots, by way of {total.states:,} states")
     assert not total.wrong, total.wrong
@@ -66,7 +67,7 @@ def is_broken(search: Search) -> bool:
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", FOUND_IN)
 def test_a_missing_rule_is_found_and_the_whole_rules_stand_that_test(name: str) -> None:
-    """Some story of the scope ends wrong without the rule, and no story of that plot with it."""
+    """Without the rule some scenario of the given plot fails; with all rules none does."""
     scope, at = FOUND_IN[name]
     plots = list(make_plots(scope))
     make = (MUTANTS | RARE)[name]
@@ -79,7 +80,7 @@ def test_a_missing_rule_is_found_and_the_whole_rules_stand_that_test(name: str) 
 
 @pytest.mark.parametrize("trouble", ["calm", "compare", "skip", "start"])
 def test_equal_states_have_equal_futures(trouble: str) -> None:
-    """Told one by one, without merging, there are as many stories, and all end well."""
+    """A search that merges equal states counts as many scenarios as one that does not."""
     scope = Scope(1, 1, (trouble,))
     for plot in make_plots(scope):
         one_by_one = Search(plot, scope, merges=False)
@@ -89,5 +90,5 @@ def test_equal_states_have_equal_futures(trouble: str) -> None:
 
 
 def test_the_stamps_of_three_writes_have_thirteen_orders() -> None:
-    """Of the orders with ties that there are (the third Fubini number), none is left out."""
+    """`weak_orders` returns all orders with ties of 0 to 3 row versions: 1, 1, 3 and 13."""
     assert [len(weak_orders(count)) for count in range(4)] == [1, 1, 3, 13]

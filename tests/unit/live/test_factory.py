@@ -63,7 +63,7 @@ def are_one(*views: View) -> bool:
 
 
 def test_equal_views_are_one(fake: FakeRealtime) -> None:
-    """However they were asked for: a default is the same as its value."""
+    """Views with equal arguments share one snapshot; a default equals its explicit value."""
     assert are_one(live(fake, **SAME), live(fake, **SAME), live(fake, **SAME))
     assert are_one(live(fake), live(fake, reconcile=60.0, interval=0.25, sort=""))
     assert are_one(live_record(fake), live_record(fake, reconcile=60.0))
@@ -73,7 +73,7 @@ def test_equal_views_are_one(fake: FakeRealtime) -> None:
 def test_views_that_differ_in_any_argument_are_not_one(
     fake: FakeRealtime, other: dict[str, Any]
 ) -> None:
-    """Each shows, reads and compares what its own arguments say, and as often."""
+    """Views that differ in any one argument, `query` and `headers` included, are not shared."""
     assert not are_one(live(fake, **SAME), live(fake, **{**SAME, **other}))
 
 
@@ -81,7 +81,7 @@ def test_views_that_differ_in_any_argument_are_not_one(
 def test_views_of_a_record_that_differ_in_any_argument_are_not_one(
     fake: FakeRealtime, other: dict[str, Any]
 ) -> None:
-    """Nor is the view of a record that of the query it is found by."""
+    """Record views that differ in one argument are not shared, nor one with a query's view."""
     assert not are_one(live_record(fake), live_record(fake, **other))
     assert not are_one(live_record(fake), live(fake))
 
@@ -96,7 +96,7 @@ def loaded(view: View) -> Engine:
 
 
 def test_each_view_compares_as_often_as_its_own_reconcile_says(fake: FakeRealtime) -> None:
-    """A view of a query, a window, and the view of one record."""
+    """A view, a window and a record view each reconcile after their own `reconcile` seconds."""
     for seconds in (7.0, 61.0):
         for view in (
             live(fake, reconcile=seconds),
@@ -112,7 +112,7 @@ def test_each_view_compares_as_often_as_its_own_reconcile_says(fake: FakeRealtim
 def test_views_that_failed_at_one_moment_are_not_read_again_at_one(
     make: Callable[[FakeRealtime], View],
 ) -> None:
-    """As those of many clients would be. Nor is any read again at once, or after a minute."""
+    """With jitter, views whose reads fail at one moment retry spread over the whole pause."""
     with FakeRealtime(backoff=BackoffPolicy()) as fake:
         brains = [make(fake)._make()._brain for _ in range(100)]
     now = 0.0
@@ -130,14 +130,14 @@ def test_views_that_failed_at_one_moment_are_not_read_again_at_one(
 def test_without_jitter_each_wait_is_known(
     fake: FakeRealtime, make: Callable[[FakeRealtime], View]
 ) -> None:
-    """As in the fake, unless its backoff has some."""
+    """Without jitter the retry after a first failed read comes after exactly 1 s."""
     brain = make(fake)._make()._brain
     read = brain.acknowledged(0.0).read
     assert read is not None and brain.failed(read, 0.0).wake == 1.0
 
 
 def test_a_window_is_read_as_often_as_its_own_interval_says(fake: FakeRealtime) -> None:
-    """Each window keeps its own interval."""
+    """A window is read again no sooner than its own `interval` after the last read."""
     for seconds in (0.1, 3.0):
         brain = loaded(live(fake, limit=5, interval=seconds))
         effects = brain.event("update", {"id": "a"}, 10.0)

@@ -87,13 +87,14 @@ def is_found_out(make: Make, scenario: Scenario) -> bool:
 
 
 def test_each_mutant_has_a_seed_and_each_seed_a_mutant() -> None:
+    """`FOUND_AT` has a seed for each mutant and for nothing else."""
     assert FOUND_AT.keys() == MUTANTS.keys()
 
 
 @pytest.mark.timeout(180)  # s for all the tries; with the seed that is known, hundredths
 @pytest.mark.parametrize("name", MUTANTS)
 def test_each_rule_is_needed(name: str) -> None:
-    """Without the rule that the mutant breaks, some story of the seed ends with a wrong view."""
+    """Without the rule that the mutant breaks, some scenario ends with a wrong view."""
     seeds = chain([FOUND_AT[name]], range(TRIES))
     tells = (
         seed for seed in seeds if any(is_found_out(MUTANTS[name], each) for each in stories(seed))
@@ -102,7 +103,7 @@ def test_each_rule_is_needed(name: str) -> None:
 
 
 def test_no_story_that_finds_a_mutant_finds_fault_with_all_the_rules() -> None:
-    """With all rules in place, each of these stories ends with the right view."""
+    """With all rules in place, each of these scenarios ends with the right view."""
     for seed in FOUND_AT.values():
         for story in stories(seed):
             assert run(story).problems == [], f"seed {seed}"

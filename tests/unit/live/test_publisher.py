@@ -110,7 +110,7 @@ class Build:
 def test_wait_fresh_returns_once_the_build_of_another_thread_has_ended(
     delivery: ThreadScheduler,
 ) -> None:
-    """Nothing else wakes it, and the snapshot before is not what it was asked for."""
+    """`wait_fresh` returns the snapshot as soon as another thread has finished its build."""
     build = Build(delivery)
     build.end()
     assert ids(build.result()) == ["a", "b"]
@@ -119,7 +119,7 @@ def test_wait_fresh_returns_once_the_build_of_another_thread_has_ended(
 def test_wait_fresh_builds_itself_what_another_thread_was_interrupted_in(
     delivery: ThreadScheduler,
 ) -> None:
-    """Also where the delivery thread, which would do it, is busy."""
+    """`wait_fresh` builds a snapshot itself if its build in another thread was interrupted."""
     build = Build(delivery)
     build.end(SystemExit())
     try:
@@ -130,7 +130,7 @@ def test_wait_fresh_builds_itself_what_another_thread_was_interrupted_in(
 
 
 def test_wait_fresh_raises_what_a_model_raised_in_another_thread(delivery: ThreadScheduler) -> None:
-    """It does not wait for a snapshot that will never be built."""
+    """`wait_fresh` raises the error that a model raised during a build in another thread."""
     build, error = Build(delivery), ValueError("a model's")
     build.end(error)
     build.free()
@@ -140,7 +140,7 @@ def test_wait_fresh_raises_what_a_model_raised_in_another_thread(delivery: Threa
 
 
 def test_wait_fresh_raises_what_ends_the_view_meanwhile(delivery: ThreadScheduler) -> None:
-    """The end of a view wakes whoever waits for a snapshot of it, a build under way or not."""
+    """An error that ends the view is raised by a waiting `wait_fresh`, during a build, too."""
     build, error = Build(delivery), ValueError("the server's")
     build.screen.fail(error)
     with pytest.raises(ValueError, match="the server's"):
@@ -169,7 +169,7 @@ def by_the_delivery(screen: Publisher[Any], clock: VirtualClock) -> object:
 def test_an_interrupted_build_is_delivered_later(
     build: Callable[[Publisher[Any], VirtualClock], object], kind: type[BaseException]
 ) -> None:
-    """Though nothing new happens, and the flush that was due ran while the build was under way."""
+    """A snapshot whose build was interrupted is delivered later, without a new event."""
     clock = VirtualClock()
     interrupts = [kind()]
 
@@ -205,7 +205,7 @@ class Held(Subscriber):
 
 @pytest.mark.parametrize("welcomed", [True, False], ids=["welcomed", "before the welcome"])
 def test_after_subscribe_and_dispose_nothing_stays_attached(welcomed: bool) -> None:
-    """The view goes on for another observer, and keeps no reference to the one that left."""
+    """After subscribe and dispose the view keeps no reference to the observer."""
     clock = VirtualClock()
     screen = screen_of(VirtualScheduler(clock), as_it_is)
     seen, other = Seen[Any](), Seen[Any]()
@@ -231,7 +231,7 @@ def test_after_subscribe_and_dispose_nothing_stays_attached(welcomed: bool) -> N
 
 
 def test_who_leaves_while_a_snapshot_is_delivered_does_not_get_it() -> None:
-    """Nor later ones; an observer after it in the order gets both snapshots."""
+    """An observer detached during a delivery gets neither that snapshot nor later ones."""
     clock = VirtualClock()
     screen = screen_of(VirtualScheduler(clock), as_it_is)
     gone, stays = Seen[Any](), Seen[Any]()
@@ -289,6 +289,7 @@ class Sorted:
 
 
 def test_an_order_that_moves_rows_is_shown_though_no_row_has_changed() -> None:
+    """An order that moves rows is delivered as a version whose changes are those moves."""
     view = Sorted("a", "B", "c")
     assert view.shown == [["a", "B", "c"]]
     view.reorder("B", "c", "a", now=100.0)
@@ -299,7 +300,7 @@ def test_an_order_that_moves_rows_is_shown_though_no_row_has_changed() -> None:
 
 
 def test_orders_that_nobody_has_seen_yet_are_shown_as_the_last_of_them() -> None:
-    """Along with the rows as they are by then: those of the order may be older."""
+    """Of several orders before a delivery only the last is shown, with its current rows."""
     view = Sorted("a", "B", "c")
     assert view.shown == [["a", "B", "c"]]
     view.reorder("B", "c", "a", now=100.0)
@@ -316,7 +317,7 @@ def test_orders_that_nobody_has_seen_yet_are_shown_as_the_last_of_them() -> None
 
 
 def test_an_order_in_which_nothing_differs_is_delivered_to_nobody() -> None:
-    """What is shown is what it was; rows that come later go by it."""
+    """An order that moves no row is not delivered."""
     view = Sorted("a", "B", "c")
     assert len(view.shown) == 1
     before = view.screen.current
@@ -330,6 +331,7 @@ def test_an_order_in_which_nothing_differs_is_delivered_to_nobody() -> None:
 
 
 def test_another_identity_empties_a_view_in_the_servers_order() -> None:
+    """A change of identity empties a view in the server's order, which then gets a new one."""
     view = Sorted("a", "B", "c")
     assert len(view.shown) == 1
     view.feed(view.brain.reset(10.0))
@@ -339,7 +341,7 @@ def test_another_identity_empties_a_view_in_the_servers_order() -> None:
 
 
 def test_an_order_is_shown_with_the_rows_of_its_time() -> None:
-    """Rows that have left since, of which nothing has been shown yet, are in it still."""
+    """`current` shows a new order with the rows of its read, until later edits are shown."""
     view = Sorted("a", "B", "c")
     assert len(view.shown) == 1
     view.reorder("B", "c", "a", now=100.0)

@@ -33,13 +33,14 @@ def fail(brain: Engine, effects: Effects, now: float, times: int) -> list[float]
 
 @pytest.mark.parametrize("make", EACH_BRAIN)
 def test_pauses_double_up_to_a_bound(make: Callable[[], Engine]) -> None:
+    """Pauses after failed reads double from 1 s to at most 30 s, in views and windows."""
     brain = make()
     assert fail(brain, brain.acknowledged(0.0), 0.0, 7) == [1, 2, 4, 8, 16, 30, 30]
 
 
 @pytest.mark.parametrize("make", EACH_BRAIN)
 def test_the_first_failure_after_a_reconnect_waits_one_second(make: Callable[[], Engine]) -> None:
-    """However long the pauses had become: the server that is back is asked anew."""
+    """The first pause after a reconnect is 1 s, however long the pauses had become."""
     brain = make()
     assert fail(brain, brain.acknowledged(0.0), 0.0, 5) == [1, 2, 4, 8, 16]
     brain.lost(16.0)
@@ -49,7 +50,7 @@ def test_the_first_failure_after_a_reconnect_waits_one_second(make: Callable[[],
 
 @pytest.mark.parametrize("make", EACH_BRAIN)
 def test_a_reconnect_after_the_pause_waits_for_nothing(make: Callable[[], Engine]) -> None:
-    """A read that is due is made with the acknowledgement, and its failure is the first."""
+    """A read whose pause is over starts with the acknowledgement, and failures count anew."""
     brain = make()
     assert fail(brain, brain.acknowledged(0.0), 0.0, 3) == [1, 2, 4]
     brain.lost(8.0)

@@ -33,6 +33,7 @@ ODD_ROWS: list[Any] = [None, "a", 17, [], {}, {"id": None}, {"id": 5}, {"id": ["
 def test_an_answer_of_anything_but_records_is_an_error_of_its_own(
     odd: Any, request_: ReadPage | Ask | ReadOrder | ReadLiterals | ReadWindow
 ) -> None:
+    """A response with anything but records raises `ProtocolError`, for each kind of read."""
     for answer in (odd, {"items": odd}, {"items": [{"id": "a"}, odd]}):
 
         def read(*_: object, answer: Any = answer) -> Any:
@@ -48,6 +49,7 @@ def test_an_answer_of_anything_but_records_is_an_error_of_its_own(
 
 @pytest.mark.parametrize("odd", ODD_ROWS, ids=str)
 def test_an_answer_of_anything_but_the_record_is_an_error_of_its_own(odd: Any) -> None:
+    """A response with anything but the one record raises `ProtocolError`."""
     with pytest.raises(ProtocolError, match="without records"):
         RecordSource(make_query("posts"), "a", lambda *_: odd).rows(ReadPage())
 
@@ -81,7 +83,7 @@ def test_a_full_page_may_have_a_next_one(count: int, sizes: list[int], whole: bo
 def test_a_question_is_cut_where_the_server_would_refuse_its_filter(
     id_format: str, reads: int
 ) -> None:
-    """The user's 150 comparisons and 100 ids: no filter has more than 200 comparisons."""
+    """A recheck of 100 ids is split so that no filter exceeds the server's limits."""
     own = " || ".join(f"n = {n}" for n in range(150))
     ids = tuple(id_format.format(n) for n in range(100))
     sent: list[str] = []
@@ -135,7 +137,7 @@ TABLE = [{"id": f"{n:02d}", "title": "x"} for n in range(7)]
 
 
 def test_the_order_is_read_as_ids_and_what_they_are_sorted_by() -> None:
-    """Of the view's own rows; in pages where there are more of them, which is told."""
+    """The order is read in pages, with the view's query and only `id` and the sort fields."""
     asked = Asked(*TABLE)
     source = asked.source(3, filter="n = 1", sort="-title,author.name", expand="author", fields="n")
     assert source.rows(ReadOrder()) == (TABLE, False)
@@ -151,12 +153,14 @@ def test_the_order_is_read_as_ids_and_what_they_are_sorted_by() -> None:
 def test_rows_in_the_views_order_have_no_ties(
     sort: str, wanted: str, request_: ReadOrder | ReadPage
 ) -> None:
+    """Reads in the view's order end their sort with `id`, so that no rows tie."""
     asked = Asked(*TABLE)
     assert asked.source(sort=sort).rows(request_) == (TABLE, True)
     assert [query["sort"] for query in asked.queries] == [wanted]
 
 
 def test_other_pages_are_sorted_by_id_whatever_the_views_order() -> None:
+    """Pages that are not in the view's order are sorted by `id`, whatever its sort is."""
     asked = Asked(*TABLE)
     assert asked.source(sort="-n").rows(ReadPage()) == (TABLE, True)
     assert asked.source(sort="-n").rows(ReadPage(whole=False)) == (TABLE, True)
@@ -165,7 +169,7 @@ def test_other_pages_are_sorted_by_id_whatever_the_views_order() -> None:
 
 @pytest.mark.parametrize(("count", "last"), [(2, True), (3, False), (4, False)])
 def test_an_arranged_page_says_whether_it_has_all_rows(count: int, last: bool) -> None:
-    """One that is full is cut nowhere: its last row is not named in a filter afterwards."""
+    """A page in the view's order counts as the last only if it is not full."""
     rows = [{"id": "'\\", "n": n} for n in range(count)]
     asked = Asked(*rows)
     assert asked.source(3, sort="n").rows(ReadPage(arranged=True)) == (rows[:3], last)
@@ -173,7 +177,7 @@ def test_an_arranged_page_says_whether_it_has_all_rows(count: int, last: bool) -
 
 
 def test_literals_are_compared_over_the_whole_collection() -> None:
-    """The view's own filter may leave no row, and what it expands is not needed."""
+    """Literals are compared over the whole collection, without the view's own filter."""
     asked = Asked(*TABLE)
     own: dict[str, Any] = {
         "filter": "n = 1",
@@ -191,15 +195,18 @@ def test_literals_are_compared_over_the_whole_collection() -> None:
 
 
 def test_where_no_row_is_found_the_literals_say_nothing() -> None:
+    """A read of literals that matches no row returns no rows."""
     assert Asked().source().rows(ReadLiterals("'Z' < 'a'")) == ([], True)
 
 
 def test_a_server_that_compares_no_literals_has_none_that_are_true() -> None:
+    """A 400 to a read of literals counts as no row found."""
     assert Asked(error=refusal(400)).source().rows(ReadLiterals("'Z' < 'a'")) == ([], True)
 
 
 @pytest.mark.parametrize("status", [403, 404, 500])
 def test_any_other_refusal_of_literals_is_one_of_the_view(status: int) -> None:
+    """A 403, 404 or 500 to a read of literals raises `ClientResponseError`."""
     with pytest.raises(ClientResponseError) as caught:
         Asked(error=refusal(status)).source().rows(ReadLiterals("'Z' < 'a'"))
     assert caught.value.status == status
@@ -207,5 +214,6 @@ def test_any_other_refusal_of_literals_is_one_of_the_view(status: int) -> None:
 
 @pytest.mark.parametrize("request_", [ReadOrder(), ReadPage(arranged=True)], ids=["order", "page"])
 def test_a_refused_read_of_the_order_is_a_refusal(request_: ReadOrder | ReadPage) -> None:
+    """A 400 to a read of the order raises `ClientResponseError`."""
     with pytest.raises(ClientResponseError):
         Asked(error=refusal(400)).source(sort="nosuch").rows(request_)

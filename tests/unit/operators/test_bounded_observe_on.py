@@ -115,18 +115,18 @@ def test_conflate_keeps_the_newest_of_each_record(keys: list[str], size: int) ->
 
 
 def test_conflate_drops_the_oldest_of_too_many_records() -> None:
-    """The bound holds for ids that are all different, too."""
+    """`conflate` drops the oldest of more ids than fit into the queue."""
     came, drops = run("conflate", 2, [{"id": key} for key in "abc"])
     assert came == [{"id": "b"}, {"id": "c"}, "end"] and drops == [1]
 
 
 def test_conflate_keeps_the_newest_alone_of_values_without_an_id() -> None:
-    """Plain values are all one record."""
+    """`conflate` keeps only the newest of values without an id."""
     assert run("conflate", 3, [1, 2, 3]) == ([3, "end"], [1, 2])
 
 
 def test_error_comes_after_the_queued_values_and_says_what_to_do() -> None:
-    """A `BufferOverflowError`, part of the library's tree, that names the size."""
+    """`error` emits a `BufferOverflowError` that names the size, after the queued values."""
     came, drops = run("error", 2, [1, 2, 3, 4])
     assert came[:2] == [1, 2] and len(came) == 3 and drops == []
     error = came[2]
@@ -137,7 +137,7 @@ def test_error_comes_after_the_queued_values_and_says_what_to_do() -> None:
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_blocking_loses_nothing_between_real_threads(worker: Worker, size: int) -> None:
-    """A fast producer and a subscriber on another thread: all of it, in order, then the end."""
+    """`block` delivers all values of a fast producer to another thread, in order."""
     came: list[int] = []
     done = threading.Event()
     source: Subject[int] = Subject()
@@ -150,7 +150,7 @@ def test_blocking_loses_nothing_between_real_threads(worker: Worker, size: int) 
 
 
 def test_blocking_waits_for_a_scheduler_that_cannot_tell_its_thread() -> None:
-    """Who has not delivered yet may wait: it is taken for another thread than the one that does."""
+    """`block` loses nothing with a scheduler that starts a thread for each delivery."""
     came: list[int] = []
     done = threading.Event()
     source: Subject[int] = Subject()
@@ -165,7 +165,7 @@ def test_blocking_waits_for_a_scheduler_that_cannot_tell_its_thread() -> None:
 
 
 def test_two_producers_lose_nothing(worker: Worker) -> None:
-    """Sources merged by hand may push from two threads; each one's order is kept."""
+    """Two producer threads lose no value, and the order of each is kept."""
     came: list[tuple[int, int]] = []
     source: Subject[tuple[int, int]] = Subject()
     done = threading.Event()
@@ -222,7 +222,7 @@ class Held:
 
 
 def test_a_waiting_producer_goes_on_when_there_is_room(worker: Worker) -> None:
-    """The ordinary case: the subscriber takes one, the next one comes in."""
+    """A producer that waits goes on as soon as the subscriber has taken a value."""
     held = Held(worker)
     assert held.came == [0]
     held.go.set()
@@ -235,7 +235,7 @@ def test_a_waiting_producer_goes_on_when_there_is_room(worker: Worker) -> None:
 
 
 def test_disposing_frees_a_waiting_producer(worker: Worker) -> None:
-    """Nobody waits for a subscriber that has gone."""
+    """Disposing releases a producer that waits, and nothing more is delivered."""
     held = Held(worker)
     held.subscription.dispose()
     held.finish()
@@ -244,7 +244,7 @@ def test_disposing_frees_a_waiting_producer(worker: Worker) -> None:
 
 
 def test_an_end_from_another_thread_frees_a_waiting_producer(worker: Worker) -> None:
-    """A completion need not wait for room; its queue is delivered before it."""
+    """A completion from another thread releases a waiting producer and follows the queue."""
     held = Held(worker)
     held.source.on_completed()
     held.finish()
@@ -256,7 +256,7 @@ def test_an_end_from_another_thread_frees_a_waiting_producer(worker: Worker) -> 
 
 
 def test_a_subscriber_that_raises_frees_a_waiting_producer(worker: Worker) -> None:
-    """It ends the subscription, even where the scheduler's thread dies of it, as RxPY's does."""
+    """A subscriber that raises ends the subscription and releases a waiting producer."""
     held = Held(worker, raising=True)
     held.go.set()
     held.finish()
@@ -267,7 +267,7 @@ def test_a_subscriber_that_raises_frees_a_waiting_producer(worker: Worker) -> No
 def test_a_push_from_inside_the_subscriber_does_not_wait_for_itself(
     make: Callable[[], Any],
 ) -> None:
-    """Full, the delivering thread gets an error instead of waiting for ever."""
+    """A push into a full queue from inside the subscriber is an error, not a deadlock."""
     scheduler = make()
     source: Subject[int] = Subject()
     came: list[Any] = []
@@ -297,7 +297,7 @@ def test_a_push_from_inside_the_subscriber_does_not_wait_for_itself(
 def test_a_producer_on_the_scheduler_it_hands_over_to_does_not_wait_for_itself(
     make: Callable[[], Any],
 ) -> None:
-    """The mistake to hand over to the thread one is already on is found before its first turn."""
+    """A producer on the target scheduler gets an error, before the first delivery, too."""
     scheduler = make()
     came: list[Any] = []
     done = threading.Event()
@@ -334,7 +334,7 @@ class ByHand:
 
 
 def test_a_producer_that_delivered_before_does_not_wait_for_itself() -> None:
-    """The thread that ran the subscriber last is taken for the one that will run it again."""
+    """A producer on the thread that delivered last gets an error instead of a deadlock."""
     scheduler: Any = ByHand()
     source: Subject[int] = Subject()
     came: list[Any] = []
@@ -353,7 +353,7 @@ def handover(runner: ByHand, drops: list[int], came: list[Any]) -> Handover[int]
 
 
 def test_whoever_delivers_one_by_one_is_told_when_there_is_nothing_more() -> None:
-    """True for a value, False for the end and for an empty queue."""
+    """`deliver_one` returns True for a value, False for the end and for an empty queue."""
     runner, drops, came = ByHand(), list[int](), list[Any]()
     queue = handover(runner, drops, came)
     assert not queue.deliver_one()
@@ -364,7 +364,7 @@ def test_whoever_delivers_one_by_one_is_told_when_there_is_nothing_more() -> Non
 
 
 def test_a_queue_that_was_disposed_takes_nothing_and_gives_nothing() -> None:
-    """Late values wake nobody, wait for nobody, and are not counted as dropped."""
+    """A disposed queue accepts no value, counts no drop and delivers nothing."""
     runner, drops, came = ByHand(), list[int](), list[Any]()
     queue = handover(runner, drops, came)
     queue.dispose()
@@ -376,13 +376,13 @@ def test_a_queue_that_was_disposed_takes_nothing_and_gives_nothing() -> None:
 
 
 def test_a_producer_in_virtual_time_does_not_wait_for_itself() -> None:
-    """There time only passes on the producer's own thread, so nobody would make room."""
+    """In virtual time a full queue is an error, since only the producer could empty it."""
     came, _ = run("block", 2, [1, 2, 3])
     assert came[:2] == [1, 2] and isinstance(came[2], rxb.BufferOverflowError)
 
 
 def test_a_completion_does_not_cover_an_overflow() -> None:
-    """A source that goes on after the queue was full cannot turn the error into a success."""
+    """A completion after an overflow does not replace the error."""
     scheduler = TestScheduler()
     came: list[Any] = []
 
@@ -400,7 +400,7 @@ def test_a_completion_does_not_cover_an_overflow() -> None:
 
 
 def test_what_on_drop_raises_ends_all_at_once() -> None:
-    """A source that goes on is not listened to, and nothing more is counted."""
+    """An exception of `on_drop` is emitted after the queued values and ends the stream."""
     scheduler = TestScheduler()
     came: list[Any] = []
     drops: list[int] = []
@@ -428,7 +428,7 @@ def fail(_: int) -> None:
 
 @pytest.mark.parametrize(("overflow", "on_drop"), [("error", None), ("drop_oldest", fail)])
 def test_an_overflow_leaves_the_source_at_once(overflow: Any, on_drop: Any) -> None:
-    """Not only when the queued values have been delivered."""
+    """An overflow error disposes the source at once, before the queue is delivered."""
     source: Subject[int] = Subject()
     source.pipe(rxb.bounded_observe_on(TestScheduler(), 1, overflow, on_drop=on_drop)).subscribe(
         on_error=lambda _: None
@@ -440,7 +440,7 @@ def test_an_overflow_leaves_the_source_at_once(overflow: Any, on_drop: Any) -> N
 
 
 def test_a_pool_may_deliver_on_another_worker_than_the_producers() -> None:
-    """With several workers waiting is no deadlock, even on the worker that delivered last."""
+    """In a pool, a producer on the worker that delivered last waits without a deadlock."""
     pool = ThreadPoolScheduler(2)
     came: list[int] = []
     deliverers: list[threading.Thread] = []
@@ -472,7 +472,7 @@ def test_a_pool_may_deliver_on_another_worker_than_the_producers() -> None:
 
 @pytest.mark.parametrize("scheduler", [ImmediateScheduler(), CurrentThreadScheduler()])
 def test_a_scheduler_that_runs_at_once_never_fills_the_queue(scheduler: Any) -> None:
-    """Each value is taken before the next one comes."""
+    """A scheduler that runs work at once never fills the queue."""
     came: list[int] = []
     source: Subject[int] = Subject()
     source.pipe(rxb.bounded_observe_on(scheduler, 1)).subscribe(came.append)
@@ -494,7 +494,7 @@ def test_other_work_of_the_scheduler_has_its_turn() -> None:
 
 
 def test_a_scheduler_that_has_been_shut_down_is_an_error() -> None:
-    """Instead of a queue that nobody will ever empty."""
+    """A scheduler that was disposed emits an error and disposes the source."""
     scheduler = EventLoopScheduler()
     scheduler.dispose()
     errors: list[Exception] = []
@@ -506,12 +506,12 @@ def test_a_scheduler_that_has_been_shut_down_is_an_error() -> None:
 
 @pytest.mark.parametrize("size", [0, -1, True, 1.5, "10"])
 def test_a_wrong_size_is_refused(size: Any) -> None:
-    """At once."""
+    """A size that is no int of at least 1 raises `ValueError`."""
     with pytest.raises(ValueError, match="size must be 1 or more"):
         rxb.bounded_observe_on(TestScheduler(), size)
 
 
 def test_an_unknown_overflow_is_refused_with_the_known_ones() -> None:
-    """At once."""
+    """An unknown overflow policy raises `ValueError` with the known ones."""
     with pytest.raises(ValueError, match="drop_oldest"):
         rxb.bounded_observe_on(TestScheduler(), 1, "drop")  # type: ignore[arg-type]

@@ -56,7 +56,7 @@ def run(
 def test_the_last_event_of_each_record_arrives_and_none_comes_out_of_order(
     operator: Any, steps: list[tuple[int, str, str]], complete: bool
 ) -> None:
-    """Per record: a part of what was sent, in that order, with the last at its end."""
+    """Each record's events come in order, none twice, and its last event arrives."""
     sent, came, scheduler = run(operator, steps, complete)
     for key in "abc":
         all_of_it = [e.record["v"] for _, e in sent if e.record["id"] == key]
@@ -71,7 +71,7 @@ def test_the_last_event_of_each_record_arrives_and_none_comes_out_of_order(
 def test_a_delete_is_never_lost(
     operator: Any, steps: list[tuple[int, str, str]], complete: bool
 ) -> None:
-    """Whoever held a record hears of its delete before anything of its next life."""
+    """A delete is delivered before any later event with the same id."""
     sent, came, _ = run(operator, steps, complete)
     for key in "abc":
         lives = [e for _, e in sent if e.record["id"] == key]
@@ -87,7 +87,7 @@ def test_a_delete_is_never_lost(
 def test_conflated_events_wait_at_most_an_interval_and_never_double_within_one(
     steps: list[tuple[int, str, str]],
 ) -> None:
-    """Each moment gives at most a delete and one more per record, none older than the interval."""
+    """`conflate_by_id` emits within the interval at most a delete and one event per record."""
     sent, came, _ = run(rxb.conflate_by_id, steps, False)
     when = {e.record["v"]: time for time, e in sent}
     assert all(0 <= time - when[e.record["v"]] <= INTERVAL for time, e in came)
@@ -99,7 +99,7 @@ def test_conflated_events_wait_at_most_an_interval_and_never_double_within_one(
 
 @given(steps=STEPS)
 def test_a_debounced_record_was_quiet_for_the_interval(steps: list[tuple[int, str, str]]) -> None:
-    """The newest of a moment was sent exactly an interval ago, and nothing of it since."""
+    """`debounce_by_id` emits a record's newest event one interval after it was sent."""
     sent, came, _ = run(rxb.debounce_by_id, steps, False)
     when = {e.record["v"]: time for time, e in sent}
     for number, (time, e) in enumerate(came):
@@ -113,7 +113,7 @@ def test_a_debounced_record_was_quiet_for_the_interval(steps: list[tuple[int, st
 
 @BOTH
 def test_no_timer_runs_while_nothing_is_held(operator: Any) -> None:
-    """One timer for all that is held, none before and none after."""
+    """There is one timer while events are held, and none before or after."""
     scheduler = TestScheduler()
     source: Subject[Event] = Subject()
     source.pipe(operator(INTERVAL, scheduler=scheduler)).subscribe()
@@ -127,7 +127,7 @@ def test_no_timer_runs_while_nothing_is_held(operator: Any) -> None:
 
 @BOTH
 def test_what_is_held_comes_before_the_error(operator: Any) -> None:
-    """An error loses nothing that had already arrived."""
+    """Held events are delivered before an error."""
     scheduler = TestScheduler()
     source: Subject[Event] = Subject()
     came: list[Any] = []
@@ -139,7 +139,7 @@ def test_what_is_held_comes_before_the_error(operator: Any) -> None:
 
 
 def test_an_event_in_the_moment_of_anothers_release_waits_its_whole_interval() -> None:
-    """The event comes at that very time, so its interval begins there."""
+    """An event at the moment of another's release waits its own whole interval."""
     scheduler = TestScheduler()
     source: Subject[Event] = Subject()
     came: list[tuple[float, Event]] = []
@@ -154,7 +154,7 @@ def test_an_event_in_the_moment_of_anothers_release_waits_its_whole_interval() -
 
 @BOTH
 def test_a_busy_subscriber_gets_fewer_events_not_a_queue_of_them(operator: Any) -> None:
-    """While the subscriber is at work the newest event per record goes on being replaced."""
+    """While the subscriber is busy, a record's newest event replaces the one before."""
     source: Subject[Event] = Subject()
     came: list[int] = []
     timers: list[Callable[..., Any]] = []
@@ -188,7 +188,7 @@ def test_a_busy_subscriber_gets_fewer_events_not_a_queue_of_them(operator: Any) 
 
 
 def test_a_clock_that_is_put_back_does_not_hold_events_back() -> None:
-    """The system's clock may jump an hour: a debounced event comes at its next timer."""
+    """A clock that is set back by an hour does not delay an event beyond its timer."""
 
     class Jumping(TestScheduler):
         back = timedelta(0)
@@ -212,7 +212,7 @@ def test_a_clock_that_is_put_back_does_not_hold_events_back() -> None:
 @BOTH
 @pytest.mark.parametrize("interval", [0, -1, float("nan"), float("inf"), timedelta(0)])
 def test_an_interval_that_is_no_time_is_refused(operator: Any, interval: Any) -> None:
-    """At once, and the message says what is wanted of which argument."""
+    """An interval of 0 or less, NaN or infinity raises `ValueError`."""
     with pytest.raises(ValueError, match=r"^interval must be more than 0 seconds"):
         operator(interval)
 
@@ -220,6 +220,6 @@ def test_an_interval_that_is_no_time_is_refused(operator: Any, interval: Any) ->
 @BOTH
 @pytest.mark.parametrize("interval", ["1", None, True])
 def test_an_interval_of_another_type_is_refused(operator: Any, interval: Any) -> None:
-    """Seconds or a timedelta, nothing else."""
+    """An interval that is neither a number nor a timedelta raises `TypeError`."""
     with pytest.raises(TypeError, match=r"^interval must be seconds or a timedelta"):
         operator(interval)

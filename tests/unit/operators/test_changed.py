@@ -24,7 +24,7 @@ def seen(
 
 
 def test_before_and_after_hold_the_named_fields_alone() -> None:
-    """All named fields are given, and ``fields`` says which of them differ."""
+    """A change has all named fields before and after; `fields` names those that differ."""
     events = [save(n=1, by="me", other=0), save(n=2, by="me", other=1)]
     (change,) = seen(events, "n", "by")
     assert (change.before, change.after) == ({"n": 1, "by": "me"}, {"n": 2, "by": "me"})
@@ -32,22 +32,22 @@ def test_before_and_after_hold_the_named_fields_alone() -> None:
 
 
 def test_a_create_is_remembered_and_gives_nothing() -> None:
-    """The first update after a create is compared with it."""
+    """A create emits no change, but the next update is compared with it."""
     assert [c.after for c in seen([save("create", n=1), save(n=2)], "n")] == [{"n": 2}]
 
 
 def test_a_create_of_a_known_record_is_no_update() -> None:
-    """Its delete may have been missed; there is nothing sensible to compare it with."""
+    """A create of a known id emits no change."""
     assert seen([save(n=1), save("create", n=2)], "n") == []
 
 
 def test_a_delete_forgets_the_record() -> None:
-    """A new life of the same id is not compared with the old one."""
+    """After a delete, an event with the same id is not compared with earlier ones."""
     assert seen([save(n=1), save("delete", n=1), save(n=2)], "n") == []
 
 
 def test_each_step_is_compared_with_the_one_before_it() -> None:
-    """Not with the first sight, and not with the last change that was given."""
+    """Each update is compared with the event before it, not with the first one."""
     changes = seen([save(n=1), save(n=2), save(n=2), save(n=1)], "n")
     assert [(c.before["n"], c.after["n"]) for c in changes] == [(1, 2), (2, 1)]
 
@@ -64,19 +64,19 @@ def test_each_step_is_compared_with_the_one_before_it() -> None:
 def test_a_path_that_leads_nowhere_is_none(
     path: str, before: dict[str, Any], after: dict[str, Any]
 ) -> None:
-    """Dots reach into objects, relations and lists; what is missing counts as None."""
+    """A dotted path leads into objects, relations and lists; what is missing is None."""
     (change,) = seen([save(**before), save(**after)], path)
     assert (change.before, change.after) == ({path: "x"}, {path: None})
 
 
 @pytest.mark.parametrize("path", ["tags.first", "title.0"])
 def test_only_a_list_has_numbered_parts_and_no_others(path: str) -> None:
-    """A name into a list and a number into text are no fields, and no errors."""
+    """A name into a list or a number into a text is no field and no error."""
     assert seen([save(tags=["x"], title="x"), save(tags=["y"], title="y")], path) == []
 
 
 def test_a_change_can_be_changed_without_harm_to_the_next() -> None:
-    """The dicts of a `FieldChange` are its own, the operator's memory is not in them."""
+    """Modifying the dicts of a `FieldChange` does not affect later comparisons."""
     after: list[int] = []
 
     def spoil(change: rxb.FieldChange[dict[str, Any]]) -> None:
@@ -88,7 +88,7 @@ def test_a_change_can_be_changed_without_harm_to_the_next() -> None:
 
 
 def test_a_change_is_immutable() -> None:
-    """Nobody can put another event into it."""
+    """A `FieldChange` is immutable."""
     (change,) = seen([save(n=1), save(n=2)], "n")
     with pytest.raises(AttributeError):
         change.event = save()  # type: ignore[misc]
@@ -96,13 +96,13 @@ def test_a_change_is_immutable() -> None:
 
 @pytest.mark.parametrize("fields", [(), ("",), (1,)])
 def test_a_call_without_fields_is_refused(fields: Any) -> None:
-    """No field could never change: that is a mistake, not a quiet stream."""
+    """A call without valid field names raises `ValueError`."""
     with pytest.raises(ValueError, match="names of fields"):
         rxb.changed(*fields)
 
 
 def test_an_event_without_an_id_says_what_to_do() -> None:
-    """``fields=`` without ``id`` is the usual reason, so the message names it."""
+    """An event without an `id` raises `ValueError` with the advice to add 'id'."""
     nameless = RecordEvent[dict[str, Any]]("posts/*", "update", {"n": 1})
     with pytest.raises(ValueError, match="add 'id'"):
         seen([nameless], "n")

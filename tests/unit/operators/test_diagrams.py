@@ -39,13 +39,13 @@ def test_the_operator_does_what_its_diagram_draws(diagram: Diagram) -> None:
 
 
 def test_a_marble_nobody_knows_is_refused() -> None:
-    """A typing error in a picture fails; it is not taken for silence."""
+    """An unknown marble raises `ValueError` with its column."""
     with pytest.raises(ValueError, match="column 2"):
         timeline("--?", {})
 
 
 def test_a_result_that_does_not_begin_below_its_source_is_refused() -> None:
-    """Columns are time, so both lines must begin in the same one."""
+    """A result line that does not begin below its source raises `ValueError`."""
 
     def crooked() -> None:
         """

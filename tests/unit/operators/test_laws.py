@@ -107,14 +107,14 @@ class Stage:
 
 
 def test_every_operator_is_in_the_suite() -> None:
-    """A new operator cannot forget its laws."""
+    """Each public operator is in this suite."""
     functions = {n for n in rxb.__all__ if inspect.isfunction(getattr(rxb, n))}
     assert functions == LAWS.keys()
 
 
 @EACH
 def test_values_come_through(law: Law) -> None:
-    """Each operator gives something for a record's life: create, update, delete."""
+    """Each operator emits values for creates, updates and a delete, and does not end."""
     stage = Stage(law.make)
     stage.play()
     stage.pass_time(5)
@@ -123,7 +123,7 @@ def test_values_come_through(law: Law) -> None:
 
 @EACH
 def test_an_error_comes_once_and_leaves_nothing(law: Law) -> None:
-    """The source's own error arrives, it is the last thing, no timer and no subscription stays."""
+    """The source's error is emitted once and last; no timer and no subscription stays."""
     stage = Stage(law.make)
     stage.play()
     stage.source.on_error(BOOM)
@@ -137,7 +137,7 @@ def test_an_error_comes_once_and_leaves_nothing(law: Law) -> None:
 
 @EACH
 def test_a_completion_comes_once_and_leaves_nothing(law: Law) -> None:
-    """The completion arrives, it is the last thing, no timer and no subscription stays."""
+    """A completion is emitted once and last; no timer and no subscription stays."""
     stage = Stage(law.make)
     stage.play()
     stage.source.on_completed()
@@ -152,7 +152,7 @@ def test_a_completion_comes_once_and_leaves_nothing(law: Law) -> None:
 @EACH
 @pytest.mark.parametrize("source", [reactivex.empty(), reactivex.throw(BOOM)], ids=["|", "#"])
 def test_an_end_inside_subscribe_leaves_nothing(law: Law, source: Observable[Any]) -> None:
-    """A source that is over before ``subscribe`` returns leaves no timer either."""
+    """A source that ends before `subscribe` returns gives one end and leaves no timer."""
     scheduler = TestScheduler()
     ends: list[Any] = []
     source.pipe(law.make(scheduler)).subscribe(
@@ -164,7 +164,7 @@ def test_an_end_inside_subscribe_leaves_nothing(law: Law, source: Observable[Any
 
 @EACH
 def test_a_stream_may_begin_with_a_delete(law: Law) -> None:
-    """It is of a record that was there before the stream: no error, and what follows comes."""
+    """A delete of an unknown record is no error, and later events come through."""
     stage = Stage(law.make)
     stage.source.on_next(event("~z1"))
     stage.play()
@@ -174,7 +174,7 @@ def test_a_stream_may_begin_with_a_delete(law: Law) -> None:
 
 @EACH
 def test_disposing_in_mid_stream_silences_it_and_leaves_nothing(law: Law) -> None:
-    """After a dispose nothing is delivered, held values included; no timer, no subscription."""
+    """After a dispose no value is delivered, held ones included, and no timer stays."""
     stage = Stage(law.make)
     stage.play(0.1)
     before = len(stage.values)
@@ -187,7 +187,7 @@ def test_disposing_in_mid_stream_silences_it_and_leaves_nothing(law: Law) -> Non
 
 @EACH
 def test_disposing_from_inside_on_next_silences_it(law: Law) -> None:
-    """A subscriber may leave while it is being called."""
+    """Disposing from inside `on_next` stops all delivery and leaves no timer."""
     stage = Stage(law.make, lambda _: stage.subscription.dispose())
     stage.play()
     stage.source.on_completed()
@@ -198,7 +198,7 @@ def test_disposing_from_inside_on_next_silences_it(law: Law) -> None:
 
 @pytest.mark.parametrize("name", [name for name, law in LAWS.items() if law.trigger])
 def test_a_callback_that_raises_goes_to_on_error(name: str) -> None:
-    """What the operator's own functions raise (a malformed event, too) ends the stream."""
+    """An exception of a callback, or a malformed value, ends the stream with `on_error`."""
     law = LAWS[name]
     stage = Stage(law.fragile or law.make)
     stage.source.on_next(event("b1"))
@@ -214,7 +214,7 @@ def test_a_callback_that_raises_goes_to_on_error(name: str) -> None:
 
 @EACH
 def test_a_subscriber_that_raises_is_heard_of(law: Law) -> None:
-    """What ``on_next`` raises reaches whoever called it, a timer's scheduler too; not on_error."""
+    """An exception of the subscriber's `on_next` reaches its caller, not `on_error`."""
     stage = Stage(law.make, broken)
     with pytest.raises(LookupError):  # noqa: PT012 - some raise at once, some at a later time
         stage.play()
@@ -226,7 +226,7 @@ def test_a_subscriber_that_raises_is_heard_of(law: Law) -> None:
 
 @EACH
 def test_a_push_from_inside_on_next_is_taken(law: Law) -> None:
-    """A subscriber may cause further events; nothing blocks, is lost or comes after the end."""
+    """Events pushed from inside `on_next` are delivered; nothing blocks or follows the end."""
     pushed = False
 
     def push(_: Any) -> None:
@@ -251,7 +251,7 @@ def test_a_push_from_inside_on_next_is_taken(law: Law) -> None:
 
 @EACH
 def test_two_subscriptions_share_no_state(law: Law) -> None:
-    """A second subscriber of one and the same pipeline sees what the first saw, from its start."""
+    """Each subscription to one pipeline emits the same values from its own start."""
     scheduler = TestScheduler()
     messages: list[Any] = [
         Recorded(n, OnNext(event(token))) for n, token in enumerate(PLAY, start=1)
@@ -275,7 +275,7 @@ def test_two_subscriptions_share_no_state(law: Law) -> None:
 
 @EACH
 def test_an_operators_own_scheduler_is_preferred_to_the_subscribers(law: Law) -> None:
-    """What is given to the operator is meant; the subscriber's is only a default."""
+    """The operator's scheduler takes precedence over the subscriber's."""
     own, subscribers = TestScheduler(), TestScheduler()
     source: Subject[Any] = Subject()
     source.pipe(law.make(own)).subscribe(on_error=lambda _: None, scheduler=subscribers)
@@ -286,7 +286,7 @@ def test_an_operators_own_scheduler_is_preferred_to_the_subscribers(law: Law) ->
 
 @EACH
 def test_the_subscribers_scheduler_is_passed_on_to_the_source(law: Law) -> None:
-    """An operator in the middle of a pipe does not hide the default scheduler."""
+    """The subscriber's scheduler is passed on to the source."""
     scheduler = TestScheduler()
     got: list[abc.SchedulerBase | None] = []
 

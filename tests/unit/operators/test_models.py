@@ -48,11 +48,13 @@ EVENTS = [save("a", 1), save("a", 1), save("b", 1), save("a", 2)]
 def test_a_model_has_its_id_as_an_attribute(
     operator: Callable[..., Any], came: list[tuple[str, int]]
 ) -> None:
+    """Operators by id read the `id` attribute of a model."""
     events = reactivex.of(*EVENTS).pipe(operator, ops.to_list()).run()
     assert [(event.record.id, event.record.n) for event in events] == came
 
 
 def test_a_full_queue_keeps_the_newest_of_each_model() -> None:
+    """A full `conflate` queue keeps the newest event of each model."""
     scheduler = TestScheduler()
     came: list[Post] = []
     queue = rxb.bounded_observe_on(scheduler, 2, "conflate")
@@ -62,6 +64,7 @@ def test_a_full_queue_keeps_the_newest_of_each_model() -> None:
 
 
 def test_a_state_holds_the_models() -> None:
+    """`to_state` emits a mapping of ids to models."""
     state = reactivex.of(*EVENTS).pipe(rxb.to_state()).run()
     assert dict(state) == {"a": Post("a", 2), "b": Post("b", 1)}
 
@@ -77,12 +80,13 @@ def test_a_state_holds_the_models() -> None:
 def test_changed_reads_a_models_attributes(
     path: str, values: dict[str, Any], found: tuple[Any, Any]
 ) -> None:
+    """`changed` reads the attributes of a model, also through a path."""
     change = reactivex.of(save("a", 1), save("a", 2, **values)).pipe(rxb.changed(path)).run()
     assert (change.before[path], change.after[path]) == found
 
 
 @pytest.mark.parametrize("path", ["id.upper", "n.real", "author.age"])
 def test_a_path_to_what_is_no_field_leads_nowhere(path: str) -> None:
-    """Text and numbers have attributes, which are not fields; a model may lack one."""
+    """A path to an attribute that is no field, or that is missing, gives no change."""
     changes = reactivex.of(save("a", 1), save("a", 2)).pipe(rxb.changed(path), ops.to_list())
     assert changes.run() == []

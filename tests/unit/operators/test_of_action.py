@@ -9,6 +9,6 @@ from rxbosbase import operators as rxb
 
 @pytest.mark.parametrize("actions", [(), ("created",), ("create", "CREATE"), ("",)])
 def test_a_wrong_action_is_refused_at_once(actions: tuple[str, ...]) -> None:
-    """A typing error must not look like a stream in which nothing happens."""
+    """No action, or an unknown one, raises `ValueError` with the known actions."""
     with pytest.raises(ValueError, match="'create', 'update'"):
         rxb.of_action(*actions)

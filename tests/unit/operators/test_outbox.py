@@ -12,7 +12,7 @@ from rxbosbase.operators._outbox import Outbox
 
 
 def test_a_put_from_inside_on_next_comes_after_what_is_queued() -> None:
-    """No value overtakes another, and none is delivered inside the delivery of another."""
+    """A put from inside `on_next` is delivered after what is queued, not within that call."""
     came: list[Any] = []
 
     def on_next(value: int) -> None:
@@ -31,7 +31,7 @@ def test_a_put_from_inside_on_next_comes_after_what_is_queued() -> None:
 
 
 def test_the_rest_is_delivered_before_what_was_raised_is_raised() -> None:
-    """One bad value does not hold back the next, nor the completion; no error is swallowed."""
+    """Exceptions of a subscriber are raised after the other values and the end came through."""
     came: list[Any] = []
 
     def on_next(value: int) -> None:
@@ -53,7 +53,7 @@ def test_the_rest_is_delivered_before_what_was_raised_is_raised() -> None:
 
 
 def test_two_threads_that_drain_at_once_keep_the_order() -> None:
-    """The second thread leaves its values to the first, however early it comes."""
+    """Two threads that drain at once deliver the values in order."""
     came: list[int] = []
     held_or_done, go = threading.Event(), threading.Event()
 
@@ -95,7 +95,7 @@ def test_two_threads_that_drain_at_once_keep_the_order() -> None:
 
 
 def test_an_interrupt_does_not_jam_it() -> None:
-    """After a KeyboardInterrupt in a subscriber the next drain works."""
+    """After a `KeyboardInterrupt` in a subscriber the next drain delivers the rest."""
     came: list[int] = []
 
     def on_next(value: int) -> None:

@@ -21,7 +21,7 @@ from rxbosbase.operators.rate import MAX_BUCKETS
     every=st.sampled_from([0.1, 0.5, 1.0, 3.0]),
 )
 def test_all_reports_add_up_to_all_values(waits: list[float], parts: int, every: float) -> None:
-    """Each value is in as many reports as the window has parts, so the sum is the total."""
+    """Each value counts in exactly as many reports as the window has parts."""
     scheduler = TestScheduler()
     source: Subject[int] = Subject()
     reports: list[float] = []
@@ -37,7 +37,7 @@ def test_all_reports_add_up_to_all_values(waits: list[float], parts: int, every:
 
 
 def test_a_steady_stream_has_its_rate_once_the_window_is_full() -> None:
-    """Five a second are 5.0, and silence is 0.0."""
+    """Five values a second are reported as 5.0 once the window is full, and silence as 0.0."""
     scheduler = TestScheduler()
     source: Subject[int] = Subject()
     reports: list[float] = []
@@ -51,7 +51,7 @@ def test_a_steady_stream_has_its_rate_once_the_window_is_full() -> None:
 
 
 def test_lateness_does_not_add_up() -> None:
-    """A scheduler that is always a bit late still gets the reports at the planned pace."""
+    """A scheduler that is always 0.03 s late still gets the reports at the planned pace."""
 
     class Late(TestScheduler):
         def schedule_relative(self, duetime: Any, action: Any, state: Any = None) -> Any:
@@ -66,7 +66,7 @@ def test_lateness_does_not_add_up() -> None:
 
 @pytest.mark.parametrize("seconds", [-3600, 2, 3600])
 def test_a_clock_that_is_moved_neither_delays_nor_hastens_the_next_report(seconds: int) -> None:
-    """A whole step too late or more, or earlier than planned: the steps begin anew from there."""
+    """A clock that is moved neither delays nor advances the next reports."""
     time = TestScheduler()
 
     class Moved(TestScheduler):
@@ -105,11 +105,11 @@ def test_a_clock_that_is_moved_neither_delays_nor_hastens_the_next_report(second
 def test_a_window_that_cannot_be_divided_is_refused(
     window: float, every: float | None, problem: str
 ) -> None:
-    """At once, with both numbers in the message or the rule that was broken."""
+    """A window that `every` does not divide, or a time of 0 or less, raises `ValueError`."""
     with pytest.raises(ValueError, match=problem):
         rxb.rate(window, every=every)
 
 
 def test_a_window_may_have_as_many_parts_as_are_promised() -> None:
-    """The bound itself is allowed."""
+    """A window of exactly `MAX_BUCKETS` parts is accepted."""
     assert callable(rxb.rate(MAX_BUCKETS, every=1))

@@ -91,11 +91,13 @@ def clock() -> TestScheduler:
 
 
 def test_waits_double_up_to_the_maximum() -> None:
+    """Waits double from 0.2 s to at most 2 s."""
     assert [EVEN.delay(n) for n in range(1, 8)] == [0.2, 0.4, 0.8, 1.6, 2.0, 2.0, 2.0]
 
 
 @given(st.integers(1, 10**9), st.floats(0, 1, exclude_max=True))
 def test_a_wait_with_jitter_lies_between_zero_and_the_bound(attempt: int, chance: float) -> None:
+    """A wait with jitter lies between 0 and the wait without jitter."""
     bound = EVEN.delay(attempt)
     assert 0 <= BackoffPolicy().delay(attempt, lambda: chance) <= bound <= 2.0
 
@@ -110,6 +112,7 @@ def test_a_thousand_clients_spread_evenly_over_the_wait() -> None:
 
 
 def test_a_huge_attempt_does_not_overflow() -> None:
+    """An attempt number of 10**12 gives the maximum, or 0, without an overflow."""
     assert BackoffPolicy(factor=10, jitter=False).delay(10**12) == 2.0
     assert BackoffPolicy(initial=0, factor=10, jitter=False).delay(10**12) == 0.0
 
@@ -133,21 +136,25 @@ def test_a_huge_attempt_does_not_overflow() -> None:
 def test_a_wrong_policy_is_refused_and_the_message_names_the_argument(
     wrong: dict[str, Any],
 ) -> None:
+    """An invalid policy raises `ValueError` with the name of the argument."""
     with pytest.raises(ValueError, match=next(iter(wrong))):
         BackoffPolicy(**wrong)
 
 
 def test_each_setting_may_be_its_lower_bound() -> None:
+    """Each setting of a policy may be at its lower bound."""
     least = BackoffPolicy(initial=0, factor=1, maximum=0, jitter=False, max_attempts=1)
     assert least.delay(3) == 0 and least.exhausted(1)
 
 
 def test_attempts_count_from_one() -> None:
+    """`delay` raises `ValueError` for attempt 0: attempts count from 1."""
     with pytest.raises(ValueError, match="from 1"):
         EVEN.delay(0)
 
 
 def test_a_policy_is_a_value() -> None:
+    """A policy is immutable, hashable and equal by value."""
     assert BackoffPolicy() == BackoffPolicy(0.2, 2.0, 2.0, True, None)
     assert len({BackoffPolicy(), BackoffPolicy()}) == 1
     with pytest.raises(AttributeError):
@@ -155,6 +162,7 @@ def test_a_policy_is_a_value() -> None:
 
 
 def test_exhausted_says_when_the_last_allowed_failure_has_come() -> None:
+    """`exhausted` is True from failure `max_attempts` on, and never without a maximum."""
     assert not EVEN.exhausted(10**9)
     assert [BackoffPolicy(max_attempts=2).exhausted(n) for n in (1, 2, 3)] == [False, True, True]
 
@@ -163,6 +171,7 @@ def test_exhausted_says_when_the_last_allowed_failure_has_come() -> None:
 
 
 def test_attempts_follow_the_waits_of_the_policy(clock: TestScheduler) -> None:
+    """Attempts follow the policy's waits; `on_wait` gets the number, the wait and the error."""
     script = Script(clock, fail())
     waits: list[tuple[int, float, Exception]] = []
     script.source.pipe(
@@ -174,6 +183,7 @@ def test_attempts_follow_the_waits_of_the_policy(clock: TestScheduler) -> None:
 
 
 def test_jitter_asks_the_given_chance_once_per_wait(clock: TestScheduler) -> None:
+    """`random` is called once per wait and gives the share of the wait to use."""
     script = Script(clock, fail(), fail(), stay)
     chances = iter([0.5, 0.25])
     script.source.pipe(retry_with_backoff(BackoffPolicy(), random=lambda: next(chances))).subscribe(
@@ -184,6 +194,7 @@ def test_jitter_asks_the_given_chance_once_per_wait(clock: TestScheduler) -> Non
 
 
 def test_the_argument_is_preferred_to_the_subscribers_scheduler(clock: TestScheduler) -> None:
+    """The `scheduler` argument takes precedence over the subscriber's scheduler."""
     other = TestScheduler()
     script = Script(clock, fail(), stay)
     script.source.pipe(retry_with_backoff(EVEN, scheduler=clock)).subscribe(scheduler=other)
@@ -202,7 +213,7 @@ def test_the_argument_is_preferred_to_the_subscribers_scheduler(clock: TestSched
 def test_a_healthy_attempt_starts_a_new_count(
     clock: TestScheduler, seconds: float, value: bool, times: list[float]
 ) -> None:
-    """Healthy is: gave at least one value, and lived RESET_AFTER seconds."""
+    """An attempt that emits a value and lives `RESET_AFTER` seconds resets the count."""
     script = Script(clock, fail(), fail(), live(clock, seconds, value=value), stay)
     script.source.pipe(retry_with_backoff(EVEN)).subscribe(scheduler=clock)
     clock.advance_to(20.0)
@@ -210,6 +221,7 @@ def test_a_healthy_attempt_starts_a_new_count(
 
 
 def test_resets_decides_instead_of_the_clock(clock: TestScheduler) -> None:
+    """`resets` decides which errors reset the count, instead of the attempt's duration."""
     fine = RuntimeError("was healthy")
     script = Script(clock, fail(), fail(), fail(fine), stay)
     waits: list[int] = []
@@ -221,6 +233,7 @@ def test_resets_decides_instead_of_the_clock(clock: TestScheduler) -> None:
 
 
 def test_after_max_attempts_failures_the_last_error_is_passed_on(clock: TestScheduler) -> None:
+    """After `max_attempts` failures the last error is emitted and nothing stays scheduled."""
     last = RuntimeError("last")
     script = Script(clock, fail(), fail(), fail(last))
     errors: list[Exception] = []
@@ -234,6 +247,7 @@ def test_after_max_attempts_failures_the_last_error_is_passed_on(clock: TestSche
 
 
 def test_until_passes_an_error_on_at_once(clock: TestScheduler) -> None:
+    """An error for which `until` returns True is emitted at once."""
     errors: list[Exception] = []
     Script(clock, fail()).source.pipe(
         retry_with_backoff(EVEN, until=lambda e: e is BOOM)
@@ -258,6 +272,7 @@ def test_until_passes_an_error_on_at_once(clock: TestScheduler) -> None:
 def test_retry_after_makes_the_wait_at_least_that_long_up_to_a_bound(
     clock: TestScheduler, wish: Any, wait: float
 ) -> None:
+    """A numeric `retry_after` is the least wait, up to a bound; other values are ignored."""
     script = Script(clock, fail(Busy(wish)), stay)
     script.source.pipe(retry_with_backoff(EVEN)).subscribe(scheduler=clock)
     clock.advance_to(1000.0)
@@ -265,6 +280,7 @@ def test_retry_after_makes_the_wait_at_least_that_long_up_to_a_bound(
 
 
 def test_a_completion_passes_and_repeat_begins_with_a_fresh_count(clock: TestScheduler) -> None:
+    """A completion is passed on, and a `repeat` behind it starts with a new count."""
     waits: list[int] = []
     script = Script(clock, fail(), fail(), lambda o: o.on_completed(), fail(), fail(), stay)
     script.source.pipe(
@@ -278,6 +294,7 @@ def test_a_completion_passes_and_repeat_begins_with_a_fresh_count(clock: TestSch
 
 
 def test_waking_ends_the_wait_at_once_and_keeps_the_count(clock: TestScheduler) -> None:
+    """`wake` ends a wait at once and keeps the count of failures."""
     wake: Subject[None] = Subject()
     script = Script(clock, fail(), fail(), fail(), stay)
     waits: list[tuple[int, float]] = []
@@ -296,6 +313,7 @@ def test_waking_ends_the_wait_at_once_and_keeps_the_count(clock: TestScheduler) 
 
 
 def test_waking_while_nothing_waits_does_nothing(clock: TestScheduler) -> None:
+    """`wake` has no effect while there is no wait."""
     wake: Subject[None] = Subject()
     script = Script(clock, stay)
     script.source.pipe(retry_with_backoff(EVEN, wake=wake)).subscribe(scheduler=clock)
@@ -307,6 +325,7 @@ def test_waking_while_nothing_waits_does_nothing(clock: TestScheduler) -> None:
 def test_waking_while_an_attempt_runs_does_nothing_after_an_earlier_wake_either(
     clock: TestScheduler,
 ) -> None:
+    """`wake` has no effect during an attempt that an earlier `wake` has started."""
     wake: Subject[None] = Subject()
     script = Script(clock, fail(), stay)
     script.source.pipe(retry_with_backoff(EVEN, wake=wake)).subscribe(scheduler=clock)
@@ -330,6 +349,7 @@ class Unstoppable(TestScheduler):
 
 
 def test_a_timer_that_fires_although_a_wake_came_first_starts_nothing() -> None:
+    """A timer that fires after `wake` has ended its wait starts no second attempt."""
     clock = Unstoppable()
     wake: Subject[None] = Subject()
     script = Script(clock, fail(), stay)
@@ -341,6 +361,7 @@ def test_a_timer_that_fires_although_a_wake_came_first_starts_nothing() -> None:
 
 
 def test_a_timer_that_fires_although_it_was_disposed_starts_nothing() -> None:
+    """A timer that fires after its subscription was disposed starts no attempt."""
     clock = Unstoppable()
     script = Script(clock, fail(), stay)
     script.source.pipe(retry_with_backoff(EVEN)).subscribe(scheduler=clock).dispose()
@@ -349,6 +370,7 @@ def test_a_timer_that_fires_although_it_was_disposed_starts_nothing() -> None:
 
 
 def test_a_wake_from_inside_on_wait_is_not_lost(clock: TestScheduler) -> None:
+    """A `wake` from inside `on_wait` ends the wait."""
     wake: Subject[None] = Subject()
     script = Script(clock, fail(), stay)
     script.source.pipe(
@@ -359,7 +381,7 @@ def test_a_wake_from_inside_on_wait_is_not_lost(clock: TestScheduler) -> None:
 
 
 def test_the_attempt_that_a_wake_asks_for_begins_after_on_wait_has_returned() -> None:
-    """Or it would be told of, and be over, before the loss that it follows."""
+    """The attempt after a `wake` from inside `on_wait` starts once `on_wait` has returned."""
     wake: Subject[None] = Subject()
     order: list[str] = []
     attempts: list[abc.ObserverBase[int]] = []
@@ -381,7 +403,7 @@ def test_the_attempt_that_a_wake_asks_for_begins_after_on_wait_has_returned() ->
 
 
 def test_source_and_wake_get_the_subscribers_scheduler(clock: TestScheduler) -> None:
-    """Also where the waits run on another one."""
+    """Source and `wake` are subscribed with the subscriber's scheduler, not the argument."""
     given: list[Any] = []
 
     def subscribe(_: Any, scheduler: Any = None) -> abc.DisposableBase:
@@ -395,6 +417,7 @@ def test_source_and_wake_get_the_subscribers_scheduler(clock: TestScheduler) -> 
 
 
 def test_an_error_of_wake_ends_the_whole(clock: TestScheduler) -> None:
+    """An error of `wake` is emitted and ends the retries."""
     wake: Subject[None] = Subject()
     errors: list[Exception] = []
     script = Script(clock, fail())
@@ -413,6 +436,7 @@ def test_an_error_of_wake_ends_the_whole(clock: TestScheduler) -> None:
 def test_disposing_in_a_wait_leaves_no_timer_and_no_observer_of_wake(
     clock: TestScheduler, woken: bool
 ) -> None:
+    """Disposing during a wait leaves no timer and no observer of `wake`."""
     wake: Subject[None] = Subject()
     script = Script(clock, fail())
     subscription = script.source.pipe(retry_with_backoff(EVEN, wake=wake)).subscribe(
@@ -428,6 +452,7 @@ def test_disposing_in_a_wait_leaves_no_timer_and_no_observer_of_wake(
 
 
 def test_disposing_during_an_attempt_disposes_it(clock: TestScheduler) -> None:
+    """Disposing during an attempt disposes the attempt."""
     script = Script(clock, fail(), stay)
     subscription = script.source.pipe(retry_with_backoff(EVEN)).subscribe(scheduler=clock)
     clock.advance_to(1.0)
@@ -437,6 +462,7 @@ def test_disposing_during_an_attempt_disposes_it(clock: TestScheduler) -> None:
 
 
 def test_disposing_from_inside_on_next_ends_all(clock: TestScheduler) -> None:
+    """Disposing from inside `on_next` ends the attempt and the retries."""
     script = Script(clock, fail(), lambda o: (o.on_next("value"), o.on_error(BOOM)))
     seen: list[str] = []
 
@@ -451,6 +477,7 @@ def test_disposing_from_inside_on_next_ends_all(clock: TestScheduler) -> None:
 
 
 def test_disposing_while_the_first_subscribe_runs_ends_all(clock: TestScheduler) -> None:
+    """Disposing during the first subscribe leaves no attempt and no timer."""
     script = Script(clock, lambda o: (o.on_next("value"), o.on_error(BOOM)))
     seen = script.source.pipe(retry_with_backoff(EVEN), ops.take(1))
     seen.subscribe(scheduler=clock)
@@ -460,6 +487,7 @@ def test_disposing_while_the_first_subscribe_runs_ends_all(clock: TestScheduler)
 
 
 def test_disposing_while_a_retry_subscribes_disposes_what_it_gets(clock: TestScheduler) -> None:
+    """Disposing while a retry subscribes disposes the new attempt, too."""
     script = Script(clock, fail(), lambda _: subscription.dispose())
     subscription = script.source.pipe(retry_with_backoff(EVEN)).subscribe(scheduler=clock)
     clock.advance_to(20.0)
@@ -467,6 +495,7 @@ def test_disposing_while_a_retry_subscribes_disposes_what_it_gets(clock: TestSch
 
 
 def test_ten_thousand_synchronous_failures_do_not_pile_up(clock: TestScheduler) -> None:
+    """10 000 synchronous failures in a row are retried without a growing stack."""
     script = Script(clock, *[fail()] * 10_000, lambda o: o.on_completed())
     done: list[bool] = []
     script.source.pipe(retry_with_backoff(BackoffPolicy(maximum=0.01, jitter=False))).subscribe(
@@ -480,6 +509,7 @@ def test_ten_thousand_synchronous_failures_do_not_pile_up(clock: TestScheduler) 
 def test_a_scheduler_that_runs_work_at_once_does_not_pile_up_either(
     clock: TestScheduler, scheduler: abc.SchedulerBase
 ) -> None:
+    """A scheduler that runs work at once retries 5000 failures without a growing stack."""
     script = Script(clock, *[fail()] * 5_000, lambda o: o.on_completed())
     done: list[bool] = []
     script.source.pipe(retry_with_backoff(BackoffPolicy(initial=0), scheduler=scheduler)).subscribe(
@@ -490,6 +520,7 @@ def test_a_scheduler_that_runs_work_at_once_does_not_pile_up_either(
 
 @pytest.mark.parametrize("name", ["resets", "until", "on_wait"])
 def test_what_a_callback_raises_ends_the_whole(clock: TestScheduler, name: str) -> None:
+    """An exception of `resets`, `until` or `on_wait` is emitted and ends the retries."""
     broken = ValueError("broken callback")
 
     def callback(*_: Any) -> bool:
@@ -504,6 +535,7 @@ def test_what_a_callback_raises_ends_the_whole(clock: TestScheduler, name: str) 
 
 
 def test_a_scheduler_that_has_been_shut_down_ends_the_whole() -> None:
+    """A scheduler that was disposed ends the retries with an error of its own."""
     scheduler = EventLoopScheduler()
     scheduler.dispose()
     errors: list[Exception] = []
@@ -514,6 +546,7 @@ def test_a_scheduler_that_has_been_shut_down_ends_the_whole() -> None:
 
 
 def test_a_subscriber_that_raises_is_not_a_failure_of_the_source(clock: TestScheduler) -> None:
+    """An exception of the subscriber's `on_next` goes to its `on_error` and is not retried."""
     script = Script(clock, lambda o: o.on_next("value"))
     errors: list[Exception] = []
 
@@ -526,6 +559,7 @@ def test_a_subscriber_that_raises_is_not_a_failure_of_the_source(clock: TestSche
 
 
 def test_an_on_error_that_raises_is_not_swallowed(clock: TestScheduler) -> None:
+    """If there is no `on_error`, the final error is raised in the scheduler."""
     policy = BackoffPolicy(jitter=False, max_attempts=2)
     Script(clock, fail()).source.pipe(retry_with_backoff(policy)).subscribe(scheduler=clock)
     with pytest.raises(RuntimeError, match="boom"):
@@ -533,6 +567,7 @@ def test_an_on_error_that_raises_is_not_swallowed(clock: TestScheduler) -> None:
 
 
 def test_two_subscriptions_count_for_themselves(clock: TestScheduler) -> None:
+    """Two subscriptions count their failures separately."""
     waits: list[int] = []
     retried = Script(clock, fail()).source.pipe(
         retry_with_backoff(EVEN, on_wait=lambda n, *_: waits.append(n))
@@ -544,7 +579,7 @@ def test_two_subscriptions_count_for_themselves(clock: TestScheduler) -> None:
 
 
 def test_no_attempt_survives_a_dispose_from_another_thread() -> None:
-    """Real threads: one fails and retries without a pause, one disposes at any moment."""
+    """Disposing from another thread at any moment leaves no attempt open."""
     scheduler = ThreadScheduler("test loop")
     still_open = 0
     lock = threading.Lock()

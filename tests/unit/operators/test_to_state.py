@@ -24,14 +24,14 @@ def states(tokens: list[str]) -> list[Mapping[str, dict[str, Any]]]:
 
 @given(TOKENS)
 def test_each_state_is_what_the_events_so_far_add_up_to(tokens: list[str]) -> None:
-    """The last event of each record decides, and no state changes afterwards."""
+    """Each state has the last record of each id without the deleted ones, and never changes."""
     for count, state in enumerate(states(tokens), start=1):
         last = {token[-2]: event(token) for token in tokens[:count]}
         assert state == {k: e.record for k, e in last.items() if e.action != "delete"}
 
 
 def test_a_state_is_read_only() -> None:
-    """A subscriber cannot spoil what the next one sees."""
+    """A state is read-only."""
     (state,) = states(["+a1"])
     with pytest.raises(TypeError):
         state["a"] = {}  # type: ignore[index]

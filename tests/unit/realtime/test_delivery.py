@@ -40,6 +40,7 @@ class Room:
 
 
 def test_a_frame_reaches_those_of_its_topic_alone_and_is_built_once() -> None:
+    """A frame is decoded once and delivered to the subscribers of its topic only."""
     room = Room()
     first, second, other = room.want("posts/*"), room.want("posts/*"), room.want("posts/r1")
     room.deliver(("posts/*", FRAME), ("nobody/*", FRAME))
@@ -49,6 +50,7 @@ def test_a_frame_reaches_those_of_its_topic_alone_and_is_built_once() -> None:
 
 
 def test_messages_and_records_of_one_topic_each_get_their_form() -> None:
+    """On one topic, record subscribers receive `RecordEvent`s and raw ones `Message`s."""
     room = Room()
     records, messages = room.want("posts/*"), room.want("posts/*", raw=True)
     room.deliver(("posts/*", FRAME))
@@ -57,6 +59,7 @@ def test_messages_and_records_of_one_topic_each_get_their_form() -> None:
 
 
 def test_those_who_listen_to_everything_get_also_what_nobody_asked_for() -> None:
+    """Subscribers to everything also receive frames of topics without a subscriber."""
     room = Room()
     log: list[Message] = []
     room.registry.everything = (Subscriber(log.append, print, lambda: None),)
@@ -68,6 +71,7 @@ def test_those_who_listen_to_everything_get_also_what_nobody_asked_for() -> None
 
 
 def test_malformed_and_skipped_frames_are_told_and_the_next_one_comes() -> None:
+    """Malformed and skipped frames are reported, and the next frame is delivered."""
     room = Room()
     log = room.want("posts/*")
     room.deliver(
@@ -92,6 +96,7 @@ def failing(log: list[str], keeps: bool) -> Subscriber:
 def test_one_that_raises_is_logged_and_the_others_get_the_event_once(
     keeps: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """A subscriber that raises is logged and removed unless it `keeps`; others go on."""
     log: list[str] = []
     expelled: list[Subscriber] = []
     fine = Subscriber(lambda event: log.append(event), log.append, lambda: None)  # type: ignore[arg-type]
@@ -103,6 +108,7 @@ def test_one_that_raises_is_logged_and_the_others_get_the_event_once(
 
 
 def test_unsubscribing_in_mid_event_silences_the_later_ones() -> None:
+    """A subscriber removed during an event receives neither that event nor later ones."""
     room = Room()
     victim = room.want("posts/*")
     entry = room.registry.entries["posts/*"]
@@ -121,6 +127,7 @@ def ids(log: list[Any]) -> list[int]:
 
 
 def test_a_burst_reaches_all_in_order_however_many_they_are() -> None:
+    """A burst reaches each subscriber completely and in order."""
     room = Room()
     one = room.want("posts/*")
     room.deliver(*BURST)
@@ -131,6 +138,7 @@ def test_a_burst_reaches_all_in_order_however_many_they_are() -> None:
 
 
 def test_subscribers_come_and_go_in_the_middle_of_a_burst() -> None:
+    """A subscriber added or removed in a burst is so from the next event on."""
     room = Room()
     late: list[Any] = []
     seen: list[Any] = []
@@ -150,6 +158,7 @@ def test_subscribers_come_and_go_in_the_middle_of_a_burst() -> None:
 
 
 def test_an_observer_that_raises_in_a_burst_is_out_and_a_callback_stays() -> None:
+    """An observer that raises in a burst is removed; a callback receives the rest of it."""
     for keeps in (True, False):
         room = Room()
         seen: list[Any] = []
@@ -168,6 +177,7 @@ def test_an_observer_that_raises_in_a_burst_is_out_and_a_callback_stays() -> Non
 
 
 def test_a_malformed_event_in_a_burst_is_left_out_alone() -> None:
+    """A malformed event in a burst is reported, and all other events are delivered."""
     room = Room()
     log = room.want("posts/*")
     for bad in (b"{", b"[]", b'{"action":"update","record":[]}', b'{"action":"x","record":{}}'):
@@ -183,6 +193,7 @@ def mixed(*topics: str) -> list[Frame]:
 
 
 def test_a_burst_of_many_topics_reaches_those_of_each_alone() -> None:
+    """In a burst of several topics, each subscriber receives the events of its topic only."""
     room = Room()
     logs = [room.want("posts/*"), room.want("posts/*"), room.want("posts/r1"), room.want("tags/*")]
     room.deliver(*mixed("posts/*", "posts/r1", "tags/*"))
@@ -198,6 +209,7 @@ def test_a_burst_of_many_topics_reaches_those_of_each_alone() -> None:
 
 @pytest.mark.parametrize("odd", ["messages", "actions", "nobody", "everything"])
 def test_a_burst_with_a_topic_of_another_kind_reaches_all_as_well(odd: str) -> None:
+    """A burst that mixes kinds of subscribers and topics reaches each of them completely."""
     room = Room()
     log = room.want("posts/*")
     other: list[Any] = []
@@ -214,6 +226,7 @@ def test_a_burst_with_a_topic_of_another_kind_reaches_all_as_well(odd: str) -> N
 
 
 def test_one_that_raises_in_a_burst_of_many_topics_costs_the_others_nothing() -> None:
+    """A callback that raises in a burst does not affect subscribers of other topics."""
     room = Room()
     quiet = room.want("tags/*")
 
@@ -227,7 +240,7 @@ def test_one_that_raises_in_a_burst_of_many_topics_costs_the_others_nothing() ->
 
 
 def test_a_topic_left_and_wanted_again_in_a_burst_goes_on() -> None:
-    """As ``take(1)`` with ``repeat()`` does: each event is the last of one subscription."""
+    """A topic left and subscribed again during each event of a burst misses no event."""
     room = Room()
     seen: list[Any] = []
 

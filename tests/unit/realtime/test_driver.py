@@ -16,7 +16,7 @@ NOW, DUE = 1.44, 5.53  # as floats, 1.44 + (5.53 - 1.44) is less than 5.53
 def test_a_tick_is_not_before_its_time_though_the_timer_was_rounded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The session would ask for no other tick, and the topics never go up."""
+    """A tick never comes before its due time, though the timer's delay was rounded down."""
     ticks: list[float] = []
     tick = Session.tick
 

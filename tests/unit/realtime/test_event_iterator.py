@@ -45,6 +45,7 @@ def loop() -> Iterator[ThreadScheduler]:
 
 
 def test_events_come_in_order_and_completion_ends_it(loop: ThreadScheduler) -> None:
+    """Events are returned in order, and a completion ends the iteration."""
     source = Source()
     with EventIterator(source.open, 10, loop) as events, events as same:
         assert (same is events, source.opened) == (True, 1)
@@ -57,6 +58,7 @@ def test_events_come_in_order_and_completion_ends_it(loop: ThreadScheduler) -> N
 
 
 def test_an_error_is_raised_behind_the_events_before_it(loop: ThreadScheduler) -> None:
+    """An error is raised after the events before it were returned."""
     source = Source()
     with EventIterator(source.open, 10, loop) as events:
         source.next(1)
@@ -67,6 +69,7 @@ def test_an_error_is_raised_behind_the_events_before_it(loop: ThreadScheduler) -
 
 
 def test_a_full_one_holds_its_source_back_until_there_is_room(loop: ThreadScheduler) -> None:
+    """A full iterator blocks its source until an event is taken, and no event is lost."""
     source = Source()
     with EventIterator(source.open, 2, loop) as events:
         done = [run_thread(lambda n=n: source.next(n)) for n in range(6)]  # type: ignore[misc]
@@ -77,6 +80,7 @@ def test_a_full_one_holds_its_source_back_until_there_is_room(loop: ThreadSchedu
 
 @pytest.mark.parametrize("how", ["leave", "close the client"])
 def test_a_source_that_is_held_back_is_let_go(loop: ThreadScheduler, how: str) -> None:
+    """A blocked source is released when the iterator is left or the client is closed."""
     source = Source()
     with EventIterator(source.open, 1, loop) as events:
         source.next(1)
@@ -89,6 +93,7 @@ def test_a_source_that_is_held_back_is_let_go(loop: ThreadScheduler, how: str) -
 
 
 def test_waiting_on_the_delivery_thread_is_refused_but_taking_is_not(loop: ThreadScheduler) -> None:
+    """On the delivery thread `next` returns queued events, but raises where it would wait."""
     source = Source()
     outcome: list[Any] = []
     done = threading.Event()
@@ -113,6 +118,7 @@ def test_waiting_on_the_delivery_thread_is_refused_but_taking_is_not(loop: Threa
 
 
 def test_it_must_be_opened_and_its_size_must_be_a_count(loop: ThreadScheduler) -> None:
+    """`next` before opening raises `RuntimeError`; a size that is no count is refused."""
     unopened = EventIterator(Source().open, 1, loop)
     with pytest.raises(RuntimeError, match="open it first"):
         next(unopened)

@@ -59,6 +59,7 @@ def scene() -> Iterator[Scene]:
 def test_streams_that_notice_while_the_first_is_away_belong_to_its_loss(
     scene: Scene, first: int
 ) -> None:
+    """A stream that is lost while the first one is still away belongs to the same loss."""
     scene.cut(first)
     scene.fake.advance(WAIT - 0.1)  # much longer than the time within which all are one
     scene.cut(1 - first)
@@ -70,6 +71,7 @@ def test_streams_that_notice_while_the_first_is_away_belong_to_its_loss(
 def test_streams_that_notice_soon_after_belong_to_it_though_the_first_is_back(
     scene: Scene,
 ) -> None:
+    """A stream lost within `SAME_LOSS` belongs to the same loss, though the first is back."""
     scene.cut(0)
     scene.fake.client.realtime.reconnect_now()
     scene.fake.advance(SAME_LOSS - 0.1)
@@ -79,6 +81,7 @@ def test_streams_that_notice_soon_after_belong_to_it_though_the_first_is_back(
 
 
 def test_later_it_is_another_loss(scene: Scene) -> None:
+    """A stream lost `SAME_LOSS` seconds after the first is another loss."""
     scene.cut(0)
     scene.fake.client.realtime.reconnect_now()
     scene.fake.advance(SAME_LOSS)
@@ -87,6 +90,7 @@ def test_later_it_is_another_loss(scene: Scene) -> None:
 
 
 def test_a_stream_that_is_lost_again_is_another_loss_however_soon(scene: Scene) -> None:
+    """A stream that is lost a second time is another loss, however soon."""
     for times in (1, 2, 3):
         scene.cut(0)
         scene.cut(1)
@@ -97,6 +101,7 @@ def test_a_stream_that_is_lost_again_is_another_loss_however_soon(scene: Scene) 
 
 
 def test_a_loss_tells_what_is_wanted_then_and_the_last_end_that_nothing_is(scene: Scene) -> None:
+    """`on_disconnect` gets the topics left; the end of a stream without topics is no loss."""
     realtime = scene.fake.client.realtime
     realtime.unsubscribe()
     scene.fake.advance(0)
@@ -107,6 +112,7 @@ def test_a_loss_tells_what_is_wanted_then_and_the_last_end_that_nothing_is(scene
 
 
 def test_counts_are_added_and_the_younger_age_counts() -> None:
+    """A sum of two `Stats` adds the counts and keeps the younger `last_event_age`."""
     one = Stats(frames=1, connects=2, reconnects=1, topics=3, last_event_age=2.0)
     two = Stats(frames=4, connects=1, topics=1, last_event_age=1.0)
     both = Stats(frames=5, connects=3, reconnects=1, topics=4, last_event_age=1.0)
@@ -116,6 +122,7 @@ def test_counts_are_added_and_the_younger_age_counts() -> None:
 
 
 def test_what_ends_while_the_client_closes_is_told_once(scene: Scene) -> None:
+    """Streams that end while the client closes call `on_disconnect` once, with no topics."""
     monitor = scene.monitor
     assert monitor.close()
     scene.cut(0)
@@ -126,6 +133,7 @@ def test_what_ends_while_the_client_closes_is_told_once(scene: Scene) -> None:
 
 
 def test_a_skipped_event_does_not_list_the_topics_anew(scene: Scene) -> None:
+    """A skipped event sets the error of the status and keeps its topics object."""
     monitor, before = scene.monitor, scene.fake.client.realtime.status.value
     error = ValueError("malformed")
     monitor.on_skipped(error)

@@ -52,6 +52,7 @@ def question(one: bool = False, **options: Any) -> Question:
 
 
 def test_a_list_is_asked_for_one_row_with_the_topics_options() -> None:
+    """A list topic is checked by a read of one row with the topic's filter and headers."""
     server = Server(listed=200)
     asked = question(filter="n > 1", headers={"X-A": "b"})
     assert verdict_on(asked, server.read) is None
@@ -62,6 +63,7 @@ def test_a_list_is_asked_for_one_row_with_the_topics_options() -> None:
 
 @pytest.mark.parametrize("code", [400, 403, 404])
 def test_a_list_that_is_refused_is_an_error(code: int) -> None:
+    """A 400, 403 or 404 to the read of a list is returned as the verdict."""
     verdict = verdict_on(question(), Server(listed=code).read)
     assert isinstance(verdict, ClientResponseError)
     assert verdict.status == code
@@ -69,6 +71,7 @@ def test_a_list_that_is_refused_is_an_error(code: int) -> None:
 
 @pytest.mark.parametrize("code", [0, 401, 429, 500])
 def test_what_may_pass_is_no_verdict(code: int) -> None:
+    """A network error, 401, 429 or 500 is raised and is no verdict."""
     with pytest.raises(BosBaseError):
         verdict_on(question(), Server(listed=code).read)
     with pytest.raises(BosBaseError):
@@ -90,6 +93,7 @@ def test_what_may_pass_is_no_verdict(code: int) -> None:
 def test_a_records_verdict_weighs_both_reads(
     one: int, listed: int, filter: str | None, expected: int | None
 ) -> None:
+    """The verdict on a record topic combines the read of the record with that of the list."""
     server = Server(one=one, listed=listed)
     verdict = verdict_on(question(one=True, filter=filter), server.read)
     assert getattr(verdict, "status", None) == expected
@@ -109,6 +113,7 @@ def rooms() -> Iterator[tuple[ReadPool, ThreadScheduler]]:
 def test_one_read_serves_all_who_ask_the_same_and_those_who_come_soon(
     rooms: tuple[ReadPool, ThreadScheduler],
 ) -> None:
+    """One read serves all equal requests made during it or shortly after it."""
     server = Server(listed=200)
     go_on = threading.Event()
 
@@ -131,6 +136,7 @@ def test_one_read_serves_all_who_ask_the_same_and_those_who_come_soon(
 def test_trust_ends(
     rooms: tuple[ReadPool, ThreadScheduler], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """An acceptance older than `TRUST_SECONDS` is checked by another read."""
     server = Server(listed=200)
     monkeypatch.setattr(preflight_room, "TRUST_SECONDS", 0.0)
     preflight = Preflight(server.read, *rooms, NOW, me)
@@ -145,6 +151,7 @@ def test_trust_ends(
 def test_a_read_that_fails_for_the_moment_is_repeated(
     rooms: tuple[ReadPool, ThreadScheduler],
 ) -> None:
+    """A read that fails without a connection is repeated until there is a verdict."""
     server = Server(listed=0)
     preflight = Preflight(server.read, *rooms, NOW, me)
 
@@ -163,6 +170,7 @@ def test_a_read_that_fails_for_the_moment_is_repeated(
 def test_a_server_that_asks_to_wait_is_asked_again_when_it_said(
     rooms: tuple[ReadPool, ThreadScheduler], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The `retry_after` of a 429 is the wait before the next read, at most 300 s."""
     pool, control = rooms
     waits: list[float] = []
 
@@ -215,7 +223,7 @@ class Checked:
 
 
 def test_the_waits_between_reads_that_fail_double() -> None:
-    """0.2, 0.4, 0.8 and 1.6 s, until there is an answer; the next question begins anew."""
+    """The waits between failed reads double from 0.2 s and start anew for another request."""
     checked, answers = Checked(), Seen[BosBaseError | None]()
     checked.preflight.ask(question(), answers, wanted)
     checked.clock.advance(3.01)
@@ -231,7 +239,7 @@ def test_the_waits_between_reads_that_fail_double() -> None:
 
 
 def test_nothing_is_read_after_the_last_asker_has_left() -> None:
-    """They go on while one asker is left; who asks after the last one has left is answered."""
+    """Failed reads are repeated while a requester is left, and no longer."""
     checked, here = Checked(), {"ann", "bob"}
     answers: Seen[tuple[str, BosBaseError | None]] = Seen()
 
@@ -256,6 +264,7 @@ def test_nothing_is_read_after_the_last_asker_has_left() -> None:
 def test_a_read_that_cannot_be_made_is_logged_and_held_against_nobody(
     rooms: tuple[ReadPool, ThreadScheduler], caplog: pytest.LogCaptureFixture
 ) -> None:
+    """A read that cannot be sent is logged, and the topic is accepted."""
     preflight = Preflight(Server(listed=-1).read, *rooms, NOW, me)
     answers: Seen[BosBaseError | None] = Seen()
     preflight.ask(question(), answers, wanted)

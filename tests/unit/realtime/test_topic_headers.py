@@ -17,6 +17,7 @@ CREDENTIALS = ["authorization", "Authorization", "COOKIE", "Cookie", "Proxy-Auth
 
 
 def test_the_clients_headers_are_those_of_each_topic() -> None:
+    """`topic_headers` of the client are sent with each topic, beside its own headers."""
     headers = TopicHeaders({"X-Tenant": "a", "x-lang": "pl"}, None)
     assert headers.merged(None) == {"x-tenant": "a", "x-lang": "pl"}
     assert headers.merged({"X-One": "1"}) == {"x-tenant": "a", "x-lang": "pl", "X-One": "1"}
@@ -24,12 +25,14 @@ def test_the_clients_headers_are_those_of_each_topic() -> None:
 
 @pytest.mark.parametrize("name", ["X-Tenant", "x-tenant", "X-TENANT", "x_tenant"])
 def test_what_is_given_for_one_topic_goes_before_the_clients(name: str) -> None:
+    """A header of one topic replaces the client's, whatever its case, for that topic only."""
     headers = TopicHeaders({"X-Tenant": "a", "X-Lang": "pl"}, None)
     assert headers.merged({name: "b"}) == {name: "b", "x-lang": "pl"}
     assert headers.merged(None) == {"x-tenant": "a", "x-lang": "pl"}, "only for that one"
 
 
 def test_none_for_one_topic_takes_the_clients_header_away() -> None:
+    """None as a topic's header replaces the client's header by None."""
     headers = TopicHeaders({"X-Tenant": "a"}, None)
     assert headers.merged({"x-tenant": None}) == {"x-tenant": None}
 
@@ -38,11 +41,13 @@ def test_none_for_one_topic_takes_the_clients_header_away() -> None:
 def test_without_headers_of_the_client_a_topics_own_are_left_as_they_are(
     given: Mapping[str, str] | None,
 ) -> None:
+    """Without `topic_headers`, the headers of a topic are returned unchanged."""
     assert TopicHeaders(None, None).merged(given) is given
 
 
 @pytest.mark.parametrize("given", [3, "text", [("a", "b")]])
 def test_what_is_no_mapping_is_refused_by_who_takes_it(given: Any) -> None:
+    """Headers that are no mapping are not merged, and `observe` raises TypeError."""
     assert TopicHeaders({"X-Tenant": "a"}, None).merged(given) is given
     client = BosBase("http://127.0.0.1:1", topic_headers={"X-Tenant": "a"})
     with pytest.raises(TypeError, match="headers must be a dict"):
@@ -65,6 +70,7 @@ Warned = list[warnings.WarningMessage]
 def test_a_header_of_requests_alone_is_warned_of_once_by_name_with_what_to_do(
     warned: Warned,
 ) -> None:
+    """A header in `headers` only causes one warning with name and remedy, without its value."""
     headers = TopicHeaders(None, {"X-Tenant": SECRET})
     for _ in range(3):
         assert headers.merged(None) is None
@@ -77,6 +83,7 @@ def test_a_header_of_requests_alone_is_warned_of_once_by_name_with_what_to_do(
 
 
 def test_all_missing_headers_are_named_in_one_warning(warned: Warned) -> None:
+    """One warning names all headers that requests send and topics do not."""
     TopicHeaders({"X-C": "3"}, {"X-B": "2", "X-A": "1", "X-C": "3"}).merged({"x-d": "4"})
     [warning] = warned
     assert "headers= holds 'x-a', 'x-b', which" in str(warning.message)
@@ -84,7 +91,7 @@ def test_all_missing_headers_are_named_in_one_warning(warned: Warned) -> None:
 
 @pytest.mark.parametrize("how", ["observe", "events", "live", "changes"])
 def test_the_warning_points_to_the_users_own_line(how: str, warned: Warned) -> None:
-    """A warning that names a line of the library says nothing of where to mend it."""
+    """The warning names the user's file as its origin, not a file of the library."""
     posts = BosBase("http://127.0.0.1:1", headers={"X-Tenant": "a"}).collection("posts")
     getattr(posts, how)()
     assert [warning.filename for warning in warned] == [__file__]
@@ -95,6 +102,7 @@ def test_the_warning_points_to_the_users_own_line(how: str, warned: Warned) -> N
 def test_none_or_a_value_in_topic_headers_silences_the_warning(
     name: str, value: str | None, warned: Warned
 ) -> None:
+    """A value or None for the header in `topic_headers` prevents the warning."""
     headers = TopicHeaders({name: value}, {"X-Tenant": "a"})
     merged = headers.merged(None)
     assert warned == []
@@ -104,6 +112,7 @@ def test_none_or_a_value_in_topic_headers_silences_the_warning(
 def test_a_topic_that_has_the_header_itself_is_not_warned_of_but_the_next_is(
     warned: Warned,
 ) -> None:
+    """A topic with the header itself causes no warning; the next one without it does."""
     headers = TopicHeaders(None, {"X-Tenant": "a"})
     headers.merged({"x-TENANT": "a"})
     assert warned == []
@@ -112,6 +121,7 @@ def test_a_topic_that_has_the_header_itself_is_not_warned_of_but_the_next_is(
 
 
 def test_ordinary_headers_of_requests_are_not_warned_of(warned: Warned) -> None:
+    """Accept headers, credentials and User-Agent in `headers` cause no warning."""
     ordinary = (
         "Accept", "Accept-Encoding", "Accept-Language", "Authorization", "Cookie",
         "Proxy-Authorization", "User-Agent",
@@ -126,6 +136,7 @@ def test_ordinary_headers_of_requests_are_not_warned_of(warned: Warned) -> None:
 
 @pytest.mark.parametrize("name", CREDENTIALS)
 def test_credentials_are_refused_in_a_topic(name: str) -> None:
+    """Credentials as a topic's header raise ValueError that does not contain the value."""
     with pytest.raises(ValueError, match=f"{name.lower()} must not be a header of a topic") as one:
         BosBase("http://127.0.0.1:1", topic_headers={name: SECRET})
     assert SECRET not in str(one.value)
@@ -163,11 +174,13 @@ def test_credentials_are_refused_in_a_topic(name: str) -> None:
 def test_topic_headers_that_no_header_may_be_are_refused_at_once(
     given: Any, kind: type[Exception], message: str
 ) -> None:
+    """`BosBase` raises for `topic_headers` with an invalid or repeated name or value."""
     with pytest.raises(kind, match=message):
         BosBase("http://127.0.0.1:1", topic_headers=given)
 
 
 def test_names_are_brought_to_lower_case_and_none_is_kept() -> None:
+    """Names of `topic_headers` become lower case, values text; None stays."""
     given = {"X-Tenant": "a", "X-Proxy-Key": None, "X-N": 3, "X-B": True}
     known = {"x-tenant": "a", "x-proxy-key": None, "x-n": "3", "x-b": "true"}
     assert check_topic_headers(given) == known

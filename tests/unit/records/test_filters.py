@@ -95,7 +95,7 @@ def each_text(signs: str, most: int) -> list[str]:
 
 
 def test_each_short_text_is_itself_to_its_servers_and_code_to_none() -> None:
-    """Of up to four of the signs that end a text, or that a backslash changes."""
+    """Each short text of quotes, backslashes and letters is read as that text, not as code."""
     texts = each_text("\\'\"n/", 4) + each_text("\\'tr", 3)
     for a, b in zip(texts, reversed(texts), strict=True):
         check_texts(a, b)
@@ -109,6 +109,7 @@ def test_each_short_text_is_itself_to_its_servers_and_code_to_none() -> None:
 @example("\\", ' || id != "" //')
 @example("\\' || id != '' //", "x")
 def test_a_text_is_itself_to_its_servers_and_code_to_none(a: str, b: str) -> None:
+    """Servers of the filter's dialect read a text unchanged; no server reads it as code."""
     check_texts(a, b)
 
 
@@ -147,8 +148,7 @@ def check_value(expression: str, value: str) -> None:
 @pytest.mark.parametrize("quote", ["'", '"'])
 @pytest.mark.parametrize("value", ["x", "\\", " || c = 1 //", "' || c = 1 //", '" || c = 1 //'])
 def test_no_short_text_of_an_expression_makes_code_of_a_value(quote: str, value: str) -> None:
-    """The dialects may delimit such a text in two ways: one of them may end it before the value,
-    the other one behind it."""
+    """No quoted text of the expression, up to four characters, turns a value into code."""
     for text in each_text("\\'\"", 4):
         check_value(f"a = {quote}{text}{quote} || b = {{:v}}", value)
         check_value(f"a = {quote}{text}{quote} || d = {quote} || b = {{:v}} // {quote}", value)
@@ -157,10 +157,12 @@ def test_no_short_text_of_an_expression_makes_code_of_a_value(quote: str, value:
 @settings(max_examples=20_000 if LONG else 500)
 @given(st.text("\\'\"/|( nb=&){:x}", max_size=24), values)
 def test_no_expression_makes_code_of_a_value(expression: str, value: str) -> None:
+    """No expression before a value, however it is quoted, turns the value into code."""
     check_value(f"{expression} || b = {{:v}}", value)
 
 
 def test_values_stand_in_their_places() -> None:
+    """`build_filter` replaces each `{:name}` by its value and leaves other braces unchanged."""
     text = build_filter("author = {:who} && n > {:n} && m < {:n}", who="o'neil", n=3)
     assert text == "author = 'o\\'neil' && n > 3 && m < 3"
     assert build_filter('title = "a {b} //"') == 'title = "a {b} //"'
@@ -169,6 +171,7 @@ def test_values_stand_in_their_places() -> None:
 
 @pytest.mark.parametrize("text", INEXPRESSIBLE_STRINGS)
 def test_what_the_server_cannot_read_is_refused(text: str) -> None:
+    """Raise ValueError that names the place for a text with NUL or half a surrogate pair."""
     with pytest.raises(ValueError, match=r"\{:v\} holds (a NUL|half a surrogate)"):
         build_filter("a = {:v}", v=text)
 
@@ -199,13 +202,14 @@ class Level(enum.IntEnum):
     ],
 )  # fmt: skip
 def test_each_type_has_its_form(value: Any, expected: str) -> None:
-    """It is the same on every server, and needs no guard."""
+    """Each supported type has one literal, the same in every dialect and without a guard."""
     for dialect in (None, *GUARDS):
         assert build_filter("{:v}", dialect, v=value) == expected
 
 
 @pytest.mark.usefixtures("elsewhere")
 def test_a_time_without_a_zone_is_utc_wherever_the_program_runs() -> None:
+    """A datetime without a zone, and a date, are UTC whatever the local time zone is."""
     given = datetime.fromisoformat("2026-01-31 00:30:00")
     assert given.astimezone().utcoffset() == timedelta(hours=5, minutes=45)
     assert build_filter("{:v}", v=given) == "'2026-01-31 00:30:00.000Z'"
@@ -214,6 +218,7 @@ def test_a_time_without_a_zone_is_utc_wherever_the_program_runs() -> None:
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_a_float_keeps_its_value_and_has_no_exponent(value: float) -> None:
+    """A finite float is written without an exponent and reads back as the same float."""
     text = build_filter("{:v}", v=value)
     assert re.fullmatch(r"-?\d+(\.\d+)?", text)
     assert float(text) == value
@@ -228,6 +233,7 @@ json_values = st.recursive(
 
 @given(st.lists(json_values) | st.dictionaries(st.text("a\\'"), json_values))
 def test_json_comes_back_exactly(value: Any) -> None:
+    """A list or dict is written as JSON text that decodes to an equal value in each dialect."""
     for dialect in GUARDS:
         tree = read(build_filter("j = {:v}", dialect, v=value), dialect)
         ((_, (_, _, (_, text))),) = tree
@@ -236,6 +242,7 @@ def test_json_comes_back_exactly(value: Any) -> None:
 
 @pytest.mark.parametrize("text", ["\\", "a\\\\b", "a\\'b", 'a\\"b', "C:\\new", "a\\t", "\\r"])
 def test_a_text_that_servers_read_in_two_ways_needs_a_known_dialect(text: str) -> None:
+    """Without a dialect, an ambiguous backslash in a value raises `UnknownDialectError`."""
     with pytest.raises(UnknownDialectError, match=r"of \{:v\} holds a backslash.*filter_dialect="):
         build_filter("a = {:v}", v=text)
     with pytest.raises(UnknownDialectError, match=r"value of \{:v\} holds a backslash"):
@@ -244,17 +251,20 @@ def test_a_text_that_servers_read_in_two_ways_needs_a_known_dialect(text: str) -
 
 @pytest.mark.parametrize("text", ["a\\b", "\\x41", "C:\\users\\", "\\ż"])
 def test_a_lone_backslash_before_other_characters_is_read_alike(text: str) -> None:
+    """A backslash before an ordinary character is written unchanged without a dialect."""
     text = text.rstrip("\\")
     assert build_filter("a = {:v}", v=text) == f"a = '{text}'"
 
 
 def test_a_final_backslash_cannot_be_written_in_the_plain_dialect() -> None:
+    """A final backslash raises ValueError in the plain dialect; the escaped one doubles it."""
     with pytest.raises(ValueError, match=r"\{:v\} ends in a backslash, which no filter of this"):
         build_filter("a = {:v}", "plain", v="a\\")
     assert build_filter("a = {:v}", "escaped", v="a\\") == r"'\\'='\\' && (a = 'a\\')"
 
 
 def test_a_guard_is_true_at_home_and_no_filter_elsewhere() -> None:
+    """A dialect's guard is true on its own servers and a syntax error on all others."""
     for dialect, guard in GUARDS.items():
         ((_, (left, sign, right)),) = read_filter(guard, dialect)
         assert (left, sign) == (right, "=")
@@ -265,6 +275,7 @@ def test_a_guard_is_true_at_home_and_no_filter_elsewhere() -> None:
 
 
 def test_the_expressions_own_quotes_are_read_as_the_server_does() -> None:
+    """A quoted text of the expression is read by the dialect's rules; without one, an error."""
     ambiguous = r"path = '\\' && owner = {:o}"
     with pytest.raises(UnknownDialectError, match="a quoted text of the filter's own"):
         build_filter(ambiguous, o="' || id != ''")
@@ -274,13 +285,14 @@ def test_the_expressions_own_quotes_are_read_as_the_server_does() -> None:
 
 
 def test_comments_are_dropped() -> None:
+    """A `//` comment is removed up to the end of its line; `//` inside quotes stays."""
     assert build_filter("a = 1 // it's one\n&& b = {:b}", b=2) == "a = 1  \n&& b = 2"
     assert without_comments("a = '//' // it's one") == "a = '//'  "
     assert without_comments(r"a = '\\' // left") == r"a = '\\' // left"
 
 
 def test_no_more_than_the_comments_is_taken_out() -> None:
-    """What is no filter is left for the server to refuse."""
+    """`without_comments` leaves all but comments unchanged, also in an invalid expression."""
     for expression in ("a = {:a} && b = '{:b}'", "a = 'open", ""):
         assert without_comments(expression) == expression
         assert without_comments(f"c = 1 && // few\n{expression}") == f"c = 1 &&  \n{expression}"
@@ -290,12 +302,14 @@ def test_no_more_than_the_comments_is_taken_out() -> None:
     "value", [math.inf, -math.inf, Decimal("-Infinity"), [math.inf], [10**400]], ids=str
 )
 def test_numbers_that_are_not_finite_are_refused(value: Any) -> None:
+    """Raise ValueError for an infinite number, or inside JSON one that exceeds a float."""
     with pytest.raises(ValueError, match=r"\{:v\} is refused: .*(a finite number|give text)"):
         build_filter("a = {:v}", v=value)
 
 
 @pytest.mark.parametrize(("text", "hours"), [("0001-01-01", 5), ("9999-12-31 23:00", -5)])
 def test_a_moment_before_or_after_all_of_utc_is_refused(text: str, hours: int) -> None:
+    """Raise ValueError for a datetime that lies outside the years 1 to 9999 in UTC."""
     value = datetime.fromisoformat(text).replace(tzinfo=timezone(timedelta(hours=hours)))
     with pytest.raises(ValueError, match=r"\{:v\} is refused: .* outside the years .* of UTC"):
         build_filter("a = {:v}", v=value)
@@ -303,23 +317,27 @@ def test_a_moment_before_or_after_all_of_utc_is_refused(text: str, hours: int) -
 
 @pytest.mark.parametrize("value", [b"x", object(), {1, 2}, 1j])
 def test_other_types_are_refused_by_name(value: Any) -> None:
+    """Raise TypeError that names the type for a value without a JSON form, also in a list."""
     for each in (value, [value]):
         with pytest.raises(TypeError, match=r"\{:v\} is refused: \w+ has no JSON form: give"):
             build_filter("a = {:v}", v=each)
 
 
 def test_an_expression_that_is_no_text_is_refused() -> None:
+    """Raise TypeError for an expression that is no text."""
     with pytest.raises(TypeError, match="expression must be a str, not int"):
         build_filter(5)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("expression", ["a = {:x} && b = {:y}", "{:y}", "a = {:}", "a = {:x y}"])
 def test_a_place_without_a_value_is_refused(expression: str) -> None:
+    """Raise ValueError for a place whose name has no value, or is no valid name."""
     with pytest.raises(ValueError, match="no value is given"):
         build_filter(expression, x=1)
 
 
 def test_a_value_without_a_place_is_refused() -> None:
+    """Raise ValueError that names the values without a place; a place in a comment is none."""
     with pytest.raises(ValueError, match=r"no place for \{:y\}, \{:z\}: add it, or drop"):
         build_filter("a = {:x}", x=1, z=2, y=3)
     with pytest.raises(ValueError, match=r"no place for \{:x\}"):
@@ -330,11 +348,13 @@ def test_a_value_without_a_place_is_refused() -> None:
 
 @pytest.mark.parametrize("expression", ["a = '{:x}'", 'a = "b {:x}"', "a = 'it\\'s {:x}'"])
 def test_a_place_inside_quotes_is_refused(expression: str) -> None:
+    """Raise ValueError, with the remedy, for a place inside a quoted text."""
     with pytest.raises(ValueError, match=r"\{:x\} stands inside quotes: take the quotes away"):
         build_filter(expression, x="v")
 
 
 @pytest.mark.parametrize("expression", ["a = '{:x}", 'a = {:x} && b = "', "a = 'b\\' && c = {:x}"])
 def test_a_quote_left_open_is_refused(expression: str) -> None:
+    """Raise ValueError, with the remedy, for a quoted text without its end."""
     with pytest.raises(ValueError, match="without an end: close its quote"):
         build_filter(expression, x="v")

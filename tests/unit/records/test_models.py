@@ -169,6 +169,7 @@ TAKEN = [
 def test_each_annotation_takes_what_the_server_sends_for_it(
     hint: Any, sent: Any, made: Any
 ) -> None:
+    """A value that fits a field's annotation is decoded to exactly that type."""
     found: Any = decoder_for(one_field(hint))({"value": sent})
     assert found == one_field(hint)(made) or found.value == made
     assert type(found.value) is type(made)
@@ -207,6 +208,7 @@ REFUSED = [
 def test_a_value_that_does_not_fit_is_refused_by_its_place_and_kind_alone(
     hint: Any, sent: Any, name: str, why: str
 ) -> None:
+    """A misfit raises `RecordDecodeError` with field and types, and never with the value."""
     with pytest.raises(RecordDecodeError) as caught:
         decoder_for(one_field(hint), "posts")({"id": "abc", "value": sent})
     error = caught.value
@@ -221,7 +223,7 @@ def test_a_value_that_does_not_fit_is_refused_by_its_place_and_kind_alone(
 
 @pytest.mark.parametrize("record", [{}, {"id": 5}, "abc", ["abc"], None], ids=str)
 def test_a_record_without_an_id_is_told_as_such(record: Any) -> None:
-    """Also what is no record at all."""
+    """Without a text id, or for what is no record, the error has an empty `record_id`."""
     with pytest.raises(RecordDecodeError, match=r"^a record of 'posts' does not fit") as caught:
         decoder_for(Author, "posts")(record)
     assert caught.value.record_id == ""
@@ -233,15 +235,18 @@ RECORD = {"id": "a", "collectionName": "posts", "title": "Hi", "unknown": SECRET
 
 
 def test_fields_go_by_their_names_and_unknown_keys_are_ignored() -> None:
+    """A record's keys are matched to fields by name; unknown keys are ignored."""
     assert decoder_for(Post)(RECORD) == Post(PostId("a"), "posts", "Hi")
 
 
 def test_a_missing_key_takes_the_fields_default_or_is_refused() -> None:
+    """A missing key of a field without a default raises `RecordDecodeError`."""
     with pytest.raises(RecordDecodeError, match="'title' must be str and is missing"):
         decoder_for(Post)({"id": "a", "collectionName": "posts"})
 
 
 def test_expanded_records_become_what_the_field_expand_is_annotated_with() -> None:
+    """Expanded records are decoded by the annotation of the field `expand`, nested ones too."""
     comments = [{"text": "first", "replies": [{"text": "second"}]}]
     expand = {"author": {"id": "u", "name": "Ada"}, "comments": comments}
     made = decoder_for(Post)({**RECORD, "expand": expand})
@@ -250,6 +255,7 @@ def test_expanded_records_become_what_the_field_expand_is_annotated_with() -> No
 
 
 def test_the_place_of_a_misfit_is_told_from_the_top_of_the_record() -> None:
+    """The error's `field` is the full path of the misfit, like `expand.comments.1.text`."""
     expand = {"author": {"id": "u", "name": "Ada"}, "comments": [{"text": "a"}, {"text": 1}]}
     with pytest.raises(RecordDecodeError) as caught:
         decoder_for(Post)({**RECORD, "expand": expand})
@@ -257,12 +263,14 @@ def test_the_place_of_a_misfit_is_told_from_the_top_of_the_record() -> None:
 
 
 def test_a_field_may_go_by_another_key() -> None:
+    """A field's `metadata={'key': name}` sets its key; a field with `init=False` is ignored."""
     assert decoder_for(Renamed)({"from": "a", "shown": "b"}) == Renamed("a")
     with pytest.raises(RecordDecodeError, match="'from'"):
         decoder_for(Renamed)({})
 
 
 def test_what_a_dataclass_checks_itself_is_told_without_its_words() -> None:
+    """An error of `__post_init__` becomes `RecordDecodeError` without its message."""
     with pytest.raises(RecordDecodeError) as caught:
         decoder_for(Checked, "posts")({"id": "a", "n": -1})
     assert str(caught.value) == (
@@ -274,17 +282,20 @@ def test_what_a_dataclass_checks_itself_is_told_without_its_words() -> None:
 
 
 def test_a_typed_dict_is_the_record_itself_where_nothing_is_to_be_made() -> None:
+    """A TypedDict without values to convert is the record itself, not a copy."""
     record = {"id": "a", "n": 1, "more": True}
     assert decoder_for(Row)(record) is record
 
 
 def test_a_typed_dict_with_a_date_leaves_the_shared_record_alone() -> None:
+    """A TypedDict with a date is a converted copy; the original record is unchanged."""
     record = {"id": "a", "n": 1, "due": "2026-01-02 03:04:05.678Z"}
     assert decoder_for(Row)(record) == {"id": "a", "n": 1, "due": MOMENT}
     assert record["due"] == "2026-01-02 03:04:05.678Z"
 
 
 def test_a_typed_dicts_required_keys_must_be_there_and_fit() -> None:
+    """A required key of a TypedDict that is missing or misfits raises `RecordDecodeError`."""
     with pytest.raises(RecordDecodeError, match="'n' must be int and is missing"):
         decoder_for(Row)({"id": "a"})
     with pytest.raises(RecordDecodeError, match="'n' must be int, not str"):
@@ -293,12 +304,14 @@ def test_a_typed_dicts_required_keys_must_be_there_and_fit() -> None:
 
 
 def test_any_callable_gets_the_dict() -> None:
+    """A callable used as a model gets the record's dict and makes the value."""
     assert decoder_for(lambda record: record["title"])(RECORD) == "Hi"
     assert decoder_for(partial(max, 3))(2) == 3  # type: ignore[arg-type]
     assert decoder_for(dict)(RECORD) == RECORD
 
 
 def test_a_generic_dataclass_is_a_model_with_its_parameter_too() -> None:
+    """A generic dataclass with a type argument is a valid model."""
     assert decoder_for(Boxed[int])({"value": 1, "more": 2}) == Boxed(1)
 
 
@@ -308,6 +321,7 @@ def size_of(record: dict[str, Any]) -> Any:
 
 @pytest.mark.parametrize(("model", "name"), [(size_of, "size_of"), (partial(size_of), "partial")])
 def test_what_a_callable_raises_is_a_record_that_does_not_fit(model: Any, name: str) -> None:
+    """An exception of a callable model becomes `RecordDecodeError` with it as `original`."""
     with pytest.raises(RecordDecodeError) as caught:
         decoder_for(model, "posts")(RECORD)
     assert str(caught.value) == (
@@ -318,6 +332,7 @@ def test_what_a_callable_raises_is_a_record_that_does_not_fit(model: Any, name: 
 
 
 def test_a_callable_made_of_a_decoder_hands_its_error_on() -> None:
+    """A `RecordDecodeError` of a nested decoder is raised with its own field."""
     inner = decoder_for(Post, "posts")
     with pytest.raises(RecordDecodeError) as caught:
         decoder_for(lambda record: inner(record), "posts")({})
@@ -325,6 +340,7 @@ def test_a_callable_made_of_a_decoder_hands_its_error_on() -> None:
 
 
 def test_a_model_that_no_record_can_become_is_refused_at_once() -> None:
+    """`decoder_for` raises TypeError for a model that no JSON record can be decoded to."""
     with pytest.raises(TypeError, match="model must be a class or a callable, not str"):
         decoder_for("Post")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"'inner' of Unknown .* no JSON value is a Subject"):
@@ -338,6 +354,8 @@ def test_a_model_that_no_record_can_become_is_refused_at_once() -> None:
 
 
 def test_an_init_var_is_no_field_of_the_record() -> None:
+    """An `InitVar` is not read from the record: it keeps its default."""
+
     @dataclass
     class WithInit:
         n: int
@@ -360,11 +378,13 @@ def instead(error: RecordDecodeError, record: dict[str, Any]) -> Author | None:
 
 
 def test_raise_lets_a_list_fail() -> None:
+    """With the default policy, one record that does not fit makes a list raise."""
     with pytest.raises(RecordDecodeError):
         RecordReader("users", Author).many([GOOD, BAD])
 
 
 def test_skip_leaves_it_out_of_a_list_and_still_refuses_it_alone() -> None:
+    """`skip` leaves a misfit out of a list; as a single record it raises."""
     reader = RecordReader("users", Author, "skip")
     assert reader.many([GOOD, BAD]) == [Author("a", "A")]
     with pytest.raises(RecordDecodeError):
@@ -372,6 +392,7 @@ def test_skip_leaves_it_out_of_a_list_and_still_refuses_it_alone() -> None:
 
 
 def test_a_callable_says_what_to_take_instead_or_leaves_it_out() -> None:
+    """A callable policy returns a replacement, or None: left out of a list, else an error."""
     reader = RecordReader("users", Author, instead)
     assert reader.many([GOOD, BAD, {"id": "c"}]) == [Author("a", "A"), Author("b", "name")]
     assert reader.one(BAD) == Author("b", "name")
@@ -380,6 +401,7 @@ def test_a_callable_says_what_to_take_instead_or_leaves_it_out() -> None:
 
 
 def test_a_policy_that_is_none_is_refused() -> None:
+    """An unknown `on_decode_error`, or one without a model, raises ValueError."""
     with pytest.raises(ValueError, match="'raise', 'skip' or a callable, not 'ignore'"):
         RecordReader("users", Author, "ignore")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="pass model=, too"):
@@ -387,6 +409,8 @@ def test_a_policy_that_is_none_is_refused() -> None:
 
 
 def test_readers_are_equal_by_model_and_policy() -> None:
+    """Readers have equal keys only if both their models and their policies are equal."""
+
     def key(*arguments: Any) -> object:
         return RecordReader("users", *arguments).key
 
@@ -396,6 +420,8 @@ def test_readers_are_equal_by_model_and_policy() -> None:
 
 
 def test_readers_of_a_callable_that_cannot_be_compared_equal_no_other() -> None:
+    """Two readers of an unhashable callable have different keys."""
+
     class Odd:
         __hash__ = None  # type: ignore[assignment]
 
@@ -421,6 +447,7 @@ def event(record: dict[str, Any]) -> RecordEvent[dict[str, Any]]:
 
 
 def test_a_stream_of_a_model_gives_events_of_it() -> None:
+    """A stream with a model emits events whose record is an instance of the model."""
     source: Events = Subject()
     seen: list[Any] = []
     stream_of(RecordReader("users", Author), source).subscribe(seen.append)
@@ -429,6 +456,7 @@ def test_a_stream_of_a_model_gives_events_of_it() -> None:
 
 
 def test_raise_ends_a_stream_with_the_error_and_leaves_its_source() -> None:
+    """By default a misfit ends the stream with the error and unsubscribes from its source."""
     source: Events = Subject()
     seen: list[Any] = []
     stream_of(RecordReader("users", Author), source).subscribe(seen.append, seen.append)
@@ -439,6 +467,7 @@ def test_raise_ends_a_stream_with_the_error_and_leaves_its_source() -> None:
 
 
 def test_skip_leaves_it_out_of_a_stream() -> None:
+    """With `skip`, a stream emits no event for a misfit and continues."""
     source: Events = Subject()
     seen: list[Any] = []
     stream_of(RecordReader("users", Author, "skip"), source).subscribe(seen.append)
@@ -448,6 +477,8 @@ def test_skip_leaves_it_out_of_a_stream() -> None:
 
 
 def test_an_error_of_the_policy_itself_ends_the_stream() -> None:
+    """An exception of the policy callable ends the stream with that exception."""
+
     def refuse(error: RecordDecodeError, record: dict[str, Any]) -> Author:
         raise LookupError("no")
 
@@ -459,6 +490,7 @@ def test_an_error_of_the_policy_itself_ends_the_stream() -> None:
 
 
 def test_an_event_is_decoded_once_however_many_subscribe() -> None:
+    """An event is decoded once for all subscribers of a stream."""
     made: list[dict[str, Any]] = []
 
     def model(record: dict[str, Any]) -> int:
@@ -476,6 +508,7 @@ def test_an_event_is_decoded_once_however_many_subscribe() -> None:
 
 
 def test_without_a_model_nothing_stands_between() -> None:
+    """Without a model, streams, callbacks and records are returned unchanged."""
     source: Events = Subject()
     loop = ThreadScheduler("rxbosbase-unused")
     reader: RecordReader[dict[str, Any]] = RecordReader("users")
@@ -489,6 +522,7 @@ def test_without_a_model_nothing_stands_between() -> None:
 
 
 def test_a_view_shows_no_record_that_is_skipped_until_it_fits() -> None:
+    """With `skip`, a view contains a record only while it fits, with matching changes."""
     view: Snapshot[Author] = Snapshot.empty(
         Order.parse(), RecordReader("users", Author, "skip").read
     )
@@ -506,6 +540,7 @@ def test_a_view_shows_no_record_that_is_skipped_until_it_fits() -> None:
 
 
 def test_a_view_that_the_server_arranges_shows_none_of_them_either() -> None:
+    """With `skip`, a view in the server's order leaves out a record that does not fit."""
     view: Snapshot[Author] = Snapshot.empty(None, RecordReader("users", Author, "skip").read)
     first = view.arrange([BAD, GOOD], fresh=True, caught_up=False)
     assert list(first.records) == [Author("a", "A")]

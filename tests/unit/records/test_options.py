@@ -17,6 +17,7 @@ from rxbosbase.records.options import (
 
 
 def test_keywords_become_query_and_headers() -> None:
+    """Keywords and `query` become query parameters as text; header names become lower case."""
     options = read_options(
         {"filter": "n > 1", "sort": "-n", "query": {"page": 2}, "headers": {"X-A": "b"}}
     )
@@ -25,17 +26,20 @@ def test_keywords_become_query_and_headers() -> None:
 
 
 def test_an_unknown_keyword_is_refused_and_the_known_ones_are_named() -> None:
+    """An unknown keyword raises TypeError that names the known ones."""
     with pytest.raises(TypeError, match=r"unknown keyword 'fliter'.*expand, fields, filter"):
         read_options({"fliter": "n > 1"})
 
 
 @pytest.mark.parametrize("name", ["filter", "sort", "expand", "fields"])
 def test_what_is_given_twice_is_refused(name: str) -> None:
+    """An option given both as a keyword and in `query` raises ValueError."""
     with pytest.raises(ValueError, match=f"{name} is given twice"):
         read_options({name: "a", "query": {name: "b"}})
 
 
 def test_callers_own_dicts_are_not_changed() -> None:
+    """Reading options does not change the caller's dicts."""
     query = {"fields": "title"}
     options = {"query": query, "sort": "n"}
     read_options(options)
@@ -44,6 +48,7 @@ def test_callers_own_dicts_are_not_changed() -> None:
 
 
 def test_an_option_is_given_by_its_keyword_or_in_the_query() -> None:
+    """`is_given` is true for a keyword or an entry of `query`, and false for None."""
     assert is_given({"sort": "n"}, "sort")
     assert is_given({"query": {"sort": "n"}}, "sort")
     assert not is_given({"sort": None, "query": None}, "sort")
@@ -54,6 +59,7 @@ def test_an_option_is_given_by_its_keyword_or_in_the_query() -> None:
     [("title", "id,title"), ("title, id", None), ("title,id", None), ("*", None), ("", None)],
 )
 def test_the_id_is_asked_for_and_taken_out_again(fields: str, asked: str | None) -> None:
+    """`fields` without `id` is sent with `id`, which is removed from the response again."""
     for options in ({"fields": fields}, {"query": {"fields": fields}}):
         sent = with_id(options)
         assert (sent.get("fields") if asked else None) == asked
@@ -64,6 +70,7 @@ def test_the_id_is_asked_for_and_taken_out_again(fields: str, asked: str | None)
 
 @pytest.mark.parametrize("value", [0, -1, 1001])
 def test_a_count_may_reach_its_bounds_and_not_pass_them(value: int) -> None:
+    """`check_count` accepts 1 and the maximum, and raises ValueError outside of them."""
     for allowed in (1, 1000):
         check_count("per_page", allowed, 1000)
         check_count("per_page", allowed)
@@ -73,11 +80,13 @@ def test_a_count_may_reach_its_bounds_and_not_pass_them(value: int) -> None:
 
 @pytest.mark.parametrize("value", [True, "1", 1.0, None])
 def test_a_count_that_is_no_int_is_refused(value: Any) -> None:
+    """A count that is a bool, text, float or None raises TypeError."""
     with pytest.raises(TypeError, match="page must be an int"):
         check_count("page", value)
 
 
 def test_a_body_is_copied_and_must_be_fields() -> None:
+    """`check_body` returns a copy of a dict, and raises TypeError for anything else."""
     body = {"a": 1}
     assert check_body(body) == body
     assert check_body(body) is not body
@@ -87,6 +96,7 @@ def test_a_body_is_copied_and_must_be_fields() -> None:
 
 
 def test_a_query_that_is_no_dict_is_refused_in_words() -> None:
+    """A `query` that is no dict raises TypeError in every function that reads it."""
     for check in (read_options, with_id, lambda options: is_given(options, "sort")):
         with pytest.raises(TypeError, match="query must be a dict, not str"):
             check({"query": "sort=id"})

@@ -40,6 +40,7 @@ weights = st.lists(st.integers(0, 130), max_size=80)
 def test_every_record_is_read_once_whatever_they_weigh(
     given: list[int], size: int, limit: int | None
 ) -> None:
+    """Each record is returned once, in order; one too large for a response as unreadable."""
     table = Table(given)
     found = read_by_offset(PageSize(size), table.page, table.stamps, limit=limit)
     assert [row["id"] for row in found] == [row["id"] for row in table.rows][:limit]
@@ -50,17 +51,20 @@ def test_every_record_is_read_once_whatever_they_weigh(
 
 @given(st.lists(st.integers(101, 130), min_size=1, max_size=5))
 def test_without_stamps_a_single_record_that_is_too_large_is_an_error(given: list[int]) -> None:
+    """Without a read of ids alone, a record too large for a response raises the error."""
     with pytest.raises(AnswerTooLargeError):
         read_by_offset(PageSize(10), Table(given).page)
 
 
 def test_a_table_of_large_records_costs_few_reads_that_fail() -> None:
+    """Reading 300 large records takes fewer requests than one per record."""
     table = Table([30] * 300)  # three fit
     read_by_offset(PageSize(100), table.page)
     assert table.reads < 300  # one by one it would be as many
 
 
 def test_light_records_behind_heavy_ones_are_read_many_at_a_time_again() -> None:
+    """The page size falls to 1 after failures and returns to its maximum after successes."""
     size = PageSize(1000)
     with pytest.raises(AnswerTooLargeError):
         read_fitting(size, lambda _: _too_large())
@@ -71,6 +75,7 @@ def test_light_records_behind_heavy_ones_are_read_many_at_a_time_again() -> None
 
 
 def test_large_records_among_small_ones_are_run_into_less_and_less_often() -> None:
+    """With large records at 50 places among small ones, fewer than 40 reads fail."""
     table = Table([*[1] * 40, 30, 30, 30, 30] * 50)
     size, failed = PageSize(40), 0
     offset = 0
@@ -86,6 +91,7 @@ def test_large_records_among_small_ones_are_run_into_less_and_less_often() -> No
 
 
 def test_a_small_record_that_takes_the_place_of_a_large_one_is_read() -> None:
+    """If a too large record is deleted meanwhile, the record in its place is returned."""
     table = Table([120, 1, 1])
 
     def stamps(number: int, size: int) -> list[Record]:

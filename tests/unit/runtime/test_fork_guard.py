@@ -20,6 +20,7 @@ from rxbosbase.runtime.thread_scheduler import ThreadScheduler
 
 
 def test_another_process_than_its_own_is_told_to_make_a_client_for_itself() -> None:
+    """`check_process` raises `ClientClosedError`, with the remedy, in another process."""
     check_process(os.getpid())
     with pytest.raises(ClientClosedError, match="make a new one in the child process"):
         check_process(os.getpid() + 1)
@@ -28,7 +29,7 @@ def test_another_process_than_its_own_is_told_to_make_a_client_for_itself() -> N
 def test_what_begins_while_the_interpreter_ends_says_nothing(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Python refuses threads from 3.12 on, a moment before the client is closed."""
+    """If no thread can start at interpreter shutdown, nothing is logged or emitted."""
     caplog.set_level(logging.INFO)
 
     def refused(_: threading.Thread) -> None:
@@ -50,6 +51,7 @@ def test_what_begins_while_the_interpreter_ends_says_nothing(
 
 
 def test_in_a_child_every_use_is_an_error_and_disposing_is_harmless() -> None:
+    """In a forked child each use raises `ClientClosedError`; `dispose` and `close` do not."""
     client = BosBase("http://127.0.0.1:1")
     subscription = client.collection("posts").observe("*", check=False).subscribe()
 

@@ -28,6 +28,7 @@ def threads() -> list[threading.Thread]:
 
 @pytest.mark.parametrize(("make", "size"), [(lambda: ReadPool(2), 2), (ReadPool, 4)])
 def test_it_uses_no_more_threads_than_its_size(make: Callable[[], ReadPool], size: int) -> None:
+    """The pool runs reads on as many daemon threads as its size, 4 by default."""
     pool = make()
     go_on = threading.Event()
     seen: Seen[int] = Seen()
@@ -53,7 +54,7 @@ def gate(pool: ReadPool) -> WatchedCondition:
 
 
 def test_idle_threads_are_used_again(pool: ReadPool, gate: WatchedCondition) -> None:
-    """One at a time, and several at once; none is started beside them."""
+    """An idle thread runs the next read; no other thread is started."""
     seen: Seen[int] = Seen()
     for n in range(3):
         pool.submit(lambda: seen(0))
@@ -71,7 +72,7 @@ def test_idle_threads_are_used_again(pool: ReadPool, gate: WatchedCondition) -> 
 def test_a_read_that_comes_as_an_idle_threads_time_ends_is_run_by_it(
     pool: ReadPool, gate: WatchedCondition
 ) -> None:
-    """It was counted upon: no other thread is started for it."""
+    """A read submitted as an idle thread times out is run by that thread."""
     gate.is_late = True
     seen: Seen[str] = Seen()
     pool.submit(lambda: seen("first"))
@@ -84,6 +85,7 @@ def test_a_read_that_comes_as_an_idle_threads_time_ends_is_run_by_it(
 def test_two_reads_at_once_run_in_parallel_although_one_thread_is_idle(
     pool: ReadPool, gate: WatchedCondition
 ) -> None:
+    """Two reads submitted while one thread is idle run in parallel on two threads."""
     pool.submit(lambda: None)
     gate.waits.wait(1)
     together = threading.Barrier(2)
@@ -97,6 +99,7 @@ def test_two_reads_at_once_run_in_parallel_although_one_thread_is_idle(
 def test_idle_threads_leave_and_others_come_in_their_place(
     pool: ReadPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Threads end after `IDLE_SECONDS` without a read, and later reads start new ones."""
     monkeypatch.setattr(pool_room, "IDLE_SECONDS", 0.005)
 
     def work(seen: Seen[None], go_on: threading.Event) -> None:
@@ -120,6 +123,8 @@ def test_idle_threads_leave_and_others_come_in_their_place(
 def test_work_that_raises_is_logged_and_harms_no_other(
     pool: ReadPool, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """An exception of a read is logged, and the pool runs the next reads."""
+
     def bad() -> None:
         raise ValueError("a bad read")
 
@@ -135,6 +140,7 @@ def test_work_that_raises_is_logged_and_harms_no_other(
 
 
 def test_close_discards_what_waits_and_waits_for_nobody(pool: ReadPool) -> None:
+    """`close` returns while reads run, and discards queued and later reads."""
     entered, go_on = threading.Event(), threading.Event()
     seen: Seen[str] = Seen()
 
@@ -157,6 +163,8 @@ def test_close_discards_what_waits_and_waits_for_nobody(pool: ReadPool) -> None:
 def test_a_read_whose_thread_cannot_start_is_told_and_waits_for_the_next_read(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """If a thread cannot start, it is logged, and the read runs before the next one."""
+
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 

@@ -20,19 +20,23 @@ def doubling(failures: int) -> float:
 
 
 def test_each_wait_is_longer_than_the_one_before_up_to_the_bound() -> None:
+    """Waits grow by `factor` from `initial` up to `maximum`."""
     waits = [longest_wait(n, initial=1.0, factor=3.0, maximum=10.0) for n in range(1, 6)]
     assert waits == [1.0, 3.0, 9.0, 10.0, 10.0]
 
 
 def test_the_first_wait_is_no_longer_than_the_bound_either() -> None:
+    """A first wait longer than `maximum` is cut to `maximum`."""
     assert longest_wait(1, initial=7.0, factor=2.0, maximum=5.0) == 5.0
 
 
 def test_after_more_failures_than_a_float_can_count_the_wait_is_the_bound() -> None:
+    """After a million failures the wait is `maximum`, without an overflow."""
     assert longest_wait(10**6, initial=0.2, factor=2.0, maximum=5.0) == 5.0
 
 
 def test_nothing_to_multiply_stays_nothing_also_where_a_float_ends() -> None:
+    """With an `initial` of 0 the wait is 0, also after a million failures."""
     assert longest_wait(10**6, initial=0.0, factor=2.0, maximum=5.0) == 0.0
 
 
@@ -40,6 +44,8 @@ def test_nothing_to_multiply_stays_nothing_also_where_a_float_ends() -> None:
 def test_a_wait_is_never_shorter_than_the_one_before(
     failures: int, initial: float, factor: float, maximum: float
 ) -> None:
+    """No wait is shorter than the one before it or longer than `maximum`."""
+
     def wait(count: int) -> float:
         return longest_wait(count, initial=initial, factor=factor, maximum=maximum)
 
@@ -47,6 +53,7 @@ def test_a_wait_is_never_shorter_than_the_one_before(
 
 
 def test_failures_in_a_row_are_counted_and_a_success_begins_a_new_count() -> None:
+    """`failed` counts failures in a row; `succeeded` resets the count and keeps `until`."""
     backoff = Backoff(doubling)
     assert (backoff.failures, backoff.until) == (0, 0.0)
     assert [backoff.failed(now) for now in (10.0, 20.0)] == [2.0, 4.0]
@@ -57,6 +64,7 @@ def test_failures_in_a_row_are_counted_and_a_success_begins_a_new_count() -> Non
 
 
 def test_a_server_that_asks_for_more_time_gets_it() -> None:
+    """A longer time that the server requests replaces the wait; a shorter one does not."""
     backoff = Backoff(doubling)
     assert backoff.failed(10.0, 60.0) == 60.0
     assert backoff.until == 70.0
@@ -64,6 +72,7 @@ def test_a_server_that_asks_for_more_time_gets_it() -> None:
 
 
 def test_a_long_wait_is_cut_to_that_of_a_first_failure() -> None:
+    """`shorten` cuts a long wait to that of a first failure and resets the count."""
     backoff = Backoff(doubling)
     backoff.failed(0.0)
     backoff.failed(0.0, 100.0)
@@ -72,6 +81,7 @@ def test_a_long_wait_is_cut_to_that_of_a_first_failure() -> None:
 
 
 def test_a_wait_that_is_over_sooner_is_not_made_longer() -> None:
+    """`shorten` never moves `until` to a later time."""
     backoff = Backoff(doubling)
     backoff.failed(10.0)
     backoff.shorten(11.5)
@@ -101,14 +111,17 @@ class Asked(Exception):
 def test_what_a_server_asks_for_counts_if_it_is_a_number_of_seconds(
     wish: object, seconds: float
 ) -> None:
+    """`asked_to_wait` returns a numeric `retry_after`, limited to 0 and `MAX_RETRY_AFTER`."""
     assert asked_to_wait(Asked(wish)) == seconds
 
 
 def test_an_error_without_a_wish_asks_for_nothing() -> None:
+    """`asked_to_wait` returns 0 for an error without `retry_after`."""
     assert asked_to_wait(ValueError("x")) == 0.0
 
 
 def test_a_bool_is_no_number() -> None:
+    """`is_number` accepts an int and a float, but no bool, text or None."""
     assert [is_number(value) for value in (1, 1.5, True, "1", None)] == [
         True, True, False, False, False,
     ]  # fmt: skip

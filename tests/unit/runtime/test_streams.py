@@ -34,6 +34,7 @@ def source(
 
 @pytest.mark.parametrize("how", ["pipe", "fluent", "both", "no operator"])
 def test_timers_of_what_is_piped_run_on_the_streams_scheduler(how: str) -> None:
+    """Timers of operators piped or chained to a stream run on the stream's scheduler."""
     clock: Any = virtual()
     stream = Stream(source, clock)
     ways: dict[str, Callable[[], Any]] = {
@@ -52,6 +53,7 @@ def test_timers_of_what_is_piped_run_on_the_streams_scheduler(how: str) -> None:
 
 
 def test_run_keeps_its_timers_on_the_streams_scheduler_too() -> None:
+    """Timers of a piped or chained stream also run on its scheduler with `run`."""
     loop = ThreadScheduler("run-test")
     names: list[str] = []
 
@@ -69,6 +71,7 @@ def test_run_keeps_its_timers_on_the_streams_scheduler_too() -> None:
 
 
 def test_a_scheduler_given_to_subscribe_or_to_the_operator_wins() -> None:
+    """A scheduler given to `subscribe` replaces the stream's own."""
     mine, other = virtual(), virtual()
     seen: list[int] = []
     stream = Stream(source, mine)
@@ -81,6 +84,7 @@ def test_a_scheduler_given_to_subscribe_or_to_the_operator_wins() -> None:
 
 
 def test_an_observer_object_is_taken_like_callbacks() -> None:
+    """`subscribe` of a stream accepts an observer object in place of callbacks."""
     clock: Any = virtual()
     seen: list[int] = []
     Stream(source, clock).pipe(ops.map(lambda n: n)).subscribe(
@@ -91,6 +95,7 @@ def test_an_observer_object_is_taken_like_callbacks() -> None:
 
 
 def test_a_connectable_and_what_is_no_observable_pass_through() -> None:
+    """`pipe` returns a connectable as such, and what is no observable unchanged."""
     stream = Stream(source, virtual())
     assert isinstance(stream.pipe(ops.publish()), ConnectableObservable)
     assert stream.pipe(lambda _: 5) == 5
@@ -107,6 +112,7 @@ def loop() -> Iterator[ThreadScheduler]:
 def test_a_subscriber_gets_the_current_value_and_then_each_change_in_order(
     loop: ThreadScheduler,
 ) -> None:
+    """`Latest` emits the current value, then each change in order, on the loop's thread."""
     latest = Latest(0, loop)
     early: Seen[int] = Seen()
     late: Seen[int] = Seen()
@@ -124,6 +130,7 @@ def test_a_subscriber_gets_the_current_value_and_then_each_change_in_order(
 def test_the_order_is_the_same_for_all_while_threads_set_and_subscribe(
     loop: ThreadScheduler,
 ) -> None:
+    """While four threads set and subscribe, each observer gets every later value in order."""
     latest = Latest(0, loop)
     observers: list[Seen[int]] = []
     lock = threading.Lock()
@@ -149,6 +156,7 @@ def test_the_order_is_the_same_for_all_while_threads_set_and_subscribe(
 def test_an_observer_that_raises_harms_no_other_and_a_disposed_one_hears_no_more(
     loop: ThreadScheduler, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """An observer's error is logged, others get each value, a disposed one no further value."""
     latest = Latest("a", loop)
 
     def bad(_: str) -> None:
@@ -170,6 +178,7 @@ def test_an_observer_that_raises_harms_no_other_and_a_disposed_one_hears_no_more
 def test_at_the_end_all_get_the_last_value_and_completion(
     loop: ThreadScheduler, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """`close` emits a last value and completes; a later subscriber gets that value only."""
     latest = Latest("open", loop)
     seen: Seen[str] = Seen()
     completed = threading.Event()
@@ -262,6 +271,7 @@ def outcome_on(loop: ThreadScheduler, call: Callable[[], object]) -> object:
 def test_run_inside_a_callback_is_refused_before_it_subscribes(
     loop: ThreadScheduler, compose: Callable[[Stream[int]], Any]
 ) -> None:
+    """`run` on the loop's thread raises RuntimeError and does not subscribe."""
     hot = Hot(loop, 1, 2)
     refused = outcome_on(loop, compose(hot.stream).run)
     assert isinstance(refused, RuntimeError)
@@ -270,6 +280,7 @@ def test_run_inside_a_callback_is_refused_before_it_subscribes(
 
 
 def test_run_of_a_connectable_inside_a_callback_is_refused(loop: ThreadScheduler) -> None:
+    """`run` of a connectable on the loop's thread raises RuntimeError."""
     for connectable in (Hot(loop, 1).stream.publish(), Hot(loop, 1).stream.pipe(ops.publish())):
         refused = outcome_on(loop, connectable.run)
         assert isinstance(refused, RuntimeError)
@@ -277,6 +288,7 @@ def test_run_of_a_connectable_inside_a_callback_is_refused(loop: ThreadScheduler
 
 
 def test_run_is_refused_where_a_thread_does_the_loops_work(loop: ThreadScheduler) -> None:
+    """`run` raises RuntimeError on a thread that does the loop's work with `lent`."""
     hot = Hot(loop, 1)
     with loop.lent(), pytest.raises(RuntimeError, match="would wait for itself"):
         hot.stream.run()
@@ -288,6 +300,7 @@ def test_run_is_refused_where_a_thread_does_the_loops_work(loop: ThreadScheduler
 def test_run_outside_gives_the_last_value_and_unsubscribes(
     loop: ThreadScheduler, compose: Callable[[Stream[int]], Any]
 ) -> None:
+    """`run` on another thread subscribes once, returns the last value and unsubscribes."""
     hot = Hot(loop, 1, 2, 3)
     assert run_thread(compose(hot.stream).run)() == 3
     assert (hot.subscribed, hot.held) == (1, 0)
@@ -297,6 +310,7 @@ def test_run_outside_gives_the_last_value_and_unsubscribes(
 def test_run_raises_the_streams_own_error(
     loop: ThreadScheduler, compose: Callable[[Stream[int]], Any]
 ) -> None:
+    """`run` raises the error of the stream itself and unsubscribes."""
     error = ValueError("of the stream")
     hot = Hot(loop, 1, error=error)
     with pytest.raises(ValueError, match="of the stream") as caught:
@@ -309,6 +323,7 @@ def test_run_raises_the_streams_own_error(
 def test_run_of_a_stream_without_a_value_says_so(
     loop: ThreadScheduler, compose: Callable[[Stream[int]], Any]
 ) -> None:
+    """`run` of a stream without a value raises `SequenceContainsNoElementsError`."""
     hot = Hot(loop)
     with pytest.raises(SequenceContainsNoElementsError):
         run_thread(compose(hot.stream).run)()
@@ -318,6 +333,7 @@ def test_run_of_a_stream_without_a_value_says_so(
 def test_run_of_a_connectable_gives_the_last_value_once_it_is_connected(
     loop: ThreadScheduler,
 ) -> None:
+    """`run` of a connectable returns the last value after another thread connects it."""
     waits = threading.Event()
     connectable = Hot(loop, 1, 2).stream.pipe(ops.publish())
     subscribe = connectable.subject.subscribe
@@ -346,6 +362,7 @@ class Interrupting(ThreadScheduler):
 # One that auto_connect has connected stays so by RxPY's own rule.
 @pytest.mark.parametrize("how", sorted(COMPOSED.keys() - {"auto_connect"}))
 def test_ctrl_c_in_the_waiting_thread_leaves_no_subscription(how: str) -> None:
+    """Ctrl-C during `run` raises KeyboardInterrupt, unsubscribes, and the loop still works."""
     loop = Interrupting("rxbosbase-test-ctrl-c")
     held: list[object] = []
 

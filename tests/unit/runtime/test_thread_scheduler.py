@@ -65,6 +65,7 @@ def threads() -> list[threading.Thread]:
 
 
 def test_work_runs_in_order_on_one_named_daemon_thread(loop: ThreadScheduler) -> None:
+    """Actions run in the order of scheduling on one named daemon thread, started on demand."""
     assert threads() == []  # it starts with the first piece of work
     seen: Seen[int] = Seen()
     for n in range(100):
@@ -76,6 +77,7 @@ def test_work_runs_in_order_on_one_named_daemon_thread(loop: ThreadScheduler) ->
 
 
 def test_what_an_action_schedules_runs_after_what_waits(loop: ThreadScheduler) -> None:
+    """Work posted by an action runs after the work that is already queued."""
     seen: Seen[str] = Seen()
     busy = Busy(loop)
     loop.post(lambda: (seen("a"), loop.post(lambda: seen("c"))))  # type: ignore[func-returns-value]
@@ -85,6 +87,7 @@ def test_what_an_action_schedules_runs_after_what_waits(loop: ThreadScheduler) -
 
 
 def test_timers_run_in_the_order_in_which_they_are_due(loop: ThreadScheduler) -> None:
+    """Timers run in the order of their due times; those already due in order of scheduling."""
     seen: Seen[str] = Seen()
     now = datetime.now(UTC)
     due = {"third": 0.3, "second": 0.2, "first": 0.0, "at once": -1.0}
@@ -102,6 +105,7 @@ def test_timers_run_in_the_order_in_which_they_are_due(loop: ThreadScheduler) ->
 def test_a_time_to_wait_that_is_over_is_work_after_what_waits(
     loop: ThreadScheduler, seconds: float
 ) -> None:
+    """A delay of zero or less runs after the work that is already queued."""
     seen: Seen[str] = Seen()
     busy = Busy(loop)
     loop.post(lambda: seen("what waits"))
@@ -113,6 +117,7 @@ def test_a_time_to_wait_that_is_over_is_work_after_what_waits(
 def test_timers_due_at_the_same_moment_run_in_the_order_in_which_they_were_set(
     loop: ThreadScheduler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Timers that are due at the same time run in the order of scheduling."""
     now = 0.0
     monkeypatch.setattr(loop_room, "monotonic", lambda: now)
     seen: Seen[int] = Seen()
@@ -128,6 +133,7 @@ def test_timers_due_at_the_same_moment_run_in_the_order_in_which_they_were_set(
 def test_a_timer_beyond_all_time_neither_runs_nor_ends_the_thread(
     loop: ThreadScheduler, seconds: float
 ) -> None:
+    """A timer with an infinite or too large delay never runs; the other timers still do."""
     seen: Seen[str] = Seen()
     timer = loop.schedule_relative(seconds, lambda *_: seen("never"))
     for name in ("first", "second", "third"):  # between them the thread goes to sleep
@@ -138,11 +144,13 @@ def test_a_timer_beyond_all_time_neither_runs_nor_ends_the_thread(
 
 
 def test_a_timer_that_is_no_number_is_refused(loop: ThreadScheduler) -> None:
+    """A delay that is NaN raises ValueError."""
     with pytest.raises(ValueError, match="NaN"):
         loop.schedule_relative(math.nan, lambda *_: None)
 
 
 def test_a_disposed_action_does_not_run_and_lets_its_state_go(loop: ThreadScheduler) -> None:
+    """A disposed action or timer does not run; disposing it twice has no effect."""
     seen: Seen[str] = Seen()
     busy = Busy(loop)
     loop.schedule(lambda *_: seen("ready")).dispose()
@@ -155,6 +163,7 @@ def test_a_disposed_action_does_not_run_and_lets_its_state_go(loop: ThreadSchedu
 
 
 def test_what_an_action_returns_is_disposed_with_it(loop: ThreadScheduler) -> None:
+    """Disposing a finished action disposes the disposable that it returned."""
     disposed: Seen[str] = Seen()
     job = loop.schedule(lambda *_: Disposable(lambda: disposed("what it returned")))
     flush(loop)
@@ -167,6 +176,8 @@ def test_what_an_action_returns_is_disposed_with_it(loop: ThreadScheduler) -> No
 def test_an_action_that_raises_is_logged_and_the_loop_goes_on(
     loop: ThreadScheduler, kind: type[BaseException], caplog: pytest.LogCaptureFixture
 ) -> None:
+    """An exception of an action, even SystemExit, is logged, and the loop continues."""
+
     def bad() -> None:
         raise kind("from an action")
 
@@ -181,6 +192,7 @@ def test_an_action_that_raises_is_logged_and_the_loop_goes_on(
 
 
 def test_periodic_work_repeats_until_disposed(loop: ThreadScheduler) -> None:
+    """Periodic work gets the state that it returned last, until it is disposed."""
     seen: Seen[int] = Seen()
 
     def count(state: int | None) -> int:
@@ -195,6 +207,7 @@ def test_periodic_work_repeats_until_disposed(loop: ThreadScheduler) -> None:
 def test_an_idle_thread_leaves_and_work_brings_a_new_one(
     loop: ThreadScheduler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The thread ends after `IDLE_SECONDS` without work; the next work starts a new one."""
     monkeypatch.setattr(loop_room, "IDLE_SECONDS", 0.005)
     for _ in range(3):
         flush(loop)
@@ -206,6 +219,7 @@ def test_an_idle_thread_leaves_and_work_brings_a_new_one(
 def test_a_waiting_timer_keeps_the_thread(
     loop: ThreadScheduler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The thread stays beyond `IDLE_SECONDS` while a timer is pending."""
     monkeypatch.setattr(loop_room, "IDLE_SECONDS", 0.001)
     seen: Seen[str] = Seen()
     loop.call_later(0.02, lambda: seen("late"))
@@ -217,6 +231,7 @@ def test_a_waiting_timer_keeps_the_thread(
 def test_work_whose_thread_cannot_start_is_told_and_waits_for_the_next_work(
     loop: ThreadScheduler, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """If the thread cannot start, it is logged, and the work runs with the next work."""
     seen: Seen[str] = Seen()
 
     def refuse(_: threading.Thread) -> None:
@@ -233,6 +248,7 @@ def test_work_whose_thread_cannot_start_is_told_and_waits_for_the_next_work(
 def test_close_discards_what_waits_and_runs_the_last_words_after_the_running_action(
     loop: ThreadScheduler,
 ) -> None:
+    """`close` discards queued work and runs its callback once after the running action."""
     seen: Seen[str] = Seen()
     busy = Busy(loop)
     loop.post(lambda: seen("discarded"))
@@ -252,6 +268,7 @@ def test_close_discards_what_waits_and_runs_the_last_words_after_the_running_act
 
 
 def test_last_words_of_a_loop_without_a_thread_get_one(loop: ThreadScheduler) -> None:
+    """The callback of `close` runs on the loop's thread even if none was started before."""
     seen: Seen[str] = Seen()
     loop.close(lambda: seen("last"))
     seen.wait(1)
@@ -261,6 +278,8 @@ def test_last_words_of_a_loop_without_a_thread_get_one(loop: ThreadScheduler) ->
 def test_last_words_that_raise_are_logged(
     loop: ThreadScheduler, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """An exception of the callback of `close` is logged."""
+
     def bad() -> None:
         raise ValueError("last words")
 
@@ -272,7 +291,7 @@ def test_last_words_that_raise_are_logged(
 def test_last_words_are_spoken_once_although_a_thread_is_leaving(
     loop: ThreadScheduler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A thread that has just given up for lack of work meets the close before it is gone."""
+    """The callback of `close` runs once although the idle thread is just ending."""
     monkeypatch.setattr(loop_room, "IDLE_SECONDS", 0.001)
     left, go_on = threading.Event(), threading.Event()
     original = ThreadScheduler._next
@@ -302,6 +321,7 @@ def test_last_words_are_spoken_once_although_a_thread_is_leaving(
 def test_close_and_join_on_the_loops_own_thread_do_not_wait_for_themselves(
     loop: ThreadScheduler,
 ) -> None:
+    """`close` and `join` called by an action return without waiting for their own thread."""
     seen: Seen[str] = Seen()
 
     def end() -> None:
@@ -315,6 +335,7 @@ def test_close_and_join_on_the_loops_own_thread_do_not_wait_for_themselves(
 
 
 def test_join_waits_no_longer_than_it_is_told(loop: ThreadScheduler) -> None:
+    """`join` returns after its timeout while an action still runs."""
     busy = Busy(loop)
     loop.join(0.001)
     assert len(threads()) == 1
@@ -326,7 +347,7 @@ def test_join_waits_no_longer_than_it_is_told(loop: ThreadScheduler) -> None:
 
 @pytest.mark.parametrize("fills", [(9_999, 1), (1, 64 * 1024 * 1024 - 1)])
 def test_as_many_events_wait_as_the_defaults_say(fills: tuple[int, int]) -> None:
-    """10,000, and 64 MiB of them: `feed` would wait with the next one."""
+    """`feed` queues 10,000 events or 64 MiB without blocking; the next event has to wait."""
     loop = ThreadScheduler(NAME)
     busy = Busy(loop)
     asked: list[str] = []
@@ -344,6 +365,7 @@ def test_as_many_events_wait_as_the_defaults_say(fills: tuple[int, int]) -> None
 
 
 def test_feed_takes_up_to_its_limit_and_counts_what_waits(loop: ThreadScheduler) -> None:
+    """`feed` queues up to both limits; `depth` is the number of queued items and bytes."""
     seen: Seen[int] = Seen()
     busy = Busy(loop)
     for n in range(3):
@@ -361,6 +383,7 @@ def test_feed_takes_up_to_its_limit_and_counts_what_waits(loop: ThreadScheduler)
 def test_feed_makes_way_for_a_thread_that_it_woke_for_a_few(
     monkeypatch: pytest.MonkeyPatch, is_asleep: bool, items: int, made_way: list[float]
 ) -> None:
+    """`feed` yields the processor after it woke a sleeping thread for at most `FEW` events."""
     slept: list[float] = []
     monkeypatch.setattr(loop_room, "sleep", slept.append)
     loop = ThreadScheduler(NAME)
@@ -394,7 +417,7 @@ def test_feed_makes_way_for_a_thread_that_it_woke_for_a_few(
 def test_who_waits_looks_by_itself_now_and_then(
     make: Callable[[], ThreadScheduler], at_most: float | None
 ) -> None:
-    """For a signal that another thread took; in virtual time, nothing more can come."""
+    """`wait` checks its condition within `SIGNAL_SECONDS`; in virtual time without timeout."""
     limits: list[float | None] = []
 
     class Gate(threading.Condition):
@@ -419,6 +442,7 @@ def test_who_waits_looks_by_itself_now_and_then(
 def test_a_full_feed_waits_until_there_is_room(
     loop: ThreadScheduler, items: int, size: int
 ) -> None:
+    """`feed` blocks at the limit of items or of bytes until queued work has run."""
     seen: Seen[str] = Seen()
     busy = Busy(loop)
     loop.feed(lambda: seen("first"), items, size, never)
@@ -436,12 +460,14 @@ def test_a_full_feed_waits_until_there_is_room(
 def test_one_piece_beyond_all_limits_is_taken_when_nothing_else_waits(
     loop: ThreadScheduler,
 ) -> None:
+    """One item larger than both limits is accepted when the queue is empty."""
     seen: Seen[str] = Seen()
     loop.feed(lambda: seen("large"), 1000, 10_000, never)
     seen.wait(1)
 
 
 def test_release_makes_a_waiting_feed_look_whether_it_was_given_up(loop: ThreadScheduler) -> None:
+    """`release` makes a blocked `feed` that was given up queue its item above the limit."""
     busy = Busy(loop)
     seen: Seen[str] = Seen()
     loop.feed(lambda: seen("first"), 3, 1, never)
@@ -462,6 +488,7 @@ def test_release_makes_a_waiting_feed_look_whether_it_was_given_up(loop: ThreadS
 
 
 def test_close_frees_a_waiting_feed(loop: ThreadScheduler) -> None:
+    """`close` makes a blocked `feed` return, and discards what is queued."""
     busy = Busy(loop)
     loop.feed(lambda: None, 3, 1, never)
     asked = threading.Event()
@@ -474,7 +501,7 @@ def test_close_frees_a_waiting_feed(loop: ThreadScheduler) -> None:
 
 
 def test_bytes_without_events_are_counted_back(loop: ThreadScheduler) -> None:
-    """A read that held nothing but an event too large to take has bytes and no items."""
+    """Bytes of a read without events are subtracted from `depth` once it was processed."""
     for _ in range(20):
         loop.feed(lambda: None, 0, 50, never)
     flush(loop)
@@ -484,6 +511,7 @@ def test_bytes_without_events_are_counted_back(loop: ThreadScheduler) -> None:
 def test_cancelled_timers_are_swept_once_they_are_the_majority(
     loop: ThreadScheduler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Disposed timers are removed from the heap when they are many and the majority."""
     monkeypatch.setattr(loop_room, "MANY_CANCELLED", 10)
     kept: Seen[str] = Seen()
     loop.schedule_relative(0.02, lambda *_: kept("kept"))
@@ -498,7 +526,7 @@ def test_cancelled_timers_are_swept_once_they_are_the_majority(
 def test_after_the_sweep_the_timers_run_in_the_order_in_which_they_are_due(
     loop: ThreadScheduler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is left of a heap is none."""
+    """After disposed timers were removed, the others still run in the order of due times."""
     monkeypatch.setattr(loop_room, "MANY_CANCELLED", 10)
     now = 0.0
     monkeypatch.setattr(loop_room, "monotonic", lambda: now)
@@ -519,7 +547,7 @@ def test_after_the_sweep_the_timers_run_in_the_order_in_which_they_are_due(
 def test_a_state_survives_a_dispose_that_comes_while_the_action_begins(
     loop: ThreadScheduler,
 ) -> None:
-    """The action is either cancelled or run with its own state, never with None."""
+    """An action disposed as it begins either does not run or gets its state, never None."""
     wrong: list[Any] = []
     for n in range(300):
         job = loop.schedule(lambda _, state: wrong.append(state) if state is None else None, n)

@@ -22,11 +22,13 @@ def stranger() -> Iterator[None]:
 
 
 def test_a_thread_that_was_there_before_is_not_the_tests() -> None:
+    """`library_threads` does not report a thread that was started before the test."""
     assert library_threads() == []
     assert "rxbosbase-dashboard" in {thread.name for thread in threading.enumerate()}
 
 
 def test_a_thread_that_the_test_starts_is() -> None:
+    """`library_threads` reports a thread started by the test until it has ended."""
     end = threading.Event()
     thread = threading.Thread(target=end.wait, name="rxbosbase-mine")
     thread.start()

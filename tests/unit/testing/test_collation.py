@@ -27,9 +27,11 @@ SORTED = {
 
 @pytest.mark.parametrize("texts", SORTED.values(), ids=SORTED)
 def test_texts_are_in_the_order_of_the_database(texts: list[str]) -> None:
+    """`collation_key` orders each list as PostgreSQL 15 with `en_US.utf8` does."""
     assert all(collation_key(one) < collation_key(other) for one, other in pairwise(texts))
 
 
 @given(st.text(), st.text())
 def test_only_equal_texts_are_in_one_place(one: str, other: str) -> None:
+    """Two texts have the same `collation_key` only if they are equal."""
     assert (collation_key(one) == collation_key(other)) == (one == other)

@@ -53,6 +53,7 @@ def states(fake: FakeRealtime) -> Seen:
 
 
 def test_the_fake_knows_ids_of_any_kind() -> None:
+    """The fake stores, updates and emits records whose ids contain `#`, `/` or non-ASCII."""
     with FakeRealtime() as fake:
         posts = fake.client.collection("posts")
         heard: list[RecordEvent[dict[str, Any]]] = []
@@ -65,6 +66,7 @@ def test_the_fake_knows_ids_of_any_kind() -> None:
 
 
 def test_a_pushed_event_reaches_observers_callbacks_and_records_topics(fake: FakeRealtime) -> None:
+    """`push` delivers to the topic `*` and that of the record, and returns their number."""
     posts, seen = fake.client.collection("posts"), []
     posts.observe("*").subscribe(lambda event: seen.append(("observer", event.action)))
     posts.subscribe("abc", lambda event: seen.append(("callback", event.record["title"])))
@@ -74,6 +76,7 @@ def test_a_pushed_event_reaches_observers_callbacks_and_records_topics(fake: Fak
 
 
 def test_an_update_takes_what_changed_and_sends_the_whole_record(fake: FakeRealtime) -> None:
+    """`push` of an update merges the fields into the record; events carry the whole record."""
     seen: Seen = []
     fake.records["posts"] = {"a": {"id": "a", "title": "old", "n": 1}}
     fake.client.collection("posts").observe("*").subscribe(seen.append)
@@ -85,6 +88,7 @@ def test_an_update_takes_what_changed_and_sends_the_whole_record(fake: FakeRealt
 
 
 def test_the_client_is_a_bosbase_and_reads_what_it_wrote(fake: FakeRealtime) -> None:
+    """The fake's client is a `BosBase`: it reads its own writes and receives their events."""
     assert isinstance(fake.client, BosBase)
     posts, seen = fake.client.collection("posts"), []
     posts.observe("*").subscribe(lambda event: seen.append(event.action))
@@ -100,6 +104,7 @@ def test_the_client_is_a_bosbase_and_reads_what_it_wrote(fake: FakeRealtime) -> 
 
 
 def test_all_pages_of_a_long_list_are_read(fake: FakeRealtime) -> None:
+    """`get_full_list` of the fake returns all records over several pages, with a filter too."""
     fake.records["posts"] = {f"{n:03}": {"id": f"{n:03}"} for n in range(25)}
     fake.filters["n > 0"] = lambda record: True
     posts = fake.client.collection("posts")
@@ -108,6 +113,7 @@ def test_all_pages_of_a_long_list_are_read(fake: FakeRealtime) -> None:
 
 
 def test_a_filter_is_what_the_test_says_it_is(fake: FakeRealtime) -> None:
+    """A function in `fake.filters` decides which events a filtered topic receives."""
     seen: Seen = []
     fake.filters["n > 1"] = lambda record: record["n"] > 1
     posts = fake.client.collection("posts")
@@ -117,12 +123,14 @@ def test_a_filter_is_what_the_test_says_it_is(fake: FakeRealtime) -> None:
 
 
 def test_a_filter_nobody_explained_is_an_error_that_says_what_to_write(fake: FakeRealtime) -> None:
+    """A filter without an entry in `fake.filters` raises ValueError with the missing line."""
     fake.client.collection("posts").observe("*", filter="n > 1").subscribe()
     with pytest.raises(ValueError, match=r"fake\.filters\['n > 1'\] = lambda record"):
         fake.push("posts", "create", {"n": 2})
 
 
 def test_an_action_that_does_not_exist_is_refused(fake: FakeRealtime) -> None:
+    """`push` raises ValueError for an unknown action, and for an update without an id."""
     with pytest.raises(ValueError, match="'create', 'update' or 'delete', not 'change'"):
         fake.push("posts", "change", {"id": "a"})  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="needs the record's id"):
@@ -130,6 +138,7 @@ def test_an_action_that_does_not_exist_is_refused(fake: FakeRealtime) -> None:
 
 
 def test_a_custom_topic_gets_its_messages(fake: FakeRealtime) -> None:
+    """`fake.send` delivers a message to that topic only, and returns how many received it."""
     seen: Seen = []
     fake.client.realtime.observe("chat/typing").subscribe(lambda m: seen.append(m["who"]))
     assert fake.send("chat/typing", {"who": "Ada"}) == 1
@@ -138,6 +147,7 @@ def test_a_custom_topic_gets_its_messages(fake: FakeRealtime) -> None:
 
 
 def test_the_last_one_out_takes_the_topic_off_the_server(fake: FakeRealtime) -> None:
+    """Disposing the last subscription removes the topic from the fake; the client is idle."""
     subscription = fake.client.collection("posts").observe("*").subscribe()
     assert fake.topics == {"posts/*"}
     subscription.dispose()
@@ -148,6 +158,7 @@ def test_the_last_one_out_takes_the_topic_off_the_server(fake: FakeRealtime) -> 
 def test_a_subscriber_that_raises_is_logged_and_harms_no_other(
     fake: FakeRealtime, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """An error of one callback is logged, and the other callbacks get the event."""
     seen: Seen = []
     posts = fake.client.collection("posts")
     posts.subscribe("*", lambda event: event.record["missing"])
@@ -158,6 +169,7 @@ def test_a_subscriber_that_raises_is_logged_and_harms_no_other(
 
 
 def test_a_callback_may_write_and_subscribe(fake: FakeRealtime) -> None:
+    """A callback may subscribe and write, and the event of its write is delivered."""
     posts, log = fake.client.collection("posts"), fake.client.collection("log")
     seen: Seen = []
 
@@ -173,6 +185,7 @@ def test_a_callback_may_write_and_subscribe(fake: FakeRealtime) -> None:
 def test_a_loop_over_events_reads_what_was_pushed_and_what_a_script_pushes(
     fake: FakeRealtime,
 ) -> None:
+    """Iterating over `events` returns pushed events, and advances time to scheduled ones."""
     with fake.client.collection("posts").events("*", size=1) as events:
         for n in range(3):
             fake.push("posts", "create", {"n": n})
@@ -182,6 +195,7 @@ def test_a_loop_over_events_reads_what_was_pushed_and_what_a_script_pushes(
 
 
 def test_a_loop_over_events_that_never_come_is_an_error_and_no_hang(fake: FakeRealtime) -> None:
+    """Iterating over `events` raises RuntimeError when no event is scheduled."""
     with (
         fake.client.collection("posts").events("*") as events,
         pytest.raises(RuntimeError, match=r"script it: fake\.later"),
@@ -196,6 +210,7 @@ PATH = "C:\\new\\"
 
 
 def test_the_fake_reads_a_backslash_as_new_servers_do(fake: FakeRealtime) -> None:
+    """The fake's filter dialect is `escaped`, with a guard, as that of new servers."""
     assert fake.client.collection("posts").learn_filter_dialect() == "escaped"
     assert fake.client.filter_dialect == "escaped"
     made = fake.client.filter("path = {:path}", path=PATH)
@@ -205,6 +220,7 @@ def test_the_fake_reads_a_backslash_as_new_servers_do(fake: FakeRealtime) -> Non
 def test_a_view_with_a_filter_of_a_backslash_shows_what_the_test_says_it_means(
     fake: FakeRealtime,
 ) -> None:
+    """A filter with a backslash and its guard is found in `fake.filters` by views and reads."""
     posts = fake.client.collection("posts")
     posts.learn_filter_dialect()
     condition = fake.client.filter("path = {:path}", path=PATH)
@@ -225,6 +241,7 @@ def test_a_view_with_a_filter_of_a_backslash_shows_what_the_test_says_it_means(
 def test_a_filter_of_a_backslash_that_nobody_explained_says_what_to_write(
     fake: FakeRealtime,
 ) -> None:
+    """A filter with a backslash but no entry in `fake.filters` raises ValueError."""
     posts = fake.client.collection("posts")
     posts.learn_filter_dialect()
     posts.observe("*", filter=fake.client.filter("path = {:path}", path=PATH)).subscribe()
@@ -233,6 +250,7 @@ def test_a_filter_of_a_backslash_that_nobody_explained_says_what_to_write(
 
 
 def test_the_fake_answers_the_guards_as_a_new_server_does(fake: FakeRealtime) -> None:
+    """The fake accepts the guard of the escaped dialect and answers the plain one with 400."""
     fake.records["posts"] = {"a": {"id": "a"}}
     posts = fake.client.collection("posts")
     assert posts.get_list(filter=GUARDS["escaped"])["totalItems"] == 1
@@ -242,6 +260,7 @@ def test_the_fake_answers_the_guards_as_a_new_server_does(fake: FakeRealtime) ->
 
 @pytest.mark.parametrize("ending", ["\\", "\\\\", "\\'", "'", "\\n"])
 def test_all_pages_are_read_where_ids_hold_backslashes(fake: FakeRealtime, ending: str) -> None:
+    """`get_full_list` returns all records whose ids contain backslashes or quotes."""
     ids = sorted(f"{n}{ending}" for n in range(7))
     fake.records["posts"] = {id: {"id": id} for id in ids}
     fake.filters["n > 0"] = lambda record: True
@@ -254,6 +273,7 @@ def test_all_pages_are_read_where_ids_hold_backslashes(fake: FakeRealtime, endin
 
 
 def test_a_user_of_the_fake_logs_in_and_a_wrong_password_does_not(fake: FakeRealtime) -> None:
+    """A user added to the fake can log in and refresh; a wrong password or name gets a 400."""
     ada = fake.add_user("ada@example.com", "password123", {"name": "Ada"})
     users = fake.client.collection("users")
     with pytest.raises(ClientResponseError, match="400: Failed to authenticate"):
@@ -270,6 +290,7 @@ def test_a_user_of_the_fake_logs_in_and_a_wrong_password_does_not(fake: FakeReal
 
 
 def test_a_user_may_be_of_any_collection_and_have_an_id(fake: FakeRealtime) -> None:
+    """`add_user` takes an id and a collection; login elsewhere fails with the missing line."""
     fake.add_user("root", "password123", {"id": "r1"}, collection="_superusers")
     admin = fake.client.collection("_superusers")
     assert admin.auth_with_password("root", "password123")["record"]["id"] == "r1"
@@ -278,6 +299,7 @@ def test_a_user_may_be_of_any_collection_and_have_an_id(fake: FakeRealtime) -> N
 
 
 def test_streams_go_on_under_a_new_login(fake: FakeRealtime) -> None:
+    """A stream receives events before and after a login and a logout."""
     seen: Seen = []
     fake.client.collection("posts").observe("*").subscribe(seen.append)
     fake.add_user("ada@example.com", "password123")
@@ -290,6 +312,7 @@ def test_streams_go_on_under_a_new_login(fake: FakeRealtime) -> None:
 
 @pytest.mark.parametrize("choice", ["error", "guest"])
 def test_a_deleted_user_loses_the_login_as_the_client_chose(choice: Any) -> None:
+    """After its user is deleted a login is lost; streams fail or continue by `on_auth_lost`."""
     with FakeRealtime(on_auth_lost=choice) as fake:
         ada = fake.add_user("ada@example.com", "password123")
         errors: Seen = []
@@ -311,6 +334,7 @@ def test_a_deleted_user_loses_the_login_as_the_client_chose(choice: Any) -> None
 
 
 def test_a_dropped_connection_is_told_and_comes_back_by_its_backoff(fake: FakeRealtime) -> None:
+    """After `drop`, the status is `waiting`; the client reconnects when its backoff is over."""
     seen = states(fake)
     lost: Seen = []
     fake.client.realtime.on_disconnect = lost.append
@@ -327,6 +351,7 @@ def test_a_dropped_connection_is_told_and_comes_back_by_its_backoff(fake: FakeRe
 
 
 def test_what_happens_during_the_gap_is_lost_as_it_would_be(fake: FakeRealtime) -> None:
+    """An event pushed while disconnected is not delivered, but its record is stored."""
     seen: Seen = []
     fake.client.collection("posts").observe("*").subscribe(seen.append)
     fake.advance(0)
@@ -339,6 +364,7 @@ def test_what_happens_during_the_gap_is_lost_as_it_would_be(fake: FakeRealtime) 
 
 
 def test_a_stopped_server_makes_the_waits_longer_and_requests_fail(fake: FakeRealtime) -> None:
+    """While the fake is stopped, requests fail and the backoff grows from 0.2 s to 2 s."""
     waits: Seen = []
     fake.client.realtime.status.subscribe(lambda status: waits.append(status.retry_in))
     posts = fake.client.collection("posts")
@@ -354,6 +380,7 @@ def test_a_stopped_server_makes_the_waits_longer_and_requests_fail(fake: FakeRea
 
 
 def test_used_up_attempts_are_an_error_of_the_stream() -> None:
+    """After `max_attempts` failures the stream ends with the error; the status is `failed`."""
     policy = BackoffPolicy(initial=1, jitter=False, max_attempts=3)
     with FakeRealtime(backoff=policy) as fake:
         errors: Seen = []
@@ -365,6 +392,7 @@ def test_used_up_attempts_are_an_error_of_the_stream() -> None:
 
 
 def test_a_blocking_subscribe_to_a_stopped_server_times_out_in_no_time(fake: FakeRealtime) -> None:
+    """`subscribe` to a stopped fake raises the timeout error after 10 virtual seconds."""
     fake.stop()
     with pytest.raises(RequestTimeoutError, match="not acknowledged within 10 s"):
         fake.client.collection("posts").subscribe("*", print)
@@ -375,6 +403,7 @@ def test_a_blocking_subscribe_to_a_stopped_server_times_out_in_no_time(fake: Fak
 def test_a_refused_collection_is_the_error_the_server_would_give(
     fake: FakeRealtime, status: int
 ) -> None:
+    """After `refuse`, subscribing fails with that status and message; `allow` ends it."""
     errors: Seen = []
     posts = fake.client.collection("posts")
     fake.refuse("posts", status, "not you")
@@ -388,6 +417,7 @@ def test_a_refused_collection_is_the_error_the_server_would_give(
 
 
 def test_a_refusal_silences_what_is_subscribed_and_is_seen_by_who_comes(fake: FakeRealtime) -> None:
+    """After `refuse`, existing topics receive nothing, and new ones fail with 403."""
     posts = fake.client.collection("posts")
     seen: Seen = []
     posts.subscribe("*", seen.append)
@@ -400,6 +430,7 @@ def test_a_refusal_silences_what_is_subscribed_and_is_seen_by_who_comes(fake: Fa
 
 
 def test_other_requests_get_the_answers_of_the_test(fake: FakeRealtime) -> None:
+    """`fake.answers` sets a value, a function or an error as the response to a request."""
     fake.answers["GET", "/api/health"] = {"code": 200}
     fake.answers["POST", "/api/double"] = lambda body: body["n"] * 2
     fake.answers["POST", "/api/no"] = ClientResponseError(418)
@@ -412,6 +443,7 @@ def test_other_requests_get_the_answers_of_the_test(fake: FakeRealtime) -> None:
 
 
 def test_close_completes_the_streams_and_leaves_nothing_to_do(fake: FakeRealtime) -> None:
+    """`close` completes streams and views; later requests raise `ClientClosedError`."""
     ends: Seen = []
     posts = fake.client.collection("posts")
     posts.observe("*").subscribe(on_completed=lambda: ends.append("stream"))
@@ -429,6 +461,7 @@ def test_close_completes_the_streams_and_leaves_nothing_to_do(fake: FakeRealtime
 
 
 def test_operators_run_in_virtual_time(fake: FakeRealtime) -> None:
+    """Operators piped to a stream of the fake use its virtual time."""
     seen: Seen = []
     posts = fake.client.collection("posts")
     posts.observe("*").pipe(ops.debounce(60)).subscribe(lambda e: seen.append(e.record["n"]))
@@ -441,6 +474,7 @@ def test_operators_run_in_virtual_time(fake: FakeRealtime) -> None:
 
 
 def test_a_test_may_be_written_as_a_script(fake: FakeRealtime) -> None:
+    """`fake.later` runs a function at a given virtual time during `advance`."""
     seen: Seen = []
     posts = fake.client.collection("posts").observe("*")
     posts.pipe(ops.buffer_with_time(1.0), ops.map(len), ops.take(3)).subscribe(seen.append)
@@ -451,6 +485,7 @@ def test_a_test_may_be_written_as_a_script(fake: FakeRealtime) -> None:
 
 
 def test_what_a_script_raises_comes_out_of_advance(fake: FakeRealtime) -> None:
+    """An error of a function passed to `later` is raised by `advance`."""
     fake.later(1, lambda: fake.push("posts", "update", {}))
     with pytest.raises(ValueError, match="needs the record's id"):
         fake.advance(2)
@@ -459,6 +494,7 @@ def test_what_a_script_raises_comes_out_of_advance(fake: FakeRealtime) -> None:
 def test_work_of_the_clients_own_that_raises_is_logged_and_the_rest_goes_on(
     fake: FakeRealtime, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """An error of work on the client's scheduler is logged, and the next work runs."""
     seen: Seen = []
     fake.scheduler.post(lambda: 1 / 0)
     fake.scheduler.post(lambda: seen.append(fake.clock.now))
@@ -467,6 +503,7 @@ def test_work_of_the_clients_own_that_raises_is_logged_and_the_rest_goes_on(
 
 
 def test_the_counters_count(fake: FakeRealtime) -> None:
+    """`stats` counts frames, delivered events, topics, connections and POSTs of the fake."""
     posts = fake.client.collection("posts")
     posts.observe("*").subscribe(print)
     posts.observe("a").subscribe(print)
@@ -480,11 +517,13 @@ def test_the_counters_count(fake: FakeRealtime) -> None:
 
 
 def test_time_does_not_go_back() -> None:
+    """`advance` raises ValueError for a negative time."""
     with pytest.raises(ValueError, match="time does not go back"):
         VirtualClock().advance(-1)
 
 
 def test_work_that_breeds_work_for_ever_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work that posts itself without end raises RuntimeError after `MAX_STEPS` steps."""
     monkeypatch.setattr("rxbosbase.testing.virtual_time.MAX_STEPS", 50)
     loop = VirtualScheduler()
 
@@ -497,6 +536,8 @@ def test_work_that_breeds_work_for_ever_is_found(monkeypatch: pytest.MonkeyPatch
 
 
 def test_asyncio_code_meets_the_same_events(fake: FakeRealtime) -> None:
+    """`aio.events` receives the events that are pushed to the fake."""
+
     async def read() -> list[str]:
         posts = fake.client.collection("posts")
         async with aio.events(posts.observe("*")) as events:
@@ -510,12 +551,14 @@ def test_asyncio_code_meets_the_same_events(fake: FakeRealtime) -> None:
 
 
 def test_a_live_view_is_empty_no_more_once_the_server_was_read(fake: FakeRealtime) -> None:
+    """`wait_fresh` of a view on the fake returns the records, sorted and limited."""
     fake.records["posts"] = {id: {"id": id, "n": n} for n, id in enumerate("abc")}
     with fake.client.collection("posts").live(sort="-n", limit=2) as view:
         assert [record["id"] for record in view.wait_fresh().records] == ["c", "b"]
 
 
 def test_a_live_view_goes_stale_and_catches_up(fake: FakeRealtime) -> None:
+    """After `drop` a view is not fresh; it catches up and marks the changes `caught_up`."""
     shown: Seen = []
     fake.filters["n > 0"] = lambda record: record["n"] > 0
     fake.records["posts"] = {"a": {"id": "a", "n": 1}}
@@ -538,6 +581,7 @@ def test_a_live_view_goes_stale_and_catches_up(fake: FakeRealtime) -> None:
 
 
 def test_a_live_view_alone_is_a_connection_like_the_real_ones(fake: FakeRealtime) -> None:
+    """A live view alone sets connection status, topics and freshness as a stream does."""
     realtime, seen = fake.client.realtime, states(fake)
     with fake.client.collection("posts").live() as view:
         realtime.wait_active()
@@ -558,7 +602,7 @@ def test_a_live_view_alone_is_a_connection_like_the_real_ones(fake: FakeRealtime
 
 
 def test_closing_the_client_ends_a_wait_for_a_view_in_a_callback(fake: FakeRealtime) -> None:
-    """At once, as the real one does: the completions come behind the callback."""
+    """`close` ends a `wait_fresh` inside a callback at once with `ClientClosedError`."""
     fake.stop()
     ended: Seen = []
     with fake.client.collection("posts").live() as view:
@@ -575,7 +619,7 @@ def test_closing_the_client_ends_a_wait_for_a_view_in_a_callback(fake: FakeRealt
 
 
 def test_a_callback_that_closes_the_client_still_gets_a_fresh_snapshot(fake: FakeRealtime) -> None:
-    """As with the real one; once the view has completed, there is an error."""
+    """In a callback that closes the client, `wait_fresh` still returns; after it, it raises."""
     fake.push("posts", "create", {"id": "a"})
     found: Seen = []
     with fake.client.collection("posts").live() as view:
@@ -593,6 +637,7 @@ def test_a_callback_that_closes_the_client_still_gets_a_fresh_snapshot(fake: Fak
 
 
 def test_a_live_record_is_none_once_it_is_gone(fake: FakeRealtime) -> None:
+    """`live_record` emits None while the record does not exist, and its value while it does."""
     seen: Seen = []
     fake.client.collection("posts").live_record("a").subscribe(seen.append)
     fake.push("posts", "create", {"id": "a", "n": 1})
@@ -602,6 +647,7 @@ def test_a_live_record_is_none_once_it_is_gone(fake: FakeRealtime) -> None:
 
 
 def test_a_live_view_of_a_refused_collection_ends_with_its_error(fake: FakeRealtime) -> None:
+    """A live view of a refused collection ends with the status of the refusal."""
     errors: Seen = []
     fake.refuse("posts", 404)
     fake.client.collection("posts").live().subscribe(on_error=errors.append)
@@ -623,6 +669,7 @@ def record(path: Path) -> None:
 
 
 def test_a_replay_gives_the_recorded_events_at_their_times(tmp_path: Path) -> None:
+    """`replay_stream` emits the recorded events at their times divided by `speed`."""
     record(tmp_path / "tape")
     scheduler = TestScheduler()
     replay = replay_stream(tmp_path / "tape", speed=2, scheduler=scheduler)
@@ -639,6 +686,7 @@ def test_a_replay_gives_the_recorded_events_at_their_times(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("loop", [VirtualScheduler(), TestScheduler()])
 def test_what_is_piped_onto_a_replay_runs_in_its_time(tmp_path: Path, loop: Any) -> None:
+    """Operators piped to a replay use the scheduler of the replay."""
     record(tmp_path / "tape")
     seen: Seen = []
     replay = replay_stream(tmp_path / "tape", scheduler=loop)
@@ -651,6 +699,7 @@ def test_what_is_piped_onto_a_replay_runs_in_its_time(tmp_path: Path, loop: Any)
 
 
 def test_a_replay_without_waiting_and_each_subscriber_has_its_own(tmp_path: Path) -> None:
+    """With `speed=None` a replay takes no time; each subscriber gets it from the start."""
     record(tmp_path / "tape")
     loop = VirtualScheduler()
     replay = replay_stream(tmp_path / "tape", speed=None, scheduler=loop)
@@ -663,6 +712,7 @@ def test_a_replay_without_waiting_and_each_subscriber_has_its_own(tmp_path: Path
 
 
 def test_a_tape_that_cannot_be_read_is_an_error_with_its_line(tmp_path: Path) -> None:
+    """An invalid line ends a replay with its line number, a missing file with its error."""
     record(tmp_path / "tape")
     with (tmp_path / "tape").open("a", encoding="utf-8") as file:
         file.write('{"after": 4}\n')
@@ -676,6 +726,7 @@ def test_a_tape_that_cannot_be_read_is_an_error_with_its_line(tmp_path: Path) ->
 
 
 def test_one_tape_is_not_recorded_by_two_at_once(tmp_path: Path, fake: FakeRealtime) -> None:
+    """A second recording to the same file is an error until the first is disposed."""
     errors: Seen = []
     stream = fake.client.collection("posts").observe("*").pipe(record_stream(tmp_path / "tape"))
     first = stream.subscribe()
@@ -687,6 +738,7 @@ def test_one_tape_is_not_recorded_by_two_at_once(tmp_path: Path, fake: FakeRealt
 
 
 def test_a_speed_of_nothing_is_refused(tmp_path: Path) -> None:
+    """`replay_stream` raises ValueError for `speed=0`."""
     with pytest.raises(ValueError, match=r"speed must be 0\.001 or more"):
         replay_stream(tmp_path / "tape", speed=0)
 
@@ -695,6 +747,7 @@ def test_a_speed_of_nothing_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_plugin_imports_nothing_of_the_library_before_a_fixture_is_used() -> None:
+    """Importing the pytest plugin imports no module of the library."""
     code = "import sys, pytest_rxbosbase; print([m for m in sys.modules if m.startswith('rxb')])"
     result = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],

@@ -55,6 +55,7 @@ def stamp(second: int) -> str:
 
 
 def test_an_event_takes_its_time_and_later_ones_overtake_it(fake: FakeRealtime) -> None:
+    """`push` with a delay stores the record at once and delivers the event after the delay."""
     seen: Seen = []
     posts = fake.client.collection("posts")
     posts.observe("*").subscribe(lambda event: seen.append((fake.clock.now, event.record["n"])))
@@ -67,6 +68,7 @@ def test_an_event_takes_its_time_and_later_ones_overtake_it(fake: FakeRealtime) 
 
 
 def test_an_event_may_be_lost(fake: FakeRealtime) -> None:
+    """`push` with `delay=None` stores the record and delivers no event."""
     seen: Seen = []
     fake.client.collection("posts").observe("*").subscribe(seen.append)
     assert fake.push("posts", "create", {"id": "a"}, delay=None) == 0
@@ -76,12 +78,14 @@ def test_an_event_may_be_lost(fake: FakeRealtime) -> None:
 
 @pytest.mark.parametrize("delay", [-1.0, float("nan")])
 def test_a_delay_is_no_less_than_nothing(fake: FakeRealtime, delay: float) -> None:
+    """`push` raises ValueError for a negative or NaN delay and stores nothing."""
     with pytest.raises(ValueError, match="delay must be 0 or more seconds, or None, not"):
         fake.push("posts", "create", {"id": "a"}, delay=delay)
     assert fake.records == {}
 
 
 def test_what_is_on_its_way_is_lost_with_the_connection(fake: FakeRealtime) -> None:
+    """A delayed event is lost when the connection is dropped before its delivery."""
     seen: Seen = []
     fake.client.collection("posts").observe("*").subscribe(seen.append)
     fake.push("posts", "create", {"id": "a"}, delay=0.5)
@@ -93,6 +97,7 @@ def test_what_is_on_its_way_is_lost_with_the_connection(fake: FakeRealtime) -> N
 @pytest.mark.parametrize("order", ["sqlite", "postgres"])
 @pytest.mark.parametrize("stamps", [True, False])
 def test_a_view_is_right_again_after_frames_were_swapped(order: Any, stamps: bool) -> None:
+    """After two events arrive in reverse order, a view shows the newest record within 3 s."""
     with FakeRealtime(order=order) as fake:
         written = [{"updated": stamp(n)} if stamps else {} for n in range(3)]
         shown = Shown(fake, sort="title")
@@ -108,6 +113,7 @@ def test_a_view_is_right_again_after_frames_were_swapped(order: Any, stamps: boo
 
 
 def test_a_view_finds_what_it_was_not_told_at_its_next_comparison(fake: FakeRealtime) -> None:
+    """A lost event is found by the reconcile pass after `reconcile` seconds."""
     shown = Shown(fake, reconcile=30.0)
     fake.push("posts", "create", {"id": "a", "title": "lost"}, delay=None)
     fake.advance(29)
@@ -120,6 +126,7 @@ def test_a_view_finds_what_it_was_not_told_at_its_next_comparison(fake: FakeReal
 
 
 def test_a_record_that_leaves_a_filter_disappears_after_200_ms(fake: FakeRealtime) -> None:
+    """A record that no longer matches the filter is removed from the view after 200 ms."""
     fake.filters["open = 1"] = lambda record: bool(record["open"])
     shown, heard = Shown(fake, filter="open = 1"), []
     posts = fake.client.collection("posts")
@@ -142,6 +149,7 @@ def test_a_record_that_leaves_a_filter_disappears_after_200_ms(fake: FakeRealtim
 
 
 def test_a_routine_end_is_no_loss_and_misses_little(fake: FakeRealtime) -> None:
+    """After a regular end of the stream the client reconnects at once without a disconnect."""
     lost: Seen = []
     seen: Seen = []
     fake.client.realtime.on_disconnect = lost.append
@@ -157,6 +165,7 @@ def test_a_routine_end_is_no_loss_and_misses_little(fake: FakeRealtime) -> None:
 
 
 def test_a_view_catches_up_with_what_a_routine_end_swallowed(fake: FakeRealtime) -> None:
+    """A view shows at once a record whose event was lost at a regular end of the stream."""
     shown = Shown(fake)
     fake.advance(1800)
     fake.push("posts", "create", {"id": "a", "title": "swallowed"}, delay=0.1)
@@ -165,6 +174,7 @@ def test_a_view_catches_up_with_what_a_routine_end_swallowed(fake: FakeRealtime)
 
 
 def test_a_stream_that_ends_right_after_it_began_counts_as_broken(fake: FakeRealtime) -> None:
+    """A stream that ends right after its start is a `StreamLostError`, with backoff."""
     fake.client.collection("posts").subscribe("*", print)
     fake.end_streams()
     status = fake.client.realtime.status.value
@@ -174,6 +184,7 @@ def test_a_stream_that_ends_right_after_it_began_counts_as_broken(fake: FakeReal
 
 
 def test_a_view_catches_up_after_a_gap_and_says_so(fake: FakeRealtime) -> None:
+    """While the fake is stopped a view keeps its rows, not fresh; then it catches up."""
     shown = Shown(fake, sort="title")
     fake.push("posts", "create", {"id": "a", "title": "before"})
     fake.stop()
@@ -191,7 +202,7 @@ def test_a_view_catches_up_after_a_gap_and_says_so(fake: FakeRealtime) -> None:
 
 
 def test_topics_that_the_server_refuses_end_with_its_error(fake: FakeRealtime) -> None:
-    """Those that it took before stay."""
+    """A topic refused with 400 ends with that error; the topics accepted before stay."""
 
     def refuse(body: dict[str, Any]) -> None:
         assert set(body) == {"clientId", "subscriptions"}
@@ -213,6 +224,7 @@ def test_topics_that_the_server_refuses_end_with_its_error(fake: FakeRealtime) -
 
 
 def test_a_view_whose_topic_is_refused_ends_with_the_error(fake: FakeRealtime) -> None:
+    """A view ends with the error of the refused submission of its topic."""
     fake.answers["POST", "/api/realtime"] = ClientResponseError(400, message="too many")
     shown = Shown(fake)
     assert [error.message for error in shown.errors] == ["too many"]
@@ -229,7 +241,7 @@ def test_a_view_whose_topic_is_refused_ends_with_the_error(fake: FakeRealtime) -
 def test_a_server_that_is_overloaded_for_a_while_is_tried_again(
     fake: FakeRealtime, request_: tuple[str, str]
 ) -> None:
-    """A stream, its topics and reads alike: none of them is given up."""
+    """A 503 to the stream, its topics or a read is retried; the view recovers within 30 s."""
     fake.answers[request_] = ClientResponseError(503)
     shown = Shown(fake)
     fake.advance(30)
@@ -241,6 +253,7 @@ def test_a_server_that_is_overloaded_for_a_while_is_tried_again(
 
 
 def test_a_refused_collection_ends_its_views_when_they_read_next(fake: FakeRealtime) -> None:
+    """A view of a collection refused later ends with the 403 of its next reconcile pass."""
     shown = Shown(fake, reconcile=30.0)
     fake.refuse("posts", 403)
     fake.push("posts", "create", {"title": "unheard"})
@@ -254,6 +267,7 @@ def test_a_refused_collection_ends_its_views_when_they_read_next(fake: FakeRealt
 
 
 def test_a_view_with_a_filter_nobody_explained_tells_the_test_and_ends(fake: FakeRealtime) -> None:
+    """A view with an unknown filter ends with a 400, and `advance` raises ValueError once."""
     errors: Seen = []
     fake.client.collection("posts").live(filter="n > 1").subscribe(on_error=errors.append)
     with pytest.raises(ValueError, match=r"fake\.filters\['n > 1'\] = lambda record"):
@@ -264,6 +278,7 @@ def test_a_view_with_a_filter_nobody_explained_tells_the_test_and_ends(fake: Fak
 
 
 def test_who_waits_for_such_a_view_gets_the_same_error_and_only_once(fake: FakeRealtime) -> None:
+    """With an unknown filter `wait_fresh` raises ValueError, later use the view's error."""
     with fake.client.collection("posts").live(filter="n > 1") as view:
         with pytest.raises(ValueError, match=r"fake\.filters\['n > 1'\]"):
             view.wait_fresh()
@@ -276,7 +291,7 @@ def test_who_waits_for_such_a_view_gets_the_same_error_and_only_once(fake: FakeR
 def test_a_filter_is_known_in_the_pages_and_questions_of_a_view(
     fake: FakeRealtime, filter: str
 ) -> None:
-    """Beside the library's own conditions on ids and stamps."""
+    """An entry of `fake.filters` also applies within the conditions that the library adds."""
     fake.filters[filter] = lambda record: record["n"] > 1
     fake.records["posts"] = {
         id: {"id": id, "title": n, "n": n, "updated": stamp(0)}
@@ -300,6 +315,7 @@ def test_a_filter_is_known_in_the_pages_and_questions_of_a_view(
 
 
 def test_fields_are_what_topics_and_reads_have(fake: FakeRealtime) -> None:
+    """`fields` selects the fields of events, reads and views, also nested in `expand`."""
     heard: Seen = []
     row = {"id": "a", "title": "x", "n": 1, "expand": {"by": {"id": "u", "name": "Ada"}}}
     posts = fake.client.collection("posts")
@@ -314,7 +330,7 @@ def test_fields_are_what_topics_and_reads_have(fake: FakeRealtime) -> None:
 
 
 def test_a_stream_belongs_to_who_submitted_its_topics(fake: FakeRealtime) -> None:
-    """Another login gets another stream, and a view is read anew; a guest may log in on his."""
+    """Each login gets a new stream, and a view stays fresh and receives events on it."""
     shown = Shown(fake)
     ids = [fake.client.realtime.client_id]
     users = fake.client.collection("users")
@@ -329,6 +345,7 @@ def test_a_stream_belongs_to_who_submitted_its_topics(fake: FakeRealtime) -> Non
 
 
 def test_two_fakes_share_nothing() -> None:
+    """Two fakes have separate records and subscribers."""
     with ExitStack() as stack:
         one, other = (stack.enter_context(FakeRealtime()) for _ in range(2))
         seen: Seen = []
@@ -348,7 +365,7 @@ def fails(*_: object) -> Any:
 def test_what_a_script_raises_within_a_callback_is_raised_all_the_same(
     fake: FakeRealtime,
 ) -> None:
-    """The library logs what a callback raises: a test would pass though it has failed."""
+    """An error of a `later` function that runs due to a callback is raised by `advance`."""
     order: Seen = []
     log = fake.client.collection("log")
 
@@ -370,6 +387,7 @@ def test_what_a_script_raises_within_a_callback_is_raised_all_the_same(
 
 
 def test_what_a_filter_of_the_test_raises_reaches_the_test(fake: FakeRealtime) -> None:
+    """An error of a function in `fake.filters` is raised by `advance`."""
     fake.filters["open = 1"] = fails
     fake.records["posts"] = {"a": {"id": "a", "title": "a"}}
     view = fake.client.collection("posts").live(filter="open = 1")
@@ -379,6 +397,7 @@ def test_what_a_filter_of_the_test_raises_reaches_the_test(fake: FakeRealtime) -
 
 
 def test_what_an_answer_of_the_test_raises_reaches_the_test(fake: FakeRealtime) -> None:
+    """An error of a function in `fake.answers` is raised by `advance`."""
     fake.answers["POST", "/api/realtime"] = fails
     fake.client.collection("posts").observe("*").subscribe(print, on_error=print)
     with pytest.raises(KeyError, match="a mistake of the test"):
@@ -388,6 +407,7 @@ def test_what_an_answer_of_the_test_raises_reaches_the_test(fake: FakeRealtime) 
 def test_a_callback_that_calls_itself_again_is_told_of(
     fake: FakeRealtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A callback whose write calls it again without end raises RuntimeError from `push`."""
     monkeypatch.setattr(clock, "MAX_STEPS", 1000)
     posts = fake.client.collection("posts")
 
@@ -400,11 +420,13 @@ def test_a_callback_that_calls_itself_again_is_told_of(
 
 
 def test_time_does_not_go_on_for_ever(fake: FakeRealtime) -> None:
+    """`advance` raises ValueError for an infinite time."""
     with pytest.raises(ValueError, match="not inf"):
         fake.advance(float("inf"))
 
 
 def test_a_message_may_be_null(fake: FakeRealtime) -> None:
+    """`fake.send` delivers None as the data of a message."""
     seen: Seen = []
     fake.client.realtime.observe("news").subscribe(lambda message: seen.append(message.data))
     assert fake.send("news", None) == 1
@@ -412,6 +434,7 @@ def test_a_message_may_be_null(fake: FakeRealtime) -> None:
 
 
 def test_a_record_without_a_stamp_is_newer_than_nothing(fake: FakeRealtime) -> None:
+    """A record with `updated` None does not match `updated >= …`."""
     fake.records["posts"] = {"a": {"id": "a", "updated": None}, "b": {"id": "b", "updated": "3"}}
     found = fake.client.collection("posts").get_full_list(filter="updated >= '2'")
     assert [row["id"] for row in found] == ["b"]

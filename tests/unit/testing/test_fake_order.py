@@ -36,6 +36,7 @@ def read(fake: FakeRealtime, sort: str) -> Seen:
 
 
 def test_an_order_that_does_not_exist_is_refused_by_the_names_of_those_that_do() -> None:
+    """An unknown `order` raises ValueError that names the two known ones."""
     with pytest.raises(ValueError, match="order must be 'sqlite' or 'postgres', not 'mysql'"):
         FakeRealtime(order="mysql")  # type: ignore[arg-type]
 
@@ -44,6 +45,7 @@ def test_an_order_that_does_not_exist_is_refused_by_the_names_of_those_that_do()
 
 
 def test_text_is_sorted_by_collation_or_by_bytes() -> None:
+    """With `postgres` text is sorted by collation, with `sqlite` by its bytes."""
     for order, expected in (("postgres", TITLES), ("sqlite", sorted(TITLES))):
         with FakeRealtime(order=order) as fake:  # type: ignore[arg-type]
             fill(fake, TITLES)
@@ -52,6 +54,7 @@ def test_text_is_sorted_by_collation_or_by_bytes() -> None:
 
 
 def test_nulls_are_last_and_first_where_the_order_is_descending(fake: FakeRealtime) -> None:
+    """With `postgres` null is the last value, and the first in descending order."""
     fill(fake, [None, "b", "A", ""])
     assert read(fake, "n") == ["", "A", "b", None]
     assert read(fake, "-n") == [None, "b", "A", ""]
@@ -68,12 +71,14 @@ def test_nulls_are_last_and_first_where_the_order_is_descending(fake: FakeRealti
     ids=["numbers", "bools", "dates", "UUIDs"],
 )
 def test_what_is_no_text_is_sorted_as_expected(fake: FakeRealtime, values: list[Any]) -> None:
+    """With `postgres` numbers, booleans, dates and UUIDs are in order; null is last."""
     fill(fake, values)
     assert read(fake, "n") == values
     assert read(fake, "-n") == values[::-1]
 
 
 def test_ties_are_told_apart_by_the_next_keys_and_the_id(fake: FakeRealtime) -> None:
+    """Records equal in the first sort key are ordered by the next key, then by id."""
     rows = [("b", 1, "x"), ("A", 1, "x"), ("a", 1, "y"), ("c", 0, "x")]
     fake.records["posts"] = {id: {"id": id, "n": n, "m": m} for id, n, m in rows}
     items = fake.client.collection("posts").get_list(sort="-n,m")["items"]
@@ -81,6 +86,7 @@ def test_ties_are_told_apart_by_the_next_keys_and_the_id(fake: FakeRealtime) -> 
 
 
 def test_a_sort_by_a_field_of_a_relation_is_refused(fake: FakeRealtime) -> None:
+    """Sorting by a field of a relation gets a 400 that names the field."""
     fill(fake, ["a"])
     with pytest.raises(ClientResponseError, match=r"'author\.name'") as refused:
         read(fake, "author.name")
@@ -88,6 +94,7 @@ def test_a_sort_by_a_field_of_a_relation_is_refused(fake: FakeRealtime) -> None:
 
 
 def test_all_pages_are_read_where_ids_are_of_mixed_case(fake: FakeRealtime) -> None:
+    """`get_full_list` returns all mixed-case ids in the order of the collation."""
     random.seed(14)
     ids = {"".join(random.choices("abcXYZ012-", k=4)) for _ in range(200)}
     fake.records["posts"] = {id: {"id": id} for id in ids}
@@ -108,6 +115,7 @@ def shown(fake: FakeRealtime, condition: str) -> Seen:
 @pytest.mark.parametrize("order", ["sqlite", "postgres"])
 @pytest.mark.parametrize("pair", PAIRS)
 def test_two_texts_compare_as_the_order_has_them(order: Any, pair: tuple[str, str]) -> None:
+    """A filter that compares two texts has the result of the fake's order."""
     less = (
         (collation_key(pair[0]) < collation_key(pair[1]))
         if order == "postgres"
@@ -125,6 +133,7 @@ def test_two_texts_compare_as_the_order_has_them(order: Any, pair: tuple[str, st
 
 
 def test_several_comparisons_may_be_joined() -> None:
+    """Comparisons of texts joined by `&&`, `||` and parentheses are evaluated by the order."""
     pairs = "'Z' < 'a' && ('B' < 'a' || \"x\" != 'x') && 'a' = 'a'"
     assert read_filter(pairs, {})({})
     assert not read_filter(pairs, {}, collation_key)({})
@@ -146,7 +155,7 @@ def test_several_comparisons_may_be_joined() -> None:
 def test_what_is_no_comparison_of_two_texts_is_left_to_the_test(
     fake: FakeRealtime, mine: str, unknown: str
 ) -> None:
-    """The error names what the user wrote, not what the library puts beside it."""
+    """An unknown condition raises an error that names only the user's part of the filter."""
     with pytest.raises(UnknownFilterError) as raised:
         read_filter(mine, {})
     assert f"fake.filters[{unknown!r}] = lambda record" in str(raised.value)
@@ -156,6 +165,7 @@ def test_what_is_no_comparison_of_two_texts_is_left_to_the_test(
 
 
 def test_the_whole_filter_is_left_to_the_test(fake: FakeRealtime) -> None:
+    """An unknown filter that begins with a comparison of texts is named as a whole."""
     fill(fake, [1])
     with pytest.raises(ValueError, match=r"fake\.filters\[\"'a' < 'Z' && n > 1\"\]"):
         shown(fake, "'a' < 'Z' && n > 1")
@@ -177,7 +187,7 @@ ROWS = [{"id": id, "updated": f"2026-0{at}"} for at, id in enumerate("aBc", 1)]
     ],
 )
 def test_what_the_library_adds_to_a_filter_is_read(condition: str, ids: list[str]) -> None:
-    """Ids as the database sorts them, and the user's own filter as the test explains it."""
+    """Conditions on `id` and `updated` are evaluated, beside the user's filter."""
     known = {"mine || 'yours' // of others": lambda row: row["id"] != "a"}
     matches = read_filter(condition, known, collation_key)
     assert [row["id"] for row in ROWS if matches(row)] == ids
@@ -187,6 +197,7 @@ def test_what_the_library_adds_to_a_filter_is_read(condition: str, ids: list[str
 
 
 def test_ids_are_uuids_in_the_order_of_time_and_the_same_in_each_run(fake: FakeRealtime) -> None:
+    """With `postgres` new ids are UUIDs in order of time, the same in each run."""
     posts = fake.client.collection("posts")
     posts.create({})
     fake.push("posts", "create", {})
@@ -205,6 +216,7 @@ def test_ids_are_uuids_in_the_order_of_time_and_the_same_in_each_run(fake: FakeR
 
 
 def test_records_tell_who_wrote_them(fake: FakeRealtime) -> None:
+    """With `postgres` a client's writes set `createdBy` and `updatedBy`; `push` does not."""
     posts = fake.client.collection("posts")
     made = posts.create({"n": 1})
     assert (made["createdBy"], made["updatedBy"]) == ("", "")
@@ -218,6 +230,7 @@ def test_records_tell_who_wrote_them(fake: FakeRealtime) -> None:
 
 
 def test_the_other_order_has_neither() -> None:
+    """With `sqlite` records have short ids and neither `createdBy` nor `updatedBy`."""
     with FakeRealtime() as fake:
         assert fake.client.collection("posts").create({"n": 1}) == {"id": "fake00000000001", "n": 1}
 
@@ -227,6 +240,7 @@ def test_the_other_order_has_neither() -> None:
 
 @pytest.mark.parametrize("limit", [None, 2])
 def test_a_live_view_shows_the_rows_in_the_servers_order(fake: FakeRealtime, limit: Any) -> None:
+    """A live view shows its rows in the server's order within 0.25 s after each change."""
     fill(fake, ["Z", None, "a b"])
     view = fake.client.collection("posts").live(sort="n", limit=limit)
     shown: Seen = []
@@ -251,6 +265,7 @@ def test_a_live_view_shows_the_rows_in_the_servers_order(fake: FakeRealtime, lim
 
 
 def test_the_changes_of_a_live_view_lead_to_what_it_shows(fake: FakeRealtime) -> None:
+    """The changes of each snapshot, applied in order, lead to its sequence of records."""
     fill(fake, ["b", "A", "a"])
     with fake.client.collection("posts").live(sort="n") as view:
         view.wait_fresh()
@@ -280,6 +295,7 @@ def test_the_changes_of_a_live_view_lead_to_what_it_shows(fake: FakeRealtime) ->
 def test_a_live_view_with_a_sort_that_the_server_refuses_ends_with_its_error(
     fake: FakeRealtime,
 ) -> None:
+    """A live view whose sort the server refuses ends with its 400."""
     errors: Seen = []
     fill(fake, ["a"])
     posts = fake.client.collection("posts")
@@ -293,6 +309,7 @@ def test_a_live_view_with_a_sort_that_the_server_refuses_ends_with_its_error(
 
 @pytest.mark.parametrize("order", ["sqlite", "postgres"])
 def test_events_lack_hidden_fields_and_reads_have_them(order: Any) -> None:
+    """Events lack the fields in `fake.hidden`; reads and live views contain them."""
     with FakeRealtime(order=order) as fake:
         fake.hidden["users"] = {"secret"}
         users, heard, seen = fake.client.collection("users"), [], []
@@ -309,6 +326,7 @@ def test_events_lack_hidden_fields_and_reads_have_them(order: Any) -> None:
 
 
 def test_a_filter_sees_hidden_fields_and_other_collections_hide_nothing(fake: FakeRealtime) -> None:
+    """Filters see hidden fields, and a field is hidden in its own collection only."""
     fake.hidden["users"] = {"secret"}
     fake.filters["secret = 1"] = lambda record: record["secret"] == 1
     heard: Seen = []

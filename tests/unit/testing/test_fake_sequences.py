@@ -127,6 +127,7 @@ class Story:
 @pytest.mark.parametrize("loses", [False, True])
 @pytest.mark.parametrize("seed", range(12))
 def test_in_the_end_every_view_is_its_query(order: Any, loses: bool, seed: int) -> None:
+    """After random writes, lost events and reconnects, each view equals its query."""
     with FakeRealtime(order=order) as fake:
         story = Story(fake, seed, loses=loses)
         for _ in range(10):

@@ -74,7 +74,7 @@ def refusal(stream: MemoryStream, *topics: str) -> int:
 
 
 def test_a_stream_begins_with_its_client_id_and_has_an_event_in_a_chunk(fake: FakeRealtime) -> None:
-    """As PocketBase writes them, byte by byte."""
+    """The fake's stream has PocketBase's bytes: PB_CONNECT first, each event in a chunk."""
     stream, receiver = listen(fake)
     submit(stream, "posts/*", wire := record_topic("posts", "*", fields="n").wire)
     fake.push("posts", "create", {"id": "a", "n": 1})
@@ -91,6 +91,7 @@ def test_a_stream_begins_with_its_client_id_and_has_an_event_in_a_chunk(fake: Fa
 
 
 def test_topics_replace_those_of_before(fake: FakeRealtime) -> None:
+    """A submission of topics replaces the topics that were submitted before."""
     stream, receiver = listen(fake)
     submit(stream, "posts/*", "users/*")
     submit(stream, "users/*")
@@ -107,6 +108,7 @@ def test_topics_replace_those_of_before(fake: FakeRealtime) -> None:
 def test_a_stream_ends_once_and_its_topics_with_it(
     fake: FakeRealtime, end: str, last: bytes, error: type[Exception] | None
 ) -> None:
+    """A dropped or regularly ended stream ends once; later topics on it get a 404."""
     stream, receiver = listen(fake)
     submit(stream, "posts/*")
     receiver.wants = False
@@ -120,6 +122,7 @@ def test_a_stream_ends_once_and_its_topics_with_it(
 
 
 def test_nothing_is_read_of_a_stream_that_was_aborted(fake: FakeRealtime) -> None:
+    """An aborted stream delivers nothing more and ends later on the fake's loop."""
     stream, receiver = listen(fake)
     submit(stream, "posts/*")
     fake.push("posts", "create", {}, delay=1.0)
@@ -133,6 +136,7 @@ def test_nothing_is_read_of_a_stream_that_was_aborted(fake: FakeRealtime) -> Non
 def test_a_stream_that_is_aborted_before_it_opens_never_does(
     fake: FakeRealtime, network: MemoryTransport
 ) -> None:
+    """A stream aborted before it opens reads nothing and ends without an error."""
     stream, receiver = network.channel(), Receiver()
     stream.listen(PATH, receiver)
     stream.abort()
@@ -144,6 +148,7 @@ def test_a_stream_that_is_aborted_before_it_opens_never_does(
 def test_a_receiver_that_fails_ends_its_stream(
     fake: FakeRealtime, network: MemoryTransport
 ) -> None:
+    """An exception of the receiver ends its stream with that exception."""
     stream, receiver = listen(fake)
     receiver.received = lambda _: 1 / 0  # type: ignore[method-assign,assignment,return-value]
     submit(stream, "posts/*")
@@ -153,6 +158,7 @@ def test_a_receiver_that_fails_ends_its_stream(
 
 
 def test_only_a_guest_may_become_somebody_else_on_a_stream(fake: FakeRealtime) -> None:
+    """Only a stream without a login may change to a user; any other change gets a 403."""
     users = fake.client.collection("users")
     stream, _ = listen(fake)
     submit(stream, "posts/*")
@@ -172,6 +178,7 @@ def test_only_a_guest_may_become_somebody_else_on_a_stream(fake: FakeRealtime) -
 
 
 def test_a_server_that_is_down_takes_no_stream_and_no_topics(fake: FakeRealtime) -> None:
+    """A stopped fake ends new streams and submissions with `ConnectionFailedError`."""
     stream, _ = listen(fake)
     fake._network.accepts = False
     with pytest.raises(ConnectionFailedError, match=r"http://fake\.invalid/api/realtime.*stopped"):
@@ -182,6 +189,7 @@ def test_a_server_that_is_down_takes_no_stream_and_no_topics(fake: FakeRealtime)
 
 
 def test_a_closed_transport_makes_no_stream_and_no_request(fake: FakeRealtime) -> None:
+    """After `close`, delayed events are lost, and streams and requests raise."""
     stream, receiver = listen(fake)
     submit(stream, "posts/*")
     fake.push("posts", "create", {}, delay=1.0)
@@ -195,11 +203,13 @@ def test_a_closed_transport_makes_no_stream_and_no_request(fake: FakeRealtime) -
 
 
 def test_a_path_leads_nowhere_above_the_base(fake: FakeRealtime) -> None:
+    """`send` raises ValueError for a path with `.` or `..` as a segment."""
     with pytest.raises(ValueError, match=r"no '\.' or '\.\.' between slashes"):
         fake.client.send("GET", "/api/../x")
 
 
 def test_a_token_of_the_request_goes_before_the_logins(fake: FakeRealtime) -> None:
+    """`send` with a `token` uses it in place of the stored login."""
     ada = fake.add_user("ada", "password123")
     users: Any = fake.client.collection("users")
     token = users.auth_with_password("ada", "password123")["token"]

@@ -31,6 +31,7 @@ def record(path: Path) -> None:
 
 
 def test_a_tape_is_its_owners_alone_from_its_first_byte_on(tmp_path: Path) -> None:
+    """A recording has mode 0600 and only new content, also over an old file with 0666."""
     before = os.umask(0)
     try:
         record(tmp_path / "new")
@@ -48,6 +49,7 @@ def test_a_tape_is_its_owners_alone_from_its_first_byte_on(tmp_path: Path) -> No
 
 
 def test_a_tape_empties_no_file_that_has_another_name(tmp_path: Path) -> None:
+    """A recording to a file with a second hard link is an error; the file is unchanged."""
     other, linked = tmp_path / "other", tmp_path / "tape"
     other.write_text("mine")
     linked.hardlink_to(other)
@@ -58,6 +60,7 @@ def test_a_tape_empties_no_file_that_has_another_name(tmp_path: Path) -> None:
 
 
 def test_blank_lines_of_a_tape_are_left_out(tmp_path: Path) -> None:
+    """`replay_stream` ignores empty lines and lines of spaces."""
     line = b'{"after": 0, "topic": "posts/*", "action": "create", "record": {"id": "a"}}\n'
     (tmp_path / "tape").write_bytes(b"\n" + line + b"\r\n" + line + b"\n \n")
     played: Seen = []
@@ -70,6 +73,7 @@ def test_blank_lines_of_a_tape_are_left_out(tmp_path: Path) -> None:
 def test_a_tape_is_written_through_no_link_and_into_nobody_elses_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A recording to a link, a FIFO or another user's file is an OSError; no file changes."""
     mine, link, fifo, theirs = (tmp_path / name for name in ("mine", "link", "fifo", "theirs"))
     mine.write_text("mine")
     link.symlink_to(mine)
@@ -113,6 +117,7 @@ BAD_LINES = {
 def test_a_line_of_a_tape_that_means_harm_is_an_error_that_names_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
 ) -> None:
+    """An invalid or too long line ends the replay with a short ValueError that names it."""
     monkeypatch.setattr(tape, "MAX_LINE_BYTES", 500)
     (tmp_path / "tape").write_text(LINE % 0 + line)
     seen: Seen = []
@@ -127,6 +132,7 @@ def test_a_line_of_a_tape_that_means_harm_is_an_error_that_names_it(
 
 
 def test_a_line_of_a_gigabyte_is_refused_without_being_read(tmp_path: Path) -> None:
+    """A line above `MAX_LINE_BYTES` is an error after reading at most 4 times that size."""
     with (tmp_path / "tape").open("wb") as file:
         file.truncate(1024**3)  # a hole: it takes no room on the disk
     errors: Seen = []
@@ -143,6 +149,7 @@ def test_a_line_of_a_gigabyte_is_refused_without_being_read(tmp_path: Path) -> N
 
 
 def test_an_event_of_the_largest_size_goes_onto_a_tape_and_back(tmp_path: Path) -> None:
+    """An event close to `MAX_FRAME_BYTES` is the same after recording and replay."""
     loop = VirtualScheduler()
     event = RecordEvent("posts/*", "create", {"id": "a", "text": "x" * (MAX_FRAME_BYTES - 200)})
     of_it: Observable[RecordEvent[Any]] = reactivex.of(event)

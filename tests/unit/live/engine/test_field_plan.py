@@ -45,6 +45,7 @@ def served(fields: str) -> Any:
      "author", "expand.tags.id,title", "expand.author.nosuch,n", "expand.tags.nosuch"],
 )  # fmt: skip
 def test_what_is_left_is_what_the_user_would_have_got(fields: str, sort: str) -> None:
+    """The fields that a view adds are removed again, and the rows it shares stay unchanged."""
     plan = plan_fields(fields, sort, "author.team,tags")
     row = served(plan.asked)
     before = repr(row)
@@ -55,6 +56,7 @@ def test_what_is_left_is_what_the_user_would_have_got(fields: str, sort: str) ->
 
 @pytest.mark.parametrize("sort", ["", "-n", "author.name"])
 def test_whatever_the_user_asks_for_a_view_gets_what_it_needs(sort: str) -> None:
+    """A view with `fields` also reads `id`, `updated` and its sort fields."""
     row = served(plan_fields("title,expand.author.name", sort, "author.team,tags").asked)
     author, team = row["expand"]["author"], row["expand"]["author"]["expand"]["team"]
     assert (row["id"], row["updated"]) == ("p1", "2026")
@@ -64,16 +66,19 @@ def test_whatever_the_user_asks_for_a_view_gets_what_it_needs(sort: str) -> None
 
 
 def test_without_fields_nothing_is_added_or_taken_away() -> None:
+    """Without `fields` a view adds no field and removes none."""
     plan = plan_fields("", "-n", "author")
     assert (plan.asked, plan.strip) == ("", None)
     assert plan.relations == (("expand", "author"),)
 
 
 def test_relations_that_are_not_shown_are_not_watched() -> None:
+    """A relation that `fields` leaves out is not watched."""
     assert plan_fields("title", "-n", "author").relations == ()
 
 
 def test_a_modifier_with_commas_is_one_field_and_blurs_a_sort_by_it() -> None:
+    """A modifier with commas is one field, and a sort by a modified field counts as blurred."""
     plan = plan_fields("title:excerpt(20,true), n", "-title")
     assert plan.asked == "title:excerpt(20,true),n,id,updated"
     assert plan.blurs

@@ -20,6 +20,7 @@ from rxbosbase.live.engine.relations import Relations
 def test_what_is_old_is_forgotten_unless_a_read_may_have_raced_with_it(
     heard_at: float, reading_since: int | None, is_forgotten: bool
 ) -> None:
+    """Hints and events are forgotten after 5 s unless a read that began before them goes on."""
     traces, relations = HintMatcher(remember=5.0), Relations()
     traces.touch("a", heard_at).note_event("update", "2026", heard_at, 1, is_known=False)
     relations.hear("u", heard_at, 1)
@@ -30,6 +31,7 @@ def test_what_is_old_is_forgotten_unless_a_read_may_have_raced_with_it(
 
 
 def test_only_a_related_change_after_the_step_makes_an_expansion_old() -> None:
+    """Only a related change after the given step makes an expansion outdated."""
     relations = Relations()
     relations.hear("u", 1.0, 7)
     record = {"id": "a", "expand": {"by": {"id": "u"}}}
@@ -40,7 +42,7 @@ def test_only_a_related_change_after_the_step_makes_an_expansion_old() -> None:
 def test_a_record_heard_of_again_and_again_forgets_each_hint_in_its_time(
     now: float, overshadows: bool
 ) -> None:
-    """The oldest first, though the record as a whole is remembered."""
+    """Each hint about a record is forgotten in its own time, though newer ones are kept."""
     traces = HintMatcher(remember=5.0)
     traces.touch("a", 1.0).note_hint("update", "5", 1.0, 1)
     traces.touch("a", 4.0).note_hint("update", "3", 4.0, 2)
@@ -49,6 +51,7 @@ def test_a_record_heard_of_again_and_again_forgets_each_hint_in_its_time(
 
 
 def test_a_hint_that_found_its_event_overshadows_nothing() -> None:
+    """A hint that matched its event does not hold back an older event."""
     trace = Trace()
     trace.note_hint("update", "5", 1.0, 1)
     trace.note_event("update", "5", 1.1, 2, is_known=False)

@@ -56,6 +56,7 @@ class Table:
 
 
 def test_a_kind_is_new_to_its_key_once() -> None:
+    """`saw` returns True only for the first value of a kind in a key, nulls included."""
     table = Table("a,b")
     assert table.seen.saw(table.row(1, None))
     assert not table.seen.saw(table.row(2, None))
@@ -67,6 +68,7 @@ def test_a_kind_is_new_to_its_key_once() -> None:
 @pytest.mark.parametrize("by_bytes", [None, False, True])
 @pytest.mark.parametrize("value", [None, 1.5, True, "", DAY, UUID.format(1)])
 def test_values_of_one_kind_are_sorted_alike_everywhere(value: Any, by_bytes: bool | None) -> None:
+    """Values of one kind other than text have a known order from the first row on."""
     table = Table("x", by_bytes)
     table.saw(value)
     assert table.knows() and table.seen.ranks()[0] == SQLITE
@@ -74,6 +76,7 @@ def test_values_of_one_kind_are_sorted_alike_everywhere(value: Any, by_bytes: bo
 
 @pytest.mark.parametrize("by_bytes", [None, False, True])
 def test_text_is_not_unless_bytes_sort_it(by_bytes: bool | None) -> None:
+    """The order of text counts as known only where the server sorts text by bytes."""
     table = Table("x", by_bytes)
     table.saw("a")
     assert table.knows() is (by_bytes is True)
@@ -81,6 +84,7 @@ def test_text_is_not_unless_bytes_sort_it(by_bytes: bool | None) -> None:
 
 
 def test_only_the_first_key_that_is_not_known_may_need_text() -> None:
+    """`needs_text` looks only at the first key whose order is unknown."""
     table = Table("a,b")
     table.seen.saw(table.row(1, 2))
     assert table.seen.depth() == 3 and not table.seen.needs_text()
@@ -91,6 +95,7 @@ def test_only_the_first_key_that_is_not_known_may_need_text() -> None:
 
 
 def test_the_kinds_of_rows_that_have_left_need_not_be_known() -> None:
+    """`holds` drops the kinds of rows that have left, so that they need not be known."""
     table = Table("a,b")
     table.seen.holds([table.row(None, 2), table.row(1, "x")])
     assert table.seen.depth() == 0
@@ -110,6 +115,7 @@ MIXES = [
 def test_two_kinds_are_sorted_as_the_server_was_seen_to_sort_them(
     order: tuple[Any, Any], descending: bool
 ) -> None:
+    """Two kinds sort as the server sorted them in a response, ascending and descending."""
     by_bytes = True if "b" in order else None
     table = Table("-x" if descending else "x", by_bytes)
     table.saw(*order)
@@ -135,7 +141,7 @@ def test_two_kinds_are_sorted_as_the_server_was_seen_to_sort_them(
 def test_of_two_bools_the_outer_one_tells_what_comes_beyond_both(
     sort: str, order: tuple[Any, Any], tells: bool
 ) -> None:
-    """Nulls behind false may be in front of true."""
+    """Null beside a bool fixes the order of both kinds only if the bool is the outer one."""
     table = Table(sort)
     assert table.learn(*order) is tells
     assert table.knows() is tells
@@ -143,6 +149,7 @@ def test_of_two_bools_the_outer_one_tells_what_comes_beyond_both(
 
 @pytest.mark.parametrize("order", [*permutations([None, 7, DAY])], ids=str)
 def test_what_three_kinds_show_by_two_pairs_follows_for_the_third(order: tuple[Any, ...]) -> None:
+    """Two pairs of kinds that share one fix the order of all three kinds."""
     table = Table("x")
     table.saw(*order)
     assert table.learn(*order[:2]) and not table.knows()
@@ -151,7 +158,7 @@ def test_what_three_kinds_show_by_two_pairs_follows_for_the_third(order: tuple[A
 
 
 def test_what_follows_for_kinds_follows_by_any_number_of_others() -> None:
-    """Each pair was seen in another answer; and the last kind has left."""
+    """The order of two kinds follows through any number of others, also from separate reads."""
     table = Table("x", by_bytes=True)
     for pair in [(True, None), (7, True), ("b", 7)]:
         table.saw(*pair)
@@ -163,6 +170,7 @@ def test_what_follows_for_kinds_follows_by_any_number_of_others() -> None:
 
 
 def test_nothing_follows_from_pairs_that_have_no_kind_in_common() -> None:
+    """Pairs of kinds that have no kind in common fix no order between them."""
     table = Table("x")
     table.learn(None, 7)
     table.learn(True, "")
@@ -171,7 +179,7 @@ def test_nothing_follows_from_pairs_that_have_no_kind_in_common() -> None:
 
 
 def test_kinds_seen_in_a_ring_are_not_known() -> None:
-    """An order that contradicts itself is none."""
+    """Pairs of kinds that form a cycle leave their order unknown."""
     table = Table("x")
     for pair in [(None, 7), (7, DAY), (DAY, None)]:
         table.learn(*pair)
@@ -179,6 +187,7 @@ def test_kinds_seen_in_a_ring_are_not_known() -> None:
 
 
 def test_the_kinds_of_text_are_one_where_bytes_sort_it() -> None:
+    """Where bytes sort text, empty text, dates and UUIDs count as one kind with other text."""
     table = Table("x", by_bytes=True)
     table.saw("", "a", DAY, UUID.format(1))
     assert table.knows() and table.seen.ranks()[0] == SQLITE
@@ -194,14 +203,14 @@ def test_the_kinds_of_text_are_one_where_bytes_sort_it() -> None:
     "order", [*permutations([0, True]), *permutations([DAY, UUID.format(1)])], ids=str
 )
 def test_kinds_that_an_order_can_mix_are_not_known(order: tuple[Any, Any]) -> None:
-    """In SQLite true is a 1; in PostgreSQL's JSON it is none. And a language mixes texts."""
+    """Numbers beside bools, or dates beside UUIDs, fix no order: a server may mix them."""
     table = Table("x")
     assert not table.learn(*order)
     assert not table.knows()
 
 
 def test_kinds_seen_both_ways_round_are_not_known_any_more() -> None:
-    """Whatever sorts them so."""
+    """Two kinds that appear in both orders have no known order any more."""
     table = Table("x")
     assert table.learn(0, None)
     assert not table.learn(0, None)
@@ -211,7 +220,7 @@ def test_kinds_seen_both_ways_round_are_not_known_any_more() -> None:
 
 
 def test_kinds_that_no_row_has_come_last_and_keep_their_order() -> None:
-    """One of them may join: it is looked at, but it must have a place until then."""
+    """Kinds that no row has rank behind the others and keep their default order."""
     table = Table("x")
     table.learn(7, None)
     ranks = table.seen.ranks()[0]
@@ -219,6 +228,7 @@ def test_kinds_that_no_row_has_come_last_and_keep_their_order() -> None:
 
 
 def test_what_is_learned_counts_for_its_key_alone() -> None:
+    """An order of kinds that one key shows holds for that key only."""
     table = Table("a,b", by_bytes=True)
     rows = [table.row(1, 2), table.row(1, None), table.row(None, None), table.row(None, 1)]
     for each in rows:
@@ -233,6 +243,7 @@ def test_what_is_learned_counts_for_its_key_alone() -> None:
 
 
 def test_rows_that_are_equal_by_all_keys_tell_nothing() -> None:
+    """Two rows that are equal in all keys change nothing that is known of the order."""
     table = Table("x")
     assert not table.learn(3, 3)
     assert table.knows()
@@ -245,7 +256,7 @@ def test_rows_that_are_equal_by_all_keys_tell_nothing() -> None:
 def test_values_that_were_seen_the_wrong_way_round_are_trusted_no_more(
     first: Any, second: Any
 ) -> None:
-    """Whatever sorts them so, and in either direction."""
+    """Values of one kind in the wrong order make the order of their key unknown."""
     for sort, order in [("x", (second, first)), ("-x", (first, second))]:
         table = Table(sort)
         assert not table.learn(*order[::-1])
@@ -255,7 +266,7 @@ def test_values_that_were_seen_the_wrong_way_round_are_trusted_no_more(
 
 
 def test_text_that_bytes_do_not_sort_is_trusted_no_more_in_its_key() -> None:
-    """In others it may be: a JSON field is sorted as it is written, with its quotes."""
+    """Text out of byte order makes its key unknown, but not the order of other keys."""
     table = Table("a,b", by_bytes=True)
     rows = [table.row("x", "1"), table.row("Y", "1")]
     for each in rows:
@@ -269,7 +280,7 @@ def test_text_that_bytes_do_not_sort_is_trusted_no_more_in_its_key() -> None:
 
 
 def test_dates_that_look_equal_and_are_none_leave_their_rows_to_the_server() -> None:
-    """PostgreSQL keeps microseconds and shows milliseconds: what comes behind is not the id."""
+    """Equal dates whose ids are out of order make the order behind the date key unknown."""
     table = Table("d", by_bytes=True)
     rows = [table.row(DAY, UUID.format(2)), table.row(DAY, UUID.format(1))]
     for each in rows:
@@ -281,7 +292,7 @@ def test_dates_that_look_equal_and_are_none_leave_their_rows_to_the_server() -> 
 
 
 def test_a_contradiction_leaves_its_key_and_all_behind_it_to_the_server() -> None:
-    """Those before it stay known."""
+    """A contradiction makes its key and those behind it unknown; earlier keys stay known."""
     table = Table("a,b,c")
     rows = [table.row(1, 2, 3), table.row(1, 1, 4)]
     for each in rows:
@@ -298,6 +309,7 @@ def test_a_contradiction_leaves_its_key_and_all_behind_it_to_the_server() -> Non
 def test_dates_may_hide_digits_where_text_is_not_known_to_be_sorted_by_bytes(
     by_bytes: bool | None, depth: int
 ) -> None:
+    """The order behind a date key is known only where the server sorts text by bytes."""
     table = Table("d", by_bytes)
     table.saw(DAY)
     assert table.seen.depth() == depth
@@ -308,6 +320,7 @@ def test_dates_may_hide_digits_where_text_is_not_known_to_be_sorted_by_bytes(
 
 @pytest.mark.parametrize("ids", [["a", "Z"], ["Z", "b", "a"]])
 def test_ids_in_another_order_end_the_trust_in_bytes(ids: list[str]) -> None:
+    """Ids out of byte order set `by_bytes` to False."""
     table = Table("title", by_bytes=True)
     table.seen.learn_ids(ids)
     assert table.text.by_bytes is False
@@ -315,6 +328,7 @@ def test_ids_in_another_order_end_the_trust_in_bytes(ids: list[str]) -> None:
 
 @pytest.mark.parametrize("ids", [["Z", "a"], ["a"], []])
 def test_ids_in_the_order_of_bytes_tell_nothing_new(ids: list[str]) -> None:
+    """Ids in byte order, one id or none leave `by_bytes` as it is."""
     table = Table("title", by_bytes=True)
     assert not table.seen.learn_ids(ids)
     assert table.text.by_bytes is True
@@ -322,7 +336,7 @@ def test_ids_in_the_order_of_bytes_tell_nothing_new(ids: list[str]) -> None:
 
 @pytest.mark.parametrize(("sort", "depth"), [("", 0), ("n", 1), ("id,n", 0), ("n,id", 1)])
 def test_ids_that_bytes_do_not_sort_are_known_to_be_such(sort: str, depth: int) -> None:
-    """Also before it is known how the server sorts text."""
+    """UUIDs out of byte order make the `id` key unknown, also if nothing is known of text."""
     table = Table(sort)
     keys = [key.path[0] for key in table.order.keys]
     record: dict[str, Any] = {"id": UUID.format(1), "n": 1}
@@ -336,7 +350,7 @@ def test_ids_that_bytes_do_not_sort_are_known_to_be_such(sort: str, depth: int) 
 
 @pytest.mark.parametrize("by_bytes", [None, True])
 def test_ids_of_text_in_another_order_tell_how_text_is_sorted(by_bytes: bool | None) -> None:
-    """Whether or not anything was known of it before."""
+    """Ids of text out of byte order set `by_bytes` to False, whatever was known before."""
     table = Table("n", by_bytes=by_bytes)
     assert table.seen.learn_ids(["a", "Z"]) and table.text.by_bytes is False
     assert not table.seen.learn_ids(["a", "Z"])

@@ -52,7 +52,7 @@ def sqlite_order(rows: list[tuple[Any, Any]], order_by: str) -> list[str]:
 def test_records_are_ordered_as_sqlite_does(
     sort: str | None, order_by: str, rows: list[tuple[Any, Any]]
 ) -> None:
-    """Nulls, numbers, bools and text of any script, in both directions, `id` last."""
+    """Nulls, numbers, bools and text sort as in SQLite, in both directions, with `id` last."""
     records = [{"id": f"{n:02d}", "a": a, "b": b} for n, (a, b) in enumerate(rows)][::-1]
     ordered = sorted(records, key=Order.parse(sort).key)
     assert [record["id"] for record in ordered] == sqlite_order(rows, order_by)
@@ -72,11 +72,12 @@ def test_records_are_ordered_as_sqlite_does(
     ],
 )
 def test_what_only_the_server_can_order_is_not_orderable(sort: str) -> None:
+    """A sort by `@random`, a modifier, an unexpanded path or a bad key is not orderable."""
     assert not is_orderable(sort)
 
 
 def test_a_path_through_a_relation_needs_it_expanded() -> None:
-    """Also if it is expanded only on the way to another relation."""
+    """A sort path through relations is orderable only if `expand` covers the whole path."""
     assert not is_orderable("author.name", expand="editor")
     assert is_orderable("author.name", expand="author,editor")
     assert is_orderable("author.name", expand="editor, author")
@@ -86,12 +87,12 @@ def test_a_path_through_a_relation_needs_it_expanded() -> None:
 
 
 def test_a_back_relation_is_not_orderable_though_it_is_expanded() -> None:
-    """It leads to several records, of which the server alone knows which one counts."""
+    """A back relation is not orderable, though it is expanded: it leads to several records."""
     assert not is_orderable("posts_via_author.title", expand="posts_via_author")
 
 
 def test_a_relation_sorts_by_its_expanded_record() -> None:
-    """No related record counts as null, which comes first."""
+    """A path sorts by the field of the expanded record; no related record counts as null."""
     order = Order.parse("author.name", expand="author")
     ann: Record = {"id": "1", "author": "u1", "expand": {"author": {"id": "u1", "name": "ann"}}}
     bob: Record = {"id": "2", "author": "u2", "expand": {"author": {"id": "u2", "name": "bob"}}}
@@ -108,7 +109,7 @@ def test_a_relation_sorts_by_its_expanded_record() -> None:
     ],
 )
 def test_a_record_that_does_not_tell_its_place_is_refused(record: dict[str, Any]) -> None:
-    """A field this client may not see, a list of relations, a JSON object."""
+    """A sort field that is missing, a list or an object raises `UnorderableError`."""
     with pytest.raises(UnorderableError, match="x"):
         Order.parse("x").key(record)
 
@@ -122,7 +123,7 @@ def test_a_record_that_does_not_tell_its_place_is_refused(record: dict[str, Any]
     ],
 )
 def test_a_relation_that_is_not_shown_as_one_record_is_refused(record: dict[str, Any]) -> None:
-    """Not expanded for this client, a list of relations, a field it may not see."""
+    """A relation unexpanded, of several records or without the field is not orderable."""
     with pytest.raises(UnorderableError, match="by"):
         Order.parse("by.name", expand="by").key(record)
 
@@ -152,18 +153,19 @@ def test_a_relation_that_is_not_shown_as_one_record_is_refused(record: dict[str,
     ],
 )
 def test_a_value_is_of_one_kind(value: Any, kind: str) -> None:
-    """A date and a UUID only as the server writes them: so two of them sort as text does."""
+    """Each value has one kind; a date or UUID only in the server's exact form."""
     assert kind_of(value) == kind
 
 
 def test_the_values_of_a_record_tell_what_it_is_sorted_by() -> None:
+    """`values` returns the kind and value of each sort key, with `id` last."""
     order = Order.parse("-n,author.name", expand="author")
     record: Record = {"id": "a", "n": 1, "author": "", "other": "x"}
     assert order.values(record) == (("number", 1), ("null", None), ("text", "a"))
 
 
 def test_the_values_of_true_and_1_differ() -> None:
-    """Python takes them for equal, a database with a type for each may not."""
+    """`values` distinguishes `True` from 1, which Python takes for equal."""
     order = Order.parse("x")
     one, true = ({"id": "a", "x": x} for x in (1, True))
     assert order.values(one) != order.values(true)
@@ -171,7 +173,7 @@ def test_the_values_of_true_and_1_differ() -> None:
 
 @pytest.mark.parametrize(("sort", "wanted"), [("x", "321"), ("-x", "123")])
 def test_kinds_come_in_the_order_of_their_ranks(sort: str, wanted: str) -> None:
-    """Each key has ranks of its own; a sort that descends turns them round."""
+    """Kinds sort by the ranks of their own key; a descending sort reverses them."""
     ranks: Ranks = {**SQLITE, "text": 0, "number": 1, "null": 2}
     order = Order.parse(sort).ranked((ranks, SQLITE))
     rows: list[Record] = [{"id": "1", "x": None}, {"id": "2", "x": 7}, {"id": "3", "x": "a"}]
@@ -191,13 +193,14 @@ def guessed(sort: str, *texts: Any, depth: int = 0) -> list[Any]:
 
 
 def test_a_guess_looks_at_letters_and_digits_first() -> None:
-    """As most languages do; what is left decides between texts that have the same."""
+    """`guess` compares letters and digits first, and other characters only in a tie."""
     texts = ["Zz", "b", "-a", "a b", "A", "ab", "a", "9", "10"]
     assert guessed("x", *texts) == ["10", "9", "-a", "A", "a", "a b", "ab", "b", "Zz"]
     assert guessed("-x", *texts) == ["Zz", "b", "ab", "a b", "a", "A", "-a", "9", "10"]
 
 
 def test_a_guess_is_right_as_far_as_the_order_is_known() -> None:
+    """`guess` keeps the exact order of the first `depth` keys and guesses behind them."""
     assert guessed("x", "a", "B", "-c", depth=1) == ["-c", "B", "a"]
     order = Order.parse("x,y")
     rows = [{"id": "1", "x": "a", "y": "B"}, {"id": "2", "x": "a", "y": "a"}]
@@ -207,13 +210,14 @@ def test_a_guess_is_right_as_far_as_the_order_is_known() -> None:
 
 
 def test_a_guess_is_right_for_all_but_text() -> None:
+    """`guess` sorts nulls, numbers, empty text and dates exactly, up and down."""
     values = [None, 10, 9, "", "a", "2026-01-01 00:00:00.000Z"]
     assert guessed("x", *values) == [None, 9, 10, "", "2026-01-01 00:00:00.000Z", "a"]
     assert guessed("-x", *values) == ["a", "2026-01-01 00:00:00.000Z", "", 10, 9, None]
 
 
 def test_a_sort_ends_with_the_id_wherever_it_stands() -> None:
-    """No two ids are equal: what comes behind decides nothing."""
+    """Each sort ends with `id`; keys behind `id` are dropped."""
     assert [key.path for key in Order.parse("n,-id,title").keys] == [("n",), ("id",)]
     assert Order.parse("n,-id,title").keys[1].descending
     assert Order.parse("id").keys == Order.parse().keys == Order.parse("id,id").keys
@@ -221,6 +225,7 @@ def test_a_sort_ends_with_the_id_wherever_it_stands() -> None:
 
 
 def test_a_path_may_lead_through_several_relations() -> None:
+    """A sort path may lead through several expanded relations to the last record's field."""
     order = Order.parse("author.team.name", expand="author.team")
     team = {"id": "t", "name": "x", "team": "no"}
     author = {"id": "u", "team": "t", "expand": {"team": team}}

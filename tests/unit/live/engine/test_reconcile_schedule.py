@@ -37,6 +37,7 @@ def after(id: str, *, whole: bool) -> ReadPage:
 
 
 def test_a_view_of_one_page_compares_whole_rows_by_one_read_each_time() -> None:
+    """A view of one page reads its whole rows once per reconcile and finds silent changes."""
     view = view_of(9)
     assert [read for _, read in view.reads] == [WHOLE]
     for turn in (1, 2, 3):
@@ -46,11 +47,13 @@ def test_a_view_of_one_page_compares_whole_rows_by_one_read_each_time() -> None:
 
 
 def test_with_a_sort_that_page_has_its_order() -> None:
+    """With a sort, the one page of a reconcile pass is read in the order of that sort."""
     view = view_of(9, sort="-n")
     assert view.run(RECONCILE + 1) == [ARRANGED]
 
 
 def test_a_comparison_begins_so_long_after_the_last_has_ended() -> None:
+    """A reconcile pass begins `reconcile` seconds after the previous one has ended."""
     view = view_of(9)
     view.takes = 5.0
     view.run(4 * RECONCILE)
@@ -68,6 +71,7 @@ ALL_STAMPS: list[ReadRequest] = [STAMPS, after("09", whole=False), after("19", w
 
 
 def test_a_larger_view_compares_all_stamps_and_the_whole_rows_of_one_page_in_turn() -> None:
+    """A view of several pages compares all row versions and, in turn, one whole page."""
     view = view_of(25)
     for turn in range(1, 8):
         reads = view.run(turn * RECONCILE + 1)
@@ -76,7 +80,7 @@ def test_a_larger_view_compares_all_stamps_and_the_whole_rows_of_one_page_in_tur
 
 
 def test_each_row_is_verified_within_as_many_comparisons_as_there_are_pages() -> None:
-    """Stamps that do not move tell nothing."""
+    """Each row is verified within as many reconcile passes as the view has pages."""
     view = view_of(25)
     for id in view.table:
         view.table[id] = {**view.table[id], "n": -1}
@@ -88,7 +92,7 @@ def test_each_row_is_verified_within_as_many_comparisons_as_there_are_pages() ->
 
 
 def test_a_turn_says_nothing_of_the_rows_that_it_does_not_read() -> None:
-    """Nor does it take away what has left its page: the next comparison of all ids does."""
+    """A turn of one whole page removes no row; the next comparison of all ids does."""
     view = view_of(25)
     view.run(RECONCILE + 1)
     del view.table["12"]
@@ -111,7 +115,7 @@ def test_a_turn_says_nothing_of_the_rows_that_it_does_not_read() -> None:
 
 
 def test_a_turn_that_reaches_the_end_begins_anew() -> None:
-    """Also where the table has become shorter."""
+    """The turns begin again at the first page after the last one, also in a shorter table."""
     view = view_of(25)
     view.run(2 * RECONCILE + 1)
     for id in [id for id in view.table if id > "13"]:
@@ -122,6 +126,7 @@ def test_a_turn_that_reaches_the_end_begins_anew() -> None:
 
 
 def test_turns_go_on_after_a_reconnection_which_compares_stamps_at_once() -> None:
+    """A reconnect compares all row versions at once and does not disturb the turns."""
     view = view_of(25)
     for turn in range(1, 4):
         reads = [read for read in view.run(turn * RECONCILE + 1) if is_whole(read)]
@@ -133,7 +138,7 @@ def test_turns_go_on_after_a_reconnection_which_compares_stamps_at_once() -> Non
 
 
 def test_a_turn_that_a_loss_interrupts_is_made_again_at_once() -> None:
-    """So losses that come again and again do not keep a row from being verified."""
+    """A turn of whole rows that a loss interrupts is made again right after the catch-up."""
     view = view_of(25)
     while view.read != WHOLE:
         view.step()
@@ -145,7 +150,7 @@ def test_a_turn_that_a_loss_interrupts_is_made_again_at_once() -> None:
 
 
 def test_turns_are_due_when_they_are_though_losses_compare_more_often() -> None:
-    """A comparison of stamps puts off the next of its kind alone."""
+    """Losses do not postpone the turns of whole rows: one is made every `reconcile` seconds."""
     view = view_of(25)
     while view.now < 3.5 * RECONCILE:
         view.lose()
@@ -155,13 +160,14 @@ def test_turns_are_due_when_they_are_though_losses_compare_more_often() -> None:
 
 
 def test_a_comparison_of_all_whole_rows_is_the_turn_of_each_page() -> None:
+    """Without a trusted `updated`, a pass reads all pages whole and makes no further turn."""
     view = view_of(25, trust_updated=False)
     whole: list[ReadRequest] = [page for pages in PAGES for page in pages]
     assert view.run(3 * RECONCILE + 1) == whole * 3
 
 
 def test_a_row_that_comes_back_while_all_are_compared_stays() -> None:
-    """Its page had it not; it was heard of since, however long the other pages took."""
+    """A row that an event brings back during a pass stays, though its page lacked it."""
     view = view_of(25)
     view.takes = 4.0
     while view.read != STAMPS:
@@ -178,7 +184,7 @@ def test_a_row_that_comes_back_while_all_are_compared_stays() -> None:
 
 
 def test_a_row_that_a_question_finds_while_all_are_compared_stays() -> None:
-    """Its page had it not: it was out of the query for a moment, and no event told."""
+    """A row that a recheck finds during a pass stays, though its page lacked it."""
     view = view_of(25, before_loss=1000.0)
     view.now = RECONCILE
     view.write({**view.table["03"], "n": -1})  # the stamp of before: in doubt
@@ -199,7 +205,7 @@ def test_a_row_that_a_question_finds_while_all_are_compared_stays() -> None:
 def test_rows_that_fill_a_page_are_compared_whole_and_the_next_page_tells_the_end(
     sort: str | None,
 ) -> None:
-    """As many reads as a comparison of their stamps would take."""
+    """Rows that fill one page exactly are compared whole; a second page finds the end."""
     view = view_of(10, sort=sort)
     for turn in (1, 2):
         view.table["03"] = row("03", 3, n=3, more=turn)
@@ -208,7 +214,7 @@ def test_rows_that_fill_a_page_are_compared_whole_and_the_next_page_tells_the_en
 
 
 def test_a_view_that_turns_out_to_have_more_rows_goes_on_by_stamps() -> None:
-    """Rows that came past the hooks; the next turn begins at the front."""
+    """A pass that finds more rows than one page goes on with row versions for the rest."""
     view = view_of(9)
     for n in range(9, 15):
         view.table[f"{n:02d}"] = row(f"{n:02d}", n, n=n)
@@ -219,6 +225,7 @@ def test_a_view_that_turns_out_to_have_more_rows_goes_on_by_stamps() -> None:
 
 
 def test_a_view_that_had_more_rows_for_a_while_is_a_small_one_again() -> None:
+    """A view that outgrew one page and shrank again is compared by one whole read."""
     view = view_of(9)
     for n in range(9, 15):
         view.table[f"{n:02d}"] = row(f"{n:02d}", n, n=n)
@@ -230,7 +237,7 @@ def test_a_view_that_had_more_rows_for_a_while_is_a_small_one_again() -> None:
 
 
 def test_a_view_with_a_sort_begins_anew_by_id_where_its_rows_do_not_fit() -> None:
-    """The first rows by another order say nothing of the next ids."""
+    """A sorted view that outgrows one page starts the pass again by id, with row versions."""
     view = view_of(9, sort="-n")
     for n in range(9, 15):
         view.table[f"{n:02d}"] = row(f"{n:02d}", n, n=n)
@@ -241,6 +248,7 @@ def test_a_view_with_a_sort_begins_anew_by_id_where_its_rows_do_not_fit() -> Non
 
 @pytest.mark.parametrize("sort", ["-n", None])
 def test_a_snapshot_that_does_not_fit_into_one_page_is_read_whole(sort: str | None) -> None:
+    """A snapshot of several pages is read in whole rows by id."""
     rows = [row(f"{n:02d}", n, n=n) for n in range(25)]
     view = VirtualView(*rows, page=10, sort=sort)
     pages: list[ReadRequest] = [page for pages in PAGES for page in pages]
@@ -250,7 +258,7 @@ def test_a_snapshot_that_does_not_fit_into_one_page_is_read_whole(sort: str | No
 
 
 def test_rows_too_large_for_one_answer_are_compared_by_stamps_and_turns() -> None:
-    """The server's limit is in bytes, too: a page of few rows is not the last one."""
+    """Rows too large for one response are compared by row versions and turns of whole rows."""
     view = view_of(9)
     cut, whole_rows = 4, view.rows
 
@@ -273,6 +281,7 @@ def test_rows_too_large_for_one_answer_are_compared_by_stamps_and_turns() -> Non
 
 
 def test_a_view_that_has_become_small_compares_whole_rows_by_one_read() -> None:
+    """A view that shrank to one page is compared by one whole read per pass."""
     view = view_of(25)
     view.run(RECONCILE + 1)
     for id in [id for id in view.table if id > "04"]:
@@ -283,6 +292,7 @@ def test_a_view_that_has_become_small_compares_whole_rows_by_one_read() -> None:
 
 
 def test_recent_rows_are_read_whole_to_the_last_page_after_a_resubmit() -> None:
+    """After a new submission, the recent rows are read whole, page by page, to the last one."""
     view = view_of(25, recent=1000.0)
     view.run(10.0)
     view.now = START
@@ -296,6 +306,7 @@ def test_recent_rows_are_read_whole_to_the_last_page_after_a_resubmit() -> None:
 
 
 def test_the_first_row_of_an_empty_view_shows_its_fields_which_are_looked_for_once() -> None:
+    """The first row of an empty view costs one recheck and one whole read for its fields."""
     view = view_of(0)
     view.now = START
     view.write(row("a", 9), "create")
@@ -306,7 +317,7 @@ def test_the_first_row_of_an_empty_view_shows_its_fields_which_are_looked_for_on
 
 
 def test_a_row_with_other_fields_makes_all_pages_be_read_whole_at_once() -> None:
-    """One page shows that the schema has changed; the rows of the others have changed, too."""
+    """A row with other fields makes the pass read all pages whole at once."""
     view = view_of(25)
     view.run(RECONCILE + 1)
     for id in view.table:
@@ -318,6 +329,7 @@ def test_a_row_with_other_fields_makes_all_pages_be_read_whole_at_once() -> None
 
 
 def test_a_field_that_has_gone_is_another_schema_too() -> None:
+    """A field that is gone counts as a changed schema: all pages are read whole at once."""
     view = view_of(25)
     for id in view.table:
         view.table[id] = {"id": id, "updated": view.table[id]["updated"]}
@@ -326,6 +338,7 @@ def test_a_field_that_has_gone_is_another_schema_too() -> None:
 
 
 def test_an_answer_about_one_row_may_show_another_schema() -> None:
+    """A recheck that returns a row with other fields causes a whole read of all pages."""
     view = view_of(25)
     view.run(RECONCILE + 1)
     for id in view.table:
@@ -338,7 +351,7 @@ def test_an_answer_about_one_row_may_show_another_schema() -> None:
 
 
 def test_all_is_read_for_the_fields_sake_once_a_comparison_at_most() -> None:
-    """Rows with other fields each time, as a hook may make them, cost no storm of reads."""
+    """Changed fields cause at most one whole read of all pages per reconcile pass."""
     view = view_of(25)
     view.run(RECONCILE + 1)
     wholes = 0
@@ -352,6 +365,7 @@ def test_all_is_read_for_the_fields_sake_once_a_comparison_at_most() -> None:
 
 
 def test_the_fields_of_a_small_view_change_by_its_one_read() -> None:
+    """A view of one page adopts changed fields by its one read, without a further one."""
     view = view_of(9)
     for id in view.table:
         view.table[id] = {**view.table[id], "more": ""}
@@ -367,6 +381,7 @@ def test_the_fields_of_a_small_view_change_by_its_one_read() -> None:
 def test_all_is_read_whole_where_questions_would_take_more_reads(
     doubts: int, reads_all: bool
 ) -> None:
+    """All rows are read whole where rechecks would take more reads than there are pages."""
     view = view_of(25, batch=2)
     view.now = START
     for n in range(doubts):
@@ -377,6 +392,7 @@ def test_all_is_read_whole_where_questions_would_take_more_reads(
 
 
 def test_a_gap_that_leaves_many_in_doubt_reads_all_whole() -> None:
+    """A gap that leaves many rows to recheck reads all rows whole."""
     view = view_of(9, batch=2)
     view.now = START
     view.lose()
@@ -385,7 +401,7 @@ def test_a_gap_that_leaves_many_in_doubt_reads_all_whole() -> None:
 
 
 def test_a_gap_compares_stamps_where_few_are_in_doubt() -> None:
-    """Also in a view of one page: whoever reconnects often pays little."""
+    """A gap that leaves few rows to recheck compares row versions, in a small view, too."""
     view = view_of(9, before_loss=1.0)
     view.now = START
     view.lose()
@@ -395,6 +411,7 @@ def test_a_gap_compares_stamps_where_few_are_in_doubt() -> None:
 
 
 def test_no_pass_reads_an_order_or_literals() -> None:
+    """The passes of a view without a sort read neither the order nor literals."""
     view = view_of(25)
     view.run(5 * RECONCILE)
     kinds = {type(read) for _, read in view.reads}

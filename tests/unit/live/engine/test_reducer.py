@@ -44,7 +44,7 @@ def shown(effects: Effects) -> list[tuple[str, Record | None]]:
 
 
 def test_nothing_is_read_before_the_acknowledgement() -> None:
-    """Nor shown, though frames come."""
+    """Before the acknowledgement nothing is read and no event is shown."""
     reducer = Reducer()
     nothing = Effects((), None, loaded=False, fresh=False, wake=None)
     assert reducer.event("create", row("a", 1), 0.0) == nothing
@@ -52,6 +52,7 @@ def test_nothing_is_read_before_the_acknowledgement() -> None:
 
 
 def test_a_snapshot_is_read_by_pages_and_shown_when_it_is_complete() -> None:
+    """A snapshot is read page by page and shown as a whole with its last page."""
     reducer = Reducer(Rules(page=2))
     effects = reducer.page(page_of(reducer.acknowledged(0)), [row("a"), row("b")], False, 1)
     assert (effects.edits, effects.loaded, effects.fresh) == ((), False, False)
@@ -63,6 +64,7 @@ def test_a_snapshot_is_read_by_pages_and_shown_when_it_is_complete() -> None:
 
 
 def test_a_lone_change_is_shown_at_once_and_costs_no_read() -> None:
+    """A lone change of a quiet record is shown at once and costs no read."""
     reducer = loaded(row("a", 1))
     effects = reducer.event("update", row("a", 2), START)
     assert effects.edits == (Edit("a", row("a", 1), row("a", 2), caught_up=False),)
@@ -71,6 +73,7 @@ def test_a_lone_change_is_shown_at_once_and_costs_no_read() -> None:
 
 @pytest.mark.parametrize("after", [1.9, 2.0])
 def test_two_changes_within_2_s_are_shown_and_settled_once_quiet(after: float) -> None:
+    """Two changes within 2 s are shown at once and rechecked once the record is quiet."""
     reducer = loaded(row("a", 1))
     reducer.event("update", row("a", 2), START)
     effects = reducer.event("update", row("a", 3), START + after)
@@ -84,6 +87,7 @@ def test_two_changes_within_2_s_are_shown_and_settled_once_quiet(after: float) -
 def test_each_change_within_5_s_after_an_acknowledgement_is_settled(
     after: float, is_settled: bool
 ) -> None:
+    """A change less than 5 s after an acknowledgement is shown at once and rechecked."""
     reducer = Reducer(Rules(trust_updated=True, reconcile=1000.0))
     reducer.page(page_of(reducer.acknowledged(START)), [row("a", 1)], True, START + 1)
     effects = reducer.event("update", row("a", 2), START + after)
@@ -92,6 +96,7 @@ def test_each_change_within_5_s_after_an_acknowledgement_is_settled(
 
 
 def test_a_record_that_is_never_quiet_is_asked_about_every_2_s() -> None:
+    """A record that changes all the time is rechecked about every 2 s."""
     reducer = loaded(row("a", 1))
     asked_at = []
     for tenth in range(100):
@@ -105,6 +110,7 @@ def test_a_record_that_is_never_quiet_is_asked_about_every_2_s() -> None:
 
 @pytest.mark.parametrize("record", [row("a", 5, n=2), {"id": "a", "n": 2}])
 def test_equal_or_missing_updated_is_shown_and_settled(record: Record) -> None:
+    """An event with an equal or missing `updated` is shown and rechecked after 0.2 s."""
     reducer = loaded(row("a", 5, n=1))
     effects = reducer.event("update", record, START)
     assert shown(effects) == [("a", record)]
@@ -114,6 +120,7 @@ def test_equal_or_missing_updated_is_shown_and_settled(record: Record) -> None:
 @pytest.mark.parametrize("action", ["create", "update"])
 @pytest.mark.parametrize("number", [9223372036854776000, -9223372036854776000, 10**40 + 1])
 def test_an_integer_that_the_database_makes_a_float_of_is_settled(action: str, number: int) -> None:
+    """An event with an integer that the database stores as a float is shown and rechecked."""
     reducer = loaded(row("b", 1, data=0, n=0))
     written = row("a" if action == "create" else "b", 5, data=number, n=0)
     effects = reducer.event(action, written, START)
@@ -129,6 +136,7 @@ def test_an_integer_that_the_database_makes_a_float_of_is_settled(action: str, n
 
 
 def test_an_older_event_is_not_shown_but_settled() -> None:
+    """An event older than the record held is not shown, but the record is rechecked."""
     reducer = loaded(row("a", 5))
     effects = reducer.event("update", row("a", 4), START)
     assert effects.edits == ()
@@ -136,7 +144,7 @@ def test_an_older_event_is_not_shown_but_settled() -> None:
 
 
 def test_what_is_heard_after_a_delete_does_not_bring_the_record_back() -> None:
-    """Not before the server was asked; then it does, if it was made again."""
+    """After a delete, a create is not shown before a recheck has found the record."""
     reducer = loaded(row("a", 5))
     assert shown(reducer.event("delete", row("a", 5), START)) == [("a", None)]
     assert reducer.event("create", row("a", 9), START + 30).edits == ()
@@ -153,7 +161,7 @@ def test_what_is_heard_after_a_delete_does_not_bring_the_record_back() -> None:
 def test_a_delete_that_may_be_of_an_earlier_record_with_its_id_is_settled(
     heard: float, deleted: Record, is_settled: bool
 ) -> None:
-    """If another change was heard within the last 5 s, or it does not say how old it is."""
+    """A delete is rechecked if another change came within 5 s or if it has no `updated`."""
     reducer = loaded(row("a", 1))
     reducer.event("update", row("a", 5), START + heard)
     effects = reducer.event("delete", deleted, START + 9)
@@ -162,7 +170,7 @@ def test_a_delete_that_may_be_of_an_earlier_record_with_its_id_is_settled(
 
 
 def test_a_comparison_shortly_after_a_delete_does_not_let_a_late_update_through() -> None:
-    """Only a comparison that begins 5 s after the delete lets updates of that id through again."""
+    """Only a pass that begins 5 s after a delete lets updates of that id through again."""
     reducer = loaded(row("a", 5), reconcile=4.0)
     reducer.page(page_of(reducer.tick(10.0)), [row("a", 5)], True, 10.0)
     reducer.event("delete", row("a", 5), 13.0)
@@ -178,6 +186,7 @@ def test_a_comparison_shortly_after_a_delete_does_not_let_a_late_update_through(
 
 
 def test_the_delete_of_an_earlier_record_with_its_id_removes_nothing() -> None:
+    """A delete older than the record held removes nothing, but the record is rechecked."""
     reducer = loaded(row("a", 9))
     effects = reducer.event("delete", row("a", 5), START)
     assert effects.edits == () and effects.wake == pytest.approx(START + 0.2)
@@ -188,7 +197,7 @@ def test_the_delete_of_an_earlier_record_with_its_id_removes_nothing() -> None:
 def test_a_hint_and_its_event_cancel_in_either_order(
     event_first: bool, held: tuple[Record, ...]
 ) -> None:
-    """Whether the event's record is held, or not yet, or was read before the event came."""
+    """A hint and its event match in either order and cause no recheck."""
     reducer = loaded(*held)
     inputs: list[Callable[[], Effects]] = [
         lambda: reducer.event("update", row("a", 2), START),
@@ -201,7 +210,7 @@ def test_a_hint_and_its_event_cancel_in_either_order(
 
 
 def test_a_hint_that_found_its_event_leaves_the_doubt_of_another() -> None:
-    """A second hint (the record has left the filter) and an event in doubt still ask."""
+    """A hint that matches its event leaves other pending rechecks of the record in place."""
     reducer = loaded(row("a", 1), row("b", 5), row("c", 5))
     reducer.event("update", row("b", 4), START)
     reducer.failed(ask_of(reducer.tick(START + 0.2)), START + 0.2, retry_after=60.0)
@@ -215,7 +224,7 @@ def test_a_hint_that_found_its_event_leaves_the_doubt_of_another() -> None:
 
 
 def test_two_changes_with_one_updated_pair_with_two_hints() -> None:
-    """Once the answer about the record is there, none of the two hints asks about it again."""
+    """Two events with one `updated` match two hints, which cause no further recheck."""
     reducer = loaded(row("a", 1))
     reducer.event("update", row("a", 2, n=1), START)
     reducer.event("update", row("a", 2, n=2), START + 0.1)
@@ -226,7 +235,7 @@ def test_two_changes_with_one_updated_pair_with_two_hints() -> None:
 
 
 def test_a_hint_that_finds_no_event_asks_after_200_ms() -> None:
-    """So a record that left the filter goes."""
+    """A hint without an event rechecks the record after 200 ms, so that one that left goes."""
     reducer = loaded(row("a", 1))
     effects = reducer.hint("update", "a", row("a", 2)["updated"], START)
     assert effects.wake == pytest.approx(START + 0.2)
@@ -236,7 +245,7 @@ def test_a_hint_that_finds_no_event_asks_after_200_ms() -> None:
 
 
 def test_entering_and_leaving_shows_no_ghost() -> None:
-    """An event that is not newer than a hint about a record not held waits for an answer."""
+    """An event not newer than a hint about a record not held waits for a recheck."""
     reducer = loaded()
     effects = reducer.hint("update", "a", row("a", 3)["updated"], START)
     assert effects.wake == 1000.1
@@ -252,7 +261,7 @@ def test_entering_and_leaving_shows_no_ghost() -> None:
 def test_an_event_is_shown_if_it_is_surely_newer_than_a_hint_without_event(
     hinted: str, updated: str, is_shown: bool
 ) -> None:
-    """And is asked about if it is not, or if one of the two does not say how old it is."""
+    """After a hint without an event, only a surely newer event is shown without a recheck."""
     reducer = loaded()
     reducer.hint("update", "a", hinted, START)
     record = {"id": "a", "updated": updated}
@@ -262,7 +271,7 @@ def test_an_event_is_shown_if_it_is_surely_newer_than_a_hint_without_event(
 
 
 def test_no_hint_pairs_with_an_event_from_before_a_gap() -> None:
-    """The event's own hint may be what was lost, and this hint that of a leave in the same tick."""
+    """A hint received after a gap matches no event from before it and causes a recheck."""
     reducer = loaded(row("a", 1))
     reducer.event("update", row("a", 2), START)
     effects = reducer.skipped(START + 0.1)
@@ -274,6 +283,7 @@ def test_no_hint_pairs_with_an_event_from_before_a_gap() -> None:
 
 
 def test_a_second_copy_of_an_event_pairs_with_no_hint() -> None:
+    """A second copy of an event matches no hint: a second hint causes a recheck."""
     reducer = loaded(row("a", 1))
     for _ in range(2):
         reducer.event("update", row("a", 2), START)
@@ -287,7 +297,7 @@ def test_a_second_copy_of_an_event_pairs_with_no_hint() -> None:
 def test_an_answer_that_raced_with_a_frame_is_asked_for_again(
     taken: float, found: list[Record]
 ) -> None:
-    """However long it took: the frame is remembered as long as the read is under way."""
+    """A recheck during which an event arrived is repeated, however long the read took."""
     reducer = loaded(row("a", 5))
     reducer.event("update", row("a", 4), START)
     read = ask_of(reducer.tick(START + 0.2))
@@ -300,6 +310,7 @@ def test_an_answer_that_raced_with_a_frame_is_asked_for_again(
 
 
 def test_a_page_that_raced_with_a_newer_event_catches_up() -> None:
+    """A page row newer than the event received during its read replaces it, as caught up."""
     reducer = loaded(row("a", 1), trust=False)
     reducer.lost(START)
     read = page_of(reducer.acknowledged(START + 1))
@@ -309,7 +320,7 @@ def test_a_page_that_raced_with_a_newer_event_catches_up() -> None:
 
 
 def test_a_page_that_raced_with_a_hint_is_shown_and_settled() -> None:
-    """But not settled if it is what the view shows already."""
+    """A page row that raced with a hint is shown and rechecked, unless it is shown already."""
     reducer = Reducer(Rules(trust_updated=False, reconcile=1000.0))
     read = page_of(reducer.acknowledged(0.0))
     reducer.hint("create", "a", row("a", 1)["updated"], 0.1)
@@ -327,7 +338,7 @@ def test_a_page_that_raced_with_a_hint_is_shown_and_settled() -> None:
 
 
 def test_what_was_heard_when_a_page_is_asked_for_did_not_race_with_it() -> None:
-    """A frame of the very input that begins the read was sent before what the read will find."""
+    """An event in the input that begins a read does not count as racing with that read."""
     reducer = loaded(row("a", 1), row("b", 1), trust=False)
     read = page_of(reducer.event("update", row("a", 2), 1000.1))
     effects = reducer.page(read, [row("a", 3), row("b", 1)], True, 1000.2)
@@ -339,7 +350,7 @@ def test_what_was_heard_when_a_page_is_asked_for_did_not_race_with_it() -> None:
 
 
 def test_a_record_that_left_and_is_written_all_the_time_goes() -> None:
-    """Its answers race with hints for ever; they are shown nevertheless."""
+    """A record that left the filter goes, though hints about it race with each recheck."""
     reducer = loaded(row("a", 1))
     reducer.hint("update", "a", row("a", 2)["updated"], START)
     read = ask_of(reducer.tick(START + 0.2))
@@ -350,6 +361,7 @@ def test_a_record_that_left_and_is_written_all_the_time_goes() -> None:
 
 
 def test_questions_are_batched_and_one_at_a_time() -> None:
+    """A recheck has at most `batch` ids; after a full one the next follows at once."""
     reducer = loaded(*(row(f"{n:03d}", 5) for n in range(250)), page=100, batch=100)
     for n in range(150):
         reducer.event("update", row(f"{n:03d}", 4), START)
@@ -361,7 +373,7 @@ def test_questions_are_batched_and_one_at_a_time() -> None:
 
 
 def test_questions_gather_for_a_tenth_of_a_second() -> None:
-    """Many hot records share their questions; a lone one waits for nothing."""
+    """A lone recheck starts when it is due; the next ones gather for 0.1 s."""
     reducer = loaded(row("a", 5), row("b", 5))
     reducer.event("update", row("a", 4), START)
     reducer.event("update", row("b", 4), START + 0.01)
@@ -372,6 +384,7 @@ def test_questions_gather_for_a_tenth_of_a_second() -> None:
 
 
 def test_a_loss_makes_the_view_stale_until_all_is_compared() -> None:
+    """After a loss the view is stale until versions are compared and open records rechecked."""
     reducer = loaded(
         *(row("a", 1), row("b", 1), row("c", 41), row("d", 1), row("e", 40), row("f", 29))
     )
@@ -408,7 +421,7 @@ def test_a_loss_makes_the_view_stale_until_all_is_compared() -> None:
 
 
 def test_what_was_in_doubt_before_a_loss_is_asked_about_at_once_after_it() -> None:
-    """Before the loss it was to be asked about once it was quiet."""
+    """A record to recheck before a loss is rechecked right after the catch-up page."""
     reducer = loaded(row("a", 5))
     assert reducer.event("update", row("a", 4), START).wake == pytest.approx(START + 0.2)
     reducer.lost(START + 0.05)
@@ -418,6 +431,7 @@ def test_what_was_in_doubt_before_a_loss_is_asked_about_at_once_after_it() -> No
 
 
 def test_whole_rows_are_compared_until_updated_was_seen_to_move() -> None:
+    """Whole rows are compared until an update has proved that `updated` moves."""
     reducer = loaded(row("a", 1), trust=False)
     reducer.lost(START)
     assert page_of(reducer.acknowledged(START + 1)).whole
@@ -433,6 +447,7 @@ def test_whole_rows_are_compared_until_updated_was_seen_to_move() -> None:
 
 
 def test_a_loss_in_the_middle_of_a_snapshot_starts_it_again() -> None:
+    """A loss during the first snapshot starts it again; a page of the old read is ignored."""
     reducer = Reducer()
     stale = page_of(reducer.acknowledged(0))
     reducer.lost(1)
@@ -442,6 +457,7 @@ def test_a_loss_in_the_middle_of_a_snapshot_starts_it_again() -> None:
 
 
 def test_a_large_view_reads_the_recent_rows_after_a_resubmit() -> None:
+    """After a new submission, a large view reads only rows up to 5 s older than the newest."""
     rows = [row(f"{n}", n) for n in range(9)]
     reducer = loaded(*rows, page=5)
     effects = reducer.acknowledged(START)
@@ -456,7 +472,7 @@ def test_a_large_view_reads_the_recent_rows_after_a_resubmit() -> None:
 def test_a_view_is_compared_in_full_after_a_resubmit(
     count: int, trust: bool, compared_already: bool
 ) -> None:
-    """If it is one of one page, or its `updated` does not move, or a comparison is under way."""
+    """After a new submission, a small view or one without a trusted `updated` reads all."""
     rows = [row(f"{n}", n) for n in range(count)]
     reducer = loaded(*rows, page=5, trust=trust)
     now = 1000.1 if compared_already else START
@@ -468,7 +484,7 @@ def test_a_view_is_compared_in_full_after_a_resubmit(
 
 
 def test_a_large_view_that_expands_is_compared_in_full_after_a_resubmit() -> None:
-    """A change of the author leaves the post's stamp: it is not among the recent rows."""
+    """After a new submission, a large view that expands relations is compared in full."""
     author = row("u1", 1)
     reducer = loaded(*(row(f"{n}", n, expand={"author": author}) for n in range(9)), page=5)
     effects = reducer.acknowledged(START)
@@ -479,6 +495,7 @@ def test_a_large_view_that_expands_is_compared_in_full_after_a_resubmit() -> Non
 
 
 def test_the_view_is_compared_again_every_reconcile_and_stays_fresh() -> None:
+    """A view is compared again every `reconcile` seconds and stays fresh meanwhile."""
     reducer = loaded(row("a", 1), row("b", 1))
     effects = reducer.tick(1000.1)
     assert page_of(effects) == ReadPage(whole=True) and effects.fresh
@@ -487,7 +504,7 @@ def test_the_view_is_compared_again_every_reconcile_and_stays_fresh() -> None:
 
 
 def test_a_comparison_removes_what_none_of_its_pages_has() -> None:
-    """Whatever their order: the server's may be that of a language."""
+    """A pass removes the rows that none of its pages has, whatever order the pages have."""
     reducer = loaded(*(row(id, 1) for id in "aBcDeF"), page=2)
     effects = reducer.tick(1000.1)
     effects = reducer.page(page_of(effects), [row("a", 1), row("B", 1)], False, 1000.2)
@@ -498,7 +515,7 @@ def test_a_comparison_removes_what_none_of_its_pages_has() -> None:
 
 
 def test_a_failed_read_is_made_again_later_and_later() -> None:
-    """But with a new connection as if it were the first failure."""
+    """A failed read is repeated after growing pauses, which a reconnect resets."""
     reducer = Reducer(Rules(delay=BackoffPolicy(0.5, maximum=30.0, jitter=False).delay))
     effects, now, pauses = reducer.acknowledged(0), 0.0, []
     for _ in range(7):
@@ -516,6 +533,7 @@ def test_a_failed_read_is_made_again_later_and_later() -> None:
 
 
 def test_a_page_that_is_answered_ends_the_pauses() -> None:
+    """A page that is read successfully resets the pauses after failures."""
     reducer = Reducer(Rules(page=1))
     reducer.failed(page_of(reducer.acknowledged(0.0)), 0.0)
     effects = reducer.page(page_of(reducer.tick(1.0)), [row("a")], False, 1.0)
@@ -523,6 +541,7 @@ def test_a_page_that_is_answered_ends_the_pauses() -> None:
 
 
 def test_pages_that_come_again_are_asked_for_after_longer_and_longer_pauses() -> None:
+    """A page that comes twice raises `ProtocolError`; the read restarts after a pause."""
     reducer = Reducer(Rules(page=3, trust_updated=True))
     effects, now, pauses = reducer.acknowledged(0), 0.0, []
     for _ in range(6):
@@ -547,7 +566,7 @@ def test_pages_that_come_again_are_asked_for_after_longer_and_longer_pauses() ->
 
 
 def test_a_question_that_failed_is_asked_again() -> None:
-    """Once the pause is over, though the record is not quiet; and a stale failure asks nothing."""
+    """A failed recheck is repeated after the pause, though the record is not quiet."""
     reducer = loaded(row("a", 5))
     reducer.event("update", row("a", 4), START)
     read = ask_of(reducer.tick(START + 0.2))
@@ -560,7 +579,7 @@ def test_a_question_that_failed_is_asked_again() -> None:
 
 
 def test_what_is_heard_in_a_pause_is_forgotten_like_anything_else() -> None:
-    """A long pause is no read that the frames could race with."""
+    """A related change is forgotten after 5 s, also during a long pause after a failed read."""
     reducer = loaded(row("a", 5), by(row("u0", 0), id="c"))
     reducer.event("update", row("a", 4), START)
     reducer.failed(ask_of(reducer.tick(START + 0.2)), START + 0.2, retry_after=60.0)
@@ -570,12 +589,14 @@ def test_what_is_heard_in_a_pause_is_forgotten_like_anything_else() -> None:
 
 
 def test_a_view_that_is_never_compared_waits_for_nothing() -> None:
+    """With an infinite `reconcile` a loaded view has no next wake time."""
     reducer = Reducer(Rules(reconcile=inf))
     effects = reducer.page(page_of(reducer.acknowledged(0.0)), [row("a", 1)], True, 0.1)
     assert effects.fresh and effects.wake is None
 
 
 def test_another_identity_empties_the_view_and_reads_again() -> None:
+    """`reset` empties the view, and the next acknowledgement reads the whole rows again."""
     reducer = loaded(row("a", 1))
     effects = reducer.reset(START)
     emptied = (Edit("a", row("a", 1), None),)
@@ -586,12 +607,14 @@ def test_another_identity_empties_the_view_and_reads_again() -> None:
 
 
 def test_another_identity_takes_away_nothing_that_was_not_shown_yet() -> None:
+    """`reset` during the first snapshot emits no edit, since no row was shown."""
     reducer = Reducer(Rules(page=1))
     reducer.page(page_of(reducer.acknowledged(0.0)), [row("a", 1)], False, 0.1)
     assert reducer.reset(0.2).edits == ()
 
 
 def test_a_changed_relation_asks_about_the_records_that_expand_it() -> None:
+    """A change of a related record rechecks the records that expand it after 0.2 s."""
     post = {**row("a", 1), "expand": {"author": row("u1", 1, name="ann")}}
     reducer = loaded(post, row("b", 1))
     assert reducer.related("u2", START).wake == 1000.1
@@ -602,6 +625,7 @@ def test_a_changed_relation_asks_about_the_records_that_expand_it() -> None:
 
 
 def test_a_comparison_sees_that_a_relation_changed() -> None:
+    """A catch-up rechecks a record whose expanded relation has another `updated`."""
     post = {**row("a", 1), "expand": {"author": row("u1", 1, name="ann")}}
     reducer = loaded(post)
     reducer.lost(START)
@@ -615,6 +639,7 @@ def test_a_comparison_sees_that_a_relation_changed() -> None:
 def test_reading_all_is_preferred_to_more_questions_than_pages(
     changed: int, reads_all: bool
 ) -> None:
+    """All rows are read again where rechecks would take more reads than there are pages."""
     rows = [row(f"{n:02d}", 5) for n in range(25)]
     reducer = loaded(*rows, batch=2, page=10)  # 3 pages
     for each in rows[:changed]:
@@ -628,7 +653,7 @@ def by(author: Record, second: int = 1, id: str = "a") -> Record:
 
 
 def test_a_record_is_asked_about_for_what_it_expands_now() -> None:
-    """Not for what it expanded before, and not less often because others do no longer."""
+    """A related change rechecks the records that expand the relation now, no earlier ones."""
     old, new = row("u1", 1), row("u2", 1)
     twice = row("a", 1, expand={"author": old, "editors": [old]})
     reducer = loaded(twice, by(old, id="b"), by(old, id="c"))
@@ -642,7 +667,7 @@ def test_a_record_is_asked_about_for_what_it_expands_now() -> None:
 
 
 def test_an_expansion_made_before_its_record_changed_is_asked_about() -> None:
-    """The hint about the author overtook the frame of the post that shows the author as before."""
+    """An event that expands a relation changed shortly before is shown and rechecked."""
     reducer = loaded()
     reducer.related("u1", START)
     late = reducer.event("create", by(row("u1", 0, name="before")), START + 1.0)
@@ -658,7 +683,7 @@ def test_an_expansion_made_before_its_record_changed_is_asked_about() -> None:
 def test_an_answer_that_began_before_a_related_record_changed_is_asked_again(
     answered: float,
 ) -> None:
-    """However long it took: the change is remembered as long as the read is under way."""
+    """A recheck that began before a related change is repeated, however long it took."""
     reducer = loaded(row("a", 0))
     reducer.event("update", row("a", 0), START)
     reducer.event("update", {"id": "a", "n": 1}, START + 0.1)
@@ -673,6 +698,7 @@ def test_an_answer_that_began_before_a_related_record_changed_is_asked_again(
 
 @pytest.mark.parametrize(("after", "asked"), [(5.0, Ask(("a",))), (5.1, None)])
 def test_a_related_change_more_than_5_s_ago_asks_nothing(after: float, asked: Ask | None) -> None:
+    """A related change more than 5 s before an event causes no recheck of its record."""
     reducer = loaded(by(row("u0", 0), id="c"))
     reducer.related("u1", START)
     reducer.event("create", by(row("u1", 0)), START + after)

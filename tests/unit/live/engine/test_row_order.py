@@ -51,14 +51,14 @@ def kinds(reads: list[ReadRequest]) -> list[type]:
 
 
 def test_the_first_snapshot_of_one_page_comes_in_the_servers_order() -> None:
-    """And no read but that of the rows is made."""
+    """A first snapshot of one page is shown in the server's order and costs no further read."""
     view = VirtualView(*TABLE, sort="title", collates=True)
     assert view.run(1.0) == [ReadPage(arranged=True)]
     assert view.is_true and view.snapshot.version == 1
 
 
 def test_the_first_snapshot_of_more_waits_for_the_order() -> None:
-    """It shows nothing before: whoever takes the first rows would take the wrong ones."""
+    """A first snapshot of several pages is shown only once its order was read."""
     view = VirtualView(*TABLE, sort="title", collates=True, page=4)
     view.takes = 0.1
     seen = []
@@ -72,6 +72,7 @@ def test_the_first_snapshot_of_more_waits_for_the_order() -> None:
 
 
 def test_a_server_that_sorts_by_bytes_is_asked_one_question_about_literals() -> None:
+    """A server that sorts by bytes costs one read of literals and no read of the order."""
     view = VirtualView(*TABLE, sort="title", page=4)
     reads = view.run(10.0)
     assert kinds(reads).count(ReadLiterals) == 1 and ReadOrder not in kinds(reads)
@@ -79,12 +80,14 @@ def test_a_server_that_sorts_by_bytes_is_asked_one_question_about_literals() -> 
 
 
 def test_what_one_view_has_found_out_the_next_one_need_not_ask() -> None:
+    """A text order that one view has found out saves the next view the read of literals."""
     view = VirtualView(*TABLE, sort="title", page=4)
     view.text.by_bytes = True
     assert set(kinds(view.run(10.0))) == {ReadPage} and view.is_true
 
 
 def test_views_that_sort_by_numbers_need_no_read_of_their_order() -> None:
+    """A view of several pages sorted by a number is right on a server that collates text."""
     view = VirtualView(
         *(row(f"{n}", n=n % 7) for n in range(25)), sort="-n", page=10, collates=True
     )
@@ -93,6 +96,7 @@ def test_views_that_sort_by_numbers_need_no_read_of_their_order() -> None:
 
 
 def test_where_nulls_are_the_page_tells() -> None:
+    """A page shows where nulls sort, so that a new row with null costs no read."""
     view = view_of(*(row(f"{n}", n=n or None) for n in range(9)), by_bytes=True, sort="n")
     assert view.ids[-1] == "0"
     view.write(row("x", 9, n=None), "create")
@@ -100,7 +104,7 @@ def test_where_nulls_are_the_page_tells() -> None:
 
 
 def test_where_nulls_are_the_first_page_of_several_tells() -> None:
-    """So the order of the others need not be read."""
+    """The first of several pages shows where nulls sort, so that no order is read."""
     view = VirtualView(*(row(f"{n}", n=n if n < 3 else None) for n in range(9)), sort="n", page=5)
     view.text.by_bytes = True
     assert set(kinds(view.run(10.0))) == {ReadPage}
@@ -108,6 +112,7 @@ def test_where_nulls_are_the_first_page_of_several_tells() -> None:
 
 
 def test_a_view_without_a_sort_takes_the_order_of_ids_from_its_pages() -> None:
+    """Without a sort, a view of one page takes the order of ids from that page."""
     rows = [row(id) for id in ("Bb", "aa", "cc", "Dd", "EE", "ff")]
     view = VirtualView(*rows, collates=True)
     assert view.run(1.0) == [ReadPage()]
@@ -115,6 +120,7 @@ def test_a_view_without_a_sort_takes_the_order_of_ids_from_its_pages() -> None:
 
 
 def test_another_identity_waits_for_its_order_again() -> None:
+    """After a change of identity a large view stays empty until its order was read."""
     view = view_of(*TABLE, page=4)
     view.feed(view.brain.reset(START))
     assert view.shown == [] and not view.effects.loaded
@@ -129,6 +135,7 @@ def test_another_identity_waits_for_its_order_again() -> None:
 
 
 def test_a_row_that_joins_is_shown_at_once_and_its_place_is_read() -> None:
+    """A row that joins is shown at once, and one read of the order places it."""
     view = view_of(*TABLE)
     view.write(titled("new", "a c", 9), "create")
     assert "new" in view.ids and view.snapshot.fresh
@@ -137,6 +144,7 @@ def test_a_row_that_joins_is_shown_at_once_and_its_place_is_read() -> None:
 
 
 def test_a_row_with_another_title_moves_and_its_place_is_read() -> None:
+    """A row whose sort field changes is placed by one read of the order."""
     view = view_of(*TABLE)
     view.write(titled("9", "-A", 9))
     assert kinds(view.run(START + 9)) == [ReadOrder]
@@ -144,6 +152,7 @@ def test_a_row_with_another_title_moves_and_its_place_is_read() -> None:
 
 
 def test_a_change_of_other_fields_and_a_row_that_leaves_cost_no_read() -> None:
+    """A change of other fields and a row that leaves cost no read."""
     view = view_of(*TABLE)
     view.write({**titled("9", "Z", 9)})
     view.remove("5")
@@ -151,6 +160,7 @@ def test_a_change_of_other_fields_and_a_row_that_leaves_cost_no_read() -> None:
 
 
 def test_rows_in_doubt_are_asked_about_as_ever() -> None:
+    """A row that moves and has to be rechecked costs one recheck and one read of the order."""
     view = view_of(*TABLE)
     view.write({**titled("9", "b", 0)})
     reads = view.run(START + 9)
@@ -159,7 +169,7 @@ def test_rows_in_doubt_are_asked_about_as_ever() -> None:
 
 
 def test_a_row_that_the_order_has_and_the_view_has_not_is_asked_about() -> None:
-    """As is one that the view alone has: no event told of either."""
+    """A row that only the order has, or only the view, is rechecked."""
     view = view_of(*TABLE)
     view.table["past"] = titled("past", "m", 9)
     del view.table["5"]
@@ -170,6 +180,7 @@ def test_a_row_that_the_order_has_and_the_view_has_not_is_asked_about() -> None:
 
 
 def test_what_changes_while_the_order_is_read_is_put_in_its_place_by_the_next_one() -> None:
+    """A change made during a read of the order is placed by the next read of it."""
     view = view_of(*TABLE)
     view.takes = 0.5
     view.write(titled("new", "a c", 9), "create")
@@ -192,7 +203,7 @@ def test_what_changes_while_the_order_is_read_is_put_in_its_place_by_the_next_on
 
 
 def test_after_a_gap_a_view_is_fresh_once_its_order_is_true_again() -> None:
-    """The rows alone are not what the query returns."""
+    """After a gap a view becomes fresh with the read of its order, not with its rows alone."""
     view = view_of(*TABLE)
     view.table["new"] = titled("new", "a c", 9)
     view.lose()
@@ -205,6 +216,7 @@ def test_after_a_gap_a_view_is_fresh_once_its_order_is_true_again() -> None:
 
 
 def test_an_order_that_is_dirty_when_a_gap_begins_keeps_the_view_stale_until_it_is_read() -> None:
+    """A view whose order was due when a gap began stays stale until the order was read."""
     view = view_of(*TABLE)
     view.write(titled("new", "a c", 9), "create")
     assert isinstance(view.read, ReadOrder)
@@ -215,7 +227,7 @@ def test_an_order_that_is_dirty_when_a_gap_begins_keeps_the_view_stale_until_it_
 
 
 def test_what_the_stream_tells_after_a_gap_is_no_matter_of_the_gap() -> None:
-    """Rows join all the time: the view is fresh once the order was read since the gap."""
+    """After a gap a view is fresh once its order was read, though newer rows have no place."""
     view = view_of(*TABLE)
     view.table["new"] = titled("new", "a c", 9)
     view.lose()
@@ -234,7 +246,7 @@ def test_what_the_stream_tells_after_a_gap_is_no_matter_of_the_gap() -> None:
 
 
 def test_a_row_that_joins_later_does_not_make_the_view_stale() -> None:
-    """The stream told of it: its place follows within moments, as doubts do."""
+    """A row that joins leaves the view fresh while its place is read."""
     view = view_of(*TABLE)
     for n in range(3):
         view.now = START + 10 * n
@@ -246,6 +258,7 @@ def test_a_row_that_joins_later_does_not_make_the_view_stale() -> None:
 
 
 def test_a_gap_whose_order_has_not_changed_costs_no_read_of_it() -> None:
+    """A gap that left the sort values unchanged costs no read of the order."""
     view = view_of(*TABLE)
     view.lose()
     reads = view.run(START + 9)
@@ -261,7 +274,7 @@ def test_a_gap_whose_order_has_not_changed_costs_no_read_of_it() -> None:
 def test_the_order_is_read_once_an_interval_and_for_a_quarter_of_the_time(
     takes: float, interval: float
 ) -> None:
-    """However often the titles change."""
+    """The order is read at most once an `interval` and for at most a quarter of the time."""
     view = view_of(*TABLE, interval=interval)
     view.takes = takes
     for n in range(200):
@@ -277,7 +290,7 @@ def test_the_order_is_read_once_an_interval_and_for_a_quarter_of_the_time(
 
 
 def test_a_view_that_changes_all_the_time_is_still_put_in_order() -> None:
-    """One row is written all the time; the others have their places, though no answer fits."""
+    """Rows get their places, though another row changes during each read of the order."""
     view = view_of(*TABLE, interval=0.5)
     view.takes = 0.1
     view.write(titled("new", "a c", 9), "create")
@@ -289,6 +302,7 @@ def test_a_view_that_changes_all_the_time_is_still_put_in_order() -> None:
 
 
 def test_an_order_is_read_before_doubts_and_never_beside_another_read() -> None:
+    """The order is read before rechecks, and no two reads overlap."""
     view = view_of(*TABLE)
     view.takes = 0.1
     view.write(titled("9", "b", 0))
@@ -305,6 +319,7 @@ def test_an_order_is_read_before_doubts_and_never_beside_another_read() -> None:
 
 
 def test_a_read_of_the_order_that_fails_is_made_again_later_and_later() -> None:
+    """A failed read of the order is repeated after pauses of 1, 2, 4 and 8 s."""
     view = view_of(*TABLE)
     view.write(titled("new", "a c", 9), "create")
     pauses = []
@@ -320,7 +335,7 @@ def test_a_read_of_the_order_that_fails_is_made_again_later_and_later() -> None:
 
 
 def test_a_first_snapshot_whose_literals_could_not_be_read_comes_later() -> None:
-    """The very first read of the order fails: the next one is made in its turn."""
+    """If the first read of literals fails, the first snapshot follows after a retry."""
     view = VirtualView(*TABLE, sort="title", collates=True, page=4)
     while not isinstance(view.read, ReadLiterals):
         assert view.step(10.0)
@@ -331,7 +346,7 @@ def test_a_first_snapshot_whose_literals_could_not_be_read_comes_later() -> None
 
 
 def test_a_loss_while_the_order_is_read_asks_for_it_again() -> None:
-    """The answer of the read that was under way means nothing any more."""
+    """A loss voids a read of the order under way; the order is read again after it."""
     view = view_of(*TABLE)
     view.write(titled("new", "a c", 9), "create")
     stale = view.read
@@ -347,6 +362,7 @@ def test_a_loss_while_the_order_is_read_asks_for_it_again() -> None:
 
 
 def test_a_stale_answer_about_literals_means_nothing() -> None:
+    """A read of literals that ends after a loss leaves the text order unknown."""
     view = VirtualView(*TABLE, sort="title", page=4)
     while not isinstance(view.read, ReadLiterals):
         assert view.step(10.0)
@@ -359,6 +375,7 @@ def test_a_stale_answer_about_literals_means_nothing() -> None:
 
 
 def test_a_page_with_the_order_that_fails_leaves_the_order_as_it_was() -> None:
+    """A failed sorted page of a pass leaves the view fresh and is read again."""
     view = view_of(*TABLE, reconcile=50.0)
     while not isinstance(view.read, ReadPage):
         assert view.step(START + 60)
@@ -373,7 +390,7 @@ def test_a_page_with_the_order_that_fails_leaves_the_order_as_it_was() -> None:
 
 
 def test_a_comparison_finds_that_the_server_sorts_otherwise_than_was_thought() -> None:
-    """Trust in an order of one's own ends with what contradicts it."""
+    """A view that wrongly assumed byte order adopts the server's order."""
     view = VirtualView(*TABLE, sort="title", collates=True, reconcile=60.0)
     view.text.by_bytes = True
     view.run(1.0)
@@ -385,6 +402,7 @@ def test_a_comparison_finds_that_the_server_sorts_otherwise_than_was_thought() -
 
 @pytest.mark.parametrize("page", [4, 100])
 def test_an_order_changed_past_the_hooks_is_found_by_a_comparison(page: int) -> None:
+    """A reconcile finds an order that changed without events, in small and large views."""
     view = view_of(*TABLE, page=page, reconcile=60.0)
     for id, title in [("9", "a a"), ("2", "zz")]:
         view.table[id] = titled(id, title)
@@ -393,7 +411,7 @@ def test_an_order_changed_past_the_hooks_is_found_by_a_comparison(page: int) -> 
 
 
 def test_the_order_of_a_larger_view_is_read_as_often_as_each_of_its_rows() -> None:
-    """It may be sorted by what no row shows. A view of the order's own keys needs no such read."""
+    """A large view by text reads its order once per round of turns, one by number never."""
     view = view_of(*TABLE, page=4, reconcile=60.0)
     view.now = 1.0
     reads = view.run(60.0 * 3 + 1)
@@ -404,7 +422,7 @@ def test_the_order_of_a_larger_view_is_read_as_often_as_each_of_its_rows() -> No
 
 
 def test_where_each_comparison_is_of_whole_rows_the_order_is_read_after_as_many_as_pages() -> None:
-    """That is one read more for each comparison, as the turns of other views are."""
+    """Where each pass reads whole rows, the order is read once in as many passes as pages."""
     view = view_of(*TABLE, page=4, reconcile=60.0, trust_updated=False)
     view.now = 1.0
     for turn in range(1, 6):
@@ -414,7 +432,7 @@ def test_where_each_comparison_is_of_whole_rows_the_order_is_read_after_as_many_
 
 
 def test_an_order_that_cannot_be_read_holds_up_nothing_else() -> None:
-    """A server may time out for a large sort alone: the rows are settled and compared as ever."""
+    """An order that cannot be read delays neither rechecks nor reconcile passes."""
     view = view_of(*TABLE, reconcile=150.0)
     view.write(titled("new", "a c", 9), "create")
     view.feed(view.brain.event("update", titled("3", "an older title"), view.now))

@@ -26,6 +26,7 @@ def by(author: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def test_fields_are_new_once() -> None:
+    """`learn` returns True only for a row whose set of fields is new."""
     shapes = RowShapes()
     assert shapes.learn(FULL)
     assert not shapes.learn({**FULL, "id": "b", "title": "other"})
@@ -34,25 +35,27 @@ def test_fields_are_new_once() -> None:
 
 
 def test_a_record_with_the_very_fields_of_some_row_has_them_all() -> None:
+    """A record with exactly the fields of a row is known; one with fewer lacks some."""
     shapes = known(FULL)
     assert shapes.are_known({**FULL, "id": "b"}) and not shapes.lacks({**FULL, "id": "b"})
     assert not shapes.are_known(EVENT) and shapes.lacks(EVENT)
 
 
 def test_a_record_with_more_fields_than_a_row_lacks_none_but_is_not_known() -> None:
-    """The schema may have changed: nothing that a read gives is missing."""
+    """A record with more fields than a row lacks none, but is not known."""
     shapes = known(FULL)
     assert not shapes.are_known({**FULL, "more": 1}) and not shapes.lacks({**FULL, "more": 1})
 
 
 def test_a_record_lacks_something_only_if_no_row_was_without_it() -> None:
-    """A hook that enriches some rows alone makes two shapes of one collection."""
+    """A record lacks a field only if every row has that field."""
     shapes = known(FULL, EVENT)
     assert not shapes.lacks({"id": "c", "title": "x"})
     assert shapes.lacks({"id": "c", "secret": "x"})
 
 
 def test_nothing_lacks_anything_before_all_rows_were_read() -> None:
+    """No record lacks a field before all rows were read."""
     shapes = RowShapes()
     assert not shapes.lacks(EVENT)
     shapes.learn(FULL)
@@ -62,18 +65,20 @@ def test_nothing_lacks_anything_before_all_rows_were_read() -> None:
 
 
 def test_where_no_row_was_read_at_all_every_record_lacks_what_they_have() -> None:
-    """The first row of an empty view may lack hidden fields, too."""
+    """If no row was read at all, every record counts as unknown and as lacking fields."""
     assert known().lacks(EVENT)
     assert not known().are_known(EVENT)
 
 
 def test_all_rows_are_read_for_the_first_time_once() -> None:
+    """`collected` returns True only the first time."""
     shapes = RowShapes()
     assert shapes.collected()
     assert not shapes.collected()
 
 
 def test_the_fields_that_no_row_has_any_more_are_forgotten_once_all_were_read_again() -> None:
+    """Fields that no row has any more are forgotten once all rows were read again."""
     shapes = known(FULL)
     shapes.collect()
     assert not shapes.learn(FULL)
@@ -88,6 +93,7 @@ def test_the_fields_that_no_row_has_any_more_are_forgotten_once_all_were_read_ag
 
 
 def test_rows_read_one_by_one_make_nothing_forgotten() -> None:
+    """Rows read one by one, outside of a full read, cause no fields to be forgotten."""
     shapes = known(FULL)
     shapes.collect()
     shapes.collected()
@@ -98,7 +104,7 @@ def test_rows_read_one_by_one_make_nothing_forgotten() -> None:
 
 
 def test_rows_of_a_table_without_an_end_of_shapes_are_as_if_known() -> None:
-    """So many are no schema's: they would only make all be read again and again."""
+    """Beyond `MAX_SHAPES` sets of fields, `learn` returns False for new ones."""
     shapes = RowShapes()
     news = [shapes.learn({"id": "a", f"f{n}": 1}) for n in range(MAX_SHAPES + 5)]
     assert news == [True] * MAX_SHAPES + [False] * 5
@@ -118,7 +124,7 @@ def test_rows_of_a_table_without_an_end_of_shapes_are_as_if_known() -> None:
 
 
 def test_whether_a_row_expands_anything_is_no_matter_of_its_fields() -> None:
-    """A record without an author has no `expand`, or an empty one."""
+    """Whether a row has `expand`, or an empty one, makes no difference to its fields."""
     shapes = known({"id": "a", "title": "x"}, by({"id": "u", "name": "ann"}))
     for record in ({"id": "b", "title": "y"}, by({"id": "u2", "name": "bea"})):
         assert shapes.are_known(record) and not shapes.lacks(record)
@@ -127,6 +133,7 @@ def test_whether_a_row_expands_anything_is_no_matter_of_its_fields() -> None:
 
 
 def test_a_related_record_has_fields_too() -> None:
+    """The fields of an expanded record are compared as well, apart from those of rows."""
     shapes = RowShapes()
     assert shapes.learn(by({"id": "u", "name": "ann"}))
     assert shapes.learn(by({"id": "u", "name": "ann", "mail": "a@b"}))
@@ -140,12 +147,14 @@ def test_a_related_record_has_fields_too() -> None:
 
 
 def test_whether_a_related_record_expands_anything_is_no_matter_of_its_fields() -> None:
+    """Whether an expanded record has `expand` makes no difference to its fields."""
     shapes = RowShapes()
     assert shapes.learn(by({"id": "u", "name": "ann"}))
     assert not shapes.learn(by({"id": "u", "name": "ann", "expand": {}}))
 
 
 def test_a_related_record_is_no_row_whose_fields_a_record_might_have() -> None:
+    """A record with only the fields of an expanded record lacks those of the rows."""
     assert known(by({"id": "u"})).lacks({"id": "p"})
 
 
@@ -169,17 +178,18 @@ def test_a_related_record_is_no_row_whose_fields_a_record_might_have() -> None:
 def test_versions_differ_by_their_fields_and_those_of_what_both_expand(
     record: dict[str, Any], held: dict[str, Any], differ: bool
 ) -> None:
-    """A related record that only one of them expands has nothing to be compared with."""
+    """Two versions differ by their own keys and those of the records that both expand."""
     assert have_other_keys(record, held) is differ
 
 
 def test_what_an_event_lacks_is_shown_as_it_is_held() -> None:
-    """Bar its age, which says how old the rest is, and what it expands."""
+    """Fields that an event lacks are filled from the row, except `updated` and `expand`."""
     held = {"id": "a", "n": 1, "secret": "y", "updated": "2026", "expand": {"author": {}}}
     assert filled({"id": "a", "n": 2}, held) == {"id": "a", "n": 2, "secret": "y"}
 
 
 def test_an_event_that_lacks_nothing_stays_the_object_that_it_is() -> None:
+    """An event that lacks nothing stays the same object; filling changes neither record."""
     record = {"id": "a", "n": 2, "more": 3}
     assert filled(record, {"id": "a", "n": 1, "updated": "2026", "expand": {}}) is record
     held = {"id": "a", "n": 1, "secret": "y"}

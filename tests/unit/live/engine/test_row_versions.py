@@ -18,6 +18,7 @@ from rxbosbase.live.engine.row_versions import (
 
 
 def test_every_expanded_record_is_found_at_any_depth() -> None:
+    """Each expanded record is found at any depth, and the row version has each record once."""
     town = {"id": "t", "updated": "3"}
     ann = {"id": "ann", "updated": "2", "expand": {"town": town, "odd": [5, None]}}
     post = {"id": "p", "updated": "1", "expand": {"by": ann, "liked_by": [ann, {"id": "bob"}]}}
@@ -27,6 +28,7 @@ def test_every_expanded_record_is_found_at_any_depth() -> None:
 
 
 def test_an_expansion_deeper_than_the_interpreters_stack_is_read_all_the_same() -> None:
+    """An expansion deeper than the interpreter's stack is read without an error."""
     depth = 2 * sys.getrecursionlimit()
     record: dict[str, Any] = {"id": "innermost"}
     for _ in range(depth):
@@ -48,7 +50,7 @@ def endless() -> list[Any]:
 
 
 def test_equal_rows_are_the_same_and_what_cannot_be_compared_is_not() -> None:
-    """Equal or the very same object; two whose comparison has no end count as different."""
+    """`same` is True for equal rows and one object, False where a comparison has no end."""
     assert same({"id": "a", "tags": [1]}, {"id": "a", "tags": [1]})
     assert not same({"id": "a"}, {"id": "b"})
     one = endless()
@@ -79,20 +81,20 @@ def test_equal_rows_are_the_same_and_what_cannot_be_compared_is_not() -> None:
 def test_a_number_that_a_database_keeps_in_another_form_is_noticed(
     value: object, expected: bool
 ) -> None:
-    """Integers of more than 64 bits in a field, numbers with an exponent at any depth."""
+    """Integers of more than 64 bits in a field and exponents at any depth are found."""
     assert is_kept_otherwise({"id": "a", "data": value, "title": "x"}) is expected
     assert is_kept_otherwise({"id": "a", "expand": {"by": {"n": value}}}) is False
 
 
 def test_a_number_is_found_deeper_than_the_interpreters_stack() -> None:
-    """A server may nest a value as deep as it likes."""
+    """A number is found in a value that is nested deeper than the interpreter's stack."""
     data = nested(2 * sys.getrecursionlimit())
     assert not is_kept_otherwise({"id": "a", "data": data})
     assert is_kept_otherwise({"id": "a", "data": [1e21, data]})
 
 
 def test_a_row_is_stamped_if_it_and_all_that_it_expands_are() -> None:
-    """One ``updated`` that is missing, and only the whole rows can be compared."""
+    """A row has a version only if it and all records that it expands have an `updated`."""
     by = {"id": "u", "updated": "2"}
     assert is_stamped({"id": "a", "updated": "1", "expand": {"by": by}})
     assert not is_stamped({"id": "a", "expand": {"by": by}})
@@ -111,5 +113,5 @@ def test_a_row_is_stamped_if_it_and_all_that_it_expands_are() -> None:
     ],
 )
 def test_an_earlier_stamp_is_written_as_the_server_does(updated: str, before: str) -> None:
-    """Text that sorts as the server's own; "", before everything, where there is no such date."""
+    """`earlier` returns the server's format, or an empty text where there is no such date."""
     assert earlier(updated, 5) == before

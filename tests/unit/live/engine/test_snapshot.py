@@ -56,7 +56,7 @@ def play(steps: list[list[tuple[str, int | None]]]) -> tuple[list[Snapshot[Any]]
 def test_changes_lead_from_each_version_to_the_next(
     steps: list[list[tuple[str, int | None]]],
 ) -> None:
-    """Also: the records are in order, found by id, and old versions stay as they were."""
+    """`changes` lead from each version to the next; older versions stay as they were."""
     versions, expected = play(steps)
     for before, after in pairwise(versions):
         assert apply_changes(before.records, after.changes) == list(after.records)
@@ -73,7 +73,7 @@ def test_changes_lead_from_each_version_to_the_next(
 def test_since_leads_from_any_version_to_any_later_one(
     steps: list[list[tuple[str, int | None]]], data: st.DataObject
 ) -> None:
-    """One change for each record that differs, and none for the others."""
+    """`since` has one change for each record that differs, and none for the others."""
     versions, _ = play(steps)
     newer = data.draw(st.sampled_from(versions))
     older = data.draw(st.sampled_from(versions[: newer.version + 1]))
@@ -92,7 +92,7 @@ ARRANGED = st.lists(st.tuples(ID, st.integers(0, 2)), max_size=8, unique_by=lamb
 def test_arranged_views_have_exact_changes_too(
     windows: list[list[tuple[str, int]]], data: st.DataObject
 ) -> None:
-    """A view that the server arranges: `changes` and `since` for any order of rows."""
+    """`changes` and `since` are exact for any rows in any order that the server returns."""
     versions: list[Snapshot[Any]] = [Snapshot.empty(None)]
     for window in windows:
         shown = [{"id": id, "n": n} for id, n in window]
@@ -112,7 +112,7 @@ def test_a_view_that_is_handed_to_the_server_keeps_exact_changes_across_it(
     windows: list[list[tuple[str, int]]],
     data: st.DataObject,
 ) -> None:
-    """First the client orders, then the server: versions, `changes` and `since` just go on."""
+    """`changes` and `since` stay exact when a view goes over to the server's order."""
     versions, _ = play(steps)
     for window in windows:
         shown = [{"id": id, "n": n} for id, n in window]
@@ -134,7 +134,7 @@ def test_a_view_that_is_handed_to_the_server_keeps_exact_changes_across_it(
 def test_an_arrangement_moves_no_more_than_it_must(
     old: list[str], new: list[str], changed: set[str]
 ) -> None:
-    """All but the longest run of rows that keep their order; a row that changed gets a step."""
+    """A sequence diff moves only rows outside the longest run that keeps its order."""
     steps = list(arrangement(old, new, changed))
     work = list(old)
     for id, was, now in steps:
@@ -167,12 +167,12 @@ def test_an_arrangement_moves_no_more_than_it_must(
 def test_a_row_that_moves_is_one_step(
     old: str, new: str, steps: list[tuple[str, Any, int]]
 ) -> None:
-    """Not a step of all the others."""
+    """A row that moves is one step of the sequence diff, not a step of all the others."""
     assert list(arrangement(old, new, ())) == steps
 
 
 def test_what_the_server_arranges_tells_each_change_and_keeps_what_is_equal() -> None:
-    """A row read again without a change is the very object that was shown before."""
+    """A row read again unchanged stays the same object; each other row is one change."""
     a, b, c = ({"id": id, "n": 1} for id in "abc")
     first = Snapshot.empty(None).arrange([a, b, c], fresh=True, caught_up=False)
     newer, d = {"id": "c", "n": 2}, {"id": "d", "n": 1}
@@ -189,6 +189,7 @@ def test_what_the_server_arranges_tells_each_change_and_keeps_what_is_equal() ->
 
 
 def test_a_change_carries_the_record_before_and_whether_it_was_caught_up() -> None:
+    """A change carries the record before it, both indexes and whether it was caught up."""
     view = Snapshot.empty(Order.parse())
     first = view.advance([Edit("a", None, {"id": "a", "n": 1})], fresh=False)
     second = first.advance([Edit("a", {"id": "a"}, {"id": "a", "n": 2}, True)], fresh=True)
@@ -207,7 +208,7 @@ def test_a_change_carries_the_record_before_and_whether_it_was_caught_up() -> No
 
 
 def test_the_first_version_lists_every_record_as_added() -> None:
-    """In order, also when there are so many that they are built at once."""
+    """The first version lists each record as added, in order, also where there are 2000."""
     ids = [f"{n:04d}" for n in reversed(range(2000))]
     edits = [Edit(id, None, {"id": id}, id < "0500") for id in ids]
     first = Snapshot.empty(Order.parse()).advance(edits, fresh=True)
@@ -218,6 +219,7 @@ def test_the_first_version_lists_every_record_as_added() -> None:
 
 
 def test_since_refuses_what_is_not_an_older_snapshot_of_the_view() -> None:
+    """`since` raises `ValueError` for a newer snapshot or one of another view."""
     view = Snapshot.empty(Order.parse())
     later = view.refreshed(True)
     for stranger in (Snapshot.empty(Order.parse()), later):
@@ -227,6 +229,7 @@ def test_since_refuses_what_is_not_an_older_snapshot_of_the_view() -> None:
 
 
 def test_a_record_without_a_place_leaves_the_snapshot_as_it_was() -> None:
+    """A record that has no place raises `UnorderableError`; the snapshot stays as it was."""
     view = Snapshot.empty(Order.parse("tags"))
     with pytest.raises(UnorderableError):
         view.advance([Edit("a", None, {"id": "a", "tags": []})], fresh=True)
@@ -234,7 +237,7 @@ def test_a_record_without_a_place_leaves_the_snapshot_as_it_was() -> None:
 
 
 def test_rows_that_decode_hides_are_not_shown() -> None:
-    """The other rows are shown in order, whether the client or the server arranges the view."""
+    """Rows for which the model returns None are hidden, whichever side orders the view."""
 
     def shown(record: Record) -> str | None:
         return record.get("title")
@@ -248,7 +251,7 @@ def test_rows_that_decode_hides_are_not_shown() -> None:
 
 
 def test_decode_is_called_once_for_each_version_of_a_row() -> None:
-    """And a change that the decoded record does not show is no change."""
+    """The model is called once for each row version; an equal result is no change."""
     calls: list[Record] = []
 
     def title(record: Record) -> str:
@@ -263,7 +266,7 @@ def test_decode_is_called_once_for_each_version_of_a_row() -> None:
 
 
 def test_a_change_of_place_alone_moves_the_record_later_on() -> None:
-    """The sort key may be a field that the decoded record does not show."""
+    """A new sort value that the model hides is a change only once it moves the record."""
     view = Snapshot.empty(Order.parse("n"), lambda record: str(record["id"]))
     rows = [Edit("a", None, {"id": "a", "n": 1}), Edit("b", None, {"id": "b", "n": 5})]
     first = view.advance(rows, fresh=True)
@@ -275,6 +278,7 @@ def test_a_change_of_place_alone_moves_the_record_later_on() -> None:
 
 
 def test_records_behave_like_a_sequence() -> None:
+    """`records` has indexes, slices, `in`, `index`, equality and `repr` of a sequence."""
     first = Snapshot.empty(Order.parse()).advance(
         [Edit(id, None, {"id": id}) for id in "abc"], fresh=True
     )
@@ -289,7 +293,7 @@ def test_records_behave_like_a_sequence() -> None:
 
 
 def test_an_event_copies_a_few_hundred_slots_of_ten_thousand() -> None:
-    """Counted in objects, not in microseconds: the chunks but one are the very same."""
+    """An event in a snapshot of 10 000 rows replaces one chunk and shares all others."""
     edits = [Edit(f"{n:05d}", None, {"id": f"{n:05d}"}) for n in range(10_000)]
     first = Snapshot.empty(Order.parse()).advance(edits, fresh=True)
     second = first.advance([Edit("05000x", None, {"id": "05000x"})], fresh=True)
@@ -308,7 +312,7 @@ ORDERS = st.permutations("abcdefghijkl")
 def test_changes_are_exact_across_other_orders(
     steps: list[list[tuple[str, int | None]]], orders: list[list[str] | None], data: st.DataObject
 ) -> None:
-    """Whatever the server's order is, and whether rows change along with it or later."""
+    """`changes` and `since` are exact across changes of the server's order."""
     held: dict[str, Record] = {}
     order: Order | ServerOrder = Order.parse("-n")
     versions: list[Snapshot[Any]] = [Snapshot.empty(order)]
@@ -349,6 +353,7 @@ def in_order(*ids: str) -> Reordered:
 
 
 def test_another_order_moves_no_more_rows_than_it_must() -> None:
+    """Another order moves as few rows as possible: one that moved is one change."""
     first = numbered("a", "b", "c", "d")
     second = first.advance([], fresh=True, reordered=in_order("b", "c", "d", "a"))
     moved = first.by_id["a"]
@@ -359,7 +364,7 @@ def test_another_order_moves_no_more_rows_than_it_must() -> None:
 
 
 def test_an_order_in_which_nothing_differs_makes_no_version() -> None:
-    """But later edits go by it."""
+    """An order that moves no row makes no version, but later edits are placed by it."""
     first = numbered("a", "b", "d")
     second = first.advance([], fresh=True, reordered=in_order("a", "b", "d"))
     assert second is not first
@@ -370,7 +375,7 @@ def test_an_order_in_which_nothing_differs_makes_no_version() -> None:
 
 
 def test_an_order_that_comes_with_something_else_makes_a_version() -> None:
-    """The first snapshot, another freshness, an edit that shows nothing new."""
+    """An order that moves no row makes a version if freshness or unreadable rows change."""
     first = numbered("a", "b")
     order = in_order("a", "b")
     assert first.advance([], fresh=False, reordered=order).version == 2
@@ -382,6 +387,7 @@ def test_an_order_that_comes_with_something_else_makes_a_version() -> None:
 
 
 def test_rows_caught_up_along_with_another_order_say_so() -> None:
+    """Rows caught up in a version with another order have `caught_up` in their changes."""
     first = numbered("a", "b", "c")
     edits = [Edit("d", None, {"id": "d", "n": 1}, True), Edit("b", {}, None)]
     second = first.advance(edits, fresh=True, reordered=in_order("c", "d", "a"))
@@ -391,7 +397,7 @@ def test_rows_caught_up_along_with_another_order_say_so() -> None:
 
 
 def test_what_a_model_made_of_a_row_stays_in_another_order() -> None:
-    """It is called for each version of a row once; and what it hides stays hidden."""
+    """Another order calls the model for no row again; rows that it hides stay hidden."""
     calls: list[str] = []
 
     def model(record: Record) -> str | None:
@@ -405,6 +411,7 @@ def test_what_a_model_made_of_a_row_stays_in_another_order() -> None:
 
 
 def test_what_is_left_out_stays_left_out_in_another_order() -> None:
+    """An unreadable row stays listed in another order until an edit makes it readable."""
     edits = [
         Edit("a", None, {"id": "a", "n": 1}),
         Edit("b", None, UnreadableRow({"id": "b", "updated": ""}, "n", 0)),
@@ -420,6 +427,7 @@ def test_what_is_left_out_stays_left_out_in_another_order() -> None:
 
 
 def test_a_row_without_a_place_in_another_order_leaves_the_snapshot_as_it_was() -> None:
+    """An order that cannot place a row raises `UnorderableError`; the snapshot stays."""
     first = numbered("a")
     with pytest.raises(UnorderableError):
         first.advance([], fresh=True, reordered=Reordered(Order.parse("x"), {"a": {"id": "a"}}))
@@ -427,7 +435,7 @@ def test_a_row_without_a_place_in_another_order_leaves_the_snapshot_as_it_was() 
 
 
 def test_snapshots_in_the_servers_order_can_be_pickled() -> None:
-    """With the ones before them, of which they tell the difference."""
+    """Pickled snapshots in the server's order keep their records, `changes` and `since`."""
     first = numbered("a", "b", "c")
     second = first.advance([], fresh=True, reordered=in_order("c", "b", "a"))
     edit = Edit("b", {}, {"id": "b", "n": 0})
@@ -441,7 +449,7 @@ def test_snapshots_in_the_servers_order_can_be_pickled() -> None:
 
 
 def test_a_row_that_shows_nothing_new_is_no_change_in_another_order_either() -> None:
-    """Its `updated` has moved, which the user's fields leave out; and the order came along."""
+    """An edit that shows nothing new is no change, also in a version with another order."""
     edits = [Edit(id, None, {"id": id, "n": 1, "updated": "1"}) for id in "abc"]
 
     def shown(record: Record) -> str:

@@ -117,7 +117,7 @@ def placed(sort: str, rows: Iterable[Record], depth: int = 0) -> ServerOrder:
 
 
 def test_one_row_that_no_guess_fits_leads_no_other_astray() -> None:
-    """Accents are looked past; what stands elsewhere for another reason misleads no search."""
+    """A row far from its guessed place does not mislead the placing of other rows."""
     titles = [*"abcd", "étage", "\u0142ata", *"fghi"]
     rows = [row(f"{at}", title=title) for at, title in enumerate(titles)]
     new = row("new", title="i9")
@@ -125,6 +125,7 @@ def test_one_row_that_no_guess_fits_leads_no_other_astray() -> None:
 
 
 def test_rows_are_shown_in_the_order_that_the_server_gave() -> None:
+    """Rows are shown in the order that the server returned."""
     order = placed("title", titles("-a", "A", "a b", "Z"))
     rows = titles("Z", "A", "a b", "-a")
     assert [each["id"] for each in sorted(rows, key=order.key)] == ["-a", "A", "a b", "Z"]
@@ -136,7 +137,7 @@ def test_rows_are_shown_in_the_order_that_the_server_gave() -> None:
 def test_a_row_that_the_server_has_not_placed_has_a_place_near_its_own(
     text: str, place: int
 ) -> None:
-    """Case and punctuation count last in the order of a language."""
+    """A row that the server has not placed is placed among the others by a guess."""
     rows = titles("-a", "A", "a b", "Z")
     order = placed("title", rows)
     shown = sorted([*rows, row("new", title=text)], key=order.key)
@@ -144,13 +145,14 @@ def test_a_row_that_the_server_has_not_placed_has_a_place_near_its_own(
 
 
 def test_a_row_with_another_value_than_the_server_placed_has_a_place_near_its_own() -> None:
+    """A row whose value has changed since the server placed it is placed by a guess."""
     order = placed("title", titles("a", "b", "c"))
     rows = [row("a", title="B x"), *titles("b", "c")]
     assert [each["id"] for each in sorted(rows, key=order.key)] == ["b", "a", "c"]
 
 
 def test_rows_with_one_guess_are_shown_by_it_and_by_their_ids() -> None:
-    """Each has a place of its own: a snapshot finds its rows by it."""
+    """Rows without a place are ordered by guess, and by `id` where their guesses are equal."""
     order = placed("-title", titles("m"))
     rows = [row("3", title="x"), row("2", title="x"), row("1", title="y"), row("4", title="a")]
     shown = sorted([*rows, *titles("m")], key=order.key)
@@ -173,6 +175,7 @@ def test_rows_with_one_guess_are_shown_by_it_and_by_their_ids() -> None:
 def test_rows_of_one_kind_that_all_databases_sort_alike_need_no_read(
     sort: str, values: list[Any], by_bytes: bool | None
 ) -> None:
+    """Rows whose values are of one kind other than text need no read of their order."""
     view = View(sort, *(row(f"{n}", x=x) for n, x in enumerate(values)), by_bytes=by_bytes)
     assert view.state == (True, False)
     assert view.sorting.due() == inf
@@ -181,6 +184,7 @@ def test_rows_of_one_kind_that_all_databases_sort_alike_need_no_read(
 
 
 def test_an_empty_view_and_a_lone_row_need_no_read() -> None:
+    """An empty view and a single row need no read of their order."""
     assert View("title").state == (True, False)
     assert View("title", *titles("a")).state == (True, False)
 
@@ -195,13 +199,14 @@ def test_an_empty_view_and_a_lone_row_need_no_read() -> None:
 def test_text_behind_a_number_is_read_where_rows_have_the_same_number(
     rows: list[Record], is_dirty: bool
 ) -> None:
-    """Rows that the keys in front tell apart need no read, whatever their text is."""
+    """Text behind a number needs a read of the order only where rows have equal numbers."""
     view = View("-n,t", *rows, by_bytes=False)
     assert view.state == (not is_dirty, is_dirty)
     assert view.sorting.due() == (0.0 if is_dirty else inf)
 
 
 def test_an_order_that_is_dirty_stays_so_whatever_else_joins() -> None:
+    """A dirty order stays dirty when other rows join and after `check`."""
     view = View("-n,t", row("1", n=1, t="a"), row("2", n=1, t="B"), by_bytes=False)
     view.put(row("3", n=3, t="c"))
     assert view.state == (False, True)
@@ -210,7 +215,7 @@ def test_an_order_that_is_dirty_stays_so_whatever_else_joins() -> None:
 
 
 def test_a_row_of_a_new_kind_is_looked_at_though_a_page_tells_nothing_new() -> None:
-    """It came with that very page."""
+    """A row of a new kind makes the order dirty, though the page that brought it shows none."""
     view = View("x", row("1", x=1), by_bytes=True)
     view.held["2"] = row("2", x=None)
     view.sorting.row_changed(None, view.held["2"])
@@ -220,6 +225,7 @@ def test_a_row_of_a_new_kind_is_looked_at_though_a_page_tells_nothing_new() -> N
 
 
 def test_an_order_is_read_four_times_a_second_at_most_if_nothing_else_is_said() -> None:
+    """By default the order is read at most four times a second."""
     text = TextOrder()
     text.by_bytes = False
     sorting, rows = Sorting(Order.parse("title"), text), titles("a", "B")
@@ -232,7 +238,7 @@ def test_an_order_is_read_four_times_a_second_at_most_if_nothing_else_is_said() 
 
 
 def test_a_row_that_joins_or_changes_makes_the_order_dirty_only_where_it_ties() -> None:
-    """And a row that leaves makes it dirty never."""
+    """A row that joins or changes makes the order dirty only if it ties with another."""
     view = View("-n,t", row("1", n=1, t="a"), row("2", n=2, t="B"), by_bytes=False)
     view.put(row("3", n=3, t="c"))
     assert view.state == (True, False)
@@ -252,7 +258,7 @@ def test_a_row_that_joins_or_changes_makes_the_order_dirty_only_where_it_ties() 
 
 
 def test_rows_with_the_kinds_of_before_are_not_all_looked_at_again() -> None:
-    """One with another kind is: the order of the two kinds is not known."""
+    """A row of a known kind leaves the order clean; one of another kind makes it dirty."""
     view = View("x", row("1", x=1), row("2", x=2), by_bytes=True)
     view.put(row("3", x=3))
     assert view.state == (True, False)
@@ -267,6 +273,7 @@ def test_rows_with_the_kinds_of_before_are_not_all_looked_at_again() -> None:
 
 
 def test_nulls_where_sqlite_has_them_need_no_other_order() -> None:
+    """Nulls where SQLite has them leave the order object as it is."""
     view = View("x", row("1", x=None), row("2", x=2))
     order = view.sorting.order
     view.read_order(0.0)
@@ -275,6 +282,7 @@ def test_nulls_where_sqlite_has_them_need_no_other_order() -> None:
 
 
 def test_a_view_that_starts_over_knows_nothing_of_its_rows() -> None:
+    """`start_over` discards the server's order; a view without rows is ready again."""
     view = collated("-a", "A", "Z")
     view.sorting.start_over()
     assert view.state == (False, False) and isinstance(view.sorting.order, Order)
@@ -286,6 +294,7 @@ def test_a_view_that_starts_over_knows_nothing_of_its_rows() -> None:
 
 
 def test_text_is_trusted_once_literals_have_shown_that_bytes_sort_it() -> None:
+    """Once literals show that bytes sort text, text needs no read of its order."""
     view = View("title", *titles("a", "Z"))
     assert view.state == (False, True) and view.sorting.due() == 0.0
     assert view.told(found=True).condition == BY_BYTES
@@ -297,8 +306,7 @@ def test_text_is_trusted_once_literals_have_shown_that_bytes_sort_it() -> None:
 
 
 def test_where_the_literals_find_nothing_a_control_question_tells_why() -> None:
-    """An empty collection has no row either; and it takes the same answer twice: a row may have
-    come in between."""
+    """Literals without a row, a control with one and no row again set `by_bytes` to False."""
     view = View("title", *titles("a", "Z"))
     asked = [view.told(found).condition for found in (False, True, False)]
     assert asked == [BY_BYTES, EVERYWHERE, BY_BYTES]
@@ -307,6 +315,7 @@ def test_where_the_literals_find_nothing_a_control_question_tells_why() -> None:
 
 
 def test_literals_that_are_true_in_the_end_are_believed() -> None:
+    """Literals that find a row when they are repeated set `by_bytes` to True."""
     view = View("title", *titles("a", "Z"))
     for found in (False, True, True):
         view.told(found)
@@ -314,7 +323,7 @@ def test_literals_that_are_true_in_the_end_are_believed() -> None:
 
 
 def test_where_nothing_is_found_at_all_the_literals_are_asked_about_later_and_later() -> None:
-    """A server may compare no literals. Until then the order is the server's."""
+    """If neither literals nor control find a row, they are repeated after growing pauses."""
     delay = BackoffPolicy(0.5, maximum=0.8, jitter=False).delay
     view = View("title", *titles("a", "Z"), delay=delay)
     now = 2.0
@@ -334,7 +343,7 @@ def test_where_nothing_is_found_at_all_the_literals_are_asked_about_later_and_la
 
 @pytest.mark.parametrize("found", [True, False])
 def test_what_another_view_found_out_meanwhile_counts(found: bool) -> None:
-    """Both share what is known of text; a view that asked nevertheless may find it true."""
+    """A text order found out by another view applies, whatever the own read then returns."""
     view = View("title", *titles("a", "Z"))
     for answer in (False, True):
         view.told(answer)
@@ -351,6 +360,7 @@ def test_what_another_view_found_out_meanwhile_counts(found: bool) -> None:
 
 
 def test_dates_of_a_database_that_may_keep_more_digits_leave_what_ties_to_the_server() -> None:
+    """Equal dates are put in the server's order where text is not sorted by bytes."""
     day = "2026-01-01 00:00:00.000Z"
     view = View("d", row("b", d=day), row("a", d=day), by_bytes=False)
     assert view.state == (False, True)
@@ -360,6 +370,7 @@ def test_dates_of_a_database_that_may_keep_more_digits_leave_what_ties_to_the_se
 
 
 def test_literals_are_asked_about_only_for_the_sake_of_text() -> None:
+    """A view whose values have no text reads its order and no literals."""
     view = View("x", row("1", x=None), row("2", x=2))
     view.read_order(0.0)
 
@@ -368,7 +379,7 @@ def test_literals_are_asked_about_only_for_the_sake_of_text() -> None:
 def test_an_order_that_contradicts_bytes_ends_the_trust_in_them_for_its_key(
     order: list[str],
 ) -> None:
-    """Whoever read it, and why. Of other keys it tells nothing: some are no text to the server."""
+    """An order that contradicts bytes makes text unknown for its key, not for other keys."""
     view = View("title", *titles("a", "Z"), by_bytes=True)
     view.sorting.read_begins(0.0)
     view.arranged(*order)
@@ -379,7 +390,7 @@ def test_an_order_that_contradicts_bytes_ends_the_trust_in_them_for_its_key(
 
 
 def test_ids_that_contradict_bytes_end_the_trust_in_them() -> None:
-    """For all of a client's views, and for the rows that this one has at the time, too."""
+    """Ids out of byte order set `by_bytes` to False and make an order by text dirty."""
     view = View("title", *titles("a", "Z"), by_bytes=True)
     view.sorting.sorted_by_id(["Z", "a"])
     view.sorting.refresh(view.held)
@@ -390,7 +401,7 @@ def test_ids_that_contradict_bytes_end_the_trust_in_them() -> None:
 
 
 def test_ids_that_contradict_bytes_are_not_sorted_by_them_though_text_may_be() -> None:
-    """Nothing is known of text yet: the order of ids is read, and no literals."""
+    """A view by `id` whose ids are out of byte order reads the order, and no literals."""
     view = View(None, row("a"), row("Z"))
     view.sorting.sorted_by_id(["a", "Z"])
     view.text.by_bytes = True
@@ -402,6 +413,7 @@ def test_ids_that_contradict_bytes_are_not_sorted_by_them_though_text_may_be() -
 
 
 def test_a_view_is_ready_once_the_server_has_told_its_order() -> None:
+    """A view whose order has to be read is ready once the server has returned it."""
     view = View("title", *titles("Z", "a"), by_bytes=False)
     assert view.state == (False, True)
     view.read_order(0.0)
@@ -412,7 +424,7 @@ def test_a_view_is_ready_once_the_server_has_told_its_order() -> None:
 
 
 def test_an_order_that_stays_is_the_very_object_of_before() -> None:
-    """So nothing has to be shown anew."""
+    """An order that the server confirms stays the same object."""
     view = collated("-a", "A", "Z")
     before = view.sorting.order
     view.sorting.read_begins(5.0)
@@ -430,6 +442,7 @@ def test_an_order_that_stays_is_the_very_object_of_before() -> None:
 
 
 def test_rows_with_nothing_but_other_fields_keep_their_order() -> None:
+    """A change of other fields leaves the order clean; one of the sort field makes it dirty."""
     view = collated("-a", "A", "Z")
     view.put(row("A", title="A", n=7))
     assert not view.is_dirty()
@@ -438,6 +451,7 @@ def test_rows_with_nothing_but_other_fields_keep_their_order() -> None:
 
 
 def test_what_joins_while_the_order_is_read_leaves_it_dirty() -> None:
+    """A row that joins during a read of the order that lacks it keeps the order dirty."""
     view = collated("a", "Z")
     view.put(*titles("M"))
     view.read_order(10.0)
@@ -448,7 +462,7 @@ def test_what_joins_while_the_order_is_read_leaves_it_dirty() -> None:
 
 
 def test_what_ties_while_the_order_is_read_has_its_place_if_the_answer_has_it() -> None:
-    """Read or heard first: it is the row by the same values."""
+    """A row that joins during a read of the order that has it leaves the order clean."""
     view = collated("a", "Z")
     view.put(*titles("M"))
     view.read_order(10.0)
@@ -458,7 +472,7 @@ def test_what_ties_while_the_order_is_read_has_its_place_if_the_answer_has_it() 
 
 
 def test_a_row_that_is_not_the_same_in_the_answer_is_told_and_keeps_the_order_dirty() -> None:
-    """It may be one that the server has changed, or has not: an answer about it will tell."""
+    """A row that differs from the response is returned and keeps the order dirty."""
     view = collated("a", "M", "Z")
     view.put(row("M", title="m"))
     view.read_order(10.0)
@@ -473,7 +487,7 @@ def test_a_row_that_is_not_the_same_in_the_answer_is_told_and_keeps_the_order_di
 
 
 def test_where_no_rows_tie_what_differs_leaves_nothing_dirty() -> None:
-    """But it is told, where the server's order was read: by now it is not needed any more."""
+    """Where no rows tie, a row that differs is returned but leaves the order clean."""
     view = View("-n,t", row("1", n=1, t="a"), row("2", n=2, t="B"), by_bytes=False)
     view.sorting.read_begins(0.0)
     assert view.arranged("2", now=0.1) == ["1"]
@@ -481,12 +495,14 @@ def test_where_no_rows_tie_what_differs_leaves_nothing_dirty() -> None:
 
 
 def test_where_all_is_known_nothing_is_told() -> None:
+    """Where the whole order is known, no row that differs is returned."""
     view = View("-n", row("1", n=1), row("2", n=2), by_bytes=True)
     view.sorting.read_begins(0.0)
     assert view.arranged("2", now=0.1) == []
 
 
 def test_a_read_that_failed_leaves_the_order_as_dirty_as_it_was() -> None:
+    """A failed read leaves a dirty order dirty and a clean one clean."""
     view = collated("a", "Z")
     view.put(*titles("M"))
     for now in (10.0, 20.0):
@@ -504,6 +520,7 @@ def test_a_read_that_failed_leaves_the_order_as_dirty_as_it_was() -> None:
 
 
 def test_a_read_of_literals_that_failed_is_made_again() -> None:
+    """A failed read of literals is due again at once."""
     view = View("title", *titles("a", "Z"))
     assert isinstance(view.sorting.ask(0.0), ReadLiterals)
     assert view.sorting.due() == inf
@@ -521,7 +538,7 @@ def test_a_read_of_literals_that_failed_is_made_again() -> None:
 def test_the_order_is_read_once_an_interval_and_for_a_quarter_of_the_time(
     took: float, rests_until: float
 ) -> None:
-    """From one beginning to the next: four times as long as the read took, or the interval."""
+    """The next read of the order is due after the interval or four times the last duration."""
     view = collated("a", "Z")
     view.put(*titles("M"))
     view.read_order(10.0)
@@ -544,8 +561,7 @@ def differing(view: View, *ids: str, heard: Iterable[str], until: float = 10.0) 
 
 
 def test_rows_that_differ_each_time_are_read_less_and_less_often() -> None:
-    """Up to the pause of failed reads: an answer that knows nothing of them ends it. Once may be a
-    frame that is late."""
+    """Rows that differ in each read lengthen the pauses up to 30 s, until a read matches."""
     view = collated("a", "Z", delay=BackoffPolicy(0.5, maximum=30.0, jitter=False).delay)
     view.put(*titles("M"))
     assert differing(view, "M", heard=()) == [INTERVAL, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0]
@@ -557,6 +573,7 @@ def test_rows_that_differ_each_time_are_read_less_and_less_often() -> None:
 
 
 def test_rows_that_differ_because_they_are_written_are_read_as_often_as_ever() -> None:
+    """Rows that differ because they were written meanwhile do not lengthen the pauses."""
     view = collated("a", "Z")
     view.put(*titles("M", "N"))
     assert set(differing(view, "M", "N", heard={"M", "N", "O"})) == {INTERVAL}
@@ -564,6 +581,7 @@ def test_rows_that_differ_because_they_are_written_are_read_as_often_as_ever() -
 
 
 def test_other_rows_that_differ_each_time_are_as_many_late_frames() -> None:
+    """Other rows that differ in each read do not lengthen the pauses."""
     view = collated("a", "Z")
     for n in range(4):
         view.put(*titles(f"M{n}"))
@@ -574,6 +592,7 @@ def test_other_rows_that_differ_each_time_are_as_many_late_frames() -> None:
 
 
 def test_an_order_that_nobody_asked_for_counts_as_read_at_once() -> None:
+    """An order that arrives without a read counts as one that was read at that moment."""
     view = collated("a", "Z")
     view.arranged("a", "Z", now=50.0)
     view.put(*titles("M"))
@@ -585,7 +604,7 @@ def test_an_order_that_nobody_asked_for_counts_as_read_at_once() -> None:
 
 @pytest.mark.parametrize("in_one", [True, False])
 def test_an_order_teaches_only_if_it_came_in_one_answer(in_one: bool) -> None:
-    """While the next page is read, others write: a row may be in the place of another."""
+    """Only an order that came in one response shows how kinds are sorted."""
     rows = [row("1", x=2), row("2", x=3), row("3", x=None)]
     view = View("x", *rows, by_bytes=True)
     view.read_order(1.0)
@@ -596,7 +615,7 @@ def test_an_order_teaches_only_if_it_came_in_one_answer(in_one: bool) -> None:
 
 
 def test_the_first_rows_of_many_teach_as_much_as_all() -> None:
-    """They are the first page of a snapshot that turned out to have more."""
+    """The first page of a larger snapshot shows how kinds are sorted."""
     view = View("x", by_bytes=True)
     view.held = {each["id"]: each for each in [row("1", x=1), row("2", x=None), row("3", x=None)]}
     view.sorting.start_over()
@@ -609,6 +628,7 @@ def test_the_first_rows_of_many_teach_as_much_as_all() -> None:
 
 
 def test_the_first_rows_make_all_be_looked_at_again_if_they_tell_anything_new() -> None:
+    """The first rows make a dirty order clean only if they show the order of its kinds."""
     view = View("x", row("1", x=1), row("2", x=None), by_bytes=True)
     assert view.state == (False, True)
     view.sorting.begins_with([])
@@ -623,6 +643,7 @@ def test_the_first_rows_make_all_be_looked_at_again_if_they_tell_anything_new() 
 
 
 def test_a_row_that_cannot_be_decoded_has_no_place_and_needs_none() -> None:
+    """A row that cannot be decoded needs no place and leaves the order clean."""
     odd = UnreadableRow(row("u", title="x"), "title", 0)
     view = View("title", *titles("a"), by_bytes=False)
     view.put(odd)
@@ -636,7 +657,7 @@ def test_a_row_that_cannot_be_decoded_has_no_place_and_needs_none() -> None:
 
 @pytest.mark.parametrize("joins", [True, False], ids=["joins", "was there"])
 def test_a_row_that_does_not_tell_its_place_has_none(joins: bool) -> None:
-    """It is found where the snapshot is made: another brain takes over, the server arranges."""
+    """A row whose sort value cannot be ordered needs no place and leaves the order clean."""
     odd = row("b", title=["x"])
     view = View("title", *titles("a"), *(() if joins else (odd,)), by_bytes=False)
     if joins:
@@ -654,6 +675,7 @@ def test_a_row_that_does_not_tell_its_place_has_none(joins: bool) -> None:
 
 
 def test_ids_that_all_databases_sort_alike_are_trusted_no_more_once_one_does_not() -> None:
+    """UUIDs out of byte order are shown in the order in which the server returned them."""
     ids = [f"01890000-0000-7000-8000-00000000000{n}" for n in (2, 1)]
     view = View(None, *map(row, ids), by_bytes=False)
     assert view.state == (True, False) and view.shown == ids[::-1]
@@ -665,7 +687,7 @@ def test_ids_that_all_databases_sort_alike_are_trusted_no_more_once_one_does_not
 
 
 def test_a_check_reads_the_order_again_where_it_is_the_servers() -> None:
-    """What is sorted by may change while no row does: a related record that is not expanded."""
+    """`check` makes an order of the server dirty, so that it is read again."""
     view = collated("a", "Z")
     view.sorting.check()
     assert view.is_dirty() and view.sorting.due() == INTERVAL
@@ -678,6 +700,7 @@ def test_a_check_reads_the_order_again_where_it_is_the_servers() -> None:
 def test_a_check_reads_nothing_where_the_order_is_the_views_own(
     sort: str, by_bytes: bool | None
 ) -> None:
+    """`check` leaves an order that the view itself knows clean."""
     rows = [row("1", n=1, title="a"), row("2", n=2, title="Z")]
     view = View(sort, *rows, by_bytes=by_bytes)
     view.sorting.check()
@@ -685,6 +708,7 @@ def test_a_check_reads_nothing_where_the_order_is_the_views_own(
 
 
 def test_a_page_with_all_rows_in_their_order_settles_it() -> None:
+    """A page with all rows in the view's order makes the order clean."""
     view = View("title", *titles("Z", "a"), by_bytes=False)
     view.sorting.read_begins(10.0)
     view.sorting.page_answered(titles("a", "Z"), view.held, 11.0)
@@ -700,7 +724,7 @@ IDS = ("aa", "Bb", "cc", "Dd")
 
 
 def test_ids_of_mixed_case_are_shown_as_the_snapshot_finds_them() -> None:
-    """It is read in the server's order of ids: no other read is needed."""
+    """Without a sort, ids of mixed case are shown in the snapshot's order without a read."""
     view = View(None, by_bytes=False)
     view.held = {id: row(id) for id in IDS}
     view.sorting.start_over()
@@ -718,6 +742,7 @@ def test_ids_of_mixed_case_are_shown_as_the_snapshot_finds_them() -> None:
     ("sort", "by_bytes"), [("-id", False), ("x", False), (None, True), ("-id", None)]
 )
 def test_the_order_of_ids_is_no_other_order(sort: str | None, by_bytes: bool | None) -> None:
+    """An order of ids is not adopted by another sort or where bytes sort text."""
     view = View(sort, *(row(id, x="y") for id in IDS), by_bytes=by_bytes)
     before, state = view.sorting.order, view.state
     assert not view.sorting.all_by_id(IDS, view.held)
@@ -730,7 +755,7 @@ def test_the_order_of_ids_is_no_other_order(sort: str | None, by_bytes: bool | N
 def test_ids_of_one_answer_are_an_order_before_anything_is_known_of_text(
     by_bytes: bool | None, count: int, is_taken: bool
 ) -> None:
-    """Those of several pages may be sorted by bytes after all: then a read is not worth it."""
+    """While the text order is unknown, ids are adopted as the order only from a single page."""
     found = [*IDS, "EE"][:count]
     view = View(None, by_bytes=by_bytes, page=4)
     view.held = {id: row(id) for id in found}
@@ -741,6 +766,7 @@ def test_ids_of_one_answer_are_an_order_before_anything_is_known_of_text(
 
 
 def test_rows_whose_order_nobody_asks_for_are_always_settled() -> None:
+    """`Unsorted` is always ready and clean, and no read is ever due."""
     unsorted = Unsorted()
     unsorted.row_changed(None, row("a"))
     unsorted.refresh({})

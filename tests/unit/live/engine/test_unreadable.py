@@ -28,6 +28,7 @@ def empty() -> Snapshot[Any]:
 
 
 def test_a_record_is_told_until_it_is_mended_or_gone() -> None:
+    """An unreadable record is listed until it becomes readable or is deleted."""
     two = empty().advance([bad("a"), bad("b"), good("c")], fresh=True)
     assert two.unreadable == {id: UnreadableRecord("posts", id, "data", 1500) for id in "ab"}
     assert [record["id"] for record in two.records] == ["c"]
@@ -41,7 +42,7 @@ def test_a_record_is_told_until_it_is_mended_or_gone() -> None:
 
 
 def test_a_view_that_the_server_arranges_tells_of_them_too() -> None:
-    """The rows beside them are shown, and each comes as soon as it is mended."""
+    """A view in the server's order lists unreadable records and shows the other rows."""
     a, b, c = (UnreadableRow({"id": "a"}, "data", 1500), {"id": "b"}, {"id": "c"})
     first = empty().arrange([a, b, c], fresh=True, caught_up=False)
     assert first.unreadable == {"a": UnreadableRecord("posts", "a", "data", 1500)}
@@ -53,6 +54,7 @@ def test_a_view_that_the_server_arranges_tells_of_them_too() -> None:
 
 
 def test_a_record_is_told_beside_so_many_others_that_they_are_built_at_once() -> None:
+    """An unreadable record stays listed when 600 rows join at once."""
     many = [good(f"{n:06}") for n in range(600)]
     assert set(empty().advance([bad("a")], fresh=True).advance(many, fresh=True).unreadable) == {
         "a"
@@ -60,12 +62,15 @@ def test_a_record_is_told_beside_so_many_others_that_they_are_built_at_once() ->
 
 
 def test_a_record_is_told_by_the_name_of_its_collection_if_the_view_has_none() -> None:
+    """In a view without a collection the record's `collectionName` is reported."""
     row = UnreadableRow({"id": "a", "collectionName": "notes"}, "data", 1500)
     view = Snapshot.empty(Order.parse()).advance([Edit("a", None, row)], fresh=True)
     assert view.unreadable["a"].collection == "notes"
 
 
 def test_many_such_records_take_no_more_than_their_number() -> None:
+    """The cost of listing unreadable records is linear in their number."""
+
     def seconds(count: int) -> float:
         edits = [bad(f"{n:06}") for n in range(count)]
         start = time.process_time()

@@ -34,6 +34,7 @@ def ages(trust: bool | None) -> UpdateClock:
 def test_an_update_proves_or_disproves_that_updated_moves(
     trust: bool | None, action: str, record: Record, trusted: bool | None
 ) -> None:
+    """An update that moves `updated` proves that it moves; an equal `updated` disproves it."""
     judge = ages(trust)
     judge.judge(action, row(30), record)
     assert judge.trusted is trusted
@@ -43,6 +44,7 @@ def test_an_update_proves_or_disproves_that_updated_moves(
 def test_equal_stamps_within_10_s_of_the_newest_may_be_a_tie(
     second: int, trusted: bool | None
 ) -> None:
+    """An equal `updated` disproves nothing if it is at most 10 s behind the newest one."""
     judge = ages(None)
     judge.judge("update", row(second), row(second))
     assert judge.trusted is trusted
@@ -50,6 +52,7 @@ def test_equal_stamps_within_10_s_of_the_newest_may_be_a_tie(
 
 @pytest.mark.parametrize("disprove", ["an update without", "a row without"])
 def test_what_was_disproved_once_is_never_proved_again(disprove: str) -> None:
+    """Once `updated` was found not to move, `trusted` stays False."""
     judge = ages(None)
     if disprove == "an update without":
         judge.judge("update", row(30), row(30))

@@ -31,7 +31,7 @@ def read_of(effects: Effects) -> ReadRequest:
 
 @pytest.mark.parametrize("was_read", [False, True])
 def test_nothing_is_read_before_an_acknowledgement(was_read: bool) -> None:
-    """Not at the beginning, and not after another identity has emptied it: what comes is late."""
+    """A window reads nothing before an acknowledgement, also after a change of identity."""
     window = loaded({"id": "a"}) if was_read else Window()
     rows = () if was_read else None
     assert window.reset(5.0) == Effects((), None, False, False, None, rows)
@@ -43,6 +43,7 @@ def test_nothing_is_read_before_an_acknowledgement(was_read: bool) -> None:
 
 
 def test_without_a_reconcile_a_quiet_window_wakes_nobody() -> None:
+    """With an infinite `reconcile`, a quiet window has no next wake time."""
     window = Window(Rules(reconcile=inf))
     effects = window.rows_read(read_of(window.acknowledged(0.0)), [], 0.1)
     assert effects == Effects((), None, True, True, None, rows=())
@@ -50,6 +51,7 @@ def test_without_a_reconcile_a_quiet_window_wakes_nobody() -> None:
 
 
 def test_an_event_reads_the_window_again_at_most_once_per_interval() -> None:
+    """An event causes a new read of the window, at most once per `interval`."""
     window = loaded({"id": "a"})
     read = read_of(window.event("create", {"id": "b"}, 5.0))
     assert window.event("create", {"id": "c"}, 5.1).read is None
@@ -59,7 +61,7 @@ def test_an_event_reads_the_window_again_at_most_once_per_interval() -> None:
 
 
 def test_a_hint_matters_only_for_what_is_shown() -> None:
-    """Or turns out to be shown, by a read that was under way."""
+    """A hint causes a new read only if its record is shown, or is in a read under way."""
     window = loaded({"id": "a"})
     assert window.hint("update", "b", "", 5.0).read is None
     read = read_of(window.hint("update", "a", "", 6.0))
@@ -68,12 +70,13 @@ def test_a_hint_matters_only_for_what_is_shown() -> None:
 
 
 def test_an_expanded_record_counts_as_shown() -> None:
+    """A change of an expanded record causes a new read of the window."""
     window = loaded({"id": "a", "expand": {"by": {"id": "u"}}})
     assert window.related("u", 5.0).read is not None
 
 
 def test_any_related_record_counts_where_the_sort_looks_into_them() -> None:
-    """What is not shown may be what comes first now; a row that is not shown still may not."""
+    """With a sort by a relation, a change of any related record causes a new read."""
     shown = {"id": "a", "expand": {"by": {"id": "u"}}}
     window = Window(interval=0.25, sorts_by_related=True)
     window.rows_read(read_of(window.acknowledged(0.0)), [shown], 1.0)
@@ -83,6 +86,7 @@ def test_any_related_record_counts_where_the_sort_looks_into_them() -> None:
 
 
 def test_a_loss_is_mended_by_a_read_after_the_acknowledgement() -> None:
+    """After a loss the window is stale until a read after the acknowledgement catches up."""
     window = loaded({"id": "a"})
     effects = window.lost(5.0)
     assert (effects.fresh, effects.read, effects.wake) == (False, None, None)
@@ -93,6 +97,7 @@ def test_a_loss_is_mended_by_a_read_after_the_acknowledgement() -> None:
 
 
 def test_an_answer_from_before_a_loss_is_ignored() -> None:
+    """A read that began before a loss is ignored."""
     window = Window()
     stale = read_of(window.acknowledged(0.0))
     window.lost(1.0)
@@ -101,6 +106,7 @@ def test_an_answer_from_before_a_loss_is_ignored() -> None:
 
 
 def test_it_is_read_again_every_reconcile() -> None:
+    """A window is read again `reconcile` seconds after its last read."""
     window = loaded({"id": "a"})
     assert window.tick(2.0).wake == 1001.0
     assert window.tick(1000.9).read is None
@@ -109,7 +115,7 @@ def test_it_is_read_again_every_reconcile() -> None:
 
 @pytest.mark.parametrize(("asked", "wake"), [((), 5.5), ((0.2,), 5.5), ((7.0,), 12.0)])
 def test_a_failed_read_is_made_again(asked: tuple[float, ...], wake: float) -> None:
-    """After the rules' pause, or when the server asks to."""
+    """A failed read is repeated after the pause of the rules or the server's `retry_after`."""
     delay = BackoffPolicy(0.5, jitter=False).delay
     window = Window(Rules(delay=delay, reconcile=1000.0))
     window.rows_read(read_of(window.acknowledged(0.0)), [], 1.0)
@@ -120,7 +126,7 @@ def test_a_failed_read_is_made_again(asked: tuple[float, ...], wake: float) -> N
 
 @pytest.mark.parametrize("seed", range(200))
 def test_a_quiet_window_equals_its_query(seed: int) -> None:
-    """Writes race with reads, frames come late; in the end it shows what the server would."""
+    """After writes that race with reads and frames, a quiet window equals its query."""
     pick = random.Random(seed)
     late, to_moment, to_answer = (pick.choice((0.1, 1.0, 3.0, 15.0)) for _ in range(3))
     table: dict[str, Any] = {}

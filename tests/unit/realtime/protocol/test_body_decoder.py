@@ -101,6 +101,7 @@ MARKS = st.sampled_from([b"%x", b"%X", b"0%x", b"%x;name=value", b"%x "])
 def test_any_stream_in_any_pieces_gives_what_the_long_way_gives(
     events: list[tuple[bytes, bytes, bool]], cuts: list[int]
 ) -> None:
+    """The body decoder returns the same frames as its separate steps, for any cut."""
     raw = b""
     for body, mark, halved in events:
         middle = len(body) // 2 if halved else 0
@@ -110,6 +111,7 @@ def test_any_stream_in_any_pieces_gives_what_the_long_way_gives(
 
 @given(st.integers(2, 30), st.lists(st.integers(0, 5000), max_size=8))
 def test_a_busy_stream_in_any_pieces_loses_and_doubles_nothing(count: int, cuts: list[int]) -> None:
+    """A busy stream in any pieces loses no event and returns none twice."""
     raw = b"".join(
         chunk(usual(data=b'{"record":{"id":"%d"},"action":"create"}' % number))
         for number in range(count)
@@ -131,7 +133,7 @@ def test_a_busy_stream_in_any_pieces_loses_and_doubles_nothing(count: int, cuts:
 )
 @pytest.mark.parametrize("begun", [0, 2, 60])
 def test_usual_events_take_the_short_way(times: int, topic: bytes, data: bytes, begun: int) -> None:
-    """The parser gets none of their bytes, also where a read ends within an event."""
+    """Usual events bypass the parser, also where a read ends within an event."""
     intake, parser = opened()
     event = chunk(usual(topic, data))
     frame = (topic.decode(), data)
@@ -141,6 +143,7 @@ def test_usual_events_take_the_short_way(times: int, topic: bytes, data: bytes, 
 
 
 def test_the_short_way_goes_as_far_as_the_first_unusual_event() -> None:
+    """Usual events bypass the parser up to the first unusual one in a read."""
     intake, parser = opened()
     comment = b":\n\n"
     frames = intake.feed(chunk(usual()) * 3 + chunk(comment))
@@ -149,6 +152,7 @@ def test_the_short_way_goes_as_far_as_the_first_unusual_event() -> None:
 
 
 def test_a_stream_may_begin_with_a_bom_and_no_other_event_may() -> None:
+    """A BOM is accepted at the start of the stream only, not before a later event."""
     bom = b"\xef\xbb\xbf"
     intake = BodyDecoder(FrameParser(), chunked=True)
     frames = the_long_way(chunk(usual()) * 2)
@@ -160,7 +164,7 @@ def test_a_stream_may_begin_with_a_bom_and_no_other_event_may() -> None:
     "last", [b"data:{}\r\n\r\n", b"data:{}\r\r", b"data:{}\n\r", b":\n\n"], ids=count()
 )
 def test_an_event_of_any_line_ends_is_handed_out_at_once_behind_usual_ones(last: bytes) -> None:
-    """Also where the end of its chunk is still to come."""
+    """An event with any line ends behind usual ones is returned before its chunk has ended."""
     whole = chunk(usual()) * 2 + chunk(last)
     for raw in (whole, whole[:-2]):
         intake, _ = opened()
@@ -168,6 +172,7 @@ def test_an_event_of_any_line_ends_is_handed_out_at_once_behind_usual_ones(last:
 
 
 def test_a_size_line_that_is_none_is_an_error_at_once() -> None:
+    """A malformed chunk size at the start of a read raises `ProtocolError` at once."""
     intake, _ = opened()
     with pytest.raises(ProtocolError):
         intake.feed(b"zz\r\n")
@@ -175,6 +180,7 @@ def test_a_size_line_that_is_none_is_an_error_at_once() -> None:
 
 @pytest.mark.parametrize("before", [b"", chunk(usual()) * 2], ids=["alone", "behind events"])
 def test_what_is_no_chunk_is_an_error_at_once(before: bytes) -> None:
+    """Bytes that are no chunk raise `ProtocolError` at once, alone and behind events."""
     for wrong in (b"zz\r\n\r\n", b"\n\n\r\n"):
         intake, _ = opened()
         with pytest.raises(ProtocolError):
@@ -182,6 +188,7 @@ def test_what_is_no_chunk_is_an_error_at_once(before: bytes) -> None:
 
 
 def test_a_read_as_long_as_an_event_may_be_takes_the_short_way() -> None:
+    """A read of up to `max_bytes` bypasses the parser; a longer one does not."""
     raw = chunk(usual()) * 2
     for max_bytes, short in ((len(raw), True), (len(raw) - 1, False)):
         intake, parser = opened(max_bytes)
@@ -211,7 +218,7 @@ def test_a_read_as_long_as_an_event_may_be_takes_the_short_way() -> None:
     ids=count(),
 )
 def test_one_unusual_event_sends_the_read_the_long_way(odd: bytes) -> None:
-    """Wherever it stands among others, what comes is the same, in order."""
+    """A read with one unusual event goes through the parser, with the same frames in order."""
     good = chunk(usual())
     for raw in (odd + good * 2, good * 2 + odd, good + odd + good):
         intake, parser = opened()
@@ -220,6 +227,7 @@ def test_one_unusual_event_sends_the_read_the_long_way(odd: bytes) -> None:
 
 
 def test_names_are_remembered_once_and_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At most `MAX_NAMES` names are cached where events bypass the parser."""
     monkeypatch.setattr(frames_module, "MAX_NAMES", 3)
     intake, parser = opened()
     for number in range(12):
@@ -230,6 +238,7 @@ def test_names_are_remembered_once_and_up_to_a_bound(monkeypatch: pytest.MonkeyP
 
 
 def test_a_whole_event_is_not_held_back_for_the_end_of_its_chunk() -> None:
+    """A complete event is returned before the end of its chunk has arrived."""
     intake, _ = opened()
     raw = chunk(usual()) * 3
     assert len(intake.feed(raw[:-2])) == 3
@@ -252,6 +261,7 @@ def test_a_whole_event_is_not_held_back_for_the_end_of_its_chunk() -> None:
 def test_a_size_that_does_not_fit_its_chunk_is_an_error_as_on_the_long_way(
     right: bytes, wrong: bytes
 ) -> None:
+    """A size that does not fit its chunk raises `ProtocolError`, also behind usual events."""
     good = chunk(usual())
     bad = good.replace(right, wrong, 1)
     assert bad != good
@@ -261,6 +271,7 @@ def test_a_size_that_does_not_fit_its_chunk_is_an_error_as_on_the_long_way(
 
 
 def test_a_burst_cut_anywhere_gives_what_the_long_way_gives() -> None:
+    """A burst cut at any one place gives the same frames."""
     raw = chunk(usual()) * 2 + chunk(usual(b"a/*", b"{}")) + chunk(b":\n\n") + chunk(usual())
     expected = the_long_way(raw)
     for cut in range(len(raw)):
@@ -268,7 +279,7 @@ def test_a_burst_cut_anywhere_gives_what_the_long_way_gives() -> None:
 
 
 def test_an_event_without_its_id_between_others_is_read_as_the_standard_says() -> None:
-    """A line of data in the place of the id, as long as one, is data."""
+    """A data line in the place of the id, and as long, is parsed as data."""
     odd = usual(data=b"{}").replace(ID, b"data:" + b"c" * (len(ID) - 5))
     expected = [("posts/*", b"c" * (len(ID) - 5) + b"\n{}")]
     assert opened()[0].feed(chunk(usual()) + chunk(odd))[1:] == expected
@@ -276,7 +287,7 @@ def test_an_event_without_its_id_between_others_is_read_as_the_standard_says() -
 
 
 def test_usual_events_of_known_sizes_and_names_cost_no_call_of_their_own() -> None:
-    """A read of hundreds of them takes no more calls than a read of two."""
+    """A read of 600 usual events takes no more Python calls than a read of two."""
     pair = chunk(usual()) + chunk(usual(b"a/*", b"{}"))
     intake, _ = opened()
     intake.feed(pair)
@@ -285,6 +296,7 @@ def test_usual_events_of_known_sizes_and_names_cost_no_call_of_their_own() -> No
 
 
 def test_an_event_above_the_bound_is_skipped_in_a_busy_stream_too() -> None:
+    """An event larger than `max_bytes` in a burst is skipped; the others are returned."""
     intake, parser = opened(max_bytes=200)
     large = usual(data=b'{"a":"' + b"x" * 500 + b'"}')
     frames = intake.feed(chunk(usual()) * 3 + chunk(large) + chunk(usual()) * 3)
@@ -293,6 +305,7 @@ def test_an_event_above_the_bound_is_skipped_in_a_busy_stream_too() -> None:
 
 
 def test_names_of_any_length_take_no_memory_once_they_are_read() -> None:
+    """Names of 100 kB take no memory any more once their events were returned."""
     intake, _ = opened()
     tracemalloc.start()
     try:
@@ -307,6 +320,7 @@ def test_names_of_any_length_take_no_memory_once_they_are_read() -> None:
 
 
 def test_the_end_of_the_body_is_seen_behind_a_burst() -> None:
+    """The end of the body behind a burst of events is noticed."""
     intake, _ = opened()
     assert len(intake.feed(chunk(usual()) * 5 + b"0\r\n\r\n")) == 5
     assert intake.finished
@@ -314,6 +328,7 @@ def test_the_end_of_the_body_is_seen_behind_a_burst() -> None:
 
 @pytest.mark.parametrize("length", [-1, 2 * len(usual())])
 def test_a_body_without_chunks_is_cut_as_it_comes(length: int) -> None:
+    """A body without chunks is parsed as it arrives; only one with a length is `finished`."""
     intake = BodyDecoder(FrameParser(), chunked=False, length=length)
     assert len(intake.feed(usual() * 2)) == 2
     assert intake.may_end
@@ -322,6 +337,7 @@ def test_a_body_without_chunks_is_cut_as_it_comes(length: int) -> None:
 
 @pytest.mark.parametrize("length", [0, 1, 2])
 def test_a_body_of_a_length_is_finished_with_its_last_byte(length: int) -> None:
+    """A body with a length is finished with its last byte, and later bytes are ignored."""
     intake = BodyDecoder(FrameParser(), chunked=False, length=length)
     for _ in range(length):
         assert (intake.finished, intake.may_end) == (False, False)
@@ -332,6 +348,7 @@ def test_a_body_of_a_length_is_finished_with_its_last_byte(length: int) -> None:
 
 
 def test_the_half_of_an_event_in_a_chunk_of_its_own_is_not_overtaken() -> None:
+    """Half an event in a chunk of its own is continued by the next chunk."""
     half = b"data:{}\n"
     intake, _ = opened()
     assert intake.feed(chunk(half)) == []

@@ -45,6 +45,7 @@ parts = st.lists(
 def test_any_cut_of_a_body_gives_back_its_data(
     data: list[bytes], cuts: list[int], spelling: str, extension: bytes, trailers: bytes
 ) -> None:
+    """A body decodes to its data for any cut, size spelling, extension and trailers."""
     body = encode(data, spelling, extension) + b"0\r\n" + trailers + b"\r\n"
     for places in (cuts, [], list(range(len(body)))):
         result, decoder = decode(body, places)
@@ -54,11 +55,13 @@ def test_any_cut_of_a_body_gives_back_its_data(
 
 @given(parts, st.integers(1, 30))
 def test_a_body_without_its_end_is_not_finished(data: list[bytes], missing: int) -> None:
+    """A body without its last bytes is not finished."""
     body = encode(data) + END
     assert not decode(body[: max(0, len(body) - missing)], [])[1].finished
 
 
 def test_data_is_passed_on_as_it_comes() -> None:
+    """Data is returned as it arrives, before its chunk is complete."""
     decoder = ChunkedDecoder()
     assert decoder.feed(b"ffffffff\r\nabc") == b"abc"  # 4 GB announced, none of it waited for
     assert decoder.feed(b"def") == b"def"
@@ -66,7 +69,7 @@ def test_data_is_passed_on_as_it_comes() -> None:
 
 @pytest.mark.parametrize("digits", [15, 16, 17, MAX_LINE])
 def test_a_chunk_of_any_size_may_be_announced(digits: int) -> None:
-    """Also one of more bytes than a machine can count."""
+    """A chunk of any announced size is decoded, also of more than 64 bits."""
     decoder = ChunkedDecoder()
     assert decoder.feed(encode([b"a"]) + b"f" * digits + b"\r\nabc") == b"aabc"
     assert decoder.rest_of_chunk == 16**digits - 1 - 3 + 2
@@ -74,6 +77,7 @@ def test_a_chunk_of_any_size_may_be_announced(digits: int) -> None:
 
 
 def test_bytes_behind_the_end_are_ignored() -> None:
+    """Bytes behind the end of the body are ignored."""
     decoder = ChunkedDecoder()
     assert decoder.feed(encode([b"a"]) + END + b"HTTP/1.1 200 OK\r\nX: y\r\n") == b"a"
     assert decoder.finished
@@ -86,6 +90,7 @@ def test_bytes_behind_the_end_are_ignored() -> None:
              b"<html>"],
 )  # fmt: skip
 def test_what_is_no_size_is_refused(line: bytes) -> None:
+    """A chunk size that is no hexadecimal number raises `ProtocolError`."""
     for before in (b"", encode([b"a"])):
         for cuts in ([], list(range(20))):
             with pytest.raises(ProtocolError, match=r"no valid chunk size.*proxy"):
@@ -96,12 +101,14 @@ def test_what_is_no_size_is_refused(line: bytes) -> None:
 
 @pytest.mark.parametrize("behind", [b"x\r\n", b"\rx", b"\n\r", b"a\r\n5\r\n"])
 def test_a_chunk_longer_than_its_size_is_refused(behind: bytes) -> None:
+    """A chunk with more data than its size raises `ProtocolError`."""
     for cuts in ([], list(range(30))):
         with pytest.raises(ProtocolError, match="longer than its size"):
             decode(encode([b"abc"]) + b"3\r\nabc" + behind, cuts)
 
 
 def test_a_size_line_is_bounded_also_while_it_comes() -> None:
+    """A size line longer than `MAX_LINE` raises `ProtocolError`, also before it is complete."""
     longest = b"1;" + b"x" * (MAX_LINE - 2)
     for cuts in ([], list(range(MAX_LINE + 10))):
         assert decode(longest + b"\r\na\r\n" + END, cuts)[0] == b"a"
@@ -115,6 +122,7 @@ def test_a_size_line_is_bounded_also_while_it_comes() -> None:
 
 
 def test_trailers_are_bounded() -> None:
+    """Trailers longer than `MAX_TRAILERS`, or one than `MAX_LINE`, raise `ProtocolError`."""
     line = b"X: " + b"y" * 1000 + b"\r\n"
     with pytest.raises(ProtocolError, match="trailers"):
         decode(b"0\r\n" + line * (MAX_TRAILERS // 1000 + 1), [])
@@ -131,7 +139,7 @@ def test_trailers_are_bounded() -> None:
 def test_the_longest_trailers_are_taken_and_one_byte_more_is_refused(
     size: int, before: bytes
 ) -> None:
-    """Their line ends count; what stands before them does not."""
+    """Trailers of exactly `MAX_TRAILERS` bytes are accepted; one byte more is refused."""
     lines = [b"X" * (size - 2) + b"\r\n"] * (MAX_TRAILERS // size)
     for body in (before + b"0\r\n", before + b"000\r\n"):
         assert decode(body + b"".join(lines) + b"\r\n", [])[1].finished
@@ -142,12 +150,13 @@ def test_the_longest_trailers_are_taken_and_one_byte_more_is_refused(
 
 
 def test_the_longest_trailer_is_taken() -> None:
+    """A trailer of exactly `MAX_LINE` bytes is accepted."""
     assert decode(b"0\r\n" + b"X" * MAX_LINE + b"\r\n\r\n", [])[1].finished
 
 
 @given(st.lists(st.binary(max_size=30), max_size=5))
 def test_no_bytes_raise_anything_but_a_protocol_error(chunks: list[bytes]) -> None:
-    """And what is given back is never more than what came."""
+    """Any bytes decode or raise `ProtocolError`; the output is no longer than the input."""
     decoder = ChunkedDecoder()
     given = 0
     try:
@@ -159,7 +168,7 @@ def test_no_bytes_raise_anything_but_a_protocol_error(chunks: list[bytes]) -> No
 
 
 def test_chunks_cost_no_call_of_their_own() -> None:
-    """A read of hundreds of them takes no more calls than a read of two."""
+    """A read of 600 chunks takes no more Python calls than a read of two."""
     pair = encode([b"a" * 30, b"b" * 31])
     decoder = ChunkedDecoder()
     many = calls_of(lambda: decoder.feed(pair * 300))
@@ -168,7 +177,7 @@ def test_chunks_cost_no_call_of_their_own() -> None:
 
 @pytest.mark.parametrize("rest", [b"", b"5\r\nhello\r\n"], ids=["the last", "one of two"])
 def test_the_rest_of_a_chunk_in_progress_ends_between_two(rest: bytes) -> None:
-    """Told once its size is known; a size line in progress tells nothing."""
+    """`rest_of_chunk` is exact once the size is complete, and 0 before."""
     for cut in range(9):
         decoder = ChunkedDecoder()
         decoder.feed(b"3\r\nabc\r\n"[:cut])
@@ -180,11 +189,13 @@ def test_the_rest_of_a_chunk_in_progress_ends_between_two(rest: bytes) -> None:
 
 @pytest.mark.parametrize("begun", [b"0\r\n", b"0\r\nX", b"0\r\nX: y\r\n", END], ids=range(4))
 def test_nothing_begins_behind_the_last_chunk(begun: bytes) -> None:
+    """Behind the last chunk `is_between` is False and `rest_of_chunk` is 0."""
     decoder = ChunkedDecoder()
     decoder.feed(encode([b"a"]) + begun)
     assert (decoder.is_between, decoder.rest_of_chunk) == (False, 0)
 
 
 def test_a_body_begins_between_two_chunks_and_is_not_finished() -> None:
+    """A new decoder is between two chunks and not finished."""
     decoder = ChunkedDecoder()
     assert (decoder.finished, decoder.is_between, decoder.rest_of_chunk) == (False, True, 0)

@@ -66,6 +66,7 @@ def read_by_the_standard(stream: bytes) -> list[Frame]:
 
 
 def test_the_servers_frame_is_its_topic_and_its_data() -> None:
+    """A frame of the server is parsed into its topic and its data."""
     assert FrameParser().feed(USUAL * 3) == [USUAL_FRAME] * 3
 
 
@@ -78,6 +79,7 @@ def test_the_servers_frame_is_its_topic_and_its_data() -> None:
 @example(b"data:x\r\n\r\n", [9])
 @settings(max_examples=300)
 def test_any_cut_of_any_bytes_gives_what_the_standard_says(stream: bytes, at: list[int]) -> None:
+    """Any cut of any bytes gives the frames that the HTML standard defines."""
     frames, parser = parse(stream, at)
     assert frames == read_by_the_standard(stream)
     assert parser.bytes == len(stream)
@@ -99,6 +101,7 @@ events = st.lists(fields, min_size=1, max_size=5)
 def test_it_agrees_with_sseclient_on_every_well_formed_stream(
     stream: list[list[str]], newline: str, at: list[int]
 ) -> None:
+    """A well-formed stream gives the same frames as `sseclient`."""
     body = "".join(newline.join(event) + newline * 2 for event in stream).encode()
     expected = [(e.event, e.data.encode()) for e in SSEClient(iter([body])).events()]
     assert parse(body, at)[0] == expected
@@ -136,6 +139,7 @@ def test_it_agrees_with_sseclient_on_every_well_formed_stream(
     ],
 )  # fmt: skip
 def test_unusual_frames_between_usual_ones_are_read_too(odd: bytes, expected: list[Frame]) -> None:
+    """Unusual frames between usual ones are parsed as the standard defines, in any cut."""
     stream = USUAL * 2 + odd + USUAL
     whole = [USUAL_FRAME, USUAL_FRAME, *expected, USUAL_FRAME]
     assert parse(stream)[0] == whole
@@ -143,7 +147,7 @@ def test_unusual_frames_between_usual_ones_are_read_too(odd: bytes, expected: li
 
 
 def test_a_usual_event_costs_one_call() -> None:
-    """It is read without sseclient, whose every line and field costs some."""
+    """A usual frame costs one Python call."""
     pair = USUAL + USUAL.replace(b"posts/*", b"a/*")
     parser = FrameParser()
     parser.feed(pair)
@@ -160,7 +164,7 @@ def test_a_usual_event_costs_one_call() -> None:
 def test_the_topic_of_a_skipped_frame_is_told_where_it_can_be(
     space: bytes, name: bytes, topic: str | None
 ) -> None:
-    """Exactly as it would be that of a frame; None where it is no text, or too far behind."""
+    """A skipped frame is reported with its topic, or None if that cannot be read."""
     event = b"id:c\nevent:" + space + name + b"\ndata:" + b"x" * 30_000 + b"\n\n"
     parser = FrameParser(max_bytes=25_000)
     parser.feed(event)
@@ -168,7 +172,7 @@ def test_the_topic_of_a_skipped_frame_is_told_where_it_can_be(
 
 
 def test_an_event_that_would_grow_too_much_when_decoded_names_its_topic() -> None:
-    """It has so many small parts that its decoded form is many times its text."""
+    """An event whose decoded form would be far larger is skipped and reported by topic."""
     event = b"id:c\nevent:posts/*\ndata:" + b"[" + b"{}," * 1_000_000 + b"{}]\n\n"
     frames, parser = parse(event + USUAL, [1_000_000], max_bytes=len(event) + 10)
     skipped = parser.take_skipped()
@@ -182,17 +186,20 @@ def test_an_event_that_would_grow_too_much_when_decoded_names_its_topic() -> Non
     ids=["BOM", "CRLF"],
 )
 def test_a_mark_of_more_bytes_than_one_may_be_cut_anywhere(stream: bytes) -> None:
+    """A BOM or CRLF may be cut between any two bytes."""
     for at in range(len(stream)):
         assert parse(stream, [at])[0] == [("t", b"x")]
 
 
 def test_a_bom_is_dropped_at_the_start_only() -> None:
+    """A BOM is dropped only at the start of the stream."""
     bom = b"\xef\xbb\xbf"
     assert parse(bom + b"data:1\n\n" + bom + b"data:2\n\n")[0] == [("message", b"1")]
     assert parse(bom + bom + b"data:1\n\n")[0] == []
 
 
 def test_the_half_of_an_event_is_never_handed_out() -> None:
+    """An incomplete event is never returned; all its bytes are pending."""
     for end in range(len(USUAL)):
         frames, parser = parse(USUAL[:end])
         assert frames == []
@@ -200,6 +207,7 @@ def test_the_half_of_an_event_is_never_handed_out() -> None:
 
 
 def test_an_event_name_that_is_no_text_is_skipped_and_reported() -> None:
+    """A frame whose event name is not UTF-8 is skipped and reported once."""
     for bad in (b"id:c\nevent:\xff\ndata:{}\n\n", b"event: \xff\ndata: {}\n\n"):
         frames, parser = parse(bad + USUAL)
         assert frames == [USUAL_FRAME]
@@ -215,6 +223,7 @@ def sized(size: int) -> bytes:
 
 @pytest.mark.parametrize("step", [1, 2, 3, 7, 50, 99, 100, 101, 102, 103, 1000])
 def test_a_frame_beyond_the_bound_is_skipped_and_the_next_one_is_not(step: int) -> None:
+    """A frame larger than `max_bytes` is skipped and reported; the next one is returned."""
     stream = sized(100) + sized(101) + USUAL + sized(1000) + sized(100)
     frames, parser = parse(stream, range(0, len(stream), step), max_bytes=100)
     assert [name for name, _ in frames] == ["big/*", "posts/*", "big/*"]
@@ -229,6 +238,7 @@ def test_a_frame_beyond_the_bound_is_skipped_and_the_next_one_is_not(step: int) 
 def test_skipping_does_not_depend_on_the_cut_either(
     stream: bytes, at: list[int], bound: int
 ) -> None:
+    """Which frames are skipped does not depend on the cut, and pending bytes are bounded."""
     whole, parser = parse(stream, max_bytes=bound)
     pieces, other = parse(stream, at, max_bytes=bound)
     assert pieces == whole
@@ -259,6 +269,7 @@ def test_endless_input_never_grows_memory(endless: bytes) -> None:
 
 
 def test_the_list_of_skipped_frames_is_bounded_and_says_so() -> None:
+    """At most `MAX_REPORTS` skipped frames are listed; one more report mentions the others."""
     parser = FrameParser(max_bytes=10)
     for _ in range(MAX_REPORTS + 50):
         parser.feed(b"event:t\ndata:too long\n\n")
@@ -270,6 +281,7 @@ def test_the_list_of_skipped_frames_is_bounded_and_says_so() -> None:
 
 
 def test_names_are_remembered_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At most `MAX_NAMES` names are cached; frames with other names are parsed as well."""
     monkeypatch.setattr(frames_module, "MAX_NAMES", 3)
     parser = FrameParser()
     names = [f"topic/{i % 10}" for i in range(100)]
@@ -284,13 +296,14 @@ def test_names_are_remembered_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> 
     ids=["space", "no text", "empty"],
 )
 def test_a_name_read_the_long_way_is_not_taken_for_another(odd: bytes, line: bytes) -> None:
-    """What stands behind the colon of one line is no other line's name."""
+    """A cached event name is never used for a line that the standard reads differently."""
     first = b"id:c\nevent:posts/*\ndata:{}\n\n" + odd + b"data:{}\n\n"
     stream = first + b"id:c\n" + line + b"data:{}\n\n"
     assert parse(stream, [len(first)])[0] == read_by_the_standard(stream)
 
 
 def test_the_next_byte_begins_an_event_or_does_not() -> None:
+    """`is_between` is True only after a complete event."""
     parser = FrameParser()
     assert not parser.is_between  # a BOM may come
     for size, is_between in ((1, False), (len(USUAL) - 2, False), (len(USUAL), True)):
@@ -300,6 +313,7 @@ def test_the_next_byte_begins_an_event_or_does_not() -> None:
 
 
 def test_names_of_any_length_take_no_memory_once_they_are_read() -> None:
+    """Names of 100 kB take no memory any more once their frames were returned."""
     parser = FrameParser()
     tracemalloc.start()
     try:
@@ -314,6 +328,7 @@ def test_names_of_any_length_take_no_memory_once_they_are_read() -> None:
 
 
 def test_an_unusual_event_of_very_many_lines_is_skipped_rather_than_copied_for_ever() -> None:
+    """An unusual event of 30 000 lines is skipped and reported; the next one is returned."""
     many = b"event:t\n" + b"data:\n" * 30_000 + b"\n"
     frames, parser = parse(many + USUAL)
     assert frames == [USUAL_FRAME]
@@ -323,18 +338,20 @@ def test_an_unusual_event_of_very_many_lines_is_skipped_rather_than_copied_for_e
 
 
 def test_large_events_are_held_without_being_searched_again() -> None:
-    """In 1-KB chunks, 8 MB arrive whole; were each chunk to search all before it, that is 32 GB."""
+    """An event of 8 MB in chunks of 1 KB arrives whole; no chunk is searched twice."""
     event = sized(8 * 1024 * 1024)
     frames, _ = parse(event, range(0, len(event), 1024))
     assert [len(data) for _, data in frames] == [len(event) - len(b"id:c1\nevent:big/*\ndata:\n\n")]
 
 
 def test_a_chunk_larger_than_a_piece_is_taken_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chunk larger than `_PIECE_BYTES` is parsed in pieces and gives the same frames."""
     monkeypatch.setattr(frames_module, "_PIECE_BYTES", 50)
     assert parse(USUAL * 20)[0] == [USUAL_FRAME] * 20
 
 
 @pytest.mark.parametrize("bad", [0, -1])
 def test_a_bound_below_one_is_refused(bad: int) -> None:
+    """A `max_bytes` below 1 raises `ValueError`."""
     with pytest.raises(ValueError, match="max_bytes must be at least 1"):
         FrameParser(max_bytes=bad)

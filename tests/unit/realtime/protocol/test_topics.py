@@ -36,11 +36,13 @@ header_names = st.text("abcdefgh-0", min_size=1, max_size=10)
 
 
 def test_a_topic_without_options_is_its_name() -> None:
+    """A topic without options is its plain name."""
     assert record_topic("posts", "*") == Topic("posts/*", "posts/*")
     assert custom_topic("PB_CONNECT") == Topic("PB_CONNECT", "PB_CONNECT")
 
 
 def test_options_are_encoded_as_a_browser_would() -> None:
+    """Options become JSON, percent-encoded as by a browser, with header names in lower case."""
     topic = record_topic("posts", "*", filter="a = 'é' && (b!~\"x*\")", headers={"X-A": True})
     assert topic.name == "posts/*"
     assert topic.wire == (
@@ -55,7 +57,7 @@ def test_options_are_encoded_as_a_browser_would() -> None:
 def test_parsing_a_topic_gives_back_what_it_was_made_of(
     collection: str, target: str, filter: str, query: dict[str, str], headers: dict[str, str]
 ) -> None:
-    """Or it is refused, where it is longer with its options than the server takes."""
+    """A topic parses back to its options; one longer than the server's limit is refused."""
     for key in ("filter", "expand", "fields"):
         query.pop(key, None)
     options = normalise_options(filter, query=query, headers=headers)
@@ -73,6 +75,8 @@ def test_parsing_a_topic_gives_back_what_it_was_made_of(
 def test_equal_options_in_another_order_are_one_text(
     query: dict[str, str], headers: dict[str, str], random: Any
 ) -> None:
+    """Equal options in another order give the same topic text."""
+
     def shuffled(pairs: dict[str, str]) -> dict[str, str]:
         items = list(pairs.items())
         random.shuffle(items)
@@ -85,6 +89,7 @@ def test_equal_options_in_another_order_are_one_text(
 
 
 def test_a_keyword_and_the_same_key_in_query_are_one_text() -> None:
+    """A keyword and the same key in `query` give the same topic."""
     by_keyword = record_topic("p", "*", filter="n>1", expand="a", fields="id")
     by_query = record_topic("p", "*", query={"fields": "id", "expand": "a", "filter": "n>1"})
     assert by_keyword == by_query
@@ -92,6 +97,7 @@ def test_a_keyword_and_the_same_key_in_query_are_one_text() -> None:
 
 @pytest.mark.parametrize("key", ["filter", "expand", "fields"])
 def test_an_option_given_twice_is_refused_by_name(key: str) -> None:
+    """An option given by keyword and in `query` raises `ValueError` with its name."""
     kwargs: dict[str, Any] = {key: "x", "query": {key: "x"}}
     with pytest.raises(ValueError, match=f"^{key} is given twice"):
         record_topic("posts", "*", **kwargs)
@@ -99,6 +105,7 @@ def test_an_option_given_twice_is_refused_by_name(key: str) -> None:
 
 @pytest.mark.parametrize("key", ["filter", "expand", "fields"])
 def test_empty_options_count_as_not_given(key: str) -> None:
+    """Empty options count as not given."""
     for empty in ("", None):
         kwargs: dict[str, Any] = {key: empty, "query": {key: empty, "x": None}, "headers": {}}
         assert record_topic("posts", "*", **kwargs).wire == "posts/*"
@@ -107,6 +114,7 @@ def test_empty_options_count_as_not_given(key: str) -> None:
 
 
 def test_values_become_the_text_that_json_gives_them() -> None:
+    """Option values become the text that JSON gives them, and None is left out."""
     options = normalise_options(
         query={"a": True, "b": False, "c": 3, "d": 1.5, "e": "x", "f": None}
     )
@@ -115,12 +123,14 @@ def test_values_become_the_text_that_json_gives_them() -> None:
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_numbers_without_a_text_form_are_refused_by_name(value: float) -> None:
+    """NaN and infinity raise `ValueError` with the name of the option."""
     with pytest.raises(ValueError, match=r"query\['page'\] is .*finite"):
         normalise_options(query={"page": value})
 
 
 @pytest.mark.parametrize("value", [[1], {"a": 1}, b"x", object()])
 def test_other_types_are_refused_by_name(value: object) -> None:
+    """Option values of other types raise `TypeError` with the name of the option."""
     with pytest.raises(TypeError, match=r"headers\['x'\] is a \w+: give a str"):
         normalise_options(headers={"x": value})
     with pytest.raises(TypeError, match=r"query\['k'\] is a"):
@@ -134,6 +144,7 @@ def test_other_types_are_refused_by_name(value: object) -> None:
 
 
 def test_header_names_ignore_case_and_the_kind_of_hyphen_and_must_agree() -> None:
+    """Header names ignore case and `_` for `-`; two values for one raise `ValueError`."""
     options = normalise_options(headers={"X-Tenant": "a", "x-tenant": "a", "X_Tenant": "a"})
     assert options == Options(headers=(("x-tenant", "a"),))
     with pytest.raises(ValueError, match="'x-tenant' is given twice"):
@@ -144,6 +155,7 @@ def test_header_names_ignore_case_and_the_kind_of_hyphen_and_must_agree() -> Non
 
 @pytest.mark.parametrize("bad", ["\r", "\n", "\0"])
 def test_nothing_can_break_out_of_a_header(bad: str) -> None:
+    """A CR, LF or NUL in a header, and a blank name, raise `ValueError`."""
     for headers in ({f"x{bad}y": "v"}, {"x": f"v{bad}Injected: yes"}):
         with pytest.raises(ValueError, match="no CR, LF or NUL"):
             normalise_options(headers=headers)
@@ -152,6 +164,7 @@ def test_nothing_can_break_out_of_a_header(bad: str) -> None:
 
 
 def test_the_longest_topic_is_taken_and_one_byte_more_is_refused() -> None:
+    """A topic of 2500 bytes is accepted; one byte more raises a 400 that says to shorten it."""
     room = MAX_TOPIC_LENGTH - len("posts/")
     assert len(record_topic("posts", "x" * room).wire) == MAX_TOPIC_LENGTH
     with pytest.raises(ClientResponseError, match=r"2501 bytes.*takes 2500: shorten") as caught:
@@ -171,6 +184,7 @@ def test_the_longest_topic_is_taken_and_one_byte_more_is_refused() -> None:
             "a\x85", " a", "a ", "\ud800"],
 )  # fmt: skip
 def test_names_that_could_lead_elsewhere_are_refused(bad: str) -> None:
+    """A collection name that could change the path or the topic raises `ValueError`."""
     with pytest.raises(ValueError, match=r"^collection"):
         record_topic(bad, "*")
 
@@ -180,6 +194,7 @@ def test_names_that_could_lead_elsewhere_are_refused(bad: str) -> None:
             "a\r", "a\0b"],
 )  # fmt: skip
 def test_an_id_that_no_url_can_name_is_refused(bad: str) -> None:
+    """An id that no URL path can contain raises `ValueError`."""
     with pytest.raises(ValueError, match=r"^id (must|holds) "):
         check_id(bad)
     with pytest.raises(ValueError, match=r"^target"):
@@ -188,6 +203,7 @@ def test_an_id_that_no_url_can_name_is_refused(bad: str) -> None:
 
 @pytest.mark.parametrize("id", ["a/b", "/a", "a\\b", "a?b", "a?options={}"])
 def test_an_id_that_would_be_another_topic_is_none_to_observe(id: str) -> None:
+    """An id that would make another topic is valid, but observing it raises `ValueError`."""
     assert check_id(id) == id
     with pytest.raises(ValueError, match=r"^target must hold no .* observe '\*'"):
         record_topic("posts", id)
@@ -195,6 +211,7 @@ def test_an_id_that_would_be_another_topic_is_none_to_observe(id: str) -> None:
 
 @pytest.mark.parametrize("id", ["a#b", "#hash", "a\x7fb", "%", "a%2", "%zz"])
 def test_options_that_the_server_would_not_see_are_refused(id: str) -> None:
+    """Options for an id that hides them from the server raise `ValueError`."""
     assert record_topic("posts", id).wire == f"posts/{id}"
     given: list[dict[str, Any]] = [
         {"filter": "n=1"}, {"fields": "n"}, {"headers": {"x-tenant": "a"}}
@@ -208,6 +225,7 @@ def test_options_that_the_server_would_not_see_are_refused(id: str) -> None:
     "id", ["a..b", "...", " a ", "a\x85", "\u2028", "%2e%2e", "a&b=c", "@me", "X"]
 )
 def test_any_other_text_is_an_id(id: str) -> None:
+    """Any other text is an id, also in a topic with options."""
     assert record_topic("posts", id, fields="n").wire.startswith(f"posts/{id}?options=%7B")
 
 
@@ -230,6 +248,7 @@ class Guise(str):
 
 
 def test_a_subclass_of_str_is_the_text_that_was_checked() -> None:
+    """A subclass of str is used as the plain text that was checked."""
     for name in (Name.POSTS, Guise("posts")):
         for made in (check_collection(name), check_id(name)):
             assert (made, type(made)) == ("posts", str)
@@ -241,6 +260,7 @@ def test_a_subclass_of_str_is_the_text_that_was_checked() -> None:
 
 @pytest.mark.parametrize("bad", [None, 5, b"posts", ["posts"]])
 def test_names_that_are_no_text_are_refused(bad: Any) -> None:
+    """A collection, target or topic that is no text raises `TypeError`."""
     with pytest.raises(TypeError, match="collection must be a str"):
         record_topic(bad, "*")
     with pytest.raises(TypeError, match="target must be a str"):
@@ -251,11 +271,13 @@ def test_names_that_are_no_text_are_refused(bad: Any) -> None:
 
 @pytest.mark.parametrize("bad", ["", " ", "a\nb", "a\rb", "a\0b", " a", "?options=x", "\ud800"])
 def test_custom_topics_that_could_not_come_back_are_refused(bad: str) -> None:
+    """A custom topic that the server could not send back unchanged raises `ValueError`."""
     with pytest.raises(ValueError, match=r"^topic"):
         custom_topic(bad)
 
 
 def test_a_custom_topic_may_hold_slashes_and_its_own_options() -> None:
+    """A custom topic may have slashes and its own options, but then no arguments."""
     assert custom_topic("a/b/c").wire == "a/b/c"
     own = 'a/b?options={"query":{"x":"1"}}'
     assert custom_topic(own) == Topic(own, "a/b")
@@ -269,6 +291,7 @@ def test_a_custom_topic_may_hold_slashes_and_its_own_options() -> None:
 
 @given(st.one_of(st.text(), st.text().map(lambda text: "p/*?options=" + text)))
 def test_parsing_never_raises_on_odd_text(wire: str) -> None:
+    """`parse_topic` returns a name and two dicts for any text and never raises."""
     name, query, headers = parse_topic(wire)
     assert name == wire.split("?")[0]
     assert isinstance(query, dict)
@@ -279,10 +302,12 @@ def test_parsing_never_raises_on_odd_text(wire: str) -> None:
     "odd", ["[1]", "null", "{", '{"query":1,"headers":[]}', "%7B%", "[" * 5000]
 )
 def test_options_that_are_none_parse_as_none(odd: str) -> None:
+    """Malformed options parse as no options."""
     assert parse_topic("p/*?options=" + odd) == ("p/*", {}, {})
 
 
 def test_a_credential_in_a_topics_own_options_is_refused() -> None:
+    """A credential header in a topic's own options raises `ValueError`."""
     for name in ("Authorization", "proxy_authorization"):
         with pytest.raises(ValueError, match="must not be a header of a topic"):
             custom_topic(f'chat?options={{"headers":{{"{name}":"x"}}}}')
@@ -296,6 +321,7 @@ class Odd(Enum):
 
 
 def test_values_with_a_plain_form_are_that_and_others_are_named_by_their_type() -> None:
+    """Enums and dates become plain text; other values raise `TypeError` with their type."""
     assert normalise_options(query={"a": Odd.GOOD, "b": date(2026, 1, 2)}).query == (
         ("a", "5"),
         ("b", "2026-01-02 00:00:00.000Z"),
@@ -313,6 +339,7 @@ def test_values_with_a_plain_form_are_that_and_others_are_named_by_their_type() 
 def test_what_pandas_writes_for_nothing_counts_as_not_given(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """The missing values of pandas count as not given."""
     missing = object()
     monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(NaT=missing, NA=None))
     options = normalise_options(query={"a": missing, "b": 1}, headers={"x": missing})
@@ -332,11 +359,13 @@ def test_what_pandas_writes_for_nothing_counts_as_not_given(
 def test_half_a_surrogate_pair_is_refused_by_where_it_is(
     options: dict[str, Any], where: str
 ) -> None:
+    """Half a surrogate pair raises `ValueError` with the name of the option."""
     with pytest.raises(ValueError, match=f"^{re.escape(where)} holds half a surrogate pair"):
         normalise_options(**options)
 
 
 def test_headers_for_all_topics_are_texts_in_lower_case_and_none_stays_none() -> None:
+    """`check_topic_headers` returns lower-case names with texts, and keeps None."""
     given = {"X-Tenant": 5, "X_Other": "b", "X-Proxy-Key": None, "x-proxy-key": None}
     expected = {"x-tenant": "5", "x-other": "b", "x-proxy-key": None}
     assert check_topic_headers(given) == expected
@@ -356,5 +385,6 @@ def test_headers_for_all_topics_are_texts_in_lower_case_and_none_stays_none() ->
     ],
 )
 def test_headers_that_no_topic_may_have_are_refused(headers: dict[str, Any], why: str) -> None:
+    """A header that is given twice, is invalid or is a credential raises `ValueError`."""
     with pytest.raises(ValueError, match=why):
         check_topic_headers(headers)

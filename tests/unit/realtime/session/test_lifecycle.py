@@ -58,6 +58,7 @@ LEGAL = {
 def test_every_legal_pair_leads_where_it_says_and_every_other_raises(
     state: State, signal: Signal
 ) -> None:
+    """A legal pair of state and signal leads to its state; others raise `IllegalTransition`."""
     expected = LEGAL[state].get(signal)
     if expected is None:
         with pytest.raises(IllegalTransition, match=f"{signal.name} in state '{state.value}'"):
@@ -67,5 +68,6 @@ def test_every_legal_pair_leads_where_it_says_and_every_other_raises(
 
 
 def test_every_state_can_be_reached_and_every_one_but_closed_left() -> None:
+    """Each state can be reached, and each one but `CLOSED` can be left."""
     assert set(TRANSITIONS.values()) == set(State)
     assert {state for state, _ in TRANSITIONS} == set(State) - {State.CLOSED}

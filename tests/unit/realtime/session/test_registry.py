@@ -21,6 +21,7 @@ def subscriber(raw: bool = False, log: list[Any] | None = None) -> Subscriber:
 
 
 def test_a_topic_is_wanted_from_its_first_to_its_last_subscriber() -> None:
+    """A topic is registered from its first to its last subscriber; others change no version."""
     registry = Registry()
     first, second = subscriber(), subscriber()
     entry = registry.add(POSTS, first)
@@ -36,6 +37,7 @@ def test_a_topic_is_wanted_from_its_first_to_its_last_subscriber() -> None:
 
 
 def test_subscribers_of_messages_and_of_records_share_a_topic() -> None:
+    """Subscribers of messages and of records share a topic entry."""
     registry = Registry()
     records, messages = subscriber(), subscriber(raw=True)
     entry = registry.add(POSTS, records)
@@ -46,7 +48,7 @@ def test_subscribers_of_messages_and_of_records_share_a_topic() -> None:
 
 
 def test_a_subscriber_gets_all_events_as_records_unless_it_is_told_otherwise() -> None:
-    """Unchecked, it needs no verdict; and it is where its events, error and end go to."""
+    """By default a subscriber receives all events as records and needs no check."""
     log: list[Any] = []
     one = Subscriber(log.append, log.append, lambda: log.append("completed"))
     assert (one.raw, one.check, one.checked, one.keeps) == (False, False, True, False)
@@ -79,7 +81,7 @@ def test_a_subscriber_gets_all_events_as_records_unless_it_is_told_otherwise() -
 def test_an_entry_knows_what_its_subscribers_let_through(
     records: list[set[str] | None], messages: int, actions: set[str] | None, is_plain: bool
 ) -> None:
-    """And forgets it with them."""
+    """A topic entry has the combined actions of its subscribers, and none without them."""
     registry = Registry()
     entry = TopicEntry(POSTS, TopicShard(0), 0)
     assert (entry.actions, entry.is_plain) == (None, False)
@@ -101,11 +103,13 @@ def test_an_entry_knows_what_its_subscribers_let_through(
 
 
 def test_a_registry_begins_with_nobody() -> None:
+    """A new registry has no entries, no shards and no subscribers to everything."""
     registry = Registry()
     assert (registry.entries, registry.everything, registry.shares) == ({}, (), [])
 
 
 def test_a_removed_subscriber_hears_nothing_any_more() -> None:
+    """A removed subscriber receives no event, error or completion any more."""
     registry = Registry()
     log: list[Any] = []
     gone = subscriber(log=log)
@@ -119,6 +123,7 @@ def test_a_removed_subscriber_hears_nothing_any_more() -> None:
 
 
 def test_the_tuples_of_an_entry_are_replaced_and_never_changed() -> None:
+    """The tuples of a topic entry are replaced by a change and never modified."""
     registry = Registry()
     entry = registry.add(POSTS, subscriber())
     seen = entry.records
@@ -128,6 +133,7 @@ def test_the_tuples_of_an_entry_are_replaced_and_never_changed() -> None:
 
 
 def test_taking_a_topic_out_gives_its_subscribers_back_unsilenced_and_once() -> None:
+    """`take_out` returns an entry's subscribers once; they still receive their completion."""
     registry = Registry()
     log: list[Any] = []
     one, two = subscriber(log=log), subscriber(raw=True, log=log)
@@ -145,6 +151,7 @@ def test_taking_a_topic_out_gives_its_subscribers_back_unsilenced_and_once() -> 
 
 
 def test_entries_are_found_by_their_name_without_options() -> None:
+    """`matching` finds topic entries by their name without options."""
     registry = Registry()
     for topic in (POSTS, record_topic("posts", "*", filter="a=1"), record_topic("posts", "r1")):
         registry.add(topic, subscriber())
@@ -153,6 +160,7 @@ def test_entries_are_found_by_their_name_without_options() -> None:
 
 
 def test_row_12_topics_beyond_the_limit_go_to_further_shares_and_fill_gaps_first() -> None:
+    """Topics beyond the limit go to further shards, and free places are used first."""
     registry = Registry(limit=2)
     held = [subscriber() for _ in range(5)]
     for n, each in enumerate(held):
@@ -166,6 +174,7 @@ def test_row_12_topics_beyond_the_limit_go_to_further_shares_and_fill_gaps_first
 
 
 def test_a_local_topic_costs_no_room_and_is_never_submitted() -> None:
+    """A local topic joins a full shard and is never submitted."""
     registry = Registry(frozenset({LOCAL.wire}), limit=1)
     share = registry.add(Topic("t0", "t0"), subscriber()).share
     assert registry.add(LOCAL, subscriber(raw=True)).share is share
@@ -174,6 +183,7 @@ def test_a_local_topic_costs_no_room_and_is_never_submitted() -> None:
 
 
 def test_a_local_topic_takes_no_room_from_the_others() -> None:
+    """A local topic takes no place from topics registered after it."""
     registry = Registry(frozenset({LOCAL.wire}), limit=1)
     registry.add(LOCAL, subscriber(raw=True))
     registry.add(Topic("t0", "t0"), subscriber())
@@ -184,6 +194,7 @@ def test_a_local_topic_takes_no_room_from_the_others() -> None:
 def test_after_any_sequence_the_shares_hold_exactly_what_somebody_wants(
     steps: list[tuple[int, bool]],
 ) -> None:
+    """After any sequence the shards hold exactly the topics that have subscribers."""
     registry = Registry(limit=2)
     held: dict[int, list[Subscriber]] = {}
     versions: dict[int, int] = {}

@@ -128,6 +128,7 @@ def it() -> Bench:
 
 
 def test_a_topic_starts_the_pipeline_at_the_next_tick(it: Bench) -> None:
+    """The first topic starts the pipeline at the next tick, and only once."""
     assert it.want("a") == [WakeAt(NOW)]
     assert it.session.tick(NOW) == [Publish(), Publish(Signal.WANTED), Start(1)]
     assert it.state == "connecting"
@@ -135,17 +136,20 @@ def test_a_topic_starts_the_pipeline_at_the_next_tick(it: Bench) -> None:
 
 
 def test_a_second_change_asks_for_no_second_wake(it: Bench) -> None:
+    """A second change before the tick schedules no second wake."""
     it.want("a")
     assert it.want("b") == []
 
 
 def test_a_tick_before_its_time_changes_nothing_and_asks_for_none(it: Bench) -> None:
+    """A tick before its time issues no command; the POST is issued at its time."""
     it.open("a")
     assert it.session.tick(NOW + QUIET / 2) == []
     assert it.post(NOW + QUIET).topics == ("a",)
 
 
 def test_a_tick_at_its_time_waits_on_if_the_burst_has_gone_on(it: Bench) -> None:
+    """A tick at its time waits longer if the burst of changes has gone on."""
     it.open("a")
     assert it.want("b", now=NOW + QUIET / 2) == []
     assert it.session.tick(NOW + QUIET) == [WakeAt(NOW + QUIET * 1.5)]
@@ -153,12 +157,14 @@ def test_a_tick_at_its_time_waits_on_if_the_burst_has_gone_on(it: Bench) -> None
 
 
 def test_what_somebody_waits_for_is_submitted_without_a_pause(it: Bench) -> None:
+    """An urgent change is submitted without a quiet pause."""
     it.open("a")
     assert it.want("b", urgent=True) == [WakeAt(NOW)]
     assert it.post(NOW).topics == ("a", "b")
 
 
 def test_the_first_stream_gets_the_topics_and_is_active_once_they_are_taken(it: Bench) -> None:
+    """The first stream submits the topics and is active once they are acknowledged."""
     it.open("a", "b")
     post = it.post()
     assert (post.stream, post.version, post.topics) == ("s1", 2, ("a", "b"))
@@ -171,6 +177,7 @@ def test_the_first_stream_gets_the_topics_and_is_active_once_they_are_taken(it: 
 
 
 def test_topics_that_come_unasked_need_a_stream_and_no_post(it: Bench) -> None:
+    """A stream with local topics only becomes active without a POST."""
     it.open("local")
     assert it.session.tick(NOW + QUIET) == [
         Publish(),
@@ -180,6 +187,7 @@ def test_topics_that_come_unasked_need_a_stream_and_no_post(it: Bench) -> None:
 
 
 def test_a_topic_that_went_and_came_back_costs_no_post(it: Bench) -> None:
+    """A topic that is removed and added again before the tick costs no POST."""
     it.activate("a")
     it.unwant("a", now=NOW + 1)
     it.want("a", now=NOW + 1)
@@ -191,6 +199,7 @@ def test_a_topic_that_went_and_came_back_costs_no_post(it: Bench) -> None:
 
 
 def test_a_change_while_active_is_shown_at_once(it: Bench) -> None:
+    """A change while active sets the state back to `connected` at once."""
     it.activate("a")
     assert it.want("b", now=NOW + 9) == [Publish(Signal.CHANGED), WakeAt(NOW + 9 + QUIET)]
     assert it.state == "connected"
@@ -199,6 +208,7 @@ def test_a_change_while_active_is_shown_at_once(it: Bench) -> None:
 def test_there_is_one_post_in_flight_and_what_changes_meanwhile_comes_behind_it(
     it: Bench,
 ) -> None:
+    """Only one POST is in flight; changes made meanwhile are submitted after it."""
     it.open("a")
     first = it.post()
     it.want("b", urgent=True)
@@ -209,7 +219,7 @@ def test_there_is_one_post_in_flight_and_what_changes_meanwhile_comes_behind_it(
 
 
 def test_what_changed_unheard_during_a_post_is_submitted_too(it: Bench) -> None:
-    """The answer looks at the wanted set itself: nobody has to have told of the change."""
+    """A change during a POST is submitted after it, even without a notification of it."""
     it.open("a")
     first = it.post()
     it.share.version += 1
@@ -220,6 +230,7 @@ def test_what_changed_unheard_during_a_post_is_submitted_too(it: Bench) -> None:
 
 
 def test_each_post_of_a_burst_makes_the_next_wait_longer_until_it_is_calm(it: Bench) -> None:
+    """A POST soon after another waits five times as long, until the burst is over."""
     it.activate("a")
     soon = NOW + QUIET + CALM / 2
     assert it.want("b", now=soon)[-1] == WakeAt(soon + 5 * QUIET)
@@ -229,6 +240,7 @@ def test_each_post_of_a_burst_makes_the_next_wait_longer_until_it_is_calm(it: Be
 
 
 def test_without_topics_the_stream_is_ended_and_that_is_told(it: Bench) -> None:
+    """Without topics an open stream is ended and left; a new topic starts another pipeline."""
     it.activate("a")
     it.unwant("a", now=NOW + 9)
     assert it.session.tick(NOW + 10) == [
@@ -240,6 +252,7 @@ def test_without_topics_the_stream_is_ended_and_that_is_told(it: Bench) -> None:
 
 
 def test_without_topics_an_attempt_is_ended_and_nothing_is_left(it: Bench) -> None:
+    """Without topics an attempt to connect is stopped, without a gap or `Left`."""
     it.want("a")
     it.session.tick(NOW)
     it.unwant("a")
@@ -247,6 +260,7 @@ def test_without_topics_an_attempt_is_ended_and_nothing_is_left(it: Bench) -> No
 
 
 def test_a_topic_that_went_before_anything_began_leads_to_nothing(it: Bench) -> None:
+    """A topic removed before the first tick starts nothing."""
     it.want("a")
     it.unwant("a")
     assert it.session.tick(NOW) == [Publish()]
@@ -256,6 +270,7 @@ def test_a_topic_that_went_before_anything_began_leads_to_nothing(it: Bench) -> 
 
 
 def test_a_loss_is_a_gap_and_a_loss_and_the_wait_is_shown(it: Bench) -> None:
+    """The loss of a stream is a gap and a loss, and the status shows the wait."""
     it.activate("a")
     assert it.session.lost(1, 3, 1.5, LOSS) == [Gap(), Publish(Signal.LOST), Lost()]
     status = it.session.status
@@ -269,6 +284,7 @@ def test_a_loss_is_a_gap_and_a_loss_and_the_wait_is_shown(it: Bench) -> None:
 
 
 def test_an_attempt_that_fails_is_no_loss(it: Bench) -> None:
+    """An attempt that fails before its stream opens is no loss."""
     it.want("a")
     it.session.tick(NOW)
     it.session.dialled(1, "s1")
@@ -276,6 +292,7 @@ def test_an_attempt_that_fails_is_no_loss(it: Bench) -> None:
 
 
 def test_attempts_that_are_used_up_end_all_of_it(it: Bench) -> None:
+    """Exhausted attempts fail the session; only a new topic starts it again."""
     it.activate("a")
     assert it.session.exhausted(1, LOSS) == [
         Gap(), Publish(Signal.EXHAUSTED), Lost(), Failed(LOSS),
@@ -288,6 +305,7 @@ def test_attempts_that_are_used_up_end_all_of_it(it: Bench) -> None:
 
 
 def test_a_routine_end_is_a_gap_and_no_loss(it: Bench) -> None:
+    """A routine end of a stream is a gap and no loss; the next stream submits all topics."""
     it.activate("a")
     assert it.session.dialled(1, "s2") == [Gap(), Publish(Signal.RENEWED)]
     assert (it.state, it.session.held) == ("connecting", -1)
@@ -296,6 +314,7 @@ def test_a_routine_end_is_a_gap_and_no_loss(it: Bench) -> None:
 
 
 def test_what_a_former_pipeline_still_says_is_ignored(it: Bench) -> None:
+    """Inputs of a stopped pipeline are ignored, and its new stream is abandoned."""
     it.activate("a")
     it.unwant("a", now=NOW + 9)
     it.session.tick(NOW + 10)
@@ -307,6 +326,7 @@ def test_what_a_former_pipeline_still_says_is_ignored(it: Bench) -> None:
 
 
 def test_a_stream_that_opens_after_it_was_ended_is_ignored(it: Bench) -> None:
+    """A stream that opens after it was ended by a renewal is ignored."""
     it.want("a")
     it.session.tick(NOW)
     it.session.dialled(1, "s1")
@@ -316,6 +336,7 @@ def test_a_stream_that_opens_after_it_was_ended_is_ignored(it: Bench) -> None:
 
 
 def test_a_stream_opens_once(it: Bench) -> None:
+    """A second `opened` of the same stream is ignored."""
     stream = it.open("a")
     assert it.session.opened(stream, "again", NOW) == []
     assert it.session.status.client_id == "client"
@@ -325,6 +346,7 @@ def test_a_stream_opens_once(it: Bench) -> None:
 
 
 def test_a_post_that_fails_is_made_again_after_longer_and_longer_waits(it: Bench) -> None:
+    """A POST that fails with 503 is repeated after growing waits; a success resets them."""
     it.open("a")
     busy = ClientResponseError(503, "/api/realtime")
     for failures, now in ((1, NOW + 1), (2, NOW + 20)):
@@ -345,6 +367,7 @@ def test_a_post_that_fails_is_made_again_after_longer_and_longer_waits(it: Bench
 def test_a_server_that_asks_for_more_time_gets_it_and_no_urgency_counts_against_it(
     it: Bench,
 ) -> None:
+    """The `retry_after` of a POST is waited for, also by an urgent change."""
     it.open("a")
     busy = ClientResponseError(429, "/api/realtime", retry_after=60.0)
     assert it.session.refused(it.post(), busy, NOW + 1)[-1] == WakeAt(NOW + 61)
@@ -354,6 +377,7 @@ def test_a_server_that_asks_for_more_time_gets_it_and_no_urgency_counts_against_
 
 
 def test_a_new_stream_forgets_the_waits_of_the_one_before(it: Bench) -> None:
+    """A new stream submits without the waits of the stream before it."""
     it.open("a")
     it.session.refused(it.post(), ClientResponseError(503), NOW + 1)
     it.session.lost(1, 1, 1.0, LOSS)
@@ -365,6 +389,7 @@ def test_a_new_stream_forgets_the_waits_of_the_one_before(it: Bench) -> None:
 def test_topics_that_the_server_never_takes_are_told_with_what_it_took_before(
     it: Bench,
 ) -> None:
+    """A 400 to a POST issues `Refused` with the last acknowledged and the refused version."""
     it.activate("a")
     it.want("b", now=NOW + 9)
     post, wrong = it.post(NOW + 9 + QUIET), ClientResponseError(400)
@@ -375,6 +400,7 @@ def test_topics_that_the_server_never_takes_are_told_with_what_it_took_before(
 
 @pytest.mark.parametrize("status", [403, 404])
 def test_a_stream_that_the_server_does_not_know_is_lost(it: Bench, status: int) -> None:
+    """A 403 or 404 to a POST ends the stream as lost."""
     it.open("a")
     error = ClientResponseError(status)
     (command,) = it.session.refused(it.post(), error, NOW + 1)
@@ -385,6 +411,7 @@ def test_a_stream_that_the_server_does_not_know_is_lost(it: Bench, status: int) 
 
 
 def test_a_refusal_that_a_login_explains_is_routine(it: Bench) -> None:
+    """A 403 to a POST from before a change of identity ends the stream as routine."""
     it.open("a")
     post = it.post()
     it.identity = "bob"
@@ -393,6 +420,7 @@ def test_a_refusal_that_a_login_explains_is_routine(it: Bench) -> None:
 
 
 def test_a_post_that_its_streams_end_cut_off_says_nothing(it: Bench) -> None:
+    """A POST cut off by the end of its stream issues no command."""
     it.open("a")
     assert it.session.refused(it.post(), ClientClosedError("ended"), NOW + 1) == []
     it.want("b", now=NOW + 2)
@@ -400,6 +428,7 @@ def test_a_post_that_its_streams_end_cut_off_says_nothing(it: Bench) -> None:
 
 
 def test_an_answer_that_comes_after_its_streams_end_counts_for_no_other(it: Bench) -> None:
+    """A response that arrives after the end of its stream does not count for the next one."""
     it.open("a")
     post = it.post()
     it.session.dialled(1, "s2")
@@ -411,6 +440,7 @@ def test_an_answer_that_comes_after_its_streams_end_counts_for_no_other(it: Benc
 
 
 def test_a_failure_that_comes_after_its_streams_end_counts_for_no_other(it: Bench) -> None:
+    """A failure that arrives after the end of its stream does not affect the next one."""
     it.open("a")
     post = it.post()
     it.session.dialled(1, "s2")
@@ -419,6 +449,7 @@ def test_a_failure_that_comes_after_its_streams_end_counts_for_no_other(it: Benc
 
 
 def test_an_answer_that_nobody_waits_for_is_ignored(it: Bench) -> None:
+    """A response to a POST that is no longer in flight is ignored."""
     post = it.activate("a")
     assert it.session.acknowledged(post, NOW) == []
     assert it.session.refused(post, LOSS, NOW) == []
@@ -428,6 +459,7 @@ def test_an_answer_that_nobody_waits_for_is_ignored(it: Bench) -> None:
 
 
 def test_another_login_needs_another_stream(it: Bench) -> None:
+    """A change of identity on an active stream ends it as routine and opens another one."""
     it.activate("a")
     it.identity = "bob"
     assert it.session.identity_changed(NOW + 9) == [
@@ -437,6 +469,7 @@ def test_another_login_needs_another_stream(it: Bench) -> None:
 
 
 def test_a_login_before_anything_was_submitted_needs_no_other_stream(it: Bench) -> None:
+    """A change of identity before the first POST needs no other stream."""
     it.open("a")
     it.identity = "bob"
     assert it.session.identity_changed(NOW) == []
@@ -445,6 +478,7 @@ def test_a_login_before_anything_was_submitted_needs_no_other_stream(it: Bench) 
 
 
 def test_a_renewed_token_submits_the_same_topics_once_more(it: Bench) -> None:
+    """A renewed token submits the same topics once more on the same stream."""
     it.activate("a")
     assert it.session.identity_changed(NOW + 9) == [Publish(Signal.CHANGED), WakeAt(NOW + 9)]
     assert it.session.held == -1
@@ -452,6 +486,7 @@ def test_a_renewed_token_submits_the_same_topics_once_more(it: Bench) -> None:
 
 
 def test_a_post_under_the_token_of_before_does_not_count(it: Bench) -> None:
+    """A POST under the previous token does not count: the topics are submitted again."""
     it.open("a")
     post = it.post()
     assert it.session.identity_changed(NOW + 1) == [WakeAt(NOW + 1)]
@@ -462,6 +497,7 @@ def test_a_post_under_the_token_of_before_does_not_count(it: Bench) -> None:
 
 
 def test_a_renewal_ends_the_open_stream_as_routine(it: Bench) -> None:
+    """`renewed` ends an open stream as routine and connects at once."""
     it.activate("a")
     assert it.session.renewed() == [HangUp("s1"), Gap(), Publish(Signal.RENEWED), Hurry()]
     assert it.session.dialled(1, "s2") == []
@@ -469,16 +505,19 @@ def test_a_renewal_ends_the_open_stream_as_routine(it: Bench) -> None:
 
 
 def test_a_renewal_cuts_a_wait_short(it: Bench) -> None:
+    """`renewed` during a wait ends the wait."""
     it.activate("a")
     it.session.lost(1, 1, 1.0, LOSS)
     assert it.session.renewed() == [Hurry()]
 
 
 def test_a_renewal_where_nothing_runs_is_harmless(it: Bench) -> None:
+    """`renewed` on an idle session issues nothing but `Hurry`."""
     assert it.session.renewed() == [Hurry()]
 
 
 def test_nothing_follows_the_end(it: Bench) -> None:
+    """After `closed` no input has an effect, and a new stream is abandoned."""
     post = it.activate("a")
     it.want("b", now=NOW + 9)
     assert it.session.closed() == [HangUp("s1"), Gap(), Publish(Signal.CLOSED), Stop()]
@@ -495,12 +534,14 @@ def test_nothing_follows_the_end(it: Bench) -> None:
 
 
 def test_the_end_of_one_that_never_began_is_shown(it: Bench) -> None:
+    """`closed` on a session that never started publishes the state."""
     assert it.session.closed() == [Publish(Signal.CLOSED)]
 
 
 def test_who_is_logged_in_cannot_be_found_out_which_passes_as_a_failed_post_does(
     it: Bench,
 ) -> None:
+    """An identity that cannot be read delays the POST as a refusal does."""
     it.open("a")
     it.identity = OSError("the keyring is locked")
     assert it.session.tick(NOW + QUIET) == [
@@ -513,12 +554,14 @@ def test_who_is_logged_in_cannot_be_found_out_which_passes_as_a_failed_post_does
 
 
 def test_attempts_can_be_used_up_while_it_waits(it: Bench) -> None:
+    """Attempts exhausted during a wait fail the session without a second loss."""
     it.activate("a")
     it.session.lost(1, 1, 1.0, LOSS)
     assert it.session.exhausted(1, LOSS) == [Publish(Signal.EXHAUSTED), Failed(LOSS)]
 
 
 def test_a_signal_where_it_cannot_be_is_a_defect(it: Bench) -> None:
+    """A second `lost` during a wait raises `IllegalTransition`."""
     it.activate("a")
     it.session.lost(1, 1, 1.0, LOSS)
     with pytest.raises(IllegalTransition):
@@ -526,6 +569,7 @@ def test_a_signal_where_it_cannot_be_is_a_defect(it: Bench) -> None:
 
 
 def test_two_posts_of_the_same_topics_are_not_one() -> None:
+    """Two POSTs with equal values are different POSTs."""
     post, twin = Post("s", 1, ("a",)), Post("s", 1, ("a",))
     assert post != twin and len({post, twin}) == 2
 
@@ -536,6 +580,7 @@ def test_two_posts_of_the_same_topics_are_not_one() -> None:
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.integers(0, 10**6), max_size=150))
 def test_in_the_end_the_server_has_what_is_wanted(story: list[int]) -> None:
+    """After any sequence of inputs the server holds the registered topics in the end."""
     world = World()
     world.tell(story)
     world.finish()
@@ -545,6 +590,7 @@ def test_in_the_end_the_server_has_what_is_wanted(story: list[int]) -> None:
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.integers(0, 10**6), max_size=100), st.lists(st.integers(0, 10**6), max_size=30))
 def test_nothing_follows_the_end_whatever_came_before(before: list[int], after: list[int]) -> None:
+    """After any sequence and `closed`, further inputs issue nothing but `Abandon`."""
     world = World()
     world.tell(before)
     world.close()
@@ -569,12 +615,13 @@ def told_by(kind: type[Session], seed: int) -> World:
 
 @pytest.mark.parametrize("kind", MUTANTS, ids=lambda kind: kind.__name__)
 def test_the_stories_find_each_fault(kind: type[Session]) -> None:
+    """Random sequences of inputs find the fault of each mutant."""
     stories = (told_by(kind, seed) for seed in range(STORIES))
     with pytest.raises((Broken, IllegalTransition)):
         deque(stories, maxlen=0)
 
 
 def test_the_stories_that_find_them_go_well_without_a_fault() -> None:
-    """Also, they are no idle ones: they lead to each command."""
+    """The same sequences pass without a fault, and together they issue each command."""
     told = {type(command) for seed in range(500) for command in told_by(Session, seed).log}
     assert told == set(get_args(Command))
