@@ -1,4 +1,4 @@
-"""A chat room: its messages appear and disappear; other rooms are not heard."""
+"""A chat room: print messages as they are created and deleted; other rooms are filtered out."""
 
 import os
 import threading
@@ -28,7 +28,7 @@ with BosBase(URL) as client:
         rxb.of_action("create", "delete"),
         ops.take(2),
     ).subscribe(show, on_completed=done.set)
-    client.realtime.wait_active()  # from here on the server tells us
+    client.realtime.wait_active()  # from here on the server sends events
 
     chat.create({"room": "random", "text": "Nobody in #general hears this", "author": me})
     message = chat.create({"room": "general", "text": "Cześć! 👋", "author": me})

@@ -1,4 +1,4 @@
-"""Leave nothing behind: the last one out of a topic takes it off the server."""
+"""Clean up: when its last subscriber leaves, a topic is removed from the server."""
 
 import os
 import threading
@@ -15,7 +15,7 @@ with BosBase(URL) as client:  # closed at the end, whatever happens
     with posts.subscribe("*", print):  # unsubscribed at the end of the block
         print(client.realtime.status.value.topics)
 
-    page = CompositeDisposable(  # all of a page's subscriptions, to be left together
+    page = CompositeDisposable(  # all subscriptions of a page, disposed together
         posts.observe("*").subscribe(print),
         messages.observe("*").subscribe(print),
     )

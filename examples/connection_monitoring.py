@@ -1,4 +1,4 @@
-"""Watch the connection. Stop the server and start it again meanwhile, and see it come back.
+"""Watch the connection. Stop the server and start it again while this runs.
 
 python examples/connection_monitoring.py 60     for 60 seconds; 10 by default
 """

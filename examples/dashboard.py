@@ -1,4 +1,4 @@
-"""Posts with their authors and comment counts: one table that follows two collections."""
+"""Posts with their authors and comment counts: one table of two collections, kept up to date."""
 
 import os
 import threading
@@ -16,7 +16,7 @@ with BosBase(URL) as client:
     done = threading.Event()
 
     def read(_):
-        """Events say that something has changed; what is true now, the tables say."""
+        """Return the current state: an event is only a hint that something changed."""
         counts = Counter(comment["post"] for comment in comments.iter_records(fields="post"))
         return [
             (post["title"], post["expand"]["author"]["name"], counts[post["id"]])
@@ -30,8 +30,8 @@ with BosBase(URL) as client:
 
     posts.observe("*").pipe(
         ops.merge(comments.observe("*")),
-        ops.sample(0.2),  # however fast they come, at most five tables a second
-        ops.start_with(None),  # and one at once
+        ops.sample(0.2),  # at most five tables a second
+        ops.start_with(None),  # and the first one at once
         ops.map(read),
         ops.distinct_until_changed(),
         ops.take(2),

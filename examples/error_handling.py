@@ -1,4 +1,4 @@
-"""Errors that retrying cannot mend come to `on_error`, or are raised; all others are retried."""
+"""Errors that a retry cannot fix are raised, or passed to `on_error`; all others are retried."""
 
 import os
 import threading
@@ -18,18 +18,18 @@ def explain(error):
             print(f"{error.status}: {error.message}")  # 400 is a bad filter, for example
         case RequestTimeoutError():
             print("the server did not answer in time")
-        case BosBaseError():  # the root of all
+        case BosBaseError():  # the base class of all errors
             print(f"something else: {error}")
 
 
 with BosBase(URL) as client:
     for name, condition in (("audit", None), ("nonsense", None), ("messages", "room =")):
-        try:  # the callback form waits for the server's word, and raises
+        try:  # the callback form waits for the server's answer, and raises
             client.collection(name).subscribe("*", print, filter=condition)
         except BosBaseError as error:
             explain(error)
 
-    told = threading.Event()  # an observable tells its subscriber
+    told = threading.Event()  # an observable calls `on_error`
     client.collection("audit").observe("*").subscribe(
         print, on_error=lambda error: (explain(error), told.set())
     )

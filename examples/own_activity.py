@@ -1,4 +1,4 @@
-"""My own posts: a log of all that happens to them, and a notification on each update."""
+"""A user's own posts: a log of all changes, and a notification on each update."""
 
 import os
 import threading
@@ -16,7 +16,7 @@ with BosBase(URL) as client:
     posts = client.collection("posts")
     done = threading.Event()
 
-    # Both subscribers share one subscription of the server.
+    # Both subscribers share one subscription at the server.
     mine = posts.observe("*", filter=client.filter("author = {:me}", me=me))
     mine.pipe(rxb.of_action("update")).subscribe(
         lambda event: print(f"! “{event.record['title']}” was changed")
