@@ -1,8 +1,8 @@
 """The pytest plugin of rxbosbase: ``bosbase_server``, ``bosbase_client`` and ``virtual_time``.
 
-It stands beside the package, not inside it: pytest loads this file in every run, and whoever
-uses none of the fixtures pays for no import of the library; nor does a coverage report lose what
-was imported before it began.
+It is beside the package, not inside it: pytest loads this file in every run, and a run that uses
+none of the fixtures does not import the library, nor does a coverage report miss modules that were
+imported before it began.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ def bosbase_server() -> Iterator[EmbeddedServer]:
 
 @pytest.fixture
 def bosbase_client(bosbase_server: EmbeddedServer) -> Iterator[BosBase]:
-    """A client of `bosbase_server`, logged in as its superuser and closed after the test."""
+    """A client of `bosbase_server`, logged in as its superuser; closed after the test."""
     with bosbase_server.client(superuser=True) as client:
         yield client
 
 
 @pytest.fixture
 def virtual_time() -> Iterator[FakeRealtime]:
-    """A `FakeRealtime`: a client without a server, whose time passes by ``advance`` alone."""
+    """A `FakeRealtime`: a client without a server, whose time passes only by ``advance``."""
     from rxbosbase.testing import FakeRealtime
 
     with FakeRealtime() as fake:

@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: measures, prints tables, and writes files of them if asked."""
+"""``python -m benchmarks``: measure, print tables, and write them to files on request."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Runs the suites."""
+    """Run the suites."""
     arguments = _arguments()
     console = Console()
     if not console.is_terminal:

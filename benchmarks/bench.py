@@ -1,8 +1,8 @@
-"""What a contender is given: a server of its own, a callback that counts, and clocks.
+"""The part of a run that all contenders share: a server, a callback that counts, and clocks.
 
-A run is fair to all in the same way: the events are built beforehand, the clocks start before
-the server is told to send and stop in the callback of the last event, so that all the work of
-these events, on whatever thread, is in between and no other.
+A run is the same for all: the events are built before it, and the clocks start before the server
+gets the command to send and stop in the callback of the last event, so that they measure all the
+work of these events, on all threads, and no other work.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ RUN_TIMEOUT = 20.0  # seconds a single run may take
 
 
 class Skip(Exception):
-    """The contender cannot run here; the message says why, and what to do about it."""
+    """The contender cannot run here; the message has the reason and the remedy."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a contender is asked to do.
+    """The size of a contender's task.
 
     Attributes:
         size: bytes of a record.
-        topics, subscribers: how many; subscribers are those of each topic.
-        records: how many the table holds, for live views.
+        topics, subscribers: their numbers; subscribers are those of each topic.
+        records: the number of records in the table, for live views.
         rate: events a second; 0 is as fast as they are read.
     """
 
@@ -59,7 +59,7 @@ class Bench:
 
     Attributes:
         url: of the session's server.
-        count: the callback to subscribe: it counts, and does nothing else.
+        count: the callback to subscribe: it only counts.
     """
 
     def __init__(self, control_port: int, options: Options) -> None:
@@ -68,15 +68,15 @@ class Bench:
         self._control.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._answers = self._control.makefile("rb")
         last = "update" if options.records else "delete"
-        opened = self.order("open", size=options.size, records=options.records, last_action=last)
+        opened = self.command("open", size=options.size, records=options.records, last_action=last)
         self.port: int = opened["port"]
         self.url = f"http://127.0.0.1:{self.port}"
         self._done = threading.Event()
         self._end = (0.0, 0.0)
         self.count, self._arm = _counter(self.stop)
 
-    def order(self, kind: str, **arguments: Any) -> dict[str, Any]:
-        """Tells the session to do something; its answer."""
+    def command(self, kind: str, **arguments: Any) -> dict[str, Any]:
+        """Send a command to the session; return its answer."""
         self._control.sendall(json.dumps({"do": kind, **arguments}).encode() + b"\n")
         answer: dict[str, Any] = json.loads(self._answers.readline())
         if "error" in answer:
@@ -84,20 +84,20 @@ class Bench:
         return answer
 
     def go(self) -> None:
-        """Lets the server send what was prepared."""
+        """Let the server send the prepared events."""
         self._control.sendall(b'{"do":"go"}\n')
 
     def stop(self) -> None:
-        """Stops the clocks; called by `count` at the last event."""
+        """Stop the clocks; `count` calls it at the last event."""
         self._end = (perf_counter(), process_time())
         self._done.set()
 
     def run(self, events: int, *, expect: int | None = None) -> dict[str, Any]:
-        """Streams `events` events and waits until `expect` of them (all) were counted."""
-        # First: a live view may read what is prepared before it is told of it.
+        """Stream `events` events and wait until `expect` of them (by default all) are counted."""
+        # Before `prepare`: a live view may read the new rows before their events arrive.
         self._done.clear()
         self._arm(events if expect is None else expect)
-        self.order("prepare", events=events, rate=self.options.rate)
+        self.command("prepare", events=events, rate=self.options.rate)
         gc.collect()
         start = (perf_counter(), process_time())
         self.go()
@@ -106,15 +106,15 @@ class Bench:
         return cost(events, start, self._end)
 
     def ready(self, close: Callable[[], object], topics: int = 1) -> Ready:
-        """To be returned once all is subscribed; waits until the server knows of it."""
-        self.order("wait", topics=topics)
+        """Wait until the server has the subscribed topics; return the contender."""
+        self.command("wait", topics=topics)
         return Ready(self.run, close)
 
 
 def cost(
     events: int, start: tuple[float, float], end: tuple[float, float] | None = None
 ) -> dict[str, Any]:
-    """A run's figures: seconds and seconds of CPU of the whole process, from pairs of clocks."""
+    """Return a run's figures: seconds, and CPU seconds of the whole process."""
     wall, cpu = end or (perf_counter(), process_time())
     return {
         "events": events, "seconds": wall - start[0], "cpu": cpu - start[1],
@@ -123,7 +123,7 @@ def cost(
 
 
 def _counter(done: Callable[[], None]) -> tuple[Callable[[object], None], Callable[[int], None]]:
-    # A closure: the cheapest subscriber there is that knows when to stop.
+    # A closure: the cheapest subscriber that can stop at a given count.
     seen = target = 0
 
     def count(_: object) -> None:
@@ -140,7 +140,7 @@ def _counter(done: Callable[[], None]) -> tuple[Callable[[object], None], Callab
 
 
 def resident() -> int:
-    """Bytes of memory this process has now (where the system does not tell: at most had)."""
+    """Return the resident bytes of this process (their maximum, where there is no /proc)."""
     try:
         with open("/proc/self/statm", encoding="ascii") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -42,7 +42,7 @@ text { font: 13px system-ui, sans-serif; fill: #1f2328; }
 
 
 def chart(suites: Mapping[str, Mapping[str, Row]]) -> str:
-    """The SVG's text; suites and contenders that were not measured are left out."""
+    """Return the SVG; suites and contenders without a result are omitted."""
     parts: list[str] = []
     top = 8
     for suite in SUITES:

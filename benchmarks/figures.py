@@ -1,4 +1,4 @@
-"""From the rounds' raw figures to medians, their spread, and ratios in the same round. Pure."""
+"""Compute medians, spreads and ratios from the figures of the rounds. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Rounds = list[dict[str, Any]]
 
 
 def spread(values: Iterable[float]) -> Spread:
-    """The median of `values`, and the least and greatest of them.
+    """Return the median of `values`, and the least and greatest of them.
 
     >>> spread([3.0, 1.0, 2.0])
     {'median': 2.0, 'low': 1.0, 'high': 3.0}
@@ -28,7 +28,7 @@ def spread(values: Iterable[float]) -> Spread:
 
 
 def stream_row(rounds: Rounds, limit: Rounds = [], deliveries: int = 1) -> Row:  # noqa: B006
-    """Events a second and CPU an event; against `limit` round by round, where that is given."""
+    """Return events a second and CPU an event, and their ratios to `limit` in each round."""
     if not rounds:
         return {}
     row: Row = {
@@ -53,7 +53,7 @@ def _ratios(above: Rounds, below: Rounds, cost: Callable[[dict[str, Any]], float
 
 
 def number(value: float) -> str:
-    """A figure in three digits, for people.
+    """Format a figure with three digits.
 
     >>> number(1_234_567.0), number(12_340.0), number(0.7512)
     ('1.23 M', '12.3 k', '0.751')

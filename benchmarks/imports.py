@@ -1,4 +1,4 @@
-"""What ``import rxbosbase`` costs, against the packages it needs anyway."""
+"""Measure the time of ``import rxbosbase``, compared with the packages that it needs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NEEDED = "reactivex, requests"
 
 
 def import_times(rounds: int) -> dict[str, Row]:
-    """Seconds of CPU, each import in a fresh interpreter, the two in turns."""
+    """Return the CPU seconds of each import in a new interpreter, the two in turns."""
     taken: dict[str, list[float]] = {"rxbosbase": [], _NEEDED: []}
     for names in taken:  # once for the bytecode and the disk
         _import(names)

@@ -1,4 +1,4 @@
-"""Runs contenders, each in a process of its own, in turns."""
+"""Run contenders in turns, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ __all__ = ["Lane", "Outcome", "StreamServer", "take_turns"]
 ROOT = Path(__file__).parents[1]
 PEERS = ROOT / "build/peers"  # packages that cannot be installed side by side, each in a folder
 ANSWER_TIMEOUT = 30.0  # seconds for a run, or a contender's beginning
-FIRST_EVENTS = 2000  # of the run that warms up, and shows how many events fill the time
-MOST_EVENTS = 400_000
-FEWEST_EVENTS = 50
+FIRST_EVENTS = 2000  # of the warm-up run, from which the number of events of a run follows
+MAX_EVENTS = 400_000
+MIN_EVENTS = 50
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,9 @@ class Lane:
     """A contender with its options.
 
     Attributes:
-        key: under which its figures are found.
-        events: of each run; None for as many as take `seconds`.
+        key: the key of its figures.
+        contender: its name in `worker.CONTENDERS`.
+        events: events of each run; None for as many as take `seconds`.
     """
 
     key: str
@@ -43,7 +44,7 @@ class Lane:
 
 @dataclass
 class Outcome:
-    """A lane's figures, a dict for each round, or why there are none."""
+    """A lane's figures, a dict for each round, or the reason why there are none."""
 
     rounds: list[dict[str, Any]] = field(default_factory=list)
     warm_up: dict[str, Any] = field(default_factory=dict)
@@ -113,10 +114,10 @@ def _workers(lanes: Iterable[Lane], port: int) -> Iterator[dict[Lane, _Worker]]:
 def take_turns(
     lanes: list[Lane], server: StreamServer, rounds: int, seconds: float
 ) -> dict[str, Outcome]:
-    """Round for round, each lane runs once, in an order that moves on; one runs at a time.
+    """Run each lane once in each round, one at a time, in an order that rotates.
 
-    All are begun first and have a run that is not counted, so that the rounds follow one another
-    closely: what slows the machine down for a second then slows all of them.
+    All start first and have a run that does not count, so that the rounds follow one another
+    closely: a short load of the machine then slows all of them.
     """
     outcomes = {lane.key: Outcome() for lane in lanes}
     with _workers(lanes, server.port) as workers:
@@ -147,4 +148,4 @@ def _failed(answer: dict[str, Any], outcome: Outcome) -> bool:
 
 def _fitting(warm_up: dict[str, Any], seconds: float) -> int:
     events = int(seconds * warm_up["events"] / max(1e-9, warm_up["seconds"]))
-    return max(FEWEST_EVENTS, min(MOST_EVENTS, events))
+    return max(MIN_EVENTS, min(MAX_EVENTS, events))

@@ -1,4 +1,4 @@
-"""Latency of single events, from the moment the server wrote into them. Pure."""
+"""Latency of single events, from the time that the server writes into them. Pure."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["quantiles", "sent_at"]
 
 
 def sent_at(record: Mapping[str, Any]) -> int:
-    """The monotonic nanoseconds at which the event was sent; the same clock in all processes."""
+    """Return the monotonic nanoseconds of the sending; all processes have the same clock."""
     return int(record["title"][:STAMP_DIGITS])
 
 
 def quantiles(nanoseconds: list[int]) -> dict[str, Any]:
-    """p50, p99 and p99.9 in microseconds.
+    """Return p50, p99 and p99.9 in microseconds.
 
     >>> quantiles([1000, 2000, 3000])
     {'events': 3, 'p50': 2.0, 'p99': 3.0, 'p99.9': 3.0}

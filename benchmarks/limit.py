@@ -1,4 +1,4 @@
-"""What no client can beat: a bare socket in one loop, with nothing of a client around it."""
+"""The upper limit for any client: a bare socket in one loop."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from .bench import Bench, Ready, cost
 from .latency import quantiles, sent_at
 from .payloads import COLLECTION
 
-__all__ = ["bare_latency", "best_cut", "limit", "sink"]
+__all__ = ["bare_latency", "best_split", "limit", "sink"]
 
-READ = 64 * 1024  # bytes asked of one recv: what was read is still in the cache when it is cut
+READ = 64 * 1024  # bytes of a recv: few enough to be in the cache when they are split
 TOPIC = f"{COLLECTION}/*"
 
 
 def _subscribed(bench: Bench) -> socket.socket:
-    """The socket of a stream that is subscribed to `TOPIC`; its next byte is an event's."""
+    """Return the socket of a stream that is subscribed to `TOPIC`; events follow."""
     stream = socket.create_connection(("127.0.0.1", bench.port))
     stream.sendall(b"GET /api/realtime HTTP/1.1\r\nHost: bench\r\n\r\n")
     seen = b""
@@ -40,12 +40,12 @@ def _subscribed(bench: Bench) -> socket.socket:
 
 
 def sink(bench: Bench) -> Ready:
-    """The server's own ceiling: receive, and look at nothing."""
+    """The limit of the server: receive the bytes without parsing them."""
     stream = _subscribed(bench)
     buffer = bytearray(READ)
 
     def run(events: int) -> dict[str, Any]:
-        left = bench.order("prepare", events=events)["bytes"]
+        left = bench.command("prepare", events=events)["bytes"]
         start = (perf_counter(), process_time())
         bench.go()
         while left:
@@ -60,8 +60,8 @@ def limit(bench: Bench) -> Ready:
     return _looping(bench, _split)
 
 
-def best_cut(bench: Bench) -> Ready:
-    """The fastest cut we know of: it looks for one event's data at a time, and copies only that."""
+def best_split(bench: Bench) -> Ready:
+    """The fastest split we know: it finds the data of one event at a time, and copies only that."""
     return _looping(bench, _find)
 
 
@@ -69,7 +69,7 @@ def _looping(bench: Bench, loop: Callable[[socket.socket, int], None]) -> Ready:
     stream = _subscribed(bench)
 
     def run(events: int) -> dict[str, Any]:
-        bench.order("prepare", events=events)
+        bench.command("prepare", events=events)
         gc.collect()
         start = (perf_counter(), process_time())
         bench.go()
@@ -79,7 +79,7 @@ def _looping(bench: Bench, loop: Callable[[socket.socket, int], None]) -> Ready:
     return Ready(run, stream.close)
 
 
-# The chunks' own lines stay where they are, in front of `id:`: nobody looks there.
+# The lines of the chunked coding remain before `id:`, where they are not parsed.
 
 
 def _split(stream: socket.socket, events: int) -> None:
@@ -112,7 +112,7 @@ def bare_latency(bench: Bench) -> Ready:
     stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def run(events: int) -> dict[str, Any]:
-        bench.order("prepare", events=events, rate=bench.options.rate)
+        bench.command("prepare", events=events, rate=bench.options.rate)
         took: list[int] = []
         rest = b""
         bench.go()

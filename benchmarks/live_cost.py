@@ -1,10 +1,9 @@
-"""What a live view costs, on the real server: ``python -m benchmarks.live_cost [--quick]``.
+"""Measure the cost of a live view on the real server: ``python -m benchmarks.live_cost [--quick]``.
 
-How many reads 1000 events cost, for records that are written once in a while and for hot ones;
-how many reads, of how many bytes, a view takes to start, to compare itself with the server and to
-come back; how long it takes from the writer's answer (200) to the snapshot; and whether a view of
-10 000 records keeps up with 500 changes a second. Writers are a process of their own. It exits
-with 1 if a mark is missed.
+The number of reads for 1000 events, of records that change rarely and often; the number of reads
+and bytes of a start, a reconcile pass and a reconnection; the time from the response to a write
+(200) to the snapshot; and whether a view of 10 000 records follows 500 changes a second. Writers
+are a process of their own. It exits with 1 if a mark is missed.
 """
 
 from __future__ import annotations
@@ -30,26 +29,26 @@ from rxbosbase.server import EmbeddedServer
 
 __all__ = ["main"]
 
-Told = tuple[int, float, float]
-"""A write: its number, and when it was sent and answered."""
+TimedWrite = tuple[int, float, float]
+"""A write: its number, and the times of the request and the response."""
 
 AFTER_A_GAP = 5.5
-"""Seconds: for 5 after the acknowledgement every event is settled; measured is what follows."""
+"""Seconds: for 5 after the acknowledgement every event is rechecked; the measurement follows."""
 
-QUIET = 3.0  # seconds after the last write until the last doubt is settled
-KEEPS_UP_WITHIN = 1.0  # seconds after the last write until the big view is true
-FULL_RATE = 0.9  # of the wanted rate: with less the writers were too slow to tell
-LIMIT = 60.0  # seconds any wait may take
+QUIET = 3.0  # seconds after the last write until the last recheck is done
+KEEPS_UP_WITHIN = 1.0  # seconds after the last write until the large view is up to date
+FULL_RATE = 0.9  # of the intended rate: with less the writers were too slow for a result
+LIMIT = 60.0  # seconds that a wait may take
 
-PAGE = 1000  # rows the server gives in one answer at most
-OLD = 10.5  # seconds after which a record is no longer asked about for the sake of its age
-RECONCILE = 3.0  # seconds between the comparisons that are counted
-APART = 1.0  # seconds without a read between two comparisons at least
+PAGE = 1000  # largest number of rows in one response
+OLD = 10.5  # seconds after which a record is not rechecked because of its age
+RECONCILE = 3.0  # seconds between the reconcile passes that are counted
+APART = 1.0  # least seconds without a read between two passes
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the writers do: `count` updates of `ids` in turn, `rate` a second, by `threads`."""
+    """The task of the writers: `count` updates of `ids` in turn, `rate` a second, by `threads`."""
 
     url: str
     token: str
@@ -63,10 +62,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A read of a view: when it was answered, of which path, with how many bytes of JSON.
+    """A read of a view: the time of the response, its path, and its bytes of JSON.
 
-    The bytes are those of the answer as compact JSON. On the wire it is gzip, of which records
-    that are all alike, as they are here, would tell nothing.
+    The bytes are those of compact JSON. On the wire it is gzip, whose size means nothing for
+    records that are all alike, as here.
     """
 
     at: float
@@ -84,8 +83,8 @@ class Row:
     good: bool = True
 
 
-def write(plan: Plan, told: Queue[Told | None]) -> None:
-    """The writers' process: tells of each write, and None at the end."""
+def write(plan: Plan, writes: Queue[TimedWrite | None]) -> None:
+    """Run the writers' process: put each write into the queue, and None at the end."""
     begin = time.monotonic() + 0.3
 
     def work(first: int) -> None:
@@ -97,25 +96,25 @@ def write(plan: Plan, told: Queue[Told | None]) -> None:
                 time.sleep(max(0.0, begin + number / plan.rate - time.monotonic()))
                 sent = time.monotonic()
                 records.update(plan.ids[number % len(plan.ids)], {"n": number})
-                told.put((number, sent, time.monotonic()))
+                writes.put((number, sent, time.monotonic()))
 
     threads = [threading.Thread(target=work, args=(first,)) for first in range(plan.threads)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    told.put(None)
+    writes.put(None)
 
 
 class Bench:
-    """A server, a client whose reads are counted, and collections as they are needed."""
+    """A server, a client whose reads are counted, and collections."""
 
     def __init__(self, server: EmbeddedServer, client: BosBase) -> None:
         self._server = server
         self._client = client
         self.log: list[Read] = []
-        hub = client.live_hub
-        read = hub.read
+        manager = client.live_manager
+        read = manager.read
 
         def counted(*arguments: Any) -> Any:
             answer = read(*arguments)
@@ -123,19 +122,19 @@ class Bench:
             self.log.append(Read(time.monotonic(), arguments[0], size))
             return answer
 
-        hub.read = counted
+        manager.read = counted
         client.send(
             "PATCH", "/api/settings", body={"batch": {"enabled": True, "maxRequests": 1000}}
         )
 
     @property
     def reads(self) -> int:
-        """How many reads were answered."""
+        """The number of reads with a response."""
         return len(self.log)
 
     def reads_of(self, name: str, since: float) -> list[list[Read]]:
-        """The reads of a collection since then, in groups with silence between them; the last
-        group is left out as long as it may go on."""
+        """Return the reads of a collection since then, in groups with pauses between them, without
+        a last group that may not be complete."""
         reads = [each for each in self.log if f"/{name}/" in each.path and each.at > since]
         ends = [at for at, (a, b) in enumerate(pairwise(reads), 1) if b.at - a.at > APART]
         if reads and time.monotonic() - reads[-1].at > APART:
@@ -143,7 +142,7 @@ class Bench:
         return [reads[first:end] for first, end in pairwise([0, *ends])]
 
     def wait_for_reads(self, name: str, since: float, groups: int = 1) -> list[list[Read]]:
-        """The first groups of reads of a collection since then."""
+        """Wait for groups of reads of a collection since then; return the first ones."""
         end = time.monotonic() + LIMIT
         while len(found := self.reads_of(name, since)) < groups:
             if time.monotonic() > end:
@@ -152,9 +151,9 @@ class Bench:
         return found[:groups]
 
     def fill(self, name: str, count: int) -> tuple[str, ...]:
-        """Makes a collection of `count` records; their ids."""
-        stamp = {"name": "updated", "type": "autodate", "onCreate": True, "onUpdate": True}
-        fields = [{"name": "n", "type": "number"}, {"name": "text", "type": "text"}, stamp]
+        """Create a collection of `count` records; return their ids."""
+        updated = {"name": "updated", "type": "autodate", "onCreate": True, "onUpdate": True}
+        fields = [{"name": "n", "type": "number"}, {"name": "text", "type": "text"}, updated]
         self._client.collections.create({"name": name, "type": "base", "fields": fields})
         ids = tuple(f"record{number:09d}" for number in range(count))
         path = f"/api/collections/{name}/records"
@@ -166,29 +165,29 @@ class Bench:
 
     def run(
         self, name: str, ids: Sequence[str], count: int, rate: float, threads: int = 1
-    ) -> tuple[list[Told], Callable[[], None]]:
-        """Starts the writers; the list grows while they write, and the function waits for them."""
+    ) -> tuple[list[TimedWrite], Callable[[], None]]:
+        """Start the writers; return a list that they fill, and a function that waits for them."""
         state = self._client.auth_store.state
         plan = Plan(
             self._server.url, state.token, dict(state.record or {}), name, tuple(ids), count, rate,
             threads,
         )  # fmt: skip
         context = multiprocessing.get_context("spawn")
-        queue: Queue[Told | None] = context.Queue()
+        queue: Queue[TimedWrite | None] = context.Queue()
         process = context.Process(target=write, args=(plan, queue))
         process.start()
-        told: list[Told] = []
+        writes: list[TimedWrite] = []
 
         def wait() -> None:
             while (item := queue.get(timeout=LIMIT)) is not None:
-                told.append(item)
+                writes.append(item)
             process.join(LIMIT)
 
-        return told, wait
+        return writes, wait
 
 
 def reads_per_thousand(bench: Bench, client: BosBase, events: int) -> list[Row]:
-    """Reads that events cost: each of another record, and many of the same few."""
+    """Measure the reads for events: each of another record, and many of a few records."""
     rows = []
     for kind, records, rate in (("calm", events, 200.0), ("hot", 10, 200.0)):
         name = f"reads_{kind}"
@@ -209,9 +208,12 @@ def reads_per_thousand(bench: Bench, client: BosBase, events: int) -> list[Row]:
 
 
 def bytes_and_reads(bench: Bench, client: BosBase, rounds: int) -> list[Row]:
-    """What calm views read: at the start, for each comparison, and after a reconnection."""
+    """Measure the reads of calm views: at the start, in each pass, and after a reconnection."""
     rows = []
-    sizes = (PAGE - 1, 10 * PAGE)  # one page that shows it is the last; and ten, and an empty one
+    sizes = (
+        PAGE - 1,
+        10 * PAGE,
+    )  # one page, known to be the last; and ten, with an empty one
     filled = [bench.fill(f"calm_{size}", size) for size in sizes]
     time.sleep(OLD)
     for size, ids in zip(sizes, filled, strict=True):
@@ -238,14 +240,14 @@ def bytes_and_reads(bench: Bench, client: BosBase, rounds: int) -> list[Row]:
 
 
 def _cost(what: str, groups: Sequence[Sequence[Read]], mark: int | None = None) -> Row:
-    """The most reads of a group, and its bytes."""
+    """Return the row of the group with the most reads."""
     most = max(groups, key=lambda group: (len(group), sum(read.size for read in group)))
     value = f"{len(most)} reads, {sum(read.size for read in most) / 1000:.0f} kB"
     return Row(what, value, "" if mark is None else f"≤ {mark}", mark is None or len(most) <= mark)
 
 
 def latencies(bench: Bench, client: BosBase, events: int) -> list[Row]:
-    """From the writer's answer to the snapshot, for calm records."""
+    """Measure the time from the response to a write to the snapshot, for calm records."""
     ids = bench.fill("latency", events)
     seen: dict[int, float] = {}
 
@@ -258,12 +260,12 @@ def latencies(bench: Bench, client: BosBase, events: int) -> list[Row]:
     with view.subscribe(note):
         view.wait_fresh()
         time.sleep(AFTER_A_GAP)
-        told, wait = bench.run("latency", ids, events, 50.0)
+        writes, wait = bench.run("latency", ids, events, 50.0)
         wait()
         time.sleep(QUIET)
-    # The stream is often faster than the answer: then the snapshot was there in no time.
-    after = sorted(max(0.0, seen[number] - answered) for number, _, answered in told)
-    whole = sorted(seen[number] - sent for number, sent, _ in told)
+    # The event is often earlier than the response: then the time counts as 0.
+    after = sorted(max(0.0, seen[number] - answered) for number, _, answered in writes)
+    whole = sorted(seen[number] - sent for number, sent, _ in writes)
     rows = []
     for name, share, mark in (("p50", 0.5, 0.010), ("p99", 0.99, 0.050)):
         value = after[min(len(after) - 1, int(share * len(after)))]
@@ -276,7 +278,7 @@ def latencies(bench: Bench, client: BosBase, events: int) -> list[Row]:
 
 
 def large_view(bench: Bench, client: BosBase, seconds: float) -> list[Row]:
-    """10 000 records, 500 changes a second: how far behind, and how much of a core."""
+    """Measure 500 changes a second of 10 000 records: the delay, and the load of a core."""
     size, rate = 10_000, 500.0
     ids = bench.fill("large", size)
     seen: dict[int, float] = {}
@@ -295,10 +297,10 @@ def large_view(bench: Bench, client: BosBase, seconds: float) -> list[Row]:
         time.sleep(AFTER_A_GAP)
         count = int(rate * seconds)
         begun, used, reads = time.monotonic(), time.process_time(), bench.reads
-        told, wait = bench.run("large", ids[:: max(1, size // count)], count, rate, threads=4)
+        writes, wait = bench.run("large", ids[:: max(1, size // count)], count, rate, threads=4)
         wait()
-        took = told[-1][2] - min(sent for _, sent, _ in told)
-        last = max(answered for _, _, answered in told)
+        took = writes[-1][2] - min(sent for _, sent, _ in writes)
+        last = max(answered for _, _, answered in writes)
         while count - 1 not in seen and time.monotonic() < last + LIMIT:
             time.sleep(0.005)
         behind = max(0.0, max(seen.values()) - last)
@@ -315,7 +317,7 @@ def large_view(bench: Bench, client: BosBase, seconds: float) -> list[Row]:
 
 
 def main() -> int:
-    """Measures, prints a table; the exit code."""
+    """Measure and print a table; return the exit code."""
     parser = argparse.ArgumentParser("python -m benchmarks.live_cost")
     parser.add_argument("--quick", action="store_true", help="fewer events")
     events = 300 if parser.parse_args().quick else 1000

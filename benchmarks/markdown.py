@@ -14,7 +14,7 @@ VERDICTS = {True: "met", False: "**missed**", None: "not measured"}
 
 
 def markdown(results: Mapping[str, Any]) -> str:
-    """The page's text, without a title of its own."""
+    """Return the page's text, without a title."""
     about = ", ".join(f"{name} {value}" for name, value in results["about"].items())
     parts = [HEAD, f"Measured on: {about}.", _marks(results["marks"])]
     for name, rows in results["suites"].items():

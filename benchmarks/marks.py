@@ -1,4 +1,4 @@
-"""The marks: what this library promises, as ratios within one run. Pure."""
+"""The marks: the promises of this library, as ratios within one run. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["MARKS", "Mark", "judged"]
 
 @dataclass(frozen=True)
 class Mark:
-    """`figure` of `row` in `suite` is to be at least, or at most, `bound`."""
+    """A bound of `figure` of `row` in `suite`, at least or at most."""
 
     text: str
     suite: str
@@ -47,11 +47,11 @@ MARKS = (
 
 
 def judged(suites: Mapping[str, Mapping[str, Row]]) -> list[dict[str, Any]]:
-    """Each mark with what was measured; ``measured`` and ``met`` are None where nothing was."""
+    """Return each mark with its result; ``measured`` and ``met`` are None without one."""
     found = []
     for mark in MARKS:
         figure = suites.get(mark.suite, {}).get(mark.row, {}).get(mark.figure)
         value = figure["median"] if figure else None
-        told = {**asdict(mark), "holds": "≥" if mark.holds is ge else "≤", "measured": value}
-        found.append({**told, "met": None if value is None else mark.holds(value, mark.bound)})
+        entry = {**asdict(mark), "holds": "≥" if mark.holds is ge else "≤", "measured": value}
+        found.append({**entry, "met": None if value is None else mark.holds(value, mark.bound)})
     return found

@@ -1,4 +1,4 @@
-"""This library, in the ways it is used."""
+"""Contenders of this library: its ways of receiving events."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def _opened(bench: Bench) -> tuple[BosBase, Collection]:
     return client, client.collection(COLLECTION)
 
 
-def _look(_: object) -> None:
-    """What the subscribers do that do not count."""
+def _ignore(_: object) -> None:
+    """Do nothing: the callback of subscribers that do not count."""
 
 
 def observe(bench: Bench) -> Ready:
@@ -44,7 +44,7 @@ def observe(bench: Bench) -> Ready:
 
 
 def filter_map(bench: Bench) -> Ready:
-    """With a ``filter`` and a ``map``, which both look at the event."""
+    """With a ``filter`` and a ``map``, which both use the event."""
     client, posts = _opened(bench)
     posts.observe("*").pipe(
         ops.filter(lambda event: event.action != "create"),
@@ -66,7 +66,7 @@ def observers(bench: Bench) -> Ready:
     client, posts = _opened(bench)
     stream = posts.observe("*")
     for _ in range(bench.options.subscribers - 1):
-        stream.subscribe(_look)
+        stream.subscribe(_ignore)
     stream.subscribe(bench.count)
     return bench.ready(client.close)
 
@@ -75,7 +75,7 @@ def callbacks(bench: Bench) -> Ready:
     """Many callbacks of one topic."""
     client, posts = _opened(bench)
     for _ in range(bench.options.subscribers - 1):
-        posts.subscribe("*", _look)
+        posts.subscribe("*", _ignore)
     posts.subscribe("*", bench.count)
     return bench.ready(client.close)
 
@@ -89,7 +89,7 @@ def topics(bench: Bench) -> Ready:
 
 
 def slow(bench: Bench) -> Ready:
-    """A subscriber that sleeps 1 ms; the run also tells how long such sleeps take by themselves."""
+    """A subscriber that sleeps 1 ms; the run also measures the sleeps alone."""
     client, posts = _opened(bench)
 
     def consume(event: object) -> None:
@@ -147,7 +147,7 @@ def live_view(bench: Bench) -> Ready:
     client, posts = _opened(bench)
     build: Callable[[], Any] | None = getattr(posts, "live", None)
     if build is None:
-        raise Skip("live views are not there yet")
+        raise Skip("live views do not exist yet")
     view = build()
 
     def consume(snapshot: Any) -> None:
@@ -156,7 +156,7 @@ def live_view(bench: Bench) -> Ready:
 
     view.subscribe(consume)
     view.wait_fresh(30.0)
-    bench.order("wait", topics=1)
+    bench.command("wait", topics=1)
     records = bench.options.records
     return Ready(lambda events: bench.run(min(events, records)), client.close)
 
@@ -167,4 +167,4 @@ def _optional(name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name != name:
             raise
-        raise Skip(f"{name} is not there yet") from None
+        raise Skip(f"{name} does not exist yet") from None

@@ -16,12 +16,12 @@ _NOT_ASCII = "naïve façade, 12 € a piece"
 
 
 def record_id(number: int) -> str:
-    """A record's id: 15 characters, as the server makes them, here in a known order."""
+    """Return a record's id of 15 characters, as those of the server, but in a known order."""
     return f"r{number:014d}"
 
 
 def payloads(size: int, count: int, *, version: int = 0) -> list[bytes]:
-    """`count` records as JSON, each of `size` bytes (those of 8 fields take at least 230).
+    """Return `count` records as JSON, each of `size` bytes (those of 8 fields take at least 230).
 
     A higher `version` makes the same records with a later ``updated``.
     """
@@ -52,7 +52,7 @@ def _record(number: int, size: int, version: int, random_: random.Random) -> byt
 
 
 def _value(at: int, random_: random.Random) -> Any:
-    """What field number `at` holds; an empty text is filled up later."""
+    """Return the value of field number `at`; an empty text is filled later."""
     if at % 4 == 0:
         return random_.randrange(10_000)
     if at % 8 == 1:
@@ -73,18 +73,18 @@ def _dump(record: dict[str, Any]) -> bytes:
 
 
 def frame(client_id: str, topic: str, record: bytes, action: str = "update") -> bytes:
-    """One event in the server's own shape."""
+    """Return one event in the format of the server."""
     return b'id:%s\nevent:%s\ndata:{"record":%s,"action":"%s"}\n\n' % (
         client_id.encode(), topic.encode(), record, action.encode(),
     )  # fmt: skip
 
 
 def chunk(data: bytes) -> bytes:
-    """`data` as one chunk of HTTP/1.1, as the server sends each event."""
+    """Return `data` as one chunk of HTTP/1.1, as the server sends each event."""
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
 def stamped(event: bytes, nanoseconds: int) -> bytes:
-    """The event with the time at which it was sent written over the beginning of its title."""
+    """Return the event with its time of sending at the beginning of its title."""
     start = event.index(b'"title":"') + len(b'"title":"')
     return event[:start] + b"%019d" % nanoseconds + event[start + STAMP_DIGITS :]

@@ -1,4 +1,4 @@
-"""What a user would pick instead, from PyPI. Each adapter is what that package's README shows."""
+"""Alternatives from PyPI. Each adapter follows that package's README."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def _peer(distribution: str, module: str) -> Any:
 
 
 def _nothing() -> None:
-    """The process ends with its contender: peers need no goodbye."""
+    """Do nothing: the process ends with its contender."""
 
 
-def _look(_: object) -> None:
-    """What the subscribers do that do not count."""
+def _ignore(_: object) -> None:
+    """Do nothing: the callback of subscribers that do not count."""
 
 
 def bosbase(bench: Bench) -> Ready:
@@ -45,7 +45,7 @@ def bosbase(bench: Bench) -> Ready:
     for number in range(options.topics):
         name = "*" if options.topics == 1 else f"t{number:05d}"
         for _ in range(options.subscribers - 1):
-            client.collection(COLLECTION).subscribe(name, _look)
+            client.collection(COLLECTION).subscribe(name, _ignore)
         client.collection(COLLECTION).subscribe(name, bench.count)
     return bench.ready(_nothing, options.topics)
 
@@ -53,10 +53,10 @@ def bosbase(bench: Bench) -> Ready:
 def pocketbase(bench: Bench) -> Ready:
     """``pocketbase``, the most used one."""
     library = _peer("pocketbase", "pocketbase")
-    for _ in range(ATTEMPTS):  # it misses a PB_CONNECT that comes before its listener stands
+    for _ in range(ATTEMPTS):  # it misses a PB_CONNECT that arrives before its listener exists
         library.PocketBase(bench.url).realtime.subscribe(f"{COLLECTION}/*", bench.count)
         with contextlib.suppress(RuntimeError):
-            bench.order("wait", topics=1, timeout=2.0)
+            bench.command("wait", topics=1, timeout=2.0)
             break
     return bench.ready(_nothing)
 

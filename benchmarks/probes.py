@@ -1,4 +1,4 @@
-"""What is not a stream of events: subscribing, closing, and memory. Each run begins afresh."""
+"""Contenders without a stream of events: subscribing, closing, memory. Each run starts anew."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rxbosbase import BosBase
 
 from .bench import Bench, Ready, Skip, resident
 from .payloads import COLLECTION
-from .peers import _look, _peer
+from .peers import _ignore, _peer
 
 __all__ = ["close_busy", "memory", "subscribe", "subscribe_bosbase"]
 
@@ -19,24 +19,24 @@ BUSY_EVENTS = 200_000
 
 
 def _nothing() -> None:
-    """Each run has closed what it opened."""
+    """Do nothing: each run closes its client."""
 
 
 def subscribe(bench: Bench) -> Ready:
-    """``observe(…).subscribe(f)``, topic by topic, until the server holds them all; then close."""
+    """``observe(…).subscribe(f)``, topic by topic, until the server has them all; then close."""
 
     def run(topics: int) -> dict[str, Any]:
-        bench.order("reset")
+        bench.command("reset")
         start, cpu = time.monotonic(), time.process_time()
         client = BosBase(bench.url)
         posts = client.collection(COLLECTION)
         for number in range(topics):
-            posts.observe(f"t{number:05d}").subscribe(_look)
-        held = bench.order("wait", topics=topics)
+            posts.observe(f"t{number:05d}").subscribe(_ignore)
+        answer = bench.command("wait", topics=topics)
         cpu = time.process_time() - cpu
         begin = time.perf_counter()
         client.close()
-        return _submitted(held, start, cpu, topics) | {"close": time.perf_counter() - begin}
+        return _submitted(answer, start, cpu, topics) | {"close": time.perf_counter() - begin}
 
     return Ready(run, _nothing)
 
@@ -46,21 +46,21 @@ def subscribe_bosbase(bench: Bench) -> Ready:
     library = _peer("bosbase", "bosbase")
 
     def run(topics: int) -> dict[str, Any]:
-        bench.order("reset")
+        bench.command("reset")
         start, cpu = time.monotonic(), time.process_time()
         client = library.BosBase(bench.url)
         for number in range(topics):
-            client.collection(COLLECTION).subscribe(f"t{number:05d}", _look)
-        held = bench.order("wait", topics=topics)
-        return _submitted(held, start, time.process_time() - cpu, topics)
+            client.collection(COLLECTION).subscribe(f"t{number:05d}", _ignore)
+        answer = bench.command("wait", topics=topics)
+        return _submitted(answer, start, time.process_time() - cpu, topics)
 
     return Ready(run, _nothing)
 
 
-def _submitted(held: dict[str, Any], start: float, cpu: float, topics: int) -> dict[str, Any]:
+def _submitted(answer: dict[str, Any], start: float, cpu: float, topics: int) -> dict[str, Any]:
     return {
-        "events": topics, "seconds": held["at"] - start, "cpu": cpu, "posts": held["posts"],
-        "bytes": held["bytes"], "connections": held["connections"],
+        "events": topics, "seconds": answer["at"] - start, "cpu": cpu, "posts": answer["posts"],
+        "bytes": answer["bytes"], "connections": answer["connections"],
     }  # fmt: skip
 
 
@@ -68,11 +68,11 @@ def close_busy(bench: Bench) -> Ready:
     """``close()`` in the middle of a burst."""
 
     def run(_: int) -> dict[str, Any]:
-        bench.order("reset")
+        bench.command("reset")
         client = BosBase(bench.url)
-        client.collection(COLLECTION).observe("*").subscribe(_look)
-        bench.order("wait", topics=1)
-        bench.order("prepare", events=BUSY_EVENTS)
+        client.collection(COLLECTION).observe("*").subscribe(_ignore)
+        bench.command("wait", topics=1)
+        bench.command("prepare", events=BUSY_EVENTS)
         bench.go()
         time.sleep(0.05)
         begin = time.perf_counter()
@@ -88,18 +88,18 @@ def memory(bench: Bench) -> Ready:
     def run(records: int) -> dict[str, Any]:
         client = BosBase(bench.url)
         posts = client.collection(COLLECTION)
-        posts.observe("*").subscribe(_look)
-        bench.order("wait", topics=1)
+        posts.observe("*").subscribe(_ignore)
+        bench.command("wait", topics=1)
         idle = _settled()
         for number in range(999):
-            posts.observe(f"t{number:05d}", check=False).subscribe(_look)
-        bench.order("wait", topics=1000)
+            posts.observe(f"t{number:05d}", check=False).subscribe(_ignore)
+        bench.command("wait", topics=1000)
         figures: dict[str, Any] = {"idle": idle, "topics": _settled() - idle}
         with_topics = _settled()
         build: Callable[[], Any] | None = getattr(posts, "live", None)
         if build is not None:
             view = build()
-            view.subscribe(_look)
+            view.subscribe(_ignore)
             view.wait_fresh(30.0)
             figures["records"] = _settled() - with_topics
         client.close()

@@ -1,4 +1,4 @@
-"""The results in a terminal."""
+"""Print the results to a terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["show"]
 
 
 def show(results: dict[str, Any], console: Console) -> None:
-    """Prints the machine, a table for each suite, and the marks."""
+    """Print the machine, a table for each suite, and the marks."""
     console.print(" · ".join(f"{name} {value}" for name, value in results["about"].items()))
     for name, rows in results["suites"].items():
         console.print(_suite(name, rows))

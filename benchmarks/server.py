@@ -1,8 +1,8 @@
 """The stream server: a process of its own that sends prebuilt events, as large writes.
 
 ``python -m benchmarks.server`` prints its control port and ends with its standard input. Each
-control connection is a session with a port of its own, so that contenders share nothing. Control
-is one JSON object a line, answered by one, except for ``go``, which is not answered.
+control connection is a session with a port of its own, so that contenders share nothing. A command
+is a JSON object in a line, and so is its answer; ``go`` has no answer.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ def _serve_control(control: socket.socket) -> None:
     session: Session | None = None
     with control, control.makefile("rb") as lines:
         for line in lines:
-            order: dict[str, Any] = json.loads(line)
-            kind = order.pop("do")
+            command: dict[str, Any] = json.loads(line)
+            kind = command.pop("do")
             if kind == "go" and session is not None:
                 session.go()
                 continue
             answer: dict[str, Any]
             try:
                 if kind == "open":
-                    session = Session(**order)
+                    session = Session(**command)
                     answer = {"port": session.port}
                 elif session is not None and kind in ("wait", "prepare", "stats", "reset"):
-                    answer = getattr(session, kind)(**order)
+                    answer = getattr(session, kind)(**command)
                 else:
                     answer = {"error": f"there is no {kind!r} now"}
             except Exception as error:
@@ -45,7 +45,7 @@ def _serve_control(control: socket.socket) -> None:
 
 
 def main() -> None:
-    """Serves until standard input ends."""
+    """Serve until standard input ends."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=128)
     print(listener.getsockname()[1], flush=True)
 

@@ -17,13 +17,13 @@ from .table import Table
 
 __all__ = ["Session"]
 
-BLOCK = 256 * 1024  # bytes of a write, at least: so few writes that the server never is the limit
+BLOCK = 256 * 1024  # least bytes of a write: with few writes the server is not the limit
 DISTINCT = 16  # different records in a stream, unless a table is served
 _numbers = itertools.count(1)
 
 
 class Stream:
-    """One open event stream and the topics its client wants on it."""
+    """One open event stream and its topics."""
 
     def __init__(self, sock: socket.socket, *, chunked: bool) -> None:
         self.sock = sock
@@ -33,7 +33,7 @@ class Stream:
         self.wrap: Callable[[bytes], bytes] = payloads.chunk if chunked else bytes
 
     def serve(self) -> None:
-        """Greets the client and then does as it is told, on this connection's own thread."""
+        """Send PB_CONNECT, then run the queued work, on this connection's thread."""
         hello = b'id:%s\nevent:PB_CONNECT\ndata:{"clientId":"%s"}\n\n'
         name = self.client_id.encode()
         self.sock.sendall(self.wrap(hello % (name, name)))
@@ -42,7 +42,7 @@ class Stream:
                 work()
 
     def blocks(self, records: list[bytes], events: int, last_action: str) -> list[bytes]:
-        """`events` events, the last of them with `last_action`, ready to be sent."""
+        """Return `events` events as bytes, the last of them with `last_action`."""
         size = len(self._event(self.topics[0], records[0]))
         length = max(len(self.topics), len(records), BLOCK // size)
         pairs = zip(itertools.cycle(self.topics), itertools.cycle(records), strict=False)
@@ -58,12 +58,12 @@ class Stream:
         return self.wrap(payloads.frame(self.client_id, topic, record, action))
 
     def send(self, blocks: list[bytes]) -> None:
-        """As fast as the client reads."""
+        """Send blocks as fast as the client reads."""
         for block in blocks:
             self.sock.sendall(block)
 
     def pace(self, event: bytes, events: int, rate: float) -> None:
-        """One event every 1/rate seconds, each with the moment of its sending in it."""
+        """Send an event every 1/rate seconds, each with its time of sending."""
         begin = time.monotonic()
         for number in range(events):
             time.sleep(max(0.0, begin + number / rate - time.monotonic()))
@@ -75,8 +75,8 @@ class Session:
 
     Args:
         size: bytes of a record.
-        records: how many the table holds; each event is then of the next of them.
-        last_action: of the last event of a run; all others are updates.
+        records: the number of records in the table; each event is of the next of them.
+        last_action: the action of the last event of a run; all others are updates.
     """
 
     def __init__(self, size: int = 300, records: int = 0, last_action: str = "delete") -> None:
@@ -88,7 +88,7 @@ class Session:
         self._streams: list[Stream] = []
         self._prepared: list[tuple[Stream, Callable[[], None]]] = []
         self._changed = threading.Condition()
-        self._held: list[tuple[int, float]] = []  # how many topics the server held, and since when
+        self._topic_counts: list[tuple[int, float]] = []  # numbers of topics, and since when
         self._posts = self._post_bytes = self._open = self._peak = 0
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.port: int = self._listener.getsockname()[1]
@@ -97,17 +97,17 @@ class Session:
     # -- control ---------------------------------------------------------------------------------
 
     def wait(self, topics: int, timeout: float = 15.0) -> dict[str, Any]:
-        """Until the server holds so many topics; since when, and what that took."""
+        """Wait until the server has so many topics; return the time and the counters."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._since(topics) is not None, timeout):
                 raise TimeoutError(f"{topics} topics are not there after {timeout:g} s")
             return {**self.stats(), "at": self._since(topics)}
 
     def _since(self, topics: int) -> float | None:
-        return next((at for held, at in self._held if held >= topics), None)
+        return next((at for count, at in self._topic_counts if count >= topics), None)
 
     def prepare(self, events: int, rate: float = 0.0) -> dict[str, Any]:
-        """Builds `events` events, shared out over the streams by their number of topics."""
+        """Build `events` events, distributed over the streams by their number of topics."""
         streams = [stream for stream in self._streams if stream.topics]
         if not streams:
             raise RuntimeError("nobody has subscribed")
@@ -130,23 +130,23 @@ class Session:
         return {"bytes": size}
 
     def go(self) -> None:
-        """Sends what was prepared."""
+        """Send the prepared events."""
         for stream, work in self._prepared:
             stream.work.put(work)
         self._prepared = []
 
     def stats(self) -> dict[str, Any]:
-        """POSTs and their bytes so far, and connections: open now, and at most at a time."""
+        """Return the numbers of POSTs, their bytes, and open connections now and at most."""
         return {
             "posts": self._posts, "bytes": self._post_bytes,
             "open": self._open, "connections": self._peak,
         }  # fmt: skip
 
     def reset(self) -> dict[str, Any]:
-        """Forgets all clients and counts from nothing."""
+        """Forget all clients and reset the counters."""
         with self._changed:
             streams, self._streams = self._streams, []
-            self._held.clear()
+            self._topic_counts.clear()
             self._posts = self._post_bytes = 0
             self._peak = self._open
         for stream in streams:
@@ -154,7 +154,7 @@ class Session:
         return {}
 
     def close(self) -> None:
-        """Ends the session."""
+        """End the session."""
         self._listener.close()
         self.reset()
 
@@ -165,9 +165,9 @@ class Session:
             while True:
                 sock, _ = self._listener.accept()
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                threading.Thread(target=self._converse, args=(sock,), daemon=True).start()
+                threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
 
-    def _converse(self, sock: socket.socket) -> None:
+    def _serve(self, sock: socket.socket) -> None:
         with self._changed:
             self._open += 1
             self._peak = max(self._peak, self._open)
@@ -184,9 +184,9 @@ class Session:
         if not head:
             return False
         method, target, version = head.split()
-        taken, length = len(head), 0
+        size, length = len(head), 0
         while (line := file.readline()) not in (b"\r\n", b""):
-            taken += len(line)
+            size += len(line)
             if line.lower().startswith(b"content-length:"):
                 length = int(line.split(b":")[1])
         body = file.read(length)
@@ -194,7 +194,7 @@ class Session:
             self._stream(sock, chunked=version == b"HTTP/1.1")
             return False
         if target.startswith(b"/api/realtime"):
-            self._subscribe(sock, json.loads(body), taken + length)
+            self._subscribe(sock, json.loads(body), size + length)
             return True
         page = self._table.read(target.decode()) if self._table is not None else {"items": []}
         content = json.dumps(page).encode()
@@ -224,7 +224,7 @@ class Session:
                 if stream.client_id == wanted["clientId"]:
                     stream.topics = wanted["subscriptions"]
             total = sum(len(stream.topics) for stream in self._streams)
-            self._held.append((total, time.monotonic()))
+            self._topic_counts.append((total, time.monotonic()))
             self._changed.notify_all()
         sock.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
 

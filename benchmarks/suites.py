@@ -1,4 +1,4 @@
-"""What is measured: each suite brings its contenders together and returns a table's rows."""
+"""The suites: each runs its contenders and returns the rows of a table."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ SIZES = {"300 B": 300, "2 KB": 2000, "20 KB": 20_000}
 PEERS = ("bosbase", "pocketbase", "pocketbase-async", "sseclient-py")
 LATENCY_RATE = 1000.0  # events a second
 VIEW = 10_000  # records
-CHECK_ROUNDS = 7  # many and short: tests run beside it, and leave some of them in peace
+CHECK_ROUNDS = 7  # many and short: other tests may run at the same time, but not during all of them
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How long to measure: rounds, seconds of a run, and whether to leave the costly ends out."""
+    """The length of a measurement: rounds, seconds of a run, and whether to omit slow parts."""
 
     rounds: int = 9
     seconds: float = 0.3
@@ -168,7 +168,7 @@ def _memory(server: StreamServer, how: Settings) -> Table:
     figures = outcome.warm_up
     names = {"idle": "one topic", "topics": "+ 999 topics", "records": "+ 10 000 live records"}
     return {
-        text: {"MB": spread([figures[name] / 1e6])} if name in figures else {"note": "not there"}
+        text: {"MB": spread([figures[name] / 1e6])} if name in figures else {"note": "not measured"}
         for name, text in names.items()
     }
 
@@ -213,4 +213,4 @@ SUITES: dict[str, Callable[[StreamServer, Settings], Table]] = {
 }
 
 CHECK = {"check": _check}
-"""What the tests run: a few ratios and counts, in seconds. No part of the whole."""
+"""The suite for the tests: a few ratios and counts, in seconds. `SUITES` do not include it."""

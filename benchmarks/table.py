@@ -13,7 +13,7 @@ from .payloads import payloads, record_id
 __all__ = ["Table"]
 
 MAX_PER_PAGE = 1000
-_BEHIND = re.compile(r"id\s*>\s*[\"']([^\"']+)[\"']")
+_AFTER = re.compile(r"id\s*>\s*[\"']([^\"']+)[\"']")
 _EQUAL = re.compile(r"(?<![a-zA-Z])id\s*=\s*[\"']([^\"']+)[\"']")
 
 
@@ -26,13 +26,13 @@ class Table:
         self._rows = payloads(size, count)
 
     def renew(self, version: int, events: int) -> list[bytes]:
-        """The rows that `events` events tell of, as they are from now on."""
+        """Change the rows of the next `events` events; return them."""
         changed = payloads(self._size, min(events, len(self._ids)), version=version)
         self._rows[: len(changed)] = changed
         return changed
 
     def read(self, target: str) -> dict[str, Any]:
-        """Answers a list request, or one for a single record."""
+        """Return the response to a list request, or to one for a single record."""
         parts = urlsplit(target)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         last = parts.path.rpartition("/")[2]
@@ -41,23 +41,23 @@ class Table:
             return self._row(self._ids.index(last), fields) if last in self._ids else {}
         wanted = query.get("filter", "")
         per_page = min(MAX_PER_PAGE, int(query.get("perPage", 30)))
-        behind = _BEHIND.search(wanted)
+        after = _AFTER.search(wanted)
         asked = set(_EQUAL.findall(wanted))
-        start = bisect_right(self._ids, behind[1]) if behind else 0
-        if not behind:
+        start = bisect_right(self._ids, after[1]) if after else 0
+        if not after:
             start = (int(query.get("page", 1)) - 1) * per_page
         if asked:
-            places = [at for at in map(self._place, sorted(asked)) if at is not None]
+            indexes = [at for at in map(self._index, sorted(asked)) if at is not None]
         else:
-            places = list(range(start, min(start + per_page, len(self._ids))))
-        items = [self._row(at, fields) for at in places]
+            indexes = list(range(start, min(start + per_page, len(self._ids))))
+        items = [self._row(at, fields) for at in indexes]
         total = len(self._ids)
         return {
             "page": 1, "perPage": per_page, "items": items,
             "totalItems": total, "totalPages": -(-total // per_page),
         }  # fmt: skip
 
-    def _place(self, known: str) -> int | None:
+    def _index(self, known: str) -> int | None:
         at = bisect_right(self._ids, known) - 1
         return at if at >= 0 and self._ids[at] == known else None
 

@@ -1,7 +1,7 @@
-"""A contender's own process: ``python -m benchmarks.worker NAME CONTROL_PORT OPTIONS``.
+"""The process of a contender: ``python -m benchmarks.worker NAME CONTROL_PORT OPTIONS``.
 
-It says in one line that it is ready, or why not; then it takes a number of events a line and
-answers each with the run's figures. It ends with its standard input.
+It prints a line when it is ready, or with the reason why not; then it reads a number of events a
+line and prints the run's figures for each. It ends with its standard input.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["CONTENDERS", "main"]
 CONTENDERS = {
     "sink": "limit.sink",
     "limit": "limit.limit",
-    "best cut": "limit.best_cut",
+    "best cut": "limit.best_split",
     "bare latency": "limit.bare_latency",
     "observe": "ours.observe",
     "filter+map": "ours.filter_map",
@@ -42,11 +42,11 @@ CONTENDERS = {
     "close busy": "probes.close_busy",
     "memory": "probes.memory",
 }
-"""Name -> where it is. Only the contender's own module is imported in its process."""
+"""Name -> function. Only the contender's own module is imported in its process."""
 
 
 def main() -> None:
-    """Runs one contender until standard input ends."""
+    """Run one contender until standard input ends."""
     name, port, options = sys.argv[1:]
     bench = Bench(int(port), Options(**json.loads(options)))
     module, _, function = CONTENDERS[name].rpartition(".")
@@ -57,21 +57,21 @@ def main() -> None:
         )
         ready = begin(bench)
     except Skip as reason:
-        _say({"skip": str(reason)})
+        _print({"skip": str(reason)})
     else:
-        _say({"ready": True})
+        _print({"ready": True})
         for line in sys.stdin:
             try:
-                _say(ready.run(int(line)))
+                _print(ready.run(int(line)))
             except Exception as error:
-                _say({"error": f"{type(error).__name__}: {error}"})
+                _print({"error": f"{type(error).__name__}: {error}"})
         with contextlib.suppress(Exception):
             ready.close()
-    # Peers leave threads that wait for ever; nothing here needs an orderly end.
+    # Some packages leave threads that never end.
     os._exit(0)
 
 
-def _say(answer: dict[str, Any]) -> None:
+def _print(answer: dict[str, Any]) -> None:
     print(json.dumps(answer), flush=True)
 
 

@@ -9,7 +9,7 @@ from rxbosbase import BosBase
 
 URL = os.environ.get("RXBOSBASE_URL", "http://127.0.0.1:8090")
 
-with BosBase(URL) as client:  # closed at the end, whatever happens
+with BosBase(URL) as client:  # closed at the end, also after an error
     posts, messages = client.collection("posts"), client.collection("messages")
 
     with posts.subscribe("*", print):  # unsubscribed at the end of the block

@@ -29,8 +29,8 @@ with BosBase(URL) as client:
         except BosBaseError as error:
             explain(error)
 
-    told = threading.Event()  # an observable calls `on_error`
+    reported = threading.Event()  # an observable calls `on_error`
     client.collection("audit").observe("*").subscribe(
-        print, on_error=lambda error: (explain(error), told.set())
+        print, on_error=lambda error: (explain(error), reported.set())
     )
-    told.wait(10)
+    reported.wait(10)

@@ -1,9 +1,8 @@
-"""The rooms of one client, built and closed together. Threads know these, never the client."""
+"""What one client runs on, built and closed together. Threads refer to it, never to the client."""
 
 from __future__ import annotations
 
 import atexit
-import os
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,7 +12,6 @@ from urllib.parse import quote
 
 from .auth.refresh import AutoRefresh, SingleFlight, login_of, refresh_key
 from .auth.store import AuthState, AuthStore, token_claims
-from .backoff import BackoffPolicy
 from .errors import AuthLostError
 from .realtime.connection import ConnectionSettings
 from .realtime.monitor import ConnectionMonitor
@@ -21,7 +19,8 @@ from .realtime.preflight import Preflight
 from .realtime.service import RealtimeService
 from .records.filter_dialect import FilterDialect
 from .records.filters import Dialect
-from .runtime.fork_guard import check_process
+from .runtime.backoff import BackoffPolicy
+from .runtime.fork_guard import ForkGuard
 from .runtime.network import Transport
 from .runtime.threads import Runtime, Threads
 
@@ -31,12 +30,12 @@ if TYPE_CHECKING:
 __all__ = ["ClientRuntime"]
 
 JOIN_SECONDS = 0.04
-"""How long `close` waits for each of the two threads; they end by themselves all the same."""
+"""How long `close` waits for each of the two threads; a thread that takes longer still ends."""
 
 
 class ClientRuntime:
-    """What must live while threads run. The threads know these and never the client itself, so
-    that a client nobody holds any more is closed by the garbage collector."""
+    """What must live while threads run. The threads refer to it and never to the client itself,
+    so that the garbage collector closes a client without references."""
 
     def __init__(
         self,
@@ -54,8 +53,8 @@ class ClientRuntime:
         self.transport = transport
         self.auth_store = auth_store
         self._runtime = runtime = runtime or Threads()
-        self.control = runtime.loop("rxbosbase-control")
-        self.delivery = runtime.loop("rxbosbase-delivery")
+        self.control = runtime.scheduler("rxbosbase-control")
+        self.delivery = runtime.scheduler("rxbosbase-delivery")
         self.pool = runtime.pool()
         settings = ConnectionSettings(
             transport=transport,
@@ -77,45 +76,47 @@ class ClientRuntime:
         self._identity = auth_store.state.identity
         self._policy = backoff
         self._on_auth_lost = on_auth_lost
-        self._process = os.getpid()
+        self._fork_guard = ForkGuard()
         self.single_flight = SingleFlight()
         self._refreshers: list[AutoRefresh] = []
         self._auth = auth_store.changes.subscribe(self._auth_changed)
-        # While threads can still end in good order: later the interpreter stops them anywhere.
-        # No user code then, which would find a half of its program gone.
+        # Threads can still end in order now; later the interpreter stops them at any point.
+        # No user code runs then: parts of its program may be gone.
         atexit.register(self.close, silently=True)
 
     @property
     def live(self) -> LiveViewManager:
-        """What the live views share, built for the first of them."""
+        """The manager of the live views, made for the first of them."""
         from .live.manager import LiveViewManager
 
-        check_process(self._process)  # before the lock: a child may have inherited it taken
+        self._fork_guard.check()  # before the lock: a forked child may inherit it locked
         with self._closing:
             if self._live is None:
-                settings = replace(self._settings, delivery=self._runtime.loop("rxbosbase-live"))
-                hub = LiveViewManager(
+                settings = replace(
+                    self._settings, delivery=self._runtime.scheduler("rxbosbase-live")
+                )
+                manager = LiveViewManager(
                     settings, self._preflight, self.monitor, self.pool, self._read, self.dialect,
                     self.delivery,
                 )  # fmt: skip
                 if self.closed:
-                    hub.close()
-                self._live = hub
+                    manager.close()
+                self._live = manager
             return self._live
 
     def renew(self) -> None:
-        """New connections at once, the live views' too."""
+        """Open new connections at once, also those of the live views."""
         self.realtime.renew()
         if self._live is not None:
             self._live.service.renew()
 
     def _auth_changed(self, _: AuthState) -> None:
-        if os.getpid() != self._process:
-            return  # the streams are still the parent's
+        if self._fork_guard.is_child:
+            return  # the streams belong to the parent process
         if self.auth_store.state.identity:
             self.monitor.logged_in()
         self.realtime.identity_changed()
-        # As it is now: of two logins at one time, the older may be told last.
+        # The current one: of two logins at the same time, the older may be reported last.
         before, self._identity = self._identity, self.auth_store.state.identity
         if self._live is not None:
             self._live.identity_changed(other=before != self._identity)
@@ -124,9 +125,9 @@ class ClientRuntime:
         return self.transport.request("GET", path, query=query, headers=headers)
 
     def auto_refresh(self, threshold: float, check_every: float) -> AutoRefresh:
-        """Starts to renew the token."""
+        """Start to renew the token."""
         refresher = AutoRefresh(
-            self.auth_store, self._refresh, self._keep, self._auth_lost,
+            self.auth_store, self._refresh, self._save_login, self._auth_lost,
             threshold=threshold, check_every=check_every,
             scheduler=self.control, submit=self.pool.submit, policy=self._policy,
         )  # fmt: skip
@@ -144,7 +145,7 @@ class ClientRuntime:
         )
         return result
 
-    def _keep(self, answer: dict[str, Any]) -> None:
+    def _save_login(self, answer: dict[str, Any]) -> None:
         self.auth_store.save(*login_of(answer))
 
     def _auth_lost(self, error: Exception) -> None:
@@ -158,9 +159,9 @@ class ClientRuntime:
         self.auth_store.clear()
 
     def close(self, *, silently: bool = False) -> None:
-        """Ends everything; never waits for user code. Streams complete, unless `silently`."""
-        if os.getpid() != self._process:
-            return  # in a child the sockets are still the parent's: nothing here is ours to end
+        """End everything, without waiting for user code. Streams complete, unless `silently`."""
+        if self._fork_guard.is_child:
+            return  # in a forked child the sockets belong to the parent process
         with self._closing:
             if self.closed:
                 return
@@ -176,13 +177,13 @@ class ClientRuntime:
         self.transport.close()
         self.pool.close()
         self.control.close()
-        self.delivery.close(None if silently else partial(self._finish, was_open))
+        self.delivery.close(None if silently else partial(self._complete, was_open))
         self.control.join(JOIN_SECONDS)
         self.delivery.join(JOIN_SECONDS)
 
-    def _finish(self, was_open: bool) -> None:
+    def _complete(self, was_open: bool) -> None:
         if self._live is not None:
             self._live.finish()
-        self.monitor.tell_losses(was_open)
+        self.monitor.report_losses(was_open)
         self.realtime.finish()
-        self.monitor.end()
+        self.monitor.complete()

@@ -1,4 +1,4 @@
-"""The client: it builds the rooms, gives out what users work with, and closes everything."""
+"""The client: it builds its runtime, gives access to collections and realtime, and closes all."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ from reactivex import abc
 from ._runtime import ClientRuntime
 from .auth.login import as_login
 from .auth.store import AuthStore, check_token
-from .backoff import BackoffPolicy
 from .collection import Collection
 from .encoding.utf8 import check_encodable
 from .errors import ClientClosedError, ProtocolError
 from .http.body import MAX_ANSWER_BYTES
-from .http.transport import Transport, check_headers
+from .http.transport import HTTPTransport, check_headers
 from .realtime.api import Realtime, check_seconds
 from .realtime.protocol.frames import MAX_FRAME_BYTES
 from .realtime.service import RealtimeService
@@ -32,12 +31,13 @@ from .records.filters import Dialect, build_filter
 from .records.models import Model
 from .records.options import check_count
 from .records.reader import OnDecodeError, RecordReader
+from .runtime.backoff import BackoffPolicy
 from .runtime.scheduler import SerialScheduler
 
 if TYPE_CHECKING:
     from .live.manager import LiveViewManager
 
-__all__ = ["BosBase"]
+__all__ = ["BosBase", "client_of"]
 
 T = TypeVar("T")
 
@@ -45,37 +45,37 @@ IDLE_TIMEOUT = 330.0
 """Above the 5 minutes after which the server itself closes an idle stream."""
 
 CHECK_EVERY = 60.0
-"""Seconds between two looks of `auto_refresh` whether the token is still accepted."""
+"""Seconds between two checks of `auto_refresh` whether the server still accepts the token."""
 
 
 class BosBase:
-    """A client of one BosBase (or PocketBase) server. Making it does no I/O.
+    """A client of one BosBase (or PocketBase) server. The constructor does no I/O.
 
     Args:
         base_url: for example ``"http://127.0.0.1:8090"``.
         auth_store: where the login is kept; in memory by default.
-        timeout: seconds until an answer's headers are there, and of any silence behind them. Its
-            body may take as long, and a second more for each 8 KiB that came.
+        timeout: seconds until the headers of a response have arrived, and without data after
+            them. The body may take as long, and a second more for each 8 KiB received.
         headers: sent with every request, and with nothing else. Topics do not carry them, since a
             topic is shown in ``status`` and in logs, and a header may be a secret.
         topic_headers: headers that rules may read, for every topic and live view of a collection;
-            `headers=` of ``observe`` or ``live`` goes before. Put no secret there. None as a
-            value says that no rule reads this header of `headers`.
+            `headers=` of ``observe`` or ``live`` takes precedence. Put no secret there. None as a
+            value means that no rule reads this header of `headers`.
         filter_dialect: how the server's filters read a backslash, where it is known: ``"escaped"``
             (PocketBase from 0.39.9 on) or ``"plain"`` (BosBase, older PocketBase). Else
             ``collection.learn_filter_dialect()`` asks the server.
         backoff: how to wait between attempts to connect.
         idle_timeout: seconds a stream may be silent before it is renewed.
-        verify: check the server's certificate; a path names a file of authorities. Else the first
-            of ``REQUESTS_CA_BUNDLE``, ``CURL_CA_BUNDLE`` and ``SSL_CERT_FILE`` of the environment
-            does, and ``SSL_CERT_DIR`` names folders of further ones.
-        max_event_bytes: a larger event is skipped, and told on ``status`` and in the log.
-        max_answer_bytes: a larger answer, once decompressed, is an `AnswerTooLargeError`; lists
-            and live views read fewer records a page then. What it is decoded to may take 8 times
-            as much memory.
+        verify: check the server's certificate; a path is a file of authorities. Without a path,
+            the first of ``REQUESTS_CA_BUNDLE``, ``CURL_CA_BUNDLE`` and ``SSL_CERT_FILE`` in the
+            environment is that file, and ``SSL_CERT_DIR`` is a list of folders of further ones.
+        max_event_bytes: a larger event is skipped, and reported on ``status`` and in the log.
+        max_answer_bytes: a larger response, once decompressed, is an `AnswerTooLargeError`; lists
+            and live views read fewer records a page then. Its decoded form may take 8 times as
+            much memory.
         on_auth_lost: what happens when the server does not accept the login any more (found by
             `auto_refresh`): ``"error"`` ends all streams with an `AuthLostError`, ``"guest"``
-            goes on as a guest. Either way the login is cleared.
+            continues without a login. In both cases the login is cleared.
 
     Raises:
         ValueError, TypeError: an argument that cannot be right, at once.
@@ -115,32 +115,24 @@ class BosBase:
             raise ValueError(f"on_auth_lost must be 'error' or 'guest', not {on_auth_lost!r}")
         store = auth_store if auth_store is not None else AuthStore()
         topics = TopicHeaders(topic_headers, headers)
-        transport = Transport(
+        transport = HTTPTransport(
             base_url, timeout=timeout, headers=headers, token=lambda: store.token, verify=verify,
             max_answer_bytes=max_answer_bytes,
         )  # fmt: skip
-        rooms = ClientRuntime(
+        runtime = ClientRuntime(
             transport, store, backoff or BackoffPolicy(), idle_timeout, max_event_bytes,
             on_auth_lost, check_dialect(filter_dialect),
         )  # fmt: skip
-        self._enter(rooms, topics)
+        self._use(runtime, topics)
 
-    @classmethod
-    def _from_rooms(cls, rooms: ClientRuntime) -> BosBase:
-        """The client of rooms that somebody else has built: with another transport, or another
-        time."""
-        client = cls.__new__(cls)
-        client._enter(rooms, TopicHeaders(None, None))
-        return client
-
-    def _enter(self, rooms: ClientRuntime, topic_headers: TopicHeaders) -> None:
-        self._rooms = rooms
-        self.auth_store = rooms.auth_store
+    def _use(self, runtime: ClientRuntime, topic_headers: TopicHeaders) -> None:
+        self._runtime = runtime
+        self.auth_store = runtime.auth_store
         self.topic_headers = topic_headers
-        self.transport = rooms.transport
-        self.single_flight = rooms.single_flight
-        self._finalizer = weakref.finalize(self, _close_later, rooms)
-        self._finalizer.atexit = False  # the rooms close themselves then
+        self.transport = runtime.transport
+        self.single_flight = runtime.single_flight
+        self._finalizer = weakref.finalize(self, _close_later, runtime)
+        self._finalizer.atexit = False  # the runtime closes itself then
 
     def __repr__(self) -> str:
         return f"<BosBase {self.base_url} {self.service.status.value.state}>"
@@ -158,32 +150,32 @@ class BosBase:
 
     @property
     def dialect(self) -> FilterDialect:
-        """The library's own: how the server's filters read text."""
-        return self._rooms.dialect
+        """How the server's filters read text; for the library itself."""
+        return self._runtime.dialect
 
     @property
     def service(self) -> RealtimeService:
-        """The library's own entrance to the realtime rooms."""
-        return self._rooms.realtime
+        """The realtime service of the user's topics; for the library itself."""
+        return self._runtime.realtime
 
     @property
-    def live_hub(self) -> LiveViewManager:
-        """The library's own entrance to the live views."""
-        return self._rooms.live
+    def live_manager(self) -> LiveViewManager:
+        """The manager of the live views; for the library itself."""
+        return self._runtime.live
 
     @property
     def scheduler(self) -> SerialScheduler:
-        """Runs timed work on the delivery thread; pass it to operators on merged streams."""
-        return self._rooms.delivery
+        """The scheduler of the delivery thread; pass it to operators on merged streams."""
+        return self._runtime.delivery
 
     @property
     def realtime(self) -> Realtime:
-        """Custom topics, the connection's status, and its end."""
-        return Realtime(self.service, self, self._rooms.renew)
+        """Custom topics, the connection's status, and its renewal."""
+        return Realtime(self.service, self, self._runtime.renew)
 
     @property
     def collections(self) -> Collections:
-        """Creates and changes collections, for superusers."""
+        """The requests that create and change collections, for superusers."""
         return Collections(self.send)
 
     @overload
@@ -195,28 +187,28 @@ class BosBase:
     ) -> Collection[T]: ...
 
     def collection(self, name: str, *, model: Any = None, on_decode_error: Any = "raise") -> Any:
-        """The collection of this name (or id); no request is made.
+        """Return the collection of this name (or id); no request is made.
 
         Args:
             model: what its records become: a dataclass, a ``TypedDict`` or a callable that takes
                 the record's dict, such as ``Post.model_validate``; without it they stay dicts.
             on_decode_error: a record that does not fit is a `RecordDecodeError` by ``"raise"``
-                (callbacks: in the log), and left out by ``"skip"``, where not asked for alone; a
-                callable gets error and dict, and returns what to take, None to leave it out.
+                (callbacks: in the log), and left out by ``"skip"``, unless it is read alone; a
+                callable gets error and dict, and returns the replacement, None to leave it out.
         """
         return Collection(self, name, RecordReader(name, model, on_decode_error))
 
     def filter(self, expression: str, /, **values: Any) -> str:
-        """A filter with values put in safely, whatever they hold. Makes no request.
+        """Return a filter with any values put in safely. Makes no request.
 
         Servers read some texts with a backslash in two ways. Such a filter is written for the
-        dialect that is known, and a server of the other one refuses it with 400.
+        known dialect, and a server of the other one refuses it with 400.
 
         Args:
             expression: the filter, with ``{:name}`` where a value goes; comments are dropped.
             values: str, bool (``'1'`` or ``'0'``), None, int, float, Decimal, datetime (in UTC),
-                date, or a dict, list or tuple (as JSON); and what else a body takes, in the same
-                form, such as ``pandas.Timestamp`` and scalars of numpy.
+                date, or a dict, list or tuple (as JSON); and all other values that a body takes,
+                in the same form, such as ``pandas.Timestamp`` and scalars of numpy.
 
         Returns:
             the filter's text, for ``filter=`` of any call.
@@ -230,16 +222,16 @@ class BosBase:
             >>> BosBase("http://localhost").filter("author = {:who}", who="o'neil")
             "author = 'o\\\\'neil'"
         """
-        return build_filter(expression, self._rooms.dialect.known, **values)
+        return build_filter(expression, self._runtime.dialect.known, **values)
 
     @property
     def filter_dialect(self) -> Dialect | None:
-        """How the server's filters read a backslash: ``"escaped"`` or ``"plain"``; None while that
+        """How the server's filters read a backslash: ``"escaped"`` or ``"plain"``; None while it
         is neither given nor learned."""
-        return self._rooms.dialect.known
+        return self._runtime.dialect.known
 
     def health(self) -> dict[str, Any]:
-        """The server's answer to ``GET /api/health``."""
+        """Return the server's response to ``GET /api/health``."""
         result = self.send("GET", "/api/health")
         if not isinstance(result, dict):
             raise ProtocolError("/api/health was answered with no object: is base_url a BosBase?")
@@ -257,7 +249,7 @@ class BosBase:
         timeout: float | None = None,
         token: str | None = None,
     ) -> Any:
-        """Any request to the server; the decoded JSON of the answer, None if it is empty.
+        """Send any request; return the decoded JSON of the response, None if it is empty.
 
         Args:
             path: below the base URL, for example ``"/api/health"``; without ``.`` and ``..``.
@@ -295,10 +287,10 @@ class BosBase:
         token: str | None = None,
         download: bool = False,
     ) -> str:
-        """The address of a record's file; no request is made.
+        """Return the URL of a record's file; no request is made.
 
         Args:
-            name: the file's name as it stands in the record's file field.
+            name: the file's name, as in the record's file field.
             thumb: a size such as ``"100x100"``, for images.
             token: a file token, for protected files.
             download: ask the browser to save it rather than to show it.
@@ -325,10 +317,10 @@ class BosBase:
         *,
         check_every: float = CHECK_EVERY,
     ) -> abc.DisposableBase:
-        """Renews the token by itself, `threshold` before it expires, until disposed.
+        """Renew the token automatically, `threshold` before it expires, until disposed.
 
-        It also looks every `check_every` seconds whether the server still accepts the token,
-        and does what ``on_auth_lost`` says once it does not.
+        It also checks every `check_every` seconds whether the server still accepts the token,
+        and applies ``on_auth_lost`` once it does not.
         """
         if not isinstance(threshold, timedelta):
             raise TypeError(f"threshold must be a timedelta, not {type(threshold).__name__}")
@@ -336,31 +328,38 @@ class BosBase:
             raise ValueError(f"threshold must not be negative, {threshold!r} is")
         check_seconds("check_every", check_every)
         self._check_open()
-        return self._rooms.auto_refresh(threshold.total_seconds(), check_every)
+        return self._runtime.auto_refresh(threshold.total_seconds(), check_every)
 
     @property
     def is_closed(self) -> bool:
         """True once `close` was called."""
-        return self._rooms.closed
+        return self._runtime.closed
 
     def _check_open(self) -> None:
         if self.is_closed:
             raise ClientClosedError("the client is closed; make a new one")
 
     def close(self) -> None:
-        """Ends streams, requests in flight and threads; idempotent, from any thread.
+        """End streams, requests in flight and threads; idempotent, from any thread.
 
         Returns within 100 ms. Events not delivered yet are discarded, and the streams complete
         once the running callback has returned.
         """
         self._finalizer.detach()
-        self._rooms.close()
+        self._runtime.close()
 
 
-def _close_later(rooms: ClientRuntime) -> None:
-    """Closes what a client that nobody holds any more has left. The garbage collector may call
-    this on any thread, under any lock: so a thread of its own does it."""
+def _close_later(runtime: ClientRuntime) -> None:
+    """Close the runtime of a client that was garbage-collected. The collector may call this on
+    any thread and under any lock, so a new thread closes it."""
     try:
-        threading.Thread(target=rooms.close, name="rxbosbase-closer", daemon=True).start()
+        threading.Thread(target=runtime.close, name="rxbosbase-closer", daemon=True).start()
     except RuntimeError:  # no thread can be started
-        rooms.close()
+        runtime.close()
+
+
+def client_of(runtime: ClientRuntime) -> BosBase:
+    """Return a client of this runtime, which may have another transport and another clock."""
+    client = BosBase.__new__(BosBase)
+    client._use(runtime, TopicHeaders(None, None))
+    return client

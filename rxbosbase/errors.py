@@ -1,23 +1,23 @@
-"""Every error this library raises on purpose, under one root.
+"""Every error this library raises on purpose, under one root. Pure.
 
 ::
 
     BosBaseError
-    ├── ClientResponseError          the server answered, and the answer is an error
-    ├── RequestTimeoutError          also a TimeoutError: no answer in time
-    ├── ConnectionFailedError        also a ConnectionError: no answer at all
+    ├── ClientResponseError          the server answered with an error
+    ├── RequestTimeoutError          also a TimeoutError: no response in time
+    ├── ConnectionFailedError        also a ConnectionError: no response at all
     │   └── StreamLostError          the event stream ended before its time
-    ├── ProtocolError                the answer is not what a BosBase server says
+    ├── ProtocolError                the response is not one of a BosBase server
     │   ├── UnreadableError          … or holds a record that cannot be decoded
-    │   └── AnswerTooLargeError      … or is larger than an answer may be
+    │   └── AnswerTooLargeError      … or is larger than a response may be
     ├── RecordDecodeError            a record does not fit the model given for its collection
     ├── AuthLostError                the server does not accept the login any more
     ├── ClientClosedError            also a RuntimeError: used after close()
     └── MissingExtraError            also an ImportError: an optional part is not installed
 
 Wrong arguments are ``ValueError`` or ``TypeError``, at once. No message holds a token or a
-password. All of them can be pickled and copied, with all they hold, and so go from one process to
-another; an ``original`` comes along if it can be pickled itself.
+password. All of them can be pickled and copied, with all they hold, and so be sent to another
+process; an ``original`` is included if it can be pickled itself.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ __all__ = [
 
 
 MAX_FIELDS = 20
-"""Of an error's ``data`` no more fields stand in its text …"""
+"""Fields of an error's ``data`` that its text shows …"""
 
 MAX_FIELD = 300
-"""… and no more characters of each."""
+"""… and characters of each."""
 
 
 class BosBaseError(Exception):
@@ -62,15 +62,15 @@ class BosBaseError(Exception):
         return False
 
     def __reduce__(self) -> Any:
-        # Python would call the class with `args`, which are not what every one of them takes: a
-        # process that reads such a pickle fails, and a `multiprocessing.Pool` waits for ever.
+        # Python would call the class with `args`, which not each of them takes: a process
+        # that reads such a pickle fails, and a `multiprocessing.Pool` waits without end.
         as_python_does: Any = super().__reduce__()
         _, args, *state = as_python_does
         return _made_again, (type(self), args), *map(_without_unfit, state)
 
 
 def _made_again(kind: type[BosBaseError], args: tuple[Any, ...]) -> BosBaseError:
-    """An error as it is without its own ``__init__``; what that set is in the pickle."""
+    """Return an error made without its own ``__init__``; what that sets is in the pickle."""
     error = kind.__new__(kind, *args)
     built_in: Any = next(base for base in kind.__mro__ if base.__module__ == "builtins")
     built_in.__init__(error, *args)
@@ -78,7 +78,7 @@ def _made_again(kind: type[BosBaseError], args: tuple[Any, ...]) -> BosBaseError
 
 
 def _without_unfit(state: dict[str, Any]) -> dict[str, Any]:
-    """The attributes, without an `original` that would make a pickle of nobody's use."""
+    """Return the attributes, without an `original` that makes the pickle unreadable."""
     original = state.get("original")
     try:
         if original is not None:
@@ -95,7 +95,7 @@ class ClientResponseError(BosBaseError):
         status: the HTTP status code, for example 404.
         url: the requested URL, without credentials.
         data: the body's ``data``: ``{"field": {"code": …, "message": …}}``, or ``{}``.
-        message: the server's own sentence, at most 1000 characters of it.
+        message: the server's own message, at most 1000 characters of it.
         original: the exception this one was made from, if any. Behind a pickle or a copy None,
             where it cannot be pickled.
         retry_after: seconds the server asked to wait (``Retry-After``), or None.
@@ -121,7 +121,7 @@ class ClientResponseError(BosBaseError):
 
     @property
     def retryable(self) -> bool:
-        """True for 408, 429 and 5xx: the request may be right and the moment wrong."""
+        """True for 408, 429 and 5xx: the request may be right, and succeed later."""
         return self.status in (408, 429) or self.status >= 500
 
     def __str__(self) -> str:
@@ -142,7 +142,7 @@ def _field_message(problem: Any) -> str:
 
 
 class RequestTimeoutError(BosBaseError, TimeoutError):
-    """Nothing came back in time: from the server, or for the thing that was waited for."""
+    """No response of the server in time, or a wait that timed out."""
 
     @property
     def retryable(self) -> bool:
@@ -150,7 +150,7 @@ class RequestTimeoutError(BosBaseError, TimeoutError):
 
 
 class ConnectionFailedError(BosBaseError, ConnectionError):
-    """The server could not be reached, or the connection broke before an answer."""
+    """The server could not be reached, or the connection broke before a response."""
 
     @property
     def retryable(self) -> bool:
@@ -171,7 +171,7 @@ class StreamLostError(ConnectionFailedError):
 
 
 class ProtocolError(BosBaseError):
-    """The other side does not speak BosBase: a web page, a redirect, a broken answer."""
+    """The response is not one of a BosBase server: a web page, a redirect, broken JSON."""
 
     @property
     def retryable(self) -> bool:
@@ -179,14 +179,14 @@ class ProtocolError(BosBaseError):
 
 
 class UnreadableError(ProtocolError):
-    """An answer holds records that cannot be decoded: a value in them is nested too deeply.
+    """A response holds records that cannot be decoded: a value in them is nested too deeply.
 
     Attributes:
         url: the requested URL, without its query.
         records: which ones, and why.
         depth: how many levels the deepest value is nested.
-        rest: the answer with each of these records cut down to what could be decoded of it.
-        was_written: True if it is the answer to a write, which the server has done.
+        rest: the response with each of these records cut down to what could be decoded of it.
+        was_written: True if it is the response to a write, which the server has done.
     """
 
     def __init__(
@@ -206,7 +206,7 @@ class UnreadableError(ProtocolError):
 
     @property
     def retryable(self) -> bool:
-        """False: the record has to be mended first."""
+        """False: the record has to be changed first."""
         return False
 
     def __str__(self) -> str:
@@ -214,20 +214,20 @@ class UnreadableError(ProtocolError):
         more = f"; and {len(self.records) - 3} more" if len(self.records) > 3 else ""
         done = "the write was done, but " if self.was_written else ""
         return one_line(
-            f"{done}the answer cannot be decoded whole: {first}{more}; mend the value, leave the "
+            f"{done}the response cannot be decoded whole: {first}{more}; mend the value, leave the "
             "field out with fields=, or read the other records with "
             f"iter_records(on_unreadable='skip') [{self.url}]"
         )
 
 
 class AnswerTooLargeError(ProtocolError):
-    """An answer is larger than ``max_answer_bytes`` of the client, or becomes so when it is
+    """A response is larger than ``max_answer_bytes`` of the client, or becomes so when it is
     decompressed or decoded. Lists and live views read fewer records a page then, down to one.
 
     Attributes:
         url: the requested URL, without its query.
         bound: what it exceeds, such as ``"33554432 bytes"``.
-        was_written: True if it is the answer to a write, which the server has done.
+        was_written: True if it is the response to a write, which the server has done.
     """
 
     def __init__(self, url: str, bound: str, *, was_written: bool = False) -> None:
@@ -238,7 +238,7 @@ class AnswerTooLargeError(ProtocolError):
 
     @property
     def retryable(self) -> bool:
-        """False: the same request has the same answer."""
+        """False: the same request has the same response."""
         return False
 
     def __str__(self) -> str:

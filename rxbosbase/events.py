@@ -1,21 +1,22 @@
-"""Events: what subscribers get. Pure: a frame's bytes in, a value out.
+"""Events, the values that subscribers receive, decoded from the bytes of frames. Pure.
 
-An event is built once and handed to every subscriber of its topic, so it is to be read, never
-written: copy the record first (``dict(event.record)``) if you need to change it.
+An event is built once and passed to every subscriber of its topic, so do not change it: copy the
+record first (``dict(event.record)``) if you need to change it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Generic, Literal, TypeVar, get_args
+from typing import Any, Generic, Literal, TypeAlias, TypeVar, get_args
 
 import msgspec
 
 from rxbosbase.encoding.json import decode
-from rxbosbase.encoding.unreadable import UnreadableRow, read_answer
+from rxbosbase.encoding.unreadable import UnreadableRow, read_response
 from rxbosbase.errors import BosBaseError
 
 __all__ = [
+    "Event",
     "MalformedEvent",
     "Message",
     "RecordEvent",
@@ -31,17 +32,17 @@ Action = Literal["create", "update", "delete"]
 
 
 class MalformedEvent(BosBaseError, ValueError):
-    """A frame of a record topic that holds no record event.
+    """A frame of a record topic without a valid record event.
 
     Attributes:
-        topic: the topic it came on, without options.
-        event: what could be decoded of it, if it is an event of a record that is nested too deeply.
+        topic: the topic of the frame, without options.
+        event: the part that could be decoded, if the event's record is nested too deeply.
     """
 
     def __init__(
         self, topic: str, why: str, event: RecordEvent[dict[str, Any]] | None = None
     ) -> None:
-        # Never the payload: it is somebody's record, and messages end up in logs.
+        # Never the payload: it may be confidential, and messages are logged.
         super().__init__(f"the event on {topic!r} was left out: {why}")
         self.topic = topic
         self.event = event
@@ -53,7 +54,7 @@ class RecordEvent(msgspec.Struct, Generic[T], eq=False):
     Attributes:
         topic: the topic without options, for example ``posts/*``.
         action: ``"create"``, ``"update"`` or ``"delete"``.
-        record: the record as the server sent it; after a delete, as it last was.
+        record: the record as the server sent it; for a delete, its last state.
 
     >>> event = RecordEvent("posts/*", "create", {"id": "abc", "title": "Hi"})
     >>> event.action, event["record"]["title"]
@@ -79,20 +80,24 @@ class RecordEvent(msgspec.Struct, Generic[T], eq=False):
         )
 
     def __ne__(self, other: object) -> bool:
-        return not self == other  # msgspec's own goes by identity
+        return not self == other  # msgspec's own compares identity
 
     def __repr__(self) -> str:
         known = self.record.get("id") if isinstance(self.record, dict) else None
         return f"RecordEvent({self.action} on {self.topic!r}, id={known!r})"
 
 
-class _Received(RecordEvent[dict[str, Any]], kw_only=True, eq=False):
-    """An event as the decoder builds it, checked, in one step: half of what an event costs."""
+Event: TypeAlias = RecordEvent[Any]
+"""An event whose record is a dict or an instance of any model."""
 
-    # Narrower than above, which is sound: nobody writes to an event.
+
+class _Received(RecordEvent[dict[str, Any]], kw_only=True, eq=False):
+    """An event that the decoder builds and checks in one step, in half the time of two steps."""
+
+    # Narrower than above, which is sound: events are not changed.
     action: Action  # pyright: ignore[reportIncompatibleVariableOverride]
     record: dict[str, Any]
-    topic: Any = ""  # stands on another line of the frame: whatever is here goes unread
+    topic: Any = ""  # set from another line of the frame; a value in the data is ignored
 
 
 _received = msgspec.json.Decoder(_Received).decode
@@ -103,7 +108,7 @@ class Message:
 
     Attributes:
         topic: the topic without options, for example ``PB_CONNECT``.
-        data: the decoded JSON, or the text as it is where it is no JSON.
+        data: the decoded JSON, or the text if it is no JSON.
 
     >>> Message("PB_CONNECT", {"clientId": "x1"})["clientId"]
     'x1'
@@ -131,14 +136,14 @@ class Message:
 
 _USUAL_START = b'{"record":{'
 _USUAL_ENDS = {b'},"action":"%s"}' % action.encode(): action for action in get_args(Action)}
-_END_LENGTH = len(b'},"action":"create"}')  # the three words are of one length
+_END_LENGTH = len(b'},"action":"create"}')  # the three words have the same length
 
 
 def usual_action(data: bytes) -> str | None:
-    """The action of an event in the server's usual shape, without decoding it; else None.
+    """Return the action of an event in the server's usual form, without decoding it; else None.
 
-    In valid JSON the last member of the outermost object stands right before its end, so that the
-    end alone tells the action.
+    In valid JSON the last member of the outermost object is right before its end, so that the end
+    alone contains the action.
 
     >>> usual_action(b'{"record":{"id":"a"},"action":"update"}')
     'update'
@@ -149,7 +154,7 @@ def usual_action(data: bytes) -> str | None:
 
 
 def decode_record_event(name: str, data: bytes) -> RecordEvent[dict[str, Any]]:
-    """Read the data of a frame on the record topic ``name``.
+    """Decode the data of a frame on the record topic ``name``.
 
     Raises:
         MalformedEvent: it is not ``{"action": create|update|delete, "record": {…}}``.
@@ -160,34 +165,34 @@ def decode_record_event(name: str, data: bytes) -> RecordEvent[dict[str, Any]]:
     try:
         event = _received(data)
     except (ValueError, RecursionError):
-        return _read_slowly(name, data)
+        return _decode_slowly(name, data)
     event.topic = name
     return event
 
 
-def _read_slowly(name: str, data: bytes) -> RecordEvent[dict[str, Any]]:
-    """Finds out what is wrong with an event; gives it where nothing is but the depth of its text
-    as a whole."""
+def _decode_slowly(name: str, data: bytes) -> RecordEvent[dict[str, Any]]:
+    """Decode an event that the fast decoder rejects: raise its error, or return it if it is only
+    nested too deeply for that decoder."""
     try:
-        content = read_answer(data)
+        content = read_response(data)
     except ValueError:
         raise MalformedEvent(name, "its data is not JSON") from None
-    if why := _what_is_wrong(content):
+    if why := _form_error(content):
         raise MalformedEvent(name, why)
     event = RecordEvent(name, content["action"], content["record"])
     if isinstance(event.record, UnreadableRow):
-        raise MalformedEvent(name, str(event.record.told()), event)
+        raise MalformedEvent(name, str(event.record.summary()), event)
     return event
 
 
 def decode_record_events(
     names: Iterable[str], payloads: Iterable[bytes]
 ) -> list[RecordEvent[dict[str, Any]]]:
-    """Many at once, for a burst: the interpreter's own loops do it for less.
+    """Decode many events of a burst at once: faster, since the loops run in C.
 
     Raises:
-        ValueError, RecursionError: at least one of them is not what it should be;
-            `decode_record_event` tells which, and what is wrong.
+        ValueError, RecursionError: at least one of them is not valid; `decode_record_event` raises
+            the exact error for that one.
     """
     events: list[RecordEvent[dict[str, Any]]] = list(map(_received, payloads))
     for event, name in zip(events, names, strict=True):
@@ -195,7 +200,7 @@ def decode_record_events(
     return events
 
 
-def _what_is_wrong(content: Any) -> str:
+def _form_error(content: Any) -> str:
     if not isinstance(content, dict) or not content.keys() >= {"action", "record"}:
         return "its data is no object with an action and a record"
     record = content["record"]
@@ -207,7 +212,7 @@ def _what_is_wrong(content: Any) -> str:
 
 
 def decode_message(topic: str, data: bytes) -> Message:
-    """Read the data of a frame on any other topic; text that is no JSON is kept as it is.
+    """Decode the data of a frame on any other topic; text that is no JSON is kept unchanged.
 
     >>> decode_message("chat/lobby", b"hello").data
     'hello'

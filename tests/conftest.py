@@ -1,7 +1,7 @@
-"""What every test has to leave behind: nothing.
+"""Checks that every test ends its threads and closes its sockets and files.
 
-Warnings are errors (pyproject.toml), so a socket or a file that is collected unclosed fails the
-test it is collected in. The fixtures here make that the test that left it, and look for threads.
+Warnings are errors (pyproject.toml), so an unclosed socket or file fails the test in which it is
+collected. The fixtures here make that the test that left it open, and check the threads.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from hypothesis import settings
 
 from rxbosbase.server import EmbeddedServer
 
-# Before any of them is imported: their asserts then explain themselves as those of tests do.
+# Before any of them is imported: failures of their asserts then show values as in tests.
 pytest.register_assert_rewrite("support")
 
 from support.threads import OURS, begin_test, started_threads  # noqa: E402
 
-# A busy machine may take any time for an example: that is no fault of the example.
+# On a busy machine an example may take any time, which is no failure.
 settings.register_profile("rxbosbase", deadline=None)
 settings.load_profile("rxbosbase")
 
-# A program that a shell runs in the background is born deaf to Ctrl-C, and so are its children.
+# A program that a shell starts in the background ignores SIGINT, and so do its children.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# A program of the user's may ask for the user's locale; then C writes numbers as that does.
+# A program may set the user's locale; then C functions format numbers by it.
 if COMMA_LOCALE := os.environ.get("RXBOSBASE_LOCALE"):
     try:
         locale.setlocale(locale.LC_ALL, COMMA_LOCALE)
@@ -47,16 +47,16 @@ THREAD_GRACE = 1.0  # seconds a thread may take to end after the test
 
 
 def pytest_collection_finish() -> None:
-    """What the imports have made stays for good: collecting garbage need not look at it again."""
+    """Exclude the objects of imports from garbage collection: they stay until the end."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="module")
 def frozen() -> None:
-    """Nor at what the tests of earlier files have left: the imports of commands, caches, reports.
+    """Exclude also what the tests of earlier files left: imports of commands, caches, reports.
 
-    It would be looked at after each test, which took a fifth of the time of all of them.
+    A collection after each test would scan it, which took a fifth of the time of all tests.
     """
     gc.collect()
     gc.freeze()
@@ -67,14 +67,14 @@ if IS_CHOSEN:  # … in the environment
 
     @pytest.fixture(scope="session")
     def bosbase_server() -> Iterator[EmbeddedServer]:
-        """In place of the plugin's own."""
+        """Replace the fixture of the plugin."""
         with tested_server() as server:
             yield server
 
 
 @pytest.fixture(autouse=True)
 def threads_before() -> None:
-    """Threads that were there before the test, those of session-wide fixtures, are not its own."""
+    """Remember the threads that run before the test, such as those of session-wide fixtures."""
     begin_test()
 
 
@@ -93,7 +93,7 @@ def leaves_no_thread(threads_before: None) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def leaves_no_log_level() -> Iterator[None]:
-    """Fail a test after which others would log more, or less, than they should."""
+    """Fail a test that leaves a log level set: others would log more, or less, than they should."""
     yield
     left = {
         name: logger.level
@@ -106,7 +106,7 @@ def leaves_no_log_level() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def leaves_no_socket(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Collect the garbage of tests with I/O at their end, so that a leak is found where it is."""
+    """Collect garbage at the end of tests with I/O, so that a leak fails the test that has it."""
     yield
     if "unit" not in request.path.relative_to(request.config.rootpath).parts:
         gc.collect()
@@ -114,7 +114,7 @@ def leaves_no_socket(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture
 def web() -> Iterator[responses.RequestsMock]:
-    """In place of the network: it gives the answers of the test, and each has to be asked for."""
+    """Replace the network: it has the responses of the test, and each has to be requested."""
     with responses.RequestsMock() as mock:
         yield mock
 

@@ -1,4 +1,4 @@
-"""Warns, which fails the build, where a public name is missing from the reference."""
+"""Warn, which fails the build, where a public name is missing from the reference."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ PUBLIC = (
 )
 
 
-TOLD_IN_WORDS = {
-    "rxbosbase.operators.Overflow",  # a Literal: its words stand at each parameter of that type
+DOCUMENTED_ELSEWHERE = {
+    "rxbosbase.operators.Overflow",  # a Literal: each parameter of that type lists its values
     "rxbosbase.aio.Overflow",
-    "rxbosbase.aio.BufferOverflowError",  # the operators' own, told there
-    "rxbosbase.server.sample.ROOMS",  # the sample's data, told by `rxbosbase serve`
+    "rxbosbase.aio.BufferOverflowError",  # documented with the operators
+    "rxbosbase.server.sample.ROOMS",  # the sample's data, printed by `rxbosbase serve`
     "rxbosbase.server.sample.SAMPLE_USERS",
 }
 
 
 def missing(documented: set[str]) -> list[str]:
-    """The public names that are not among `documented`."""
+    """Return the public names that are not in `documented`."""
     names = []
     for module in PUBLIC:
         names += [f"{module}.{name}" for name in importlib.import_module(module).__all__]
-    return [name for name in names if name not in documented | TOLD_IN_WORDS]
+    return [name for name in names if name not in documented | DOCUMENTED_ELSEWHERE]
 
 
 def check(_app: Any, env: Any) -> None:
-    """After all pages have been read."""
+    """Log a warning for each missing name, after all pages were read."""
     for name in missing(set(env.domaindata["py"]["objects"])):
         log.warning("%s is public and not in the reference: see docs/api", name)
 
 
 def setup(app: Any) -> dict[str, Any]:
-    """Called by Sphinx."""
+    """Register the extension; Sphinx calls this."""
     app.connect("env-check-consistency", check)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

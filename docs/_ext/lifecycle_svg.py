@@ -1,7 +1,7 @@
-"""The connection's transition table as an SVG picture. Pure.
+"""Draw the connection's transition table as an SVG picture. Pure.
 
-A signal that does the same in several states is drawn once, from the frame around them. A table
-that does not fit these frames any more is an error, so that the picture cannot grow wrong.
+A signal with the same effect in several states is drawn once, from the frame around them. A table
+that does not fit these frames is an error, so that the picture is always right.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["picture"]
 
 WIDTH, HEIGHT = 900, 420
 BOX = (104, 36)
-PLACES = {
+POSITIONS = {
     State.IDLE: (85, 90),
     State.FAILED: (85, 280),
     State.CONNECTING: (370, 140),
@@ -36,7 +36,7 @@ FRAMES = {
     STREAM: (304, 78, 564, 112),
 }
 
-# Where each arrow runs, and the middle of its words.
+# The path of each arrow, and the centre of its label.
 ARROWS = {
     (RESTING, Signal.WANTED): ("M150 185L315 150", 215, 146),
     (RUNNING, Signal.UNWANTED): ("M290 66L141 84", 218, 54),
@@ -53,14 +53,14 @@ ARROWS = {
 
 
 def picture() -> str:
-    """The whole table, each of its transitions by one arrow."""
+    """Return the picture of the table, with one arrow for each transition."""
     frames = [
         f'<rect class="frame" x="{x}" y="{y}" width="{width}" height="{height}" rx="12"/>'
         for x, y, width, height in FRAMES.values()
     ]
     drawn = sorted(_groups(), key=lambda group: list(Signal).index(group[1]))
     arrows = [line for group in drawn for line in _arrow(*group)]
-    boxes = [line for state, (x, y) in PLACES.items() for line in _box(state, x, y)]
+    boxes = [line for state, (x, y) in POSITIONS.items() for line in _box(state, x, y)]
     head = (
         '<marker id="lifecycle-head" viewBox="0 0 8 8" refX="4" refY="4" markerWidth="8"'
         ' markerHeight="8" orient="auto"><path d="M0 0L8 4L0 8z"/></marker>'
@@ -69,7 +69,7 @@ def picture() -> str:
         [
             f'<svg class="lifecycle" viewBox="0 0 {WIDTH} {HEIGHT}" role="img"'
             ' xmlns="http://www.w3.org/2000/svg">',
-            "<title>The states of a connection; the table below says the same</title>",
+            "<title>The states of a connection; the table below has the same transitions</title>",
             f"<defs>{head}</defs>",
             *frames,
             *arrows,
@@ -80,14 +80,14 @@ def picture() -> str:
 
 
 def _groups() -> list[tuple[frozenset[State], Signal]]:
-    """The arrows that the table asks for; an error unless those are the ones there are."""
+    """Return the arrows of the table; raise ValueError unless `ARROWS` has exactly these."""
     sources: defaultdict[tuple[Signal, State], set[State]] = defaultdict(set)
     for (state, signal), after in TRANSITIONS.items():
         sources[signal, after].add(state)
     groups = [(frozenset(states), signal) for (signal, _), states in sources.items()]
     unknown = set(groups) ^ set(ARROWS)
     if unknown or len(groups) != len(ARROWS):
-        raise ValueError(f"the picture and the transition table differ: mend ARROWS: {unknown}")
+        raise ValueError(f"the picture and the transition table differ: correct ARROWS: {unknown}")
     return groups
 
 

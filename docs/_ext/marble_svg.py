@@ -1,7 +1,7 @@
-"""A marble diagram of a docstring as an SVG picture. Pure.
+"""Draw a marble diagram of a docstring as an SVG picture. Pure.
 
-The text is read with the grammar that the tests run it with, so the picture shows what is true.
-Colours come from the page's style sheet, for light and dark.
+The text is parsed with the grammar of the tests that run it, so the picture is right. Colours
+come from the page's style sheet, for light and dark.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ __all__ = ["picture"]
 STEP = 26  # pixels a second
 RADIUS = 15
 LEFT = 28
-ROW = 34  # between the marbles of one moment
+ROW = 34  # between the marbles of one time
 WORDS = {"+": "create", "~": "delete"}
 
 
 @dataclass(frozen=True)
 class Marble:
-    """One notification: what is written in it, its second, and its place in that moment."""
+    """One notification: its text, its second, and its position among those of that second."""
 
     text: str
     column: int
@@ -30,7 +30,7 @@ class Marble:
 
 
 def marbles(line: str) -> list[Marble]:
-    """The notifications of a line, as `support.marbles.timeline` reads them."""
+    """Return the notifications of a line, as `support.marbles.timeline` parses them."""
     found: list[Marble] = []
     group: int | None = None
     column = level = 0
@@ -54,7 +54,7 @@ def marbles(line: str) -> list[Marble]:
 
 
 def picture(diagram: Diagram) -> str:
-    """The diagram: its source, the operator, and what comes out of it."""
+    """Return the picture of a diagram: its source, the operator and the result."""
     lines = [marbles(diagram.source), marbles(diagram.result)]
     last = max(marble.column for line in lines for marble in line)
     width = max(LEFT * 2 + STEP * (last + 1), 9 * len(diagram.call) + 60)
@@ -66,7 +66,7 @@ def picture(diagram: Diagram) -> str:
     parts = [
         f'<svg class="marbles" viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
         f' role="img" xmlns="http://www.w3.org/2000/svg">',
-        f"<title>{escape(_spoken(diagram))}</title>",
+        f"<title>{escape(_description(diagram))}</title>",
         *_line(lines[0], top, width),
         f'<rect class="call" x="8" y="{call}" width="{width - 16}" height="36" rx="6"/>',
         f'<text class="code" x="{width / 2}" y="{call + 23}">{escape(diagram.call)}</text>',
@@ -106,9 +106,9 @@ def _marble(marble: Marble, x: int, y: int, line: int) -> list[str]:
 
 
 def _x(marble: Marble) -> int:
-    beside = marble.level > 0 and marble.text in "|#"  # an end stands beside its moment's values
-    return LEFT + STEP * marble.column + (RADIUS + 8 if beside else 0)
+    is_beside = marble.level > 0 and marble.text in "|#"  # of the values of its time
+    return LEFT + STEP * marble.column + (RADIUS + 8 if is_beside else 0)
 
 
-def _spoken(diagram: Diagram) -> str:
+def _description(diagram: Diagram) -> str:
     return f"source {diagram.source}, through {diagram.call}, gives {diagram.result}"

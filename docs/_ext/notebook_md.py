@@ -1,6 +1,6 @@
-"""A notebook as Markdown: its cells, and below each what it shows. Pure: it runs nothing.
+"""Convert a notebook to Markdown: its cells, and below each its output. Pure: it runs nothing.
 
-As Markdown, so that a notebook's text is read by the same rules as any other page.
+In Markdown a notebook's text is parsed by the same rules as any other page.
 """
 
 from __future__ import annotations
@@ -22,23 +22,24 @@ Node = Mapping[str, Any]
 
 
 def markdown(notebook: Node, path: Path, page: Path) -> str:
-    """The page: the title and a link to the notebook, then the cells and what they show.
+    """Return the page: the title, a link to the notebook, then the cells and their output.
 
     Args:
-        path: the notebook's own file, which its links start from.
-        page: the file of the page that it is for.
+        notebook: the notebook with its output.
+        path: the file of the notebook; its links are relative to it.
+        page: the file of the page.
     """
     title, *cells = [part for cell in notebook["cells"] for part in of_cell(cell, path, page)]
     link = f"[a notebook]({relative(path, page)})"
-    return "\n\n".join([title, f"*This page is {link}, with what it showed when it ran.*", *cells])
+    return "\n\n".join([title, f"*This page is {link}, with the output of its last run.*", *cells])
 
 
 def of_cell(cell: Node, path: Path, page: Path) -> Iterator[str]:
     if cell["cell_type"] == "markdown":
-        yield LINK.sub(lambda match: f"]({led(match['path'], path, page)}", cell["source"])
+        yield LINK.sub(lambda match: f"]({resolve_link(match['path'], path, page)}", cell["source"])
         return
     yield fenced("python", cell["source"])
-    # What comes in several pieces was printed by one cell all the same.
+    # Several pieces of output are all from the same cell.
     texts = [out["text"] for out in cell["outputs"] if out["output_type"] == "stream"]
     if texts:
         yield fenced("text", "".join(texts), "cell-output")
@@ -48,28 +49,28 @@ def of_cell(cell: Node, path: Path, page: Path) -> Iterator[str]:
 
 
 def of_data(output: Node, name: str) -> str:
-    """The richest form of an output that a page can show."""
+    """Return the richest form of an output that a page can show."""
     data = output["data"]
     for kind in PICTURES:
         if kind in data:
-            told = output["metadata"].get(kind, {}).get("alt", f"Chart: {name.replace('-', ' ')}")
+            alt = output["metadata"].get(kind, {}).get("alt", f"Chart: {name.replace('-', ' ')}")
             source = f"data:{kind};base64,{''.join(data[kind].split())}"
-            return raw(f'<img class="cell-picture" alt="{escape(told)}" src="{source}">')
+            return raw(f'<img class="cell-picture" alt="{escape(alt)}" src="{source}">')
     if "text/html" in data:
         return raw(f'<div class="cell-html">{data["text/html"]}</div>')
     return fenced("text", data["text/plain"], "cell-output")
 
 
-def led(target: str, path: Path, page: Path) -> str:
-    """Where a link of a notebook leads from its page: to another notebook's page, or a file."""
-    there = (path.parent / target).resolve()
-    if there.suffix == ".ipynb":
-        there = page.with_name(there.stem + ".md")
-    return relative(there, page)
+def resolve_link(target: str, path: Path, page: Path) -> str:
+    """Return the target of a notebook's link for its page: another notebook's page, or a file."""
+    target_path = (path.parent / target).resolve()
+    if target_path.suffix == ".ipynb":
+        target_path = page.with_name(target_path.stem + ".md")
+    return relative(target_path, page)
 
 
-def relative(there: Path, page: Path) -> str:
-    return os.path.relpath(there, page.parent)
+def relative(path: Path, page: Path) -> str:
+    return os.path.relpath(path, page.parent)
 
 
 def raw(html: str) -> str:

@@ -1,6 +1,6 @@
-"""Shows the notebooks as pages, with what came out when they were run from top to bottom.
+"""Show the notebooks as pages, with the output of a run from top to bottom.
 
-A page says which by ``{notebook}``.
+A page names its notebook with ``{notebook}``.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from support.notebooks import executed
 
 log = logging.getLogger(__name__)
 
-PLACE = re.compile(r"^```\{notebook\} (?P<path>\S+)\n```$", re.M)
+DIRECTIVE = re.compile(r"^```\{notebook\} (?P<path>\S+)\n```$", re.M)
 
 
 def show(app: Any, docname: str, source: list[str]) -> None:
-    """When a page is read: puts the notebook where the page wants it."""
+    """Replace the directive in a page's source by the notebook."""
     page = Path(app.env.doc2path(docname))
 
     def whole(match: re.Match[str]) -> str:
@@ -28,11 +28,11 @@ def show(app: Any, docname: str, source: list[str]) -> None:
         app.env.note_dependency(str(path))
         return markdown(run(path), path, page)
 
-    source[0] = PLACE.sub(whole, source[0])
+    source[0] = DIRECTIVE.sub(whole, source[0])
 
 
 def run(path: Path) -> Any:
-    """The notebook with its outputs."""
+    """Return the notebook with its output."""
     log.info("running %s", path.name)
     try:
         return executed(path)
@@ -43,6 +43,6 @@ def run(path: Path) -> Any:
 
 
 def setup(app: Any) -> dict[str, Any]:
-    """Called by Sphinx."""
+    """Register the extension; Sphinx calls this."""
     app.connect("source-read", show)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

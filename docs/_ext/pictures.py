@@ -1,6 +1,6 @@
-"""The pages' own directives: drawn marbles and the drawn lifecycle.
+"""Directives that draw marble diagrams and the lifecycle.
 
-In docstrings of operators, diagrams become pictures by themselves.
+Diagrams in docstrings of operators become pictures without a directive.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from rxbosbase.realtime.session.lifecycle import TRANSITIONS
 
 
 class Marbles(Directive):
-    """``.. marbles::`` with a diagram in it: its picture, and what its letters mean."""
+    """``.. marbles::`` with a diagram as its content: the picture, and what its letters mean."""
 
     has_content = True
 
@@ -36,7 +36,7 @@ class Lifecycle(Directive):
 
 
 def drawn(diagram: Diagram) -> list[nodes.Node]:
-    """The nodes of one diagram."""
+    """Return the nodes of one diagram."""
     found: list[nodes.Node] = [svg(marble_svg.picture(diagram))]
     if diagram.where:
         words = nodes.paragraph(classes=["marble-words"])
@@ -47,12 +47,12 @@ def drawn(diagram: Diagram) -> list[nodes.Node]:
 
 
 def svg(text: str) -> nodes.raw:
-    """A picture in the page itself, so that it takes the page's colours."""
+    """Return a picture inside the page, so that it has the page's colours."""
     return nodes.raw("", f'<div class="picture">{text}</div>', format="html")
 
 
 def transitions() -> nodes.Node:
-    """The transition table as one of the page's tables."""
+    """Return the transition table as a table of the page."""
     rows = [
         (state.value, signal.value, after.value) for (state, signal), after in TRANSITIONS.items()
     ]
@@ -66,7 +66,7 @@ def transitions() -> nodes.Node:
 
 
 def row(cells: tuple[str, ...]) -> nodes.row:
-    """One row of a table."""
+    """Return a row of a table."""
     return nodes.row("", *(nodes.entry("", nodes.paragraph(text=cell)) for cell in cells))
 
 
@@ -89,7 +89,7 @@ def draw_docstring(_: Any, __: str, name: str, ___: Any, ____: Any, lines: list[
 
 
 def unmark(done: list[str]) -> None:
-    """Take the ``::`` from the end of what stands before a diagram."""
+    """Remove the ``::`` from the end of the text before a diagram."""
     last = next((at for at in reversed(range(len(done))) if done[at].strip()), None)
     if last is None or not done[last].endswith("::"):
         return
@@ -98,7 +98,7 @@ def unmark(done: list[str]) -> None:
 
 
 def setup(app: Any) -> dict[str, Any]:
-    """Called by Sphinx."""
+    """Register the extension; Sphinx calls this."""
     app.add_directive("marbles", Marbles)
     app.add_directive("lifecycle", Lifecycle)
     app.connect("autodoc-process-docstring", draw_docstring, priority=400)  # before napoleon

@@ -1,4 +1,4 @@
-"""Leads from the name of a test, in a page, to its text: a page for each file of tests named."""
+"""Link the name of a test in a page to its source, on a page for each file of tests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LINE_OF_TEST = re.compile(r"(?P<before>^.*<span class=\"nf\">)(?P<name>test_\w+)
 
 
 def defined() -> dict[str, Path]:
-    """The file of each test."""
+    """Return the file of each test."""
     files = sorted((ROOT / "tests").rglob("test_*.py"))
     return {
         match["name"]: file
@@ -31,12 +31,12 @@ def defined() -> dict[str, Path]:
 
 
 def page_of(file: Path) -> str:
-    """The name of the page with the text of this file."""
+    """Return the name of the page with the source of this file."""
     return str(file.relative_to(ROOT).with_suffix(""))
 
 
 class Link(SphinxPostTransform):
-    """Makes a link of each name of a test."""
+    """Replaces each name of a test by a link."""
 
     default_priority = 500
     formats = ("html",)
@@ -52,16 +52,16 @@ class Link(SphinxPostTransform):
                 log.warning("there is no test %s", name, location=literal)
                 continue
             shown.add(found[name])
-            here = self.app.builder.get_target_uri(self.env.docname)
-            there = self.app.builder.get_target_uri(page_of(found[name]))
-            target = f"{relative_uri(here, there)}#{name}"
+            page = self.app.builder.get_target_uri(self.env.docname)
+            source = self.app.builder.get_target_uri(page_of(found[name]))
+            target = f"{relative_uri(page, source)}#{name}"
             link = nodes.reference("", "", refuri=target, classes=["proof"])
             literal.replace_self(link)
             link += literal
 
 
 def pages(app: Any) -> Iterator[tuple[str, dict[str, Any], str]]:
-    """The text of each file of tests that a page names."""
+    """Yield a page with the source of each file of tests that a page names."""
     for file in sorted(app.env.__dict__.get("proofs_shown", ())):
         text = file.read_text(encoding="utf-8")
         shown = app.builder.highlighter.highlight_block(text, "python")
@@ -72,7 +72,7 @@ def pages(app: Any) -> Iterator[tuple[str, dict[str, Any], str]]:
 
 
 def setup(app: Any) -> dict[str, Any]:
-    """Called by Sphinx."""
+    """Register the extension; Sphinx calls this."""
     app.add_post_transform(Link)
     app.connect("html-collect-pages", pages)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": False}

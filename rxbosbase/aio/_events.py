@@ -1,4 +1,4 @@
-"""Observables as async iterators, and what follows from that."""
+"""Observables as async iterators: `events`, and `first` and `for_each` made of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reactivex.disposable import SingleAssignmentDisposable
 
 from rxbosbase.errors import RequestTimeoutError
 from rxbosbase.realtime.api import check_seconds
-from rxbosbase.runtime.handover import Overflow, check_bounds
+from rxbosbase.runtime.bounded_queue import Overflow, check_bounds
 from rxbosbase.runtime.scheduler import SerialScheduler
 
 from ._inbox import Inbox
@@ -23,7 +23,7 @@ __all__ = ["AsyncEvents", "events", "first", "for_each"]
 T = TypeVar("T")
 
 SIZE = 1000
-"""How many values may wait for a task, unless told otherwise."""
+"""How many values may wait for a task, by default."""
 
 
 class AsyncEvents(Generic[T]):
@@ -31,7 +31,7 @@ class AsyncEvents(Generic[T]):
 
     It subscribes on entering ``async with``, or when ``async for`` begins. The subscription ends
     when the ``async with`` is left, by `aclose`, with the task that began a bare ``async for``
-    (cancelled or not), and when nobody holds this any more. One task at a time may wait in it.
+    (cancelled or not), and when this is garbage collected. One task at a time may wait in it.
     """
 
     def __init__(self, source: Observable[T], size: int, overflow: Overflow) -> None:
@@ -39,12 +39,13 @@ class AsyncEvents(Generic[T]):
         self._source = source
         self._size = size
         self._overflow: Overflow = overflow
-        self._inbox: Inbox[T] | None = None  # it knows nothing of this: its end can be noticed
+        # It has no reference to this object, so that `__del__` is called.
+        self._inbox: Inbox[T] | None = None
         self._entered = False
 
     @property
     def dropped(self) -> int:
-        """How many values were dropped, or replaced by newer ones."""
+        """The number of values that were dropped, or replaced by newer ones."""
         return self._inbox.dropped if self._inbox is not None else 0
 
     async def __aenter__(self) -> AsyncEvents[T]:
@@ -65,7 +66,7 @@ class AsyncEvents(Generic[T]):
         return await self._open().get()
 
     async def aclose(self) -> None:
-        """Ends the subscription at once; idempotent."""
+        """End the subscription at once; idempotent."""
         if self._inbox is not None:
             self._inbox.close()
 
@@ -80,7 +81,7 @@ class AsyncEvents(Generic[T]):
         return self._inbox
 
     def __del__(self) -> None:
-        inbox = getattr(self, "_inbox", None)  # there is none where the arguments were refused
+        inbox = getattr(self, "_inbox", None)  # absent if the arguments were refused
         if inbox is not None and not inbox.is_ended:
             inbox.abandon()
 
@@ -88,13 +89,13 @@ class AsyncEvents(Generic[T]):
 def events(
     source: Observable[T], *, size: int = SIZE, overflow: Overflow = "block"
 ) -> AsyncEvents[T]:
-    """The values of any observable, for ``async for``.
+    """Return the values of any observable, for ``async for``.
 
     Args:
         size: how many values may wait for the task.
-        overflow: what happens to one that finds no room. ``"block"``: its thread waits, the
+        overflow: what happens to a value when the queue is full. ``"block"``: its thread waits, the
             client's delivery thread too, and nothing is lost. ``"drop_oldest"`` and
-            ``"drop_newest"`` lose one, ``"conflate"`` keeps the newest per record, ``"error"``
+            ``"drop_newest"`` drop one, ``"conflate"`` keeps the newest per record, ``"error"``
             ends the loop with a `BufferOverflowError`.
 
     The loop ends when the source completes (``client.close()``), and raises the source's error. A
@@ -123,10 +124,10 @@ async def first(
     timeout: float | None = None,
     predicate: Callable[[T], bool] | None = None,
 ) -> T:
-    """The first value of an observable, or the first that `predicate` likes.
+    """Return the first value of an observable, or the first for which `predicate` is true.
 
     Args:
-        timeout: seconds; None waits for ever.
+        timeout: seconds; None waits without limit.
         predicate: called on the source's thread.
 
     Raises:
@@ -158,7 +159,7 @@ async def for_each(
     size: int = SIZE,
     overflow: Overflow = "block",
 ) -> None:
-    """Awaits ``callback(value)`` for each value, one at a time and in order, until the source ends.
+    """Await ``callback(value)`` for each value, one at a time and in order, until the source ends.
 
     What the callback raises, and the source's error, end the subscription and are raised here. To
     go on meanwhile, make a task of it; cancelling the task unsubscribes.

@@ -1,4 +1,4 @@
-"""The bridge from any thread to one task of an event loop: a bounded queue that wakes the loop."""
+"""A bounded queue from any thread to one task of an event loop, which it wakes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reactivex.disposable import Disposable
 from reactivex.internal import DisposedException
 
 from rxbosbase.operators.bounded_observe_on import BufferOverflowError
-from rxbosbase.runtime.handover import BATCH, Handover, Overflow, check_bounds
+from rxbosbase.runtime.bounded_queue import BATCH, BoundedQueue, Overflow, check_bounds
 from rxbosbase.runtime.scheduler import SerialScheduler
 
 from ._waiting import running_loop
@@ -24,20 +24,20 @@ T = TypeVar("T")
 
 
 class Inbox(abc.ObserverBase[T]):
-    """Values in by `put` on any thread, out by `get` on the loop that it was made on.
+    """The queue: `put` adds values on any thread, `get` returns them on the loop that made it.
 
-    To its queue it is both the scheduler and the observer: it is woken once for a batch, and then
-    takes the values one by one, so that all that wait stand under the overflow's policy.
+    To its `BoundedQueue` it is both the scheduler and the observer: it is woken once for a batch,
+    and then receives the values one by one, so that the overflow policy applies to all that wait.
 
     Args:
         size, overflow: as for ``bounded_observe_on``.
         upstream: disposed with the inbox.
-        delivery: what brings the values, where that is known: nobody waits for it in its own
-            callbacks, or once it is closed.
+        delivery: the scheduler that delivers the values, if known: there is no wait for it in its
+            own callbacks, or once it is closed.
 
     Attributes:
-        is_ended: True once the end was taken, or `close` was called.
-        abandoned: set, on any thread and under any lock, by whoever takes no more.
+        is_ended: True once the end was received, or `close` was called.
+        abandoned: True once no task can read any more; set on any thread, under any lock.
         dropped: how many values were not delivered.
     """
 
@@ -58,11 +58,11 @@ class Inbox(abc.ObserverBase[T]):
         self._task: asyncio.Task[Any] | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._values: list[T] = []
-        self._taken = 0
+        self._reads = 0
         self._error: Exception | None = None
         self.is_ended = False
         failure = partial(BufferOverflowError, size)
-        self._queue: Handover[T] = Handover(
+        self._queue: BoundedQueue[T] = BoundedQueue(
             self, self, size, overflow, self._count, failure, upstream
         )
         self.end = self._queue.end
@@ -70,7 +70,7 @@ class Inbox(abc.ObserverBase[T]):
     # -- any thread ------------------------------------------------------------------------------
 
     def put(self, value: T) -> None:
-        """Takes a value in, waits for room, or drops, as the policy says."""
+        """Add a value, wait for space, or drop one, as the policy says."""
         if self.abandoned or self._loop.is_closed():
             self._dispose()
         else:
@@ -78,7 +78,7 @@ class Inbox(abc.ObserverBase[T]):
 
     @property
     def is_closed(self) -> bool:
-        """True if nobody can take anything any more."""
+        """True if no value can be received any more."""
         is_over = self._delivery is not None and self._delivery.is_closed
         return self.abandoned or self._loop.is_closed() or is_over
 
@@ -88,7 +88,7 @@ class Inbox(abc.ObserverBase[T]):
         return threading.get_ident() == self._thread
 
     def schedule(self, _: Callable[..., Any], /) -> abc.DisposableBase:
-        """Wakes the loop; called when values begin to wait."""
+        """Wake the loop; called when values begin to wait."""
         try:
             self._loop.call_soon_threadsafe(self._wake)
         except RuntimeError:  # the loop is closed: the queue disposes the subscription
@@ -96,7 +96,7 @@ class Inbox(abc.ObserverBase[T]):
         return Disposable()
 
     def abandon(self) -> None:
-        """Closes soon; for finalizers, which may run on any thread and under any lock."""
+        """Close soon; for finalizers, which may run on any thread and under any lock."""
         self.abandoned = True
         try:
             self._loop.call_soon_threadsafe(self.close)
@@ -107,7 +107,7 @@ class Inbox(abc.ObserverBase[T]):
         self.dropped = dropped
 
     def _dispose(self) -> None:
-        # The queue first: it frees a producer who waits, and whom the source may wait for.
+        # The queue first: it releases a waiting producer, which the source may wait for.
         self._queue.dispose()
         self._upstream.dispose()
 
@@ -126,13 +126,13 @@ class Inbox(abc.ObserverBase[T]):
     # -- the loop's thread -----------------------------------------------------------------------
 
     async def get(self) -> T:
-        """The next value; raises the source's error once, and then `StopAsyncIteration`.
+        """Return the next value; raise the source's error once, and then `StopAsyncIteration`.
 
         Raises:
-            RuntimeError: the event loop runs inside a callback of the client, which holds them up.
+            RuntimeError: the event loop runs inside a callback of the client, which blocks it.
         """
-        self._taken += 1
-        if self._taken % BATCH == 0:
+        self._reads += 1
+        if self._reads % BATCH == 0:
             await asyncio.sleep(0)  # a queue that is never empty must not starve the loop
         while True:
             if not self.is_ended:
@@ -140,7 +140,7 @@ class Inbox(abc.ObserverBase[T]):
             if self._values:
                 return self._values.pop()
             if self.is_ended:
-                self.close()  # the task that it would have ended with may live long
+                self.close()  # the task of `end_with` may run much longer
                 error, self._error = self._error, None
                 if error is not None:
                     raise error
@@ -165,13 +165,13 @@ class Inbox(abc.ObserverBase[T]):
             self._waiter.set_result(None)
 
     def end_with(self, task: asyncio.Task[Any] | None) -> None:
-        """Closes when `task` ends: by a return, an exception, or a cancellation."""
+        """Close when `task` ends: by a return, an exception, or a cancellation."""
         if task is not None and self._task is None and not self.is_ended:
             self._task = task
             task.add_done_callback(self.close)
 
     def close(self, _: object = None) -> None:
-        """Ends the subscription at once; who waits in `get` hears the end."""
+        """End the subscription at once; a pending `get` ends."""
         self.is_ended = True
         self._values.clear()
         self._dispose()

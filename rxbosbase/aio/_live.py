@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import threading
-from typing import Any, Generic, TypedDict, TypeVar, Unpack
+from typing import Generic, TypeVar, Unpack
 
 from reactivex import abc
 
@@ -14,6 +14,7 @@ from rxbosbase.errors import ClientClosedError, RequestTimeoutError
 from rxbosbase.live.engine.snapshot import Change, Snapshot
 from rxbosbase.live.view import LiveView
 from rxbosbase.realtime.api import check_seconds
+from rxbosbase.realtime.protocol.topics import TopicOptions
 
 from ._waiting import running_loop
 
@@ -22,19 +23,14 @@ __all__ = ["AsyncLiveView", "LiveOptions", "live"]
 T = TypeVar("T")
 
 MAX_CHANGES = 10_000
-"""Changes that are kept for a slow task; beyond, the net difference takes their place."""
+"""Changes that are kept for a slow task; the net difference replaces more than these."""
 
 
-class LiveOptions(TypedDict, total=False):
+class LiveOptions(TopicOptions, total=False):
     """What ``collection.live`` takes."""
 
-    filter: str | None
     sort: str | None
-    expand: str | None
-    fields: str | None
     limit: int | None
-    query: dict[str, Any] | None
-    headers: dict[str, Any] | None
     reconcile: float
     interval: float
 
@@ -43,15 +39,15 @@ class AsyncLiveView(Generic[T]):
     """A live view inside ``async with``. Get it by `live`.
 
     ``async for snapshot in view`` gives the current snapshot and then each that follows. A task
-    that is slow gets fewer, each with all the changes since the one it had before; it holds
-    nobody up.
+    that is slow gets fewer, each with all the changes since the one it had before; it
+    delays no other.
     """
 
     def __init__(self, view: LiveView[T]) -> None:
         self._view = view
         self._subscription: abc.DisposableBase | None = None
         self._waiters: set[asyncio.Future[None]] = set()
-        self._given: Snapshot[T] | None = None
+        self._last: Snapshot[T] | None = None
         # What the delivery thread writes, under this lock:
         self._lock = threading.Lock()
         self._newest: Snapshot[T] | None = None
@@ -60,7 +56,7 @@ class AsyncLiveView(Generic[T]):
         self._unseen = 0
         self._error: Exception | None = None
         self._ended = False
-        self._is_called = False
+        self._is_wake_scheduled = False
 
     async def __aenter__(self) -> AsyncLiveView[T]:
         if self._subscription is not None:
@@ -73,7 +69,7 @@ class AsyncLiveView(Generic[T]):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Leaves the view at once; idempotent."""
+        """Leave the view at once; idempotent."""
         if self._subscription is not None:
             self._subscription.dispose()
             self._end()
@@ -89,13 +85,13 @@ class AsyncLiveView(Generic[T]):
         return self._newest or Snapshot.empty(None, None)
 
     async def wait_fresh(self, timeout: float = 10.0) -> Snapshot[T]:
-        """Waits until the view is complete and connected, and returns its snapshot.
+        """Wait until the view is complete and connected, and return its snapshot.
 
         Raises:
             RequestTimeoutError: not within `timeout` seconds.
             ClientResponseError: the query is refused: 400, 403 or 404.
             RuntimeError: this is not inside ``async with``; or the event loop runs inside a
-                callback of the client, which holds the view up.
+                callback of the client, which blocks the view.
         """
         check_seconds("timeout", timeout)
         self._check_entered()
@@ -120,29 +116,29 @@ class AsyncLiveView(Generic[T]):
 
     async def __anext__(self) -> Snapshot[T]:
         self._check_entered()
-        await asyncio.sleep(0)  # a view that never rests must not starve the loop
+        await asyncio.sleep(0)  # a view that changes all the time must not starve the loop
         while True:
             if self._unseen:
-                return self._take()
+                return self._next_snapshot()
             if self._error is not None:
                 raise self._error
             if self._ended:
                 raise StopAsyncIteration
             await self._change()
 
-    def _take(self) -> Snapshot[T]:
+    def _next_snapshot(self) -> Snapshot[T]:
         with self._lock:
             newest, changes, unseen = self._newest, self._changes, self._unseen
             oldest = self._oldest
             self._changes, self._unseen = [], 0
         assert newest is not None and oldest is not None
-        before, self._given = self._given, newest
+        before, self._last = self._last, newest
         if unseen == 1:
             return newest
         merged = copy.copy(newest)
-        # Those of several snapshots in a row are the changes of all of them together.
+        # The changes of consecutive snapshots, one after the other, are those of all together.
         merged.changes = tuple(changes)
-        if len(changes) > MAX_CHANGES:  # they are not complete
+        if len(changes) > MAX_CHANGES:  # `changes` is not complete
             merged.changes = (
                 newest.since(before)
                 if before is not None
@@ -151,7 +147,7 @@ class AsyncLiveView(Generic[T]):
         return merged
 
     async def _change(self) -> None:
-        self._view._hub.delivery.check_wait("awaiting a live view")
+        self._view.scheduler.check_wait("awaiting a live view")
         waiter = self._loop.create_future()
         self._waiters.add(waiter)
         try:
@@ -173,34 +169,34 @@ class AsyncLiveView(Generic[T]):
             self._unseen += 1
             if len(self._changes) <= MAX_CHANGES:
                 self._changes += snapshot.changes
-        self._call()
+        self._schedule_wake()
 
     def _end(self, error: Exception | None = None) -> None:
         self._error = self._error or error
         self._ended = True
-        self._call()
+        self._schedule_wake()
 
-    def _call(self) -> None:
-        """Wakes the loop, once for all that comes before it looks."""
+    def _schedule_wake(self) -> None:
+        """Wake the loop, once for all snapshots until it runs `_wake`."""
         with self._lock:
-            if self._is_called:
+            if self._is_wake_scheduled:
                 return
-            self._is_called = True
+            self._is_wake_scheduled = True
         try:
             self._loop.call_soon_threadsafe(self._wake)
-        except RuntimeError:  # the loop is closed: nobody looks any more
+        except RuntimeError:  # the loop is closed
             if self._subscription is not None:
                 self._subscription.dispose()
 
     def _wake(self) -> None:
-        self._is_called = False
+        self._is_wake_scheduled = False
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(None)
 
 
 def live(collection: Collection[T], **options: Unpack[LiveOptions]) -> AsyncLiveView[T]:
-    """A query that stays true, for ``async with``; `options` are those of ``collection.live``.
+    """Return a live view for ``async with``; `options` are those of ``collection.live``.
 
     Example:
         ``async with aio.live(posts, sort="-created", limit=20) as view:``

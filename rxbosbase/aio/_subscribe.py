@@ -3,44 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any, TypedDict, TypeVar, Unpack, overload
+from typing import Any, TypeVar, Unpack, overload
 
 from reactivex.disposable import Disposable
 
-from rxbosbase.collection import Collection
+from rxbosbase.collection import Collection, record_topic_request
 from rxbosbase.events import Message, RecordEvent
-from rxbosbase.realtime.api import Realtime, check_seconds
-from rxbosbase.realtime.protocol.topics import custom_topic
+from rxbosbase.realtime.api import Realtime, check_seconds, custom_topic_request
+from rxbosbase.realtime.protocol.topics import TopicOptions
 from rxbosbase.realtime.session.registry import Subscriber
-from rxbosbase.runtime.handover import Overflow
+from rxbosbase.runtime.bounded_queue import Overflow
 
 from ._events import SIZE
 from ._inbox import Inbox
 from ._waiting import off_loop
 
-__all__ = ["AsyncSubscription", "TopicOptions", "subscribe"]
+__all__ = ["AsyncSubscription", "SubscribeOptions", "subscribe"]
 
 T = TypeVar("T")
 
 _running: set[asyncio.Task[None]] = set()
-"""asyncio itself keeps no task alive; a subscription lives without anybody holding it."""
+"""asyncio itself keeps no task alive; a subscription stays alive without a reference."""
 
 
-class TopicOptions(TypedDict, total=False):
+class SubscribeOptions(TopicOptions, total=False):
     """What ``collection.subscribe`` takes beside the topic and the callback."""
 
-    filter: str | None
-    expand: str | None
-    fields: str | None
-    query: dict[str, Any] | None
-    headers: dict[str, Any] | None
     check: bool
 
 
 class AsyncSubscription:
-    """What `subscribe` gives: leave its ``async with``, or `aclose` it, to unsubscribe."""
+    """The result of `subscribe`: leave its ``async with``, or `aclose` it, to unsubscribe."""
 
     def __init__(self, inbox: Inbox[Any], task: asyncio.Task[None], owner: object) -> None:
         self._inbox = inbox
@@ -54,14 +49,14 @@ class AsyncSubscription:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Unsubscribes at once, and waits for the callback that is running, unless it is called
+        """Unsubscribe at once, and wait for the callback that is running, unless it is called
         by that one. Idempotent."""
         self._inbox.close()
         if asyncio.current_task() is not self._task:
             await asyncio.wait([self._task])
 
     async def wait(self) -> None:
-        """Waits until the topic ends: by ``unsubscribe``, ``client.close()``, or an error, which is
+        """Wait until the topic ends: by ``unsubscribe``, ``client.close()``, or an error, which is
         raised."""
         await asyncio.shield(self._task)
 
@@ -75,7 +70,7 @@ async def subscribe(
     size: int = ...,
     overflow: Overflow = ...,
     timeout: float = ...,
-    **options: Unpack[TopicOptions],
+    **options: Unpack[SubscribeOptions],
 ) -> AsyncSubscription: ...
 @overload
 async def subscribe(
@@ -86,8 +81,8 @@ async def subscribe(
     size: int = ...,
     overflow: Overflow = ...,
     timeout: float = ...,
-    query: dict[str, Any] | None = ...,
-    headers: dict[str, Any] | None = ...,
+    query: Mapping[str, Any] | None = ...,
+    headers: Mapping[str, Any] | None = ...,
 ) -> AsyncSubscription: ...
 async def subscribe(
     source: Collection[Any] | Realtime,
@@ -99,7 +94,7 @@ async def subscribe(
     timeout: float = 10.0,
     **options: Any,
 ) -> AsyncSubscription:
-    """Awaits ``callback(event)`` for each event, one at a time and in order.
+    """Await ``callback(event)`` for each event, one at a time and in order.
 
     It returns once the server has acknowledged the topic, and never blocks the loop meanwhile. A
     callback that raises is reported to the loop's exception handler, which logs it, and stays
@@ -114,7 +109,7 @@ async def subscribe(
     Raises:
         ClientResponseError: the preflight found 400, 403 or 404.
         RequestTimeoutError: not acknowledged within `timeout` seconds.
-        RuntimeError: the event loop runs inside a callback of the client, which holds events up.
+        RuntimeError: the event loop runs inside a callback of the client, which blocks events.
 
     Example:
         ``async with await aio.subscribe(posts, "*", on_event): await asyncio.sleep(60)``
@@ -142,26 +137,21 @@ def _attach(
     overflow: Overflow,
     options: dict[str, Any],
 ) -> tuple[Inbox[Any], Callable[[float], None], object]:
-    """Subscribes; gives what receives, how to wait for the acknowledgement, and what must live."""
-    given = {**dict.fromkeys(TopicOptions.__annotations__), "check": True, **options}
+    """Subscribe; return the inbox, a wait for the acknowledgement, and an object to keep alive."""
     if isinstance(source, Realtime):
-        service, owner, question = source._service, source._owner, None
-        topic = custom_topic(name, **options)
+        request = custom_topic_request(source, name, **options)
     else:
-        owner = source._client
-        service = source._client.service
-        topic, ask = source._topic(name, **given)
-        question = ask() if ask else None
+        request = record_topic_request(source, name, options.pop("check", True), **options)
+    service = request.service
     service.scheduler.check_wait("aio.subscribe()")
     upstream = Disposable(lambda: service.detach(subscriber))
     inbox: Inbox[Any] = Inbox(size, overflow, upstream, service.scheduler)
-    put = inbox.put if isinstance(source, Realtime) else source._reader.callback(inbox.put)
     subscriber = Subscriber(
-        put, inbox.end, inbox.end,
-        raw=isinstance(source, Realtime), check=question is not None, keeps=True,
+        request.decode(inbox.put), inbox.end, inbox.end,
+        raw=request.raw, check=request.preflight is not None, keep_on_error=True,
     )  # fmt: skip
-    service.attach(topic, subscriber, question, urgent=True)
-    return inbox, partial(service.wait_acknowledged, subscriber), owner
+    service.attach(request.topic, subscriber, request.preflight, urgent=True)
+    return inbox, partial(service.wait_acknowledged, subscriber), request.owner
 
 
 async def _deliver(inbox: Inbox[T], callback: Callable[[T], Awaitable[Any]], topic: str) -> None:

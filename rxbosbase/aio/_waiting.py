@@ -1,4 +1,4 @@
-"""The event loop, and a blocking call of the library, awaited."""
+"""The running event loop, and blocking calls of the library that it awaits."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ T = TypeVar("T")
 
 
 def running_loop() -> asyncio.AbstractEventLoop:
-    """The running event loop.
+    """Return the running event loop.
 
     Raises:
-        RuntimeError: there is none: the coroutine runs under trio, or nothing runs at all.
+        RuntimeError: there is none: the coroutine runs under trio, or no loop runs at all.
     """
     try:
         return asyncio.get_running_loop()
@@ -32,10 +32,10 @@ def running_loop() -> asyncio.AbstractEventLoop:
 
 
 async def off_loop(call: Callable[[], T]) -> T:
-    """Makes the call on a daemon thread, with the caller's context variables.
+    """Make the call on a daemon thread, with the caller's context variables.
 
     Not on ``asyncio.to_thread``'s pool: its few threads are the user's, and ``asyncio.run`` waits
-    for them at its end, while a cancelled wait here holds nobody up.
+    for them at its end, while a cancelled wait here blocks nothing.
     """
     loop = running_loop()
     done: asyncio.Future[T] = loop.create_future()
@@ -47,7 +47,7 @@ async def off_loop(call: Callable[[], T]) -> T:
             outcome = partial(done.set_result, context.run(call))
         except Exception as error:
             outcome = partial(done.set_exception, error)
-        with suppress(RuntimeError):  # a loop that is closed waits for nothing
+        with suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(_settle, done, outcome)
 
     threading.Thread(target=work, name="rxbosbase-wait", daemon=True).start()

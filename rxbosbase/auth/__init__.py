@@ -1,1 +1,10 @@
-"""Who is logged in: stores of tokens, their renewal, and what a login returns."""
+"""The login: stores of tokens, their renewal, and the responses to logins."""
+
+from typing import TYPE_CHECKING
+
+from rxbosbase._renamed import forward
+
+__all__: list[str] = []
+
+if not TYPE_CHECKING:  # type checkers refuse the old names at once
+    __getattr__ = forward(__name__, "rxbosbase.auth.store")

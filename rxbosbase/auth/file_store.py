@@ -1,4 +1,4 @@
-"""A login that survives the program: kept in a file that only its owner can read."""
+"""A login that outlives the program: in a file that only its owner can read."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ __all__ = ["MAX_FILE_BYTES", "FileAuthStore"]
 log = logging.getLogger("rxbosbase.auth")
 
 MAX_FILE_BYTES = 1024 * 1024
-"""No login is that large: a larger one is refused, a larger file is somebody else's."""
+"""No login is that large: a larger one is refused, a larger file is not a login."""
 
 LEFTOVER_SECONDS = 60.0
-"""After so long a half-written file is nobody's any more: a write takes milliseconds."""
+"""After this time no program writes a half-written file any more: a write takes milliseconds."""
 
 
 class FileAuthStore(AuthStore):
     """Keeps the login in `path`, with mode 0600 from its first byte on.
 
     Each change is written to a file beside it that then takes its place, so that a reader, or a
-    crash, sees the old login or the new one and never half of one. Two programs may share the
+    crash, finds the old login or the new one and never half of one. Two programs may share the
     file: each keeps its own login, and the next start finds the one written last.
 
-    What is there and holds no login (half a file, somebody else's, one that cannot be read) is
-    kept aside as ``NAME.broken``, and the store begins logged out. So is a symbolic link: it is
-    not followed, since whoever made it could choose which file is read and replaced. And so is
-    another user's file, also for root. A logout removes what was kept aside: a token may be in it.
+    A file without a login (half a file, one of another program, one that cannot be read) is
+    renamed to ``NAME.broken``, and the store begins logged out. So is a symbolic link: it is not
+    followed, since its author could choose which file is read and replaced. And so is another
+    user's file, also for root. A logout removes the renamed file: a token may be in it.
 
     Raises:
         ValueError: `path` is a folder, a FIFO, a device or a socket; nothing is touched.
@@ -52,7 +52,7 @@ class FileAuthStore(AuthStore):
     def __init__(self, path: str | os.PathLike[str]) -> None:
         super().__init__()
         self._path = Path(path).expanduser()
-        # Held while the file is written: of two logins the later one is in file and memory both.
+        # Locked while the file is written: of two logins the later one is in both file and memory.
         self._writing = threading.Lock()
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         warn_of_open_folder(self._path.parent)
@@ -62,10 +62,11 @@ class FileAuthStore(AuthStore):
             super().save(*found)
 
     def save(self, token: str, record: Mapping[str, Any] | None = None) -> None:
-        """Logs in, and writes that down before anybody is told.
+        """Log in, and write the login to the file before observers are called.
 
         Raises:
-            OSError: it could not be written; the old login stays, in the file and here.
+            OSError: the file could not be written; the old login stays, in the file and here.
+            TypeError, ValueError: the token cannot be sent as a header, or the login is too large.
         """
         check_token(token)
         state = AuthState(token, record)
@@ -73,10 +74,10 @@ class FileAuthStore(AuthStore):
         with self._writing:
             self._write(content)
             observers = self._swap(state)
-        self._tell(observers, state)
+        self._notify(observers, state)
 
     def clear(self) -> None:
-        """Logs out, and removes the file, and what was kept aside."""
+        """Log out, and remove the file and the renamed one."""
         state = AuthState()
         with self._writing:
             with contextlib.suppress(OSError):  # none is there, or a folder
@@ -84,7 +85,7 @@ class FileAuthStore(AuthStore):
             with contextlib.suppress(FileNotFoundError):
                 self._path.unlink()
             observers = self._swap(state)
-        self._tell(observers, state)
+        self._notify(observers, state)
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -100,7 +101,7 @@ class FileAuthStore(AuthStore):
             token, record = _decoded(content)
             check_token(token)
         except (OSError, ValueError, TypeError) as error:
-            # The reason by its type: the decoder's own words might quote what is in the file.
+            # Only the type of the error: the decoder's message might quote the file.
             self._set_aside(type(error).__name__)
             return None
         return token, record
@@ -115,7 +116,7 @@ class FileAuthStore(AuthStore):
 
     def _set_aside(self, reason: str) -> None:
         try:
-            # Its mode was set when it was read; what could not be opened is not ours to change.
+            # Reading has set its mode; a file that could not be opened stays unchanged.
             os.replace(self._path, self._aside)
         except OSError as error:
             log.warning("%s holds no login, and stays there: %s", self._path, error)
@@ -143,11 +144,11 @@ class FileAuthStore(AuthStore):
 
     @property
     def _temporary(self) -> tuple[str, str]:
-        """How the name of a half-written file ends and begins."""
+        """Suffix and prefix of the name of a half-written file."""
         return ".new", f".{self._path.name}."
 
     def _remove_leftovers(self) -> None:
-        """Removes what a killed program left half-written: a token may be in it."""
+        """Remove the half-written files of killed programs: a token may be in them."""
         suffix, prefix = self._temporary
         with os.scandir(self._path.parent) as entries:
             for entry in entries:

@@ -1,4 +1,4 @@
-"""What a login returns: a dict that shows everything but its token. Pure."""
+"""The response to a login: a dict whose repr hides its token. Pure."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ SECRETS = frozenset({"token", "meta"})
 _LOGINS = re.compile(
     r"/api/(collections/[^/]+/(auth-[^/]+|impersonate/[^/]+)|files/token)/?(\?.*)?"
 )
-"""The paths of requests whose answer is a login, or a token of another kind."""
+"""The paths of requests whose response holds a login, or a token of another kind."""
 
 
 class Login(dict[str, Any]):
-    """``{"token": …, "record": {…}}``, a dict in all but what it looks like.
+    """``{"token": …, "record": {…}}``, a dict except for its repr.
 
-    A notebook shows the last value of a cell, and keeps it in the file; so does a REPL's history.
-    The token is not among what they show. It is there by its key, and in JSON.
+    A notebook shows the last value of a cell, and stores it in its file; so does the history of a
+    REPL. The repr has no token for them to show. The token is there by its key, and in JSON.
 
     >>> login = Login(token="head.body.signature", record={"id": "u1"})
     >>> login
@@ -34,11 +34,11 @@ class Login(dict[str, Any]):
         return repr(self._shown())
 
     def __rich_repr__(self) -> Iterator[tuple[str, Any]]:
-        """What rich shows; without it, it would look into the dict itself."""
+        """Yield what rich shows; without this method, rich shows the items of the dict."""
         yield from self._shown().items()
 
     def copy(self) -> Login:
-        """As a dict's, and shown in the same way."""
+        """Return a copy that hides its token, too."""
         return type(self)(self)
 
     def __or__(self, other: Any) -> Any:
@@ -52,7 +52,7 @@ class Login(dict[str, Any]):
 
 
 def as_login(path: str, answer: Any) -> Any:
-    """The answer to a request, so that it shows no token if that is what was asked for.
+    """Return the response to a request, as a `Login` if the request was for a token.
 
     >>> as_login("/api/files/token", {"token": "head.body.signature"})
     {'token': '…'}

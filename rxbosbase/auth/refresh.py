@@ -1,7 +1,7 @@
-"""Keeping a login alive: renewed before it expires, and its loss noticed.
+"""Automatic refresh: the token is renewed before it expires, and its loss is detected.
 
-The server tells nobody that a token has lost its worth (a changed password, a deleted user): a
-stream goes on, as a guest's. Only a refresh shows it, so one is made now and then.
+The server sends no notice that a token is no longer valid (a changed password, a deleted user):
+a stream continues, without a login. Only a refresh shows it, so one is made at intervals.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any
 from reactivex import abc
 from reactivex.disposable import Disposable
 
-from rxbosbase.backoff import BackoffPolicy
 from rxbosbase.errors import ClientResponseError, ProtocolError
+from rxbosbase.runtime.backoff import BackoffPolicy
 from rxbosbase.runtime.retry_delay import asked_to_wait
 
 from .store import AuthState, AuthStore, check_token
@@ -28,11 +28,11 @@ __all__ = ["AutoRefresh", "SingleFlight", "login_of", "refresh_key"]
 log = logging.getLogger("rxbosbase.auth")
 
 LOST = (400, 401, 403, 404)
-"""The server's answers to a refresh after which the token will never be good again."""
+"""The statuses of a refresh after which the token can never be valid again."""
 
 SHORTEST_LIFE = 1.0
 """Seconds that a renewed token is used at least, so that a server whose tokens live shorter than
-the threshold, or whose clock differs, is not asked without a pause."""
+the threshold, or whose clock differs, gets no refresh requests without a pause."""
 
 LONGEST_TIMER = 24 * 3600.0
 """Seconds; a wait for longer is cut into such pieces, so that a changed clock is noticed."""
@@ -41,12 +41,12 @@ LONGEST_TIMER = 24 * 3600.0
 def refresh_key(
     collection: str, identity: str, body: Mapping[str, Any] | None, options: Mapping[str, Any]
 ) -> str:
-    """What two refreshes have in common if one request may serve both."""
+    """Return the key that is equal for two refreshes if one request may serve both."""
     return f"{collection} {identity} {dict(body or {})} {dict(options)}"
 
 
 def login_of(answer: Any) -> tuple[str, dict[str, Any]]:
-    """Token and record of the server's answer to a login or a refresh.
+    """Return token and record of the server's response to a login or a refresh.
 
     Raises:
         ProtocolError: it has none, a record without id, or a token that no request could carry.
@@ -67,10 +67,10 @@ def login_of(answer: Any) -> tuple[str, dict[str, Any]]:
 
 
 class SingleFlight:
-    """Makes one call serve all who ask for it while it is under way.
+    """Runs equal calls at the same time once, and gives all callers its result.
 
-    The call must not wait for other users of the flight: it is to be a request, and nothing else.
-    Where a user's own token store asks for the same within it, that is refused.
+    The call must not wait for other callers: it makes a request and nothing else. An equal call
+    inside of it, by a user's own token store for example, is refused.
     """
 
     def __init__(self) -> None:
@@ -78,43 +78,43 @@ class SingleFlight:
         self._flights: dict[str, _Flight] = {}
 
     def run(self, key: str, call: Callable[[], Any]) -> Any:
-        """The result, or the error, of ``call()`` or of the equal one that is under way.
+        """Return the result, or raise the error, of ``call()`` or of the equal one under way.
 
         Raises:
-            RuntimeError: that one is this thread's own.
+            RuntimeError: the call under way is on this thread.
         """
         while True:
             with self._lock:
                 flight = self._flights.get(key)
                 if flight is None:
-                    mine = self._flights[key] = _Flight()
+                    own = self._flights[key] = _Flight()
                     break
             if flight.thread == threading.get_ident():
                 raise RuntimeError("a refresh inside the same refresh would wait for itself")
             flight.done.wait()
             if flight.error is not None:
                 raise flight.error
-            if flight.landed:
+            if flight.completed:
                 return flight.result
-            # It was interrupted, by Ctrl-C in its thread for one: that is no answer for others.
+            # It was interrupted (Ctrl-C in its thread, for example): no result for others.
         try:
-            mine.result = call()
-            mine.landed = True
-            return mine.result
+            own.result = call()
+            own.completed = True
+            return own.result
         except Exception as error:
-            mine.error = error
+            own.error = error
             raise
         finally:
             with self._lock:
                 del self._flights[key]
-            mine.done.set()
+            own.done.set()
 
 
 class _Flight:
     def __init__(self) -> None:
         self.done = threading.Event()
         self.thread = threading.get_ident()
-        self.landed = False
+        self.completed = False
         self.result: Any = None
         self.error: Exception | None = None
 
@@ -125,11 +125,11 @@ class AutoRefresh(abc.DisposableBase):
     A token that lives shorter than the threshold is renewed at half its life.
 
     Args:
-        refresh: makes the request and returns the server's answer; saves nothing.
-        keep: saves an answer as the new login.
-        lost: called once the server refuses the token for good.
-        scheduler: runs everything here but `refresh`.
-        submit: runs `refresh` where it may take its time.
+        refresh: makes the request and returns the server's response; saves nothing.
+        save: saves a response as the new login.
+        lost: called once the server refuses the token finally.
+        scheduler: runs everything here except `refresh`.
+        submit: runs `refresh` on a thread that may wait.
         clock: seconds since the epoch, to compare expiries with.
     """
 
@@ -137,7 +137,7 @@ class AutoRefresh(abc.DisposableBase):
         self,
         store: AuthStore,
         refresh: Callable[[], dict[str, Any]],
-        keep: Callable[[dict[str, Any]], object],
+        save: Callable[[dict[str, Any]], object],
         lost: Callable[[Exception], object],
         *,
         threshold: float,
@@ -149,7 +149,7 @@ class AutoRefresh(abc.DisposableBase):
     ) -> None:
         self._store = store
         self._refresh = refresh
-        self._keep = keep
+        self._save = save
         self._lost = lost
         self._threshold = threshold
         self._check_every = check_every
@@ -166,7 +166,7 @@ class AutoRefresh(abc.DisposableBase):
         self._subscription = store.changes.subscribe(lambda _: self._post(self._begin))
 
     def dispose(self) -> None:
-        """Ends the refreshing; a request under way is finished and its answer ignored."""
+        """End the refreshing; a request under way is finished and its response ignored."""
         self._disposed = True
         self._subscription.dispose()
         self._timer.dispose()
@@ -180,7 +180,7 @@ class AutoRefresh(abc.DisposableBase):
     # -- on the scheduler ------------------------------------------------------------------------
 
     def _begin(self) -> None:
-        """There is another token, or none."""
+        """Plan the refresh of the current token, if there is one."""
         self._failures = 0
         self._renew_at = math.inf
         state = self._store.state
@@ -189,7 +189,7 @@ class AutoRefresh(abc.DisposableBase):
             left = state.expires - now
             wait = left - self._threshold
             if state.token == self._renewed:
-                # One that is old as it comes shows that the clocks differ: then it is checked.
+                # A new token that has already expired shows that the clocks differ: it is checked.
                 half = left / 2 if left > 0 else self._check_every
                 wait = max(wait, half, SHORTEST_LIFE)
             self._renew_at = now + wait
@@ -202,52 +202,52 @@ class AutoRefresh(abc.DisposableBase):
         if wait is None:
             wait = min(self._check_every, self._renew_at - self._clock())
         wait = min(max(wait, 0.0), LONGEST_TIMER)
-        self._timer = self._scheduler.schedule_relative(wait, lambda *_: self._work())
+        self._timer = self._scheduler.schedule_relative(wait, lambda *_: self._start_refresh())
 
-    def _work(self) -> None:
+    def _start_refresh(self) -> None:
         if not self._running and not self._disposed and self._store.token:
             self._running = True
-            self._submit(partial(self._ask, self._store.state))
+            self._submit(partial(self._run_refresh, self._store.state))
 
-    def _answered(self, wait: float | None) -> None:
+    def _on_done(self, wait: float | None) -> None:
         self._running = False
         self._schedule(wait)
 
-    # -- where it may take its time: users' observers of logins run here too ---------------------
+    # -- on a thread that may wait: users' observers of logins run here too ----------------------
 
-    def _ask(self, state: AuthState) -> None:
+    def _run_refresh(self, state: AuthState) -> None:
         wait = None
         try:
             self._accept(state, self._refresh())
         except Exception as error:
-            wait = self._judge(state, error)
+            wait = self._on_failure(state, error)
         else:
             self._failures = 0
-        self._post(partial(self._answered, wait))
+        self._post(partial(self._on_done, wait))
 
     def _is_stale(self, state: AuthState) -> bool:
-        """True if somebody logged in or out meanwhile: the answer says nothing of them."""
+        """True after a login or logout since the request: the response is not about them."""
         return self._disposed or state != self._store.state
 
     def _accept(self, state: AuthState, answer: dict[str, Any]) -> None:
         if self._is_stale(state):
             return
         if self._clock() < self._renew_at:
-            return  # only looked whether it is still good: a new token costs a POST, and its gap
+            return  # only a check: another token costs a POST of the topics, and its gap
         self._renewed = answer["token"]
         if self._renewed != state.token:
-            self._keep(answer)  # a change, which leads to `_begin`
+            self._save(answer)  # a change, which leads to `_begin`
         else:
-            # Made within the same second, it is the same text; or it cannot be renewed, and is
-            # lost when it expires. The half of what is left of its life fits both.
+            # A token of the same second is the same text; one that cannot be renewed is lost
+            # when it expires. Half of its remaining life is a fitting wait for both.
             self._post(self._begin)
 
-    def _judge(self, state: AuthState, error: Exception) -> float | None:
-        """What a failure means; the seconds until the next attempt, or None for the usual."""
+    def _on_failure(self, state: AuthState, error: Exception) -> float | None:
+        """Handle a failure; return the seconds until the next attempt, None for the usual."""
         if self._is_stale(state):
             return None
-        # A page that is not the server's own (a proxy's, while the server is replaced) says
-        # nothing of the token.
+        # A response that is not the server's own (a proxy's, while the server is replaced) does
+        # not show whether the token is valid.
         refusal = error if isinstance(error, ClientResponseError) else None
         if refusal and refusal.original is None and refusal.status in LOST:
             log.warning("the login is lost: %s", error)

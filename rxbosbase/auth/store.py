@@ -1,4 +1,4 @@
-"""Who the client is: a token and a record, kept where everyone who cares is told of changes."""
+"""The login of a client: a token and a record, and an observable of their changes."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ EARLY_SECONDS = 30.0
 
 
 def token_claims(token: str) -> dict[str, Any]:
-    """What a JWT says of itself (``exp``, ``id``, ``collectionId``, …); {} if it is no JWT.
+    """Return the claims of a JWT (``exp``, ``id``, ``collectionId``, …); {} if it is no JWT.
 
-    Not verified: that is the server's business.
+    They are not verified: the server does that.
     """
     parts = token.split(".")
     if len(parts) != 3:
@@ -42,7 +42,7 @@ def token_claims(token: str) -> dict[str, Any]:
 
 
 def check_token(token: object) -> None:
-    """Refuses what cannot be sent as a header."""
+    """Raise TypeError or ValueError for a token that cannot be sent as a header."""
     if not isinstance(token, str):
         raise TypeError(f"token must be a str, not {type(token).__name__}")
     if not token.isascii() or not token.isprintable() or token != token.strip():
@@ -51,7 +51,7 @@ def check_token(token: object) -> None:
 
 @dataclass(frozen=True, slots=True)
 class AuthState:
-    """One moment's login: a token (never shown) and the record it belongs to."""
+    """The login at one moment: a token (not in the repr) and the record it belongs to."""
 
     token: str = field(default="", repr=False)
     record: Mapping[str, Any] | None = field(default=None, repr=False)
@@ -64,7 +64,7 @@ class AuthState:
 
     @property
     def expires(self) -> float | None:
-        """When the token expires, in seconds since the epoch; None if it does not say."""
+        """When the token expires, in seconds since the epoch; None if it has no ``exp``."""
         expires = token_claims(self.token).get("exp")
         try:
             return float(expires) if isinstance(expires, (int, float)) else None
@@ -73,7 +73,7 @@ class AuthState:
 
     @property
     def identity(self) -> str:
-        """Who this is: collection and record id, or "" for a guest. The same after a refresh."""
+        """Collection and record id of the login, "" without one. The same after a refresh."""
         if not self.token:
             return ""
         claims = token_claims(self.token)
@@ -109,7 +109,7 @@ class AuthStore:
 
     @property
     def token(self) -> str:
-        """The raw token, "" for a guest."""
+        """The raw token, "" without a login."""
         return self._state.token
 
     @property
@@ -129,29 +129,33 @@ class AuthStore:
         return Observable(self._attach)
 
     def save(self, token: str, record: Mapping[str, Any] | None = None) -> None:
-        """Logs in with a token that the server gave."""
+        """Log in with a token of the server.
+
+        Raises:
+            TypeError, ValueError: the token cannot be sent as a header.
+        """
         check_token(token)
         self._set(AuthState(token, record))
 
     def clear(self) -> None:
-        """Logs out. The server is not asked: a token is valid until it expires."""
+        """Log out. No request is made: the token stays valid until it expires."""
         self._set(AuthState())
 
     def _set(self, state: AuthState) -> None:
-        self._tell(self._swap(state), state)
+        self._notify(self._swap(state), state)
 
     def _swap(self, state: AuthState) -> tuple[abc.ObserverBase[AuthState], ...]:
-        """Makes `state` the current one; gives whom to tell: nobody where nothing changed."""
+        """Make `state` the current one; return the observers to notify, () without a change."""
         with self._lock:
             if state == self._state:
                 return ()
             self._state = state
             return self._observers
 
-    def _tell(self, observers: tuple[abc.ObserverBase[AuthState], ...], state: AuthState) -> None:
+    def _notify(self, observers: tuple[abc.ObserverBase[AuthState], ...], state: AuthState) -> None:
         for observer in observers:
             if self._state is not state:
-                return  # an observer has changed it again: all have been told of that already
+                return  # an observer has changed it again: all have been notified of that already
             try:
                 observer.on_next(state)
             except Exception:

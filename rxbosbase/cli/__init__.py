@@ -1,7 +1,7 @@
-"""The command line: ``rxbosbase demo``, ``tail`` and ``serve``. One module per command.
+"""The command line: ``rxbosbase tail``, ``serve`` and others. One module per command.
 
-Exit codes: 0 it did what was asked, 1 it could not (one line on stderr says why), 2 the command
-line is wrong, 130 it was stopped by Ctrl-C before its end.
+Exit codes: 0 success; 1 failure, with the reason in one line on stderr; 2 wrong command line;
+130 ended early by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import logging
 import sys
 
-from rxbosbase.cli.console import PlainFormatter
 from rxbosbase.errors import MissingExtraError
+
+from .console import PlainFormatter
 
 __all__ = ["main"]
 
@@ -19,21 +20,21 @@ EXTRA_PACKAGES = frozenset({"click", "rich", "typer"})
 
 
 def main() -> None:
-    """The console script's entrance. It ends the process with one of the exit codes above."""
+    """Run the console script. It ends the process with one of the exit codes above."""
     try:
-        from rxbosbase.cli.app import app
+        from .app import app
     except ModuleNotFoundError as missing:
         if (missing.name or "").partition(".")[0] not in EXTRA_PACKAGES:
             raise
         sys.exit(str(MissingExtraError("The command line", EXTRA)))
-    _set_up_the_log()
+    _configure_logging()
     app(prog_name="rxbosbase")
 
 
-def _set_up_the_log() -> None:
-    """Every library's warnings go to stderr, and command nothing there: a request to the dashboard,
-    or a server's words, may be among them. Warnings of this library are about reconnecting, which
-    the commands tell in their own way and place; its errors are defects."""
+def _configure_logging() -> None:
+    """Log the warnings of all libraries to stderr with control characters escaped: parts of a
+    request to the dashboard, or text of a server, may be in them. Warnings of this library are
+    about reconnecting, which the commands report themselves; its errors are defects."""
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING)
     handler.setFormatter(PlainFormatter())

@@ -1,8 +1,8 @@
-"""``python -m rxbosbase.cli``, where the console script is not on the path."""
+"""``python -m rxbosbase.cli``, for use when the console script is not on the path."""
 
 from __future__ import annotations
 
-from rxbosbase.cli import main
+from . import main
 
 if __name__ == "__main__":
     main()

@@ -1,4 +1,4 @@
-"""The command line's frame: what all commands share, and the list of them."""
+"""The Typer application: its options, and the list of the commands."""
 
 from __future__ import annotations
 
@@ -7,38 +7,39 @@ from typing import Annotated
 
 import typer
 
-from rxbosbase.cli.console import say
-from rxbosbase.cli.dashboard import dashboard
 from rxbosbase.cli.demo.command import demo
-from rxbosbase.cli.doctor import doctor
-from rxbosbase.cli.serve import serve
-from rxbosbase.cli.tail import tail
-from rxbosbase.cli.view import view
+
+from .console import write_text
+from .dashboard import dashboard
+from .doctor import doctor
+from .serve import serve
+from .tail import tail
+from .view import view
 
 __all__ = ["app"]
 
 app = typer.Typer(
     help="Realtime records of a BosBase or PocketBase server, on the command line.",
     no_args_is_help=True,
-    pretty_exceptions_enable=False,  # what is unexpected deserves Python's own traceback
+    pretty_exceptions_enable=False,  # a defect is shown with Python's own traceback
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(value: bool) -> None:
+    if value:
         try:
-            say(f"rxbosbase {version('rxbosbase')}")
+            write_text(f"rxbosbase {version('rxbosbase')}")
         except PackageNotFoundError:  # run from a checkout
-            say("rxbosbase, not installed")
+            write_text("rxbosbase, not installed")
         raise typer.Exit
 
 
 @app.callback()
-def everything(
+def root(
     _: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Tell and exit."),
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show it and exit."),
     ] = False,
 ) -> None:
     """Realtime records of a BosBase or PocketBase server, on the command line."""

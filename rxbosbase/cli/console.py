@@ -1,4 +1,4 @@
-"""What every command does alike: how it ends, and how it speaks to the terminal."""
+"""What all commands share: exit codes, and output that cannot control the terminal."""
 
 from __future__ import annotations
 
@@ -18,37 +18,43 @@ from rxbosbase.encoding.control_characters import one_line, plain_json
 from rxbosbase.errors import BosBaseError
 
 __all__ = [
-    "STOPPED", "PlainFormatter", "complain", "expected_ends", "say", "say_json", "until_end",
+    "EXIT_INTERRUPTED",
+    "PlainFormatter",
+    "clean_exit",
+    "until_end",
+    "write_error",
+    "write_json",
+    "write_text",
 ]  # fmt: skip
 
-STOPPED = 130
-"""The exit code of a command that Ctrl-C ended before its time: 128 + SIGINT."""
+EXIT_INTERRUPTED = 130
+"""The exit code of a command that Ctrl-C ended early: 128 + SIGINT."""
 
-LOOK_SECONDS = 0.5
-"""How often the main thread looks for a signal: the kernel may hand one to another thread, and
-that does not wake this one out of a wait."""
+POLL_SECONDS = 0.5
+"""The main thread wakes this often to handle a signal: the kernel may deliver one to another
+thread, which does not wake this one."""
 
 
 @contextlib.contextmanager
-def expected_ends(*, interrupted: int = STOPPED) -> Generator[None]:
-    """Turns what may well happen into one line on stderr and an exit code; no traceback.
+def clean_exit(*, interrupted: int = EXIT_INTERRUPTED) -> Generator[None]:
+    """End the process after an expected error with one line on stderr, an exit code, no traceback.
 
     Args:
         interrupted: the exit code after Ctrl-C (or SIGTERM): 0 for a command that ends only so.
     """
-    _forgive_encodings()
-    before = signal.signal(signal.SIGTERM, _as_interrupt)
+    _replace_unencodable()
+    before = signal.signal(signal.SIGTERM, _raise_interrupt)
     try:
         yield
         sys.stdout.flush()
     except KeyboardInterrupt:
         sys.exit(interrupted)
     except (BosBaseError, ValueError) as error:
-        complain(str(error))
+        write_error(str(error))
         sys.exit(1)
     except BrokenPipeError:
-        # Whoever read us has enough (`| head`): no reason to complain. What is still buffered
-        # must not fail again when Python flushes at its end.
+        # The reader of the output has ended (`| head`), which is no error. What is still buffered
+        # must not fail again when Python flushes it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     finally:
@@ -56,7 +62,7 @@ def expected_ends(*, interrupted: int = STOPPED) -> Generator[None]:
 
 
 def until_end(stream: Observable[Any]) -> None:
-    """Listens until the stream's end, and raises what ended it."""
+    """Subscribe, wait until the stream ends, and raise its error if there is one."""
     over = threading.Event()
     failures: list[Exception] = []
 
@@ -66,30 +72,30 @@ def until_end(stream: Observable[Any]) -> None:
         over.set()
 
     with stream.subscribe(on_error=end, on_completed=end):
-        while not over.wait(LOOK_SECONDS):
+        while not over.wait(POLL_SECONDS):
             pass
     if failures:
         raise failures[0]
 
 
-def say(text: str) -> None:
-    """Lines on stdout that command nothing, whatever is among them."""
+def write_text(text: str) -> None:
+    """Write lines to stdout with control characters escaped."""
     print(one_line(text, keep="\n"), flush=True)
 
 
-def say_json(line: bytes) -> None:
-    """A line of JSON on stdout: the same values, whoever reads it, and no commands."""
+def write_json(line: bytes) -> None:
+    """Write a line of JSON to stdout with the same values, and control characters escaped."""
     sys.stdout.buffer.write(plain_json(line.decode()).encode())
     sys.stdout.buffer.flush()
 
 
-def complain(text: str) -> None:
-    """One line on stderr."""
+def write_error(text: str) -> None:
+    """Write one line to stderr with control characters escaped."""
     print(f"rxbosbase: {one_line(text)}", file=sys.stderr, flush=True)
 
 
 class PlainFormatter(logging.Formatter):
-    """Lines of a log that do nothing to the terminal: a server's words may be among them."""
+    """Log lines with control characters escaped: text of a server may be in them."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         return one_line(super().formatMessage(record))
@@ -98,13 +104,13 @@ class PlainFormatter(logging.Formatter):
         return one_line(super().format(record), keep="\n")
 
 
-def _forgive_encodings() -> None:
-    """What the terminal's encoding lacks is shown as "?", and is no error."""
+def _replace_unencodable() -> None:
+    """Write characters that the terminal's encoding lacks as "?", without an error."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="replace")
 
 
-def _as_interrupt(_: int, __: FrameType | None) -> None:
+def _raise_interrupt(_: int, __: FrameType | None) -> None:
     raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""``rxbosbase dashboard``: a web page of live tables, events and the connection's state."""
+"""``rxbosbase dashboard``: a web page with live tables, events and the connection's state."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from typing import Annotated
 
 import typer
 
-from rxbosbase.cli import options
-from rxbosbase.cli.console import complain, expected_ends, say
 from rxbosbase.cli.demo.metrics import WATCHED
-from rxbosbase.cli.writers import new_password, writing
 from rxbosbase.client import BosBase
 from rxbosbase.errors import ConnectionFailedError
 from rxbosbase.server import EmbeddedServer
 from rxbosbase.server.sample import SAMPLE_PASSWORD, SAMPLE_USERS, create_sample
+
+from . import options
+from .console import clean_exit, write_error, write_text
+from .writers import new_password, writing
 
 __all__ = ["dashboard"]
 
@@ -25,7 +26,7 @@ LOOPBACK = "127.0.0.1"
 
 DEMO_COLLECTIONS = ("messages", "orders")
 DEMO_RATE = 8.0
-MOST_WRITES = 1000.0
+MAX_WRITES = 1000.0
 
 
 def dashboard(
@@ -52,7 +53,7 @@ def dashboard(
         typer.Option(metavar="COLLECTION=RELATIONS", help="As in messages=author; repeatable."),
     ] = None,
     rate: Annotated[
-        float, typer.Option(min=0.1, max=MOST_WRITES, help="The demo's writes per second.")
+        float, typer.Option(min=0.1, max=MAX_WRITES, help="The demo's writes per second.")
     ] = DEMO_RATE,
     identity: Annotated[
         str | None, typer.Option(help="Every page begins with this login. Else as a guest.")
@@ -68,42 +69,44 @@ def dashboard(
 
     Each browser tab sees what its own login may see.
     """
-    url, collections = _places(places or [], demo)
+    url, collections = _arguments(places or [], demo)
     password = options.password_of(identity, password_env)
-    with expected_ends(interrupted=0):
+    with clean_exit(interrupted=0):
+        from rxbosbase.dashboard.web.allowed_hosts import is_loopback
         from rxbosbase.dashboard.web.clients import Clients
-        from rxbosbase.dashboard.web.names import is_loopback
-        from rxbosbase.dashboard.web.page import Wanted
+        from rxbosbase.dashboard.web.page import PageOptions
         from rxbosbase.dashboard.web.server import serve_pages
 
         hosts = _hosts(allow_host or [])
-        whoever = f"{identity} of {auth_collection}" if identity else "a guest"
-        public = "" if is_loopback(address) and not hosts else whoever
+        viewer = f"{identity} of {auth_collection}" if identity else "a guest"
+        public = "" if is_loopback(address) and not hosts else viewer
         if public and identity and not share_login:
             raise typer.BadParameter(
-                f"whoever reaches the page would see what {whoever} may see: "
+                f"whoever reaches the page would see what {viewer} may see: "
                 "add --share-login if that is meant, or let each log in on the page",
                 param_hint="--identity",
             )
-        # Who begins logged in has to know it before there is a server.
+        # A login for all pages needs the password before the server is started.
         sample_password = new_password() if identity is None else SAMPLE_PASSWORD
         relations = {**(WATCHED if demo else {}), **_relations(expand or [])}
         with _server(demo, rate, url, sample_password) as (base_url, check):
             clients = Clients(partial(BosBase, base_url))
             start = clients.guest
             if identity is not None:
-                # Made once, and now: a wrong password is told here, and not on a page.
+                # Logged in once, and now: a wrong password is reported here, and not on a page.
                 login = clients.log_in(auth_collection, identity, password)
-                start = partial(clients.again, login)
-            wanted = Wanted(collections, relations, _hint(sample_password) if demo else "", start)
+                start = partial(clients.share, login)
+            page_options = PageOptions(
+                collections, relations, _hint(sample_password) if demo else "", start
+            )
             asyncio.run(serve_pages(
-                clients, wanted, address=address, port=port, hosts=hosts,
+                clients, page_options, address=address, port=port, hosts=hosts,
                 ready=partial(_welcome, base_url, address, public), check=check,
             ))  # fmt: skip
 
 
-def _places(places: list[str], demo: bool) -> tuple[str, list[str]]:
-    """The server's address and the collections, from the command line's words."""
+def _arguments(places: list[str], demo: bool) -> tuple[str, list[str]]:
+    """Return the server's address and the collections from the arguments."""
     url = places.pop(0) if places and "://" in places[0] else ""
     if demo and url:
         raise typer.BadParameter("--demo starts a server of its own: give no URL with it")
@@ -126,7 +129,7 @@ def _relations(entries: list[str]) -> dict[str, str]:
 def _server(
     demo: bool, rate: float, url: str, password: str
 ) -> Generator[tuple[str, Callable[[], None]]]:
-    """The server's address, and what to call now and then to see that all is well."""
+    """Start the demo's server if asked; yield the address, and a check that raises on failure."""
     if not demo:
         yield url, lambda: None
         return
@@ -144,19 +147,19 @@ def _server(
 
 
 def _hosts(names: list[str]) -> list[str]:
-    from rxbosbase.dashboard.web.names import Names
+    from rxbosbase.dashboard.web.allowed_hosts import AllowedHosts
 
     try:
-        Names([], 0, names)
+        AllowedHosts([], 0, names)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--allow-host") from error
     return names
 
 
 def _welcome(server: str, address: str, public: str, page: str) -> None:
-    say(f"The dashboard of {server} is at {page} (Ctrl-C ends it)")
+    write_text(f"The dashboard of {server} is at {page} (Ctrl-C ends it)")
     if public:
-        complain(f"listening on {address}: whoever reaches it sees what {public} may see")
+        write_error(f"listening on {address}: whoever reaches it sees what {public} may see")
 
 
 def _hint(password: str) -> str:

@@ -1,4 +1,4 @@
-"""``rxbosbase doctor``: says what stands between you and your events."""
+"""``rxbosbase doctor``: check a server step by step, and print what is wrong."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from typing import Annotated
 
 import typer
 
-from rxbosbase.cli import options
-from rxbosbase.cli.console import expected_ends, say
-from rxbosbase.cli.diagnosis import TIMEOUT, Finding, examine
 from rxbosbase.encoding.control_characters import one_line
+
+from . import options
+from .connection_checks import TIMEOUT, CheckResult, run_checks
+from .console import clean_exit, write_text
 
 __all__ = ["doctor"]
 
@@ -24,7 +25,7 @@ MARKS = {"ok": "ok     ", "warning": "warning", "failure": "FAILURE"}
 def doctor(
     url: Annotated[str, typer.Argument(metavar="URL", help="The server's address.")],
     collection: Annotated[
-        str | None, typer.Option(help="Check also whether this one's events can be heard.")
+        str | None, typer.Option(help="Also check that events of this collection can be received.")
     ] = None,
     identity: options.Identity = None,
     password_env: options.PasswordEnv = options.DEFAULT_PASSWORD_ENV,
@@ -32,25 +33,25 @@ def doctor(
     timeout: Annotated[float, typer.Option(help="Seconds each step may take.")] = TIMEOUT,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON line a step.")] = False,
 ) -> None:
-    """Check a server step by step, and say what is wrong and what to do.
+    """Check a server step by step, and print what is wrong and what to do.
 
     Exit code 0 only if all is well.
     """
     login = None
     if identity is not None:
         login = (auth_collection, identity, options.password_of(identity, password_env))
-    well = True
-    with expected_ends(), _findings_alone():
-        for finding in examine(url, collection=collection, login=login, timeout=timeout):
-            well = well and finding.state == "ok"
-            say(json.dumps(asdict(finding)) if as_json else _line(finding))
-    if not well:
+    is_ok = True
+    with clean_exit(), _without_connection_log():
+        for result in run_checks(url, collection=collection, login=login, timeout=timeout):
+            is_ok = is_ok and result.state == "ok"
+            write_text(json.dumps(asdict(result)) if as_json else _line(result))
+    if not is_ok:
         raise typer.Exit(1)
 
 
 @contextlib.contextmanager
-def _findings_alone() -> Generator[None]:
-    """That the attempts are used up is what a finding says, with advice."""
+def _without_connection_log() -> Generator[None]:
+    """Suppress the log of the connection: a result reports the failed attempt, with advice."""
     logger = logging.getLogger("rxbosbase.realtime")
     before = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -60,6 +61,6 @@ def _findings_alone() -> Generator[None]:
         logger.setLevel(before)
 
 
-def _line(finding: Finding) -> str:
-    line = one_line(f"{MARKS[finding.state]}  {finding.step}: {finding.detail}")
-    return f"{line}\n         {one_line(finding.advice)}" if finding.advice else line
+def _line(result: CheckResult) -> str:
+    line = one_line(f"{MARKS[result.state]}  {result.step}: {result.detail}")
+    return f"{line}\n         {one_line(result.advice)}" if result.advice else line

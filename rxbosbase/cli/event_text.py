@@ -9,29 +9,27 @@ from rich.text import Text
 
 from rxbosbase.encoding.control_characters import one_line, plain_json
 from rxbosbase.encoding.json import encode
+from rxbosbase.encoding.record import NAME_FIELDS
 from rxbosbase.events import RecordEvent
 
 __all__ = ["ACTION_STYLES", "encoded_line", "json_line", "pretty_line", "value_text"]
 
 ACTION_STYLES = {"create": "green", "update": "yellow", "delete": "red"}
 
-BOOKKEEPING = frozenset(
+METADATA = frozenset(
     {"id", "collectionId", "collectionName", "created", "updated", "expand", "revision"}
 )
-"""Fields a person can do without in a line; the JSON has them all."""
+"""Fields that the line for people omits; the JSON line has them all."""
 
-NAMES = ("name", "title", "username", "email", "id")
-"""The fields that tell best who or what an expanded record is, the best one first."""
-
-NAMED_BY = ("id", "collectionName")
-"""The fields that stand for a record which is nested too deeply to be written."""
+IDENTIFYING = ("id", "collectionName")
+"""The fields that replace a record which is nested too deeply to be encoded."""
 
 MAX_LEVELS = 20
-"""Of lists in a field's value; what lies deeper is not shown to a person."""
+"""Of lists in a field's value; deeper values are shown as an ellipsis."""
 
 
 def json_line(event: RecordEvent[Any]) -> bytes:
-    r"""The whole event as one line of JSON.
+    r"""Return the whole event as one line of JSON.
 
     >>> json_line(RecordEvent("posts/*", "create", {"id": "a", "title": "Zażółć"})).decode()
     '{"topic":"posts/*","action":"create","record":{"id":"a","title":"Zażółć"}}\n'
@@ -41,13 +39,16 @@ def json_line(event: RecordEvent[Any]) -> bytes:
 
 
 def encoded_line(content: dict[str, Any], *records: str) -> bytes:
-    """One line of JSON. Where one of the records named is nested too deeply to be written, though
-    it could be read, its id and its collection stand for each of them."""
+    """Return the content as one line of JSON.
+
+    If one of the values named by `records` is nested too deeply to be encoded, which decoding
+    allows, each of them is replaced by its id and its collection.
+    """
     try:
         return encode(content) + b"\n"
     except TypeError:
         short = {
-            name: {key: content[name][key] for key in NAMED_BY if key in content[name]}
+            name: {key: content[name][key] for key in IDENTIFYING if key in content[name]}
             for name in records
             if isinstance(content[name], Mapping)
         }
@@ -55,7 +56,7 @@ def encoded_line(content: dict[str, Any], *records: str) -> bytes:
 
 
 def pretty_line(event: RecordEvent[Any], moment: str, width: int | None = None) -> Text:
-    """One line: when, what happened, to which record, and its fields. Cut to `width` columns.
+    """Return one line with time, action, record and fields, cut to `width` columns.
 
     >>> event = RecordEvent("posts/*", "create", {"id": "a", "title": "Hi", "n": 3})
     >>> print(pretty_line(event, "12:00:00"))
@@ -68,22 +69,22 @@ def pretty_line(event: RecordEvent[Any], moment: str, width: int | None = None) 
     line.append(f"{event.action} ", style=ACTION_STYLES.get(event.action, ""))
     line.append(one_line(f"{collection}/{record.get('id', '?')}"), style="bold")
     expanded = record.get("expand")
-    known = expanded if isinstance(expanded, Mapping) else {}
+    related = expanded if isinstance(expanded, Mapping) else {}
     for name, value in record.items():
-        if name not in BOOKKEEPING:
+        if name not in METADATA:
             line.append(f" {one_line(name)}=", style="dim")
-            line.append(value_text(known.get(name, value)))
+            line.append(value_text(related.get(name, value)))
     if width is not None:
         line.truncate(width, overflow="ellipsis")
     return line
 
 
 def value_text(value: Any, levels: int = MAX_LEVELS) -> str:
-    """A field's value, short: an expanded record by its name, a text with spaces in quotes."""
+    """Return a field's value as short text: an expanded record by its name, spaces in quotes."""
     if levels == 0:
         return "…"
     if isinstance(value, Mapping):
-        named = next((value[name] for name in NAMES if value.get(name)), None)
+        named = next((value[name] for name in NAME_FIELDS if value.get(name)), None)
         if named is not None:
             return value_text(named, levels - 1)
     if isinstance(value, list):
@@ -93,5 +94,5 @@ def value_text(value: Any, levels: int = MAX_LEVELS) -> str:
         return text if text and " " not in text else f'"{text}"'
     try:
         return plain_json(encode(value).decode())
-    except TypeError:  # nested too deeply to be written
+    except TypeError:  # nested too deeply to be encoded
         return "…"

@@ -1,4 +1,4 @@
-"""Options that several commands share: where the server is, and who asks."""
+"""Options that several commands share: the server's address, the query and the login."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Url = Annotated[str, typer.Option(envvar="RXBOSBASE_URL", help="The server's add
 Filter = Annotated[
     str | None, typer.Option(help="Only records that match, as in: room = 'general'")
 ]
-Expand = Annotated[str | None, typer.Option(help="Relations to bring along: author,post.author")]
+Expand = Annotated[str | None, typer.Option(help="Relations to expand: author,post.author")]
 Fields = Annotated[str | None, typer.Option(help="Only these fields: id,title")]
 Identity = Annotated[
     str | None, typer.Option(help="Log in: e-mail address or user name. Else as a guest.")
@@ -33,7 +33,11 @@ AuthCollection = Annotated[
 
 
 def password_of(identity: str | None, variable: str) -> str:
-    """The password from the environment; "" for a guest. Raises `typer.BadParameter`."""
+    """Return the password from the environment variable; "" for a guest.
+
+    Raises:
+        typer.BadParameter: there is an identity and the variable is empty or missing.
+    """
     password = os.environ.get(variable, "")
     if identity is not None and not password:
         raise typer.BadParameter(

@@ -1,4 +1,4 @@
-"""What a sample user writes next. Chance is an argument, so that a test can repeat it."""
+"""The writes of the sample users. The random generator is an argument, so that tests repeat."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ from typing import Any, NamedTuple
 from rxbosbase.events import RecordEvent
 from rxbosbase.server.sample import POSTS, ROOMS, SampleUser
 
-__all__ = ["Key", "SampleWrites", "Write", "key_of"]
+__all__ = ["SampleWrites", "Write", "WriteKey", "key_of"]
 
-ID_LENGTH = 15  # the server's own form of ids
+ID_LENGTH = 15  # as in ids that the server makes
 ID_LETTERS = string.ascii_lowercase + string.digits
 
-MOST_KEPT = 20
-"""Records of one user at a time; beyond that an old one is deleted before one is created."""
+MAX_KEPT = 20
+"""Records of one user at a time; at the limit no other is created before one is deleted."""
 
-CREATE, UPDATE = 0.55, 0.85  # below the first: create; below the second: update; else delete
+CREATE, UPDATE = (
+    0.55,
+    0.85,
+)  # bounds of a random number: below the first create, below the second update
 
 LINES = (
     "Good morning!",
@@ -38,8 +41,8 @@ STATUSES = ("new", "paid", "packed", "sent")
 CHOICES = ("messages",) * 5 + ("orders",) * 3 + ("comments",) * 2 + ("posts",)
 
 
-class Key(NamedTuple):
-    """Tells one change of one record from all others."""
+class WriteKey(NamedTuple):
+    """Identifies one change of one record."""
 
     collection: str
     id: str
@@ -47,30 +50,30 @@ class Key(NamedTuple):
     revision: int
 
 
-def key_of(event: RecordEvent[dict[str, Any]]) -> Key:
-    """Which write the event is about.
+def key_of(event: RecordEvent[dict[str, Any]]) -> WriteKey:
+    """Return the key of the write that caused the event.
 
     >>> key_of(RecordEvent("orders/*", "update", {"id": "a", "revision": 2}))
-    Key(collection='orders', id='a', action='update', revision=2)
+    WriteKey(collection='orders', id='a', action='update', revision=2)
     """
     collection = event.topic.partition("/")[0]
-    return Key(collection, event.record["id"], event.action, event.record.get("revision", 0))
+    return WriteKey(collection, event.record["id"], event.action, event.record.get("revision", 0))
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One request to make. `body` is empty for a delete."""
+    """A request to send. `body` is empty for a delete."""
 
-    key: Key
+    key: WriteKey
     body: Mapping[str, Any] = field(default_factory=dict)
 
 
 class SampleWrites:
-    """Makes up the writes of one user, who knows and changes only what is their own.
+    """Generates the writes of one user, who changes only their own records.
 
     Args:
-        user: in whose name.
-        random: where chance comes from.
+        user: the author of the records.
+        random: chooses actions and contents.
     """
 
     def __init__(self, user: SampleUser, random: Random) -> None:
@@ -79,32 +82,32 @@ class SampleWrites:
         self._kept: list[tuple[str, str, int]] = []  # collection, id, revision; the oldest first
 
     def next(self) -> Write:
-        """The next write; the ones before it are taken as done."""
-        chance = self._random.random()
-        if not self._kept or (chance < CREATE and len(self._kept) < MOST_KEPT):
+        """Return the next write; it assumes that the earlier ones have succeeded."""
+        number = self._random.random()
+        if not self._kept or (number < CREATE and len(self._kept) < MAX_KEPT):
             return self._create()
-        if chance < UPDATE:
+        if number < UPDATE:
             return self._update()
         return self._delete()
 
     def _create(self) -> Write:
         collection = self._random.choice(CHOICES)
         id = "".join(self._random.choices(ID_LETTERS, k=ID_LENGTH))
-        if collection != "posts":  # posts stay: others may be commenting on them
+        if collection != "posts":  # posts are never deleted: they may have comments
             self._kept.append((collection, id, 1))
         body = {"id": id, "revision": 1, **self._content(collection), **self._owned(collection)}
-        return Write(Key(collection, id, "create", 1), body)
+        return Write(WriteKey(collection, id, "create", 1), body)
 
     def _update(self) -> Write:
         index = self._random.randrange(len(self._kept))
         collection, id, revision = self._kept[index]
         self._kept[index] = (collection, id, revision + 1)
         body = {"revision": revision + 1, **self._content(collection)}
-        return Write(Key(collection, id, "update", revision + 1), body)
+        return Write(WriteKey(collection, id, "update", revision + 1), body)
 
     def _delete(self) -> Write:
         collection, id, revision = self._kept.pop(0)
-        return Write(Key(collection, id, "delete", revision))
+        return Write(WriteKey(collection, id, "delete", revision))
 
     def _content(self, collection: str) -> dict[str, Any]:
         pick = self._random.choice

@@ -1,4 +1,4 @@
-"""``rxbosbase serve``: a server with sample data, for the examples and for trying things out."""
+"""``rxbosbase serve``: a server with sample data, for the examples and for experiments."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from typing import Annotated
 
 import typer
 
-from rxbosbase.cli.console import complain, expected_ends, say
-from rxbosbase.cli.writers import Writers, new_password, writing
 from rxbosbase.errors import ConnectionFailedError
 from rxbosbase.server import EmbeddedServer
 from rxbosbase.server.sample import SAMPLE_PASSWORD, SAMPLE_USERS, create_sample
 
+from .console import clean_exit, write_error, write_text
+from .writers import Writers, new_password, writing
+
 __all__ = ["serve"]
 
 DEFAULT_PORT = 8090
-LOOK_SECONDS = 0.2  # between two looks at whether a sample user has failed
-MOST_WRITES = 1000.0  # a second; a laptop's server takes fewer
+POLL_SECONDS = 0.2  # between two checks of the writers
+MAX_WRITES = 1000.0  # a second; the server of a laptop handles fewer
 
-PUBLISHED = (
+PASSWORD_WARNING = (
     "everybody knows the sample users' password: any program on this machine, and a web site that "
     "its browser opens, may write as them"
 )
@@ -31,11 +32,12 @@ PUBLISHED = (
 def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = DEFAULT_PORT,
     data_dir: Annotated[
-        Path | None, typer.Option(help="Where the data stays. Else it is gone at the end.")
+        Path | None,
+        typer.Option(help="The folder of the data. Else it is deleted at the end."),
     ] = None,
     rate: Annotated[
         float,
-        typer.Option(min=0, max=MOST_WRITES, help="Writes per second by the sample users."),
+        typer.Option(min=0, max=MAX_WRITES, help="Writes per second by the sample users."),
     ] = 0.0,
     publish_passwords: Annotated[
         bool,
@@ -58,21 +60,21 @@ def serve(
     password = SAMPLE_PASSWORD if publish_passwords else new_password()
     prepare = partial(create_sample, password=password)
     with (
-        expected_ends(interrupted=0),
+        clean_exit(interrupted=0),
         EmbeddedServer(data_dir, port, prepare=prepare, origins=origin or []) as server,
     ):
-        say(welcome(server, password))
+        write_text(welcome(server, password))
         if publish_passwords:
-            complain(PUBLISHED)
+            write_error(PASSWORD_WARNING)
         with _sample_users(server.url, rate, password) as writers:
-            while not server.wait_ended(LOOK_SECONDS):
+            while not server.wait_ended(POLL_SECONDS):
                 if writers is not None:
                     writers.check()
         raise ConnectionFailedError("the server has ended by itself: " + " ".join(server.output))
 
 
 def welcome(server: EmbeddedServer, password: str) -> str:
-    """What a newcomer has to know: the address, who can log in, and what to try."""
+    """Return the text at the start: the address, the logins, and a command to try."""
     url = "" if server.url.endswith(f":{DEFAULT_PORT}") else f" --url {server.url}"
     first, *others = SAMPLE_USERS
     users = f"{first.email}; also {', '.join(user.name.lower() for user in others)}"

@@ -1,4 +1,4 @@
-"""``rxbosbase tail``: the events of collections as they come."""
+"""``rxbosbase tail``: print the events of collections as they arrive."""
 
 from __future__ import annotations
 
@@ -6,36 +6,36 @@ import sys
 from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from reactivex import operators as ops
 
-from rxbosbase import BosBase, RecordEvent
 from rxbosbase import operators as rxb
-from rxbosbase.cli import options
-from rxbosbase.cli.console import expected_ends, say_json, until_end
-from rxbosbase.cli.event_text import json_line, pretty_line
-from rxbosbase.cli.status_messages import print_connection_changes
-from rxbosbase.cli.terminal import Terminal
+from rxbosbase.client import BosBase
+from rxbosbase.events import Event
+
+from . import options
+from .console import clean_exit, until_end, write_json
+from .event_text import json_line, pretty_line
+from .status_messages import print_connection_changes
+from .terminal import Terminal
 
 __all__ = ["Action", "Format", "tail"]
 
-MOST_ROWS = 2
-"""Of the terminal, for one event in the pretty form; what is longer is cut."""
-
-Event = RecordEvent[dict[str, Any]]
+MAX_ROWS = 2
+"""Rows of the terminal for one event in the pretty form; a longer text is cut."""
 
 
 class Format(StrEnum):
-    """How events are written."""
+    """The formats of the output."""
 
     PRETTY = "pretty"
     JSON = "json"
 
 
 class Action(StrEnum):
-    """What can happen to a record."""
+    """The actions of events."""
 
     CREATE = "create"
     UPDATE = "update"
@@ -63,10 +63,10 @@ def tail(
 ) -> None:
     """Print the events of collections as they come, until Ctrl-C.
 
-    Reconnects by itself and tells so on stderr.
+    Reconnects by itself and reports it on stderr.
     """
     password = options.password_of(identity, password_env)
-    with expected_ends(interrupted=0), BosBase(url) as client:
+    with clean_exit(interrupted=0), BosBase(url) as client:
         streams = [
             client.collection(name).observe(
                 target or "*", filter=filter, expand=expand, fields=fields
@@ -77,18 +77,18 @@ def tail(
         if identity is not None:
             client.collection(auth_collection).auth_with_password(identity, password)
         print_connection_changes(client, f"to {', '.join(collections)} at {client.base_url}")
-        # Written where the events arrive: a reader that is slow slows the connection down, and
-        # nothing has to be stored or dropped. What it raises ends the stream by the operator.
+        # Written on the delivery thread: a slow reader of the output slows the connection down, and
+        # no event is stored or dropped. An exception of the writer ends the stream.
         until_end(events.pipe(ops.do_action(_writer(format))))
 
 
 def _writer(format: Format | None) -> Callable[[Event], None]:
     pretty = format is Format.PRETTY if format is not None else sys.stdout.isatty()
     if not pretty:
-        return lambda event: say_json(json_line(event))
+        return lambda event: write_json(json_line(event))
     console = Terminal()
-    # What goes into a pipe is whole; on a terminal one huge record must not push all others out.
-    width = MOST_ROWS * console.width if console.is_terminal else None
+    # Not cut in a pipe; on a terminal one huge record must not scroll all others away.
+    width = MAX_ROWS * console.width if console.is_terminal else None
 
     def write_pretty(event: Event) -> None:
         moment = datetime.now().astimezone().strftime("%H:%M:%S")

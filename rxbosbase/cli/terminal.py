@@ -1,4 +1,4 @@
-"""Where pictures are drawn: rich's console, for text that others have written."""
+"""rich's console for text of unknown origin: it escapes control characters."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ __all__ = ["Terminal"]
 
 
 class Terminal(Console):
-    """Where pictures are drawn. Text is text there: no markup, and what would command the terminal
-    is shown and not sent, also where whoever drew it did not think of that.
+    """A console without markup. Control characters are escaped in everything that it renders, so
+    that a renderable need not escape them itself.
 
-    A broken pipe is left to `expected_ends`, where rich would end the thread.
+    A broken pipe raises for `clean_exit`; rich's own console would end the thread.
     """
 
     def __init__(self) -> None:
@@ -25,10 +25,10 @@ class Terminal(Console):
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
-        """As rich's; it renders the parts of a picture by this, too."""
+        """Render with escaped text; rich calls this for nested renderables too."""
         for text, style, control in super().render(renderable, options):
             yield Segment(text if control else one_line(text, keep="\n"), style, control)
 
     def on_broken_pipe(self) -> None:
-        """Called by rich."""
+        """Raise for `clean_exit`; called by rich."""
         raise BrokenPipeError

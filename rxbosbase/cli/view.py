@@ -1,4 +1,4 @@
-"""``rxbosbase view``: a query that stays true, as a table on a terminal or as JSON lines."""
+"""``rxbosbase view``: a live view, as a table on a terminal or as JSON lines."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from reactivex import operators as ops
 from rich.console import RenderableType
 from rich.live import Live
 
-from rxbosbase import BosBase
-from rxbosbase.cli import options
-from rxbosbase.cli.console import expected_ends, say_json, until_end
-from rxbosbase.cli.event_text import encoded_line
-from rxbosbase.cli.status_messages import print_connection_changes
-from rxbosbase.cli.terminal import Terminal
-from rxbosbase.cli.view_table import Picture, draw, next_picture
+from rxbosbase.client import BosBase
 from rxbosbase.live import Change, Snapshot
 from rxbosbase.live.view import LiveView
+
+from . import options
+from .console import clean_exit, until_end, write_json
+from .event_text import encoded_line
+from .status_messages import print_connection_changes
+from .terminal import Terminal
+from .view_table import TableState, next_state, render
 
 __all__ = ["view"]
 
@@ -35,7 +36,7 @@ def view(
     fields: options.Fields = None,
     reconcile: Annotated[
         float,
-        typer.Option(min=0.1, help="Seconds until what the server never tells is seen."),
+        typer.Option(min=0.1, help="Seconds within which changes without an event are found."),
     ] = 60.0,
     url: options.Url = options.DEFAULT_URL,
     identity: options.Identity = None,
@@ -46,19 +47,19 @@ def view(
 
     On a terminal: a table, whose rows light up when they change.
 
-    Into a pipe: a JSON line for each change; what is there at first is "added".
+    Into a pipe: a JSON line for each change; the records at the start are "added".
     """
     password = options.password_of(identity, password_env)
-    with expected_ends(interrupted=0), BosBase(url) as client:
+    with clean_exit(interrupted=0), BosBase(url) as client:
         live = client.collection(collection).live(
             filter=filter, sort=sort, limit=limit, expand=expand, fields=fields,
             reconcile=reconcile,
         )  # fmt: skip
         if identity is not None:
             client.collection(auth_collection).auth_with_password(identity, password)
-        asked = [filter, f"sort {sort}" if sort else None, f"limit {limit}" if limit else None]
+        query = [filter, f"sort {sort}" if sort else None, f"limit {limit}" if limit else None]
         title = " · ".join(
-            [f"{collection} at {client.base_url}", *(each for each in asked if each)]
+            [f"{collection} at {client.base_url}", *(part for part in query if part)]
         )
         if sys.stdout.isatty():
             _show(live, title)
@@ -71,27 +72,27 @@ def view(
 def _show(live: LiveView[dict[str, Any]], title: str) -> None:
     screen = _Screen(title)
     with screen.live:
-        until_end(live.pipe(ops.do_action(screen.take)))
+        until_end(live.pipe(ops.do_action(screen.update)))
 
 
 class _Screen:
-    """The picture on the terminal, drawn by a thread of rich's own, however much changes."""
+    """The table on the terminal; a thread of rich draws it at a fixed rate."""
 
     def __init__(self, title: str) -> None:
         self._title = title
-        self._picture = Picture()
+        self._state = TableState()
         self._console = Terminal()
         self.live = Live(
             console=self._console, get_renderable=self._draw, screen=False,
             refresh_per_second=FRAMES_PER_SECOND,
         )  # fmt: skip
 
-    def take(self, snapshot: Snapshot[Any]) -> None:
-        """Keeps the snapshot for the next frame."""
-        self._picture = next_picture(self._picture, snapshot, monotonic())
+    def update(self, snapshot: Snapshot[Any]) -> None:
+        """Keep the snapshot for the next frame."""
+        self._state = next_state(self._state, snapshot, monotonic())
 
     def _draw(self) -> RenderableType:
-        return draw(self._picture, self._title, self._console.size, monotonic())
+        return render(self._state, self._title, self._console.size, monotonic())
 
 
 def _write_json(change: Change[Any]) -> None:
@@ -103,4 +104,4 @@ def _write_json(change: Change[Any]) -> None:
         "new_index": change.new_index,
         "caught_up": change.caught_up,
     }
-    say_json(encoded_line(content, "record", "before"))
+    write_json(encoded_line(content, "record", "before"))

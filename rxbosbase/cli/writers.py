@@ -1,4 +1,4 @@
-"""Sample users at work: one thread each, logged in, writing at a steady pace."""
+"""The sample users: each has a thread, logs in, and writes at a steady rate."""
 
 from __future__ import annotations
 
@@ -10,44 +10,47 @@ from random import Random
 from time import monotonic
 from typing import Any, Protocol
 
-from rxbosbase.cli.sample_writes import Key, SampleWrites, Write
 from rxbosbase.client import BosBase
 from rxbosbase.errors import BosBaseError, ClientResponseError
 from rxbosbase.server.sample import SAMPLE_PASSWORD, SAMPLE_USERS, SampleUser
 
-__all__ = ["Listener", "Writers", "new_password", "writing"]
+from .sample_writes import SampleWrites, Write, WriteKey
+
+__all__ = ["WriteListener", "Writers", "new_password", "writing"]
 
 REQUEST_TIMEOUT = 5.0
 RETRY_SECONDS = 0.1
-"""Between two attempts at a server that does not answer."""
+"""Between two attempts at a server that does not respond."""
 
-UNEVEN = (0.5, 1.5)  # times the usual pause: people are no clocks
+PAUSE_FACTORS = (0.5, 1.5)  # bounds of the random factor of each pause
 
 JOIN_SECONDS = 2 * REQUEST_TIMEOUT
 
 
 def new_password() -> str:
-    """One for sample users that nobody can know; easy to copy."""
+    """Return a random password for the sample users, which is easy to copy."""
     return secrets.token_hex(8)
 
 
-class Listener(Protocol):
-    """Who wants to know what is written; called from the writers' threads."""
+class WriteListener(Protocol):
+    """Receives the progress of each write; called on the writers' threads."""
 
-    def began(self, key: Key) -> None:
-        """The request is about to be sent; again before each further attempt."""
+    def began(self, key: WriteKey) -> None:
+        """Handle that a request is about to be sent, for the first time or again."""
 
-    def answered(self, key: Key) -> None:
-        """The server has said that it is done."""
+    def confirmed(self, key: WriteKey) -> None:
+        """Handle that the server has confirmed the write."""
 
-    def unanswered(self, key: Key) -> None:
-        """The connection broke: it may be done, or not."""
+    def unconfirmed(self, key: WriteKey) -> None:
+        """Handle that the connection broke: the write may be done or not."""
 
 
 class Writers:
-    """The threads of all sample users. Use ``writing`` to have them end."""
+    """The threads of all sample users. ``writing`` starts and stops them."""
 
-    def __init__(self, url: str, rate: float, password: str, listener: Listener | None) -> None:
+    def __init__(
+        self, url: str, rate: float, password: str, listener: WriteListener | None
+    ) -> None:
         self._url = url
         self._password = password
         self._listener = listener
@@ -65,12 +68,12 @@ class Writers:
         ]
 
     def start(self) -> None:
-        """Let them begin."""
+        """Start the threads."""
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
-        """Let them finish what they are at, and wait for it."""
+        """Stop the threads, and wait until they have finished their requests."""
         self._stop.set()
         deadline = monotonic() + JOIN_SECONDS
         for thread in self._threads:
@@ -78,45 +81,45 @@ class Writers:
                 thread.join(max(0.0, deadline - monotonic()))
 
     def check(self) -> None:
-        """Raises what one of them failed with, if any did."""
+        """Raise the first error of a thread, if there is one."""
         if self.failures:
             raise self.failures[0]
 
     def _run(self, user: SampleUser, random: Random) -> None:
-        scribe = SampleWrites(user, random)
+        sample_writes = SampleWrites(user, random)
         try:
             with BosBase(self._url, timeout=REQUEST_TIMEOUT) as client:
                 client.collection("users").auth_with_password(user.email, self._password)
                 due = monotonic() + random.uniform(0, self._interval)
                 while not self._stop.wait(max(0.0, due - monotonic())):
-                    self._carry_out(client, scribe.next())
-                    # After an outage they go on at their pace; they do not make up for it.
-                    wait = self._interval * random.uniform(*UNEVEN)
+                    self._send(client, sample_writes.next())
+                    # After an outage the rate is as before: missed writes are not made up.
+                    wait = self._interval * random.uniform(*PAUSE_FACTORS)
                     due = max(due + wait, monotonic() - self._interval)
-        except Exception as error:  # told where the main thread looks
+        except Exception as error:  # `check` raises it on the main thread
             self.failures.append(error)
 
-    def _carry_out(self, client: BosBase, write: Write) -> None:
-        """Makes the request, again and again while there is no answer."""
+    def _send(self, client: BosBase, write: Write) -> None:
+        """Send the request; repeat it while there is no response."""
         listener = self._listener
-        in_doubt = False
+        unconfirmed = False
         while True:
             if listener is not None:
                 listener.began(write.key)
             try:
                 _request(client, write)
             except BosBaseError as error:
-                if in_doubt and _was_done_before(client, write, error):
+                if unconfirmed and _succeeded_before(client, write, error):
                     return
                 if not error.retryable:
                     raise
             else:
                 if listener is not None:
-                    listener.answered(write.key)
+                    listener.confirmed(write.key)
                 return
-            in_doubt = True
+            unconfirmed = True
             if listener is not None:
-                listener.unanswered(write.key)
+                listener.unconfirmed(write.key)
             if self._stop.wait(RETRY_SECONDS):
                 return
 
@@ -130,8 +133,8 @@ def _request(client: BosBase, write: Write) -> Any:
     return records.delete(write.key.id)
 
 
-def _was_done_before(client: BosBase, write: Write, error: BosBaseError) -> bool:
-    """True if the refusal shows that an attempt without an answer had succeeded."""
+def _succeeded_before(client: BosBase, write: Write, error: BosBaseError) -> bool:
+    """Return True if the error shows that an earlier attempt without a response succeeded."""
     if not isinstance(error, ClientResponseError):
         return False
     if write.key.action == "delete":
@@ -145,13 +148,13 @@ def writing(
     rate: float,
     *,
     password: str = SAMPLE_PASSWORD,
-    listener: Listener | None = None,
+    listener: WriteListener | None = None,
 ) -> Generator[Writers]:
-    """Sample users write to the server at `url`, about `rate` times a second together.
+    """Let the sample users write to the server at `url`, about `rate` times a second together.
 
     Args:
-        password: the sample users' own.
-        listener: is told of each write.
+        password: of every sample user.
+        listener: receives the progress of each write.
     """
     writers = Writers(url, rate, password, listener)
     writers.start()

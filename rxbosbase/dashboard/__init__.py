@@ -1,11 +1,11 @@
 """Live panes for a web page or a notebook's cell. Needs ``pip install 'rxbosbase[dashboard]'``.
 
-Each function gives a `Pane`. It is live in a Panel page (``panel serve``, ``pn.serve``) and in a
-notebook after ``pn.extension()``; elsewhere it shows a still picture. Panes are painted at most
-four times a second unless told otherwise, the last state always; they run from when they are
+Each function returns a `Pane`. It is live in a Panel page (``panel serve``, ``pn.serve``) and in
+a notebook after ``pn.extension()``; elsewhere it shows static HTML. Panes are painted at most
+four times a second by default, and the last state is always painted. They run from when they are
 shown until their page is closed or their cell is run again.
 
-``rxbosbase dashboard`` is a whole page of them.
+The command ``rxbosbase dashboard`` serves a page of them.
 """
 
 from __future__ import annotations
@@ -36,13 +36,16 @@ def table(
     title: str = "",
     per_second: float = PER_SECOND,
 ) -> Pane:
-    """A live view as a table of its first 100 rows; what has changed lights up.
+    """Return a live view as a table of its first 100 rows; changed cells are highlighted.
 
     Args:
         view: ``collection.live(…)``.
-        columns: which fields, in which order; None: those that are there.
+        columns: the fields, in this order; None: those of the records.
         title: above the table.
-        per_second: how often it is painted at most.
+        per_second: the most paints in a second.
+
+    Raises:
+        ValueError: `per_second` is not more than 0.
 
     Example:
         ``table(posts.live(sort="-updated", limit=100), columns=["title", "updated"])``
@@ -51,7 +54,7 @@ def table(
 
 
 def status(client: BosBase, *, per_second: float = PER_SECOND) -> Pane:
-    """The state of the client's connection, with the countdown to the next attempt."""
+    """Return the state of the client's connection, with the countdown to the next attempt."""
     return Pane(StatusPicture(client), per_second=per_second)
 
 
@@ -62,9 +65,12 @@ def feed(
     title: str = "Events",
     per_second: float = PER_SECOND,
 ) -> Pane:
-    """The last `keep` events, the newest on top, with a button to pause.
+    """Return the last `keep` events, the newest on top, with a button to pause.
 
-    What comes in a pause waits, 2000 events at most, and is shown all together after it.
+    Events received in a pause are kept, 2000 at most, and shown when it ends.
+
+    Raises:
+        ValueError: `keep` is not a positive int, or `per_second` is not more than 0.
 
     Example:
         ``feed(posts.observe("*"))``
@@ -78,7 +84,7 @@ def rate_chart(
     title: str = "Events a second",
     per_second: float = PER_SECOND,
 ) -> Pane:
-    """The events of the last minute by action, a bar for each second."""
+    """Return the events of the last minute by action, a bar for each second."""
     return Pane(RatePicture(observable, title), per_second=per_second)
 
 
@@ -89,10 +95,10 @@ def inspector(
     title: str = "Inspector",
     per_second: float = PER_SECOND,
 ) -> Pane:
-    """One record with all fields, and what its last change has changed.
+    """Return one record with all fields, and what its last change has changed.
 
     Args:
-        id: which record; None follows the last change, until one is asked for in the pane.
+        id: the record to show; None follows the last change, until a record is chosen in the pane.
     """
     picture = InspectorPicture(view, title)
     picture.pick(id)

@@ -10,14 +10,14 @@ __all__ = ["CELLS", "Cells", "Stoppable"]
 
 
 class Stoppable(Protocol):
-    """What can be stopped."""
+    """An object with `stop`."""
 
     def stop(self) -> None:
-        """Stops it."""
+        """Stop it."""
 
 
 class Cells:
-    """The panes by cell. A cell is known by its id, or where there is none, by its text."""
+    """The panes by cell. A cell is identified by its id, or without one by its text."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -26,7 +26,7 @@ class Cells:
         self._shell: Any = None
 
     def add(self, pane: Stoppable) -> None:
-        """Stops `pane` when the cell that runs now is run again. Outside of IPython: nothing."""
+        """Stop `pane` when the cell that runs now is run again. Outside of IPython, do nothing."""
         shell = _shell()
         if shell is None:
             return
@@ -34,12 +34,12 @@ class Cells:
             if self._shell is not shell:
                 self._shell = shell
                 shell.events.register("pre_run_cell", self._begin)
-                # The running cell began before we listened.
-                self._current = _running(shell)
+                # `pre_run_cell` was already called for the running cell.
+                self._current = _running_cell(shell)
             self._panes.setdefault(self._current, []).append(pane)
 
     def remove(self, pane: Stoppable) -> None:
-        """`pane` has stopped."""
+        """Remove a pane that has stopped."""
         with self._lock:
             for cell, panes in list(self._panes.items()):
                 kept = [other for other in panes if other is not pane]
@@ -50,23 +50,23 @@ class Cells:
 
     def _begin(self, info: Any) -> None:
         with self._lock:
-            self._current = _name(info)
+            self._current = _cell_key(info)
             panes = self._panes.pop(self._current, [])
         for pane in panes:
             pane.stop()
 
 
 def _shell() -> Any:
-    """IPython's shell, if this runs in one."""
+    """Return IPython's shell, or None outside of one."""
     ipython = sys.modules.get("IPython")
     return ipython.get_ipython() if ipython is not None else None
 
 
-def _name(info: Any) -> str:
+def _cell_key(info: Any) -> str:
     return str(getattr(info, "cell_id", None) or getattr(info, "raw_cell", "") or "")
 
 
-def _running(shell: Any) -> str:
+def _running_cell(shell: Any) -> str:
     parent = getattr(shell, "parent_header", None) or {}
     cell = (parent.get("metadata") or {}).get("cellId") if isinstance(parent, dict) else None
     if cell:

@@ -1,12 +1,12 @@
-// Shows HTML that Python sends again and again, and tells Python what was clicked.
+// Shows the HTML that Python sends, and sends clicks and forms to Python.
 //
-// The page is not replaced but brought to the new state: what is focused, scrolled or half typed
-// stays so. Elements with `data-key` are the same element wherever they move.
+// New HTML changes the existing elements instead of replacing them, so that focus, scroll positions
+// and typed text stay. An element with `data-key` is the same element wherever it moves.
 //
 // data-act="pick" data-value="x"   a click, Enter or Space sends {act: "pick", value: "x"}
 // <form data-act="filter">         a submit sends {act: "filter", fields: {…}}
-// data-flash                       lights up when it is new or its text has changed
-// data-local="theme"               light or dark; stays in the browser
+// data-flash                       is highlighted when it is new or its text has changed
+// data-local="theme"               switches light and dark; handled in the browser
 
 const FLASH_MS = 1200
 const calm = window.matchMedia("(prefers-reduced-motion: reduce)")
@@ -73,8 +73,8 @@ function children(from, to) {
 
 const THEME = "rxbosbase-theme"
 
-function remembered() {
-  try { document.documentElement.style.colorScheme = localStorage.getItem(THEME) ?? "" } catch { /* private */ }
+function restoreTheme() {
+  try { document.documentElement.style.colorScheme = localStorage.getItem(THEME) ?? "" } catch { /* no storage */ }
 }
 
 function theme() {
@@ -83,14 +83,14 @@ function theme() {
     (getComputedStyle(root).colorScheme.includes("light dark") &&
       window.matchMedia("(prefers-color-scheme: dark)").matches)
   root.style.colorScheme = dark ? "light" : "dark"
-  try { localStorage.setItem(THEME, root.style.colorScheme) } catch { /* private */ }
+  try { localStorage.setItem(THEME, root.style.colorScheme) } catch { /* no storage */ }
 }
 
 export function render({ model }) {
   const root = document.createElement("div")
   root.className = "rxb"
   root.innerHTML = model.html
-  if (root.querySelector("[data-local=theme]")) remembered()
+  if (root.querySelector("[data-local=theme]")) restoreTheme()
 
   model.on("html", () => {
     const next = document.createElement("div")

@@ -1,4 +1,4 @@
-"""The one component that all panes are shown by: HTML from Python, clicks back to it."""
+"""The Panel component of all panes: shows HTML from Python, and sends clicks back."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ HERE = Path(__file__).parent
 STYLE = (HERE / "style.css").read_text(encoding="utf-8")
 
 
-class Markup(pn.custom.JSComponent):  # type: ignore[misc]  # Panel has no types where it counts
-    """Shows `html`, which has to be safe, and calls `on_act` with what is clicked."""
+class Markup(pn.custom.JSComponent):  # type: ignore[misc]  # Panel's class has no types
+    """Shows `html`, which must be escaped, and calls `on_act` for each click and form."""
 
     html = param.String(default="")
 
     _esm = (HERE / "markup.js").read_text(encoding="utf-8")
-    _stylesheets = [STYLE]  # noqa: RUF012  # Panel's own way to declare it
+    _stylesheets = [STYLE]  # noqa: RUF012  # Panel declares it so
 
     def __init__(self, on_act: Callable[[str, str, dict[str, str]], None], **params: Any) -> None:
         self._on_act = on_act
         super().__init__(**params)
 
     def _handle_msg(self, data: Any) -> None:
-        """A message of the browser; what does not look like one of ours is left out."""
+        """Handle a message of the browser; ignore one that is not a dict."""
         if isinstance(data, dict):
             fields = data.get("fields")
             known = fields if isinstance(fields, dict) else {}

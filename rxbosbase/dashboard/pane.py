@@ -1,4 +1,4 @@
-"""Panes: a picture in a page or a notebook cell, painted by frame and stopped by itself."""
+"""A pane shows a picture in a page or a notebook cell, and stops when that is gone."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from reactivex import abc
 from .cells import CELLS
 from .markup import STYLE, Markup, pn
 from .picture import Fields, Picture
-from .throttle import Painters, Throttle
+from .throttle import PaintThread, Throttle
 
 __all__ = ["PER_SECOND", "Pane"]
 
 log = logging.getLogger("rxbosbase.dashboard")
 
 PER_SECOND = 4.0
-"""How often a pane is painted at most, unless told otherwise."""
+"""Times a second that a pane is painted at most, by default."""
 
-STILL_SECONDS = 1.0
-"""How long a notebook's cell waits for the first content, so that its still picture has one."""
+FIRST_CONTENT_SECONDS = 1.0
+"""Seconds that a notebook's cell waits for the first content, to have it in the static HTML."""
 
-PAINTERS = Painters()
+PAINT_THREAD = PaintThread()
 
 STILL_STYLE = ".rxb {" + STYLE.replace(":host {", "& {").replace(".rxb", "&") + "}"
-"""The style without a shadow to keep it in: nested, so that nothing else on the page has it."""
+"""The style outside of a shadow root: nested, so that it applies to nothing else on the page."""
 
 
-class Pane(pn.viewable.Viewer):  # type: ignore[misc]  # Panel has no types where it counts
+class Pane(pn.viewable.Viewer):  # type: ignore[misc]  # Panel's class has no types
     """One live picture. It runs from when it is shown until its page or cell is gone, or `stop`.
 
     Put it into any Panel layout, or leave it as the last line of a notebook's cell.
@@ -43,7 +43,7 @@ class Pane(pn.viewable.Viewer):  # type: ignore[misc]  # Panel has no types wher
         self._picture = picture
         self._interval = 1 / per_second
         self._lock = threading.Lock()
-        self._first = threading.Event()
+        self._has_content = threading.Event()
         self._document: Any = None
         self._throttle: Throttle | None = None
         self._source: abc.DisposableBase | None = None
@@ -56,7 +56,7 @@ class Pane(pn.viewable.Viewer):  # type: ignore[misc]  # Panel has no types wher
         return self._throttle is not None and not self._stopped
 
     def stop(self) -> None:
-        """Stops following its source; what it shows stays. May be called again, from any thread."""
+        """End its subscription; what it shows stays. May be called again, from any thread."""
         with self._lock:
             running, self._stopped = self.is_running, True
         if not running:
@@ -66,10 +66,10 @@ class Pane(pn.viewable.Viewer):  # type: ignore[misc]  # Panel has no types wher
             self._throttle.stop()
         if self._source is not None:
             self._source.dispose()
-        PAINTERS.release()
+        PAINT_THREAD.release()
 
     def replace(self, picture: Picture) -> None:
-        """Shows another picture in this one's place. On the document's thread."""
+        """Show another picture instead. To be called on the document's thread."""
         with self._lock:
             old, self._source = self._source, None
             self._picture = picture
@@ -83,14 +83,14 @@ class Pane(pn.viewable.Viewer):  # type: ignore[misc]  # Panel has no types wher
         return self._markup
 
     def _repr_html_(self) -> str:
-        """The still picture."""
+        """Return static HTML of the current content."""
         return f'<style>{STILL_STYLE}</style><div class="rxb">{self._picture.html()}</div>'
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
-        """For a notebook: live where Panel is loaded there, and a still picture beneath."""
+        """Return the output in a notebook: live if Panel is loaded there, over static HTML."""
         self._start()
         CELLS.add(self)
-        self._first.wait(STILL_SECONDS)
+        self._has_content.wait(FIRST_CONTENT_SECONDS)
         still = {"text/html": self._repr_html_(), "text/plain": repr(self)}
         if not pn.extension._loaded:
             return still, {}
@@ -99,7 +99,7 @@ class Pane(pn.viewable.Viewer):  # type: ignore[misc]  # Panel has no types wher
         data, metadata = shown if isinstance(shown, tuple) else (shown, {})
         if not data or "text/html" not in data:
             return (data or still), metadata
-        # The still picture goes once the live one is there.
+        # The static HTML is hidden once the live pane is rendered.
         hide = ".rxb-live:has([data-root-id] *) > .rxb-still { display: none }"
         data = dict(data)
         data["text/html"] = (
@@ -118,7 +118,7 @@ class Pane(pn.viewable.Viewer):  # type: ignore[misc]  # Panel has no types wher
                 return
             self._document = pn.state.curdoc if _is_served(pn.state.curdoc) else None
             self._throttle = Throttle(
-                self._paint, self._interval, PAINTERS.acquire(), self._picture.period
+                self._paint, self._interval, PAINT_THREAD.acquire(), self._picture.period
             )
         if self._document is not None:
             self._document.on_session_destroyed(lambda _: self.stop())
@@ -129,18 +129,18 @@ class Pane(pn.viewable.Viewer):  # type: ignore[misc]  # Panel has no types wher
         source = self._picture.start(self._mark)
         with self._lock:
             self._source = source
-        if self._stopped:  # meanwhile
+        if self._stopped:  # by another thread, during `start`
             source.dispose()
         if self._throttle is not None:
             self._throttle.mark()
 
     def _mark(self) -> None:
-        self._first.set()
+        self._has_content.set()
         if self._throttle is not None:
             self._throttle.mark()
 
     def _paint(self, done: Callable[[], None]) -> None:
-        """On the painters' thread: hands over to the document's, or sends to the notebook."""
+        """Show the new HTML on the document's thread; in a notebook, here, on the paint thread."""
 
         def show() -> None:
             try:
@@ -166,7 +166,7 @@ class Pane(pn.viewable.Viewer):  # type: ignore[misc]  # Panel has no types wher
 
     def _act(self, act: str, value: str, fields: Fields) -> None:
         self._picture.act(act, value, fields)
-        self._show()  # at once: this is the document's thread, and somebody waits
+        self._show()  # at once: this is the document's thread, and the user waits
 
 
 def _is_served(document: Any) -> bool:

@@ -1,4 +1,4 @@
-"""What a pane shows, without knowing where: HTML now, and a word when there is something new."""
+"""The content of a pane: HTML, and a callback when it has changed. Independent of Panel."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ class Picture:
     """One pane's content. `html` may be called from any thread.
 
     Attributes:
-        period: seconds after which it looks different without any event; None: never.
+        period: seconds after which `html` changes without any event; None: never.
     """
 
     period: float | None = None
 
     def start(self, changed: Callable[[], None]) -> abc.DisposableBase:
-        """Begins to follow its source, and calls `changed` when there is something new.
+        """Subscribe to its source, and call `changed` when `html` has changed.
 
-        `changed` is cheap, and may be called from any thread. Disposing the result ends it.
+        `changed` is cheap, and may be called from any thread. Dispose the result to unsubscribe.
         """
         raise NotImplementedError
 
     def html(self) -> str:
-        """What it looks like now."""
+        """Return the current content as HTML."""
         raise NotImplementedError
 
     def act(self, act: str, value: str, fields: Fields) -> None:
-        """What the reader has clicked, or filled in."""
+        """Handle a click or a submitted form: the action, its value and the form's fields."""

@@ -9,19 +9,17 @@ from typing import Any
 
 from rxbosbase.dataframes.kinds import nanoseconds
 from rxbosbase.encoding.json import encode
+from rxbosbase.encoding.record import NAME_FIELDS
 from rxbosbase.errors import ClientResponseError
 
 __all__ = ["clock", "count", "error_text", "escaped", "moment", "shorter", "value_text"]
 
-LONGEST = 200
-"""Characters of a value in a cell; the inspector shows all of it."""
-
-NAMES = ("name", "title", "username", "email", "id")
-"""The fields that tell best who or what an expanded record is, the best one first."""
+MAX_CHARACTERS = 200
+"""Characters of a value in a cell; the inspector shows the whole value."""
 
 
 def escaped(value: object) -> str:
-    """Text that is only text in HTML, in an attribute too.
+    """Return `value` as text with HTML escaped, also for use in an attribute.
 
     >>> escaped('<b title="x">')
     '&lt;b title=&quot;x&quot;&gt;'
@@ -30,7 +28,7 @@ def escaped(value: object) -> str:
 
 
 def error_text(error: BaseException) -> str:
-    """An error for people: the server's own sentence where it has one. Not escaped.
+    """Return an error's text, without the URL: the server's message if it has one. Not escaped.
 
     >>> error_text(ClientResponseError(403, "http://localhost", message="Only superusers."))
     '403: Only superusers.'
@@ -41,7 +39,7 @@ def error_text(error: BaseException) -> str:
 
 
 def value_text(value: Any) -> str:
-    """A field's value for people, not escaped.
+    """Return a field's value as readable text, not escaped.
 
     >>> value_text(True), value_text(None), value_text(["a", 1]), value_text({"name": "Ann"})
     ('yes', '–', 'a, 1', 'Ann')
@@ -53,7 +51,7 @@ def value_text(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(value_text, value)) or "–"
     if isinstance(value, Mapping):
-        named = next((value[name] for name in NAMES if value.get(name)), None)
+        named = next((value[name] for name in NAME_FIELDS if value.get(name)), None)
         return value_text(named) if named is not None else encode(value).decode()
     if isinstance(value, str):
         return moment(value) or value
@@ -61,7 +59,7 @@ def value_text(value: Any) -> str:
 
 
 def moment(text: str) -> str | None:
-    """The server's date text as local time; None for any other text."""
+    """Return the server's date text as local time; None for any other text."""
     found = nanoseconds(text)
     if found is None:
         return None
@@ -71,17 +69,17 @@ def moment(text: str) -> str | None:
 
 
 def shorter(text: str) -> str:
-    """`text`, cut where it would fill a screen."""
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    """Return `text`, cut to `MAX_CHARACTERS`."""
+    return text if len(text) <= MAX_CHARACTERS else text[: MAX_CHARACTERS - 1] + "…"
 
 
 def clock(seconds: float) -> str:
-    """Seconds since the epoch as the local time of day."""
+    """Return the seconds since the epoch as the local time of day."""
     return datetime.fromtimestamp(seconds, UTC).astimezone().strftime("%H:%M:%S")
 
 
 def count(number: float) -> str:
-    """A number for people.
+    """Return a number as readable text, with narrow spaces between thousands.
 
     >>> count(1234567), count(0.25), count(12.34)
     ('1\u202f234\u202f567', '0.2', '12')

@@ -1,4 +1,4 @@
-"""By frame, not by event: what is painted a few times a second, whatever comes."""
+"""Limits how often a pane is painted, however many events arrive."""
 
 from __future__ import annotations
 
@@ -7,47 +7,47 @@ from collections.abc import Callable
 
 from reactivex import abc
 
-from rxbosbase.operators._common import Alarm
+from rxbosbase.runtime.scheduler import RestartableTimer
 from rxbosbase.runtime.thread_scheduler import ThreadScheduler
 
-__all__ = ["Painters", "Throttle"]
+__all__ = ["PaintThread", "Throttle"]
 
 
-class Painters:
-    """The one thread that times the painting of all panes; it is there while there are panes."""
+class PaintThread:
+    """The thread that times the paints of all panes; it runs while at least one pane does."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._users = 0
-        self._loop: ThreadScheduler | None = None
+        self._scheduler: ThreadScheduler | None = None
 
     def acquire(self) -> ThreadScheduler:
-        """The thread's scheduler; `release` it once."""
+        """Return the thread's scheduler; call `release` once for each call."""
         with self._lock:
             self._users += 1
-            if self._loop is None:
-                self._loop = ThreadScheduler("rxbosbase-dashboard")
-            return self._loop
+            if self._scheduler is None:
+                self._scheduler = ThreadScheduler("rxbosbase-dashboard")
+            return self._scheduler
 
     def release(self) -> None:
-        """Ends the thread after its last user."""
+        """Give the scheduler back; the last call ends the thread."""
         with self._lock:
             self._users -= 1
-            if self._users == 0 and self._loop is not None:
-                self._loop.close()
-                self._loop = None
+            if self._users == 0 and self._scheduler is not None:
+                self._scheduler.close()
+                self._scheduler = None
 
 
 class Throttle:
-    """Calls `paint` soon after `mark`, at most once in `interval` seconds. The last mark counts.
+    """Calls `paint` soon after `mark`, at most once in `interval` seconds, and after the last mark.
 
-    `paint` says by ``done()`` when what it started is over: nothing is painted before, so that a
-    slow document is not given more work than it does.
+    `paint` calls ``done()`` when the work it started is over. It is not called again before, so
+    that work for a slow document does not pile up.
 
     Args:
         paint: called on the scheduler, with ``done``.
-        interval: seconds between two paintings.
-        scheduler: where time comes from.
+        interval: seconds between two paints.
+        scheduler: the source of time; it runs `paint`.
         period: seconds after which it is marked by itself; None: never.
     """
 
@@ -64,14 +64,14 @@ class Throttle:
         self._marked = False
         self._busy = False
         self._stopped = False
-        # Alarms, because who marks may be slower than what it has set off.
-        self._timer = Alarm(scheduler)
-        self._ticker = Alarm(scheduler)
+        # Restartable, because a timer may fire before the call that sets it returns.
+        self._timer = RestartableTimer(scheduler)
+        self._ticker = RestartableTimer(scheduler)
         if period is not None:
             self._tick(period)
 
     def mark(self) -> None:
-        """There is something new. From any thread; cheap, and never waits for painting."""
+        """Request a paint. From any thread; cheap, and never waits for a paint."""
         if self._marked:  # read without the lock: the usual case in a burst
             return
         with self._lock:
@@ -82,7 +82,7 @@ class Throttle:
         self._timer.set(0, self._run)
 
     def stop(self) -> None:
-        """Nothing is painted any more, but for what is being painted now."""
+        """Paint no more; a paint that has started goes on."""
         with self._lock:
             self._stopped = True
         self._timer.dispose()
@@ -94,16 +94,16 @@ class Throttle:
                 return
             self._marked = False
         try:
-            self._paint(self._painted)
+            self._paint(self._paint_finished)
         except BaseException:
-            self._painted()
+            self._paint_finished()
             raise
 
-    def _painted(self) -> None:
+    def _paint_finished(self) -> None:
         if not self._stopped:
-            self._timer.set(self._interval, self._rested)
+            self._timer.set(self._interval, self._interval_over)
 
-    def _rested(self) -> None:
+    def _interval_over(self) -> None:
         with self._lock:
             again = self._busy = self._marked
         if again:

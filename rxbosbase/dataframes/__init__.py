@@ -1,22 +1,22 @@
 """Live views and event windows as pandas DataFrames. Needs ``pip install 'rxbosbase[notebook]'``.
 
-`to_dataframe` is one snapshot as a frame. `live_frame`, `window` and `rate_frame` give objects
-whose ``.df`` is always the current state: a frame of your own, never changed behind your back,
-that may be read from any thread.
+`to_dataframe` returns one snapshot as a frame. `live_frame`, `window` and `rate_frame` return
+objects whose ``.df`` is the current state: a new frame on each read, which later changes do not
+alter. It may be read from any thread.
 
-What becomes of a record's values:
+The dtypes of a record's values:
 
 ======================================  ========================
 numbers                                 ``Int64`` or ``float64``
 bools                                   ``boolean``
 the server's dates                      ``datetime64[ns, UTC]``
 other text                              ``string``
-what was asked for with `categories`    ``category``
+the fields in `categories`              ``category``
 lists, objects, a mixture               ``object``
 ======================================  ========================
 
-A column's type is inferred once and kept. It only ever widens, when a value comes that does not
-fit: ``Int64`` to ``float64`` for a fraction, dates to ``string`` for other text, all else to
+A column's dtype is inferred once and kept. It only widens, for a value that does not fit:
+``Int64`` to ``float64`` for a fraction, dates to ``string`` for other text, all else to
 ``object``. Expanded relations become columns such as ``expand.author.name``.
 """
 

@@ -1,28 +1,28 @@
-"""One column of a frame, kept in slots that rows are given and give back."""
+"""One column of a frame. Its values are in slots, one for each row, which are reused."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .extra import numpy, pandas
 from .kinds import Kind, nanoseconds, widened
+from .optional_imports import numpy, pandas
 
 __all__ = ["CategoryColumn", "Column"]
 
 MISSING_TIME = -(2**63)
-"""How numpy and pandas write "no time" among nanoseconds."""
+"""The value of a missing time in numpy and pandas."""
 
 Cells = Iterable[tuple[int, Any]]
-"""Slots, and what is in them."""
+"""Slots and their values."""
 
 
 class Column:
-    """The values of one column. Its type only ever widens.
+    """The values of one column. Its kind only widens.
 
     Args:
-        capacity: how many slots there are.
-        cells: gives what the records hold now, to be read again when the type widens.
+        capacity: the number of slots.
+        cells: returns the current values of all rows, to be read again when the kind widens.
     """
 
     def __init__(self, capacity: int, cells: Callable[[], Cells]) -> None:
@@ -32,7 +32,7 @@ class Column:
         self._allocate()
 
     def grow(self, capacity: int) -> None:
-        """Makes room for so many slots."""
+        """Raise the number of slots to `capacity`."""
         old_values, old_mask, size = self._values, self._mask, self._capacity
         self._capacity = capacity
         self._allocate()
@@ -40,21 +40,21 @@ class Column:
         self._mask[:size] = old_mask
 
     def put(self, cells: Cells) -> None:
-        """Writes these slots, whose records are in place already."""
+        """Write the values of these slots. `cells` has to return them already."""
         cells = list(cells)
         kind = self._kind
         for _, value in cells:
             kind = widened(kind, value)
         if kind is not self._kind:
-            cells = list(self._cells())  # all of them: these are among them
-            for _, value in cells:  # of an empty text before the first number, nothing was known
+            cells = list(self._cells())  # of all rows, these included
+            for _, value in cells:  # an empty text before the first number has set no kind
                 kind = widened(kind, value)
             self._kind = kind
             self._allocate()
         self._write(cells)
 
     def take(self, order: Any) -> Any:
-        """A pandas array of the values in these slots, in this order; a copy."""
+        """Return a pandas array of the values in these slots, in this order; a copy."""
         np, pd = numpy(), pandas()
         values = self._values.take(order)
         match self._kind:
@@ -84,7 +84,7 @@ class Column:
 
 
 class CategoryColumn(Column):
-    """A column of few different values. A category stays once it was seen."""
+    """A column of few different values. A category stays, also without a row."""
 
     def __init__(self, capacity: int, cells: Callable[[], Cells]) -> None:
         super().__init__(capacity, cells)

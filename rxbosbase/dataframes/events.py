@@ -12,11 +12,11 @@ from reactivex import operators as ops
 from reactivex.scheduler import TimeoutScheduler
 
 from rxbosbase.encoding.values import plain
-from rxbosbase.events import RecordEvent
+from rxbosbase.events import Event
 
-from .extra import pandas
+from .frame_builder import FrameBuilder
 from .kinds import EPOCH
-from .source import Follower
+from .optional_imports import pandas
 from .table import Table
 
 __all__ = [
@@ -30,23 +30,25 @@ __all__ = [
 ]
 
 MAX_EVENTS = 100_000
-"""The most events a window keeps. Beyond it the oldest go, and `EventWindow.dropped` says so."""
+"""The most events of a window. Of more, the oldest are dropped: `EventWindow.dropped` counts."""
 
 MAX_BUCKETS = 3600
-"""The most rows of a rate frame; then the oldest go."""
+"""The most rows of a rate frame; of more, the oldest are dropped."""
 
 MAX_GROUPS = 100
 """The most columns of a rate frame; further values are counted as "other"."""
 
 OTHER = "other"
 HEAD = ("arrived", "action", "topic")
-"""Columns of a window besides the record's; its own of these names are ``record.action`` etc."""
-
-Event = RecordEvent[Any]
+"""Columns of a window besides the record's fields; such fields become ``record.action`` etc."""
 
 
-class EventWindow(Follower[Event]):
-    """The last events as `df`. Get it by `window`; dispose it at the end."""
+class EventWindow(FrameBuilder[Event]):
+    """The last events as `df`, made by `window`. Call `dispose` at the end, or use ``with``.
+
+    Attributes:
+        dropped: with `seconds`, how many events were dropped because of `MAX_EVENTS`.
+    """
 
     def __init__(
         self, source: Observable[Event], span: timedelta | None, count: int, table: Table,
@@ -62,25 +64,25 @@ class EventWindow(Follower[Event]):
 
     @property
     def df(self) -> Any:
-        """The events in the order of their arrival: a DataFrame of your own. From any thread.
+        """The events in the order of their arrival, as a new DataFrame. From any thread.
 
         Raises:
             BosBaseError: what ended the stream.
         """
         with self._lock:
-            if self._forget():
-                self.touch()
+            if self._remove_old():
+                self.invalidate()
             return self.read()
 
-    def _take(self, value: Event) -> None:
+    def _add(self, value: Event) -> None:
         self._events.append((self._clock.now, value))
         if len(self._events) > self._count:
             self._events.popleft()
             self.dropped += self._span is not None
-        self._forget()
-        self.touch()
+        self._remove_old()
+        self.invalidate()
 
-    def _forget(self) -> bool:
+    def _remove_old(self) -> bool:
         if self._span is None:
             return False
         oldest = self._clock.now - self._span
@@ -111,15 +113,15 @@ def window(
     categories: Iterable[str] = (),
     scheduler: abc.SchedulerBase | None = None,
 ) -> EventWindow:
-    """Follows a stream of events as a DataFrame of the last ones, until disposed.
+    """Follow a stream of events as a DataFrame of the last ones, until disposed.
 
     The columns are ``arrived`` (a UTC time), ``action``, ``topic`` and the record's fields.
 
     Args:
-        seconds: those of the last so many seconds, 100 000 at most; or
-        count: the last so many.
-        columns: which, in which order; None: all.
-        categories: which of them are to be of dtype ``category``.
+        seconds: keep the events of the last so many seconds, 100 000 at most; or
+        count: keep the last so many events, 100 000 at most.
+        columns: the columns, in this order; None: all.
+        categories: the columns of dtype ``category``.
         scheduler: the clock; by default the stream's own.
 
     Raises:
@@ -139,12 +141,12 @@ def window(
     span = None if seconds is None else timedelta(seconds=seconds)
     table = Table(columns, None, categories)
     if columns is None:
-        table.expect(HEAD)
+        table.add_columns(HEAD)
     return EventWindow(observable, span, count or MAX_EVENTS, table, scheduler)
 
 
-class RateFrame(Follower[str]):
-    """How many events there were in each span of time, as `df`. Get it by `rate_frame`."""
+class RateFrame(FrameBuilder[str]):
+    """The number of events in each interval as `df`, made by `rate_frame`."""
 
     def __init__(
         self, groups: Observable[str], every: timedelta, clock: abc.SchedulerBase | None
@@ -158,19 +160,19 @@ class RateFrame(Follower[str]):
 
     @property
     def df(self) -> Any:
-        """A row for each span of time since the start, the current one last; from any thread.
+        """A row for each interval since the start, the current one last. From any thread.
 
         Raises:
             BosBaseError: what ended the stream.
         """
         with self._lock:
-            self.touch()  # time goes on, also without events
+            self.invalidate()  # the rows depend on the time, too
             return self.read()
 
     def _bucket(self) -> int:
         return (self._clock.now - EPOCH) // self._every
 
-    def _take(self, value: str) -> None:
+    def _add(self, value: str) -> None:
         if value not in self._groups:
             value = value if len(self._groups) < MAX_GROUPS else OTHER
             self._groups[value] = None
@@ -197,16 +199,16 @@ def rate_frame(
     *,
     scheduler: abc.SchedulerBase | None = None,
 ) -> RateFrame:
-    """Counts the events of a stream, by kind and by time, until disposed.
+    """Count the events of a stream, by kind and by time, until disposed.
 
     Args:
         by: ``"action"``, ``"topic"``, a field of the record, or a function of the event. More
             than 100 different values are counted as "other".
-        every: the span of a row: ``"1s"``, ``"5min"``, seconds or a timedelta.
+        every: the interval of a row: ``"1s"``, ``"5min"``, seconds or a timedelta.
         scheduler: the clock; by default the stream's own.
 
     Raises:
-        ValueError, TypeError: a span that is none.
+        ValueError, TypeError: `every` is no interval, or `by` no field or function.
 
     Example::
 

@@ -1,4 +1,4 @@
-"""What a value is for a DataFrame, and what two kinds of values have in common. Pure."""
+"""The kind of a value in a DataFrame, and the kind that fits two values. Pure."""
 
 from __future__ import annotations
 
@@ -9,28 +9,29 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any
 
+from rxbosbase.encoding.record import ReadOnlyRecord
+
 __all__ = ["EPOCH", "Kind", "flatten", "kind_of", "nanoseconds", "widened"]
 
-Record = Mapping[str, Any]
 
 EXPAND = "expand"
 REPEATED = frozenset({"collectionId", "collectionName"})
-"""Fields that say the same in every row; they are columns only where asked for."""
+"""Fields with the same value in every row; they are columns only if requested."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 SERVER_DATE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
-"""As the server writes dates, and as a body writes them back. Any other text of a time stays text:
-a row that is written back has to change nothing."""
+"""Dates as the server writes them, and as a body writes them back. Other texts of a time stay text,
+so that writing a row back changes nothing."""
 
 YEARS = range(1678, 2262)
-"""What nanoseconds in 64 bits can tell; a date outside of it stays text."""
+"""The range of nanoseconds in 64 bits; a date outside of it stays text."""
 
 INTEGERS = range(-(2**63), 2**63)
 
 
 class Kind(Enum):
-    """What a column holds. `UNKNOWN`: no value so far that tells."""
+    """What a column holds. `UNKNOWN`: no value so far has a kind."""
 
     UNKNOWN = "unknown"
     BOOL = "bool"
@@ -42,7 +43,7 @@ class Kind(Enum):
 
 
 def kind_of(value: Any) -> Kind:
-    """The kind of one value; None and "" tell nothing, as an empty date is "" too.
+    """Return the kind of one value; None and "" have none, as an empty date is "" too.
 
     >>> kind_of(3), kind_of(3.5), kind_of("2024-01-31 10:00:00.123Z"), kind_of("")
     (<Kind.INT: 'int'>, <Kind.FLOAT: 'float'>, <Kind.TIME: 'time'>, <Kind.UNKNOWN: 'unknown'>)
@@ -63,7 +64,7 @@ def kind_of(value: Any) -> Kind:
 
 
 def widened(kind: Kind, value: Any) -> Kind:
-    """The narrowest kind that holds what `kind` holds, and `value` besides.
+    """Return the narrowest kind that holds what `kind` holds, and `value` besides.
 
     >>> widened(Kind.INT, 0.5), widened(Kind.TIME, "soon"), widened(Kind.INT, "soon")
     (<Kind.FLOAT: 'float'>, <Kind.TEXT: 'text'>, <Kind.ANY: 'any'>)
@@ -82,7 +83,7 @@ def widened(kind: Kind, value: Any) -> Kind:
 
 
 def nanoseconds(text: str) -> int | None:
-    """The server's date text as nanoseconds since 1970; None for any other text.
+    """Return the server's date text as nanoseconds since 1970; None for any other text.
 
     >>> nanoseconds("1970-01-01 00:00:01.500Z")
     1500000000
@@ -96,27 +97,29 @@ def nanoseconds(text: str) -> int | None:
     return (moment - EPOCH) // MICROSECOND * 1000 if moment.year in YEARS else None
 
 
-def flatten(record: Record, wanted: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """The record's fields, those of expanded records by their path; lists stay as they are.
+def flatten(record: ReadOnlyRecord, requested: frozenset[str] = frozenset()) -> dict[str, Any]:
+    """Return the record's fields, those of expanded records by their path; lists stay as they are.
 
     Args:
-        wanted: names that are given even if they are among `REPEATED`.
+        requested: names that are given even if they are among `REPEATED`.
 
     >>> flatten({"id": "a", "author": "b", "expand": {"author": {"id": "b", "name": "Ann"}}})
     {'id': 'a', 'author': 'b', 'expand.author.id': 'b', 'expand.author.name': 'Ann'}
     """
-    return dict(_fields(record, "", wanted))
+    return dict(_fields(record, "", requested))
 
 
-def _fields(record: Record, prefix: str, wanted: frozenset[str]) -> Iterator[tuple[str, Any]]:
+def _fields(
+    record: ReadOnlyRecord, prefix: str, requested: frozenset[str]
+) -> Iterator[tuple[str, Any]]:
     for name, value in record.items():
         path = prefix + name
         if name == EXPAND and isinstance(value, Mapping):
             for relation, inner in value.items():
                 below = f"{path}.{relation}"
                 if isinstance(inner, Mapping):
-                    yield from _fields(inner, f"{below}.", wanted)
+                    yield from _fields(inner, f"{below}.", requested)
                 else:
                     yield below, inner
-        elif name not in REPEATED or path in wanted:
+        elif name not in REPEATED or path in requested:
             yield path, value

@@ -10,12 +10,10 @@ from reactivex import Observable
 from rxbosbase.live.engine.snapshot import Change, Snapshot
 from rxbosbase.live.view import LiveView
 
-from .source import Follower
+from .frame_builder import FrameBuilder
 from .table import Table
 
 __all__ = ["LiveFrame", "live_frame", "to_dataframe"]
-
-Record = dict[str, Any]
 
 
 def to_dataframe(
@@ -25,18 +23,19 @@ def to_dataframe(
     *,
     categories: Iterable[str] = (),
 ) -> Any:
-    """The records of a snapshot, in its order, as a DataFrame.
+    """Return the records of a snapshot, in its order, as a DataFrame.
 
     Args:
-        snapshot: a snapshot; any other records do as well, `get_full_list`'s for example.
-        columns: which fields, in which order; None: all but ``collectionId`` and
+        snapshot: a snapshot, or any iterable of records, such as `get_full_list`'s.
+        columns: the fields, in this order; None: all but ``collectionId`` and
             ``collectionName``.
         index: the field that becomes the index; None: 0, 1, 2, …
-        categories: which of them are to be of dtype ``category``.
+        categories: the fields of dtype ``category``.
 
     Raises:
         MissingExtraError: pandas is not installed.
-        TypeError: a record is not a dict, or an argument cannot be right.
+        TypeError: a record is not a dict, or an argument has a wrong type.
+        ValueError: a field in `categories` contains a list or an object.
 
     >>> to_dataframe([{"id": "a", "n": 1}, {"id": "b", "n": 2}]).n.sum()
     np.int64(3)
@@ -46,8 +45,8 @@ def to_dataframe(
     return table.frame()
 
 
-class LiveFrame(Follower[Snapshot[Any]]):
-    """A live view whose current state is `df`. Get it by `live_frame`; dispose it at the end."""
+class LiveFrame(FrameBuilder[Snapshot[Any]]):
+    """A live view whose state is `df`, made by `live_frame`. Call `dispose`, or use ``with``."""
 
     def __init__(self, view: Observable[Snapshot[Any]], table: Table) -> None:
         self._table = table
@@ -58,13 +57,12 @@ class LiveFrame(Follower[Snapshot[Any]]):
 
     @property
     def df(self) -> Any:
-        """The records as they are now: a DataFrame of your own. From any thread.
+        """The current records, as a new DataFrame. From any thread.
 
-        It costs as much Python as there were changes since the last time, and a copy of the
-        columns.
+        Its cost in Python grows with the changes since the last read; it copies the columns.
 
         Raises:
-            BosBaseError: what ended the view, such as a filter the server refuses.
+            BosBaseError: the error that ended the view, such as a refused filter.
         """
         return self.read()
 
@@ -81,26 +79,29 @@ class LiveFrame(Follower[Snapshot[Any]]):
         return latest.version if latest is not None else 0
 
     def wait_fresh(self, timeout: float = 10.0) -> Any:
-        """Waits until the view is complete and connected; its `df` then.
+        """Wait until the view is complete and connected, and return its `df`.
+
+        Args:
+            timeout: the longest wait in seconds.
 
         Raises:
-            RequestTimeoutError: not within `timeout` seconds.
+            RequestTimeoutError: the view was not fresh within `timeout`.
             ClientResponseError: the query is refused.
-            TypeError: what is followed is no live view.
+            TypeError: the observable is no live view.
         """
         if not isinstance(self._view, LiveView):
             raise TypeError("wait_fresh() needs a live view, as collection.live() gives it")
         snapshot = self._view.wait_fresh(timeout)
         with self._lock:
             if self._latest is None or snapshot.version > self._latest.version:
-                self._take(snapshot)
+                self._add(snapshot)
         return self.df
 
-    def _take(self, value: Snapshot[Any]) -> None:
-        # Kept alone: the next reader asks for the exact difference, however many came meanwhile.
+    def _add(self, value: Snapshot[Any]) -> None:
+        # Only the latest is kept: the next read asks it for the changes since the last read.
         if self._latest is None or value.version >= self._latest.version:
             self._latest = value
-            self.touch()
+            self.invalidate()
 
     def _build(self) -> Any:
         latest = self._latest
@@ -122,7 +123,7 @@ def live_frame(
     index: str | None = "id",
     categories: Iterable[str] = (),
 ) -> LiveFrame:
-    """Follows a live view as a DataFrame, until disposed.
+    """Follow a live view as a DataFrame, until disposed.
 
     Args:
         view: ``collection.live(…)``.

@@ -1,37 +1,36 @@
-"""Rows in an order, as columns: what changes costs its own size in Python, not the table's."""
+"""Ordered rows, stored as columns. A change costs Python work for its own rows only."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from rxbosbase.encoding.record import ReadOnlyRecord
 from rxbosbase.live.engine.snapshot import Change
 
 from .columns import CategoryColumn, Cells, Column
-from .extra import numpy, pandas
 from .kinds import flatten
+from .optional_imports import numpy, pandas
 
 __all__ = ["Table", "check_names"]
 
 FIRST_CAPACITY = 64
 
-Record = Mapping[str, Any]
-
 
 def check_names(value: Iterable[str] | None, argument: str) -> tuple[str, ...]:
-    """Names as a tuple; ``TypeError`` for a single text, which would be taken for its letters."""
+    """Return the names as a tuple; raise ``TypeError`` for a single text instead of a list."""
     if isinstance(value, str) or not all(isinstance(name, str) for name in value or ()):
         raise TypeError(f"{argument} must be a list of names, such as ['title'], not {value!r}")
     return tuple(dict.fromkeys(value or ()))
 
 
 class Table:
-    """Records as a DataFrame that is brought up to date by changes.
+    """Records as a DataFrame, kept up to date by changes.
 
-    Not thread-safe; whoever holds it has the lock.
+    Not thread-safe: its owner locks it.
 
     Args:
-        columns: which, in which order; None: all fields, in the order in which they were seen.
+        columns: the fields, in this order; None: all fields, in the order of their appearance.
         index: the name of the column that becomes the index; None: a plain range.
         categories: the names of columns with few different values.
     """
@@ -47,8 +46,8 @@ class Table:
         if index is not None and not isinstance(index, str):
             raise TypeError(f"index must be a column's name or None, not {index!r}")
         self._index = index
-        self._wanted = frozenset({*(self._chosen or ()), index or ""})
-        self._records: list[Record | None] = [None] * FIRST_CAPACITY
+        self._requested = frozenset({*(self._chosen or ()), index or ""})
+        self._records: list[ReadOnlyRecord | None] = [None] * FIRST_CAPACITY
         self._free = list(range(FIRST_CAPACITY))[::-1]
         self._order: list[int] = []
         self._columns: dict[str, Column] = {}
@@ -58,8 +57,8 @@ class Table:
             self._add_column(index)
 
     def apply(self, changes: Iterable[Change[Any]]) -> None:
-        """Applies the changes of a snapshot, in order."""
-        written: dict[int, Record] = {}
+        """Apply the changes of a snapshot, in order."""
+        written: dict[int, ReadOnlyRecord] = {}
         for change in changes:
             slot = None
             if change.old_index is not None:
@@ -67,33 +66,33 @@ class Table:
             if change.new_index is None:
                 if slot is not None:
                     written.pop(slot, None)
-                    self._give_back(slot)
+                    self._free_slot(slot)
                 continue
             if slot is None:
-                slot = self._take_slot()
+                slot = self._allocate_slot()
             self._order.insert(change.new_index, slot)
             self._records[slot] = written[slot] = _checked(change.record)
         self._write(written)
 
-    def append(self, records: Sequence[Record]) -> None:
-        """Adds records at the end."""
+    def append(self, records: Sequence[ReadOnlyRecord]) -> None:
+        """Add records at the end."""
         at = len(self._order)
         self.apply(Change("added", record, None, None, at + n) for n, record in enumerate(records))
 
-    def expect(self, names: Iterable[str]) -> None:
-        """Has these columns from the start, before any record has them."""
+    def add_columns(self, names: Iterable[str]) -> None:
+        """Add these columns, before any record has them."""
         for name in names:
             if name not in self._columns:
                 self._add_column(name)
 
     def clear(self) -> None:
-        """Takes all rows out; the columns and their types stay."""
+        """Remove all rows; the columns and their kinds stay."""
         for slot in self._order:
-            self._give_back(slot)
+            self._free_slot(slot)
         self._order = []
 
     def frame(self) -> Any:
-        """A DataFrame of its own: nothing done here later changes it."""
+        """Return a new DataFrame, which later changes of the table do not alter."""
         np, pd = numpy(), pandas()
         order = np.array(self._order, dtype=np.intp)
         data = {name: column.take(order) for name, column in self._columns.items()}
@@ -104,8 +103,8 @@ class Table:
             del data[self._index]
         return pd.DataFrame(data, columns=list(data), index=index)
 
-    def _write(self, written: Mapping[int, Record]) -> None:
-        flat = {slot: flatten(record, self._wanted) for slot, record in written.items()}
+    def _write(self, written: Mapping[int, ReadOnlyRecord]) -> None:
+        flat = {slot: flatten(record, self._requested) for slot, record in written.items()}
         if self._chosen is None:
             for row in flat.values():
                 for name in row:
@@ -123,11 +122,11 @@ class Table:
             for slot in self._order:
                 record = self._records[slot]
                 if record is not None:
-                    yield slot, flatten(record, self._wanted).get(name)
+                    yield slot, flatten(record, self._requested).get(name)
 
         return cells
 
-    def _take_slot(self) -> int:
+    def _allocate_slot(self) -> int:
         if not self._free:
             size = len(self._records)
             self._records.extend([None] * size)
@@ -136,12 +135,12 @@ class Table:
                 column.grow(2 * size)
         return self._free.pop()
 
-    def _give_back(self, slot: int) -> None:
+    def _free_slot(self, slot: int) -> None:
         self._records[slot] = None
         self._free.append(slot)
 
 
-def _checked(record: Any) -> Record:
+def _checked(record: Any) -> ReadOnlyRecord:
     if not isinstance(record, Mapping):
         raise TypeError(
             f"a frame is made of records that are dicts, not {type(record).__name__}: "

@@ -1,7 +1,7 @@
 """JSON: values to text and back, with errors that are `TypeError` and `ValueError` alone. Pure.
 
-``msgspec`` does the work; what it calls by names of its own is brought to Python's here. The hot
-path, `realtime.events`, uses a decoder of its own.
+``msgspec`` does the work; this module translates its errors. The hot path, `rxbosbase.events`,
+uses a decoder of its own.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ __all__ = [
 ]
 
 MAX_EXPANSION = 8
-"""The values of a text may take this many times the memory that the text itself may, by the
-estimate of `decoded_size`. It gives records 5 to 7 times theirs; they take 3 to 5."""
+"""How many times the limit of a text the values decoded from it may take in memory, by the estimate
+of `decoded_size`. The estimate for records is 5 to 7 times their text; they take 3 to 5."""
 
 
 class TooDeepError(ValueError):
-    """A JSON text that is nested deeper than the interpreter can follow."""
+    """A JSON text is nested deeper than the interpreter can decode."""
 
 
-# A Decimal is the number that it is: the server stores no other digits of it.
+# A Decimal is sent as a number: as text the server would store no other digits of it.
 _encoder = msgspec.json.Encoder(decimal_format="number")
 _sorting_encoder = msgspec.json.Encoder(decimal_format="number", order="sorted")
 _decoder = msgspec.json.Decoder()
 
 
 def encode(value: Any) -> bytes:
-    """The JSON text of `value`, as UTF-8 and without spaces.
+    """Return the JSON text of `value`, as UTF-8 and without spaces.
 
     Beside what JSON has, it takes the values of `values.plain`: dates and times, missing values
     and scalars of pandas and numpy, Decimals, UUIDs, enums, dataclasses.
@@ -58,7 +58,7 @@ def encode(value: Any) -> bytes:
 
 
 def encode_sorted(value: Any) -> bytes:
-    """As `encode`, with the keys of each object in order: equal values have equal texts.
+    """Return the text of `encode` with sorted keys in each object: equal values have equal texts.
 
     >>> encode_sorted({"b": 1, "a": {"d": 1, "c": 2}})
     b'{"a":{"c":2,"d":1},"b":1}'
@@ -67,9 +67,9 @@ def encode_sorted(value: Any) -> bytes:
 
 
 def encode_stored(value: Any) -> bytes:
-    """The JSON text of `value` as PocketBase stores it, to be compared with a JSON field.
+    """Return the JSON text of `value` as PocketBase stores it, to be compared with a JSON field.
 
-    The server decodes what it is sent and writes it anew: keys in order, and each number as the
+    The server decodes what it receives and encodes it again: keys sorted, and each number as the
     shortest digits of a float (ECMA-262, Number::toString, as Go's ``encoding/json`` does).
 
     Raises:
@@ -114,11 +114,11 @@ def _as_stored(value: Any) -> Any:
 
 
 def decode(text: bytes | str) -> Any:
-    """The value of a JSON text: dicts, lists, str, int, float, bool and None.
+    """Return the value of a JSON text: dicts, lists, str, int, float, bool and None.
 
     Raises:
-        TooDeepError: it is nested too deeply; `unreadable` reads what can be read of it.
-        ValueError: it is no JSON. The message may quote no more than a position.
+        TooDeepError: it is nested too deeply; `unreadable` decodes the rest of it.
+        ValueError: it is no JSON. The message quotes at most a position.
 
     >>> decode(b'{"a": [1, 2.5, null]}')
     {'a': [1, 2.5, None]}
@@ -130,10 +130,10 @@ def decode(text: bytes | str) -> Any:
 
 
 def decoded_size(text: bytes | bytearray) -> int:
-    """About how many bytes of memory the values of a JSON text take, without decoding it.
+    """Estimate the bytes of memory that the values of a JSON text take, without decoding it.
 
-    Each object, key, array, text and comma has a price, as measured on CPython 3.11. What stands
-    inside texts counts too: it is rather too much than too little.
+    Each object, key, array, text and comma has a cost, as measured on CPython 3.11. Characters
+    inside texts count too, so the estimate is rather too high than too low.
 
     >>> decoded_size(b'[{"id":"abc"},{"id":"def"}]') < 600
     True

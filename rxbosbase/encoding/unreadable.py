@@ -1,10 +1,10 @@
-"""Records that cannot be decoded, and how to read what stands beside them. Pure.
+"""Records that cannot be decoded, and how to decode what is beside them. Pure.
 
-JSON may be nested deeper than the interpreter can follow (about 1000 levels in Python 3.11), and
-the server stores it all the same. One such value must not hide the other records of its answer, nor
-the rest of its own. So each array and object that is a field of a record is taken out of the text,
-without recursion, and decoded by itself. What is left is decoded as ever, and with it refused where
-it is no JSON. That is slow, and done only where decoding the whole has failed.
+JSON may be nested deeper than the interpreter can decode (about 1000 levels in Python 3.11), and
+the server stores it nevertheless. One such value must not hide the other records of its response,
+nor the other fields of its own. So each array and object that is a field of a record is cut out of
+the text, without recursion, and decoded by itself. The rest is decoded as usual, and refused as
+usual where it is no JSON. This is slow, and done only after decoding the whole has failed.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import Any
 
 from .json import TooDeepError, decode
 
-__all__ = ["UnreadableRecord", "UnreadableRow", "find_unreadable", "read_answer", "read_record"]
+__all__ = ["UnreadableRecord", "UnreadableRow", "find_unreadable", "read_record", "read_response"]
 
 
 MAX_CUTS = 100_000
-"""Arrays and objects that are taken out of one text. A page has some for each of 1000 records; each
+"""Arrays and objects that are cut out of one text. A page has some for each of 1000 records; each
 costs some hundred bytes, and a text of nothing else has millions."""
 
 
@@ -30,12 +30,12 @@ class UnreadableRecord:
     """A record that is left out, and why.
 
     Attributes:
-        collection: the collection's name, "" where the answer does not say.
-        id: the record's id, "" where the answer does not say.
+        collection: the collection's name, "" where the response has none.
+        id: the record's id, "" where the response has none.
         field: the field that cannot be decoded; ``"expand"`` if it is one of an expanded record;
             "" for the whole record.
-        depth: how many levels the field's value is nested; 0 for a record that is larger than an
-            answer may be.
+        depth: how many levels the field's value is nested; 0 for a record that is larger than a
+            response may be.
 
     >>> print(UnreadableRecord("posts", "abc", "data", 1500))
     record 'abc' of 'posts': its field 'data' is nested 1500 levels deep
@@ -56,10 +56,10 @@ class UnreadableRecord:
 
 
 class UnreadableRow(dict[str, Any]):
-    """The fields of a record that could be decoded; `field` could not. A `depth` of 0 says that the
+    """The fields of a record that could be decoded; `field` could not. With a `depth` of 0 the
     record is too large to be read.
 
-    It equals no row that could be decoded whole, so that a live view notices the difference.
+    It equals no row that was decoded whole, so that a live view detects the difference.
     """
 
     __slots__ = ("depth", "field")
@@ -80,8 +80,8 @@ class UnreadableRow(dict[str, Any]):
 
     __hash__ = None
 
-    def told(self, collection: str = "") -> UnreadableRecord:
-        """The public value that stands for it in errors, snapshots and the status."""
+    def summary(self, collection: str = "") -> UnreadableRecord:
+        """Return the public value that describes it in errors, snapshots and the status."""
         name, id = self.get("collectionName"), self.get("id")
         return UnreadableRecord(
             collection or (name if isinstance(name, str) else ""),
@@ -92,7 +92,7 @@ class UnreadableRow(dict[str, Any]):
 
 
 def read_record(text: bytes) -> dict[str, Any]:
-    """The record of a JSON object; an `UnreadableRow` where a field cannot be decoded.
+    """Return the record of a JSON object; an `UnreadableRow` where a field cannot be decoded.
 
     Raises:
         ValueError: it is no JSON object.
@@ -109,12 +109,12 @@ def read_record(text: bytes) -> dict[str, Any]:
     return record
 
 
-def read_answer(text: bytes) -> Any:
-    """The value of a JSON text. Where a page of records, or what holds one ``record``, cannot be
-    decoded whole, an `UnreadableRow` stands for each record that cannot.
+def read_response(text: bytes) -> Any:
+    """Return the value of a JSON text. If a page of records, or an object with one ``record``,
+    cannot be decoded whole, an `UnreadableRow` takes the place of each record that cannot.
 
     Raises:
-        TooDeepError: an array that is nested too deeply, or what has too many parts.
+        TooDeepError: an array that is nested too deeply, or a text with too many parts.
         ValueError: it is no JSON.
     """
     try:
@@ -135,14 +135,14 @@ def read_answer(text: bytes) -> Any:
     return _row(fields)
 
 
-def find_unreadable(answer: Any) -> tuple[UnreadableRow, ...]:
-    """The records of an answer that `read_answer` could not decode whole."""
-    if isinstance(answer, UnreadableRow):
-        return (answer,)
-    if not isinstance(answer, dict):
+def find_unreadable(response: Any) -> tuple[UnreadableRow, ...]:
+    """Return the records of a response that `read_response` could not decode whole."""
+    if isinstance(response, UnreadableRow):
+        return (response,)
+    if not isinstance(response, dict):
         return ()
-    items = answer.get("items")
-    rows = [*(items if isinstance(items, list) else ()), answer.get("record")]
+    items = response.get("items")
+    rows = [*(items if isinstance(items, list) else ()), response.get("record")]
     return tuple(row for row in rows if isinstance(row, UnreadableRow))
 
 
@@ -155,8 +155,8 @@ class _Deep:
 
 
 class _Cut:
-    """An object or array in whose JSON a mark stands for each array and object that is inside
-    `level` others. What was there is decoded by itself.
+    """An object or array in whose JSON a mark replaces each array and object that is inside `level`
+    others. What it replaces is decoded by itself.
 
     Raises:
         TooDeepError: there are more than `MAX_CUTS` of them.
@@ -184,11 +184,11 @@ class _Cut:
         return isinstance(self._whole, list)
 
     def fields(self) -> dict[str, Any]:
-        """Of an object, its members."""
+        """Return the members of an object."""
         return self._members(self._whole)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Of an array of records, each of them."""
+        """Return the records of an array."""
         if not isinstance(self._whole, list):
             raise ValueError("it is no array")
         return [_row(self._members(record)) for record in self._whole]
@@ -223,13 +223,13 @@ def _row(fields: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-# What stands before the next brackets of a kind, texts in quotes among it, and these.
+# What comes before the next brackets of one kind, strings included, and these brackets.
 _BRACKETS = re.compile(rb'(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+")*+([\[{]++|[\]}]++)', re.DOTALL)
 
 
 def _containers(text: bytes, level: int) -> Iterator[tuple[int, int, int]]:
-    """Start, end and depth of each array and object inside `level` others; no further than the
-    text is JSON.
+    """Yield start, end and depth of each array and object inside `level` others, up to where the
+    text is no JSON.
 
     Raises:
         ValueError: one has no end.
@@ -242,14 +242,14 @@ def _containers(text: bytes, level: int) -> Iterator[tuple[int, int, int]]:
         elif around < level:
             around, at = around + 1, start + 1
         else:
-            at, depth = _behind(text, start)
+            at, depth = _end_and_depth(text, start)
             yield start, at, depth
         if around <= 0:
             return
 
 
-def _behind(text: bytes, start: int) -> tuple[int, int]:
-    """Where the object or array that begins at `start` ends, and how many levels it has."""
+def _end_and_depth(text: bytes, start: int) -> tuple[int, int]:
+    """Return where the object or array that starts at `start` ends, and its number of levels."""
     at, depth, deepest = start, 0, 0
     while token := _BRACKETS.match(text, at):
         count, at = len(token[1]), token.end()
@@ -258,6 +258,6 @@ def _behind(text: bytes, start: int) -> tuple[int, int]:
             deepest = max(deepest, depth)
         else:
             depth -= count
-            if depth <= 0:  # the last of them may end what is around it, too
+            if depth <= 0:  # the last brackets may end enclosing ones, too
                 return at + depth, deepest
     raise ValueError("it has no end")

@@ -1,4 +1,4 @@
-"""Text that goes out as UTF-8: refused, by the name of its argument, where that cannot be. Pure.
+"""Checks that text can be encoded as UTF-8; the error names the argument. Pure.
 
 A `str` may hold half of a surrogate pair: ``json.loads`` makes one of ``"\\ud800"``, and
 ``os.fsdecode`` of a byte that is no text.
@@ -13,7 +13,7 @@ __all__ = ["check_encodable", "encodable", "place_of_surrogate"]
 
 
 def encodable(what: str, text: str) -> str:
-    r"""The text, as a plain `str`.
+    r"""Return the text as a plain `str`.
 
     Raises:
         ValueError: UTF-8 cannot carry it; the message names `what` it is and does not quote it.
@@ -34,10 +34,10 @@ def encodable(what: str, text: str) -> str:
 
 
 def check_encodable(what: str, value: Any) -> None:
-    r"""Refuses a value of texts, lists and dicts that holds half a surrogate pair.
+    r"""Refuse a value of texts, lists and dicts that holds half a surrogate pair.
 
     Raises:
-        ValueError: where it is.
+        ValueError: it does; the message has the place.
 
     >>> check_encodable("query", {"a": ["b", "\ud800"]})
     Traceback (most recent call last):
@@ -50,7 +50,7 @@ def check_encodable(what: str, value: Any) -> None:
 
 
 def place_of_surrogate(value: Any) -> str | None:
-    r"""Where in a value of texts, lists and dicts half a surrogate pair is; None if nowhere.
+    r"""Return where in a value of texts, lists and dicts half a surrogate pair is, or None.
 
     >>> place_of_surrogate({"a": ["b", "\ud800"]}), place_of_surrogate({"\ud800": 1})
     ("['a'][1]", "['\\ud800']")

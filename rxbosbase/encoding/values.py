@@ -1,8 +1,8 @@
-"""Values that users give, as JSON has them: one form for bodies, filters and options. Pure.
+"""Converts users' values to those of JSON: one form for bodies, filters and options. Pure.
 
-A value of numpy or pandas is known by what it can do (``dtype``, ``tolist``), or by what their
-module holds if somebody else has imported it. Nothing is imported here for their sake: a program
-without such values pays for nothing, and need not have them installed.
+A value of numpy or pandas is recognised by its attributes (``dtype``, ``tolist``), or by the types
+of their modules if these are imported already. Nothing is imported here: a program without such
+values has no cost, and need not have them installed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _AS_IT_IS = frozenset({str, int, bool, type(None)})
 
 
 def plain(value: Any) -> Any:
-    """`value` as dicts, lists, str, int, float, Decimal, bool and None alone.
+    """Return `value` as dicts, lists, str, int, float, Decimal, bool and None alone.
 
     =============================================  ================================================
     subclasses of these, tuples, other mappings    what they are made from
@@ -96,13 +96,13 @@ def _converted(value: Any) -> Any:
 
 
 def is_missing(value: Any) -> bool:
-    """True for ``NaT`` (which is a datetime, too) and ``NA`` of pandas."""
+    """Return True for ``NaT`` (which is a datetime, too) and ``NA`` of pandas."""
     missing = (_imported("pandas", "NaT"), _imported("pandas", "NA"))
     return value is not None and any(value is each for each in missing)
 
 
 def _imported(module: str, name: str) -> Any:
-    """What whoever gives such a value has imported; else None."""
+    """Return a name of a module if that is imported already; else None."""
     return getattr(sys.modules.get(module), name, None)
 
 
@@ -118,7 +118,7 @@ def _number(value: float | Decimal) -> float | Decimal | None:
 def _moment(value: datetime) -> str:
     try:
         moment = value if value.tzinfo is None else value.astimezone(UTC)
-    except (OverflowError, ValueError):  # pandas raises both: it knows other years
+    except (OverflowError, ValueError):  # pandas raises both: it has another range of years
         raise _outside_the_years() from None
     if not 1 <= moment.year <= 9999:
         raise _outside_the_years()

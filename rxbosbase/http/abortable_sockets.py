@@ -1,8 +1,8 @@
 """Connections that can be ended from another thread, at any moment of their life.
 
-Closing a `requests` response wakes nobody who is blocked in ``recv``, and the socket object is
-replaced when TLS begins. So each connection is registered by a duplicate of its descriptor at
-birth: shutting that down ends a blocked connect, handshake, send or receive alike.
+Closing a `requests` response does not wake a thread that is blocked in ``recv``, and the socket
+object is replaced when TLS begins. So each connection is registered by a duplicate of its
+descriptor when it is made: shutting that down ends a blocked connect, handshake, send or receive.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
-from .response_head import Answer, TimedReader
+from .response_head import DeadlineResponse, TimedReader
 
 __all__ = ["AbortableAdapter", "Sockets", "keep_alive_options"]
 
-# A host that vanished without a word is noticed within 45 s: 15 s of silence, then four probes
+# A host that vanishes is noticed within 45 s: 15 s of silence, then four probes
 # 7 s apart; the user timeout bounds data that was sent and never acknowledged.
 KEEP_ALIVE_IDLE = 15
 KEEP_ALIVE_INTERVAL = 7
@@ -33,19 +33,19 @@ USER_TIMEOUT_MS = 43_000
 
 
 def keep_alive_options() -> list[tuple[int, int, int]]:
-    """The socket options for noticing a dead peer, as far as the platform has them."""
+    """Return the socket options for noticing a dead peer, of those that the platform has."""
     options = [
         (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
         (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
     ]
-    wanted = [
+    known = [
         ("TCP_KEEPIDLE", KEEP_ALIVE_IDLE),
         ("TCP_KEEPALIVE", KEEP_ALIVE_IDLE),  # the name of the same on macOS
         ("TCP_KEEPINTVL", KEEP_ALIVE_INTERVAL),
         ("TCP_KEEPCNT", KEEP_ALIVE_PROBES),
         ("TCP_USER_TIMEOUT", USER_TIMEOUT_MS),
     ]
-    for name, value in wanted:
+    for name, value in known:
         number = getattr(socket, name, None)
         if isinstance(number, int):
             options.append((socket.IPPROTO_TCP, number, value))
@@ -56,13 +56,13 @@ class Sockets:
     """The open sockets of one owner; `abort` ends them all and refuses new ones."""
 
     def __init__(self) -> None:
-        # Re-entrant: the garbage collector may close an answer, and so release, at any moment.
+        # Re-entrant: the garbage collector may close a response, and so release, at any moment.
         self._lock = threading.RLock()
         self._open: set[socket.socket] = set()
         self.aborted = False
 
     def track(self, sock: socket.socket) -> socket.socket:
-        """Registers `sock`; give the returned handle to `release` when it is closed."""
+        """Register `sock`; give the returned handle to `release` when it is closed."""
         # Not `sock.dup()`, which a TLS socket refuses.
         handle = socket.socket(fileno=socket.dup(sock.fileno()))
         with self._lock:
@@ -73,43 +73,43 @@ class Sockets:
         raise ConnectionAbortedError("closed by this side")
 
     def release(self, handle: socket.socket) -> None:
-        """Forgets a connection that was closed in the ordinary way."""
+        """Forget a connection that was closed in the ordinary way."""
         with self._lock:
             self._open.discard(handle)
         handle.close()
 
     def abort(self) -> None:
-        """Ends every connection at once, from any thread. Never waits."""
+        """End every connection at once, from any thread. Never waits."""
         with self._lock:
             self.aborted = True
             handles, self._open = self._open, set()
         for handle in handles:
-            with contextlib.suppress(OSError):  # not connected any more: that is the aim
+            with contextlib.suppress(OSError):  # no longer connected, which is the aim
                 handle.shutdown(socket.SHUT_RDWR)
             handle.close()
 
 
 class _Tracked:
-    """What both kinds of connection do to be abortable. Mixed into urllib3's classes."""
+    """Makes a connection abortable; mixed into urllib3's two classes."""
 
     sockets: Sockets
     handle: socket.socket | None = None
-    reader: TimedReader | None = None  # of the last answer
+    reader: TimedReader | None = None  # of the last response
 
-    def response_class(self, *args: Any, **kwargs: Any) -> Answer:
-        answer = Answer(*args, **kwargs)
-        self.reader = answer.reader
-        return answer
+    def response_class(self, *args: Any, **kwargs: Any) -> DeadlineResponse:
+        response = DeadlineResponse(*args, **kwargs)
+        self.reader = response.reader
+        return response
 
     def request(self: Any, *args: Any, **kwargs: Any) -> None:
-        # Bytes behind the last answer must not be taken for the next one. urllib3 looks at the
-        # socket, where those that TLS has decrypted already are not seen.
+        # Bytes after the last response must not be read as the next one. urllib3 checks the
+        # socket, which does not show those that TLS has decrypted already.
         if isinstance(self.sock, ssl.SSLSocket) and self.sock.pending():
             self.close()
         super().request(*args, **kwargs)  # type: ignore[misc]
 
     def _new_conn(self: Any) -> socket.socket:
-        # As urllib3's own, but the socket is known to `sockets` before it connects.
+        # As urllib3's own, but `sockets` tracks the socket before it connects.
         try:
             found = socket.getaddrinfo(self._dns_host, self.port, type=socket.SOCK_STREAM)
         except socket.gaierror as error:
@@ -162,7 +162,7 @@ class _Tracked:
             return
         if reader is None or reader.closed:
             self.sockets.release(handle)
-        else:  # the connection ends with this answer, and its body is still to be read
+        else:  # the connection ends with this response, and its body is still to be read
             reader.on_close = partial(self.sockets.release, handle)
 
     def close(self) -> None:
@@ -171,10 +171,10 @@ class _Tracked:
 
 
 class AbortableAdapter(HTTPAdapter):
-    """A `requests` adapter whose connections belong to a `Sockets` and keep themselves alive.
+    """A `requests` adapter whose connections belong to a `Sockets` and use TCP keep-alive.
 
     Args:
-        folders: of authorities to trust, beside those of ``verify``; a list as of ``PATH``.
+        folders: of trusted certificates, beside those of ``verify``; a list as of ``PATH``.
     """
 
     def __init__(self, sockets: Sockets, folders: str = "") -> None:
@@ -184,7 +184,7 @@ class AbortableAdapter(HTTPAdapter):
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
-        conn.ca_cert_dir = self._folders or conn.ca_cert_dir  # `requests` knows one place alone
+        conn.ca_cert_dir = self._folders or conn.ca_cert_dir  # `requests` takes one place only
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs, socket_options=keep_alive_options())
@@ -204,5 +204,5 @@ class AbortableAdapter(HTTPAdapter):
             "http": type("Pool", (urllib3.HTTPConnectionPool,), {"ConnectionCls": plain}),
             "https": type("SecurePool", (urllib3.HTTPSConnectionPool,), {"ConnectionCls": secure}),
         }
-        # urllib3 leaves that to finalizers, which do nothing any more when a program ends.
+        # urllib3 leaves that to finalizers, which do nothing when a program ends.
         manager.pools.dispose_func = lambda pool: pool.close()

@@ -1,6 +1,6 @@
-"""The body of an answer, within bounds: of bytes, of compression, and of what decoding makes of it.
+"""The body of a response, within bounds: of bytes, of compression, and of memory once decoded.
 
-The body is decompressed here and not by `requests`, which knows no bound: 1 kB of gzip can hold
+The body is decompressed here and not by `requests`, which has no bound: 1 kB of gzip can hold
 1 MB, and gzip inside gzip the square of that.
 """
 
@@ -15,38 +15,39 @@ import requests
 from rxbosbase.encoding.control_characters import one_line
 from rxbosbase.encoding.json import MAX_EXPANSION, decoded_size
 from rxbosbase.errors import AnswerTooLargeError, ProtocolError
-from rxbosbase.realtime.protocol.chunked import MAX_TRAILERS, ChunkedDecoder
+
+from .chunked import MAX_TRAILERS, ChunkedDecoder
 
 __all__ = ["ACCEPT_ENCODING", "MAX_ANSWER_BYTES", "MAX_RATIO", "read_body"]
 
 ACCEPT_ENCODING = "gzip"
-"""What is asked for, and all that is taken."""
+"""The encodings that are requested, and the only ones that are accepted."""
 
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
-"""A longer answer is given up. An editor field's default limit of 5 MB fits, as JSON has it."""
+"""A longer response is refused. An editor field's default limit of 5 MB fits, as JSON has it."""
 
 MAX_RATIO = 100
 """Bytes that a byte of gzip may become; records become 3 to 20."""
 
 UNCOUNTED = 4
-"""The part of the limit, one in so many bytes, that may come at any ratio: 5 MB of spaces are an
-honest record, and are 5 kB of gzip."""
+"""The part of the limit, one byte in this many, that may have any ratio: 5 MB of spaces are a
+valid record, and are 5 kB of gzip."""
 
 _PIECE_BYTES = 256 * 1024
 
 _FRAMING = 2
-"""Bytes that may come for a byte of the body, the sizes of its chunks included."""
+"""Bytes that may be received for a byte of the body, the sizes of its chunks included."""
 
 _MOST_DENSE = 64
 """Bytes that a byte of JSON becomes at most by the estimate of `decoded_size`: an array is two."""
 
 
 class _TooLargeError(Exception):
-    """What the bound is that the answer exceeds."""
+    """Names the bound that the response exceeds."""
 
 
 def read_body(response: requests.Response, limit: int) -> bytes:
-    """The whole body, decompressed.
+    """Return the whole body, decompressed.
 
     Args:
         limit: bytes that it may have.
@@ -54,13 +55,13 @@ def read_body(response: requests.Response, limit: int) -> bytes:
     Raises:
         AnswerTooLargeError: it has more, is compressed beyond `MAX_RATIO`, or would take too much
             memory once decoded.
-        ProtocolError: it is encoded in a way that was not asked for, or not at all as it says.
-        urllib3.exceptions.HTTPError, OSError: it broke off.
+        ProtocolError: it has an encoding that was not requested, or not the one that it names.
+        urllib3.exceptions.HTTPError, OSError: it ended early.
     """
     url = (response.url or "").partition("?")[0]
     method = response.request.method
     if method == "HEAD" or response.status_code in (204, 304):
-        _release(response.raw)  # such an answer has no body, whatever its headers are
+        _release(response.raw)  # such a response has no body, whatever its headers are
         return b""
     try:
         return _read(response, limit, url)
@@ -70,8 +71,8 @@ def read_body(response: requests.Response, limit: int) -> bytes:
 
 
 def _read(response: requests.Response, limit: int, url: str) -> bytes:
-    told = response.headers.get("Content-Length", "")
-    if told.isdecimal() and int(told[:20]) > limit:  # it need not be read to be refused
+    declared = response.headers.get("Content-Length", "")
+    if declared.isdecimal() and int(declared[:20]) > limit:  # refused without being read
         raise _TooLargeError(f"{limit} bytes")
     encoding = response.headers.get("Content-Encoding", "").strip().lower()
     if encoding not in ("", "identity", "gzip", "x-gzip"):
@@ -97,12 +98,12 @@ def _read(response: requests.Response, limit: int, url: str) -> bytes:
 
 
 def _received(raw: Any, limit: int) -> Iterator[bytes]:
-    """The body as it came, in pieces, without its chunks."""
-    original = raw._original_response  # None where a test answers in place of a socket
+    """Return the body as received, in pieces, without the chunked coding."""
+    original = raw._original_response  # None where a test responds in place of a socket
     if not raw.chunked or original is None:
         yield from raw.stream(_PIECE_BYTES, decode_content=False)
         return
-    # Not by urllib3's own reader: that takes negative sizes and endless trailers, and quotes what
+    # Not by urllib3's own reader: that accepts negative sizes and endless trailers, and quotes what
     # it cannot read.
     chunks, read = ChunkedDecoder(), 0
     while not chunks.finished:
@@ -117,7 +118,7 @@ def _received(raw: Any, limit: int) -> Iterator[bytes]:
 
 
 def _release(raw: Any) -> None:
-    """Gives the connection to the next request: nothing of the answer is left in it."""
+    """Release the connection to the next request: nothing of the response is left in it."""
     if raw._original_response is not None:
         raw._original_response.close()
         raw.release_conn()
@@ -129,10 +130,10 @@ def _decompressed(pieces: Iterator[bytes], limit: int, url: str) -> Iterator[byt
     try:
         for piece in pieces:
             read += len(piece)
-            if read > _FRAMING * limit:  # it may come to nothing, again and again
+            if read > _FRAMING * limit:  # pieces may decompress to nothing without end
                 raise _TooLargeError(f"{limit} bytes")
             while piece:
-                if unzip.eof:  # one may stand behind the other (RFC 1952, 2.2)
+                if unzip.eof:  # one member may follow another (RFC 1952, 2.2)
                     unzip = zlib.decompressobj(wbits=31)
                 out = unzip.decompress(piece, _PIECE_BYTES)
                 piece = unzip.unconsumed_tail or unzip.unused_data

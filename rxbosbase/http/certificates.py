@@ -1,4 +1,4 @@
-"""Whom a client trusts: the authorities that have to have signed the server's certificate."""
+"""The authorities that a client trusts to sign the server's certificate."""
 
 from __future__ import annotations
 
@@ -8,48 +8,50 @@ from dataclasses import dataclass
 
 from rxbosbase.encoding.control_characters import one_line
 
-__all__ = ["FILES", "FOLDERS", "Trust", "check_verify", "trust_of"]
+__all__ = ["FILES", "FOLDERS", "TrustedCertificates", "check_verify", "trusted_certificates"]
 
 FILES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
-"""The first that is set counts: those for programs of one kind stand before that for all, which
-OpenSSL reads, and with it curl, Go and httpx."""
+"""The first that is set counts: the special ones come before the general one, which OpenSSL reads,
+and with it curl, Go and httpx."""
 
 FOLDERS = "SSL_CERT_DIR"
-"""Folders beside the file; as OpenSSL has it, a list."""
+"""Folders beside the file; a list, as in OpenSSL."""
 
 
 @dataclass(frozen=True, slots=True)
-class Trust:
-    """Where the authorities are.
+class TrustedCertificates:
+    """Where the trusted authorities are.
 
     Attributes:
-        verify: a file or a folder; True for those that the library ``certifi`` brings; False for
-            no check at all.
+        verify: a file or a folder; True for those of the library ``certifi``; False for no check
+            at all.
         folders: further ones, in a list as of ``PATH``.
-        named: by what, for messages: ``" by SSL_CERT_FILE=/path/to/ca.pem"``.
+        setting: which setting names them, for messages: ``" by SSL_CERT_FILE=/path/to/ca.pem"``.
     """
 
     verify: bool | str = True
     folders: str = ""
-    named: str = ""
+    setting: str = ""
 
 
-def trust_of(verify: object, url: str, environ: Mapping[str, str]) -> Trust:
-    """Whom to trust: what the user says goes before the environment, which counts for ``https://``
-    alone.
+def trusted_certificates(
+    verify: object, url: str, environ: Mapping[str, str]
+) -> TrustedCertificates:
+    """Return the trusted authorities: the argument comes before the environment, which counts for
+    ``https://`` alone.
 
     Raises:
-        ValueError: what is named is not there.
+        ValueError: the named file or folder does not exist.
         TypeError: `verify` is neither a bool nor a path.
 
-    >>> trust_of(True, "https://localhost", {"SSL_CERT_FILE": ""})
-    Trust(verify=True, folders='', named='')
+    >>> trusted_certificates(True, "https://localhost", {"SSL_CERT_FILE": ""})
+    TrustedCertificates(verify=True, folders='', setting='')
     """
     given = check_verify(verify)
     if isinstance(given, str):
-        return Trust(given, named=_named({"verify": given}))
+        return TrustedCertificates(given, setting=_setting({"verify": given}))
     if not given or not url.lower().startswith("https:"):
-        return Trust(given)
+        return TrustedCertificates(given)
     named = {}
     if variable := next((each for each in FILES if environ.get(each)), None):
         named[variable] = environ[variable]
@@ -63,11 +65,11 @@ def trust_of(verify: object, url: str, environ: Mapping[str, str]) -> Trust:
                 f"{name} of the environment names no file or folder of certificates: {value!r}; "
                 "correct it, unset it, or pass BosBase(url, verify='/path/to/ca.pem')"
             )
-    return Trust(environ[variable] if variable else True, folders, _named(named))
+    return TrustedCertificates(environ[variable] if variable else True, folders, _setting(named))
 
 
 def check_verify(verify: object) -> bool | str:
-    """`verify` as `requests` takes it. What is merely false there would switch the check off."""
+    """Return `verify` as `requests` takes it. A false value would switch the check off there."""
     if isinstance(verify, bool):
         return verify
     if not isinstance(verify, (str, os.PathLike)):
@@ -78,6 +80,6 @@ def check_verify(verify: object) -> bool | str:
     return path
 
 
-def _named(paths: Mapping[str, str]) -> str:
-    told = " and ".join(f"{name}={path}" for name, path in paths.items())
-    return one_line(f" by {told}") if told else ""
+def _setting(paths: Mapping[str, str]) -> str:
+    text = " and ".join(f"{name}={path}" for name, path in paths.items())
+    return one_line(f" by {text}") if text else ""

@@ -1,8 +1,8 @@
 """The body of one event stream, as raw bytes: opened, read in large pieces, ended from outside.
 
-It reads past `requests`: `iter_content` costs several microseconds for each HTTP chunk, and the
-server puts every event into a chunk of its own. The buffered socket gives all that has arrived
-at once, and `BodyDecoder` undoes the chunks in bulk.
+It bypasses `requests`: `iter_content` costs several microseconds for each HTTP chunk, and the
+server puts every event into a chunk of its own. The buffered socket returns all that has arrived
+at once, and `BodyDecoder` decodes the chunks in bulk.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from .responses import MAX_HEADER, response_error, without_token
 __all__ = ["STREAM_HEADERS", "EventStream"]
 
 READ_SIZE = 256 * 1024
-"""Bytes asked of one read: enough that a burst of events costs one call."""
+"""Bytes requested in one read: enough that a burst of events costs one call."""
 
 ERROR_BODY_LIMIT = 64 * 1024
-"""Of an error's body no more is read: it is to be shown, not stored."""
+"""Bytes of an error's body that are read: enough for its message."""
 
 STREAM_HEADERS = {
     "Accept": "text/event-stream",
@@ -46,12 +46,12 @@ class EventStream:
     """One open stream.
 
     Args:
-        response: the answer, whose body is not read yet.
+        response: the response, whose body is not read yet.
         sockets: those of its channel; aborting them ends the stream.
 
     Raises:
         ClientResponseError: the server answered with an error.
-        ProtocolError: a redirect, or an answer that is no event stream.
+        ProtocolError: a redirect, or a response that is no event stream.
     """
 
     def __init__(self, response: requests.Response, sockets: Sockets) -> None:
@@ -61,9 +61,9 @@ class EventStream:
             self._check()
             raw: Any = self._response.raw
             self._file = raw._original_response.fp
-            if self._file is None:  # http.client lets an empty body go at once
+            if self._file is None:  # http.client closes an empty body at once
                 raise StreamLostError("the server answered with an empty event stream")
-            self._file.raw.free()
+            self._file.raw.remove_deadline()
             self._socket: socket.socket = self._file.raw.sock
             self._handle = sockets.track(self._socket)
         except BaseException:
@@ -92,8 +92,8 @@ class EventStream:
             raise ProtocolError("a proxy compresses the event stream; switch that off for it")
 
     def feed(self, receiver: Receiver) -> None:
-        """Reads until `receiver` wants no more, or the stream ends: what has arrived, as it came
-        over the wire, chunks and all. The connection is given back to the system then.
+        """Read until `receiver` returns False, or the stream ends, and pass on the bytes as
+        received, chunked coding included. Close the connection then.
 
         Raises:
             StreamLostError: the connection broke.
@@ -115,7 +115,7 @@ class EventStream:
         try:
             data: bytes = self._file.read1(READ_SIZE)
         except (OSError, ValueError) as error:
-            # With a number it is the system's word: keep-alive found the host dead.
+            # With an errno it is the system's: keep-alive found the host dead.
             if isinstance(error, TimeoutError) and error.errno is None:
                 raise RequestTimeoutError("the stream was silent for too long") from error
             raise StreamLostError(f"the event stream broke: {error}") from error
@@ -123,7 +123,7 @@ class EventStream:
 
 
 def _length(text: str) -> int:
-    """-1 where it says no length: then the body ends with the connection."""
+    """Return the length; -1 for none: then the body ends with the connection."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else -1
 
 
@@ -132,7 +132,7 @@ def _error(response: requests.Response) -> Exception:
     try:
         data = decode(without_token(response, read_body(response, ERROR_BODY_LIMIT)))
     except (ProtocolError, ValueError):
-        pass  # the error below carries the status, which is enough
+        pass  # the error below has the status, which is enough
     except (urllib3.exceptions.HTTPError, OSError) as error:
         return ConnectionFailedError(one_line(f"the answer broke off: {error}"))
     return response_error(response, data)

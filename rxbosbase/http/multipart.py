@@ -18,17 +18,17 @@ Upload: TypeAlias = tuple[str, tuple[Any, ...]]
 _UNSAFE = re.compile(r"[\\\x00-\x1f\x7f\ud800-\udfff]")
 
 PAYLOAD_FIELD = "@jsonPayload"
-"""The form field in which the server takes all that is no file, with its types kept."""
+"""The form field in which the server reads all that is no file, with types."""
 
 
 def split_files(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[Upload]]:
-    """The fields to send, and the files beside them, for a multipart body.
+    """Return the fields to send, and the files beside them, for a multipart body.
 
     Without files the fields are `body` itself, to be sent as JSON.
 
     Raises:
         OSError: a path that cannot be read.
-        TypeError: a value that is no JSON, or a list of files and other values.
+        TypeError: a value that has no JSON form, or a list of files and other values.
         ValueError: a content type that would break its header.
 
     >>> split_files({"title": "Hi", "n": 1})
@@ -61,8 +61,8 @@ def split_files(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[Upload]]:
 
 
 def form_fields(body: Any) -> Any:
-    """The fields of a form, as `requests` takes them: text, bytes, numbers, and lists of these,
-    each of which is a field of its own. What a form has no word for is JSON in it.
+    """Return the fields of a form for `requests`: text, bytes, numbers, and lists of these, each of
+    which is a field of its own. Other values are JSON in it.
 
     >>> form_fields({"on": True, "tags": ["a", 1], "data": {"n": 1}, "none": None})
     {'on': 'true', 'tags': ['a', 1], 'data': '{"n":1}', 'none': None}
@@ -101,7 +101,7 @@ def _upload(value: Any) -> tuple[Any, ...] | None:
 
 
 def _safe_name(name: str) -> str:
-    """`name` without what the server stumbles over: it drops, without a word, a file whose name
-    ends in a backslash. A name on disk need not be text: each byte that is none is half a surrogate
-    pair. The server makes a name of its own out of any, in the end."""
+    """Return `name` without what the server cannot take: it silently drops a file whose name ends
+    in a backslash, and a byte of a file name that is no text is half a surrogate pair here. The
+    server makes a name of its own of any name."""
     return _UNSAFE.sub("_", name) or "file"

@@ -1,7 +1,7 @@
-"""The head of an answer, its status line and headers, and the time that it and the body may take.
+"""The head of a response, its status line and headers, and the time that it and the body may take.
 
-``http.client`` reads a head for as long as a byte arrives now and then, takes half of one for the
-whole, and leaves to others what it could not read. Here it has one deadline, and one meaning.
+``http.client`` reads a head as long as a byte arrives now and then, accepts half of one, and
+ignores what it cannot parse. Here a head has one deadline and one meaning.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from typing import Any
 
 import requests
 
-__all__ = ["Answer", "MalformedHead", "TimedReader", "pace_body"]
+__all__ = ["DeadlineResponse", "MalformedHead", "TimedReader", "pace_body"]
 
 SLOWEST = 8 * 1024
-"""Bytes a second that a body has to come with, beyond its first `timeout` seconds. Any link of
-today is faster; a body that drips would have no end."""
+"""Bytes a second at which a body has to arrive, after its first `timeout` seconds. Any link of
+today is faster; without this a body in very small pieces would have no end."""
 
 MAX_COOKIES = 20
-"""Of one answer; more are left out."""
+"""Cookies of one response; more are ignored."""
 
 MAX_COOKIE_BYTES = 4096
-"""Of one cookie (RFC 6265, 6.1); a longer one is left out."""
+"""Bytes of one cookie (RFC 6265, 6.1); a longer one is ignored."""
 
 _OF_THE_BODY = (
     email.errors.NoBoundaryInMultipartDefect,
@@ -37,7 +37,7 @@ _OF_THE_BODY = (
     email.errors.MultipartInvariantViolationDefect,
     email.errors.InvalidMultipartContentTransferEncodingDefect,
 )
-"""Defects that the parser, made for mails, reports where it gets no body."""
+"""Defects that the parser, made for mail, reports because it gets no body."""
 
 _LONG_NUMBER = re.compile("[0-9]{11}")
 _CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
@@ -46,8 +46,8 @@ _CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 class TimedReader(io.RawIOBase):
     """Reads a socket until a deadline, however often a byte arrives.
 
-    The socket's own timeout bounds the silence between two bytes: a header that comes byte by
-    byte, or one `100 Continue` after the other, never meets it.
+    The socket's own timeout bounds the silence between two bytes: a header that arrives byte by
+    byte, or one `100 Continue` after the other, never exceeds it.
 
     Args:
         raw: the socket's file, without a buffer.
@@ -70,15 +70,15 @@ class TimedReader(io.RawIOBase):
         self._received = 0
 
     def pace(self, timeout: float) -> None:
-        """From now on silence may last `timeout` seconds, and all that comes as long and a
-        second for every `SLOWEST` bytes more."""
+        """Limit silence to `timeout` seconds from now on, and the whole to that plus a second for
+        every `SLOWEST` bytes."""
         self._silence = self._left = timeout
         self._begun = monotonic()
         self._rate = SLOWEST
         self._received = 0
 
-    def free(self) -> None:
-        """From now on the socket's own timeout alone counts."""
+    def remove_deadline(self) -> None:
+        """Let the socket's own timeout alone count from now on."""
         self._left = inf
 
     def readable(self) -> bool:
@@ -105,12 +105,12 @@ class TimedReader(io.RawIOBase):
 
 
 class MalformedHead(http.client.HTTPException):
-    """The status line or the headers of an answer are none. The message quotes nothing of them."""
+    """The status line or the headers are malformed. The message quotes nothing of them."""
 
 
-class Answer(http.client.HTTPResponse):
-    """An answer whose status line and headers have one deadline, the connection's timeout, and
-    are refused where they can be read in more than one way."""
+class DeadlineResponse(http.client.HTTPResponse):
+    """A response whose status line and headers have one deadline, the connection's timeout, and
+    are refused where they are ambiguous."""
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
@@ -121,12 +121,12 @@ class Answer(http.client.HTTPResponse):
     def begin(self) -> None:
         super().begin()
         while self.status < 200:
-            if self.status == http.client.SWITCHING_PROTOCOLS:  # no HTTP comes behind it
+            if self.status == http.client.SWITCHING_PROTOCOLS:  # no HTTP follows
                 raise MalformedHead("it switches to a protocol that was not asked for")
-            # An early hint; the answer comes behind it.
+            # An early hint; the response follows.
             self.headers = self.msg = None  # type: ignore[assignment]
             super().begin()
-        if self.reader.ended:  # http.client takes half a head for the whole
+        if self.reader.ended:  # http.client accepts half a head
             raise http.client.RemoteDisconnected("the connection ended amid the headers")
         lengths = ",".join(self.msg.get_all("Content-Length", [])).split(",")
         differ = len({length.strip() for length in lengths}) > 1
@@ -140,21 +140,21 @@ class Answer(http.client.HTTPResponse):
 
 
 def _has_unread(head: http.client.HTTPMessage) -> bool:
-    """True if the parser left a part of the head, or of the body, unread: urllib3 would write that
-    to its log, and a token may be in it."""
+    """Return True if the parser left a part of the head unread: urllib3 would log that, and a token
+    may be in it."""
     if any(not isinstance(defect, _OF_THE_BODY) for defect in head.defects):
         return True
     return isinstance(rest := head.get_payload(), str) and bool(rest)
 
 
 def _is_sane(cookie: str) -> bool:
-    """False for what no balancer sends: a long one, or a time at which `cookiejar` overflows."""
+    """Return False for a long cookie, or a time that overflows in `cookiejar`: no balancer's."""
     return len(cookie) <= MAX_COOKIE_BYTES and not _LONG_NUMBER.search(cookie.partition(";")[2])
 
 
 def pace_body(response: requests.Response, timeout: float) -> None:
-    """Gives the body of an answer, whose headers are there, the time that it may take."""
-    original = response.raw._original_response  # None where a test answers in place of a socket
+    """Limit the time that the body of a response may take, once its headers are read."""
+    original = response.raw._original_response  # None where a test responds in place of a socket
     reader = getattr(getattr(original, "fp", None), "raw", None)
-    if isinstance(reader, TimedReader):  # http.client lets an empty body go at once
+    if isinstance(reader, TimedReader):  # http.client closes an empty body at once
         reader.pace(timeout)

@@ -1,4 +1,4 @@
-"""What an answer says: its JSON, or the error that it stands for."""
+"""What a response means: its JSON, or the error that it stands for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import requests
 
 from rxbosbase.encoding.control_characters import one_line
 from rxbosbase.encoding.json import TooDeepError
-from rxbosbase.encoding.unreadable import find_unreadable, read_answer
+from rxbosbase.encoding.unreadable import find_unreadable, read_response
 from rxbosbase.errors import ClientResponseError, ProtocolError, UnreadableError
 
 __all__ = ["decoded", "response_error", "url_of", "without_token"]
@@ -30,10 +30,10 @@ LONGEST_WAIT = 1e9
 
 
 def decoded(response: requests.Response, content: bytes) -> Any:
-    """The decoded JSON of the answer, or None where it is empty.
+    """Return the decoded JSON of the response, or None where it is empty.
 
     Raises:
-        ClientResponseError: the answer is 4xx or 5xx.
+        ClientResponseError: the response is 4xx or 5xx.
         UnreadableError: JSON that is nested too deeply.
         ProtocolError: a redirect, or something other than JSON.
     """
@@ -41,7 +41,7 @@ def decoded(response: requests.Response, content: bytes) -> Any:
     if status < 200:
         raise ProtocolError(f"{url_of(response)} answered {status}, which ends no request")
     if 300 <= status < 400:
-        # Without its query: where that is the request's own, a file token may be in it.
+        # Without its query, which may be that of the request, with a file token.
         target = response.headers.get("Location", "elsewhere").partition("?")[0][:MAX_HEADER]
         raise ProtocolError(
             f"{url_of(response)} redirects to {one_line(target)}; redirects are not followed, "
@@ -52,14 +52,14 @@ def decoded(response: requests.Response, content: bytes) -> Any:
         content = without_token(response, content)
     if content:
         try:
-            data = read_answer(content)
+            data = read_response(content)
         except TooDeepError:
             if status < 400:
                 raise ProtocolError(
                     f"{url_of(response)} answered JSON that is nested too deeply to be decoded"
                 ) from None
         except ValueError:
-            pass  # not JSON: an error of its own below
+            pass  # not JSON: a different error below
     if status >= 400:
         raise response_error(response, data)
     if content and data is None and content.strip() != b"null":
@@ -67,14 +67,14 @@ def decoded(response: requests.Response, content: bytes) -> Any:
         raise ProtocolError(f"{url_of(response)} answered {one_line(kind)} where JSON was expected")
     if unreadable := find_unreadable(data):
         raise UnreadableError(
-            url_of(response), [row.told() for row in unreadable],
+            url_of(response), [row.summary() for row in unreadable],
             rest=data, was_written=response.request.method != "GET",
         )  # fmt: skip
     return data
 
 
 def without_token(response: requests.Response, content: bytes) -> bytes:
-    """The body of an error, which ends up in messages, without the token that the request had:
+    """Return the body of an error without the token of the request: it goes into messages, and
     some servers and proxies repeat what they refuse."""
     token = response.request.headers.get("Authorization") or b""
     token = token.encode() if isinstance(token, str) else token
@@ -82,7 +82,7 @@ def without_token(response: requests.Response, content: bytes) -> bytes:
 
 
 def response_error(response: requests.Response, data: Any) -> ClientResponseError:
-    """The error that an answer of 4xx or 5xx stands for."""
+    """Return the error that a response of 4xx or 5xx stands for."""
     fields: Any = data.get("data") if isinstance(data, dict) else None
     message = data.get("message") if isinstance(data, dict) else None
     return ClientResponseError(
@@ -90,23 +90,23 @@ def response_error(response: requests.Response, data: Any) -> ClientResponseErro
         url_of(response),
         fields if isinstance(fields, dict) else None,
         str(message or response.reason or "")[:MAX_MESSAGE],
-        None if isinstance(data, dict) else _not_its_own(response),
+        None if isinstance(data, dict) else _foreign_body(response),
         retry_after=_retry_after(response.headers.get("Retry-After")),
     )
 
 
-def _not_its_own(response: requests.Response) -> ProtocolError:
+def _foreign_body(response: requests.Response) -> ProtocolError:
     kind = response.headers.get("Content-Type", "no content type")[:MAX_HEADER]
     return ProtocolError(f"the answer is {one_line(kind)}, not the server's JSON: a proxy's page?")
 
 
 def url_of(response: requests.Response) -> str:
-    """Where it came from, without the query: a file token may be in that."""
+    """Return its URL without the query, which may hold a file token."""
     return (response.url or "").split("?", 1)[0]
 
 
 def _retry_after(text: str | None) -> float | None:
-    """Seconds to wait, from a number or a date (RFC 9110, 10.2.3); None if it is neither."""
+    """Return the seconds of a number or a date (RFC 9110, 10.2.3); None if it is neither."""
     if not text:
         return None
     if seconds := _SECONDS.fullmatch(text.strip(" \t")):

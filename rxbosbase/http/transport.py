@@ -1,7 +1,7 @@
-"""The only place that speaks HTTP: requests out, answers or this library's errors back.
+"""HTTP requests, and their responses or this library's errors; all HTTP goes through this module.
 
-A `Channel` is a set of connections that are ended together: the client has one for its plain
-requests, and each event stream one for itself and the POSTs that belong to it.
+An `HTTPChannel` is a set of connections that end together: the client has one for its plain
+requests, and each event stream has one for itself and its POSTs.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import logging
 import os
 import re
 import ssl
-import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -31,25 +30,26 @@ from rxbosbase.errors import (
     ProtocolError,
     RequestTimeoutError,
 )
-from rxbosbase.runtime.fork_guard import check_process, is_ending
+from rxbosbase.runtime.daemon import start_daemon
+from rxbosbase.runtime.fork_guard import ForkGuard
 from rxbosbase.runtime.network import Receiver
 
 from .abortable_sockets import AbortableAdapter, Sockets
 from .body import ACCEPT_ENCODING, MAX_ANSWER_BYTES, read_body
-from .certificates import trust_of
+from .certificates import trusted_certificates
 from .event_stream import STREAM_HEADERS, EventStream
 from .multipart import form_fields
 from .response_head import MalformedHead, pace_body
 from .responses import decoded, url_of
 from .urls import check_base_url, url_below
 
-__all__ = ["Channel", "Transport", "check_headers"]
+__all__ = ["HTTPChannel", "HTTPTransport", "check_headers"]
 
 log = logging.getLogger("rxbosbase.transport")
 
 MAX_COOKIE_JAR = 8192
-"""Bytes of cookies. They are sent back, since a balancer may find its server by one. More than
-these are not a balancer's: they are all forgotten, before no request fits through any more."""
+"""Bytes of cookies. They are sent back, since a balancer may choose the server by one. More than
+this is no balancer's: all are dropped, before the headers of requests exceed a server's limit."""
 
 _NO_ANSWER = (
     requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError,
@@ -59,7 +59,7 @@ _NO_ANSWER = (
 _ANY = (
     *_NO_ANSWER, requests.RequestException, OSError, ValueError, AttributeError,
 )  # fmt: skip
-"""What `requests` may raise, and what is below it."""
+"""The errors of `requests`, and of the libraries below it."""
 
 _ODD_ADDRESS = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)
 _HINT = "; is that the host's name, and is a proxy of the environment (HTTP_PROXY) one?"
@@ -69,7 +69,7 @@ _NOT_IN_A_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def check_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
-    """A copy of `headers`; names and values are strings without line breaks."""
+    """Return a copy of `headers`; names and values are strings without line breaks."""
     checked: dict[str, str] = {}
     for name, value in (headers or {}).items():
         if not isinstance(name, str) or not isinstance(value, str):
@@ -88,24 +88,24 @@ def check_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
 _numbers = itertools.count(1)
 
 
-class _Session(requests.Session):
-    """Knows no redirects. The original, told not to follow them, still reads the whole body of
-    one and takes its target apart, which raises when that is no URL."""
+class _RequestsSession(requests.Session):
+    """A session without redirects. The original reads the whole body of one, even if it does not
+    follow it, and parses its target, which raises if that is no URL."""
 
     def resolve_redirects(self, *_: Any, **__: Any) -> Iterator[requests.Response]:
         return iter(())
 
 
-class Channel:
+class HTTPChannel:
     """A `requests` session whose connections can be ended from any thread."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: HTTPTransport) -> None:
         self._transport = transport
         self.sockets = Sockets()
-        self._session = _Session()
-        # An auth callable of our own also keeps requests from taking a password out of .netrc.
+        self._session = _RequestsSession()
+        # A given auth callable also keeps requests from reading a password in .netrc.
         self._session.auth = _no_auth
-        adapter = AbortableAdapter(self.sockets, transport.trust.folders)
+        adapter = AbortableAdapter(self.sockets, transport.certificates.folders)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
 
@@ -122,10 +122,10 @@ class Channel:
         token: str | None = None,
         only: int | None = None,
     ) -> Any:
-        """The decoded JSON of the answer, or None where it is empty.
+        """Return the decoded JSON of the response, or None where it is empty.
 
         Args:
-            only: the one status that the server itself would answer, if there is but one.
+            only: the one status that the server itself would return, if there is only one.
 
         Raises:
             ClientResponseError: the server answered with 4xx or 5xx.
@@ -160,10 +160,10 @@ class Channel:
         except _ANY as error:
             problem: Exception = error
         finally:
-            response.close()  # what was read to its end can serve the next request
+            response.close()  # after a complete body the next request can use the connection
         url = url_of(response)
         translated = self._translated(problem, url)
-        if translated is problem:  # nothing of the caller's can be wrong here any more
+        if translated is problem:  # no argument of the caller can be wrong here
             name = type(problem).__name__
             translated = ProtocolError(f"the answer of {url} cannot be read: {name}")
         raise translated
@@ -180,7 +180,7 @@ class Channel:
         timeout: float | None = None,
         token: str | None = None,
     ) -> requests.Response:
-        """The raw answer, whatever its status; its body is still to be read."""
+        """Return the raw response, whatever its status; its body is still to be read."""
         transport = self._transport
         url = transport.url(path)
         sent = {**transport.headers, **(headers or {})}
@@ -195,10 +195,10 @@ class Channel:
                 method, url, params=cast(Any, query), data=data, files=files,
                 headers=cast(Any, {name: _header_bytes(value) for name, value in sent.items()}),
                 timeout=transport.timeout if timeout is None else timeout,
-                # Followed by hand, a redirect could carry the token to another host.
+                # A followed redirect could carry the token to another host.
                 allow_redirects=False, stream=True,
-                # Left to the session, the environment would outrank it.
-                verify=transport.trust.verify,
+                # In the session, the environment would come before it.
+                verify=transport.certificates.verify,
             )  # fmt: skip
         except _ANY as error:
             problem: Exception = error
@@ -207,19 +207,19 @@ class Channel:
         raise self._translated(problem, url.partition("?")[0])
 
     def _translated(self, error: Exception, url: str) -> Exception:
-        """The error to raise for one of `requests`, with the innermost cause as its cause."""
-        # A socket that was shut down under TLS can fail with nearly anything.
+        """Return the error to raise for one of `requests`, with the innermost cause."""
+        # A socket that is shut down under TLS can fail with nearly any error.
         if self.sockets.aborted:
             return ClientClosedError("the client was closed during the request")
-        cause = _innermost(error)
+        cause, trusted = _innermost(error), self._transport.certificates
         reason = type(cause).__name__
-        if isinstance(cause, OSError):  # others quote what came: a body with a token
+        if isinstance(cause, OSError):  # others quote what was received: a body with a token
             reason = one_line(f"{reason}: {cause}"[:300])
-        if _is_silence(error, cause):
+        if _is_timeout(error, cause):
             translated: Exception = RequestTimeoutError(f"no answer from {url} in time")
         elif isinstance(cause, ssl.SSLCertVerificationError):
             translated = ConnectionFailedError(
-                f"cannot trust {url}{self._transport.trust.named}: {reason}; if the certificate is "
+                f"cannot trust {url}{trusted.setting}: {reason}; if the certificate is "
                 "right, name the file of the authority that signed it: BosBase(url, "
                 "verify='/path/to/ca.pem'), or SSL_CERT_FILE in the environment"
             )
@@ -228,13 +228,13 @@ class Channel:
         elif isinstance(error, _NO_ANSWER):
             is_proxy = isinstance(error, requests.exceptions.ProxyError)
             by = " by the environment's proxy" if is_proxy else ""
-            by += self._transport.trust.named if isinstance(cause, ssl.SSLError) else ""
+            by += trusted.setting if isinstance(cause, ssl.SSLError) else ""
             translated = ConnectionFailedError(f"cannot reach {url}{by}: {reason}")
         elif isinstance(error, requests.RequestException):
             hint = _HINT if isinstance(error, _ODD_ADDRESS) else ""
             translated = ProtocolError(f"the request to {url} failed: {type(error).__name__}{hint}")
-        elif isinstance(verify := self._transport.trust.verify, str) and not os.path.exists(verify):
-            by = self._transport.trust.named
+        elif isinstance(verify := trusted.verify, str) and not os.path.exists(verify):
+            by = trusted.setting
             translated = ConnectionFailedError(f"cannot trust {url}{by}, which is gone")
         elif isinstance(error, OSError):
             translated = ConnectionFailedError(f"cannot reach {url}: {reason}")
@@ -244,14 +244,9 @@ class Channel:
         return translated
 
     def listen(self, path: str, receiver: Receiver) -> None:
-        """Reads an event stream on a thread of its own, until it ends. Never waits."""
+        """Read an event stream on a thread of its own, until it ends. Never waits."""
         name = f"rxbosbase-reader-{next(_numbers)}"
-        work = partial(self._read, path, receiver)
-        try:
-            threading.Thread(target=work, name=name, daemon=True).start()
-        except RuntimeError as error:
-            if not is_ending(error):
-                raise
+        start_daemon(partial(self._read, path, receiver), name)
 
     def _read(self, path: str, receiver: Receiver) -> None:
         error: Exception | None = None
@@ -260,7 +255,7 @@ class Channel:
             EventStream(response, self.sockets).feed(receiver)
         except Exception as problem:
             error = problem
-        # First the POSTs: one in flight on a dead stream must not hold the next attempt up.
+        # First the POSTs: one in flight on a dead stream must not delay the next attempt.
         self.close()
         receiver.ended(error)
 
@@ -270,17 +265,17 @@ class Channel:
         return self.sockets.aborted
 
     def abort(self) -> None:
-        """Ends every connection of this channel at once; requests in flight fail."""
+        """End every connection of this channel at once; requests in flight fail."""
         self.sockets.abort()
 
     def close(self) -> None:
-        """Gives the descriptors back. To be called by a thread that no longer reads."""
+        """Close the descriptors. To be called on a thread that no longer reads."""
         self.sockets.abort()
         self._session.close()
 
 
-class Transport:
-    """What all channels of a client have in common: where to, with which headers, as whom."""
+class HTTPTransport:
+    """What the channels of a client share: the server, the headers, the token."""
 
     def __init__(
         self,
@@ -302,40 +297,40 @@ class Transport:
         }
         self.headers.update(check_headers(headers))
         self.token = token
-        self.trust = trust_of(verify, self.base_url, os.environ)
+        self.certificates = trusted_certificates(verify, self.base_url, os.environ)
         if verify is False:
             warnings.warn(
                 "verify=False: the server's certificate is not checked, anyone in between can "
                 "read and change what you send",
                 stacklevel=3,
             )
-            # Said once is enough; what others do in this process with other hosts is not ours.
+            # One warning is enough; those about other hosts in this process stay.
             host = re.escape(urlsplit(self.base_url).hostname or "")
-            said = f"Unverified HTTPS request is being made to host '{host}'"
-            warnings.filterwarnings("ignore", said, urllib3.exceptions.InsecureRequestWarning)
+            warning = f"Unverified HTTPS request is being made to host '{host}'"
+            warnings.filterwarnings("ignore", warning, urllib3.exceptions.InsecureRequestWarning)
         self._closed = False
-        self._process = os.getpid()
-        self._plain = Channel(self)
+        self._fork_guard = ForkGuard()
+        self._plain = HTTPChannel(self)
 
     def url(self, path: str) -> str:
-        """`url_below` the base URL."""
+        """Return `url_below` of the base URL."""
         return url_below(self.base_url, path)
 
-    def channel(self) -> Channel:
-        """A new channel, for one event stream and its POSTs."""
+    def channel(self) -> HTTPChannel:
+        """Return a new channel, for one event stream and its POSTs."""
         if self._closed:
             raise ClientClosedError("the client is closed")
-        return Channel(self)
+        return HTTPChannel(self)
 
     def request(self, method: str, path: str, **options: Any) -> Any:
-        """`Channel.request` on the client's shared channel."""
-        check_process(self._process)
+        """Send by `HTTPChannel.request` on the client's shared channel."""
+        self._fork_guard.check()
         if self._closed:
             raise ClientClosedError("the client is closed; make a new one")
         return self._plain.request(method, path, **options)
 
     def close(self) -> None:
-        """Ends the requests in flight."""
+        """End the requests in flight."""
         self._closed = True
         self._plain.close()
 
@@ -345,12 +340,12 @@ def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
 
 
 def _header_bytes(value: str) -> bytes:
-    """UTF-8, as the server reads the headers inside a topic; outer spaces are no part of it."""
+    """Return UTF-8, as the server reads headers in a topic; outer spaces are not part of it."""
     return value.strip(" \t").encode()
 
 
 def _innermost(error: BaseException) -> BaseException:
-    """The first cause: the outer ones only repeat the URL."""
+    """Return the first cause: the outer ones only repeat the URL."""
     seen: BaseException = error
     while True:
         inner = seen.__cause__ or getattr(seen, "reason", None) or seen.__context__
@@ -361,8 +356,8 @@ def _innermost(error: BaseException) -> BaseException:
         seen = inner
 
 
-def _is_silence(error: Exception, cause: BaseException) -> bool:
-    """True for a wait of our own that is over; with a number it is the system's word."""
+def _is_timeout(error: Exception, cause: BaseException) -> bool:
+    """Return True for a timeout of this library; one with an errno is the system's."""
     if isinstance(cause, TimeoutError):
         return cause.errno is None
     return isinstance(error, requests.Timeout)

@@ -14,7 +14,7 @@ _NOT_IN_A_URL = re.compile(r"[\x00-\x20\x7f\\]")
 
 
 def check_base_url(url: object) -> str:
-    """`url` without a trailing slash, or an error that says what a base URL looks like."""
+    """Return `url` without a trailing slash, or raise an error that shows a valid one."""
     if not isinstance(url, str):
         kind = type(url).__name__
         raise TypeError(f"base_url must be a str such as 'http://127.0.0.1:8090', not a {kind}")
@@ -29,13 +29,13 @@ def check_base_url(url: object) -> str:
         raise ValueError(f"base_url needs scheme and host: 'http://127.0.0.1:8090', not {url!r}")
     if parts.query or parts.fragment:
         raise ValueError("base_url must not have a query or a fragment")
-    if parts.port == 0:  # asking for the port also refuses what is none
+    if parts.port == 0:  # reading `port` also raises for an invalid one
         raise ValueError("base_url must not have the port 0")
     return url.rstrip("/")
 
 
 def url_below(base_url: str, path: str) -> str:
-    """The full URL of `path`, always below the base URL.
+    """Return the full URL of `path`, always below the base URL.
 
     Raises:
         ValueError: a segment of it is ``.`` or ``..``, which would lead above the base.

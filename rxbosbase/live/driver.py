@@ -1,7 +1,7 @@
-"""What drives one live view: it feeds the brain, makes its reads, and tells its screen.
+"""The driver of one live view: it feeds the engine, makes its reads, and passes on its effects.
 
-All of it happens on the hub's thread, which runs no user code, bar the reads themselves, which are
-made on the pool's. What users see is the screen's.
+It runs on the manager's scheduler, which runs no user code; the reads run on the pool. The
+publisher makes the snapshots and calls the observers.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Generic, TypeVar
 
+from rxbosbase.encoding.record import Record
+from rxbosbase.encoding.unreadable import UnreadableRecord
 from rxbosbase.errors import BosBaseError, ClientClosedError, ClientResponseError, ProtocolError
-from rxbosbase.events import RecordEvent
-from rxbosbase.live.engine.engine import Engine, RecordEngine
-from rxbosbase.live.engine.messages import Effects, ReadLiterals, ReadRequest, Record
+from rxbosbase.events import Event
+from rxbosbase.live.engine.engine import Engine
+from rxbosbase.live.engine.messages import Effects, ReadLiterals, ReadRequest
 from rxbosbase.live.engine.ordering import UnorderableError
 from rxbosbase.live.engine.row_versions import expanded_records, updated_of
 from rxbosbase.live.engine.snapshot import Snapshot
@@ -31,195 +33,203 @@ __all__ = ["ViewDriver"]
 log = logging.getLogger("rxbosbase.live")
 
 MAX_WATCHED = 100
-"""Collections of expanded records that a view listens to; beyond that `reconcile` finds changes."""
+"""Collections of expanded records that a view subscribes to; `reconcile` finds other changes."""
 
 MAX_READS = 2
-"""Reads of a view under way: the one that counts, and one that no longer does."""
+"""Reads of a view in flight: the one that counts, and one that a newer one has replaced."""
 
-AT_ONCE = 4
-"""So often a read that was answered 400 is made again at once, of a view whose query was answered
+IMMEDIATE_REPEATS = 4
+"""Times that a read with the response 400 is repeated at once, if the view's query has succeeded
 before: BosBase answers one read on each of its connections to the database with 400 after the
 fields of a collection have changed."""
 
 MAX_REFUSALS = 3
-"""So many reads in a row that were refused all the same end the view."""
+"""Reads in a row that are refused in spite of these repeats before the view ends."""
 
 LOSS_PAUSE = 0.25
-"""Seconds between a read and one that a loss asks for: a stream of frames that cannot be read must
+"""Seconds between a read and the next one after a loss: a stream of frames that cannot be read must
 not become a stream of requests."""
 
 T = TypeVar("T")
-
-Event = RecordEvent[Record]
 
 
 class ViewDriver(Generic[T]):
     """One shared view, alive while it has `users`.
 
-    Where a record turns out not to tell its place, the brain that `arranged` makes takes over.
+    Once only the server can order the rows, the engine that `make_window` returns takes over.
     """
 
     def __init__(
         self,
-        hub: LiveViewManager,
+        manager: LiveViewManager,
         source: Source,
-        brain: Engine,
+        engine: Engine,
         empty: Snapshot[T],
-        arranged: Callable[[Snapshot[T]], Engine] | None = None,
+        make_window: Callable[[Snapshot[T]], Engine] | None = None,
     ) -> None:
         self.users = 0
         self.problem: Exception | None = None  # why the last read failed
-        self.screen = Publisher(
-            brain, empty, hub.delivery, self._undone, self._state, hub.show_trouble
+        self.publisher = Publisher(
+            engine,
+            empty,
+            manager.delivery,
+            self._on_build_failed,
+            self._state,
+            manager.report_problems,
         )
-        self._hub = hub
-        self._now = hub.loop.time
+        self._manager = manager
+        self._now = manager.scheduler.time
         self._source = source
-        self._brain = brain
-        self._arranged = arranged
+        self._engine = engine
+        self._make_window = make_window
         self._expands = bool(source.query.plan.relations)
         self._topics: list[Subscriber] = []
         self._watched: set[str] = set()
         self._wake_at: float | None = None
         self._acknowledged = False
-        self._is_late = False  # rows were read before their related collections were listened to
+        self._is_late = False  # rows were read before the topics of their related collections
         self._ended = False
-        self._wanted: ReadRequest | None = None  # the read whose answer counts
-        self._waiting: ReadRequest | None = None  # the same, while it has not begun
-        self._reading = 0  # reads under way, one of which may be the wanted one
-        self._read_at = self._not_before = 0.0  # when the last one began, and the next one may
+        self._expected: ReadRequest | None = None  # the read whose response counts
+        self._pending: ReadRequest | None = None  # the same, while it has not begun
+        self._reading = 0  # reads in flight, one of which may be the expected one
+        self._read_at = self._not_before = 0.0  # when the last one began, and when the next one may
         self._is_pausing = False
-        self._was_answered = False
+        self._has_succeeded = False
         self._refusals = 0  # in a row
+
+    @property
+    def unreadable(self) -> Iterable[UnreadableRecord]:
+        """The records that the view leaves out."""
+        return self.publisher.unreadable
 
     # -- beginning and end -----------------------------------------------------------------------
 
-    def begin(self) -> None:
-        """Listens from now on, so that whoever waits for all topics waits for these, too; the
-        reads begin once the server has taken them."""
+    def start(self) -> None:
+        """Subscribe at once, so that a wait for all topics includes these; the reads start once the
+        server has acknowledged them."""
         topics = [(self._source.topic(), self._on_event)]
         watch = self._source.watch()
         if watch is not None:
             topics.append((watch, self._on_hint))
-        # The hub's thread sees all of them at once, or none. The list stays the same one: a
-        # refusal may be emptying it just now.
+        # The manager's scheduler sees all of them at once, or none. The list stays the same object:
+        # a refusal may be emptying it just now.
         self._topics += [
             subscriber
             for topic, on_next in topics
             if (subscriber := self._attach(topic, on_next)) is not None
         ]
-        self._hub.loop.post(self._begun)
+        self._manager.scheduler.post(self._on_started)
 
     def end(self) -> None:
-        """Takes the topics off the server; what is under way is ignored."""
+        """Remove the topics; what is in flight is ignored."""
         self._ended = True
-        self.screen.end()
-        self._hub.loop.post(self._unlisten)
+        self.publisher.end()
+        self._manager.scheduler.post(self._detach_all)
 
     def complete(self) -> None:
-        """Completes the observers, on the calling thread."""
+        """Complete the observers, on the calling thread."""
         self.end()
-        self.screen.complete()
+        self.publisher.complete()
 
-    def _begun(self) -> None:
+    def _on_started(self) -> None:
         if self._ended:  # one of its topics was refused, before the others were there
-            self._unlisten()
-        self._heed(self._hub.taken)
+            self._detach_all()
+        self._check_acknowledged(self._manager.acknowledged)
 
     def _attach(self, topic: Topic, on_next: Callable[[Event], None]) -> Subscriber | None:
-        """None once the client is closed."""
-        subscriber = Subscriber(on_next, self._fail, _nothing, keeps=True)
+        """Subscribe to a topic; return None once the client is closed."""
+        subscriber = Subscriber(on_next, self._fail, _nothing, keep_on_error=True)
         try:
-            self._hub.service.attach(topic, subscriber, None, urgent=False)
+            self._manager.service.attach(topic, subscriber, None, urgent=False)
         except ClientClosedError:
             return None
         return subscriber
 
-    def _unlisten(self) -> None:
+    def _detach_all(self) -> None:
         while self._topics:
-            self._hub.service.detach(self._topics.pop())
+            self._manager.service.detach(self._topics.pop())
 
     def _fail(self, error: Exception) -> None:
-        """Ends the view with an error that retrying cannot mend."""
+        """End the view with an error that a retry cannot fix."""
         if self._ended:
             return
         log.info("a live view of %r ended: %s", self._source.query.collection, error)
-        self._hub.forget(self)
-        self.screen.fail(error)
+        self._manager.forget(self)
+        self.publisher.fail(error)
         self.end()
 
-    def _undone(self, error: Exception) -> None:
-        """A snapshot could not be made."""
-        then = self._hand_over if isinstance(error, UnorderableError) else self._fail
-        self._hub.loop.post(partial(then, error))
+    def _on_build_failed(self, error: Exception) -> None:
+        """Handle that a snapshot could not be made."""
+        then = self._replace_engine if isinstance(error, UnorderableError) else self._fail
+        self._manager.scheduler.post(partial(then, error))
 
     def _state(self) -> object:
-        return self._hub.service.status.value.state
+        return self._manager.service.status.value.state
 
-    # -- the hub's thread: what the stream tells -------------------------------------------------
+    # -- on the manager's scheduler: the stream --------------------------------------------------
 
-    def topics_held(self, share: TopicShard, held: Mapping[TopicShard, int]) -> None:
-        """The server has taken topics of this share."""
-        if any(entry.share is share for entry in self._entries()):
-            self._heed(held)
+    def topics_acknowledged(self, shard: TopicShard, versions: Mapping[TopicShard, int]) -> None:
+        """Handle the server's acknowledgement of topics of this shard."""
+        if any(entry.shard is shard for entry in self._entries()):
+            self._check_acknowledged(versions)
 
-    def _heed(self, held: Mapping[TopicShard, int]) -> None:
-        """Once the server has all of our topics, reads may begin.
+    def _check_acknowledged(self, versions: Mapping[TopicShard, int]) -> None:
+        """Let reads start once the server has acknowledged all topics of this view.
 
-        It may have them already, for another view: then nobody is told anything.
+        It may have done so before, for another view: then no acknowledgement follows.
         """
         entries = self._entries()
-        if not entries or any(entry.version > held.get(entry.share, -1) for entry in entries):
+        if not entries or any(entry.version > versions.get(entry.shard, -1) for entry in entries):
             return
         is_late = self._is_late and self._acknowledged
         self._acknowledged, self._is_late = True, False
-        heed = self._brain.skipped if is_late else self._brain.acknowledged
-        self._apply(heed(self._now()))
+        handle = self._engine.skipped if is_late else self._engine.acknowledged
+        self._apply(handle(self._now()))
 
-    def topics_lost(self, share: TopicShard) -> None:
-        """The connection of `share` ended."""
-        if any(entry.share is share for entry in self._entries()):
+    def topics_lost(self, shard: TopicShard) -> None:
+        """Handle the end of the connection of `shard`: events may be lost."""
+        if any(entry.shard is shard for entry in self._entries()):
             self._acknowledged = False
-            self._apply(self._brain.lost(self._now()))
+            self._apply(self._engine.lost(self._now()))
 
     def _entries(self) -> list[TopicEntry]:
         return [topic.entry for topic in self._topics if topic.entry is not None]
 
     def frame_skipped(self, name: str) -> None:
-        """A frame could not be read; where its topic is not known, it may have been ours."""
+        """Handle an undecodable frame; one without a known topic may be of this view."""
         names = {entry.name for entry in self._entries()}
         if name in names or "/" not in name:
-            self._apply(self._brain.skipped(self._now()), hurries=False)
+            self._apply(self._engine.skipped(self._now()), may_read_now=False)
 
     def reset(self) -> None:
-        """Somebody else is logged in: what was seen may not be theirs to see."""
+        """Empty the view: another identity is logged in, which may not view the rows."""
         if not self._ended:
             self._acknowledged = False
-            self._apply(self._brain.reset(self._now()))
+            self._apply(self._engine.reset(self._now()))
 
     def _on_event(self, event: Event) -> None:
         record = event.record
         if isinstance(record.get("id"), str):
-            self._apply(self._brain.event(event.action, record, self._now()))
+            self._apply(self._engine.event(event.action, record, self._now()))
             self._watch_related((record,))
 
     def _on_hint(self, event: Event) -> None:
         id = event.record.get("id")
         if isinstance(id, str):
             updated = updated_of(event.record)
-            self._apply(self._brain.hint(event.action, id, updated, self._now()))
+            self._apply(self._engine.hint(event.action, id, updated, self._now()))
 
     def _on_related(self, event: Event) -> None:
         id = event.record.get("id")
         if isinstance(id, str):
-            self._apply(self._brain.related(id, self._now()))
+            self._apply(self._engine.related(id, self._now()))
 
     def _watch_related(self, rows: Iterable[Record]) -> None:
-        """Listens to the collections of what the rows expand: nothing else tells of a change
-        there. Where they may not be read, that stays silent and `reconcile` finds it. What changed
-        there before we listen is looked for once we do."""
+        """Subscribe to the collections of the records that the rows expand: no other event reports
+        a change there. Where they may not be read, no event comes; `reconcile` finds the change.
+        What changed before the topics were acknowledged is read after that."""
         if not self._expands or not self._topics:
-            return  # an event that came while `begin` was at work: the first read shows its record
+            return  # an event during `start`: the first read shows its record
         known = len(self._watched)
         for row in rows:
             for related in expanded_records(row):
@@ -228,11 +238,11 @@ class ViewDriver(Generic[T]):
                     self._watch_collection(name)
         if len(self._watched) > known:
             self._is_late = True
-            self._heed(self._hub.taken)
+            self._check_acknowledged(self._manager.acknowledged)
 
     def _watch_collection(self, name: str) -> None:
         if len(self._watched) >= MAX_WATCHED:
-            return  # no schema has so many: somebody makes names up
+            return  # no schema has so many: the names are not of collections
         self._watched.add(name)
         try:
             topic = watch_topic(name, self._source.query.headers)
@@ -243,53 +253,53 @@ class ViewDriver(Generic[T]):
         if subscriber is not None:
             self._topics.append(subscriber)
 
-    # -- the hub's thread: reads and time --------------------------------------------------------
+    # -- on the manager's scheduler: reads and time ----------------------------------------------
 
-    def _apply(self, effects: Effects, *, hurries: bool = True) -> None:
+    def _apply(self, effects: Effects, *, may_read_now: bool = True) -> None:
         if self._ended:
             return
         if effects.read is not None:
-            at_once = hurries and self._wanted is None  # else it overtakes one: a loss, too
+            at_once = may_read_now and self._expected is None  # else it replaces a read: a loss too
             self._not_before = 0.0 if at_once else self._read_at + LOSS_PAUSE
-            self._wanted = self._waiting = effects.read
+            self._expected = self._pending = effects.read
             self._begin_read()
         self._set_timer(effects.wake)
-        self.screen.show(effects)
+        self.publisher.show(effects)
 
     def _set_timer(self, wake: float | None) -> None:
-        # A timer that fires too early only ticks once more; one for each event would cost more.
+        # A timer that fires too early costs one tick; a timer for each event would cost more.
         if wake is None or (self._wake_at is not None and self._wake_at <= wake):
             return
         self._wake_at = wake
-        self._hub.loop.call_later(max(0.0, wake - self._now()), partial(self._tick, wake))
+        self._manager.scheduler.call_later(max(0.0, wake - self._now()), partial(self._tick, wake))
 
     def _tick(self, due: float) -> None:
         if self._wake_at == due:
             self._wake_at = None
-            self._apply(self._brain.tick(self._now()))
+            self._apply(self._engine.tick(self._now()))
 
     def _begin_read(self) -> None:
-        read = self._waiting
+        read = self._pending
         if read is None or self._reading == MAX_READS or self._is_pausing:
             return
         pause = self._not_before - self._now()
         if pause > 0:
             self._is_pausing = True
-            self._hub.loop.call_later(pause, self._pause_is_over)
+            self._manager.scheduler.call_later(pause, self._pause_is_over)
             return
-        self._waiting = None
+        self._pending = None
         self._reading += 1
         self._read_at = self._now()
-        self._hub.pool.submit(partial(self._read, read))
+        self._manager.pool.submit(partial(self._read, read))
 
     def _pause_is_over(self) -> None:
         self._is_pausing = False
         self._begin_read()
 
     def _read(self, request: ReadRequest) -> None:
-        """On a thread of the pool."""
+        """Make a read, on a thread of the pool."""
         if not self._ended:
-            self._hub.loop.post(partial(self._done, request, self._outcome(request)))
+            self._manager.scheduler.post(partial(self._done, request, self._outcome(request)))
 
     def _outcome(self, request: ReadRequest) -> Callable[[], None]:
         try:
@@ -300,13 +310,13 @@ class ViewDriver(Generic[T]):
             if isinstance(error, ClientResponseError) and error.status in (400, 403, 404):
                 return partial(self._refused, request, error)
             return partial(self._failed, request, error)
-        except Exception as error:  # whatever it is: the view must not wait for an answer for ever
+        except Exception as error:  # of any kind: the view must not wait without end
             log.exception("a read of a live view could not be made")
             return partial(self._failed, request, error)
         return partial(self._answered, request, rows, last)
 
     def _rows(self, request: ReadRequest) -> tuple[list[Record], bool]:
-        for _ in range(AT_ONCE if self._was_answered and not self._refusals else 0):
+        for _ in range(IMMEDIATE_REPEATS if self._has_succeeded and not self._refusals else 0):
             try:
                 return self._source.rows(request)
             except ClientResponseError as error:
@@ -314,16 +324,16 @@ class ViewDriver(Generic[T]):
                     raise
         return self._source.rows(request)
 
-    def _done(self, request: ReadRequest, tell: Callable[[], None]) -> None:
+    def _done(self, request: ReadRequest, apply: Callable[[], None]) -> None:
         self._reading -= 1
-        if request is self._wanted:  # else a newer read has replaced it
-            self._wanted = None
-            tell()
+        if request is self._expected:  # else a newer read has replaced it
+            self._expected = None
+            apply()
         self._begin_read()
 
     def _refused(self, request: ReadRequest, error: ClientResponseError) -> None:
         self._refusals += 1
-        if error.status == 400 and self._was_answered and self._refusals < MAX_REFUSALS:
+        if error.status == 400 and self._has_succeeded and self._refusals < MAX_REFUSALS:
             self._failed(request, error)
         else:
             self._fail(error)
@@ -331,46 +341,49 @@ class ViewDriver(Generic[T]):
     def _failed(self, request: ReadRequest, error: Exception) -> None:
         level = logging.WARNING if self.problem is None else logging.INFO
         log.log(level, "a read of a live view failed: %s", error)
-        self._tell_problem(error)
-        self._apply(self._brain.failed(request, self._now(), asked_to_wait(error)))
+        self._set_problem(error)
+        self._apply(self._engine.failed(request, self._now(), asked_to_wait(error)))
 
     def _answered(self, request: ReadRequest, rows: list[Record], last: bool) -> None:
-        if not isinstance(request, ReadLiterals):  # that is answered whatever the server says
-            self._was_answered, self._refusals = True, 0
-        known = self._hub.text_order.by_bytes
+        if not isinstance(request, ReadLiterals):  # which the server answers for any query
+            self._has_succeeded, self._refusals = True, 0
+        known = self._manager.text_order.by_bytes
         try:
-            effects = self._brain.read_done(request, rows, last, self._now())
+            effects = self._engine.read_done(request, rows, last, self._now())
         except ProtocolError as error:
             self._failed(request, error)
             return
         if effects.fresh:
-            self._tell_problem(None)
+            self._set_problem(None)
         self._apply(effects)
         self._watch_related(rows)
-        if self._hub.text_order.by_bytes != known:
-            self._hub.order_learned()
+        if self._manager.text_order.by_bytes != known:
+            self._manager.order_learned()
 
     def order_learned(self) -> None:
-        """Another view has found out how the server sorts text."""
-        self._apply(self._brain.tick(self._now()))
+        """Sort again: another view has learned how the server sorts text."""
+        self._apply(self._engine.tick(self._now()))
 
-    def _tell_problem(self, error: Exception | None) -> None:
+    def _set_problem(self, error: Exception | None) -> None:
         if error is not self.problem:
             self.problem = error
-            self._hub.show_trouble()
+            self._manager.report_problems()
 
-    def _hand_over(self, why: Exception) -> None:
-        """Only the server can order the rows: the same view goes on as it arranges them."""
-        if self._ended or self._arranged is None:
+    def _replace_engine(self, why: Exception) -> None:
+        """Replace the engine, since only the server can order the rows."""
+        if self._ended or self._make_window is None:
             return
         log.info("the server sorts a live view of %r: %s", self._source.query.collection, why)
-        was_emptied = isinstance(self._brain, RecordEngine) and not self._brain.has_rows
-        self._brain = self.screen.use(self._arranged)
-        if was_emptied:  # somebody else is logged in
+        was_emptied = not self._engine.has_rows
+        self._engine = self.publisher.use(self._make_window)
+        self._make_window = None
+        if was_emptied:  # another identity is logged in
             self._apply(Effects((), None, loaded=True, fresh=False, wake=None, rows=()))
         now = self._now()
-        self._apply(self._brain.acknowledged(now) if self._acknowledged else self._brain.lost(now))
+        self._apply(
+            self._engine.acknowledged(now) if self._acknowledged else self._engine.lost(now)
+        )
 
 
 def _nothing() -> None:
-    """The views' topics complete only with the client."""
+    """Do nothing at the client's close, which completes topics and ends reads."""

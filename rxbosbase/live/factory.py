@@ -1,4 +1,4 @@
-"""From the arguments of ``live`` to a view: which core keeps it, and which views are equal."""
+"""Live views from the arguments of ``live``: their drivers, and which views are equal."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Callable
 from random import uniform
 from typing import TypeVar
 
+from rxbosbase.encoding.record import Record
 from rxbosbase.live.engine.engine import Engine, RecordEngine, WindowEngine
-from rxbosbase.live.engine.messages import DOUBLED, Record, Rules
+from rxbosbase.live.engine.messages import DOUBLING_DELAY, Rules
 from rxbosbase.live.engine.ordering import Order, UnorderableError
 from rxbosbase.live.engine.snapshot import Snapshot
 from rxbosbase.live.engine.sorting import Sorting
@@ -26,7 +27,7 @@ T = TypeVar("T")
 
 
 def make_view(
-    hub: LiveViewManager,
+    manager: LiveViewManager,
     query: Query,
     reader: RecordReader[T],
     *,
@@ -34,16 +35,16 @@ def make_view(
     interval: float,
     owner: object,
 ) -> LiveView[T]:
-    """The view of a query. Raises what makes its topic impossible, at once."""
+    """Return the view of a query; raise at once what makes its topic impossible."""
     check_seconds("reconcile", reconcile)
     check_seconds("interval", interval)
-    source = QuerySource(query, hub.read, hub.dialect)
+    source = QuerySource(query, manager.read, manager.dialect)
     source.topic()
-    rules = Rules(reconcile=reconcile, delay=_delay(hub))
+    rules = Rules(reconcile=reconcile, delay=_delay(manager))
 
     decode = _decoding(query, reader)
 
-    def arranged(shown: Snapshot[T] | None = None) -> Engine:
+    def make_window(shown: Snapshot[T] | None = None) -> Engine:
         by_related = "." in query.sort
         return WindowEngine(rules, interval=interval, sorts_by_related=by_related, shown=shown)
 
@@ -51,15 +52,15 @@ def make_view(
         order = _own_order(query)
         first = Snapshot.empty(order, decode, query.collection)
         if order is None:
-            return ViewDriver(hub, source, arranged(), first)
-        sorting = Sorting(order, hub.text_order, interval, rules)
-        return ViewDriver(hub, source, RecordEngine(rules, sorting), first, arranged)
+            return ViewDriver(manager, source, make_window(), first)
+        sorting = Sorting(order, manager.text_order, interval, rules)
+        return ViewDriver(manager, source, RecordEngine(rules, sorting), first, make_window)
 
-    return LiveView(hub, (query, reader.key, reconcile, interval), make, owner)
+    return LiveView(manager, (query, reader.key, reconcile, interval), make, owner)
 
 
 def make_record_view(
-    hub: LiveViewManager,
+    manager: LiveViewManager,
     query: Query,
     id: str,
     reader: RecordReader[T],
@@ -67,26 +68,26 @@ def make_record_view(
     reconcile: float,
     owner: object,
 ) -> LiveView[T]:
-    """The view of one record."""
+    """Return the view of one record."""
     check_seconds("reconcile", reconcile)
     if id == "*":
         raise ValueError("live_record takes the id of one record; for all of them use live()")
-    source = RecordSource(query, id, hub.read)
+    source = RecordSource(query, id, manager.read)
     source.topic()
 
     decode = _decoding(query, reader)
 
     def make() -> ViewDriver[T]:
-        brain = RecordEngine(Rules(reconcile=reconcile, delay=_delay(hub)))
+        engine = RecordEngine(Rules(reconcile=reconcile, delay=_delay(manager)))
         empty = Snapshot.empty(Order.parse(), decode, query.collection)
-        return ViewDriver(hub, source, brain, empty)
+        return ViewDriver(manager, source, engine, empty)
 
-    return LiveView(hub, (query, id, reader.key, reconcile), make, owner)
+    return LiveView(manager, (query, id, reader.key, reconcile), make, owner)
 
 
 def _own_order(query: Query) -> Order | None:
-    """None for what the server arranges: a window that it cuts, and what it alone can order."""
-    if query.limit is not None or query.plan.blurs:
+    """Return the view's order; None for a window, and for an order that only the server knows."""
+    if query.limit is not None or query.plan.alters_sort_field:
         return None
     try:
         return Order.parse(query.sort, expand=query.get("expand"))
@@ -95,17 +96,17 @@ def _own_order(query: Query) -> Order | None:
 
 
 def _decoding(query: Query, reader: RecordReader[T]) -> Callable[[Record], T | None]:
-    """From a row to what the user sees of it; None for what a model leaves out."""
+    """Return the function from a row to the user's record, or to None for a row to leave out."""
     strip = query.plan.strip
     if strip is None:
         return reader.read
     return lambda row: reader.read(strip(row))
 
 
-def _delay(hub: LiveViewManager) -> Delay:
-    """As long as the client's backoff has jitter, all the views that a server failed at one moment
-    do not come back at one; but never at once, for a read may be one of many pages."""
-    return _jittered if hub.has_jitter else DOUBLED
+def _delay(manager: LiveViewManager) -> Delay:
+    """Return the pause after failed reads. If the client's backoff has jitter, views that failed at
+    one moment retry at different times; never at once, since a read may be one of many pages."""
+    return _jittered if manager.has_jitter else DOUBLING_DELAY
 
 
 def _jittered(failures: int) -> float:

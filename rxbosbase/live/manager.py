@@ -1,17 +1,16 @@
-"""The stream that all live views of a client share, apart from the user's own topics.
+"""The manager of a client's live views: the stream that they share, apart from the user's topics.
 
-Views need to know of more than events: when the server has taken their topics, and when anything
-may have been lost. They are told here, in order, on one thread that runs no user code.
+Views need more than events: when the server has acknowledged their topics, and when events may have
+been lost. The manager passes that on in order, on one thread that runs no user code.
 """
 
 from __future__ import annotations
 
 import heapq
 import logging
-import os
 import threading
-from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import Any, Protocol, TypeVar, cast
 
 from rxbosbase.encoding.unreadable import UnreadableRecord
 from rxbosbase.errors import ClientClosedError
@@ -24,23 +23,65 @@ from rxbosbase.realtime.preflight import Preflight
 from rxbosbase.realtime.service import RealtimeService
 from rxbosbase.realtime.session.registry import Subscriber, TopicShard
 from rxbosbase.records.filter_dialect import FilterDialect, Read
-from rxbosbase.runtime.fork_guard import check_process
+from rxbosbase.runtime.fork_guard import ForkGuard
 from rxbosbase.runtime.scheduler import SerialScheduler
 from rxbosbase.runtime.threads import Pool
-
-if TYPE_CHECKING:
-    from .driver import ViewDriver
 
 __all__ = ["LiveViewManager"]
 
 log = logging.getLogger("rxbosbase.live")
 
-MAX_TOLD = 100
-"""So many records that views leave out stand in the status at most; the log names each."""
+MAX_UNREADABLE = 100
+"""Records that views leave out are in the status up to this number; the log names each."""
+
+
+class ManagedView(Protocol):
+    """A shared view, as its manager sees it. All methods but `start`, `end` and `complete` are
+    called on the manager's scheduler.
+
+    Attributes:
+        users: how many have acquired it.
+        problem: why its last read failed; None if it succeeded.
+    """
+
+    users: int
+    problem: Exception | None
+
+    @property
+    def unreadable(self) -> Iterable[UnreadableRecord]:
+        """The records that the view leaves out."""
+        ...
+
+    def start(self) -> None:
+        """Subscribe to the topics of the view."""
+
+    def end(self) -> None:
+        """Remove the topics; what is in flight is ignored. Never waits."""
+
+    def complete(self) -> None:
+        """Complete the observers, on the calling thread."""
+
+    def topics_acknowledged(self, shard: TopicShard, versions: Mapping[TopicShard, int]) -> None:
+        """Handle the server's acknowledgement of topics of this shard."""
+
+    def topics_lost(self, shard: TopicShard) -> None:
+        """Handle the end of the connection of this shard."""
+
+    def frame_skipped(self, name: str) -> None:
+        """Handle a frame of the topic `name` that could not be decoded."""
+
+    def order_learned(self) -> None:
+        """Sort again: another view has learned how the server sorts text."""
+
+    def reset(self) -> None:
+        """Empty the view and read again: another identity is logged in."""
+
+
+V = TypeVar("V", bound=ManagedView)
 
 
 class LiveViewManager:
-    """The views of one client, and what they share: a stream, a thread, and the reads."""
+    """The views of one client, and what they share: a stream, a thread, and the pool for reads."""
 
     def __init__(
         self,
@@ -52,7 +93,7 @@ class LiveViewManager:
         dialect: FilterDialect,
         delivery: SerialScheduler,
     ) -> None:
-        self.loop = settings.delivery
+        self.scheduler = settings.delivery
         self.delivery = delivery
         self.pool = pool
         self.read = read
@@ -61,134 +102,134 @@ class LiveViewManager:
         self.has_jitter = settings.policy.jitter
         self.service = RealtimeService(settings, preflight, monitor, self, delivers_retired=False)
         self._lock = threading.Lock()
-        self._cores: dict[Hashable, ViewDriver[Any]] = {}
-        self.taken: dict[
-            TopicShard, int
-        ] = {}  # up to which version the server has a share's topics
+        self._views: dict[Hashable, ManagedView] = {}
+        self.acknowledged: dict[TopicShard, int] = {}  # the newest version on the open stream
         self._monitor = monitor
         self._unreadable: set[UnreadableRecord] = set()
         self._problem: Exception | None = None
         self._closed = False
-        self._process = os.getpid()
+        self._fork_guard = ForkGuard()
 
     # -- sharing ---------------------------------------------------------------------------------
 
-    def acquire(self, key: Hashable, make: Callable[[], ViewDriver[Any]]) -> ViewDriver[Any]:
-        """The view of this key, begun by the first who asks; give it back with `release`."""
-        check_process(self._process)  # before the lock: a child may have inherited it taken
+    def acquire(self, key: Hashable, make: Callable[[], V]) -> V:
+        """Return the view of this key, started by the first call; give it back with `release`."""
+        self._fork_guard.check()  # before the lock: a child may have inherited it locked
         with self._lock:
             if self._closed:
                 raise ClientClosedError("the client is closed; make a new one")
-            core = self._cores.get(key)
-            begins = core is None
-            if core is None:
-                core = self._cores[key] = make()
-            core.users += 1
-        if begins:
-            core.begin()
-        return core
+            view = self._views.get(key)
+            is_new = view is None
+            if view is None:
+                view = self._views[key] = make()
+            view.users += 1
+        if is_new:
+            view.start()
+        return cast(V, view)  # equal keys are of equal views
 
-    def release(self, key: Hashable, core: ViewDriver[Any]) -> None:
-        """One user less; the last one ends the view."""
-        if os.getpid() != self._process:
+    def release(self, key: Hashable, view: ManagedView) -> None:
+        """Give a view back; the last release ends it."""
+        if self._fork_guard.is_child:
             return  # in a child process there is nothing to end
         with self._lock:
-            core.users -= 1
-            ends = core.users == 0
-            if ends and self._cores.get(key) is core:
-                del self._cores[key]
+            view.users -= 1
+            ends = view.users == 0
+            if ends and self._views.get(key) is view:
+                del self._views[key]
         if ends:
-            core.end()
-            self.show_trouble()
+            view.end()
+            self.report_problems()
 
-    def find(self, key: Hashable) -> ViewDriver[Any] | None:
-        """The running view of this key."""
+    def find(self, key: Hashable) -> Any:
+        """Return the running view of this key, or None."""
         with self._lock:
-            return self._cores.get(key)
+            return self._views.get(key)
 
-    def forget(self, core: ViewDriver[Any]) -> None:
-        """A view that has failed is shared no more."""
+    def forget(self, view: ManagedView) -> None:
+        """Stop sharing a view that has failed."""
         with self._lock:
-            self._cores = {key: other for key, other in self._cores.items() if other is not core}
-        self.show_trouble()
+            self._views = {key: other for key, other in self._views.items() if other is not view}
+        self.report_problems()
 
-    def show_trouble(self) -> None:
-        """Tells which records the views have to leave out, all together, and why a view cannot
-        read; from any thread."""
+    def report_problems(self) -> None:
+        """Put into the status which records all views together leave out, and why a view cannot
+        read. From any thread."""
         with self._lock:
-            found = {record for core in self._cores.values() for record in core.screen.unreadable}
-            problems = [core.problem for core in self._cores.values() if core.problem is not None]
+            found = {record for view in self._views.values() for record in view.unreadable}
+            problems = [view.problem for view in self._views.values() if view.problem is not None]
             problem = problems[0] if problems else None
             new = found - self._unreadable
             if not new and len(found) == len(self._unreadable) and problem is self._problem:
                 return
             self._unreadable, self._problem = found, problem
-            self._monitor.show_views(tuple(heapq.nsmallest(MAX_TOLD, found, key=str)), problem)
+            self._monitor.set_view_problems(
+                tuple(heapq.nsmallest(MAX_UNREADABLE, found, key=str)), problem
+            )
         for record in new:
             log.warning("live views leave out %s", record)
 
-    # -- from the stream: passed on to the views on the loop, in the order of the frames ----------
+    # -- from the stream: passed on by the scheduler, in the order of the frames ------------------
 
-    def on_held(self, share: TopicShard, version: int) -> None:
-        """The server has a share's topics up to `version`."""
+    def on_acknowledged(self, shard: TopicShard, version: int) -> None:
+        """Pass the server's acknowledgement of a shard's topics up to `version` on to the views."""
 
-        def tell() -> None:
-            self.taken[share] = version
-            for core in self._all():
-                core.topics_held(share, self.taken)
+        def notify() -> None:
+            self.acknowledged[shard] = version
+            for view in self._all():
+                view.topics_acknowledged(shard, self.acknowledged)
 
-        self.loop.post(tell)
+        self.scheduler.post(notify)
 
-    def on_gap(self, share: TopicShard) -> None:
-        """The connection of a share ended."""
+    def on_gap(self, shard: TopicShard) -> None:
+        """Pass the end of a shard's connection on to the views."""
 
-        def tell() -> None:
-            self.taken.pop(share, None)
-            for core in self._all():
-                core.topics_lost(share)
+        def notify() -> None:
+            self.acknowledged.pop(shard, None)
+            for view in self._all():
+                view.topics_lost(shard)
 
-        self.loop.post(tell)
+        self.scheduler.post(notify)
 
     def on_skipped(self, error: MalformedEvent, records: tuple[Subscriber, ...]) -> None:
-        """A frame could not be read, which for the views of its topic is a loss; on the loop."""
+        """Handle a frame that could not be decoded: a loss for its topic. On the scheduler."""
         if error.event is not None:
-            # The view knows what to do with what could be decoded of it: nothing was lost.
+            # What could be decoded of it is enough for the view: nothing was lost.
             dispatch(records, error.event, self.service.detach)
             return
         log.warning("%s", error)
-        for core in self._all():  # they make up for it: no error is left to be shown
-            core.frame_skipped(error.topic)
+        for view in self._all():  # they read again: there is no error to show
+            view.frame_skipped(error.topic)
 
     def order_learned(self) -> None:
-        """A view has found out how the server sorts text, which concerns the others, too."""
-        for core in self._all():
-            core.order_learned()
+        """Pass on to all views what one has learned of how the server sorts text."""
+        for view in self._all():
+            view.order_learned()
 
-    # -- what the client tells -------------------------------------------------------------------
+    # -- called by the client --------------------------------------------------------------------
 
     def identity_changed(self, *, other: bool) -> None:
-        """A token was renewed; `other`: somebody else is logged in now."""
-        if other:  # first, so that no acknowledgement for the new one comes before it
-            for core in self._all():
-                self.loop.post(core.reset)
+        """Handle a renewed token or, with `other`, the login of another identity."""
+        if other:  # first, so that no acknowledgement for the new identity comes before it
+            for view in self._all():
+                self.scheduler.post(view.reset)
         self.service.identity_changed()
 
     def close(self) -> None:
-        """Ends the stream and all views' work. Never waits."""
+        """End the stream and the work of all views. Never waits."""
         with self._lock:
             self._closed = True
-        # The views end first: what the stream loses by this is no loss of theirs. Their completion,
-        # in `finish`, comes behind a callback that waits for a snapshot.
-        for core in self._all():
-            core.end()
+        # The views end first, so that the end of the stream is no loss for them. They complete in
+        # `finish`, after a callback that waits for a snapshot.
+        for view in self._all():
+            view.end()
         self.service.close()
-        self.loop.close()
+        self.scheduler.close()
 
     def finish(self) -> None:
-        """Completes all views, on the calling thread."""
-        for core in self._all():
-            core.complete()
+        """Complete all views, on the calling thread."""
+        for view in self._all():
+            view.complete()
 
-    def _all(self) -> list[ViewDriver[Any]]:
+    def _all(self) -> list[ManagedView]:
         with self._lock:
-            return list(self._cores.values())
+            return list(self._views.values())

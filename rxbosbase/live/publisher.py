@@ -1,8 +1,8 @@
-"""What the users of one live view see: its snapshots, made from the edits of its brain.
+"""The publisher of one live view: snapshots, made from the edits of its engine, to its observers.
 
-The hub's thread brings edits; observers are called on the client's delivery thread; and anybody may
-ask for the newest snapshot. Between them stand the edits that nobody has seen yet: a slow observer
-gets fewer snapshots with more changes each, and never an old one.
+The manager's thread brings edits; observers are called on the client's delivery thread; any thread
+may ask for the newest snapshot. Edits wait in between until a snapshot is made of them: a slow
+observer gets fewer snapshots with more changes each, and never an outdated one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 from rxbosbase.encoding.unreadable import UnreadableRecord
 from rxbosbase.errors import ClientClosedError, RequestTimeoutError
-from rxbosbase.live.engine.engine import Engine, Make
+from rxbosbase.live.engine.engine import Engine, MakeSnapshot
 from rxbosbase.live.engine.messages import Effects
 from rxbosbase.live.engine.ordering import UnorderableError
 from rxbosbase.live.engine.snapshot import Snapshot
@@ -28,21 +28,21 @@ T = TypeVar("T")
 
 
 class Publisher(Generic[T]):
-    """The snapshots of a view, and those who look at them.
+    """The snapshots of a view, and their observers.
 
     Args:
-        brain: its `show` and `snapshot` are called here, under the lock.
+        engine: its `collect` and `next_snapshot` are called here, under the lock.
         empty: the snapshot of version 0.
         delivery: where observers are called.
         on_failed: called once with what ended the making of snapshots, on any thread: an
             `UnorderableError`, or what a model raised.
-        state: of the connection, for an error's text.
-        on_unreadable: called, on any thread, when other records are left out than before.
+        state: returns the state of the connection, for an error's text.
+        on_unreadable: called on any thread when other records are left out than before.
     """
 
     def __init__(
         self,
-        brain: Engine,
+        engine: Engine,
         empty: Snapshot[T],
         delivery: SerialScheduler,
         on_failed: Callable[[Exception], object],
@@ -55,17 +55,17 @@ class Publisher(Generic[T]):
         self._on_unreadable = on_unreadable
         # What several threads touch, under this lock:
         self._changed = delivery.condition()
-        self._brain = brain
+        self._engine = engine
         self._current = empty
         self._outbox: list[Snapshot[T]] = []
         self._flushing = False
         self._error: Exception | None = None
         self._ended = False
         self._completed = False
-        self._unmade: Make | None = None
-        self._is_building = False  # somebody makes a snapshot of `_unmade`
+        self._unmade: MakeSnapshot | None = None
+        self._is_building = False  # a thread makes a snapshot of `_unmade`
         self._builder = 0  # the thread that does, or did last
-        self._is_stuck = False  # only the server can order the rows: another brain is on its way
+        self._needs_server_order = False  # until another engine replaces this one
         self._attached: dict[Subscriber, Callable[[], object]] = {}
         # The delivery thread's own:
         self._shown: Snapshot[T] | None = None
@@ -75,15 +75,18 @@ class Publisher(Generic[T]):
 
     @property
     def unreadable(self) -> Iterable[UnreadableRecord]:
-        """What is left out now."""
+        """The records that are left out now."""
         return () if self._ended else self._current.unreadable.values()
 
     @property
     def current(self) -> Snapshot[T]:
-        """The newest snapshot; version 0 until the first read is complete. Raises what ended the
-        view."""
+        """The newest snapshot; version 0 until the first read is complete.
+
+        Raises:
+            Exception: what ended the view.
+        """
         with self._changed:
-            make = self._take()
+            make = self._begin_build()
         if make is not None:
             self._build(make)
             self._post_flush()
@@ -93,7 +96,7 @@ class Publisher(Generic[T]):
             return self._current
 
     def wait_fresh(self, timeout: float) -> Snapshot[T]:
-        """Waits for a snapshot that may be trusted.
+        """Wait for a fresh snapshot.
 
         Raises:
             RequestTimeoutError: after `timeout` seconds.
@@ -104,7 +107,7 @@ class Publisher(Generic[T]):
         while True:
             with self._changed:
                 rest = deadline - self._delivery.time()
-                ready = self._changed.wait_for(self._awaited, max(0.0, rest))
+                ready = self._changed.wait_for(self._next_result, max(0.0, rest))
             if not ready:
                 break
             if isinstance(ready[0], Snapshot):
@@ -116,10 +119,10 @@ class Publisher(Generic[T]):
             f"the view was not fresh within {timeout:g} s; its connection is {state}"
         )
 
-    def _awaited(self) -> tuple[Make | Snapshot[T]] | None:
-        """For one who waits: what to make a snapshot of, or the fresh snapshot, in a tuple, since
-        it may be empty; None while there is neither. Under the lock."""
-        make = self._take()
+    def _next_result(self) -> tuple[MakeSnapshot | Snapshot[T]] | None:
+        """Return, for a waiting thread, what makes the next snapshot, or the fresh snapshot; None
+        while there is neither. In a tuple, since a snapshot may be falsy. Under the lock."""
+        make = self._begin_build()
         if make is not None:
             return (make,)
         if self._error is not None:
@@ -137,80 +140,80 @@ class Publisher(Generic[T]):
         return None
 
     def attach(self, observer: Subscriber, leave: Callable[[], object]) -> None:
-        """Adds an observer; it gets the current snapshot at once if there is one.
+        """Add an observer; it gets the current snapshot at once if there is one.
 
-        `leave` gives back its hold on the view, should it raise: RxPY leaves that to us.
+        `leave` is called if the observer raises, to release the view: RxPY does not do that.
         """
 
-        def welcome() -> None:
+        def start() -> None:
             if self._error is not None:
                 guarded(partial(observer.on_error, self._error))
                 return
             self._observers += (observer,)
             if self._shown is not None:
-                dispatch((observer,), self._shown, self._expel)
+                dispatch((observer,), self._shown, self._remove_failed)
 
         with self._changed:
             self._attached[observer] = leave
-        self._delivery.post(welcome)
+        self._delivery.post(start)
 
     def detach(self, observer: Subscriber) -> None:
-        """Removes an observer; nothing reaches it from now on."""
+        """Remove an observer; it is not called from now on."""
         observer.silence()
         with self._changed:
             self._attached.pop(observer, None)
 
-        def go() -> None:
+        def remove() -> None:
             self._observers = tuple(o for o in self._observers if o is not observer)
 
-        self._delivery.post(go)
+        self._delivery.post(remove)
 
-    def _expel(self, observer: Subscriber) -> None:
+    def _remove_failed(self, observer: Subscriber) -> None:
         with self._changed:
             leave = self._attached.get(observer)
         if leave is not None:
             leave()
 
-    # -- for the view's core ---------------------------------------------------------------------
+    # -- for the view's driver ---------------------------------------------------------------------
 
     def show(self, effects: Effects) -> None:
-        """Keeps what is to be shown, and sees to it that it is."""
+        """Collect the effects, and have them delivered if they change what is shown."""
         with self._changed:
-            if not self._brain.show(effects):
+            if not self._engine.collect(effects):
                 return
             self._changed.notify_all()
         self._post_flush()
 
     def use(self, make: Callable[[Snapshot[T]], Engine]) -> Engine:
-        """Goes on with another brain, made of what is shown."""
+        """Replace the engine by the one that `make` returns for the current snapshot."""
         with self._changed:
-            self._brain = make(self._current)
-            self._is_stuck = False
-            return self._brain
+            self._engine = make(self._current)
+            self._needs_server_order = False
+            return self._engine
 
     def fail(self, error: Exception) -> None:
-        """Ends all with an error."""
+        """End all observers with an error."""
         with self._changed:
             self._error = error
             self._changed.notify_all()
 
-        def tell() -> None:
+        def notify() -> None:
             observers, self._observers = self._observers, ()
             for observer in observers:
                 guarded(partial(observer.on_error, error))
 
-        self._delivery.post(tell)
+        self._delivery.post(notify)
 
     def end(self) -> None:
-        """Wakes who waits for a snapshot: there will be none."""
+        """Wake the threads that wait for a snapshot: there will be none."""
         with self._changed:
             self._ended = True
             self._changed.notify_all()
 
     def complete(self) -> None:
-        """Completes the observers, on the calling thread."""
+        """Complete the observers, on the calling thread."""
         self._observers = ()
-        with self._changed:  # those too that were not welcomed any more
+        with self._changed:  # those too whose start is still queued
             self._completed = True
             observers, self._attached = list(self._attached), {}
         for observer in observers:
@@ -228,34 +231,34 @@ class Publisher(Generic[T]):
     def _flush(self) -> None:
         with self._changed:
             self._flushing = False
-            make = self._take()
+            make = self._begin_build()
         if make is not None:
             self._build(make)
         with self._changed:
             ready, self._outbox = self._outbox, []
         for snapshot in ready:
             self._shown = snapshot
-            dispatch(self._observers, snapshot, self._expel)
+            dispatch(self._observers, snapshot, self._remove_failed)
 
-    # -- from edits to a snapshot, on the thread of whoever wants it -----------------------------
+    # -- from edits to a snapshot, on the thread that needs it ------------------------------------
 
-    def _take(self) -> Make | None:
-        """The edits that are waiting, as a snapshot to `_build`. Under the lock."""
-        if self._error is not None or self._is_stuck or self._is_building:
+    def _begin_build(self) -> MakeSnapshot | None:
+        """Return what makes a snapshot of the waiting edits, for `_build`. Under the lock."""
+        if self._error is not None or self._needs_server_order or self._is_building:
             return None
         if self._unmade is None:
-            self._unmade = self._brain.snapshot(self._current)
+            self._unmade = self._engine.next_snapshot(self._current)
         self._is_building = self._unmade is not None
         self._builder = threading.get_ident()
         return self._unmade
 
-    def _build(self, make: Make) -> None:
-        """Makes the snapshot that `_take` gave. Without the lock: a model is the user's code.
+    def _build(self, make: MakeSnapshot) -> None:
+        """Make the snapshot of a `_begin_build`. Without the lock: a model is the user's code.
 
-        A Ctrl-C in the middle leaves the edits for the next who asks.
+        After a Ctrl-C in the middle the next thread that needs a snapshot builds it.
         """
         try:
-            with self._delivery.lent():
+            with self._delivery.as_scheduled():
                 after = make()
         except Exception as error:
             self._built(None, error)
@@ -275,7 +278,7 @@ class Publisher(Generic[T]):
             self._is_building = False
             self._unmade = None
             if isinstance(error, UnorderableError):
-                self._is_stuck = True
+                self._needs_server_order = True
             elif error is not None:
                 self._error = error
             if after is not None:

@@ -1,9 +1,9 @@
-"""Live views as users hold them: observables of snapshots, and what is made of these."""
+"""Live views, as ``collection.live`` returns them: observables of snapshots."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from reactivex import Observable, abc
 from reactivex import operators as ops
@@ -12,6 +12,7 @@ from reactivex.disposable import Disposable
 from rxbosbase.live.engine.snapshot import Change, Snapshot
 from rxbosbase.realtime.api import check_seconds
 from rxbosbase.realtime.session.registry import Subscriber
+from rxbosbase.runtime.scheduler import SerialScheduler
 from rxbosbase.runtime.streams import Stream
 
 from .driver import ViewDriver
@@ -32,16 +33,22 @@ class LiveView(Stream[Snapshot[T]], Generic[T]):
         ``with posts.live(filter="n > 1") as view: print(len(view.wait_fresh(10).records))``
     """
 
+    scheduler: SerialScheduler
+
     def __init__(
-        self, hub: LiveViewManager, key: Hashable, make: Callable[[], ViewDriver[T]], owner: object
+        self,
+        manager: LiveViewManager,
+        key: Hashable,
+        make: Callable[[], ViewDriver[T]],
+        owner: object,
     ) -> None:
-        super().__init__(self._attach, hub.delivery)
-        self._hub = hub
+        super().__init__(self._attach, manager.delivery)
+        self._manager = manager
         self._key = key
         self._make = make
         self._owner = owner
         self._entered: list[ViewDriver[T]] = []
-        self._cores: list[ViewDriver[T]] = []  # those this object holds: an ended one tells why
+        self._drivers: list[ViewDriver[T]] = []  # in use here; an ended one has the reason
 
     def __enter__(self) -> LiveView[T]:
         self._entered.append(self._acquire())
@@ -55,24 +62,24 @@ class LiveView(Stream[Snapshot[T]], Generic[T]):
         """The newest snapshot; an empty one of version 0 until the first read is complete.
 
         Raises:
-            RuntimeError: nobody is subscribed, and this is not inside ``with view:``.
+            RuntimeError: there is no subscriber, and this is not inside ``with view:``.
         """
-        return self._core().screen.current
+        return self._driver().publisher.current
 
     def wait_fresh(self, timeout: float = 10.0) -> Snapshot[T]:
-        """Waits until the view is complete and connected, and returns its snapshot.
+        """Wait until the view is complete and connected, and return its snapshot.
 
         Raises:
             RequestTimeoutError: not within `timeout` seconds.
             ClientResponseError: the query is refused: 400, 403 or 404.
-            RuntimeError: nobody is subscribed, and this is not inside ``with view:``; or a model of
+            RuntimeError: no subscriber, and not inside ``with view:``; or a model of
                 this view waits for it.
         """
         check_seconds("timeout", timeout)
-        return self._core().screen.wait_fresh(timeout)
+        return self._driver().publisher.wait_fresh(timeout)
 
     def changes(self) -> Observable[Change[T]]:
-        """The changes alone; a subscriber first gets each record there is as ``"added"``."""
+        """Return the changes alone; a subscriber first gets each record there is as ``"added"``."""
 
         def subscribe(
             observer: abc.ObserverBase[Change[T]], scheduler: abc.SchedulerBase | None
@@ -93,9 +100,9 @@ class LiveView(Stream[Snapshot[T]], Generic[T]):
         return Stream(subscribe, self.scheduler)
 
     def record(self, id: str) -> Observable[T | None]:
-        """One record of the view: its value now, then each new one; None while it is not there.
+        """Return one record of the view: its value now, then each new one; None while it is absent.
 
-        While it cannot be decoded there is nothing new to show: the last value stands.
+        While it cannot be decoded nothing is emitted: the last value stays.
         """
         return self.pipe(  # type: ignore[no-any-return]
             ops.filter(lambda snapshot: id not in snapshot.unreadable),
@@ -103,36 +110,36 @@ class LiveView(Stream[Snapshot[T]], Generic[T]):
             ops.distinct_until_changed(),
         )
 
-    def _core(self) -> ViewDriver[Any]:
-        for core in self._cores[-1:]:
-            return core
-        running = self._hub.find(self._key)
+    def _driver(self) -> ViewDriver[T]:
+        for driver in self._drivers[-1:]:
+            return driver
+        running: ViewDriver[T] | None = self._manager.find(self._key)
         if running is None:
             raise RuntimeError("the view is not running: subscribe to it, or use `with view:`")
         return running
 
     def _acquire(self) -> ViewDriver[T]:
-        core = self._hub.acquire(self._key, self._make)
-        self._cores.append(core)
-        return core
+        driver = self._manager.acquire(self._key, self._make)
+        self._drivers.append(driver)
+        return driver
 
-    def _release(self, core: ViewDriver[T]) -> None:
-        self._cores.remove(core)
-        self._hub.release(self._key, core)
+    def _release(self, driver: ViewDriver[T]) -> None:
+        self._drivers.remove(driver)
+        self._manager.release(self._key, driver)
 
     def _attach(
         self, observer: abc.ObserverBase[Snapshot[T]], _: abc.SchedulerBase | None
     ) -> abc.DisposableBase:
         subscriber = Subscriber(observer.on_next, observer.on_error, observer.on_completed)
-        core = self._acquire()
+        driver = self._acquire()
 
         def leave(_: object = self._owner) -> None:
-            core.screen.detach(subscriber)
-            self._release(core)
+            driver.publisher.detach(subscriber)
+            self._release(driver)
 
-        held = Disposable(leave)
-        core.screen.attach(subscriber, held.dispose)
-        return held
+        subscription = Disposable(leave)
+        driver.publisher.attach(subscriber, subscription.dispose)
+        return subscription
 
 
 def _all_added(snapshot: Snapshot[T]) -> list[Change[T]]:

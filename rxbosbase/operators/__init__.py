@@ -1,8 +1,8 @@
 """Operators for streams of record events: what RxPY lacks.
 
 Use them as ``from rxbosbase import operators as rxb``. Each works on any ``reactivex.Observable``,
-keeps its state per subscription, and cleans up when disposed. The diagrams in their docstrings are
-run by the tests; one character is one second::
+keeps its state per subscription, and releases it when disposed. The tests run the diagrams in the
+docstrings; one character is one second::
 
     a1 +a1 ~a1   an update, a create, a delete of record "a" in its version 1
     (a1b1)       in the same moment
@@ -15,16 +15,16 @@ streams of this library do by themselves), else on RxPY's ``TimeoutScheduler``.
 
 from __future__ import annotations
 
-from rxbosbase.operators.bounded_observe_on import BufferOverflowError, Overflow, bounded_observe_on
-from rxbosbase.operators.changed import FieldChange, changed
-from rxbosbase.operators.conflate_by_id import conflate_by_id
-from rxbosbase.operators.debounce_by_id import debounce_by_id
-from rxbosbase.operators.distinct_record import distinct_record
-from rxbosbase.operators.of_action import of_action
-from rxbosbase.operators.rate import rate
-from rxbosbase.operators.records import records
-from rxbosbase.operators.retry_with_backoff import retry_with_backoff
-from rxbosbase.operators.to_state import to_state
+from .bounded_observe_on import BufferOverflowError, Overflow, bounded_observe_on
+from .changed import FieldChange, changed
+from .conflate_by_id import conflate_by_id
+from .debounce_by_id import debounce_by_id
+from .distinct_record import distinct_record
+from .of_action import of_action
+from .rate import rate
+from .records import records
+from .retry_with_backoff import retry_with_backoff
+from .to_state import to_state
 
 __all__ = [
     "BufferOverflowError",

@@ -1,32 +1,32 @@
-"""What several operators share: times, record ids, and what to keep of a record's events."""
+"""What several operators share: times, record ids, and the scaffold of those with state by id."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import TypeVar
 
-from reactivex import abc
-from reactivex.disposable import SerialDisposable, SingleAssignmentDisposable
+from reactivex import Observable, abc
 from reactivex.scheduler import TimeoutScheduler
 
-from rxbosbase.events import RecordEvent
+from rxbosbase.events import Event, RecordEvent
 
-__all__ = ["Alarm", "Event", "clock_of", "newest_of", "record_id", "seconds"]
+__all__ = ["Event", "by_id", "clock_of", "newest_of", "record_id", "seconds"]
 
-Event = RecordEvent[Any]
+B = TypeVar("B")
+R = TypeVar("R")
 
 
 def clock_of(
     argument: abc.SchedulerBase | None, subscriber: abc.SchedulerBase | None
 ) -> abc.SchedulerBase:
-    """The scheduler for timed work: the operator's argument, else the subscriber's, else RxPY's."""
+    """Return the scheduler for timed work: the argument, else the subscriber's, else RxPY's."""
     return argument or subscriber or TimeoutScheduler.singleton()
 
 
 def seconds(value: float | timedelta, name: str) -> float:
-    """A time as seconds; ``ValueError`` unless it is positive and finite."""
+    """Return a time as seconds; ``ValueError`` unless it is positive and finite."""
     number = value.total_seconds() if isinstance(value, timedelta) else value
     if isinstance(number, bool) or not isinstance(number, (int, float)):
         raise TypeError(f"{name} must be seconds or a timedelta, not {value!r}")
@@ -36,7 +36,7 @@ def seconds(value: float | timedelta, name: str) -> float:
 
 
 def record_id(event: Event) -> str:
-    """The id of the event's record, a model's too; ``ValueError`` with a remedy if it has none."""
+    """Return the id of an event's record or model; ``ValueError`` with a remedy if it has none."""
     try:
         record = event.record
         found: str = record["id"] if isinstance(record, Mapping) else record.id
@@ -49,8 +49,9 @@ def record_id(event: Event) -> str:
 
 
 def newest_of(held: list[Event], event: Event) -> list[Event]:
-    """What to keep of one record's events: the newest, and a delete that a new life followed.
+    """Return what to keep of one record's events: the newest, and a delete before a new create.
 
+    >>> from rxbosbase.events import RecordEvent
     >>> gone = RecordEvent("posts/*", "delete", {"id": "a"})
     >>> new = RecordEvent("posts/*", "create", {"id": "a"})
     >>> newest_of([gone], new) == [gone, new]
@@ -63,15 +64,35 @@ def newest_of(held: list[Event], event: Event) -> list[Event]:
     return [event]
 
 
-class Alarm(SerialDisposable):
-    """One timer that can be set again; disposing it cancels it for good."""
+def by_id(
+    make: Callable[[], Callable[[RecordEvent[R], str], B | None]],
+) -> Callable[[Observable[RecordEvent[R]]], Observable[B]]:
+    """Return an operator that maps each event, with separate state for each subscription.
 
-    def __init__(self, clock: abc.SchedulerBase) -> None:
-        super().__init__()
-        self._clock = clock
+    Args:
+        make: called at each subscription; returns the function from an event and the id of its
+            record to what is emitted, or to None for nothing.
+    """
 
-    def set(self, wait: timedelta | float, action: Callable[[], None]) -> None:
-        """Call `action` after `wait` (seconds, or a timedelta) instead of what was set before."""
-        timer = SingleAssignmentDisposable()
-        self.disposable = timer  # first, so that an action that sets it again is not undone
-        timer.disposable = self._clock.schedule_relative(wait, lambda *_: action())
+    def operator(source: Observable[RecordEvent[R]]) -> Observable[B]:
+        def subscribe(
+            observer: abc.ObserverBase[B], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            convert = make()
+
+            def on_next(event: RecordEvent[R]) -> None:
+                try:
+                    result = convert(event, record_id(event))
+                except Exception as error:
+                    observer.on_error(error)
+                else:
+                    if result is not None:
+                        observer.on_next(result)
+
+            return source.subscribe(
+                on_next, observer.on_error, observer.on_completed, scheduler=scheduler
+            )
+
+        return Observable(subscribe)
+
+    return operator

@@ -1,8 +1,8 @@
-"""Hands values on one at a time, in order, with no lock held.
+"""The queue of a timed operator: values one at a time, in order, with no lock held.
 
-A timed operator emits from two threads: the source's and the timer's. Each puts what it has into
-the outbox under the operator's lock, so that the order is decided there, and then drains it without
-the lock. A push from inside ``on_next`` is queued behind what is already on its way.
+A timed operator emits from two threads: the source's and the timer's. Each puts its values into
+the outbox under the operator's lock, which fixes the order, and then drains it without the lock. A
+value that is put from inside ``on_next`` is queued behind those that wait.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class Outbox(Generic[T]):
         self._draining = False
 
     def put(self, *values: T) -> None:
+        """Queue values."""
         self._queue.extend(partial(self._observer.on_next, value) for value in values)
 
     def put_end(self, error: Exception | None) -> None:
@@ -41,14 +42,14 @@ class Outbox(Generic[T]):
 
     @property
     def busy(self) -> bool:
-        """True while the observer has not yet taken what was drained before."""
+        """True while values are being delivered."""
         return self._draining
 
     def drain(self) -> None:
-        """Deliver what is queued, unless somebody is already at it.
+        """Deliver what is queued, unless another call does so already.
 
-        What an observer raises goes to the caller, after the rest was delivered: the others'
-        values must not wait in the queue for an event that may never come.
+        What an observer raises is raised once the rest is delivered: the other values must not
+        wait in the queue for an event that may never come.
         """
         with self.lock:
             if self._draining:
@@ -70,6 +71,6 @@ class Outbox(Generic[T]):
 
     def _next(self) -> Callable[[], None] | None:
         with self.lock:
-            # Stopping is decided under the lock: whoever puts next sees it and drains itself.
+            # The end is decided under the lock: a later `put` sees it, and its `drain` delivers.
             self._draining = bool(self._queue)
             return self._queue.popleft() if self._queue else None

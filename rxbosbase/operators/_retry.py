@@ -14,7 +14,7 @@ from reactivex.disposable import (
     SingleAssignmentDisposable,
 )
 
-from rxbosbase.backoff import BackoffPolicy
+from rxbosbase.runtime.backoff import BackoffPolicy
 from rxbosbase.runtime.retry_delay import asked_to_wait
 
 __all__ = ["RESET_AFTER", "Retry"]
@@ -29,8 +29,8 @@ RESET_AFTER = 5.0
 class Retry(Generic[T]):
     """One subscription of the operator.
 
-    ``_current`` holds the attempt or the wait, whichever there is; disposing it ends all. Whoever
-    takes the ``_wait`` token (the timer, or a wake) starts the next attempt, so only one does.
+    ``_current`` holds the attempt or the wait, whichever there is; disposing it ends both. What
+    clears the token ``_wait`` (the timer, or a wake) starts the next attempt, so only one does.
     """
 
     policy: BackoffPolicy
@@ -51,8 +51,8 @@ class Retry(Generic[T]):
         self._lock = Lock()
         self._current = SerialDisposable()
         self._wait: SingleAssignmentDisposable | None = None
-        self._hurried: SingleAssignmentDisposable | None = None
-        self._is_telling = False  # of a wait that has not begun, which a wake cuts short already
+        self._shortened: SingleAssignmentDisposable | None = None
+        self._is_reporting = False  # while `on_wait` runs, a wake already cuts the wait short
         self._failures = 0
         self._due = self._connecting = False
         self._raised: Exception | None = None
@@ -99,8 +99,8 @@ class Retry(Generic[T]):
             try:
                 self._observer.on_next(value)
             except Exception as error:
-                # RxPY hands what a subscriber raises inside `subscribe` to on_error: it is the
-                # subscriber's failure, and asking the source again would not mend it.
+                # RxPY passes what a subscriber raises inside `subscribe` to on_error: it is the
+                # subscriber's failure, which another attempt of the source would not prevent.
                 self._raised = error
                 raise
 
@@ -140,13 +140,13 @@ class Retry(Generic[T]):
         self._current.disposable = wait
         with self._lock:
             # From here a wake counts, also one during on_wait; the next attempt waits for that.
-            self._wait, self._is_telling = wait, True
+            self._wait, self._is_reporting = wait, True
         if self.on_wait is not None:
             self.on_wait(attempt, delay, error)
         with self._lock:
-            self._is_telling = False
-            is_hurried = self._wait is self._hurried
-        if is_hurried:
+            self._is_reporting = False
+            is_shortened = self._wait is self._shortened
+        if is_shortened:
             delay = 0.0
         wait.disposable = self.clock.schedule_relative(delay, lambda *_: self._elapsed(wait))
 
@@ -159,12 +159,12 @@ class Retry(Generic[T]):
 
     def _woken(self) -> None:
         with self._lock:
-            if self._wait is None or self._wait is self._hurried:
+            if self._wait is None or self._wait is self._shortened:
                 return
-            if self._is_telling:
-                self._hurried = self._wait
+            if self._is_reporting:
+                self._shortened = self._wait
                 return
-            self._wait = self._hurried = wait = SingleAssignmentDisposable()
+            self._wait = self._shortened = wait = SingleAssignmentDisposable()
         self._current.disposable = wait
-        # Through the scheduler, so that an attempt starts on its thread and not on the waker's.
+        # Through the scheduler, so that the attempt starts on its thread, not that of `wake`.
         wait.disposable = self.clock.schedule(lambda *_: self._elapsed(wait))

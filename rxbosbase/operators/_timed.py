@@ -1,7 +1,8 @@
-"""What the operators with a timer have in common: how one is made, and one subscription of it."""
+"""What the operators with a timer share: the operator, and one subscription of it."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from typing import Generic, TypeVar
@@ -10,8 +11,10 @@ from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable
 
 from rxbosbase.events import RecordEvent
-from rxbosbase.operators._common import Alarm, clock_of, newest_of, record_id
-from rxbosbase.operators._outbox import Outbox
+from rxbosbase.runtime.scheduler import RestartableTimer
+
+from ._common import clock_of, newest_of, record_id
+from ._outbox import Outbox
 
 __all__ = ["Holding", "Timed", "timed"]
 
@@ -20,19 +23,20 @@ B = TypeVar("B")
 R = TypeVar("R")
 
 
-class Timed(Generic[A, B]):
-    """One subscription. Its ``timer`` ends with it."""
+class Timed(ABC, Generic[A, B]):
+    """One subscription; its ``timer`` is disposed with it."""
 
     def __init__(self, clock: abc.SchedulerBase, observer: abc.ObserverBase[B]) -> None:
         self.clock = clock
         self.outbox = Outbox(observer)
-        self.timer = Alarm(clock)
+        self.timer = RestartableTimer(clock)
 
+    @abstractmethod
     def on_next(self, value: A, /) -> None:
-        raise NotImplementedError
+        """Take a value of the source."""
 
     def rest(self) -> Iterable[B]:
-        """What is to be given before the end. Runs under the outbox's lock."""
+        """Return what is to be emitted before the end. Runs under the outbox's lock."""
         return ()
 
     def end(self, error: Exception | None = None) -> None:
@@ -46,7 +50,7 @@ def timed(
     make: Callable[[abc.SchedulerBase, abc.ObserverBase[B]], Timed[A, B]],
     scheduler: abc.SchedulerBase | None,
 ) -> Callable[[Observable[A]], Observable[B]]:
-    """The operator that makes one of these for each subscription."""
+    """Return the operator that calls `make` for each subscription."""
 
     def operator(source: Observable[A]) -> Observable[B]:
         def subscribe(
@@ -62,7 +66,7 @@ def timed(
 
 
 class Holding(Timed[RecordEvent[R], RecordEvent[R]]):
-    """Holds the newest events of each record, by its id, in the order of the first ones."""
+    """Holds the newest events of each record, by its id, in the order of their first ones."""
 
     def __init__(
         self,
@@ -83,15 +87,15 @@ class Holding(Timed[RecordEvent[R], RecordEvent[R]]):
         with self.outbox.lock:
             is_first = not self.held
             self.held[key] = newest_of(self.held.get(key, []), event)
-            self.noted(key)
+            self.on_held(key)
         if is_first:
             self.timer.set(self.wait, self.elapsed)
 
-    def noted(self, key: str) -> None:
-        """An event of this record is held. Runs under the outbox's lock."""
+    def on_held(self, key: str) -> None:
+        """Handle that an event of this record is held. Runs under the outbox's lock."""
 
     def elapsed(self) -> None:
-        """Called `wait` seconds after the first event that is held."""
+        """Run `wait` seconds after the first event that is held."""
         with self.outbox.lock:
             # A slow observer gets fewer events, not a longer queue.
             left = self.wait if self.outbox.busy else self.release()
@@ -100,7 +104,7 @@ class Holding(Timed[RecordEvent[R], RecordEvent[R]]):
         self.outbox.drain()
 
     def release(self) -> timedelta | float | None:
-        """Puts out what is due; the time until more is. Runs under the outbox's lock."""
+        """Emit what is due; return the time until more is. Runs under the outbox's lock."""
         self.outbox.put(*self.rest())
         return None
 

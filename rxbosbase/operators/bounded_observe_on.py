@@ -1,4 +1,4 @@
-"""``bounded_observe_on``: hand values to another scheduler through a queue that cannot grow."""
+"""``bounded_observe_on``: deliver values on another scheduler, through a bounded queue."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable, SingleAssignmentDisposable
 
 from rxbosbase.errors import BosBaseError
-from rxbosbase.runtime.handover import Handover, Overflow, check_bounds
+from rxbosbase.runtime.bounded_queue import BoundedQueue, Overflow, check_bounds
 
 __all__ = ["BufferOverflowError", "Overflow", "bounded_observe_on"]
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class BufferOverflowError(BosBaseError):
-    """The queue of ``bounded_observe_on`` was full, and the policy leaves no other way.
+    """The queue of ``bounded_observe_on`` was full, and the policy allows nothing else.
 
     Attributes:
         size: how many values the queue holds.
@@ -41,8 +41,8 @@ def bounded_observe_on(
     """Deliver values on `scheduler`, with at most `size` of them waiting for their turn.
 
     The place for slow work: ``events.pipe(rxb.bounded_observe_on(EventLoopScheduler(), 100))``.
-    Order is kept, and the end comes after the queued values. Here three at once meet room for two,
-    and the scheduler begins when they are all there::
+    Order is kept, and the end follows the queued values. Here three values come at once, there is
+    space for two, and the scheduler begins after the third::
 
         source:  (a1b1c1)--|
         call:    bounded_observe_on(scheduler, 2, "drop_oldest")
@@ -55,20 +55,20 @@ def bounded_observe_on(
     Args:
         scheduler: runs the subscriber; one value at a time, on whatever thread it has.
         size: how many values may wait, 1 or more.
-        overflow: what happens to a value that finds the queue full. ``"block"``: its producer
-            waits for room, or for the end of the subscription. ``"drop_oldest"`` and
-            ``"drop_newest"`` lose one. ``"error"``: a `BufferOverflowError` follows the queued
+        overflow: what happens to a value when the queue is full. ``"block"``: its producer
+            waits for space, or for the end of the subscription. ``"drop_oldest"`` and
+            ``"drop_newest"`` drop one. ``"error"``: a `BufferOverflowError` follows the queued
             values. ``"conflate"`` keeps the newest value per record id, at all times (values
             without an id: the newest), in the place of the first; one id too many drops the
             oldest.
-        on_drop: told the number of values so far that were not delivered, a conflated one
+        on_drop: called with the number of values so far that were not delivered, a conflated one
             counted too, each time it grows; per subscription, on the producer's thread. What it
             raises goes to ``on_error``.
 
-    A producer that would wait for itself, as it runs on the only thread that could make room, gets
-    a `BufferOverflowError` instead; that is seen for pushes from inside the subscriber, for
-    ``client.scheduler`` and ``EventLoopScheduler``, and for a thread that delivered before. A
-    subscriber that raises ends the subscription; the scheduler sees the exception.
+    A producer that would wait for itself, as it runs on the only thread that could make space,
+    gets a `BufferOverflowError` instead. That is detected for pushes from inside the subscriber,
+    for ``client.scheduler`` and ``EventLoopScheduler``, and for a thread that delivered before. A
+    subscriber that raises ends the subscription; the scheduler gets the exception.
 
     Raises:
         ValueError: a `size` below 1, or an unknown `overflow`.
@@ -83,12 +83,12 @@ def bounded_observe_on(
             observer: abc.ObserverBase[T], scheduler_: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
             upstream = SingleAssignmentDisposable()
-            handover = Handover(observer, scheduler, size, overflow, on_drop, failure, upstream)
+            queue = BoundedQueue(observer, scheduler, size, overflow, on_drop, failure, upstream)
             upstream.disposable = source.subscribe(
-                handover.on_next, handover.end, handover.end, scheduler=scheduler_
+                queue.on_next, queue.end, queue.end, scheduler=scheduler_
             )
-            # The queue first: it frees a producer who waits, and whom the source may wait for.
-            return CompositeDisposable(Disposable(handover.dispose), upstream)
+            # The queue first: it releases a blocked producer, for which the source may wait.
+            return CompositeDisposable(Disposable(queue.dispose), upstream)
 
         return Observable(subscribe)
 

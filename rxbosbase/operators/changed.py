@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
-import reactivex
 from reactivex import Observable
-from reactivex import operators as ops
 
 from rxbosbase.events import RecordEvent
-from rxbosbase.operators._common import record_id
+
+from ._common import by_id
 
 __all__ = ["FieldChange", "changed"]
 
@@ -20,7 +19,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class FieldChange(Generic[R]):
-    """An update that changed a field one asked for.
+    """An update that changed one of the fields asked for.
 
     Attributes:
         event: the update.
@@ -34,15 +33,15 @@ class FieldChange(Generic[R]):
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """The names of those that differ."""
+        """The names of the fields that differ."""
         return tuple(name for name, value in self.after.items() if value != self.before[name])
 
 
 def changed(*fields: str) -> Callable[[Observable[RecordEvent[R]]], Observable[FieldChange[R]]]:
-    """Give a `FieldChange` for each update in which one of `fields` differs from before.
+    """Emit a `FieldChange` for each update in which one of `fields` differs from before.
 
-    The first event of a record is remembered and gives nothing, as there is no before. So does a
-    create; a delete forgets the record. Here ``v`` is saved again unchanged, then changed::
+    The first event of a record, and each create, is stored and emits nothing, as there is no value
+    before. A delete removes the record. Here ``v`` is saved again unchanged, then changed::
 
         source:  a1--a1--a2--~a2-a3--|
         call:    changed("v")
@@ -56,6 +55,7 @@ def changed(*fields: str) -> Callable[[Observable[RecordEvent[R]]], Observable[F
     Raises:
         ValueError: no field. An event without a record id is one in ``on_error``.
 
+    >>> import reactivex
     >>> def save(n): return RecordEvent("posts/*", "update", {"id": "a", "n": n, "by": "me"})
     >>> reactivex.of(save(1), save(1), save(5)).pipe(changed("n")).run().after
     {'n': 5}
@@ -65,28 +65,23 @@ def changed(*fields: str) -> Callable[[Observable[RecordEvent[R]]], Observable[F
         raise ValueError("changed needs the names of fields, for example changed('status')")
     paths = {name: tuple(name.split(".")) for name in fields}
 
-    def operator(source: Observable[RecordEvent[R]]) -> Observable[FieldChange[R]]:
-        def per_subscription(_: object) -> Observable[FieldChange[R]]:
-            last: dict[str, dict[str, Any]] = {}
+    def make() -> Callable[[RecordEvent[R], str], FieldChange[R] | None]:
+        last: dict[str, dict[str, Any]] = {}
 
-            def difference(event: RecordEvent[R]) -> FieldChange[R] | None:
-                key = record_id(event)
-                if event.action == "delete":
-                    last.pop(key, None)
-                    return None
-                before = last.get(key)
-                after = {name: _reach(event.record, path) for name, path in paths.items()}
-                last[key] = after
-                if event.action != "update" or before is None or before == after:
-                    return None
-                return FieldChange(event, dict(before), dict(after))
+        def difference(event: RecordEvent[R], key: str) -> FieldChange[R] | None:
+            if event.action == "delete":
+                last.pop(key, None)
+                return None
+            before = last.get(key)
+            after = {name: _reach(event.record, path) for name, path in paths.items()}
+            last[key] = after
+            if event.action != "update" or before is None or before == after:
+                return None
+            return FieldChange(event, dict(before), dict(after))
 
-            found = source.pipe(ops.map(difference), ops.filter(lambda change: change is not None))
-            return cast("Observable[FieldChange[R]]", found)
+        return difference
 
-        return reactivex.defer(per_subscription)
-
-    return operator
+    return by_id(make)
 
 
 def _reach(value: Any, path: tuple[str, ...]) -> Any:
@@ -96,7 +91,7 @@ def _reach(value: Any, path: tuple[str, ...]) -> Any:
         elif isinstance(value, Sequence) and not isinstance(value, str) and step.isdecimal():
             value = value[int(step)] if int(step) < len(value) else None
         elif type(value).__module__ != "builtins":
-            value = getattr(value, step, None)  # a model's
+            value = getattr(value, step, None)  # of a model
         else:
             return None
     return value

@@ -10,8 +10,9 @@ from typing import TypeVar
 from reactivex import Observable, abc
 
 from rxbosbase.events import RecordEvent
-from rxbosbase.operators._common import seconds
-from rxbosbase.operators._timed import Holding, timed
+
+from ._common import seconds
+from ._timed import Holding, timed
 
 __all__ = ["conflate_by_id"]
 
@@ -21,17 +22,17 @@ R = TypeVar("R")
 def conflate_by_id(
     interval: float | timedelta, *, scheduler: abc.SchedulerBase | None = None
 ) -> Callable[[Observable[RecordEvent[R]]], Observable[RecordEvent[R]]]:
-    """Hold events for `interval` seconds, then give the newest one of each record.
+    """Hold events for `interval` seconds, then emit the newest one of each record.
 
     The interval begins with the first event that is held; with nothing held no timer runs. The
-    records come in the order in which they were first heard of::
+    records come in the order of their first events::
 
         source:  a1b1a2----------b3-------|
         call:    conflate_by_id(6)
         result:  ------(a2b1)----------b3-|
 
-    A delete is never lost: when the record is created again within the interval, both are given.
-    A record that is created and changed within an interval gives the change alone. A completion,
+    A delete is never lost: when the record is created again within the interval, both are emitted.
+    A record that is created and changed within an interval emits the change alone. A completion,
     and an error too, comes after what is held::
 
         source:  a1~a1+a2a3--#

@@ -11,8 +11,9 @@ from typing import TypeVar
 from reactivex import Observable, abc
 
 from rxbosbase.events import RecordEvent
-from rxbosbase.operators._common import seconds
-from rxbosbase.operators._timed import Holding, timed
+
+from ._common import seconds
+from ._timed import Holding, timed
 
 __all__ = ["debounce_by_id"]
 
@@ -22,15 +23,15 @@ R = TypeVar("R")
 def debounce_by_id(
     interval: float | timedelta, *, scheduler: abc.SchedulerBase | None = None
 ) -> Callable[[Observable[RecordEvent[R]]], Observable[RecordEvent[R]]]:
-    """Give a record's newest event once that record has been quiet for `interval` seconds.
+    """Emit a record's newest event once that record has been quiet for `interval` seconds.
 
-    Unlike ``ops.debounce`` each record has a clock of its own, so a busy one hides no other::
+    Unlike ``ops.debounce`` each record has a delay of its own, so a busy one delays no other::
 
         source:  a1-a2b1-a3--------|
         call:    debounce_by_id(5)
         result:  ----------b1-a3---|
 
-    A delete is never lost: when the record is created again before it was given, both are given.
+    A delete is never lost: when the record is created again before that, both are emitted.
     A completion, and an error too, comes after what is held, in order of first arrival::
 
         source:  a1b1~a1+a2--|
@@ -61,7 +62,7 @@ class _Debounce(Holding[R]):
         self._quiet = wait
         self._since: OrderedDict[str, datetime] = OrderedDict()
 
-    def noted(self, key: str) -> None:
+    def on_held(self, key: str) -> None:
         self._since[key] = self.clock.now
         self._since.move_to_end(key)
 
@@ -70,7 +71,7 @@ class _Debounce(Holding[R]):
         while self._since:
             key, since = next(iter(self._since.items()))
             left = since + self._quiet - now
-            if timedelta(0) < left <= self._quiet:  # more than that: the clock was put back
+            if timedelta(0) < left <= self._quiet:  # more than that: the clock was set back
                 return left
             del self._since[key]
             self.outbox.put(*self.held.pop(key))

@@ -19,7 +19,7 @@ ACTIONS = ("create", "update", "delete")
 
 @runtime_checkable
 class _Narrowable(Protocol):
-    """A source that can leave other actions out by itself, and cheaper."""
+    """A source that can leave other actions out before they are decoded."""
 
     def only(self, actions: frozenset[str]) -> Observable[Any]: ...
 
@@ -59,7 +59,7 @@ def of_action(
 
     def operator(source: Observable[RecordEvent[R]]) -> Observable[RecordEvent[R]]:
         if isinstance(source, _Narrowable):
-            return source.only(wanted)  # close to the wire: what is dropped is not decoded
+            return source.only(wanted)  # close to the wire: dropped events are not decoded
         return source.pipe(ops.filter(is_wanted))
 
     return operator

@@ -1,4 +1,4 @@
-"""``rate``: events per second, of late."""
+"""``rate``: events per second, within the last seconds."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 
 from reactivex import Observable, abc
 
-from rxbosbase.operators._common import seconds
-from rxbosbase.operators._timed import Timed, timed
+from ._common import seconds
+from ._timed import Timed, timed
 
 __all__ = ["MAX_BUCKETS", "rate"]
 
 MAX_BUCKETS = 1000
-"""How often a window may be reported on. It bounds the memory: one count per report."""
+"""The most reports in a window. It bounds the memory: one count per report."""
 
 DEFAULT_REPORTS = 10
 
@@ -27,10 +27,10 @@ def rate(
     scheduler: abc.SchedulerBase | None = None,
     every: float | timedelta | None = None,
 ) -> Callable[[Observable[Any]], Observable[float]]:
-    """Give how many values per second came within the last `window` seconds, again and again.
+    """Emit how many values per second came within the last `window` seconds, at intervals.
 
-    0.0 while the source is quiet. The window is filled with silence before the first value, so
-    that a single early one is no peak. Here four seconds, reported on every two::
+    0.0 while the source is quiet. Before the first value the window counts as empty, so that a
+    single early value is no peak. Here four seconds, reported on every two::
 
         source:  -a1a2---------|
         call:    rate(4, every=2)
@@ -40,7 +40,7 @@ def rate(
         where:   Z = 0.0
 
     Args:
-        window: seconds (or a timedelta) looked back on.
+        window: seconds (or a timedelta) that are counted.
         scheduler: runs the timer; by default the subscriber's, else ``TimeoutScheduler``.
         every: seconds between two reports, a whole part of `window`; a tenth of it by default.
 
@@ -77,8 +77,8 @@ class _Rate(Timed[Any, float]):
         self._start_timer()
 
     def _start_timer(self) -> None:
-        # From when the last report was due, so that lateness does not add up. Far off, a thread
-        # was held up or the clock was moved: begin anew.
+        # From when the last report was due, so that delays do not add up. If that is far off, a
+        # thread was blocked or the clock was set: start from now.
         late = (self.clock.now - self._due).total_seconds()
         wait = self._step - late if 0 <= late < self._step else self._step
         self._due = self.clock.now + timedelta(seconds=wait)
@@ -91,7 +91,7 @@ class _Rate(Timed[Any, float]):
             self.outbox.put(sum(self._past) / self._width)
         try:
             self.outbox.drain()
-        finally:  # not before: a slow observer gets fewer reports, not a queue of them
+        finally:  # only now: a slow observer gets fewer reports, not a queue of them
             self._start_timer()
 
     def on_next(self, _: Any, /) -> None:

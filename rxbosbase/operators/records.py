@@ -16,7 +16,7 @@ R = TypeVar("R")
 
 
 def records() -> Callable[[Observable[RecordEvent[R]]], Observable[R]]:
-    """Give each event's record. A delete gives the record as it last was.
+    """Emit each event's record; that of a delete is the record before it.
 
     ::
 

@@ -1,7 +1,7 @@
-"""``retry_with_backoff``: subscribe to a source again after each of its errors, behind a wait.
+"""``retry_with_backoff``: subscribe to a source again after each of its errors and a wait.
 
-Time comes from a scheduler and randomness from an argument, so that a test runs hours of backoff in
-milliseconds.
+Time comes from a scheduler and randomness from an argument, so that a test can run hours of backoff
+in milliseconds.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from reactivex import Observable, abc
 
-from rxbosbase.backoff import BackoffPolicy
+from rxbosbase.runtime.backoff import BackoffPolicy
 
 from ._common import clock_of
 from ._retry import Retry
@@ -32,7 +32,7 @@ def retry_with_backoff(
     on_wait: Callable[[int, float, Exception], None] | None = None,
     wake: Observable[Any] | None = None,
 ) -> Callable[[Observable[T]], Observable[T]]:
-    """Subscribe to the source again after each of its errors, waiting as ``policy`` says.
+    """Subscribe to the source again after each of its errors and the wait of ``policy``.
 
     A completion passes through, so a ``repeat()`` behind this begins with a fresh count. Here the
     source fails three seconds after each subscription::
@@ -46,13 +46,13 @@ def retry_with_backoff(
         scheduler: runs the waits and the new subscriptions; by default the subscriber's, else
             ``TimeoutScheduler``.
         random: the source of jitter, numbers in [0, 1).
-        resets: True when the attempt that ended with this error had been healthy: its failure
-            counts as the first again. By default an attempt is healthy that gave at least one
-            value and lived for ``RESET_AFTER`` seconds.
-        until: True for an error that retrying cannot mend; it is passed on at once.
-        on_wait: told ``(attempt, delay, error)`` before each wait.
-        wake: a value of it ends a running wait at once, the count is kept. Subscribed to once,
-            for as long as the whole; its own error ends the whole.
+        resets: True if the attempt that ended with this error was healthy: its failure counts as
+            the first again. By default an attempt is healthy that emitted at least one value and
+            lasted ``RESET_AFTER`` seconds.
+        until: True for an error that retrying cannot fix; it is passed on at once.
+        on_wait: called with ``(attempt, delay, error)`` before each wait.
+        wake: each of its values ends a running wait at once and keeps the count. Subscribed to
+            once, as long as the result; its own error ends the result.
 
     An error with a number in its attribute ``retry_after`` (seconds) makes the wait at least that
     long, up to ``MAX_RETRY_AFTER``. After ``policy.max_attempts`` failures in a row the last error

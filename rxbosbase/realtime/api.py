@@ -1,11 +1,11 @@
-"""``client.realtime``: what the user sees of the realtime service."""
+"""The public interface of the realtime service: ``client.realtime``."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
 from threading import TIMEOUT_MAX
-from typing import Any
+from typing import Any, NamedTuple
 
 from reactivex import abc
 
@@ -16,13 +16,42 @@ from rxbosbase.realtime.session.stats import Stats
 from rxbosbase.realtime.session.status import Status
 from rxbosbase.runtime.streams import Latest, Stream
 
-from .preflight import Question
+from .preflight import PreflightRequest
 from .service import RealtimeService
 from .topic_streams import MessageStream
 
-__all__ = ["Realtime", "Unsubscribe", "check_seconds", "subscribe_blocking"]
+__all__ = [
+    "Realtime",
+    "TopicRequest",
+    "Unsubscribe",
+    "check_seconds",
+    "custom_topic_request",
+    "subscribe_blocking",
+]
 
 log = logging.getLogger("rxbosbase.realtime")
+
+
+def _as_given(on_next: Callable[[Any], object], *_: object) -> Callable[[Any], object]:
+    return on_next
+
+
+class TopicRequest(NamedTuple):
+    """A topic, and what a subscription to it needs.
+
+    Attributes:
+        owner: stays alive while there is a subscription.
+        preflight: what is asked before; None for nothing.
+        raw: True for messages, False for events of records.
+        decode: from the subscriber's callback, and its ``on_error``, to what the service calls.
+    """
+
+    service: RealtimeService
+    topic: Topic
+    owner: object
+    preflight: PreflightRequest | None = None
+    raw: bool = True
+    decode: Callable[..., Callable[[Any], object]] = _as_given
 
 
 class Unsubscribe(abc.DisposableBase):
@@ -34,11 +63,11 @@ class Unsubscribe(abc.DisposableBase):
         self._owner = owner
 
     def __call__(self) -> None:
-        """Unsubscribes; the callback is not called again once it has returned. Idempotent."""
+        """Unsubscribe. Once this has returned the callback is not called again. Idempotent."""
         self._service.detach(self._subscriber)
 
     def dispose(self) -> None:
-        """The same, for those who collect disposables."""
+        """Unsubscribe; for lists of RxPY disposables."""
         self()
 
     def __enter__(self) -> Unsubscribe:
@@ -49,46 +78,48 @@ class Unsubscribe(abc.DisposableBase):
 
 
 def subscribe_blocking(
-    service: RealtimeService,
-    topic: Topic,
+    request: TopicRequest,
     callback: Callable[[Any], object],
     *,
-    raw: bool,
-    question: Question | None,
     timeout: float,
-    owner: object,
     on_error: Callable[[Exception], object] | None = None,
     on_completed: Callable[[], object] | None = None,
 ) -> Unsubscribe:
-    """Subscribes `callback` and waits until the server has acknowledged the topic."""
+    """Subscribe `callback`, and wait until the server has acknowledged the topic.
+
+    Raises:
+        RequestTimeoutError: not acknowledged within `timeout` seconds.
+        BosBaseError: the preflight, or the server, has refused the topic.
+    """
     if not callable(callback):
         raise TypeError(f"the callback must be callable, not {type(callback).__name__}")
     check_seconds("timeout", timeout)
-    tell = on_error or _log_error(topic)
-    stands = False
+    service, preflight = request.service, request.preflight
+    report = on_error or _log_error(request.topic)
+    is_subscribed = False
 
     def fail(error: Exception) -> None:
-        if stands:  # until then the caller gets it raised, and once is enough
-            tell(error)
+        if is_subscribed:  # before that, the error is raised to the caller, and only there
+            report(error)
 
     subscriber = Subscriber(
-        callback, fail, on_completed or _nothing,
-        raw=raw, check=question is not None, keeps=True,
+        request.decode(callback, *([on_error] if on_error else [])), fail,
+        on_completed or _nothing, raw=request.raw, check=preflight is not None, keep_on_error=True,
     )  # fmt: skip
     try:
-        service.attach(topic, subscriber, question, urgent=True)
+        service.attach(request.topic, subscriber, preflight, urgent=True)
         service.wait_acknowledged(subscriber, timeout)
-        stands = True
-        if subscriber.error is not None:  # at the very moment between the two
+        is_subscribed = True
+        if subscriber.error is not None:  # ended between the two lines above
             raise subscriber.error
     except BaseException:
         service.detach(subscriber)
         raise
-    return Unsubscribe(service, subscriber, owner)
+    return Unsubscribe(service, subscriber, request.owner)
 
 
 def check_seconds(what: str, value: object) -> None:
-    """Refuses what cannot be a time to wait."""
+    """Raise `TypeError` or `ValueError` unless `value` is a finite, positive number of seconds."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"{what} must be a number of seconds, not {type(value).__name__}")
     if not value > 0:
@@ -104,7 +135,7 @@ class Realtime:
     connection.
     """
 
-    # A slip in `client.realtime.on_disconnect = …` is an error, and not a callback never called.
+    # A misspelt `client.realtime.on_disconnect = …` is an error, not a callback never called.
     __slots__ = ("_owner", "_renew", "_service")
 
     def __init__(self, service: RealtimeService, owner: object, renew: Callable[[], None]) -> None:
@@ -119,7 +150,16 @@ class Realtime:
         query: Mapping[str, Any] | None = None,
         headers: Mapping[str, Any] | None = None,
     ) -> Stream[Message]:
-        """The hot observable of any topic, as `Message`s; nothing happens before `subscribe`.
+        """Return the hot observable of any topic's messages; it subscribes when you do.
+
+        Args:
+            topic: ``PB_CONNECT``, a record topic, or one that your server's hooks send.
+            query: the query that the server's rules see, as text pairs.
+            headers: the headers that the server's rules see.
+
+        Raises:
+            ClientResponseError: 400, the topic is too long.
+            ValueError, TypeError: an invalid topic or option.
 
         Example:
             ``client.realtime.observe("chat/typing").subscribe(lambda m: print(m.data))``
@@ -136,7 +176,7 @@ class Realtime:
         headers: Mapping[str, Any] | None = None,
         timeout: float = 10.0,
     ) -> Unsubscribe:
-        """Calls `callback` for each message of `topic`; waits for the acknowledgement.
+        """Call `callback` for each message of `topic`; wait for the acknowledgement.
 
         On ``"PB_CONNECT"`` a callback gets the current connection at once, then each new one.
 
@@ -144,16 +184,13 @@ class Realtime:
             RequestTimeoutError: not acknowledged within `timeout` seconds.
             ClientResponseError: 400, the topic is too long.
         """
-        wanted = custom_topic(topic, query=query, headers=headers)
-        return subscribe_blocking(
-            self._service, wanted, callback,
-            raw=True, question=None, timeout=timeout, owner=self._owner,
-        )  # fmt: skip
+        request = custom_topic_request(self, topic, query=query, headers=headers)
+        return subscribe_blocking(request, callback, timeout=timeout)
 
     def unsubscribe(self, topic: str | None = None) -> None:
-        """Takes `topic` (all option variants), or every topic, off the server.
+        """Unsubscribe `topic`, with all its option variants, or every topic.
 
-        Their observables complete. Live views are not touched.
+        Their observables complete. Live views keep their topics.
         """
         if topic is None:
             self._service.complete(lambda _: True)
@@ -163,16 +200,16 @@ class Realtime:
 
     @property
     def events(self) -> Stream[Message]:
-        """The hot observable of every message that comes, whoever asked for its topic.
+        """The hot observable of every message that is received, on any subscribed topic.
 
-        It listens and asks for nothing itself: without topics there is no connection.
+        It subscribes to no topic itself: without topics there is no connection.
         """
         return MessageStream(self._service, None, self._owner)
 
     @property
     def status(self) -> Latest[Status]:
-        """The observable of `Status`, of all streams of the client: the current one at once, then
-        each change. Its ``value`` is the current one for code that is not reactive."""
+        """The observable of the `Status` of all connections of the client: the current one at once,
+        then each change. Its ``value`` is the current one, for code that is not reactive."""
         return self._service.status
 
     @property
@@ -180,8 +217,8 @@ class Realtime:
         """Called once per loss with the topics still wanted, those of live views too; with ``[]``
         when the last connection was closed on purpose. Not for the server's routine closes.
 
-        What cuts several connections of the client within a second, or before the first of them
-        is back, is one loss."""
+        Connections of the client that end within a second, or before the first of them is open
+        again, are one loss."""
         return self._service.monitor.on_disconnect
 
     @on_disconnect.setter
@@ -191,28 +228,30 @@ class Realtime:
         self._service.monitor.on_disconnect = callback
 
     def wait_active(self, timeout: float = 10.0) -> None:
-        """Waits until every wanted topic is acknowledged, those of live views too; returns at
-        once if none is wanted. A view's records come later: see ``view.wait_fresh``.
+        """Wait until every wanted topic is acknowledged, those of live views too; return at once if
+        none is wanted. A view's records come later: see ``view.wait_fresh``.
 
         Raises:
             RequestTimeoutError: not within `timeout` seconds.
+            ClientClosedError: the client was closed.
+            BosBaseError: the error with which a connection failed meanwhile.
         """
         check_seconds("timeout", timeout)
         self._service.monitor.wait_active(timeout)
 
     def reconnect_now(self) -> None:
-        """A new connection at once: a wait is cut short, an open stream is begun anew. So it is
-        for the stream of the live views."""
+        """Open a new connection at once: end a wait, replace an open stream; the same for the
+        connections of the live views."""
         self._renew()
 
     @property
     def stats(self) -> Stats:
-        """Counters: frames, bytes, reconnects, what waits, and more; see `Stats`."""
+        """Counters: frames, bytes, reconnects, queue lengths and more; see `Stats`."""
         return self._service.monitor.stats
 
     @property
     def client_id(self) -> str:
-        """The server's name for the (first) connection, "" while there is none."""
+        """The id that the server gave the (first) connection, "" while there is none."""
         return self.status.value.client_id
 
     @property
@@ -226,4 +265,16 @@ def _log_error(topic: Topic) -> Callable[[Exception], object]:
 
 
 def _nothing() -> None:
-    """A callback is not told of completion."""
+    """Ignore completion: a callback has no use for it."""
+
+
+def custom_topic_request(
+    realtime: Realtime,
+    topic: str,
+    *,
+    query: Mapping[str, Any] | None = None,
+    headers: Mapping[str, Any] | None = None,
+) -> TopicRequest:
+    """Return the request for a topic of ``client.realtime``; errors as `Realtime.observe`."""
+    wanted = custom_topic(topic, query=query, headers=headers)
+    return TopicRequest(realtime._service, wanted, realtime._owner)

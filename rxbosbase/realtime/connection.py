@@ -1,8 +1,8 @@
-"""One event stream as a cold Observable: subscribing connects, disposing hangs up.
+"""One event stream as a cold Observable: subscribing connects, disposing ends the stream.
 
 It emits `Opened` once, then `Batch` after `Batch`, on the thread that reads it. A routine end (the
-server's idle and age limits, our own renewals) completes it; any other end is an error. What
-is wanted of the server, and who gets the events, is not its business; the socket is its channel's.
+server's idle and age limits, the client's renewals) completes it; any other end is an error. It
+knows neither the wanted topics nor the subscribers; its channel owns the socket.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
-from rxbosbase.backoff import BackoffPolicy
 from rxbosbase.encoding.control_characters import one_line
 from rxbosbase.errors import ClientClosedError, ProtocolError, RequestTimeoutError, StreamLostError
 from rxbosbase.events import decode_message
 from rxbosbase.realtime.protocol.body_decoder import BodyDecoder
 from rxbosbase.realtime.protocol.frames import Frame, FrameParser, Skipped
+from rxbosbase.runtime.backoff import BackoffPolicy
 from rxbosbase.runtime.network import Channel, Transport
 from rxbosbase.runtime.scheduler import SerialScheduler
 
@@ -40,8 +40,8 @@ PATH = "/api/realtime"
 CONNECT_TOPIC = "PB_CONNECT"
 
 HEALTHY_AFTER = 5.0
-"""Seconds that an acknowledged connection must live; one that ends earlier is a failure, so
-that a server which accepts and hangs up is not hammered."""
+"""Seconds that an acknowledged connection must last; one that ends earlier is a failure, so that a
+server which accepts connections and ends them at once is not flooded with attempts."""
 
 POST_TIMEOUT = 10.0
 """Seconds a POST of topics may take, if the client's own timeout is not shorter: the server
@@ -52,16 +52,16 @@ Observer = abc.ObserverBase["Opened | Batch"]
 
 @dataclass(frozen=True, slots=True)
 class ConnectionSettings:
-    """The means and the limits of every connection.
+    """Transport, schedulers and limits of every connection.
 
     Attributes:
-        transport: where the server is.
-        control: runs what connects and submits, one thing at a time.
+        transport: opens channels to the server.
+        control: runs what connects and submits, one action at a time.
         delivery: runs user code.
         policy: how long to wait between attempts.
         idle_timeout: seconds a stream may be silent before it is renewed.
         max_event_bytes: a larger event is skipped.
-        identity: who is logged in now.
+        identity: returns the current login.
         quiet: seconds without a change after which a burst of changes counts as over.
     """
 
@@ -97,18 +97,18 @@ class Batch:
 
 
 class Connection:
-    """One stream's life, from dialling to its end; what its channel reads, it takes.
+    """One stream, from dialling to its end; the receiver of what its channel reads.
 
     Args:
-        transport: where the server is.
-        clock: seconds that only grow.
+        transport: opens the channel to the server.
+        clock: seconds of a monotonic clock.
         idle_timeout: seconds an open stream may be silent.
         max_event_bytes: a larger event is skipped.
 
     Attributes:
-        client_id: the server's name for it, "" until it is open.
-        ending: True once it was told to end; what it has read by then is still delivered.
-        is_abandoned: True if it is not to begin.
+        client_id: the id that the server gave it, "" until it is open.
+        ending: True once `retire` or `fail` was called; what was read before is still delivered.
+        is_abandoned: True if it must not begin.
         timeout: seconds that the channel may wait for the next bytes.
     """
 
@@ -132,16 +132,16 @@ class Connection:
         self._acknowledged = False
         self._error: Exception | None = None
         self._deadline = self._opened_at = 0.0
-        self._size = 0  # of all reads since the last batch: a large event takes many
+        self._size = 0  # of all reads since the last batch: a large event needs many
 
     # -- from any thread -------------------------------------------------------------------------
 
     def retire(self) -> None:
-        """Ends the stream as a matter of routine. Never waits."""
+        """End the stream as routine. Never waits."""
         self._end(None)
 
     def fail(self, error: Exception) -> None:
-        """Ends the stream as a failure. Never waits."""
+        """End the stream with `error`. Never waits."""
         self._end(error)
 
     def _end(self, error: Exception | None) -> None:
@@ -152,19 +152,19 @@ class Connection:
             self._channel.abort()
 
     def abandon(self) -> None:
-        """It is not needed, and is not to begin: nobody listens to it."""
+        """Prevent the stream from beginning: it has no observer any more."""
         self.is_abandoned = True
 
     def acknowledge(self) -> None:
-        """The server took a set of topics, or none was due."""
+        """Note that the server has acknowledged a set of topics, or that none was due."""
         self._acknowledged = True
 
     def submit(self, topics: Sequence[str]) -> None:
-        """Replaces the server's whole set by `topics`, once it is open.
+        """Replace the server's whole set by `topics`; the stream must be open.
 
         Raises:
-            ClientClosedError: the stream has ended meanwhile; its own end tells why.
-            BosBaseError: what `Channel.request` raises.
+            ClientClosedError: the stream has ended meanwhile; its end has the reason.
+            BosBaseError: the errors of `Channel.request`.
         """
         log_submit.debug("submitting %d topics for %s", len(topics), one_line(self.client_id[:100]))
         channel = self._channel
@@ -175,7 +175,7 @@ class Connection:
                 PATH,
                 body={"clientId": self.client_id, "subscriptions": topics},
                 timeout=self._post_timeout,
-                only=204,  # whatever else it is, the server has not taken the topics
+                only=204,  # any other answer: the server has not accepted the topics
             )
         except Exception as error:
             if channel.aborted:
@@ -183,10 +183,10 @@ class Connection:
             raise
 
     def begin(self, observer: Observer, scheduler: abc.SchedulerBase | None) -> None:
-        """Opens the stream, and tells `observer` of all that comes, and of its end. Never waits.
+        """Open the stream; `observer` gets what is received, and the end. Never waits.
 
         Raises:
-            ClientClosedError: there is no transport any more.
+            ClientClosedError: the transport is closed.
         """
         self._observer, self._scheduler = observer, scheduler
         self._channel = channel = self._transport.channel()
@@ -197,37 +197,37 @@ class Connection:
     # -- on the thread that reads ----------------------------------------------------------------
 
     def opened(self, *, chunked: bool, length: int) -> None:
-        """The server has answered with an event stream."""
-        self._intake = BodyDecoder(self._parser, chunked=chunked, length=length)
+        """Prepare for the body of the answer, which is an event stream."""
+        self._decoder = BodyDecoder(self._parser, chunked=chunked, length=length)
         self._deadline = self._clock() + self.timeout
 
     def received(self, data: bytes) -> bool:
-        """Takes what was read, ``b""`` for the connection's end; False if no more is to be read.
+        """Process what was read, ``b""`` at the connection's end; return False at the body's end.
 
         Raises:
-            StreamLostError: it ended, or broke, otherwise than it may.
+            StreamLostError: the body is incomplete or malformed.
             RequestTimeoutError: the stream was not open in time.
         """
-        intake = self._intake
-        if not data and not intake.finished:
-            if not intake.may_end:
+        decoder = self._decoder
+        if not data and not decoder.finished:
+            if not decoder.may_end:
                 raise StreamLostError("the connection ended in the middle of the event stream")
-            intake.finished = True
+            decoder.finished = True
         self._size += len(data)
-        frames = self._cut(data)
+        frames = self._decode(data)
         if not self.client_id:
-            self._shake_hands(frames)
+            self._handshake(frames)
             if not frames:
                 return True
         skipped = self._parser.take_skipped() if self._parser.skipped else []
         if frames or skipped:
             size, self._size = self._size, 0
             self._observer.on_next(Batch(self, frames, size, skipped))
-        return not intake.finished
+        return not decoder.finished
 
     def ended(self, error: Exception | None) -> None:
-        """The channel reads no more: because of `error`, or since the stream is at its end."""
-        error = self._error if self.ending else self._verdict(error)
+        """Report the end: an `error` of the channel, or the end of the stream."""
+        error = self._error if self.ending else self._final_error(error)
         if isinstance(error, StreamLostError):
             error.healthy = self._is_healthy
         observer, scheduler = self._observer, self._scheduler
@@ -236,20 +236,20 @@ class Connection:
         elif scheduler is None:
             observer.on_completed()
         else:
-            # RxPY's `repeat` notes what it has scheduled after it was scheduled: on another thread
-            # than the scheduler's it could come too late, and cancel the next connection.
+            # RxPY's `repeat` stores the disposable of its action after scheduling it: on a thread
+            # other than the scheduler's, that could come too late and cancel the next connection.
             scheduler.schedule(lambda *_: observer.on_completed())
 
     @property
     def _is_healthy(self) -> bool:
-        """True if it was acknowledged and has lived long enough for its end to be routine."""
+        """True if it was acknowledged and has lasted long enough for its end to be routine."""
         return self._acknowledged and self._clock() - self._opened_at >= HEALTHY_AFTER
 
-    def _verdict(self, error: Exception | None) -> Exception | None:
-        """The error to report; None for a routine end."""
+    def _final_error(self, error: Exception | None) -> Exception | None:
+        """Return the error to report; None for a routine end."""
         if isinstance(error, RequestTimeoutError) and self.client_id:
-            # Silence past idle_timeout is how a proxy that swallows bytes shows itself. It is
-            # renewed like the server's own idle close.
+            # No bytes for idle_timeout: a proxy may drop them. The stream is renewed, as after
+            # the server's own idle close.
             return None
         if error is None and not self._is_healthy:
             return StreamLostError(
@@ -257,16 +257,16 @@ class Connection:
             )
         return error
 
-    def _cut(self, data: bytes) -> list[Frame]:
+    def _decode(self, data: bytes) -> list[Frame]:
         try:
-            return self._intake.feed(data) if data else []
+            return self._decoder.feed(data) if data else []
         except ProtocolError as error:
             raise StreamLostError(f"the event stream broke: {error}") from error
 
-    def _shake_hands(self, frames: list[Frame]) -> None:
+    def _handshake(self, frames: list[Frame]) -> None:
         now = self._clock()
         if not frames:
-            if self._intake.finished:
+            if self._decoder.finished:
                 raise StreamLostError("the server closed the event stream before PB_CONNECT")
             if now > self._deadline:
                 raise RequestTimeoutError("no PB_CONNECT came in time")
@@ -287,7 +287,7 @@ def _client_id(topic: str, payload: bytes) -> str:
 
 
 def connect(dial: Callable[[], Connection]) -> Observable[Opened | Batch]:
-    """The cold Observable: each subscription dials one connection."""
+    """Return the cold Observable: each subscription dials one connection."""
 
     def subscribe(
         observer: Observer, scheduler: abc.SchedulerBase | None = None
@@ -297,7 +297,7 @@ def connect(dial: Callable[[], Connection]) -> Observable[Opened | Batch]:
             return Disposable()
         try:
             connection.begin(observer, scheduler)
-        except ClientClosedError:  # closed between two attempts: there is nothing to do
+        except ClientClosedError:  # closed between two attempts
             return Disposable()
         return Disposable(connection.retire)
 

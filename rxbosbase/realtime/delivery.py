@@ -1,7 +1,7 @@
-"""From frames to subscribers, on the delivery thread: look up, decode once, call each.
+"""From frames to subscribers, on the delivery thread: look up the topic, decode once, call each.
 
-This is the hot path. It takes no lock, copies nothing, and pays for isolation only when a
-subscriber raises.
+It runs for every event: it takes no lock, copies nothing, and has a cost for isolation only when
+a subscriber raises.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from rxbosbase.realtime.session.registry import Registry, Subscriber, TopicEntry
 
 from .connection import Batch
 
-__all__ = ["Delivery", "dispatch", "guarded", "once_each"]
+__all__ = ["Delivery", "dispatch", "guarded", "without_repeats"]
 
 log = logging.getLogger("rxbosbase.delivery")
 
-MANY = 8
-"""From so many frames in one read it pays to look whether they are alike."""
+BURST_SIZE = 8
+"""Frames in one read from which on decoding them together is tried."""
 
 _wire, _data = itemgetter(0), itemgetter(1)
 _name, _is_plain = attrgetter("name"), attrgetter("is_plain")
 
 
 def dispatch(
-    subscribers: tuple[Subscriber, ...], event: Any, expel: Callable[[Subscriber], None]
+    subscribers: tuple[Subscriber, ...], event: Any, remove: Callable[[Subscriber], None]
 ) -> None:
-    """Hands `event` to all subscribers; one that raises is logged and hurts itself alone.
+    """Call all subscribers with `event`; an error that one raises is logged, and affects no other.
 
-    A callback stays subscribed; an observer is expelled, as RxPY disposes it.
+    A callback stays subscribed; `remove` is called with an observer, as RxPY disposes it.
     """
     rest = iter(subscribers)
     subscriber: Subscriber | None = None
@@ -49,25 +49,25 @@ def dispatch(
             for subscriber in rest:
                 subscriber.on_next(event)
             return
-        except BaseException as error:  # also sys.exit(): the others' events go on
+        except BaseException as error:  # also sys.exit(): the others still get their events
             if subscriber is not None:
-                _raised(subscriber, event, error, expel)
+                _handle_error(subscriber, event, error, remove)
 
 
-def _raised(
+def _handle_error(
     subscriber: Subscriber,
     event: Any,
     error: BaseException,
-    expel: Callable[[Subscriber], None],
+    remove: Callable[[Subscriber], None],
 ) -> None:
     name = getattr(event, "topic", "")
     log.error("a subscriber of %r raised; the others go on", name, exc_info=error)
-    if not subscriber.keeps:
-        expel(subscriber)
+    if not subscriber.keep_on_error:
+        remove(subscriber)
 
 
 def guarded(call: Callable[[], object]) -> None:
-    """Runs user code that must hurt nobody else: what it raises is logged."""
+    """Run user code; log what it raises, so that it affects nothing else."""
     try:
         call()
     except BaseException:
@@ -77,28 +77,33 @@ def guarded(call: Callable[[], object]) -> None:
 class Delivery:
     """Routes the frames of all connections.
 
+    Args:
+        registry: the routing table.
+        remove: called with an observer that raised.
+        skipped: called with each frame that was left out, and the subscribers it was for.
+
     Attributes:
-        events: how many frames were handed to somebody.
-        skipped: how many were left out, being too large or malformed.
+        events: how many frames were delivered to a subscriber.
+        skipped: how many were left out as too large or malformed.
     """
 
     def __init__(
         self,
         registry: Registry,
-        expel: Callable[[Subscriber], None],
+        remove: Callable[[Subscriber], None],
         skipped: Callable[[MalformedEvent, tuple[Subscriber, ...]], None],
     ) -> None:
         self._entries = registry.entries
         self._registry = registry
-        self._expel = expel
+        self._remove = remove
         self._skipped = skipped
         self.events = 0
         self.skipped = 0
 
     def deliver(self, batch: Batch) -> None:
-        """Delivers the frames of one read, in order."""
+        """Deliver the frames of one read, in order."""
         frames = batch.frames
-        if len(frames) < MANY or not self._deliver_burst(frames):
+        if len(frames) < BURST_SIZE or not self._deliver_burst(frames):
             self._deliver_each(frames)
         for frame in batch.skipped:
             name = (frame.topic or "an unknown topic").partition("?")[0]
@@ -106,8 +111,8 @@ class Delivery:
 
     def _deliver_each(self, frames: list[Frame]) -> None:
         find = self._entries.get
-        expel = self._expel
-        everything = self._registry.everything
+        remove = self._remove
+        global_subscribers = self._registry.global_subscribers
         delivered = 0
         for wire, data in frames:
             entry = find(wire)
@@ -120,18 +125,19 @@ class Delivery:
                     except MalformedEvent as error:
                         self._skip(error, records)
                     else:
-                        dispatch(records, event, expel)
+                        dispatch(records, event, remove)
                 if entry.messages:
-                    dispatch(entry.messages, decode_message(entry.name, data), expel)
-            if everything:
+                    dispatch(entry.messages, decode_message(entry.name, data), remove)
+            if global_subscribers:
                 name = wire.partition("?")[0]
-                dispatch(everything, decode_message(name, data), expel)
+                dispatch(global_subscribers, decode_message(name, data), remove)
         self.events += delivered
 
     def _deliver_burst(self, frames: list[Frame]) -> bool:
-        """Delivers many frames, decoded together; False where one of them is not for that."""
+        """Deliver many frames, decoded together; return False, with no effect, if one of them needs
+        more than that."""
         entries = list(map(self._entries.get, map(_wire, frames)))
-        if self._registry.everything or None in entries:
+        if self._registry.global_subscribers or None in entries:
             return False
         known = cast(list[TopicEntry], entries)
         if not all(map(_is_plain, known)):
@@ -139,7 +145,7 @@ class Delivery:
         try:
             events = decode_record_events(map(_name, known), map(_data, frames))
         except (ValueError, RecursionError):
-            return False  # one by one it shows which
+            return False  # delivered one by one, so that the malformed one is known
         self.events += len(frames)
         rest = zip(known, events, strict=True)
         subscriber: Subscriber | None = None
@@ -154,17 +160,17 @@ class Delivery:
                     else:
                         self._deliver_to_all(entry, event)
                 return True
-            except BaseException as error:  # also sys.exit(): the others' events go on
+            except BaseException as error:  # also sys.exit(): the others still get their events
                 if subscriber is not None:
-                    _raised(subscriber, event, error, self._expel)
+                    _handle_error(subscriber, event, error, self._remove)
 
     def _deliver_to_all(self, entry: TopicEntry, event: Any) -> None:
-        """Delivers one event of a burst, whose subscribers may change with each event.
+        """Deliver one event of a burst, whose subscribers may change with each event.
 
-        A topic that was left and wanted again meanwhile has a new entry.
+        A topic that was unsubscribed and subscribed again meanwhile has a new entry.
         """
         now = entry if entry.records else self._entries.get(entry.topic.wire, entry)
-        dispatch(now.records, event, self._expel)
+        dispatch(now.records, event, self._remove)
 
     def _skip(self, error: MalformedEvent, records: tuple[Subscriber, ...]) -> None:
         self.skipped += 1
@@ -172,14 +178,14 @@ class Delivery:
 
 
 def _is_wanted(data: bytes, actions: frozenset[str]) -> bool:
-    """False for an event that all its subscribers would drop: it need not be decoded."""
+    """Return False for an event that all its subscribers would drop: it need not be decoded."""
     action = usual_action(data)
     return action is None or action in actions
 
 
-def once_each(on_next: Callable[[Message], object]) -> Callable[[Message], object]:
-    """Leaves out what equals the message before: a subscriber that comes while the frame of the
-    current connection waits to be delivered is greeted by both."""
+def without_repeats(on_next: Callable[[Message], object]) -> Callable[[Message], object]:
+    """Return `on_next` without repeated messages: a subscriber that is added while the connection's
+    own ``PB_CONNECT`` frame is still queued would receive the same message twice."""
     last: Message | None = None
 
     def called(message: Message) -> None:

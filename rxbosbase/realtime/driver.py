@@ -1,8 +1,8 @@
-"""Runs one session: its commands on the connection, what comes of them back to it.
+"""Runs one session: carries out its commands, and passes their results back as inputs.
 
-It decides nothing. The session is fed under the lock of its owner; what waits for the network, the
-dialling and the POSTs, runs on the control loop without the lock. That loop does one thing at a
-time, and never waits for user code.
+The driver decides nothing. The session gets its inputs under the lock of the owner; what waits for
+the network (connecting, POSTs) runs on the control scheduler without the lock. That scheduler runs
+one action at a time, and never waits for user code.
 """
 
 from __future__ import annotations
@@ -13,126 +13,151 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from reactivex import Observable, abc
 from reactivex import operators as ops
 from reactivex.disposable import Disposable, SerialDisposable
 from reactivex.subject import Subject
 
-from rxbosbase.backoff import BackoffPolicy
 from rxbosbase.errors import BosBaseError, StreamLostError
 from rxbosbase.operators.retry_with_backoff import retry_with_backoff
+from rxbosbase.realtime.session import commands as do
 from rxbosbase.realtime.session.lifecycle import Signal, State
 from rxbosbase.realtime.session.registry import TopicShard
 from rxbosbase.realtime.session.session import Session
 from rxbosbase.realtime.session.status import SessionStatus
+from rxbosbase.runtime.backoff import BackoffPolicy
 
 from .connection import Batch, Connection, ConnectionSettings, Opened, connect
 from .delivery import guarded
-from .session import commands as do
 
-if TYPE_CHECKING:
-    from .service import RealtimeService
-
-__all__ = ["Driver", "reconnecting"]
+__all__ = ["Driver", "DriverOwner", "reconnecting"]
 
 log = logging.getLogger("rxbosbase.realtime")
 
 
+class DriverOwner(Protocol):
+    """What a driver reports to. All but `on_batch` are called under the owner's lock."""
+
+    def on_batch(self, batch: Batch) -> None:
+        """Deliver the frames of one read; called on the delivery thread, without the lock."""
+
+    def on_acknowledged(self, shard: TopicShard, version: int) -> None:
+        """Handle the server's acknowledgement of the shard's topics up to `version`."""
+
+    def on_gap(self, shard: TopicShard) -> None:
+        """Handle the end of the open stream, for any reason: events may be missing from here on."""
+
+    def on_refused(self, shard: TopicShard, since: int, upto: int, error: Exception) -> None:
+        """Handle a final refusal of the topics up to `upto`; those up to `since` were accepted."""
+
+    def on_failed(self, shard: TopicShard, error: Exception) -> None:
+        """Handle that the attempts to connect are used up."""
+
+    def on_status_changed(self) -> None:
+        """Handle a change of the driver's status, or of the wanted set."""
+
+    def on_lost(self, driver: Driver) -> None:
+        """Handle an end of the open stream that is not routine."""
+
+    def on_unwanted(self) -> None:
+        """Handle that the open stream was closed, since no topic is wanted any more."""
+
+
 class Driver:
-    """Keeps one share of the wanted topics on the server, whatever happens to the connection.
+    """Keeps one shard of the wanted topics subscribed at the server, across connections.
 
     Args:
-        share: the topics.
-        settings: the means and the limits.
-        changed: the owner's lock, and how waiters learn of acknowledgements.
-        owner: is told what happens, under the lock; frames, on the delivery loop.
+        shard: the topics.
+        settings: transport, schedulers and limits.
+        changed: the owner's lock; notified of each acknowledgement.
+        owner: what the driver reports to.
 
     Attributes:
-        session: where the connection stands. To be read under the lock.
-        status: the same, to be shown.
+        session: the state of the connection. Read it under the lock.
+        status: its status, with the time since when.
         posts, opened, frames, bytes, last_frame_at: counters.
     """
 
     def __init__(
         self,
-        share: TopicShard,
+        shard: TopicShard,
         settings: ConnectionSettings,
         changed: threading.Condition,
-        owner: RealtimeService,
+        owner: DriverOwner,
     ) -> None:
-        self.share = share
-        self.session = Session(share, settings.policy.delay, quiet=settings.quiet)
+        self.shard = shard
+        self.session = Session(shard, settings.policy.delay, quiet=settings.quiet)
         self._settings = settings
         self._control = settings.control
         self.status = SessionStatus(since=self._control.wall_time())
         self._changed = changed
         self._owner = owner
         self._pipeline = SerialDisposable()
-        self._hurry: Subject[None] = Subject()
+        self._wake: Subject[None] = Subject()
         self._inputs: deque[Callable[[float], None]] = deque()
-        self._is_at_work = False
-        self._to_post: do.Post | None = None
-        self._said: list[Callable[[], None]] = []  # to be logged without the lock
+        self._is_running = False
+        self._next_post: do.Post | None = None
+        self._log_calls: list[Callable[[], None]] = []  # to be logged without the lock
         self.posts = self.opened = self.frames = self.bytes = 0
         self.last_frame_at: float | None = None
 
     # -- for the owner, under the lock -----------------------------------------------------------
 
     @property
-    def held(self) -> int:
-        """Up to which version the server has the topics; -1 for none."""
-        return self.session.held
+    def acknowledged_version(self) -> int:
+        """The version of the topics that the server has acknowledged; -1 for none."""
+        return self.session.acknowledged_version
 
     @property
     def is_active(self) -> bool:
-        """True if the server has all topics that are wanted."""
-        return self.session.held == self.share.version
+        """True if the server has acknowledged all wanted topics."""
+        return self.session.acknowledged_version == self.shard.version
 
     @property
     def is_down(self) -> bool:
-        """True from a failed attempt, or a loss, until a stream is open again."""
+        """True from a loss, or a failed attempt, until a stream is open again."""
         status = self.session.status
         return status.attempt > 0 and status.state in (State.WAITING, State.CONNECTING)
 
-    def touch(self, *, urgent: bool = False) -> None:
-        """The wanted set has changed: submitted soon, or at once if somebody waits for it."""
+    def topics_changed(self, *, urgent: bool = False) -> None:
+        """Submit the wanted set, which has changed: soon, or at once if `urgent`."""
         self._put(partial(self.session.changed, urgent=urgent))
 
     def identity_changed(self, identity: str) -> None:
-        """Somebody logged in or out, or has a renewed token."""
+        """Submit again after a login, a logout, or the renewal of the token."""
         self._put(partial(self.session.identity_changed, identity))
 
     def renew(self) -> None:
-        """Ends the open connection, or the attempt, as routine; a wait is cut short."""
+        """End the open stream, or the attempt, as routine, or the wait, and connect at once."""
         self._put(lambda _: self.session.renewed())
 
-    def shut(self) -> None:
-        """Ends all at once because the client closes."""
+    def close(self) -> None:
+        """End the stream, or the attempt, without a new one: the client closes."""
         self._put(lambda _: self.session.closed())
 
     # -- inputs in, commands out -----------------------------------------------------------------
 
     def _put(self, put: Callable[[float], None]) -> None:
-        """Feeds the session an input, and carries out its commands; under the lock.
+        """Pass one input to the session, and carry out its commands; under the lock.
 
-        One input at a time: what a command leads to, or a signal's handler does, comes behind it.
-        An interrupt (Ctrl-C) may come anywhere. What it leaves undone is done by the control loop:
-        a command is taken out when it is done.
+        One input at a time: inputs that a command or a signal's handler causes are queued.
+        An interrupt (Ctrl-C) may come anywhere. The control scheduler does what it leaves undone,
+        since a command is removed only after it was carried out.
         """
         self._inputs.append(put)
-        while not self._is_at_work and (self.session.commands or self._inputs):
+        while not self._is_running and (self.session.commands or self._inputs):
             try:
-                self._is_at_work = True
-                self._work()
+                self._is_running = True
+                self._run()
             except BaseException:
                 self._control.post(self._tick)
                 raise
             finally:
-                self._is_at_work = False
+                self._is_running = False
 
-    def _work(self) -> None:
+    def _run(self) -> None:
         commands = self.session.commands
         while commands or self._inputs:
             if not commands:
@@ -140,7 +165,7 @@ class Driver:
                 continue
             try:
                 self._do(commands[0])
-            except Exception:  # a defect: it is not to come again for ever
+            except Exception:  # a defect: the command must not be repeated without end
                 commands.popleft()
                 raise
             commands.popleft()
@@ -148,9 +173,9 @@ class Driver:
     def _feed(self, put: Callable[[float], None]) -> None:
         with self._changed:
             self._put(put)
-            said, self._said = self._said, []
-        for say in said:  # a log handler is user code
-            guarded(say)
+            calls, self._log_calls = self._log_calls, []
+        for call in calls:  # a log handler is user code
+            guarded(call)
 
     def _do(self, command: do.Command) -> None:
         control, owner = self._control, self._owner
@@ -160,30 +185,30 @@ class Driver:
             case do.Publish(signal):
                 self._publish(signal)
             case do.Post():
-                self._to_post = command
+                self._next_post = command
             case do.Acknowledged(stream, version):
                 stream.acknowledge()
-                owner.on_held(self.share, version)
+                owner.on_acknowledged(self.shard, version)
                 self._changed.notify_all()
-            case do.HangUp(stream, error):
+            case do.EndStream(stream, error):
                 self._hang_up(stream, error)
             case do.Start(run):
                 control.post(partial(self._start, run))
             case do.Stop():
                 self._pipeline.disposable = Disposable()
-            case do.Hurry():
-                control.post(lambda: self._hurry.on_next(None))
+            case do.RetryNow():
+                control.post(lambda: self._wake.on_next(None))
             case do.Gap():
-                owner.on_gap(self.share)
+                owner.on_gap(self.shard)
             case do.Lost():
-                owner.monitor.on_lost(self)
-            case do.Left():
-                self._say(logging.INFO, "no topics left, the connection is closed")
-                owner.monitor.on_left()
+                owner.on_lost(self)
+            case do.Unwanted():
+                self._log(logging.INFO, "no topics left, the connection is closed")
+                owner.on_unwanted()
             case do.Refused(since, upto, error):
-                owner.on_refused(self.share, since, upto, error)
+                owner.on_refused(self.shard, since, upto, error)
             case do.Failed(error):
-                owner.on_failed(self.share, error)
+                owner.on_failed(self.shard, error)
             case do.Abandon(stream):
                 stream.abandon()
 
@@ -191,9 +216,9 @@ class Driver:
         if error is None:
             stream.retire()
         else:
-            self._say(logging.INFO, "%s", error)
+            self._log(logging.INFO, "%s", error)
             stream.fail(error)
-        # A reader that is held back by a full queue looks up and sees that it is to end.
+        # Wake a reader that waits for room in the delivery queue, so that it ends.
         self._settings.delivery.release()
 
     def _publish(self, signal: Signal | None) -> None:
@@ -201,36 +226,36 @@ class Driver:
         since = before.since if now.state is before.state else self._control.wall_time()
         self.status = replace(now, since=since)
         self.opened += signal is Signal.OPENED
-        self._owner.monitor.on_change()
+        self._owner.on_status_changed()
         if signal is Signal.LOST:
             level = logging.WARNING if before.client_id or now.attempt == 1 else logging.INFO
-            said = "no connection, attempt %d in %.1f s: %s"
-            self._say(level, said, now.attempt + 1, now.retry_in, now.error)
+            text = "no connection, attempt %d in %.1f s: %s"
+            self._log(level, text, now.attempt + 1, now.retry_in, now.error)
         elif signal is Signal.EXHAUSTED:
-            self._say(logging.ERROR, "giving up, the attempts are used up: %s", now.error)
+            self._log(logging.ERROR, "giving up, the attempts are used up: %s", now.error)
         elif signal is Signal.REFUSED:
             wait = max(0.0, self.session.retry_at - self._control.time())
             unforeseen = None if isinstance(now.error, BosBaseError) else now.error
-            said = "submitting the topics failed, next try in %.1f s: %s"
-            self._say(logging.WARNING, said, wait, now.error, exc_info=unforeseen)
+            text = "submitting the topics failed, next try in %.1f s: %s"
+            self._log(logging.WARNING, text, wait, now.error, exc_info=unforeseen)
         elif signal is Signal.RENEWED:
-            self._say(logging.INFO, "opening a new stream, the one before has ended as routine")
+            self._log(logging.INFO, "opening a new stream, the one before has ended as routine")
 
-    def _say(self, level: int, text: str, *values: object, **options: Any) -> None:
-        self._said.append(partial(log.log, level, text, *values, stacklevel=2, **options))
+    def _log(self, level: int, text: str, *values: object, **options: Any) -> None:
+        self._log_calls.append(partial(log.log, level, text, *values, stacklevel=2, **options))
 
-    # -- the control loop ------------------------------------------------------------------------
+    # -- on the control scheduler ----------------------------------------------------------------
 
     def _tick(self, due: float = 0.0) -> None:
         identity = self._identity()
-        # Never before it is due, as a timer that was rounded may fire: it would be the last one.
+        # A rounded timer may fire before it is due; a tick before that time would request no other.
         self._feed(lambda now: self.session.tick(identity, max(due, now)))
-        post, self._to_post = self._to_post, None
+        post, self._next_post = self._next_post, None
         if post is not None:
             self._post(post)
 
     def _identity(self) -> str | Exception:
-        """Who is logged in. The store may be a user's own code: never under the lock."""
+        """Return the current login. The store may be user code: never call this under the lock."""
         try:
             return self._settings.identity()
         except Exception as error:
@@ -240,7 +265,7 @@ class Driver:
         try:
             self.posts += 1
             post.stream.submit(post.topics)
-        except BaseException as problem:  # whatever it is: a topic must not wait for ever
+        except BaseException as problem:  # any: a topic must not wait without end
             error: Exception = RuntimeError(f"the POST was interrupted: {problem!r}")
             if isinstance(problem, Exception):
                 error = problem
@@ -256,7 +281,7 @@ class Driver:
             self._settings.policy,
             scheduler=self._control,
             on_wait=partial(self._lost, run),
-            wake=self._hurry,
+            wake=self._wake,
         )
         self._pipeline.disposable = pipeline.subscribe(
             self._received, partial(self._exhausted, run), scheduler=self._control
@@ -305,10 +330,10 @@ def reconnecting(
     on_wait: Callable[[int, float, Exception], None],
     wake: Observable[Any],
 ) -> Observable[Opened | Batch]:
-    """The whole of reconnection: one connection, tried again after a fault, begun anew at its end.
+    """Return the connection as a stream that is repeated at its end, and retried after an error.
 
-    A routine end completes the connection, and `repeat` dials the next one at once with a fresh
-    count of failures. An error waits as `policy` says.
+    A routine end completes the connection, and `repeat` dials the next one at once with a new
+    count of failures. After an error the next attempt waits as `policy` defines.
     """
     return connect(dial).pipe(
         retry_with_backoff(

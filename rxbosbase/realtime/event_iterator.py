@@ -18,14 +18,14 @@ Open: TypeAlias = Callable[
     [Callable[[T], object], Callable[[Exception], object], Callable[[], object]],
     abc.DisposableBase,
 ]
-"""Subscribes the three callbacks, waits until that stands, and gives back how to end it."""
+"""Subscribes the three callbacks, waits for the acknowledgement, and returns the disposable."""
 
 
 class EventIterator(Generic[T]):
-    """Use it in ``with``, then iterate: each step waits for the next event.
+    """A blocking iterator of events. Use it in ``with``; each step waits for the next event.
 
-    At most `size` events wait in it; then the delivery thread waits, and nothing is lost. It ends
-    when the stream completes, raises the stream's error, and stops when the ``with`` is left.
+    At most `size` events are queued; then the delivery thread waits, and nothing is lost. The
+    iteration ends when the stream completes or the ``with`` is left, and raises the stream's error.
     """
 
     def __init__(self, open_stream: Open[T], size: int, delivery: SerialScheduler) -> None:
@@ -36,7 +36,7 @@ class EventIterator(Generic[T]):
         self._open = open_stream
         self._size = size
         self._delivery = delivery
-        self._gate = delivery.condition()
+        self._condition = delivery.condition()
         self._events: deque[T] = deque()
         self._error: Exception | None = None
         self._ended = False
@@ -58,37 +58,37 @@ class EventIterator(Generic[T]):
             raise RuntimeError("open it first: with collection.events(…) as events: …")
         if not self._events and not self._ended:
             self._delivery.check_wait("waiting for events")
-        with self._gate:
-            self._delivery.wait(self._gate, lambda: self._events or self._ended)
+        with self._condition:
+            self._delivery.wait(self._condition, lambda: self._events or self._ended)
             if self._events:
                 event = self._events.popleft()
-                self._gate.notify_all()
+                self._condition.notify_all()
                 return event
             if self._error is not None:
                 raise self._error
         raise StopIteration
 
     def close(self) -> None:
-        """Ends the subscription; events that are waiting can still be taken."""
+        """End the subscription; queued events can still be read."""
         self._finish()
         if self._subscription is not None:
             self._subscription.dispose()
 
     def _put(self, event: T) -> None:
-        with self._gate:
+        with self._condition:
             has_room = self._delivery.hold_back(
-                self._gate, lambda: len(self._events) < self._size or self._ended
+                self._condition, lambda: len(self._events) < self._size or self._ended
             )
             if has_room and not self._ended:
                 self._events.append(event)
-                self._gate.notify_all()
+                self._condition.notify_all()
 
     def _fail(self, error: Exception) -> None:
-        with self._gate:
+        with self._condition:
             self._error = error
             self._finish()
 
     def _finish(self) -> None:
-        with self._gate:
+        with self._condition:
             self._ended = True
-            self._gate.notify_all()
+            self._condition.notify_all()

@@ -1,4 +1,4 @@
-"""Calls that come behind the events that wait, and are made also when those are discarded."""
+"""Calls queued behind the waiting events, and made also when those are discarded."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ __all__ = ["NotificationQueue"]
 
 
 class NotificationQueue:
-    """Ends and losses, queued on `loop` behind its events. What a notice raises is logged."""
+    """Ends and losses, queued on `scheduler` behind its events. An error in a call is logged."""
 
-    def __init__(self, loop: SerialScheduler) -> None:
-        self._loop = loop
+    def __init__(self, scheduler: SerialScheduler) -> None:
+        self._scheduler = scheduler
         self._waiting: deque[Callable[[], object]] = deque()
 
-    def put(self, notice: Callable[[], object]) -> None:
-        """Queues ``notice()``; never waits."""
-        self._waiting.append(notice)
-        self._loop.post(self._run_next)
+    def put(self, notification: Callable[[], object]) -> None:
+        """Queue ``notification()``. Never waits."""
+        self._waiting.append(notification)
+        self._scheduler.post(self._run_next)
 
     def flush(self) -> None:
-        """Runs the rest on the calling thread: the queue it waited in was discarded."""
+        """Make the remaining calls on the calling thread: the scheduler has discarded its queue."""
         while self._waiting:
             self._run_next()
 

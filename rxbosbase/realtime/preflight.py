@@ -1,7 +1,7 @@
-"""The read before the stream: what tells a topic that works from one that never delivers.
+"""The read that shows whether a topic works or can never deliver.
 
 The server accepts topics of missing collections, of forbidden ones and with broken filters, and
-then stays silent for ever. A plain read with the same options answers 404, 403 or 400.
+then never sends an event. A plain read with the same options is answered with 404, 403 or 400.
 """
 
 from __future__ import annotations
@@ -14,38 +14,38 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from rxbosbase.backoff import BackoffPolicy
 from rxbosbase.errors import BosBaseError, ClientResponseError, UnreadableError
 from rxbosbase.realtime.protocol.topics import Options
+from rxbosbase.runtime.backoff import BackoffPolicy
 from rxbosbase.runtime.retry_delay import asked_to_wait
 from rxbosbase.runtime.scheduler import SerialScheduler
 from rxbosbase.runtime.threads import Pool
 
-__all__ = ["Preflight", "Question", "verdict_on"]
+__all__ = ["Preflight", "PreflightRequest", "access_error"]
 
 log = logging.getLogger("rxbosbase.preflight")
 
-TRUST_SECONDS = 30.0
-"""How long a good verdict serves further subscribers of the same question."""
+RESULT_SECONDS = 30.0
+"""Seconds for which a passed request serves further subscribers without another read."""
 
-MAX_TRUSTED = 1000
-"""Good verdicts kept; beyond that the memory of them starts afresh, and costs reads only."""
+MAX_RESULTS = 1000
+"""Passed requests that are kept. At the limit all are dropped, which costs reads only."""
 
 Read = Callable[[str, dict[str, str], dict[str, str]], Any]
-Answer = Callable[[BosBaseError | None], None]
-Wanted = Callable[[], bool]
+OnResult = Callable[[BosBaseError | None], None]
+IsWanted = Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """What one read settles: not which record is asked for, but under which rule and options.
+class PreflightRequest:
+    """What one read checks: a rule and options, whichever record it reads.
 
     Attributes:
         collection: name or id.
         one: True for a record's topic (the view rule), False for ``*`` (the list rule).
         options: query and headers of the topic.
-        identity: who asks.
-        record: the id to ask with; any one serves all.
+        identity: the login of the subscriber.
+        record: the id of the record to read; requests that differ in it alone are equal.
     """
 
     collection: str
@@ -55,18 +55,21 @@ class Question:
     record: str = field(default="", compare=False)
 
 
-def verdict_on(question: Question, read: Read) -> BosBaseError | None:
-    """Asks; the error that retrying cannot mend, or None. Raises what may pass by itself.
+def access_error(request: PreflightRequest, read: Read) -> BosBaseError | None:
+    """Read; return the error that a repetition cannot resolve, or None.
 
     For a record's topic only a 403 on the record, a missing collection and a broken filter are
-    errors: the record may come later, and a collection may allow to view but not to list.
+    errors: the record may be created later, and a collection may allow to view but not to list.
+
+    Raises:
+        BosBaseError: a failure that may be temporary: the read is to be repeated.
     """
-    path = f"/api/collections/{quote(question.collection, safe='')}/records"
-    query, headers = dict(question.options.query), dict(question.options.headers)
-    if not question.one:
+    path = f"/api/collections/{quote(request.collection, safe='')}/records"
+    query, headers = dict(request.options.query), dict(request.options.headers)
+    if not request.one:
         return _final(lambda: read(path, {**query, "perPage": "1", "skipTotal": "1"}, headers))
     rest = {key: value for key, value in query.items() if key != "filter"}
-    error = _final(lambda: read(f"{path}/{quote(question.record, safe='')}", rest, headers))
+    error = _final(lambda: read(f"{path}/{quote(request.record, safe='')}", rest, headers))
     if error is not None and error.status == 403:
         return error
     if error is None and "filter" not in query:
@@ -79,7 +82,7 @@ def _final(call: Callable[[], Any]) -> ClientResponseError | None:
     try:
         call()
     except UnreadableError:
-        return None  # the server gave the records: that one cannot be decoded is another matter
+        return None  # the server returned the records; decoding is not what is checked
     except ClientResponseError as error:
         if error.status not in (400, 403, 404):
             raise
@@ -88,11 +91,15 @@ def _final(call: Callable[[], Any]) -> ClientResponseError | None:
 
 
 class Preflight:
-    """Answers each question once, however many ask, and tries again while it has no answer and
-    anybody still wants one.
+    """Runs each request once, however many subscribers wait for it, and repeats a read that failed
+    while any of them still waits.
 
     Args:
-        identity: as whom a read that begins now is made.
+        read: performs a GET with a path, a query and headers.
+        pool: runs the reads.
+        control: schedules the repetitions.
+        policy: how long to wait before a repetition.
+        identity: returns the login with which a read that begins now is made.
     """
 
     def __init__(
@@ -109,65 +116,65 @@ class Preflight:
         self._policy = policy
         self._identity = identity
         self._lock = threading.Lock()
-        self._asked: dict[Question, list[tuple[Answer, Wanted]]] = {}
-        self._trusted: dict[Question, float] = {}
+        self._waiting: dict[PreflightRequest, list[tuple[OnResult, IsWanted]]] = {}
+        self._passed: dict[PreflightRequest, float] = {}
 
-    def ask(self, question: Question, answer: Answer, wanted: Wanted) -> None:
-        """Calls ``answer(error or None)`` once it is known; at once if it is already.
+    def check(self, request: PreflightRequest, on_result: OnResult, wanted: IsWanted) -> None:
+        """Call ``on_result(error or None)`` once the result is known, at once if it is already.
 
-        Not at all, perhaps, once ``wanted()`` is false.
+        Once ``wanted()`` is false the call may be omitted.
         """
         with self._lock:
-            known = self._control.time() < self._trusted.get(question, 0.0)
+            known = self._control.time() < self._passed.get(request, 0.0)
             if not known:
-                waiting = self._asked.setdefault(question, [])
-                waiting.append((answer, wanted))
+                waiting = self._waiting.setdefault(request, [])
+                waiting.append((on_result, wanted))
                 if len(waiting) > 1:
                     return
         if known:
-            answer(None)
+            on_result(None)
         else:
-            self._pool.submit(partial(self._work, question, 1))
+            self._pool.submit(partial(self._run, request, 1))
 
-    def _work(self, question: Question, attempt: int) -> None:
-        if not self._is_wanted(question):
+    def _run(self, request: PreflightRequest, attempt: int) -> None:
+        if not self._is_wanted(request):
             return
-        trusted = True
+        is_certain = True
         try:
-            verdict = verdict_on(question, self._read)
+            result = access_error(request, self._read)
         except BosBaseError as error:
-            # The topic is up all the same; only its check has to wait.
+            # The topic is submitted all the same; only its check has to wait.
             wait = max(self._policy.delay(attempt), asked_to_wait(error))
-            name = question.collection
+            name = request.collection
             log.info("the check of %r failed, again in %.1f s: %s", name, wait, error)
-            again = partial(self._pool.submit, partial(self._work, question, attempt + 1))
+            again = partial(self._pool.submit, partial(self._run, request, attempt + 1))
             self._control.call_later(wait, again)
             return
         except Exception:
-            # A read that cannot even be made says nothing against the topic, nor for it.
-            log.exception("the check of %r could not be made", question.collection)
-            verdict, trusted = None, False
-        # After a login or logout since the question, it was answered for somebody else: who may
-        # have the topic now must not be sent away for what the one before was refused.
+            # The request could not be sent: that proves nothing about the topic.
+            log.exception("the check of %r could not be made", request.collection)
+            result, is_certain = None, False
+        # After a login or logout since the request, the result is that of another identity: a
+        # refusal of the former one must not end subscriptions of the current one.
         identity = self._identity()
-        mine = question.identity == identity
+        is_current = request.identity == identity
         with self._lock:
-            waiting = self._asked.pop(question, [])
-            if trusted and mine and verdict is None:
-                if len(self._trusted) >= MAX_TRUSTED:
-                    self._trusted.clear()
-                self._trusted[question] = self._control.time() + TRUST_SECONDS
-        for answer, wanted in waiting:
-            if mine or verdict is None:
-                answer(verdict)
+            waiting = self._waiting.pop(request, [])
+            if is_certain and is_current and result is None:
+                if len(self._passed) >= MAX_RESULTS:
+                    self._passed.clear()
+                self._passed[request] = self._control.time() + RESULT_SECONDS
+        for on_result, wanted in waiting:
+            if is_current or result is None:
+                on_result(result)
             else:
-                self.ask(replace(question, identity=identity), answer, wanted)
+                self.check(replace(request, identity=identity), on_result, wanted)
 
-    def _is_wanted(self, question: Question) -> bool:
-        """Forgets who has left meanwhile; False if nobody is left to be answered."""
+    def _is_wanted(self, request: PreflightRequest) -> bool:
+        """Remove the subscribers that were disposed meanwhile; return False if none is left."""
         with self._lock:
-            waiting = self._asked.pop(question, [])
-            staying = [(answer, wanted) for answer, wanted in waiting if wanted()]
+            waiting = self._waiting.pop(request, [])
+            staying = [(on_result, wanted) for on_result, wanted in waiting if wanted()]
             if staying:
-                self._asked[question] = staying
+                self._waiting[request] = staying
             return bool(staying)

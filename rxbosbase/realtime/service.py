@@ -1,14 +1,13 @@
-"""The realtime service behind ``client.realtime`` and ``collection.observe``: it joins the rooms.
+"""The realtime service behind ``client.realtime`` and ``collection.observe``.
 
-Topics live in the registry, connections in the drivers, decoding and isolation in delivery, what
-the user is told of all connections in the monitor. Here is what ties them: subscribing,
-unsubscribing, and the ends of streams.
+The registry has the topics, the drivers the connections; delivery decodes and isolates, the monitor
+has the status of all connections. The service connects them: it subscribes, unsubscribes, and ends
+streams.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Protocol
@@ -19,16 +18,16 @@ from rxbosbase.realtime.protocol.topics import Topic
 from rxbosbase.realtime.session.registry import Registry, Subscriber, TopicEntry, TopicShard
 from rxbosbase.realtime.session.stats import Stats
 from rxbosbase.realtime.session.status import Status
-from rxbosbase.runtime.fork_guard import check_process
+from rxbosbase.runtime.fork_guard import ForkGuard
 from rxbosbase.runtime.scheduler import SerialScheduler
 from rxbosbase.runtime.streams import Latest
 
 from .connection import CONNECT_TOPIC, Batch, ConnectionSettings
-from .delivery import Delivery, guarded, once_each
+from .delivery import Delivery, guarded, without_repeats
 from .driver import Driver
 from .monitor import ConnectionMonitor
 from .notification_queue import NotificationQueue
-from .preflight import Preflight, Question
+from .preflight import Preflight, PreflightRequest
 
 __all__ = ["Listener", "RealtimeService"]
 
@@ -38,27 +37,31 @@ LOCAL_TOPICS = frozenset({CONNECT_TOPIC})
 
 
 class Listener(Protocol):
-    """One who makes up for what its streams may have lost. Called under the lock, or on the
-    delivery loop (`on_skipped`); it returns at once."""
+    """Recovers events that its streams may have lost. Called under the lock, or on the delivery
+    thread (`on_skipped`); must not wait."""
 
-    def on_held(self, share: TopicShard, version: int) -> None:
-        """The server has a share's topics up to `version`."""
+    def on_acknowledged(self, shard: TopicShard, version: int) -> None:
+        """Handle the server's acknowledgement of the shard's topics up to `version`."""
 
-    def on_gap(self, share: TopicShard) -> None:
-        """The connection of a share has ended: nothing it has read yet will be delivered."""
+    def on_gap(self, shard: TopicShard) -> None:
+        """Handle the end of a shard's connection; what it has not delivered yet is dropped."""
 
     def on_skipped(self, error: MalformedEvent, records: tuple[Subscriber, ...]) -> None:
-        """An event was left out that `records` would have got."""
+        """Handle that an event for the subscribers `records` was left out."""
 
 
 class RealtimeService:
-    """Everything behind the facade. One lock guards the wanted set; it is never held while user
-    code or I/O runs.
+    """Subscribers, topics and connections of one kind: the user's, or those of the live views.
+
+    One lock guards the wanted set; it is never held while user code or I/O runs.
 
     Args:
-        listener: makes up for losses; without one the user is told of what was skipped.
-        delivers_retired: False to leave out what a connection had read before it was ended: it
-            would come behind its gap.
+        settings: transport, schedulers and limits of the connections.
+        preflight: checks new topics.
+        monitor: publishes the status; its lock is used.
+        listener: recovers lost events; without one, skipped events are logged and published.
+        delivers_retired: False to drop what an ended connection had read before its end: it would
+            be delivered after the gap.
     """
 
     def __init__(
@@ -79,9 +82,9 @@ class RealtimeService:
         self._registry = Registry(LOCAL_TOPICS)
         self._drivers: list[Driver] = []
         self._closed = False
-        self._left: tuple[Subscriber, ...] = ()  # those that `finish` has to complete
-        self._notices = NotificationQueue(settings.delivery)
-        self._process = os.getpid()
+        self._to_complete: tuple[Subscriber, ...] = ()  # those that `finish` has to complete
+        self._notifications = NotificationQueue(settings.delivery)
+        self._fork_guard = ForkGuard()
         self._delivery = Delivery(self._registry, self.detach, self._on_skipped)
         monitor.watch(self)
 
@@ -92,53 +95,64 @@ class RealtimeService:
 
     @property
     def topics(self) -> Iterable[str]:
-        """The wanted topics, as the server knows them."""
+        """The wire texts of the wanted topics."""
         return self._registry.entries
 
     @property
     def status(self) -> Latest[Status]:
-        """The client's."""
+        """The status of the client, of all its connections."""
         return self.monitor.status
 
     # -- subscribing -----------------------------------------------------------------------------
 
     def attach(
-        self, topic: Topic, subscriber: Subscriber, question: Question | None, *, urgent: bool
+        self,
+        topic: Topic,
+        subscriber: Subscriber,
+        preflight: PreflightRequest | None,
+        *,
+        urgent: bool,
     ) -> None:
-        """Adds a subscriber; the topic goes up in the background. Never waits."""
-        check_process(self._process)  # before the lock: a child may have inherited it taken
+        """Add a subscriber; its topic is submitted in the background. Never waits.
+
+        Raises:
+            ClientClosedError: the client is closed, or belongs to the parent process.
+        """
+        self._fork_guard.check()  # before the lock: a child may have inherited it locked
         with self._changed:
             self.monitor.check_open()
             if topic.wire == CONNECT_TOPIC:
-                subscriber.on_next = once_each(subscriber.on_next)
+                subscriber.on_next = without_repeats(subscriber.on_next)
             entry = self._registry.add(topic, subscriber)
-            driver = self._driver_of(entry.share)
-            if entry.version > driver.held:
-                driver.touch(urgent=urgent)
+            driver = self._driver_of(entry.shard)
+            if entry.version > driver.acknowledged_version:
+                driver.topics_changed(urgent=urgent)
             if topic.wire == CONNECT_TOPIC and driver.session.is_open:
                 now = Message(CONNECT_TOPIC, {"clientId": driver.status.client_id})
                 self._settings.delivery.post(lambda: subscriber.on_next(now))
-        if question is not None and subscriber.check:
-            self._preflight.ask(
-                question, partial(self._judged, subscriber), lambda: subscriber.entry is not None
+        if preflight is not None and subscriber.check:
+            self._preflight.check(
+                preflight,
+                partial(self._on_checked, subscriber),
+                lambda: subscriber.entry is not None,
             )
 
     def detach(self, subscriber: Subscriber) -> None:
-        """Removes a subscriber, and its topic with the last one. Never waits."""
-        if os.getpid() != self._process:
+        """Remove a subscriber, and its topic with the last one. Never waits."""
+        if self._fork_guard.is_child:
             return  # in a child process there is nothing to end
         with self._changed:
             entry = self._registry.remove(subscriber)
             if entry is not None:
-                self._drivers[entry.share.index].touch()
+                self._drivers[entry.shard.index].topics_changed()
                 self._changed.notify_all()
 
     def wait_acknowledged(self, subscriber: Subscriber, timeout: float) -> None:
-        """Waits until the server has taken the subscriber's topic and the preflight passed.
+        """Wait until the server has acknowledged the subscriber's topic and the preflight passed.
 
         Raises:
-            RequestTimeoutError: after `timeout` seconds; the subscriber stays.
-            BosBaseError: what ended the subscriber in the meantime.
+            RequestTimeoutError: after `timeout` seconds; the subscriber stays attached.
+            BosBaseError: the error that ended the subscriber meanwhile.
         """
         with self._changed:
             done = self._changed.wait_for(lambda: self._is_settled(subscriber), timeout)
@@ -146,40 +160,41 @@ class RealtimeService:
                 raise subscriber.error
             self.monitor.check_open()
         if not done:
-            raise self.monitor.late("the topic was not acknowledged", timeout)
+            raise self.monitor.timeout_error("the topic was not acknowledged", timeout)
 
     def _is_settled(self, subscriber: Subscriber) -> bool:
         if self._closed or subscriber.error is not None or subscriber.entry is None:
             return True
         entry = subscriber.entry
-        return subscriber.checked and entry.version <= self._drivers[entry.share.index].held
+        driver = self._drivers[entry.shard.index]
+        return subscriber.checked and entry.version <= driver.acknowledged_version
 
     def complete(self, wanted: Callable[[str], bool]) -> None:
-        """Takes topics off the server by their name without options; their streams complete."""
-        check_process(self._process)
+        """Unsubscribe the topics whose name without options is wanted; their streams complete."""
+        self._fork_guard.check()
         with self._changed:
             self._end(self._registry.matching(wanted), None)
 
-    def listen(self, subscriber: Subscriber) -> None:
-        """Adds one who gets every message, whoever asked for its topic."""
-        check_process(self._process)
+    def attach_global(self, subscriber: Subscriber) -> None:
+        """Add a subscriber that receives every message of every topic."""
+        self._fork_guard.check()
         with self._changed:
             self.monitor.check_open()
-            self._registry.everything += (subscriber,)
+            self._registry.global_subscribers += (subscriber,)
 
-    def unlisten(self, subscriber: Subscriber) -> None:
-        """Removes one who got every message."""
+    def detach_global(self, subscriber: Subscriber) -> None:
+        """Remove a subscriber that `attach_global` added."""
         subscriber.silence()
-        if os.getpid() != self._process:
+        if self._fork_guard.is_child:
             return
         with self._changed:
-            self._registry.everything = tuple(
-                other for other in self._registry.everything if other is not subscriber
+            self._registry.global_subscribers = tuple(
+                other for other in self._registry.global_subscribers if other is not subscriber
             )
 
     @property
     def scheduler(self) -> SerialScheduler:
-        """The delivery thread's."""
+        """The scheduler of the delivery thread."""
         return self._settings.delivery
 
     @property
@@ -206,71 +221,82 @@ class RealtimeService:
     # -- the connections -------------------------------------------------------------------------
 
     def renew(self) -> None:
-        """A new connection now: a wait is cut short, an open stream is begun anew."""
-        check_process(self._process)
+        """Open a new connection now: end a wait, replace an open stream."""
+        self._fork_guard.check()
         with self._changed:
             self.monitor.check_open()
             for driver in self._drivers:
                 driver.renew()
 
     def identity_changed(self) -> None:
-        """Somebody logged in or out, or a token was renewed. Never waits."""
-        identity = self._settings.identity()  # before the lock: a store may be a user's own code
+        """Submit again after a login, a logout, or the renewal of a token. Never waits."""
+        identity = self._settings.identity()  # before the lock: the store may be user code
         with self._changed:
             for driver in self._drivers:
                 driver.identity_changed(identity)
 
     def close(self) -> None:
-        """Ends every connection. The streams end with `finish`."""
+        """End every connection; `finish` completes the streams."""
         with self._changed:
             if self._closed:
                 return
             self._closed = True
             for driver in self._drivers:
-                driver.shut()
-            # Out of the routing table now: what a callback has before it is not delivered any more.
-            self._left = self._take_out(list(self._registry)) + self._registry.everything
-            self._registry.everything = ()
+                driver.close()
+            # Out of the routing table now: events that are still queued are not delivered.
+            self._to_complete = (
+                self._remove_topics(list(self._registry)) + self._registry.global_subscribers
+            )
+            self._registry.global_subscribers = ()
             self._changed.notify_all()
 
     def finish(self) -> None:
-        """Completes all streams, on the calling thread, once no event can come any more."""
-        self._notices.flush()
-        gone, self._left = self._left, ()
+        """Complete all streams, on the calling thread, once no event can follow."""
+        self._notifications.flush()
+        gone, self._to_complete = self._to_complete, ()
         for subscriber in gone:
             guarded(subscriber.on_completed)
 
-    # -- what the drivers tell -------------------------------------------------------------------
+    # -- reports of the drivers (see `DriverOwner`) -----------------------------------------------
 
     def on_batch(self, batch: Batch) -> None:
         if self._delivers_retired or not batch.connection.ending:
             self._delivery.deliver(batch)
 
-    def on_held(self, share: TopicShard, version: int) -> None:
+    def on_acknowledged(self, shard: TopicShard, version: int) -> None:
         if self._listener is not None:
-            self._listener.on_held(share, version)
+            self._listener.on_acknowledged(shard, version)
 
-    def on_gap(self, share: TopicShard) -> None:
+    def on_gap(self, shard: TopicShard) -> None:
         if self._listener is not None:
-            self._listener.on_gap(share)
+            self._listener.on_gap(shard)
 
-    def on_refused(self, share: TopicShard, since: int, upto: int, error: Exception) -> None:
+    def on_refused(self, shard: TopicShard, since: int, upto: int, error: Exception) -> None:
         with self._changed:
-            # Those that came since were not in the POST; those the server took before are not
-            # to blame, unless there are no others.
-            asked = [entry for entry in share.entries.values() if entry.version <= upto]
-            newer = [entry for entry in asked if entry.version > since] or asked
+            # Topics added later were not in the POST; those the server accepted before are not
+            # the cause, unless there are no others.
+            posted = [entry for entry in shard.entries.values() if entry.version <= upto]
+            newer = [entry for entry in posted if entry.version > since] or posted
             self._end(newer, error)
 
     def fail_all(self, error: Exception) -> None:
-        """Ends every stream with `error`."""
+        """End every stream with `error`."""
         with self._changed:
             self._end(self._registry, error)
 
-    def on_failed(self, share: TopicShard, error: Exception) -> None:
-        self._end(list(share.entries.values()), error)
+    def on_failed(self, shard: TopicShard, error: Exception) -> None:
+        self._end(list(shard.entries.values()), error)
 
-    def _judged(self, subscriber: Subscriber, error: BosBaseError | None) -> None:
+    def on_status_changed(self) -> None:
+        self.monitor.on_status_changed()
+
+    def on_lost(self, driver: Driver) -> None:
+        self.monitor.on_lost(driver)
+
+    def on_unwanted(self) -> None:
+        self.monitor.on_unwanted()
+
+    def _on_checked(self, subscriber: Subscriber, error: BosBaseError | None) -> None:
         with self._changed:
             subscriber.checked = True
             if error is None or subscriber.entry is None:
@@ -279,7 +305,7 @@ class RealtimeService:
             on_error = subscriber.on_error
             self.detach(subscriber)
             subscriber.error = error
-            self._notices.put(partial(on_error, error))
+            self._notifications.put(partial(on_error, error))
             self._changed.notify_all()
 
     def _on_skipped(self, error: MalformedEvent, records: tuple[Subscriber, ...]) -> None:
@@ -289,30 +315,30 @@ class RealtimeService:
         log.warning("%s", error)
         self.monitor.on_skipped(error)
 
-    # -- small parts -----------------------------------------------------------------------------
+    # -- helpers ---------------------------------------------------------------------------------
 
-    def _driver_of(self, share: TopicShard) -> Driver:
-        if share.index == len(self._drivers):
-            self._drivers.append(Driver(share, self._settings, self._changed, self))
-        return self._drivers[share.index]
+    def _driver_of(self, shard: TopicShard) -> Driver:
+        if shard.index == len(self._drivers):
+            self._drivers.append(Driver(shard, self._settings, self._changed, self))
+        return self._drivers[shard.index]
 
-    def _take_out(self, entries: Iterable[TopicEntry]) -> tuple[Subscriber, ...]:
+    def _remove_topics(self, entries: Iterable[TopicEntry]) -> tuple[Subscriber, ...]:
         gone: tuple[Subscriber, ...] = ()
         for entry in entries:
-            gone += self._registry.take_out(entry)
-            self._drivers[entry.share.index].touch()
+            gone += self._registry.remove_topic(entry)
+            self._drivers[entry.shard.index].topics_changed()
         return gone
 
     def _end(self, entries: Iterable[TopicEntry], error: Exception | None) -> None:
-        """Takes topics out, and tells their subscribers: of `error`, or of the completion. Runs
-        under the lock, so that `close` comes before all of it or after."""
-        for subscriber in self._take_out(entries):
+        """Remove topics; notify their subscribers of `error`, or of the completion. Runs under the
+        lock, so that `close` precedes all of it or follows it."""
+        for subscriber in self._remove_topics(entries):
             subscriber.error = error
-            self._notices.put(partial(_tell_end, subscriber))
+            self._notifications.put(partial(_notify_end, subscriber))
         self._changed.notify_all()
 
 
-def _tell_end(subscriber: Subscriber) -> None:
+def _notify_end(subscriber: Subscriber) -> None:
     if subscriber.error is not None:
         subscriber.on_error(subscriber.error)
     else:

@@ -1,9 +1,9 @@
-"""The headers that every topic of a client carries, and those that only its requests do.
+"""The headers that every topic of a client carries, and those that only its requests carry.
 
-A rule may read a header (``@request.headers.x_tenant``). A topic brings its own along, inside its
-text, which is shown in ``status`` and in logs and counts against the server's limit. So the
-client's ``headers=``, which may be credentials, stay out of topics, and what rules read is named on
-purpose.
+A rule may read a header (``@request.headers.x_tenant``). A topic's headers are part of its text,
+which is shown in ``status`` and in logs and counts against the server's limit. So the client's
+``headers=``, which may be credentials, are not added to topics; those that rules read are named
+in ``topic_headers=``.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ NO_RULE_READS = frozenset({
     "accept", "accept-encoding", "accept-language", "authorization", "cookie",
     "proxy-authorization", "user-agent",
 })  # fmt: skip
-"""No warning names these: proxies read them, or they carry the login, which the POST of the topics
-carries as well."""
+"""Excluded from the warning: proxies read them, or they carry the login, which the POST of the
+topics carries as well."""
 
 
 class TopicHeaders:
-    """What ``BosBase(topic_headers=…, headers=…)`` makes of a topic's headers.
+    """The headers of a client's topics, from ``BosBase(topic_headers=…, headers=…)``.
 
     Raises:
-        ValueError, TypeError: a name or a value that no header may have; a credential.
+        ValueError, TypeError: a name or a value that is not valid in a header; a credential.
     """
 
     def __init__(
@@ -41,12 +41,12 @@ class TopicHeaders:
         self._has_warned = False
 
     def merged(self, given: Any) -> Any:
-        """The headers of one topic or view: those given for it go before the client's.
+        """Return the headers of one topic or view: those given for it override the client's.
 
-        Warns once of what requests send and the topic does not.
+        Warn once about headers that requests send and the topic does not.
         """
         if given is not None and not isinstance(given, Mapping):
-            return given  # refused by whoever takes it
+            return given  # refused where the topic is made
         names = {header_name(str(name)) for name in given or ()}
         missing = self._requests - names - self._known.keys()
         if missing and not self._has_warned:
@@ -59,7 +59,7 @@ class TopicHeaders:
 
 
 def _warn(missing: list[str]) -> None:
-    outside = inspect.currentframe()  # the caller's own line, whichever way the call went
+    outside = inspect.currentframe()  # find the user's line, however deep the call is
     level = 1
     while outside and outside.f_globals.get("__name__", "").startswith("rxbosbase."):
         outside, level = outside.f_back, level + 1

@@ -1,10 +1,10 @@
-"""The hot observables of topics: lazy, shared through the registry, and alive with their client."""
+"""The hot observables of topics: lazy, and shared through the registry."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from reactivex import abc
 from reactivex.disposable import Disposable
@@ -14,17 +14,15 @@ from rxbosbase.realtime.protocol.topics import Topic
 from rxbosbase.realtime.session.registry import Subscriber
 from rxbosbase.runtime.streams import Stream
 
-from .preflight import Question
-
-if TYPE_CHECKING:
-    from .service import RealtimeService
+from .preflight import PreflightRequest
+from .service import RealtimeService
 
 __all__ = ["MessageStream", "RecordStream"]
 
 
-class _Held(Disposable):
-    """A disposable that keeps its client alive: a pipeline must not fall silent because the
-    client's last name went out of scope."""
+class _OwningDisposable(Disposable):
+    """A disposable that keeps its client alive: a subscription must not end because the last other
+    reference to the client is gone."""
 
     def __init__(self, action: Callable[[], None], owner: object) -> None:
         super().__init__(action)
@@ -32,50 +30,50 @@ class _Held(Disposable):
 
 
 class RecordStream(Stream[RecordEvent[Any]]):
-    """The events of a record topic; its first subscriber brings the topic to the server.
+    """The events of a record topic; its first subscriber submits the topic to the server.
 
     Args:
-        question: what the preflight asks at each subscription; None for no preflight.
-        owner: stays alive while there is a subscription.
-        actions: the only ones that are wanted; None for all.
+        preflight: makes the preflight request of each subscription; None for no preflight.
+        owner: kept alive while there is a subscription.
+        actions: the only ones that are delivered; None for all.
     """
 
     def __init__(
         self,
         service: RealtimeService,
         topic: Topic,
-        question: Callable[[], Question] | None,
+        preflight: Callable[[], PreflightRequest] | None,
         owner: object,
         actions: frozenset[str] | None = None,
     ) -> None:
         super().__init__(self._attach, service.scheduler)
         self._service = service
         self._topic = topic
-        self._question = question
+        self._preflight = preflight
         self._owner = owner
         self._actions = actions
 
     def only(self, actions: frozenset[str]) -> RecordStream:
-        """The events of these actions. Where nobody wants another one, the records of the others
-        are not even decoded."""
+        """Return the stream of these actions alone. Records of actions that no subscriber receives
+        are not decoded."""
         both = actions if self._actions is None else actions & self._actions
-        return RecordStream(self._service, self._topic, self._question, self._owner, both)
+        return RecordStream(self._service, self._topic, self._preflight, self._owner, both)
 
     def _attach(
         self, observer: abc.ObserverBase[RecordEvent[Any]], _: abc.SchedulerBase | None
     ) -> abc.DisposableBase:
-        question = self._question
+        make_request = self._preflight
         subscriber = Subscriber(
             _only(self._actions, observer.on_next), observer.on_error, observer.on_completed,
-            check=question is not None, actions=self._actions,
+            check=make_request is not None, actions=self._actions,
         )  # fmt: skip
-        asked = question() if question is not None else None
-        self._service.attach(self._topic, subscriber, asked, urgent=False)
-        return _Held(partial(self._service.detach, subscriber), self._owner)
+        request = make_request() if make_request is not None else None
+        self._service.attach(self._topic, subscriber, request, urgent=False)
+        return _OwningDisposable(partial(self._service.detach, subscriber), self._owner)
 
 
 class MessageStream(Stream[Message]):
-    """The messages of a topic, as they came; without one every message, whoever asked for it."""
+    """The messages of a topic as they were received; without a topic, every message."""
 
     def __init__(self, service: RealtimeService, topic: Topic | None, owner: object) -> None:
         super().__init__(self._attach, service.scheduler)
@@ -90,10 +88,10 @@ class MessageStream(Stream[Message]):
             observer.on_next, observer.on_error, observer.on_completed, raw=True
         )
         if self._topic is None:
-            self._service.listen(subscriber)
-            return _Held(partial(self._service.unlisten, subscriber), self._owner)
+            self._service.attach_global(subscriber)
+            return _OwningDisposable(partial(self._service.detach_global, subscriber), self._owner)
         self._service.attach(self._topic, subscriber, None, urgent=False)
-        return _Held(partial(self._service.detach, subscriber), self._owner)
+        return _OwningDisposable(partial(self._service.detach, subscriber), self._owner)
 
 
 def _only(

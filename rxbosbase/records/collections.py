@@ -14,7 +14,7 @@ PATH = "/api/collections"
 
 
 class Collections:
-    """Creates, reads, changes and deletes collections. Needs a superuser's login.
+    """The requests that create, read, change and delete collections; for superusers.
 
     Example:
         ``client.collections.create({"name": "posts", "type": "base", "listRule": "",
@@ -25,27 +25,27 @@ class Collections:
         self._send = send
 
     def get_list(self, page: int = 1, per_page: int = 30, **query: Any) -> dict[str, Any]:
-        """One page of collections; further query parameters by keyword (filter, sort, …)."""
-        asked = {"page": page, "perPage": per_page, **query}
-        return self._send("GET", PATH, query=asked)
+        """Return one page of collections; further query parameters by keyword (filter, sort, …)."""
+        parameters = {"page": page, "perPage": per_page, **query}
+        return self._send("GET", PATH, query=parameters)
 
     def get(self, name: str) -> dict[str, Any]:
-        """The collection of this name or id."""
+        """Return the collection of this name or id."""
         return self._send("GET", _path(name))
 
     def create(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Creates a collection: at least ``name``, ``type`` and ``fields``."""
+        """Create a collection: at least ``name``, ``type`` and ``fields``."""
         return self._send("POST", PATH, body=dict(body))
 
     def update(self, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Changes what stands in `body`."""
+        """Change the properties in `body`."""
         return self._send("PATCH", _path(name), body=dict(body))
 
     def import_(
         self, collections: Sequence[Mapping[str, Any]], *, delete_missing: bool = False
     ) -> None:
-        """Creates or changes all of `collections` in one step; with `delete_missing` those that
-        are not among them are deleted, with their records."""
+        """Create or change all of `collections` in one step; with `delete_missing` all others are
+        deleted, with their records."""
         body = {
             "collections": [dict(each) for each in collections],
             "deleteMissing": delete_missing,
@@ -53,7 +53,7 @@ class Collections:
         self._send("PUT", f"{PATH}/import", body=body)
 
     def delete(self, name: str) -> None:
-        """Deletes the collection and all its records."""
+        """Delete the collection and all its records."""
         self._send("DELETE", _path(name))
 
 

@@ -1,7 +1,7 @@
-"""Which dialect a server's filters have: given, or learned by asking the server.
+"""The dialect of a server's filters: given, or learned by a request.
 
-Only a server can tell, and only where the caller may list a collection: the guard of a dialect is
-answered with 200 by a server of that dialect, and with 400 by one of the other.
+Only a request shows it, and only where the caller may list a collection: a server of a dialect
+responds to the guard of that dialect with 200, and one of the other dialect with 400.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Read = Callable[[str, Mapping[str, Any], Mapping[str, str]], Any]
 
 
 def check_dialect(given: object) -> Dialect | None:
-    """What was given as ``filter_dialect=``, checked."""
+    """Return the argument ``filter_dialect=``; raise ValueError for an unknown dialect."""
     for dialect in (None, *GUARDS):
         if given == dialect:
             return dialect
@@ -45,12 +45,12 @@ class FilterDialect:
         self.known: Dialect | None = known
 
     def learn(self, collection: str, headers: Mapping[str, str]) -> Dialect:
-        """Asks the server, with one read of at most one id, or two.
+        """Learn the dialect from the server, with one or two reads of at most one id.
 
         Raises:
             ClientResponseError: the collection may not be listed (403, 404); or 400, the server
                 refuses both guards, which it does while its database is away.
-            RequestTimeoutError, ConnectionFailedError, ProtocolError: no answer.
+            RequestTimeoutError, ConnectionFailedError, ProtocolError: no usable response.
         """
         path = f"/api/collections/{quote(collection, safe='')}/records"
         query = {"perPage": "1", "skipTotal": "1", "fields": "id"}
@@ -69,7 +69,7 @@ class FilterDialect:
     def build(
         self, collection: str, headers: Mapping[str, str], expression: str, **values: Any
     ) -> str:
-        """As `build_filter`, for a read of this collection that comes next: where the dialect
+        """Return `build_filter` for a read of this collection that follows: where the dialect
         matters and is not known, it is learned there."""
         try:
             return build_filter(expression, self.known, **values)
@@ -77,8 +77,8 @@ class FilterDialect:
             return build_filter(expression, self.learn(collection, headers), **values)
 
     def can_name(self, collection: str, headers: Mapping[str, str], id: str) -> bool:
-        """True if a filter can hold this id. None can hold a NUL, and in the dialect ``"plain"``
-        one that ends in a backslash cannot be written."""
+        """True if a filter can hold this id: none can hold a NUL, and in the dialect ``"plain"``
+        none can hold a text that ends in a backslash."""
         if "\x00" in id:
             return False
         if not id.endswith("\\"):
@@ -88,10 +88,10 @@ class FilterDialect:
     def up_to_a_name(
         self, collection: str, headers: Mapping[str, str], ids: list[str]
     ) -> list[str]:
-        """The ids of a full page, up to the last one that the next page's filter can name.
+        """Return the ids of a full page, up to the last one that the next page's filter can hold.
 
         Raises:
-            ProtocolError: it can name none of them.
+            ProtocolError: it can hold none of them.
         """
         for end in range(len(ids), 0, -1):
             if self.can_name(collection, headers, ids[end - 1]):
@@ -102,8 +102,8 @@ class FilterDialect:
         )
 
     def retried(self, collection: str, headers: Mapping[str, str], call: Callable[[], T]) -> T:
-        """``call()``, once more if it was refused because the server has another dialect than it
-        had: it was updated since."""
+        """Return ``call()``; run it once more if the server refused it because an update has
+        changed its dialect."""
         try:
             return call()
         except ClientResponseError as error:

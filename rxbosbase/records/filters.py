@@ -1,4 +1,4 @@
-"""Filters with values in them, safe from whatever the values hold.
+"""Filters with values in them, safe for any values.
 
 Pure. ``build_filter`` is what ``client.filter`` calls. Never build a filter with an f-string: a
 quote in a value would end the text and the rest of the value would be read as filter.
@@ -42,7 +42,7 @@ GUARDS: dict[Dialect, str] = {"plain": r"'\\''='\\''", "escaped": r"'\\'='\\'"}
 
 
 def _part_of(text: str) -> re.Pattern[str]:
-    """What may stand in an expression and hold braces that are no placeholder, and these."""
+    """Return the pattern of placeholders, and of what may hold braces that are none."""
     return re.compile(
         rf"""
           (?P<text> {text} )
@@ -116,7 +116,7 @@ def build_filter(expression: str, dialect: Dialect | None = None, /, **values: A
     if not isinstance(expression, str):
         raise TypeError(f"the filter expression must be a str, not {type(expression).__name__}")
     encodable("the filter expression", expression)
-    pattern, is_ambiguous = _reading(expression, dialect)
+    pattern, is_ambiguous = _pattern_for(expression, dialect)
     used: set[str] = set()
 
     def put(part: re.Match[str]) -> str:
@@ -141,7 +141,7 @@ def build_filter(expression: str, dialect: Dialect | None = None, /, **values: A
 
 
 def without_comments(expression: str) -> str:
-    """The filter without its comments, to stand in parentheses: a comment would go on behind them.
+    """Return the filter without its comments, to be put in parentheses, which a comment would hide.
 
     One whose texts the dialects delimit in two ways is left as it is.
 
@@ -149,14 +149,14 @@ def without_comments(expression: str) -> str:
     'n > 1  '
     """
     try:
-        pattern, _ = _reading(expression, None)
+        pattern, _ = _pattern_for(expression, None)
     except UnknownDialectError:
         return expression
     return pattern.sub(lambda part: " " if part["comment"] else part[0], expression)
 
 
-def _reading(expression: str, dialect: Dialect | None) -> tuple[re.Pattern[str], bool]:
-    """What takes the expression apart, and whether only a server of this dialect does it so."""
+def _pattern_for(expression: str, dialect: Dialect | None) -> tuple[re.Pattern[str], bool]:
+    """Return the pattern of the expression's parts, and whether only this dialect has these."""
     plain, escaped = (
         [part.span() for part in _PARTS[each].finditer(expression)] for each in _PARTS
     )
@@ -178,7 +178,7 @@ def _without_placeholder(part: re.Match[str]) -> str:
 
 
 def _literal(name: str, given: Any, dialect: Dialect | None) -> tuple[str, bool]:
-    """The value as the filter has it, and whether only a server of the dialect reads it so."""
+    """Return the value as text of a filter, and whether only this dialect reads it so."""
     try:
         value = plain(given)
         if isinstance(value, (dict, list)):
@@ -197,7 +197,7 @@ def _literal(name: str, given: Any, dialect: Dialect | None) -> tuple[str, bool]
 def _number(value: float | Decimal) -> str:
     if isinstance(value, int):
         return str(value)
-    # What is 0 to the server is written so: 1E-999999999 would have as many digits.
+    # A number that the server reads as 0 is written as 0: 1E-999999999 has as many digits.
     number = Decimal(repr(value)) if isinstance(value, float) else value
     return format(number if float(number) else Decimal(0), "f")
 

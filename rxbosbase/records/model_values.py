@@ -1,4 +1,4 @@
-"""The values of a record's fields: how each is taken, and how it is refused. Pure."""
+"""The values of a record's fields: how each is converted or refused. Pure."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ __all__ = [
 ]
 
 Convert: TypeAlias = Callable[[Any], Any]
-"""Makes what a model wants of what the server sent; raises `ValueMismatch`."""
+"""Converts a value of the server to the type of a model; raises `ValueMismatch`."""
 
 
 class ValueMismatch(Exception):
-    """A value does not fit; on its way out it collects the names of the fields around it."""
+    """A value does not fit; while it is raised it collects the names of the fields around it."""
 
     def __init__(self, expected: str, found: str, original: Exception | None = None) -> None:
         super().__init__(expected, found)
@@ -35,7 +35,7 @@ class ValueMismatch(Exception):
         self.path = (name, *self.path)
         return self
 
-    def told(self, collection: str, record: Any) -> RecordDecodeError:
+    def decode_error(self, collection: str, record: Any) -> RecordDecodeError:
         id = record.get("id") if isinstance(record, dict) else None
         return RecordDecodeError(
             ".".join(self.path),
@@ -48,7 +48,7 @@ class ValueMismatch(Exception):
 
 
 class Check(NamedTuple):
-    """How to take a value: as it is where its type is `exact`, else as `convert` makes it."""
+    """How to convert a value: unchanged if its type is `exact`, else by `convert`."""
 
     expected: str
     exact: type | None
@@ -129,7 +129,7 @@ def items_of(make: Callable[[Iterable[Any]], Any], item: Check) -> Convert:
     def convert(value: Any) -> Any:
         if type(value) is not list:
             raise ValueMismatch(f"list of {item.expected}", type(value).__name__)
-        return make(_taken(item, at, each) for at, each in enumerate(value))
+        return make(_converted(item, at, each) for at, each in enumerate(value))
 
     return convert
 
@@ -138,12 +138,12 @@ def values_of(item: Check) -> Convert:
     def convert(value: Any) -> Any:
         if type(value) is not dict:
             raise ValueMismatch("dict", type(value).__name__)
-        return {key: _taken(item, key, each) for key, each in value.items()}
+        return {key: _converted(item, key, each) for key, each in value.items()}
 
     return convert
 
 
-def _taken(item: Check, at: int | str, value: Any) -> Any:
+def _converted(item: Check, at: int | str, value: Any) -> Any:
     if type(value) is item.exact:
         return value
     return changed(item.convert, value, str(at))

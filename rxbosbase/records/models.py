@@ -1,7 +1,7 @@
-"""From the server's dicts to the user's types. Pure.
+"""Decoding of the server's dicts to the user's types. Pure.
 
-`decoder_for` looks at a model once and returns a function that makes one of each record. What the
-server sends and what a field is annotated with are matched like this:
+`decoder_for` inspects a model once and returns a function that makes an instance of each record.
+The annotation of a field decides which values of the server it takes:
 
 =========================================  ====================================================
 annotation                                 takes
@@ -19,7 +19,7 @@ a dataclass, a ``TypedDict``               an object, field by field
 =========================================  ====================================================
 
 Fields go by their names; keys that the model does not have are ignored. A dataclass field with
-another name than the server's says so: ``field(metadata={"key": "from"})``.
+another name than the server's has it in its metadata: ``field(metadata={"key": "from"})``.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _MISSING = object()
 
 
 def decoder_for(model: Model[T], collection: str = "") -> Callable[[dict[str, Any]], T]:
-    """The function that makes a `model` of a record.
+    """Return the function that makes a `model` of a record.
 
     It raises `RecordDecodeError`, naming the field and `collection`, for a record that does not
     fit.
@@ -87,12 +87,14 @@ def decoder_for(model: Model[T], collection: str = "") -> Callable[[dict[str, An
         try:
             return cast("T", convert(record))
         except ValueMismatch as misfit:
-            error = misfit.told(collection, record)
+            error = misfit.decode_error(collection, record)
         except RecordDecodeError as nested:  # a callable made of another decoder
             error = nested
         except Exception as original:
-            error = ValueMismatch(f"what {name} takes", "", original).told(collection, record)
-        raise error  # here, so that no value of the inner error's traceback comes along
+            error = ValueMismatch(f"what {name} takes", "", original).decode_error(
+                collection, record
+            )
+        raise error  # here, so that its traceback holds no value of the inner error's
 
     return decode
 
@@ -113,7 +115,7 @@ class _Types:
         self._built: dict[Any, Convert] = {}
 
     def of_class(self, cls: Any) -> Convert | None:
-        """The converter of a dataclass or TypedDict; None for anything else."""
+        """Return the converter of a dataclass or TypedDict; None for anything else."""
         if dataclasses.is_dataclass(cls) and isinstance(cls, type):
             fields, make = _dataclass_fields, _dataclass_from
         elif typing.is_typeddict(cls):
@@ -138,7 +140,7 @@ class _Types:
         return _Field(name, key, check.exact, check.convert, check.expected, required)
 
     def check(self, hint: Any) -> Check:
-        """How to take a value for this annotation. Raises TypeError."""
+        """Return how to convert a value for this annotation. Raise TypeError if none can be."""
         hint = _bare(hint)
         simple = SIMPLE.get(hint) if isinstance(hint, type) else None
         if simple is not None:
@@ -201,7 +203,7 @@ _MAKERS: dict[Any, Callable[[Iterable[Any]], Any]] = {
 
 
 def _bare(hint: Any) -> Any:
-    """The annotation without what only type checkers read."""
+    """Return the annotation without what only type checkers read."""
     while True:
         if typing.get_origin(hint) in (typing.Annotated, typing.Required, typing.NotRequired):
             hint = typing.get_args(hint)[0]
@@ -241,10 +243,10 @@ def _dataclass_fields(cls: Any, hints: dict[str, Any]) -> Iterable[_Spec]:
 
 def _typed_dict_fields(cls: Any, hints: dict[str, Any]) -> Iterable[_Spec]:
     for name, hint in hints.items():
-        # Under `from __future__ import annotations` the class itself has not understood these.
-        said = typing.get_origin(hint)
-        required = said is typing.Required or (
-            said is not typing.NotRequired and name in cls.__required_keys__
+        # Under `from __future__ import annotations` the class has not evaluated these.
+        qualifier = typing.get_origin(hint)
+        required = qualifier is typing.Required or (
+            qualifier is not typing.NotRequired and name in cls.__required_keys__
         )
         yield name, name, hint, required
 
@@ -265,7 +267,7 @@ def _dataclass_from(cls: Any, plan: tuple[_Field, ...]) -> Convert:
                 raise ValueMismatch(expected, "missing").within(key)
         try:
             return cls(**values)
-        except Exception as original:  # its __post_init__ has a say, too
+        except Exception as original:  # of its __post_init__
             raise ValueMismatch(f"what {cls.__name__} takes", "", original) from None
 
     return convert

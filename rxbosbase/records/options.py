@@ -1,11 +1,11 @@
-"""The keywords of a request: checked, and turned into query and headers. Pure."""
+"""The keywords of a request: checked, and converted to query and headers. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from rxbosbase.realtime.protocol.topics import Options, normalise_options
+from rxbosbase.realtime.protocol.topics import Options, TopicOptions, normalise_options
 
 __all__ = [
     "check_body",
@@ -17,11 +17,11 @@ __all__ = [
     "without_id",
 ]
 
-_KEYWORDS = frozenset({"filter", "sort", "expand", "fields", "query", "headers", "timeout"})
+_KEYWORDS = frozenset({*TopicOptions.__annotations__, "sort", "timeout"})
 
 
 def read_options(options: Mapping[str, Any]) -> Options:
-    """Query and headers from the keywords of a request; raises for what cannot be right."""
+    """Return query and headers of the keywords of a request. Raise TypeError or ValueError."""
     for name in options.keys() - _KEYWORDS:
         known = ", ".join(sorted(_KEYWORDS))
         raise TypeError(f"unknown keyword {name!r}: a request takes {known}")
@@ -38,7 +38,7 @@ def read_options(options: Mapping[str, Any]) -> Options:
 
 
 def query_of(options: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of what was given as ``query=``."""
+    """Return a copy of the keyword ``query=``."""
     query = options.get("query")
     if query is not None and not isinstance(query, Mapping):
         raise TypeError(f"query must be a dict, not {type(query).__name__}")
@@ -46,12 +46,12 @@ def query_of(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def is_given(options: Mapping[str, Any], name: str) -> bool:
-    """True if the option is there, by its keyword or in ``query=``."""
+    """True if the option is given, by its keyword or in ``query=``."""
     return bool(options.get(name) or query_of(options).get(name))
 
 
 def with_id(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The same request, with the id among the fields: paging goes by it."""
+    """Return the same options, with the id among the fields: paging needs it."""
     query = query_of(options)
     fields = options.get("fields") or query.pop("fields", None)
     if not fields or _has_id(fields):
@@ -60,7 +60,7 @@ def with_id(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def without_id(record: dict[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """The record without the id that only `with_id` asked for."""
+    """Return the record without the id that only `with_id` has requested."""
     fields = options.get("fields") or query_of(options).get("fields")
     if fields and not _has_id(fields):
         del record["id"]
@@ -72,7 +72,7 @@ def _has_id(fields: str) -> bool:
 
 
 def check_count(name: str, value: Any, most: int | None = None) -> None:
-    """Refuses what cannot be a count."""
+    """Raise TypeError or ValueError for what cannot be a count."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be an int, not {type(value).__name__}")
     if value < 1 or (most is not None and value > most):
@@ -80,7 +80,7 @@ def check_count(name: str, value: Any, most: int | None = None) -> None:
 
 
 def check_body(body: Any) -> dict[str, Any]:
-    """A copy of the fields to write."""
+    """Return a copy of the fields to write."""
     if not isinstance(body, Mapping):
         how = ": give its to_dict()" if hasattr(body, "to_dict") else ""
         raise TypeError(f"the body must be a dict of fields, not {type(body).__name__}{how}")

@@ -1,4 +1,4 @@
-"""Reads records into a collection's model, and knows what to do with one that does not fit."""
+"""Decoding of records to a collection's model, and the policy for records that do not fit."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, Generic, Literal, TypeAlias, TypeVar, cast
 
 from reactivex import abc
 
+from rxbosbase.encoding.record import Record
 from rxbosbase.errors import RecordDecodeError
 from rxbosbase.events import RecordEvent
 from rxbosbase.runtime.streams import Stream
@@ -17,19 +18,19 @@ __all__ = ["OnDecodeError", "RecordReader"]
 
 T = TypeVar("T")
 
-Raw: TypeAlias = dict[str, Any]
-
-OnDecodeError: TypeAlias = Literal["raise", "skip"] | Callable[[RecordDecodeError, Raw], T | None]
-"""What becomes of a record that does not fit: an error, nothing, or what the callable returns for
-it (None: nothing)."""
+OnDecodeError: TypeAlias = (
+    Literal["raise", "skip"] | Callable[[RecordDecodeError, Record], T | None]
+)
+"""The policy for a record that does not fit: raise, leave it out, or take what the callable returns
+for it (None: leave it out)."""
 
 
 class RecordReader(Generic[T]):
-    """What a collection makes of its records; without a model, nothing.
+    """Decodes the records of a collection; without a model they stay as they are.
 
     Attributes:
         is_plain: True without a model: records stay as they are.
-        key: equal for readers that make the same of a record.
+        key: equal for readers that decode records alike.
     """
 
     def __init__(
@@ -47,13 +48,13 @@ class RecordReader(Generic[T]):
         self.is_plain = model is None
         self.key: Hashable = _key(model, on_decode_error)
         self._policy = on_decode_error
-        self._decode = cast("Callable[[Raw], T]", _as_it_is)
+        self._decode = cast("Callable[[Record], T]", _as_it_is)
         if model is not None:
             self._decode = decoder_for(model, collection)
         self._last: tuple[object, RecordEvent[T] | None] = (None, None)
 
-    def one(self, record: Raw) -> T:
-        """The record that was asked for. There is nothing to skip: without a value it raises."""
+    def one(self, record: Record) -> T:
+        """Return a record that was read alone. It is not skipped: without a value, raise."""
         try:
             return self._decode(record)
         except RecordDecodeError as error:
@@ -62,8 +63,8 @@ class RecordReader(Generic[T]):
                 raise
             return instead
 
-    def read(self, record: Raw) -> T | None:
-        """The record, or None if it is to be left out."""
+    def read(self, record: Record) -> T | None:
+        """Return the decoded record, or None if it is to be left out."""
         if self._policy == "raise":
             return self._decode(record)
         try:
@@ -71,16 +72,16 @@ class RecordReader(Generic[T]):
         except RecordDecodeError as error:
             return None if isinstance(self._policy, str) else self._policy(error, record)
 
-    def many(self, records: Iterable[Raw]) -> list[T]:
-        """Those that are not left out."""
+    def many(self, records: Iterable[Record]) -> list[T]:
+        """Return the decoded records, without those to leave out."""
         if self.is_plain:
             return cast("list[T]", list(records))
         return [found for found in map(self.read, records) if found is not None]
 
-    def event(self, event: RecordEvent[Raw]) -> RecordEvent[T] | None:
-        """The event of the record, or None if it is to be left out.
+    def event(self, event: RecordEvent[Record]) -> RecordEvent[T] | None:
+        """Return the event with its record decoded, or None if it is to be left out.
 
-        An event goes to its subscribers one after the other: it is decoded for the first alone.
+        An event goes to its subscribers one after the other: only the first decodes it.
         """
         of, made = self._last
         if of is not event:
@@ -89,8 +90,8 @@ class RecordReader(Generic[T]):
             self._last = (event, made)
         return made
 
-    def stream(self, source: Stream[RecordEvent[Raw]]) -> Stream[RecordEvent[T]]:
-        """The stream of the events; one that raises here is the end of its subscriber's."""
+    def stream(self, source: Stream[RecordEvent[Record]]) -> Stream[RecordEvent[T]]:
+        """Return the stream of decoded events; an error of decoding ends the subscription."""
         if self.is_plain:
             return cast("Stream[RecordEvent[T]]", source)
 
@@ -111,13 +112,13 @@ class RecordReader(Generic[T]):
         self,
         on_next: Callable[[RecordEvent[T]], object],
         on_error: Callable[[Exception], object] | None = None,
-    ) -> Callable[[RecordEvent[Raw]], None]:
-        """`on_next` for events as they come. What decoding raises goes to `on_error`; without
-        one it is raised, and whoever delivers logs it and goes on."""
+    ) -> Callable[[RecordEvent[Record]], None]:
+        """Return a callback for undecoded events. An error of decoding goes to `on_error`; without
+        one it is raised, and the delivery logs it and continues."""
         if self.is_plain:
-            return cast("Callable[[RecordEvent[Raw]], None]", on_next)
+            return cast("Callable[[RecordEvent[Record]], None]", on_next)
 
-        def called(event: RecordEvent[Raw]) -> None:
+        def called(event: RecordEvent[Record]) -> None:
             try:
                 made = self.event(event)
             except Exception as error:

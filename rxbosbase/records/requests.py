@@ -1,4 +1,4 @@
-"""A collection's records, by request: reading, writing, logging in."""
+"""The requests of one collection: reading, writing, logging in."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypedDict, cast
 from urllib.parse import quote
 
-from rxbosbase._context import ClientContext
 from rxbosbase.auth.refresh import login_of, refresh_key
+from rxbosbase.encoding.record import Record
 from rxbosbase.encoding.unreadable import UnreadableRow
 from rxbosbase.encoding.utf8 import encodable
 from rxbosbase.errors import ClientResponseError, ProtocolError, UnreadableError
 from rxbosbase.http.multipart import split_files
 from rxbosbase.realtime.protocol.topics import check_collection, check_id
 
+from .context import RecordsContext
 from .filters import Dialect, without_comments
 from .options import check_body, check_count, is_given, query_of, read_options, with_id, without_id
-from .paging import PageSize, Passed, read_by_offset, read_fitting
+from .paging import MAX_PER_PAGE, PageSize, Passed, read_by_offset, read_fitting
 from .reader import RecordReader
 
 if TYPE_CHECKING:
@@ -30,21 +31,16 @@ else:
 
     T = TypeVar("T")  # its default, for a plain `Collection`, is for type checkers alone
 
-__all__ = ["OnUnreadable", "Page", "Record", "Records", "T"]
+__all__ = ["OnUnreadable", "Page", "Records", "T"]
 
 log = logging.getLogger("rxbosbase.records")
 
-Record = dict[str, Any]
-
 OnUnreadable: TypeAlias = Literal["raise", "skip"]
-"""What becomes of a record that cannot be read: a value in it is nested too deeply, or it alone is
-larger than an answer may be."""
-
-MAX_PER_PAGE = 1000
-"""The server gives no more records a page."""
+"""The policy for a record that cannot be read: a value in it is nested too deeply, or it alone is
+larger than a response may be."""
 
 _COUNTS = ("page", "perPage", "totalItems", "totalPages")
-_STAMPS = "id,updated"
+_VERSION_FIELDS = "id,updated"
 
 _NOT_BOSBASE = "is base_url a BosBase server?"
 
@@ -64,17 +60,17 @@ class Records(Generic[T]):
 
     All requests take the keywords ``expand``, ``fields``, ``query`` (further query parameters),
     ``headers`` and ``timeout`` (seconds), raise `ClientResponseError` where the server refuses,
-    and `RequestTimeoutError` or `ConnectionFailedError` where there is no answer. Records are
-    plain dicts, as the server sent them, or of the collection's model. One that does not fit it
-    is a `RecordDecodeError`; where there are several, ``on_decode_error`` decides.
+    and `RequestTimeoutError` or `ConnectionFailedError` without a response. Records are plain
+    dicts, as the server sent them, or instances of the collection's model. One that does not fit
+    is a `RecordDecodeError`; in lists, ``on_decode_error`` decides.
     """
 
-    def __init__(self, client: ClientContext, name: str, reader: RecordReader[T]) -> None:
+    def __init__(self, context: RecordsContext, name: str, reader: RecordReader[T]) -> None:
         name = check_collection(name)
-        self._client = client
+        self._context = context
         self._reader = reader
         self.name = name
-        # Quoted, since `requests` takes "%2e%2e" for "..", which leads to other endpoints.
+        # Quoted, since `requests` reads "%2e%2e" as "..", which leads to other endpoints.
         self._base = f"/api/collections/{quote(name, safe='')}"
 
     def __repr__(self) -> str:
@@ -85,7 +81,7 @@ class Records(Generic[T]):
     def get_list(
         self, page: int = 1, per_page: int = 30, *, skip_total: bool = False, **options: Any
     ) -> Page[T]:
-        """One page: ``{"page", "perPage", "totalItems", "totalPages", "items"}``.
+        """Return one page: ``{"page", "perPage", "totalItems", "totalPages", "items"}``.
 
         Further keywords: ``filter``, ``sort``, ``expand``, ``fields``, ``query``, ``headers``,
         ``timeout``. Offset pages skip records when others delete meanwhile: see `iter_records`.
@@ -101,7 +97,7 @@ class Records(Generic[T]):
         per_page: int,
         *,
         skip_total: bool = True,
-        skips: bool = False,
+        skip_unreadable: bool = False,
         **options: Any,
     ) -> Page[Record]:
         check_count("page", page)
@@ -112,7 +108,7 @@ class Records(Generic[T]):
         try:
             answer = self._request("GET", self._path(), options, extra)
         except UnreadableError as error:
-            if not skips:
+            if not skip_unreadable:
                 raise
             answer = error.rest
         items = answer.get("items") if isinstance(answer, dict) else None
@@ -121,17 +117,17 @@ class Records(Generic[T]):
         return cast(Page[Record], answer)
 
     def get_one(self, id: str, **options: Any) -> T:
-        """The record with this id, whatever text that is.
+        """Return the record with this id, which may be any text.
 
         Raises:
             ClientResponseError: 404, it does not exist or may not be seen.
-            ValueError: no URL can name it: it holds a control character, or ``.`` or ``..`` between
-                slashes.
+            ValueError: no URL can hold the id: it has a control character, or ``.`` or ``..``
+                between slashes.
         """
         return self._one(self._request("GET", self._path(id), options))
 
     def get_first_list_item(self, filter: str, **options: Any) -> T:
-        """The first record that matches.
+        """Return the first record that matches.
 
         Raises:
             ClientResponseError: 404, there is none.
@@ -139,14 +135,14 @@ class Records(Generic[T]):
         page = self._page(1, 1, filter=filter, **options)
         if not page["items"]:
             raise ClientResponseError(
-                404, self._client.transport.url(self._path()), {}, "no record matches the filter"
+                404, self._context.transport.url(self._path()), {}, "no record matches the filter"
             )
         return self._reader.one(page["items"][0])
 
     def get_full_list(
         self, batch: int = 500, *, on_unreadable: OnUnreadable = "raise", **options: Any
     ) -> list[T]:
-        """All records, read in batches.
+        """Return all records, read in batches.
 
         Without ``sort`` they come in the order of their ids, and none is skipped or doubled
         while others write. With ``sort`` the pages are read by offset.
@@ -157,31 +153,35 @@ class Records(Generic[T]):
         if not is_given(options, "sort"):
             return list(self.iter_records(batch, on_unreadable=on_unreadable, **options))
         check_count("batch", batch, MAX_PER_PAGE)
-        skips = _check_on_unreadable(on_unreadable)
+        skip_unreadable = _check_on_unreadable(on_unreadable)
         asked = with_id(options)
 
         def read(page: int, size: int, **other: Any) -> list[Record]:
-            return self._with_ids(self._page(page, size, skips=skips, **{**asked, **other}))
+            return self._with_ids(
+                self._page(page, size, skip_unreadable=skip_unreadable, **{**asked, **other})
+            )
 
         found = read_by_offset(
-            PageSize(batch), read, partial(read, fields=_STAMPS) if skips else None
+            PageSize(batch),
+            read,
+            partial(read, fields=_VERSION_FIELDS) if skip_unreadable else None,
         )
         return self._reader.many(without_id(each, options) for each in self._readable(found))
 
     def iter_records(
         self, batch: int = 500, *, on_unreadable: OnUnreadable = "raise", **options: Any
     ) -> Iterator[T]:
-        """All records, one by one, read lazily in the order of their ids.
+        """Yield all records, read lazily in the order of their ids.
 
-        A page whose answer is larger than ``max_answer_bytes`` is read again with fewer records,
+        A page whose response is larger than ``max_answer_bytes`` is read again with fewer records,
         down to one.
 
-        Each page begins behind the last id of the page before, so writes by others neither hide
+        Each page begins after the last id of the page before, so writes by others neither hide
         nor double a record. That fixes the order: ``sort`` is refused.
 
         Args:
-            on_unreadable: what becomes of a record that cannot be read, since a value in it is
-                nested too deeply, or since it alone is larger than an answer may be: ``"raise"``
+            on_unreadable: what to do with a record that cannot be read, since a value in it is
+                nested too deeply, or since it alone is larger than a response may be: ``"raise"``
                 an `UnreadableError` or an `AnswerTooLargeError`, or ``"skip"`` it, with a warning
                 in the log.
         """
@@ -192,23 +192,27 @@ class Records(Generic[T]):
         return self._pages(batch, options, headers, _check_on_unreadable(on_unreadable))
 
     def _pages(
-        self, batch: int, options: dict[str, Any], headers: dict[str, str], skips: bool
+        self, batch: int, options: dict[str, Any], headers: dict[str, str], skip_unreadable: bool
     ) -> Iterator[T]:
         query = {**query_of(options), "sort": "id"}
         condition = options.get("filter") or query.pop("filter", "")
         asked = with_id({**options, "query": query})
-        asked.pop("sort", None)  # what is given as none
-        dialect = self._client.dialect
+        asked.pop("sort", None)  # an empty one
+        dialect = self._context.dialect
         size, passed, last = PageSize(batch), Passed(), ""
 
         def read(count: int, **other: Any) -> list[Record]:
             behind = dialect.build(self.name, headers, "id > {:last}", last=last) if last else ""
             both = f"({without_comments(condition)}) && {behind}" if condition and behind else ""
             asked["filter"] = both or condition or behind or None
-            return self._with_ids(self._page(1, count, skips=skips, **{**asked, **other}))
+            return self._with_ids(
+                self._page(1, count, skip_unreadable=skip_unreadable, **{**asked, **other})
+            )
 
         def read_page() -> tuple[list[Record], int]:
-            return read_fitting(size, read, partial(read, 1, fields=_STAMPS) if skips else None)
+            return read_fitting(
+                size, read, partial(read, 1, fields=_VERSION_FIELDS) if skip_unreadable else None
+            )
 
         while True:
             items, count = dialect.retried(self.name, headers, read_page)
@@ -227,27 +231,28 @@ class Records(Generic[T]):
     def _readable(self, records: Iterable[Record]) -> Iterator[Record]:
         for record in records:
             if isinstance(record, UnreadableRow):
-                log.warning("left out: %s", record.told(self.name))
+                log.warning("left out: %s", record.summary(self.name))
             else:
                 yield record
 
     def learn_filter_dialect(self, *, headers: Mapping[str, Any] | None = None) -> Dialect:
-        """Asks the server how its filters read a backslash, with one read of this collection, or
-        two; `client.filter` then writes any text for that server.
+        """Learn how the server's filters read a backslash, with one or two reads of this
+        collection; `client.filter` then writes any text for that server.
 
-        Any collection that may be listed will do, an empty one too.
+        Any collection that may be listed is suitable, also an empty one.
 
         Returns:
             ``"escaped"`` (PocketBase from 0.39.9 on) or ``"plain"`` (BosBase, older PocketBase).
 
         Raises:
-            ClientResponseError: 403 or 404, it may not be listed; 400, the server cannot tell now.
+            ClientResponseError: 403 or 404, it may not be listed; 400, the server refuses any
+                filter now.
 
         Example:
             ``client.collection("posts").learn_filter_dialect()``
         """
         given = dict(read_options({"headers": headers}).headers)
-        return self._client.dialect.learn(self.name, given)
+        return self._context.dialect.learn(self.name, given)
 
     def _with_ids(self, page: Page[Record]) -> list[Record]:
         if not all(isinstance(item.get("id"), str) for item in page["items"]):
@@ -257,25 +262,26 @@ class Records(Generic[T]):
     # -- writing ---------------------------------------------------------------------------------
 
     def create(self, body: Mapping[str, Any], **options: Any) -> T:
-        """Creates a record of the fields in `body`, and returns it as it was stored.
+        """Create a record of the fields in `body`, and return it as it was stored.
 
         A file field takes an open binary file, a `pathlib.Path`, ``(name, content)`` or
-        ``(name, content, type)``, or a list of those. What is no text in a file's name becomes "_".
+        ``(name, content, type)``, or a list of those. Characters that
+        a file's name cannot have become "_".
 
         Args:
-            body: the fields by name. Beside what JSON has, it takes dates and times, Decimals,
-                enums, UUIDs, dataclasses, and what pandas and numpy hold.
+            body: the fields by name. Beside the types of JSON, it takes dates and times, Decimals,
+                enums, UUIDs, dataclasses, and values of pandas and numpy.
 
         Raises:
-            TypeError, ValueError: a value without a form; the message says what to give.
+            TypeError, ValueError: a value that cannot be sent; the message says what to give.
         """
         return self._write("POST", self._path(), body, options)
 
     def update(self, id: str, body: Mapping[str, Any], **options: Any) -> T:
-        """Changes the fields in `body`, and returns the record as it was stored.
+        """Change the fields in `body`, and return the record as it was stored.
 
-        Values and files as for `create`; ``"field+"`` adds to a list of files, ``"field-"`` takes
-        away. A row of a DataFrame can be written back: ``posts.update(id, df.loc[id].to_dict())``.
+        Values and files as for `create`; ``"field+"`` adds to a list of files, ``"field-"`` removes
+        from it. A row of a DataFrame is written by ``posts.update(id, df.loc[id].to_dict())``.
         """
         return self._write("PATCH", self._path(id), body, options)
 
@@ -290,7 +296,7 @@ class Records(Generic[T]):
         return self._reader.one(answer)
 
     def delete(self, id: str, **options: Any) -> None:
-        """Deletes the record."""
+        """Delete the record."""
         self._request("DELETE", self._path(id), options)
 
     # -- logging in ------------------------------------------------------------------------------
@@ -303,14 +309,14 @@ class Records(Generic[T]):
         body: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> dict[str, Any]:
-        """Logs in to this auth collection; the client is that user from then on.
+        """Log in to this auth collection; the client acts as that user from then on.
 
         Returns:
-            ``{"token": …, "record": {…}}``, a dict that shows no token where it is printed. Streams
-            go on under the new identity by themselves.
+            ``{"token": …, "record": {…}}``, a dict whose repr hides the token. Streams continue
+            under the new identity automatically.
 
         Raises:
-            ClientResponseError: 400, identity or password are wrong.
+            ClientResponseError: 400, identity or password is wrong.
         """
         for what, value in (("identity", identity), ("password", password)):
             if not isinstance(value, str):
@@ -318,26 +324,26 @@ class Records(Generic[T]):
             encodable(what, value)
         sent = {"identity": identity, "password": password, **(body or {})}
         path = f"{self._base}/auth-with-password"
-        # As a guest: an old token that the server no longer likes must not be in the way.
+        # Without a token: the server could refuse the request for an old one.
         return self._login(self._request("POST", path, options, body=sent, token=""))
 
     def auth_refresh(
         self, *, body: Mapping[str, Any] | None = None, **options: Any
     ) -> dict[str, Any]:
-        """Trades the current token for a fresh one of the same user; returns as a login does.
+        """Exchange the current token for a new one of the same user; return as a login does.
 
-        Threads that ask at the same time share one request.
+        Calls of several threads at the same time share one request.
 
         Raises:
             ClientResponseError: 401, the token is not valid any more.
         """
-        store = self._client.auth_store
+        store = self._context.auth_store
         before = store.state
-        answer: dict[str, Any] = self._client.single_flight.run(
+        answer: dict[str, Any] = self._context.single_flight.run(
             refresh_key(self.name, before.identity, body, options),
             lambda: self._refresh(body, options),
         )
-        # The first of them keeps it. A logout, or another login, that came meanwhile stands.
+        # The first caller saves it. A logout or another login meanwhile stays in effect.
         return self._login(answer) if store.state == before else answer
 
     def _refresh(self, body: Mapping[str, Any] | None, options: dict[str, Any]) -> dict[str, Any]:
@@ -346,10 +352,10 @@ class Records(Generic[T]):
         return result
 
     def _login(self, answer: dict[str, Any]) -> dict[str, Any]:
-        self._client.auth_store.save(*login_of(answer))
+        self._context.auth_store.save(*login_of(answer))
         return answer
 
-    # -- small parts -----------------------------------------------------------------------------
+    # -- helpers ---------------------------------------------------------------------------------
 
     def _path(self, id: str | None = None) -> str:
         path = f"{self._base}/records"
@@ -367,7 +373,7 @@ class Records(Generic[T]):
     ) -> Any:
         checked = read_options(options)
         query = {**dict(checked.query), **(extra or {})}
-        return self._client.send(
+        return self._context.send(
             method, path, query=query, headers=dict(checked.headers),
             timeout=options.get("timeout"), **rest,
         )  # fmt: skip

@@ -1,1 +1,1 @@
-"""What a client runs on: threads and time, as arguments."""
+"""What a client runs on: schedulers, threads and time, given as arguments."""

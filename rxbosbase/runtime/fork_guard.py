@@ -1,4 +1,4 @@
-"""What holds in the process that made a client, and not in its children; and when it ends."""
+"""The fork guard: a client works in the process that made it, and in no child of that process."""
 
 from __future__ import annotations
 
@@ -6,25 +6,29 @@ import os
 
 from rxbosbase.errors import ClientClosedError
 
-__all__ = ["check_process", "is_ending"]
+__all__ = ["ForkGuard"]
 
 
-def check_process(owner: int) -> None:
-    """Raises in a child that inherited a client by ``fork()``.
+class ForkGuard:
+    """The process in which it was made, and a check that this is the current one.
 
-    Its threads do not exist there, its locks may be taken for ever, and its sockets are still the
-    parent's.
+    A child that inherits a client by ``fork()`` has none of its threads, its locks may be locked
+    there without end, and its sockets are still the parent's. So check before taking a lock.
     """
-    if os.getpid() != owner:
-        raise ClientClosedError(
-            "this client was made before fork(); make a new one in the child process"
-        )
 
+    __slots__ = ("_process",)
 
-def is_ending(error: RuntimeError) -> bool:
-    """True if a thread could not be started because the interpreter ends: no word is due.
+    def __init__(self) -> None:
+        self._process = os.getpid()
 
-    From 3.12 on that is refused a moment before the functions of `atexit` close what is open, and
-    nothing but the error's text tells it from a lack of threads.
-    """
-    return "interpreter shutdown" in str(error)
+    @property
+    def is_child(self) -> bool:
+        """True in any other process than the one that made this."""
+        return os.getpid() != self._process
+
+    def check(self) -> None:
+        """Raise `ClientClosedError` in a child process."""
+        if self.is_child:
+            raise ClientClosedError(
+                "this client was made before fork(); make a new one in the child process"
+            )

@@ -1,4 +1,4 @@
-"""What a client asks of whoever speaks with its server: answers, and streams that are read."""
+"""The interface between a client and its transport: responses, and streams that are read."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ __all__ = ["Channel", "Receiver", "Transport"]
 
 
 class Receiver(Protocol):
-    """Takes what a channel reads, one call after the other, all on one thread.
+    """The receiver of what a channel reads: one call after the other, all on one thread.
 
     Attributes:
-        timeout: seconds that the channel may wait for the answer, and for each read.
+        timeout: seconds that the channel may wait for the response, and for each read.
     """
 
     timeout: float
 
     def opened(self, *, chunked: bool, length: int) -> None:
-        """The server has answered with an event stream; -1 stands for a body without a length."""
+        """Start: the response is an event stream; a length of -1 means a body without one."""
         ...
 
     def received(self, data: bytes) -> bool:
-        """Takes what was read, ``b""`` for the connection's end; False if no more is to be read.
-        What it raises ends the stream."""
+        """Take what was read, ``b""`` at the connection's end; return False to end the reading.
+        An exception ends the stream."""
         ...
 
     def ended(self, error: Exception | None) -> None:
-        """The last call: nothing is read any more. The channel is closed."""
+        """End, as the last call: nothing is read any more, and the channel is closed."""
         ...
 
 
@@ -35,30 +35,30 @@ class Channel(Protocol):
 
     @property
     def aborted(self) -> bool:
-        """True once it was ended."""
+        """True once the connections were ended."""
         ...
 
     def listen(self, path: str, receiver: Receiver) -> None:
-        """Opens an event stream and feeds the receiver until it ends. Never waits."""
+        """Open an event stream and feed the receiver until it ends. Never waits."""
         ...
 
     def request(
         self, method: str, path: str, *, body: Any, timeout: float | None, only: int | None
     ) -> Any:
-        """The decoded JSON of the answer."""
+        """Return the decoded JSON of the response."""
         ...
 
     def abort(self) -> None:
-        """Ends the stream and what is in flight, at once and from any thread."""
+        """End the stream and what is in flight, at once and from any thread."""
         ...
 
     def close(self) -> None:
-        """Gives the descriptors back, where nothing is read any more."""
+        """Close the descriptors, once nothing is read any more."""
         ...
 
 
 class Transport(Protocol):
-    """Speaks with one server: `rxbosbase.http.transport.Transport` does so over HTTP.
+    """Sends requests to one server, as `rxbosbase.http.transport.HTTPTransport` does over HTTP.
 
     Attributes:
         base_url: the server's address, without a trailing slash.
@@ -69,22 +69,26 @@ class Transport(Protocol):
     timeout: float
 
     def url(self, path: str) -> str:
-        """The full URL of `path`. Raises ValueError where that leads above the base."""
+        """Return the full URL of `path`. Raises ValueError where that leads above the base."""
         ...
 
     def request(self, method: str, path: str, **options: Any) -> Any:
-        """The decoded JSON of the answer; options as for `http.transport.Channel.request`.
+        """Return the decoded JSON of the response; options of `http.transport.HTTPChannel.request`.
 
         Raises:
             ClientClosedError: the client is closed.
-            BosBaseError: what the server, or the way there, makes of it.
+            BosBaseError: an error of the server, or of the connection to it.
         """
         ...
 
     def channel(self) -> Channel:
-        """For one event stream. Raises `ClientClosedError` once the client is closed."""
+        """Return a channel for one event stream.
+
+        Raises:
+            ClientClosedError: the client is closed.
+        """
         ...
 
     def close(self) -> None:
-        """Ends the requests in flight."""
+        """End the requests in flight."""
         ...

@@ -1,7 +1,7 @@
 """A few daemon threads for reads, started when there is work and gone when there is none.
 
-``ThreadPoolExecutor`` is joined at interpreter exit, so that one stuck read would hold the whole
-program up; these threads hold nobody up.
+``ThreadPoolExecutor`` is joined at interpreter exit, so that one stuck read would block the end
+of the program; these threads block nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from .fork_guard import is_ending
+from .daemon import start_daemon
 
 __all__ = ["ReadPool"]
 
@@ -35,7 +35,7 @@ class ReadPool:
         self._closed = False
 
     def submit(self, call: Callable[[], object]) -> None:
-        """Queues ``call()``; ignored once the pool is closed."""
+        """Queue ``call()``; ignored once the pool is closed."""
         with self._gate:
             if self._closed:
                 return
@@ -45,15 +45,14 @@ class ReadPool:
                 return
             name = f"rxbosbase-read-{next(_numbers)}"
             try:
-                threading.Thread(target=self._work, name=name, daemon=True).start()
+                thread = start_daemon(self._work, name)
             except RuntimeError as error:  # the call waits for the next one, which tries again
-                if not is_ending(error):
-                    log.error("a background read has to wait: %s", error)
+                log.error("a background read has to wait: %s", error)
             else:
-                self._threads += 1
+                self._threads += thread is not None
 
     def close(self) -> None:
-        """Discards what waits; a running call ends by itself. Never waits."""
+        """Discard what waits; a running call ends by itself. Never waits."""
         with self._gate:
             self._closed = True
             self._calls.clear()
@@ -63,7 +62,7 @@ class ReadPool:
         while (call := self._next()) is not None:
             try:
                 call()
-            except BaseException:  # a sys.exit() in a store's code must not cost a thread
+            except BaseException:  # a sys.exit() in a store's code must not end the thread
                 log.exception("a background read raised")
 
     def _next(self) -> Callable[[], object] | None:

@@ -1,4 +1,4 @@
-"""Files that hold what is nobody else's business: a login, or a tape of records."""
+"""Files that only their owner may read: a login, or a recording."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ __all__ = ["open_own", "warn_of_open_folder"]
 
 log = logging.getLogger("rxbosbase.files")
 
-# Whoever made a link could choose which file is meant; a FIFO would hold us up for ever.
+# The owner of a link could choose which file is meant; a FIFO would block without end.
 _SAFE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 def open_own(path: str | os.PathLike[str], flags: int) -> int:
-    """The descriptor of a plain file of this user's own, which from now on has mode 0600.
+    """Return the descriptor of a plain file of this user's own, which from now on has mode 0600.
 
-    All is asked of, and done to, the open file: what is swapped in at its name meanwhile changes
-    nothing. Another user's file is refused to root too: whose it is could read it, and write it.
+    All checks and changes are of the open file: a file that replaces it at its name meanwhile has
+    no effect. Another user's file is refused to root too: its owner could read and write it.
 
     Args:
         flags: as for ``os.open``; with ``os.O_CREAT`` a missing file is made, with mode 0600.
@@ -44,7 +44,7 @@ def open_own(path: str | os.PathLike[str], flags: int) -> int:
 
 
 def warn_of_open_folder(folder: str | os.PathLike[str]) -> None:
-    """Warns of a folder in which every user may replace every other's files."""
+    """Warn of a folder in which every user may replace every other's files."""
     mode = os.stat(folder).st_mode
     if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
         log.warning(

@@ -1,6 +1,6 @@
-"""What the library asks of a scheduler: its work in order, one piece at a time, and a clock.
+"""The scheduler that the library needs: work in order, one piece at a time, and a clock.
 
-`ThreadScheduler` does it on a thread of its own, `testing.virtual_time.VirtualScheduler` in virtual
+`ThreadScheduler` runs it on a thread of its own, `testing.virtual_time.VirtualScheduler` in virtual
 time.
 """
 
@@ -11,52 +11,52 @@ import threading
 from abc import abstractmethod
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from reactivex import abc, typing
-from reactivex.disposable import SingleAssignmentDisposable
+from reactivex.disposable import SerialDisposable, SingleAssignmentDisposable
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
-__all__ = ["Job", "SerialScheduler"]
+__all__ = ["Job", "RestartableTimer", "SerialScheduler"]
 
 State = TypeVar("State")
 
 
-class _Lent(threading.local):
+class _Scheduled(threading.local):
     depth = 0
 
 
 class SerialScheduler(PeriodicScheduler):
-    """A scheduler of RxPY whose work never overlaps, with cheaper entrances for the library."""
+    """A scheduler of RxPY whose work never overlaps, with cheaper methods for the library."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._lent = _Lent()
+        self._scheduled = _Scheduled()
 
-    # -- to be provided --------------------------------------------------------------------------
+    # -- abstract --------------------------------------------------------------------------------
 
     @abstractmethod
     def time(self) -> float:
-        """Seconds of a clock that never goes back, by which `call_later` counts."""
+        """Return the seconds of a clock that never goes back, by which `call_later` counts."""
 
     def wall_time(self) -> float:
-        """Seconds since the epoch, to be shown to people."""
+        """Return the seconds since the epoch, to be shown to people."""
         return self.to_seconds(self.now)
 
     @abstractmethod
     def post(self, call: Callable[[], object]) -> None:
-        """Queues ``call()``. Never waits; ignored once the loop is closed."""
+        """Queue ``call()``. Never waits; ignored once the scheduler is closed."""
 
     @abstractmethod
     def call_later(self, seconds: float, call: Callable[[], object]) -> None:
-        """Queues ``call()`` for `seconds` from now."""
+        """Queue ``call()`` for `seconds` from now."""
 
     @abstractmethod
     def feed(
         self, call: Callable[[], object], items: int, size: int, given_up: Callable[[], bool]
     ) -> None:
-        """Queues ``call()``, which stands for `items` events of `size` bytes.
+        """Queue ``call()``, which stands for `items` events of `size` bytes.
 
         Waits while the queue is full. It never drops: once `given_up()` is true the call is
         queued over the limit, so that nothing that was received is lost.
@@ -64,12 +64,12 @@ class SerialScheduler(PeriodicScheduler):
 
     @abstractmethod
     def release(self) -> None:
-        """Wakes every waiting `feed`, so that it looks at `given_up` again."""
+        """Wake every waiting `feed`, so that it checks `given_up` again."""
 
     @property
     @abstractmethod
     def depth(self) -> tuple[int, int]:
-        """How many events, and bytes of them, are waiting."""
+        """The number of events that wait, and of their bytes."""
 
     @property
     @abstractmethod
@@ -79,46 +79,46 @@ class SerialScheduler(PeriodicScheduler):
     @property
     @abstractmethod
     def is_current(self) -> bool:
-        """True for a caller that is a piece of the loop's own work."""
+        """True inside the scheduler's own work."""
 
     @abstractmethod
     def condition(self) -> threading.Condition:
-        """What others wait with for the loop's work."""
+        """Return a condition with which other threads wait for the scheduler's work."""
 
     @abstractmethod
     def wait(self, gate: threading.Condition, done: Callable[[], object]) -> None:
-        """Waits until `done()`, which the loop's work brings about.
+        """Wait until `done()` is true, which the scheduler's work makes it.
 
         Args:
-            gate: a `condition`, held.
+            gate: a `condition`, locked.
         """
 
     @abstractmethod
     def hold_back(self, gate: threading.Condition, has_room: Callable[[], object]) -> bool:
-        """Holds the running piece of work until another thread has made room; False if the loop
-        was closed meanwhile.
+        """Hold the running piece of work until another thread has made room; return False if the
+        scheduler was closed meanwhile.
 
         Args:
-            gate: a `condition`, held.
+            gate: a `condition`, locked.
         """
 
     @abstractmethod
     def close(self, last: Callable[[], object] | None = None) -> None:
-        """Discards all that waits; `last` runs after the running action. Never waits."""
+        """Discard all that waits; `last` runs after the running action. Never waits."""
 
     @abstractmethod
     def join(self, timeout: float) -> None:
-        """Waits up to `timeout` seconds for the work to end; returns at once within it."""
+        """Wait up to `timeout` seconds for the work to end; return at once within it."""
 
     def cancelled(self, job: Job) -> None:
-        """A job that was queued will not run."""
+        """Note that a queued job will not run."""
 
     # -- the scheduler's interface ---------------------------------------------------------------
 
     def schedule(
         self, action: typing.ScheduledAction[State], state: State | None = None
     ) -> abc.DisposableBase:
-        """Runs ``action(self, state)``, after the work that is already waiting."""
+        """Run ``action(self, state)``, after the work that is already waiting."""
         job = Job(self, action, state)
         self.post(job)
         return job
@@ -129,7 +129,7 @@ class SerialScheduler(PeriodicScheduler):
         action: typing.ScheduledAction[State],
         state: State | None = None,
     ) -> abc.DisposableBase:
-        """Runs ``action`` after `duetime` seconds (or a timedelta); never, after infinity."""
+        """Run ``action`` after `duetime` seconds (or a timedelta); never, after infinity."""
         seconds = self.to_seconds(duetime)
         if math.isnan(seconds):
             raise ValueError("a time to wait must be a number of seconds, not NaN")
@@ -145,29 +145,29 @@ class SerialScheduler(PeriodicScheduler):
         action: typing.ScheduledAction[State],
         state: State | None = None,
     ) -> abc.DisposableBase:
-        """Runs ``action`` at `duetime` (a datetime in UTC, or seconds since the epoch)."""
+        """Run ``action`` at `duetime` (a datetime in UTC, or seconds since the epoch)."""
         due: datetime = self.to_datetime(duetime)
         return self.schedule_relative(due - self.now, action, state)
 
     # -- waits that would never end --------------------------------------------------------------
 
     @contextmanager
-    def lent(self) -> Generator[None]:
-        """Inside, this thread does work that the loop's own may do as well: what `check_wait`
-        refuses there is refused here, so that a callback does not wait by luck."""
-        self._lent.depth += 1
+    def as_scheduled(self) -> Generator[None]:
+        """Run work on this thread that the scheduler may also run: inside, `check_wait` refuses the
+        same waits, so that whether a callback may wait does not depend on the thread."""
+        self._scheduled.depth += 1
         try:
             yield
         finally:
-            self._lent.depth -= 1
+            self._scheduled.depth -= 1
 
     def check_wait(self, what: str) -> None:
-        """Refuses a wait without an end for the loop's work where that work waits for this thread.
+        """Refuse a wait for the scheduler's work on a thread that this work waits for.
 
         Raises:
             RuntimeError: this is inside a callback.
         """
-        if self.is_current or self._lent.depth:
+        if self.is_current or self._scheduled.depth:
             raise RuntimeError(
                 f"{what} in a callback would wait for itself: subscribe instead, or ask the "
                 "server with a request, such as get_list()"
@@ -177,27 +177,41 @@ class SerialScheduler(PeriodicScheduler):
 class Job(abc.DisposableBase):
     """One scheduled action; disposing it before it ran cancels it."""
 
-    __slots__ = ("_action", "_inner", "_loop", "_state", "timer")
+    __slots__ = ("_action", "_inner", "_scheduler", "_state", "timer")
 
     def __init__(
-        self, loop: SerialScheduler, action: typing.ScheduledAction[Any] | None, state: Any
+        self, scheduler: SerialScheduler, action: typing.ScheduledAction[Any] | None, state: Any
     ) -> None:
-        self._loop = loop
+        self._scheduler = scheduler
         self._action = action
         self._state = state
         self._inner = SingleAssignmentDisposable()
-        self.timer: Any = None  # the loop's own
+        self.timer: Any = None  # the scheduler's own
 
     def __call__(self) -> None:
         state = self._state  # read first: `dispose` on another thread clears both
         action, self._action = self._action, None
         if action is None:
             return
-        result = action(self._loop, state)
+        result = action(self._scheduler, state)
         if result is not None:
             self._inner.disposable = result
 
     def dispose(self) -> None:
         self._action = self._state = None
-        self._loop.cancelled(self)
+        self._scheduler.cancelled(self)
         self._inner.dispose()
+
+
+class RestartableTimer(SerialDisposable):
+    """One timer that can be set again; disposing it cancels it for good."""
+
+    def __init__(self, clock: abc.SchedulerBase) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def set(self, wait: timedelta | float, action: Callable[[], None]) -> None:
+        """Call `action` after `wait` (seconds, or a timedelta) instead of what was set before."""
+        timer = SingleAssignmentDisposable()
+        self.disposable = timer  # first, so that an action that sets it again is not undone
+        timer.disposable = self._clock.schedule_relative(wait, lambda *_: action())

@@ -1,11 +1,11 @@
 """Observables that carry a scheduler, and the two hot sources made of them.
 
 RxPY's timed operators start a thread per timer unless they are given a scheduler. A `Stream`
-hands its own down to everything that is piped onto it, in both spellings.
+passes its own to everything that is piped onto it, and to the fluent methods.
 
 Only what takes time runs there. Work that is due at once (how ``merge``, ``repeat`` and
-``start_with`` subscribe) is done where it is asked for, as RxPY does it: on the loop it would
-wait behind slow user code, and ``subscribe`` would return before its topic is wanted.
+``start_with`` subscribe) runs on the calling thread, as in RxPY: on the scheduler it would wait
+behind slow user code, and ``subscribe`` would return before its topic is registered.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ State = TypeVar("State")
 Subscribe = Callable[[abc.ObserverBase[T], abc.SchedulerBase | None], abc.DisposableBase]
 
 
-class _NowOrOnLoop(PeriodicScheduler):
-    """Runs what is due at once on the calling thread, and everything timed on the loop."""
+class _NowOrLater(PeriodicScheduler):
+    """Runs what is due at once on the calling thread, and everything timed on the scheduler."""
 
-    def __init__(self, loop: abc.SchedulerBase) -> None:
+    def __init__(self, delivery: abc.SchedulerBase) -> None:
         super().__init__()
-        self._loop = loop
+        self._delivery = delivery
 
     @property
     def now(self) -> datetime:
-        return self._loop.now
+        return self._delivery.now
 
     def schedule(
         self, action: typing.ScheduledAction[State], state: State | None = None
@@ -61,7 +61,7 @@ class _NowOrOnLoop(PeriodicScheduler):
         action: typing.ScheduledAction[State],
         state: State | None = None,
     ) -> abc.DisposableBase:
-        return self._loop.schedule_relative(duetime, action, state)
+        return self._delivery.schedule_relative(duetime, action, state)
 
     def schedule_absolute(
         self,
@@ -69,11 +69,11 @@ class _NowOrOnLoop(PeriodicScheduler):
         action: typing.ScheduledAction[State],
         state: State | None = None,
     ) -> abc.DisposableBase:
-        return self._loop.schedule_absolute(duetime, action, state)
+        return self._delivery.schedule_absolute(duetime, action, state)
 
 
 class Stream(Observable[T]):
-    """An `Observable` whose operators run their timers on `scheduler` unless told otherwise.
+    """An `Observable` whose operators run their timers on `scheduler` unless they get another one.
 
     Example:
         ``stream.pipe(ops.debounce(0.25))`` and ``stream.debounce(0.25)`` both run their timer
@@ -82,10 +82,10 @@ class Stream(Observable[T]):
 
     def __init__(self, source: Observable[T] | Subscribe[T], scheduler: abc.SchedulerBase) -> None:
         super().__init__()
-        # A pipeline's end is subscribed to as it is: no observer more, at no cost per event.
+        # The end of a pipeline is subscribed to directly: one observer less to call per event.
         self._inner = source if isinstance(source, Observable) else Observable(source)
         self.scheduler = scheduler
-        self._default = _NowOrOnLoop(scheduler)
+        self._default = _NowOrLater(scheduler)
 
     def subscribe(
         self,
@@ -95,18 +95,18 @@ class Stream(Observable[T]):
         *,
         scheduler: abc.SchedulerBase | None = None,
     ) -> abc.DisposableBase:
-        """As RxPY's, with the stream's own scheduler as the default."""
+        """Subscribe as RxPY does, with the stream's own scheduler as the default."""
         return self._inner.subscribe(
             on_next, on_error, on_completed, scheduler=scheduler or self._default
         )
 
     def run(self, scheduler: abc.SchedulerBase | None = None) -> T:
-        """Waits until the stream completes, and returns its last value.
+        """Wait until the stream completes, and return its last value.
 
         As RxPY's, with the stream's own scheduler as the default.
 
         Raises:
-            RuntimeError: this is inside a callback of the client, which holds the stream up.
+            RuntimeError: this is inside a callback of the client, which the stream waits for.
             reactivex.internal.SequenceContainsNoElementsError: it completed without a value.
             Exception: the stream's own error.
 
@@ -120,12 +120,12 @@ class Stream(Observable[T]):
     def pipe(  # type: ignore[override]
         self, *operators: Callable[[Observable[Any]], Any]
     ) -> Any:
-        """As RxPY's; what comes out carries the scheduler on."""
+        """Apply the operators as RxPY does; the result carries the scheduler too."""
         return _carrying(super().pipe(*operators), self.scheduler)
 
 
 def _carrying(result: Any, scheduler: abc.SchedulerBase) -> Any:
-    """What a pipeline came to, with the scheduler carried on where it is an observable."""
+    """Return the result of a pipeline; an observable carries the scheduler."""
     if isinstance(result, (Stream, _Connectable)) or not isinstance(result, Observable):
         return result
     if isinstance(result, ConnectableObservable):
@@ -134,12 +134,12 @@ def _carrying(result: Any, scheduler: abc.SchedulerBase) -> Any:
 
 
 class _Connectable(ConnectableObservable[T]):
-    """What ``publish`` and ``replay`` make, for ``ref_count`` and others to go on from."""
+    """The result of ``publish`` and ``replay``, with the scheduler for what is piped onto it."""
 
     def __init__(self, plain: ConnectableObservable[T], scheduler: abc.SchedulerBase) -> None:
         super().__init__(plain.source, plain.subject)
         self._scheduler = scheduler
-        self._default = _NowOrOnLoop(scheduler)
+        self._default = _NowOrLater(scheduler)
 
     def connect(self, scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase | None:
         return super().connect(scheduler or self._default)
@@ -157,13 +157,13 @@ class _Connectable(ConnectableObservable[T]):
         return _carrying(super().pipe(*operators), self._scheduler)
 
 
-def _last_of(source: Observable[T], loop: abc.SchedulerBase, scheduler: abc.SchedulerBase) -> T:
-    """What RxPY's ``run`` gives, waited for as all of the library's waits are: never on the thread
-    that has to bring it, in virtual time too, and with nothing left behind by Ctrl-C."""
-    if not isinstance(loop, SerialScheduler):
+def _last_of(source: Observable[T], delivery: abc.SchedulerBase, scheduler: abc.SchedulerBase) -> T:
+    """Return the result of RxPY's ``run``, with a wait like the library's others: never on the
+    thread that delivers it, in virtual time too, and with all disposed after Ctrl-C."""
+    if not isinstance(delivery, SerialScheduler):
         return run(source, scheduler)
-    loop.check_wait("run()")
-    gate = loop.condition()
+    delivery.check_wait("run()")
+    gate = delivery.condition()
     last: AsyncSubject[T] = AsyncSubject()
     ended = False
 
@@ -175,21 +175,21 @@ def _last_of(source: Observable[T], loop: abc.SchedulerBase, scheduler: abc.Sche
 
     last.subscribe(None, end, end)
     with source.subscribe(last, scheduler=scheduler), gate:
-        loop.wait(gate, lambda: ended)
+        delivery.wait(gate, lambda: ended)
     return last.run()
 
 
 class Latest(Stream[T]):
-    """A hot value: whoever subscribes gets the current one, then each that follows.
+    """A hot value: a subscriber gets the current one, then each that follows.
 
-    Unlike a ``BehaviorSubject`` it calls nobody under its lock: all observers are called on the
-    loop's thread, in the order in which the values were set, and one that raises is logged and
-    harms no other.
+    Unlike a ``BehaviorSubject`` no observer is called under its lock: all are called on the thread
+    of `delivery`, in the order in which the values were set, and one that raises is logged and
+    affects no other.
     """
 
-    def __init__(self, value: T, loop: SerialScheduler) -> None:
-        super().__init__(self._attach, loop)
-        self._loop = loop
+    def __init__(self, value: T, delivery: SerialScheduler) -> None:
+        super().__init__(self._attach, delivery)
+        self._delivery = delivery
         self._lock = threading.Lock()
         self._value = value
         self._observers: tuple[abc.ObserverBase[T], ...] = ()
@@ -201,28 +201,28 @@ class Latest(Stream[T]):
         return self._value
 
     def set(self, value: T) -> None:
-        """Makes `value` the current one and queues it for the observers; never waits."""
+        """Make `value` the current one and queue it for the observers. Never waits."""
         with self._lock:
             if self._closed:
                 return
             self._value = value
             observers = self._observers
-            # Queued under the lock: the loop only takes it in, and the order stays true.
+            # Queued under the lock: `post` only queues, and the order stays that of the values.
             for observer in observers:
-                self._loop.post(lambda observer=observer: observer.on_next(value))  # type: ignore[misc]
+                self._delivery.post(lambda observer=observer: observer.on_next(value))  # type: ignore[misc]
 
     def close(self, value: T) -> None:
-        """Makes `value` the last one; the observers hear of it by `end`."""
+        """Make `value` the last one; the observers get it by `end`."""
         with self._lock:
             self._value = value
             self._closed = True
 
     def end(self) -> None:
-        """Gives all observers the last value and completes them, on the calling thread."""
+        """Deliver the last value to all observers and complete them, on the calling thread."""
         with self._lock:
             observers, self._observers = self._observers, ()
         for observer in observers:
-            _last_words(observer, self._value)
+            _complete(observer, self._value)
 
     def _attach(
         self, observer: abc.ObserverBase[T], _: abc.SchedulerBase | None
@@ -232,9 +232,9 @@ class Latest(Stream[T]):
             ended = self._closed
             if not ended:
                 self._observers += (observer,)
-                self._loop.post(lambda: observer.on_next(value))
+                self._delivery.post(lambda: observer.on_next(value))
         if ended:
-            _last_words(observer, value)
+            _complete(observer, value)
         return Disposable(lambda: self._detach(observer))
 
     def _detach(self, observer: abc.ObserverBase[T]) -> None:
@@ -242,7 +242,7 @@ class Latest(Stream[T]):
             self._observers = tuple(o for o in self._observers if o is not observer)
 
 
-def _last_words(observer: abc.ObserverBase[T], value: T) -> None:
+def _complete(observer: abc.ObserverBase[T], value: T) -> None:
     try:
         observer.on_next(value)
         observer.on_completed()

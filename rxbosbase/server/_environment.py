@@ -1,4 +1,4 @@
-"""What the server's processes inherit: what a program needs to run, and no secret of the caller."""
+"""The environment of the server's processes: what a program needs, and no secret of the caller."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ __all__ = ["environment_of"]
 INHERITED = frozenset(
     {
         *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "TZ", "LANG", "LANGUAGE"),
-        *("SSL_CERT_FILE", "SSL_CERT_DIR"),  # whom the server trusts, where it calls others
+        *("SSL_CERT_FILE", "SSL_CERT_DIR"),  # trusted certificates for the server's own requests
         *("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"),  # without them some interpreters do not start
     }
 )
-"""And all that begins with ``LC_``. Proxies are not among them: their address may hold a password,
-and so each of them has to be given."""
+"""Variables that begin with ``LC_`` are inherited too. Proxies are not, since their addresses may
+contain a password: each has to be given."""
 
 
 def environment_of(given: Mapping[str, str]) -> dict[str, str]:
-    """The inherited variables, and those that were given."""
-    kept = {
+    """Return the inherited variables and the given ones, which take precedence."""
+    inherited = {
         name: value
         for name, value in os.environ.items()
         if name in INHERITED or name.startswith("LC_")
     }
-    return {**kept, **given}
+    return {**inherited, **given}

@@ -1,8 +1,8 @@
 """The folders of one server, under a parent that no other server has.
 
-The server writes collections made through its API as migrations **beside** its data folder, and
-applies whatever lies there, so that two data folders under one parent infect each other. Here it is
-told where everything is, and not to write migrations at all.
+The server writes collections that were created through its API as migrations into a folder
+**beside** its data folder, and applies all migrations of that folder: two data folders under one
+parent would share their collections. So each path is given, and the server writes no migrations.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from pathlib import Path
 __all__ = ["UMASK", "Home"]
 
 UMASK = 0o077
-"""Of the server's processes: what they write is for this user alone, in a `data_dir` too."""
+"""Of the server's processes: only this user can read what they write, also in a `data_dir`."""
 
 
 class Home:
-    """Makes the folders.
+    """The folders of one server; the constructor creates the temporary ones.
 
     Args:
-        data_dir: the server's data, kept; None puts it into the temporary folder too.
+        data_dir: the server's data, which is kept; None for a folder below `root`.
         hooks_dir: JavaScript hooks to run; None for none.
         migrations_dir: migrations to apply; None for none.
 
     Attributes:
-        root: a temporary folder, private to this user, that ``remove()`` removes.
+        root: a temporary folder, private to this user; ``remove()`` deletes it.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Home:
 
     @property
     def options(self) -> list[str]:
-        """What tells the server's every command of these folders."""
+        """The options of these folders for each command of the server."""
         return [
             f"--dir={self.data}",
             f"--publicDir={self.public}",
@@ -53,4 +53,5 @@ class Home:
         ]
 
     def remove(self) -> None:
+        """Delete the temporary folder."""
         shutil.rmtree(self.root, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Loopback ports for a server that has to get the same one again after a restart."""
+"""Loopback ports that a server can use again after a restart."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ __all__ = ["LOOPBACK", "free_port", "is_free"]
 
 LOOPBACK = "127.0.0.1"
 
-# Below the range systems take the ports of outgoing connections from. A port out of that range
-# could be lost to any connection while the server is down; worse, a client that keeps trying to
-# reconnect on loopback may get the very port it calls as its own, and then talks to itself.
+# Below the range from which systems choose the ports of outgoing connections. Any connection could
+# use a port of that range while the server is down; a client that reconnects on loopback may even
+# get the port that it connects to as its own, and then be connected to itself.
 PORTS = range(20_000, 32_000)
 ATTEMPTS = 100
 
 
 def is_free(port: int) -> bool:
-    """True if a server could listen on this loopback port now."""
+    """Return True if a server could listen on this loopback port now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        # As servers do: connections that are fading away do not make a port busy.
+        # As servers do: connections in TIME_WAIT do not make a port busy.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
@@ -31,7 +31,7 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A loopback port nobody listens on; it may be taken before it is used.
+    """Return a loopback port on which no program listens; another may use it before the caller.
 
     Raises:
         ConnectionFailedError: no free port was found.

@@ -1,4 +1,4 @@
-"""Is it healthy, and is it ours? Small loopback requests that no proxy setting can divert."""
+"""The check that a port serves our own healthy server, by loopback requests without a proxy."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import http.client
 import secrets
 from pathlib import Path
 
-from rxbosbase.server._ports import LOOPBACK
+from ._ports import LOOPBACK
 
 __all__ = ["HealthProbe"]
 
@@ -14,9 +14,9 @@ REQUEST_TIMEOUT = 2.0
 
 
 class HealthProbe:
-    """Asks a server for its health, and for a file that only our own server can have.
+    """Requests a server's health, and a file with a random name in its public folder.
 
-    Another program may have taken the port meanwhile and be healthy itself; the file tells.
+    The file distinguishes our server from another healthy one that has got the port meanwhile.
     """
 
     def __init__(self, port: int, public_dir: Path) -> None:
@@ -25,12 +25,13 @@ class HealthProbe:
         (public_dir / self._name).write_bytes(b"")
 
     def __call__(self) -> bool:
-        return self._answers("/api/health") and self._answers(f"/{self._name}")
+        """Return True if our server listens on the port and is healthy."""
+        return self._responds("/api/health") and self._responds(f"/{self._name}")
 
-    def _answers(self, path: str) -> bool:
+    def _responds(self, path: str) -> bool:
         connection = http.client.HTTPConnection(LOOPBACK, self._port, timeout=REQUEST_TIMEOUT)
         try:
-            # Without the index fallback a path that is not there is a 404, not a page.
+            # The server runs without the index fallback, so a missing file is a 404.
             connection.request("GET", path, headers={"Connection": "close"})
             return connection.getresponse().status == http.client.OK
         except (OSError, http.client.HTTPException):

@@ -1,4 +1,4 @@
-"""One run of the server: its watcher, its process and what it says."""
+"""One run of the server: its watcher, its process and its output."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rxbosbase.server import _watcher
-from rxbosbase.server._home import UMASK
+from . import _watcher
+from ._home import UMASK
 
 __all__ = ["ServerProcess"]
 
-OUTPUT_LINES = 200  # of the server's output are kept; older ones are forgotten
+OUTPUT_LINES = 200  # of the server's output that are kept
 LINE_LIMIT = 4096  # bytes; a longer line counts as several
 SPAWN_TIMEOUT = 10.0
-STOP_GRACE = 5.0  # for a server that was asked to stop; then it is killed
-FREEZE_TIMEOUT = 1.0  # for all threads of a paused server to have stopped
+STOP_GRACE = 5.0  # after SIGTERM, before the server is killed
+FREEZE_TIMEOUT = 1.0  # until all threads of a paused server have stopped
 FREEZE_POLL = 0.002
-DEATH_TIMEOUT = 10.0  # for a killed process to be gone
+DEATH_TIMEOUT = 10.0  # until a killed process has ended
 
 
 class ServerProcess:
-    """Starts at once. ``ended`` is set when the server is dead, whoever killed it.
+    """A running server; it starts at once. ``ended`` is set when its process has ended.
 
     Args:
         command: the binary and its arguments.
         cwd: where it runs.
-        environment: all of it; nothing is inherited beside.
-        orphan_dir: a folder to remove if this program vanishes without an ``end()``.
+        environment: all variables; no other is inherited.
+        orphan_dir: a folder to delete if this program ends without ``end()``.
     """
 
     def __init__(
@@ -57,10 +57,10 @@ class ServerProcess:
             cwd=cwd,
             env=environment,
             umask=UMASK,
-            process_group=0,  # Ctrl-C is for the program; it then stops the server in its own time
+            process_group=0,  # Ctrl-C reaches the program alone, which then stops the server
         )
         self._reader = threading.Thread(
-            target=self._keep_output, name="rxbosbase-server-output", daemon=True
+            target=self._read_output, name="rxbosbase-server-output", daemon=True
         )
         self._reader.start()
         self._spawned.wait(SPAWN_TIMEOUT)
@@ -74,19 +74,19 @@ class ServerProcess:
         return list(self._lines)
 
     def send_signal(self, number: signal.Signals) -> None:
-        """While the watcher lives, the process id is the server's and nobody else's."""
+        """Send a signal to the server. While the watcher runs, no other process gets its id."""
         if self.pid is not None and self._watcher.poll() is None:
             os.kill(self.pid, number)
 
     def pause(self) -> None:
-        """Stop all of its threads; each may answer a request until it is really stopped."""
+        """Pause the server; return when all of its threads have stopped, each at its own moment."""
         self.send_signal(signal.SIGSTOP)
         deadline = time.monotonic() + FREEZE_TIMEOUT
         while not self._is_frozen() and time.monotonic() < deadline:
             self.ended.wait(FREEZE_POLL)
 
     def _is_frozen(self) -> bool:
-        """What Linux says; elsewhere nothing tells, and the signal has to do."""
+        """Return True if all threads have stopped, by Linux's /proc; elsewhere always True."""
         stats = Path(f"/proc/{self.pid}/task").glob("*/stat")
         try:
             return all(stat.read_text().rpartition(")")[2].split()[0] == "T" for stat in stats)
@@ -94,32 +94,32 @@ class ServerProcess:
             return self.ended.is_set()
 
     def end(self, *, graceful: bool) -> int:
-        """Stop the server, or kill it; gives its exit code. Nothing is left when it returns."""
+        """Stop or kill the server, and return its exit code. No process is left then."""
         try:
             if graceful:
                 self.send_signal(signal.SIGTERM)
-                self.send_signal(signal.SIGCONT)  # a paused server could not hear the first
+                self.send_signal(signal.SIGCONT)  # a paused server handles no signal until then
                 self.ended.wait(STOP_GRACE)
             if not self.ended.is_set():
                 self.send_signal(signal.SIGKILL)
                 self.ended.wait(DEATH_TIMEOUT)
         finally:
-            code = self._dismiss_watcher()
+            code = self._end_watcher()
         return code
 
-    def _dismiss_watcher(self) -> int:
-        lifeline = self._watcher.stdin
-        assert lifeline is not None  # it was asked for
-        if not lifeline.closed:  # else this was done before
-            with lifeline, contextlib.suppress(BrokenPipeError):  # from a watcher that is dead
-                os.write(lifeline.fileno(), b".")  # on purpose
+    def _end_watcher(self) -> int:
+        watcher_input = self._watcher.stdin
+        assert watcher_input is not None  # a pipe
+        if not watcher_input.closed:  # it is closed by an earlier call
+            with watcher_input, contextlib.suppress(BrokenPipeError):  # if the watcher has ended
+                os.write(watcher_input.fileno(), b".")  # an intended end
         code = self._watcher.wait(DEATH_TIMEOUT)
         self._reader.join(DEATH_TIMEOUT)
         return code
 
-    def _keep_output(self) -> None:
+    def _read_output(self) -> None:
         pipe = self._watcher.stdout
-        assert pipe is not None  # it was asked for
+        assert pipe is not None  # a pipe
         with pipe:
             for raw in iter(lambda: pipe.readline(LINE_LIMIT), b""):
                 line = raw.decode(errors="replace").rstrip()

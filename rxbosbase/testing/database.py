@@ -1,7 +1,7 @@
-"""What the fake's server leaves to its database: the order of text and nulls, and the ids.
+"""The databases of the fake's server: the order of text and nulls, and the ids.
 
-PocketBase keeps its records in SQLite, BosBase in PostgreSQL. A client must not take the order of
-the one for that of the other, so that the fake can be either.
+PocketBase keeps its records in SQLite, BosBase in PostgreSQL. Their orders differ, and a client
+has to work with both, so the fake has both.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from rxbosbase.encoding.record import Record
 from rxbosbase.errors import ClientResponseError
 from rxbosbase.live.engine.ordering import Order, SortKey, UnorderableError
 
@@ -18,25 +19,25 @@ from .collation import collation_key
 
 __all__ = ["DATABASES", "Database", "Postgres"]
 
-Record = dict[str, Any]
 
 _BEGINNING = 1_767_225_600_000
-"""The year 2026 in milliseconds: when the clock of the fake begins, to UUIDs that hold the time."""
+"""The start of 2026 in milliseconds: the time in UUIDs when the clock of the fake is at 0."""
 
 
 class Database:
     """SQLite: text sorts by its bytes, nulls come first."""
 
     def text_key(self, text: str) -> Any:
-        """The place of `text` among others."""
+        """Return the sort key of `text`."""
         return text
 
     def sort(self, rows: Iterable[Record], sort: str) -> list[Record]:
-        """The rows as ``sort`` has them, by id at last; as they were made, where the fake knows no
-        order: ``@random``, lists, objects.
+        """Return the rows in the order of ``sort``, then of their ids.
+
+        Where the fake has no order (``@random``, lists, objects) it is the order of creation.
 
         Raises:
-            ClientResponseError: 400, the server sorts by no such key.
+            ClientResponseError: 400, the server does not sort by such a key.
         """
         found = list(rows)
         with suppress(UnorderableError):
@@ -47,20 +48,20 @@ class Database:
         return sorted(rows, key=Order.parse(sort).key)
 
     def new_id(self, number: int, now: float) -> str:
-        """The id of the record that is made as the `number`-th, `now` seconds from the start."""
+        """Return the id of the `number`-th record, created `now` seconds from the start."""
         return f"fake{number:011}"
 
-    def signed(self, record: Record, action: str, user: str | None) -> Record:
-        """The record with what the server itself puts into it.
+    def with_server_fields(self, record: Record, action: str, user: str | None) -> Record:
+        """Return the record with the fields that the server adds.
 
         Args:
-            user: the id of who writes, empty for a guest; None where nobody's request did it.
+            user: the id of the user who writes, empty without a login; None without a request.
         """
         return record
 
 
 class Postgres(Database):
-    """PostgreSQL with an ``en_US`` collation, as of BosBase: nulls are above all values."""
+    """PostgreSQL with an ``en_US`` collation, as BosBase has it: nulls are above all values."""
 
     def text_key(self, text: str) -> Any:
         return collation_key(text)
@@ -69,25 +70,25 @@ class Postgres(Database):
         if "." in sort:
             raise ClientResponseError(400, message=f"no field of a relation sorts here: {sort!r}")
         found = list(rows)
-        # Sorting is stable: the last key first, so that each key before it goes over that.
+        # Sorting is stable: the last key first, so that each earlier key has precedence.
         for key in reversed(Order.parse(sort).keys):
-            found.sort(key=partial(_place, key.path), reverse=key.descending)
+            found.sort(key=partial(_sort_key, key.path), reverse=key.descending)
         return found
 
     def new_id(self, number: int, now: float) -> str:
-        stamp = f"{_BEGINNING + round(now * 1000):012x}"
-        return f"{stamp[:8]}-{stamp[8:]}-7000-8000-{number:012x}"
+        time = f"{_BEGINNING + round(now * 1000):012x}"
+        return f"{time[:8]}-{time[8:]}-7000-8000-{number:012x}"
 
-    def signed(self, record: Record, action: str, user: str | None) -> Record:
+    def with_server_fields(self, record: Record, action: str, user: str | None) -> Record:
         if action == "create":
             return {"createdBy": user or "", "updatedBy": user or "", **record}
         return record if user is None else {**record, "updatedBy": user}
 
 
-def _place(path: tuple[str, ...], row: Mapping[str, Any]) -> tuple[bool, int, Any]:
+def _sort_key(path: tuple[str, ...], row: Mapping[str, Any]) -> tuple[bool, int, Any]:
     value = SortKey(path).value(row)
-    place = collation_key(value) if isinstance(value, str) else value
-    return value is None, isinstance(value, str), place
+    key = collation_key(value) if isinstance(value, str) else value
+    return value is None, isinstance(value, str), key
 
 
 DATABASES: dict[str, type[Database]] = {"sqlite": Database, "postgres": Postgres}

@@ -7,16 +7,17 @@ from typing import Any, Literal
 
 from rxbosbase._runtime import ClientRuntime
 from rxbosbase.auth.store import AuthStore
-from rxbosbase.backoff import BackoffPolicy
-from rxbosbase.client import IDLE_TIMEOUT, BosBase
+from rxbosbase.client import IDLE_TIMEOUT, BosBase, client_of
+from rxbosbase.encoding.record import Record
 from rxbosbase.errors import ClientResponseError
 from rxbosbase.realtime.protocol.frames import MAX_FRAME_BYTES
+from rxbosbase.runtime.backoff import BackoffPolicy
 from rxbosbase.runtime.scheduler import SerialScheduler
 
 from .database import DATABASES
 from .literals import Matches
 from .memory import MemoryTransport
-from .tables import NOTHING, Record, Tables
+from .tables import NOTHING, Tables
 from .virtual_time import VirtualClock, VirtualScheduler, VirtualTime
 
 __all__ = ["FakeRealtime"]
@@ -31,16 +32,16 @@ class FakeRealtime:
 
     `client` is a real `BosBase`, with the library's own streams, reconnection, checks, delivery
     and live views; only the sockets, the threads and the clock are replaced. Everything runs on
-    the calling thread, and when a method of the fake returns, all that is due has happened. There
-    are no timers but `advance`: a live view's waits pass by it, too, such as the 0.2 s until a
-    record that has left the filter disappears. The server behind it is a few tables: see
-    `records`, `filters` and `answers`. Its streams end when the test says so.
+    the calling thread, and when a method of the fake returns, everything that is due has run.
+    Only `advance` lets time pass, also the waits of a live view, such as the 0.2 s until a
+    record that has left the filter disappears. The server consists of a few tables: see
+    `records`, `filters` and `answers`. Its streams end only by a method of the fake.
 
     Args:
-        backoff: how the client waits between attempts; without jitter by default, so that a test
-            can count.
+        backoff: the client's waits between attempts; without jitter by default, so that a test
+            can compute them.
         on_auth_lost: as for `BosBase`.
-        order: whose order the server has. ``"sqlite"`` is PocketBase's: text by its bytes, nulls
+        order: the order of text on the server. ``"sqlite"`` is PocketBase's: by bytes, nulls
             first. ``"postgres"`` is BosBase's, a PostgreSQL with the collation ``en_US``: case,
             accents and punctuation count last (``'' 🦊 10 9 -a a A á 'a b' … Z``), also for
             ``id > "x"`` and for ``'Z' < 'a'`` in a filter, and nulls are above all values: last,
@@ -52,19 +53,20 @@ class FakeRealtime:
         ValueError: no such `order`.
 
     Attributes:
-        client: what the code under test gets.
+        client: the `BosBase` for the code under test.
         clock: `VirtualClock`; its ``now`` is in seconds.
-        records: what the server holds: ``{collection: {id: record}}``. Fill it before the test:
-            no event tells of what is put there.
-        filters: what each filter text means, as a function of the record. The fake reads by
-            itself what the library puts beside it, such as ``(…) && id > 'x'``, and comparisons
-            of two quoted texts, such as ``'Z' < 'a'``. Where a filter is missing here, a
-            ValueError says so, which `push` raises, or whoever lets time pass.
-        hidden: ``{collection: {field}}``: what events lack, while lists and views have it. So are
-            the hidden fields of a collection to a superuser, on BosBase and PocketBase ≤ 0.39.0.
+        records: the records of the server: ``{collection: {id: record}}``. Fill it before the
+            test: a change of it sends no event.
+        filters: the function of the record that each filter text stands for. The fake itself
+            evaluates what the library adds to it, such as ``(…) && id > 'x'``, and comparisons
+            of two quoted texts, such as ``'Z' < 'a'``. A filter that is missing here is a
+            ValueError, raised by `push` or by the call that lets time pass.
+        hidden: ``{collection: {field}}``: fields that events do not have, but lists and views
+            have, as the hidden fields of a collection for a superuser on BosBase and
+            PocketBase ≤ 0.39.0.
         answers: ``{(method, path): answer}`` for other requests: a value, an exception to raise,
             or a function of the body. For a stream (``GET``) and its topics (``POST``), both of
-            ``/api/realtime``, an exception alone is an answer.
+            ``/api/realtime``, only an exception is an answer.
 
     Example:
         >>> with FakeRealtime() as fake:
@@ -93,11 +95,11 @@ class FakeRealtime:
         self._tables = Tables(self._written, DATABASES[order](), lambda: self.clock.now)
         store = AuthStore()
         self._network = MemoryTransport(self._tables, self.clock, lambda: store.token)
-        rooms = ClientRuntime(
+        client_runtime = ClientRuntime(
             self._network, store, backoff or BackoffPolicy(jitter=False), IDLE_TIMEOUT,
             MAX_FRAME_BYTES, on_auth_lost, runtime=VirtualTime(self.clock),
         )  # fmt: skip
-        self.client: BosBase = BosBase._from_rooms(rooms)
+        self.client: BosBase = client_of(client_runtime)
         self.records = self._tables.rows
         self.filters: dict[str, Matches] = self._tables.filters
         self.answers: dict[tuple[str, str], Any] = self._tables.answers
@@ -111,12 +113,12 @@ class FakeRealtime:
 
     @property
     def scheduler(self) -> SerialScheduler:
-        """The client's own, in virtual time: for tests that schedule their own events."""
+        """The client's scheduler, in virtual time: for tests that schedule their own events."""
         return self.client.scheduler
 
     @property
     def topics(self) -> set[str]:
-        """The topics that the server holds now, those of live views too, without options."""
+        """The topics that the server has now, also those of live views, without options."""
         self.clock.run()
         return {name for each in self._network.streams for name, _ in each.topics.values()}
 
@@ -128,12 +130,18 @@ class FakeRealtime:
         *,
         collection: str = "users",
     ) -> Record:
-        """Somebody who can log in: ``fake.add_user("ada@example.com", "password123")``.
+        """Add a user that can log in: ``fake.add_user("ada@example.com", "password123")``.
 
-        Delete that record, and the login is lost: `BosBase.auto_refresh` notices it.
+        After that record is deleted the login is lost: `BosBase.auto_refresh` detects it.
+
+        Args:
+            identity: the email, or another name to log in with.
+            password: the password.
+            record: more fields of the record.
+            collection: the auth collection.
 
         Returns:
-            the record, with an id, in `records`; the fields of `record` are put into it.
+            the record in `records`, with its id.
         """
         made = self._tables.change(collection, "create", {"email": identity, **(record or {})})
         self._tables.logins.add(collection, identity, password, made["id"])
@@ -148,76 +156,96 @@ class FakeRealtime:
         *,
         delay: float | None = 0.0,
     ) -> int:
-        """Something happens on the server: `records` changes, and the subscribers hear of it.
+        """Change a record on the server: `records` changes, and subscribers get an event.
 
-        An update takes the changed fields alone (with the id) and sends the whole record. While
-        nobody is connected the event is lost, as it would be.
+        An update takes only the changed fields (with the id) and sends the whole record. Without
+        a connection the event is lost, as on a real server.
 
         Args:
+            collection: the collection's name.
+            action: ``"create"``, ``"update"`` or ``"delete"``.
+            record: the fields; `create` makes an id where there is none.
             delay: seconds until the event arrives: those pushed meanwhile overtake it. None: it
-                is lost on its way.
+                is lost.
 
         Returns:
-            on how many topics it went out, those of live views not counted; 0 if it is lost.
+            the number of topics that it was sent on, without those of live views; 0 if it is lost.
 
         Raises:
-            ValueError: no such action, no id, a delay below 0, or a filter whose meaning is not in
+            ValueError: an unknown action, no id, a delay below 0, or a filter that is not in
                 `filters`.
         """
         if action not in ("create", "update", "delete"):
             raise ValueError(f"action must be 'create', 'update' or 'delete', not {action!r}")
         if delay is not None and not delay >= 0:
             raise ValueError(f"delay must be 0 or more seconds, or None, not {delay!r}")
-        self.clock.run()  # whoever has subscribed before this line hears it
+        self.clock.run()  # subscriptions made before this call get the event
         changed = self._tables.change(collection, action, record)
         return self._written(collection, action, changed, delay)
 
     def send(self, topic: str, data: Any) -> int:
-        """A message on a custom topic, for ``client.realtime.observe(topic)``."""
+        """Send a message on a custom topic, for ``client.realtime.observe(topic)``.
+
+        Args:
+            topic: the topic's name.
+            data: the content: any value that JSON can hold.
+
+        Returns:
+            the number of topics that it was sent on.
+        """
         self.clock.run()
         sent = self._network.publish(lambda name, _: data if name == topic else NOTHING)
         self.clock.run()
         return sum(sent.values())
 
     def advance(self, seconds: float) -> None:
-        """Lets time pass: debounces, samples, backoffs and timeouts run, in their order."""
+        """Let `seconds` pass: debounces, samples, backoffs and timeouts run, in their order.
+
+        Raises:
+            ValueError: `seconds` is negative, infinite or NaN.
+        """
         self.clock.advance(seconds)
 
     def later(self, seconds: float, call: Callable[[], object]) -> None:
-        """Calls ``call()`` once `seconds` have passed, for a test that is written as a script:
-        ``fake.later(1.5, lambda: fake.push(…))``. What it raises is raised by `advance`."""
+        """Call ``call()`` once `seconds` have passed, for a test that is written as a script:
+        ``fake.later(1.5, lambda: fake.push(…))``. `advance` raises its errors."""
         self.clock.put(VirtualScheduler(self.clock, "test", raises=True), seconds, call)
 
     def drop(self) -> None:
-        """The connection breaks; the client comes back after its backoff (`advance`)."""
+        """Break the connection; the client reconnects after its backoff (`advance`)."""
         self.clock.run()
         self._network.drop()
         self.clock.run()
 
     def end_streams(self) -> None:
-        """The server ends all streams as it does after a while; the client is back at once. A
-        stream that is younger than 5 s counts as broken."""
+        """End all streams regularly, as a server does after a while; the client reconnects at once.
+        A stream that is younger than 5 s counts as broken."""
         self.clock.run()
         self._network.end()
         self.clock.run()
 
     def stop(self) -> None:
-        """The server goes down: connections break, and no request is answered until `start`."""
+        """Stop the server: connections break, and every request fails until `start`."""
         self.clock.run()
         self._network.accepts = False
         self.drop()
 
     def start(self) -> None:
-        """The server is back; the client finds it at its next attempt."""
+        """Start the server again; the client connects at its next attempt."""
         self._network.accepts = True
         self.clock.run()
 
     def refuse(self, collection: str, status: int = 403, message: str = "") -> None:
-        """From now on the collection's subscriptions and requests end with this error.
+        """Refuse new subscriptions and requests of the collection with this error.
 
-        What stands goes silent, as on the server: a live view ends when it reads next. Whoever
-        subscribes within 30 s after another is not checked again. ``404`` stands for a collection
-        that does not exist, ``400`` for a broken filter.
+        Existing subscriptions get no more events, as on a server; a live view ends at its next
+        read. A subscription within 30 s after another is not checked again. ``404`` stands
+        for a collection that does not exist, ``400`` for an invalid filter.
+
+        Args:
+            collection: the collection's name.
+            status: the HTTP status of the error.
+            message: its message; by default that of the server for `status`.
         """
         self.clock.run()
         text = message or _REASONS.get(status, "The requested resource wasn't found.")
@@ -225,11 +253,11 @@ class FakeRealtime:
         self._tables.refused[collection] = ClientResponseError(status, path, message=text)
 
     def allow(self, collection: str) -> None:
-        """Takes `refuse` back."""
+        """End the effect of `refuse`."""
         self._tables.refused.pop(collection, None)
 
     def close(self) -> None:
-        """Closes the client, as it does itself: its streams complete."""
+        """Close the client: its streams complete."""
         self.client.close()
 
     def _written(
@@ -243,6 +271,6 @@ class FakeRealtime:
             delay,
         )
         mine = {each.status.client_id for each in self.client.service.drivers}
-        if not self.client.scheduler.is_current:  # a callback goes on first, as with threads
+        if not self.client.scheduler.is_current:  # a callback continues first, as with threads
             self.clock.run()
         return sum(count for client_id, count in sent.items() if client_id in mine)

@@ -1,8 +1,8 @@
-"""The parts of filters that the fake reads by itself; what else a filter means the test tells.
+"""The parts of filters that the fake evaluates itself; a test defines all others.
 
-These are what the library puts beside a user's filter: ``id`` and ``updated`` compared with a
-quoted text, two quoted texts compared (true where text sorts by bytes, or not), the guards of a
-dialect, and all of these joined by ``&&``, ``||`` and parentheses.
+These are the conditions that the library adds to a user's filter: ``id`` and ``updated`` compared
+with a quoted text, two quoted texts compared (the result depends on the database's order), the
+guards of a dialect, and all of these joined by ``&&``, ``||`` and parentheses.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from rxbosbase.records.filters import without_comments
 __all__ = ["Matches", "UnknownFilterError", "read_filter"]
 
 Matches: TypeAlias = Callable[[dict[str, Any]], bool]
-"""Whether a record passes a filter."""
+"""A function that returns True for the records that a filter matches."""
 
 _QUOTED = r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*\""""
 _TOKEN = re.compile(rf"{_QUOTED}|&&|\|\||.", re.DOTALL)
@@ -30,7 +30,7 @@ _SIGNS: dict[str, Callable[[Any, Any], bool]] = {
 
 
 class UnknownFilterError(ValueError):
-    """Nobody has said what this filter means."""
+    """The test has not defined this filter."""
 
 
 def _unknown(text: str) -> UnknownFilterError:
@@ -43,31 +43,34 @@ def _unknown(text: str) -> UnknownFilterError:
 def read_filter(
     text: str, known: Mapping[str, Matches], key: Callable[[str], Any] = str
 ) -> Matches:
-    """What a filter means.
+    """Return the function that evaluates a filter.
 
     Args:
-        known: what the test says of filters, or of what stands in their parentheses.
-        key: a text's place in the order of the database.
+        text: the filter.
+        known: the functions of the filters, or of parts in parentheses, that the test defines.
+        key: a function that returns the sort key of a text in the database.
 
     Raises:
-        UnknownFilterError: a part of it is not known.
+        UnknownFilterError: a part of it is not defined.
 
     >>> read_filter("'Z' < 'a' && (n > 1)", {"n > 1": lambda row: row["n"] > 1})({"n": 2})
     True
     """
-    # The library takes comments away, too, before it puts a condition of its own beside a filter.
-    text = _bare(without_comments(text))
+    # The library removes comments too, before it adds a condition of its own to a filter.
+    text = _without_parentheses(without_comments(text))
     if not text:
         return lambda _: True
     for name, matches in known.items():
-        if text == _bare(without_comments(name)):
+        if text == _without_parentheses(without_comments(name)):
             return matches
     for sign, combine in (("||", any), ("&&", all)):
         parts = _split(text, sign)
         if len(parts) > 1:
             return _joined([_part(part, text, known, key) for part in parts], combine)
     if found := _COMPARISON.fullmatch(text):
-        return _comparison(found["left"], _SIGNS[found["sign"]], key(_inside(found["right"])), key)
+        return _comparison(
+            found["left"], _SIGNS[found["sign"]], key(_unquoted(found["right"])), key
+        )
     raise _unknown(text)
 
 
@@ -77,7 +80,7 @@ def _part(
     try:
         return read_filter(part, known, key)
     except UnknownFilterError:
-        if part.lstrip().startswith("("):  # so the library puts the user's own filter
+        if part.lstrip().startswith("("):  # the library puts the user's filter in parentheses
             raise
         raise _unknown(whole) from None
 
@@ -93,17 +96,17 @@ def _comparison(
         return lambda record: (
             record.get(left) is not None and compare(key(str(record[left])), right)
         )
-    is_true = compare(key(_inside(left)), right)
+    is_true = compare(key(_unquoted(left)), right)
     return lambda _: is_true
 
 
-def _inside(quoted: str) -> str:
-    r"""What stands between quotes: ``\\`` is a backslash, ``\'`` a quote."""
+def _unquoted(quoted: str) -> str:
+    r"""Return the text between quotes: ``\\`` is a backslash, ``\'`` a quote."""
     return re.sub(r"\\([\\'\"])", r"\1", quoted[1:-1])
 
 
 def _split(text: str, sign: str) -> list[str]:
-    """The parts between the signs that stand in no parentheses and no quotes."""
+    """Split at the signs that are outside of parentheses and quotes."""
     parts, depth = [""], 0
     for token in _TOKEN.findall(text):
         depth += (token == "(") - (token == ")")
@@ -114,13 +117,13 @@ def _split(text: str, sign: str) -> list[str]:
     return parts
 
 
-def _bare(text: str) -> str:
-    """The text without the parentheses around all of it."""
+def _without_parentheses(text: str) -> str:
+    """Return the text without parentheses around the whole of it."""
     text = text.strip()
     depth = 0
     for index, token in enumerate(tokens := _TOKEN.findall(text)):
         depth += (token == "(") - (token == ")")
         if not depth:
             is_enclosed = token == ")" and index == len(tokens) - 1 and text[0] == "("
-            return _bare(text[1:-1]) if is_enclosed else text
+            return _without_parentheses(text[1:-1]) if is_enclosed else text
     return text

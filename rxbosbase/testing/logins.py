@@ -1,4 +1,4 @@
-"""The fake's users: who can log in, and the tokens they get, signed by nobody."""
+"""The users of the fake, their logins, and tokens without a valid signature."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ __all__ = ["Logins"]
 _LOGIN = re.compile(r"/api/collections/(?P<name>[^/]+)/auth-(?P<how>with-password|refresh)")
 
 EXPIRES = 4_102_444_800
-"""The year 2100: a login of a test ends when the test says so, not by the clock on the wall."""
+"""The year 2100: a test ends its logins, not the real clock."""
 
 
 class Logins:
-    """Answers logins and refreshes.
+    """Responds to logins and refreshes.
 
     Args:
-        find: the record of a collection and id, as it is now; None if there is none.
+        find: returns the current record of a collection and id; None if there is none.
     """
 
     def __init__(self, find: Callable[[str, str], Mapping[str, Any] | None]) -> None:
@@ -32,24 +32,24 @@ class Logins:
         self._known: dict[tuple[str, str], tuple[str, str]] = {}
 
     def add(self, collection: str, identity: str, password: str, id: str) -> None:
-        """From now on these two words log in as the record `id`."""
+        """Let this identity and password log in as the record `id`."""
         self._known[collection, identity] = (password, id)
 
     def answer(self, method: str, path: str, body: Any, token: str) -> Any:
-        """What the server says to a login or a refresh; None, if the request is neither.
+        """Return the response to a login or a refresh; None, if the request is neither.
 
         Raises:
-            ClientResponseError: 400, the words are wrong; 401, the token is of nobody; 404, the
-                collection has no users.
+            ClientResponseError: 400, the identity or password is wrong; 401, no record has this
+                token; 404, the collection has no users.
         """
-        place = _LOGIN.fullmatch(path)
-        if place is None or method != "POST":
+        match = _LOGIN.fullmatch(path)
+        if match is None or method != "POST":
             return None
-        name = unquote(place["name"])
+        name = unquote(match["name"])
         if all(name != collection for collection, _ in self._known):
             message = f"nobody can log in to {name!r} of the fake: fake.add_user(…)"
             raise ClientResponseError(404, path, message=message)
-        if place["how"] == "refresh":
+        if match["how"] == "refresh":
             record = self._find(name, token_claims(token).get("id", ""))
             if record is None:
                 raise ClientResponseError(401, path, message="The token is of nobody.")

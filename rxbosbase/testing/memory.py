@@ -1,5 +1,5 @@
-"""A transport of memory: requests reach the fake's tables, and their changes come back as the very
-bytes that a server writes. Reading, deciding and retrying are the library's own."""
+"""A transport in memory: requests go to the fake's tables, and their changes come back as the bytes
+that a server sends. The library's own code parses them, decides and retries."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rxbosbase.realtime.connection import CONNECT_TOPIC
 from rxbosbase.realtime.protocol.topics import parse_topic
 from rxbosbase.runtime.network import Receiver
 
-from .tables import NOTHING, Tables, said
+from .tables import NOTHING, Tables, resolve_answer
 from .virtual_time import VirtualClock, VirtualScheduler
 
 __all__ = ["MemoryStream", "MemoryTransport"]
@@ -30,12 +30,12 @@ _END = b"0\r\n\r\n"  # the last chunk of a body
 
 
 class MemoryStream:
-    """One event stream, the client's end (a `Channel`) and the server's.
+    """One event stream: the client's end (a `Channel`) and the server's end.
 
     Attributes:
         aborted: True once it was ended.
         client_id: the server's name for it.
-        topics: what it is to be told of: name and query, by the topic's text.
+        topics: the subscribed topics: name and query, by the topic's text.
     """
 
     def __init__(self, transport: MemoryTransport) -> None:
@@ -49,16 +49,16 @@ class MemoryStream:
     # -- the client's end ------------------------------------------------------------------------
 
     def listen(self, path: str, receiver: Receiver) -> None:
-        """The server answers on the network's loop."""
+        """Open the stream on the network's scheduler."""
         self._receiver = receiver
-        self._transport.loop.post(partial(self._open, path, receiver))
+        self._transport.scheduler.post(partial(self._open, path, receiver))
 
     def request(
         self, method: str, path: str, *, body: Any, timeout: float | None, only: int | None
     ) -> None:
-        """Replaces the topics by those of `body`, as the server does."""
+        """Replace the topics by those of `body`, as the server does."""
         transport, body = self._transport, decode(encode(body))
-        url = transport.reach(method, path, body)
+        url = transport.check_reachable(method, path, body)
         if self not in transport.streams:
             raise ClientResponseError(404, url, message="Missing or invalid client id.")
         identity = token_claims(transport.token()).get("id", "")
@@ -69,13 +69,13 @@ class MemoryStream:
         self.topics = {wire: parse_topic(wire)[:2] for wire in body["subscriptions"]}
 
     def abort(self) -> None:
-        """Nothing that was sent is read any more."""
+        """End the stream; data in flight is not read."""
         self.aborted = True
-        self._transport.forget(self)
-        self._transport.loop.post(partial(self._end, None))
+        self._transport.remove(self)
+        self._transport.scheduler.post(partial(self._end, None))
 
     def close(self) -> None:
-        """There is nothing to give back."""
+        """Mark the stream as ended; there are no resources to release."""
         self.aborted = True
 
     # -- the server's end ------------------------------------------------------------------------
@@ -84,24 +84,24 @@ class MemoryStream:
         if self.aborted:
             return
         try:
-            self._transport.reach("GET", path, None)
+            self._transport.check_reachable("GET", path, None)
         except Exception as error:
             self._end(error)
             return
-        self.client_id = self._transport.admit(self)
+        self.client_id = self._transport.add(self)
         receiver.opened(chunked=True, length=-1)
         self._read(self._chunk(CONNECT_TOPIC, {"clientId": self.client_id}))
 
-    def tell(self, told: Iterable[tuple[str, Any]], delay: float) -> None:
-        """Sends an event for each of these topics and contents, which takes `delay` seconds."""
-        data = b"".join(self._chunk(topic, content) for topic, content in told)
+    def send(self, events: Iterable[tuple[str, Any]], delay: float) -> None:
+        """Send events, as pairs of topic and content, that arrive after `delay` seconds."""
+        data = b"".join(self._chunk(topic, content) for topic, content in events)
         if data:
-            self._transport.loop.call_later(delay, partial(self._read, data))
+            self._transport.scheduler.call_later(delay, partial(self._read, data))
 
     def finish(self, last: bytes) -> None:
-        """Sends the last bytes."""
-        self._transport.forget(self)
-        self._transport.loop.post(partial(self._read, last))
+        """Send the last bytes."""
+        self._transport.remove(self)
+        self._transport.scheduler.post(partial(self._read, last))
 
     def _chunk(self, topic: str, content: Any) -> bytes:
         frame = b"id:%b\nevent:%b\ndata:%b\n\n" % (
@@ -120,22 +120,24 @@ class MemoryStream:
 
     def _end(self, error: Exception | None) -> None:
         self.aborted = True
-        self._transport.forget(self)
+        self._transport.remove(self)
         receiver, self._receiver = self._receiver, None
         if receiver is not None:
             receiver.ended(error)
 
 
 class MemoryTransport:
-    """The fake server, as the client's transport.
+    """The fake server as the client's transport.
 
     Args:
-        token: whoever is logged in.
+        tables: the server's state.
+        clock: the virtual time.
+        token: returns the token of the current login.
 
     Attributes:
-        streams: those that are open.
+        streams: the open streams.
         accepts: False while the server is down.
-        loop: the network: what was sent arrives on it.
+        scheduler: the network; data that was sent arrives on it.
     """
 
     base_url = "http://fake.invalid"
@@ -146,37 +148,39 @@ class MemoryTransport:
         self.token = token
         self.streams: list[MemoryStream] = []
         self.accepts = True
-        self.loop = VirtualScheduler(clock, "network")
+        self.scheduler = VirtualScheduler(clock, "network")
         self._opened = 0
         self._closed = False
 
     def url(self, path: str) -> str:
-        """The full URL of `path`."""
+        """Return the full URL of `path`."""
         return url_below(self.base_url, path)
 
-    def reach(self, method: str, path: str, body: Any) -> str:
-        """The URL of a stream, if the server is there and the test has no other answer to this.
+    def check_reachable(self, method: str, path: str, body: Any) -> str:
+        """Return the URL of a stream, unless the test has an answer that raises.
 
         Raises:
-            ConnectionFailedError: it is stopped.
+            ConnectionFailedError: the fake is stopped.
             Exception: the answer of the test.
         """
         url = self._reachable(path)
         if (method, path) in self.tables.answers:
-            self._heeding(url, partial(said, self.tables.answers[method, path], body))
+            self._reporting_errors(
+                url, partial(resolve_answer, self.tables.answers[method, path], body)
+            )
         return url
 
-    def _heeding(self, url: str, answer: Callable[[], Any]) -> Any:
-        """The answer. A mistake of the test in it, which the library would take for the server's,
-        is an error 400, and is raised by whoever lets time pass."""
+    def _reporting_errors(self, url: str, answer: Callable[[], Any]) -> Any:
+        """Return ``answer()``. An error of the test's own code in it becomes an error 400 for the
+        library, and the call that advances the clock raises it."""
         try:
             return answer()
         except BosBaseError:
             raise
         except Exception as error:
-            if not self.loop.clock.is_running:
+            if not self.scheduler.clock.is_running:
                 raise
-            self.loop.clock.report(error)
+            self.scheduler.clock.report(error)
             raise ClientResponseError(400, url, message=str(error)) from error
 
     def _reachable(self, path: str) -> str:
@@ -186,28 +190,28 @@ class MemoryTransport:
         return url
 
     def channel(self) -> MemoryStream:
-        """For one stream and its POSTs."""
+        """Return a channel for one stream and its POSTs."""
         if self._closed:
             raise ClientClosedError("the client is closed")
         return MemoryStream(self)
 
-    def admit(self, stream: MemoryStream) -> str:
-        """A new stream begins; its client id."""
+    def add(self, stream: MemoryStream) -> str:
+        """Add a stream that opens; return its client id."""
         self.streams.append(stream)
         self._opened += 1
         return f"fake-client-{self._opened}"
 
-    def forget(self, stream: MemoryStream) -> None:
-        """A stream ends."""
+    def remove(self, stream: MemoryStream) -> None:
+        """Remove a stream that ended."""
         if stream in self.streams:
             self.streams.remove(stream)
 
     def request(self, method: str, path: str, **options: Any) -> Any:
-        """The server's answer, at once.
+        """Return the server's response, without any delay.
 
         Raises:
-            UnknownFilterError: the test asks, and has not said what its filter means.
-            Exception: what a function of the test raised.
+            UnknownFilterError: the test itself makes the request and has not defined the filter.
+            Exception: the error of a function of the test.
         """
         if self._closed:
             raise ClientClosedError("the client is closed; make a new one")
@@ -215,45 +219,47 @@ class MemoryTransport:
         sent = None if body is None else decode(encode(body))
         token = self.token() if token is None else token
         query = options.get("query") or {}
-        return self._heeding(url, partial(self.tables.answer, method, path, query, sent, token))
+        return self._reporting_errors(
+            url, partial(self.tables.answer, method, path, query, sent, token)
+        )
 
     def publish(
-        self, tells: Callable[[str, Mapping[str, Any]], Any], delay: float | None = 0.0
+        self, content_of: Callable[[str, Mapping[str, Any]], Any], delay: float | None = 0.0
     ) -> dict[str, int]:
-        """Sends an event to each topic that is told something.
+        """Send an event to each topic that has a content.
 
         Args:
-            tells: what a topic is told, by its name and query; `NOTHING` for nothing.
+            content_of: returns the content for a topic's name and query; `NOTHING` for no event.
             delay: seconds until it arrives; None if it is lost.
 
         Returns:
-            on how many topics of each stream it went out, by client id.
+            the number of topics of each stream that it was sent on, by client id.
         """
         sent = {
             stream: [
                 (wire, content)
                 for wire, (name, query) in stream.topics.items()
-                if (content := tells(name, query)) is not NOTHING
+                if (content := content_of(name, query)) is not NOTHING
             ]
             for stream in self.streams
         }
         if delay is None:
             return {}
-        for stream, told in sent.items():
-            stream.tell(told, delay)
-        return {stream.client_id: len(told) for stream, told in sent.items()}
+        for stream, events in sent.items():
+            stream.send(events, delay)
+        return {stream.client_id: len(events) for stream, events in sent.items()}
 
     def drop(self) -> None:
-        """All streams break."""
+        """Break all streams."""
         for stream in list(self.streams):
             stream.finish(_BREAK)
 
     def end(self) -> None:
-        """All streams end as a routine."""
+        """End all streams regularly."""
         for stream in list(self.streams):
             stream.finish(_END)
 
     def close(self) -> None:
-        """Nothing arrives any more."""
+        """Discard the data in flight and refuse further requests."""
         self._closed = True
-        self.loop.close()
+        self.scheduler.close()

@@ -1,4 +1,4 @@
-"""Streams on a tape: JSON lines of real events with the times at which they came."""
+"""Recordings of streams: JSON lines of real events with their times."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import threading
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 from reactivex import Observable, abc
-from reactivex.disposable import SerialDisposable
+from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable
 from reactivex.scheduler import TimeoutScheduler
 
 from rxbosbase.encoding.json import decode, encode
-from rxbosbase.events import RecordEvent
+from rxbosbase.events import Event, RecordEvent
 from rxbosbase.realtime.protocol.frames import MAX_FRAME_BYTES
 from rxbosbase.runtime.private_file import open_own
 from rxbosbase.runtime.streams import Stream
@@ -22,91 +21,95 @@ from rxbosbase.runtime.thread_scheduler import ThreadScheduler
 
 __all__ = ["record_stream", "replay_stream"]
 
-Event = RecordEvent[Any]
 
 MAX_LINE_BYTES = 2 * MAX_FRAME_BYTES
-"""Of a tape: every event that a client takes by default fits, also where the server's JSON was
-shorter than ours. A longer line is refused, and never read whole."""
+"""Of a recording: every event that a client accepts by default fits, also where our JSON is longer
+than the server's. A longer line is refused and not read completely."""
 
 MAX_AFTER_SECONDS = 366 * 24 * 3600.0
-"""A year. Nobody records for longer, and no timer need wait for longer."""
-
+"""A year: no timer of a replay has to wait longer."""
 
 SLOWEST_SPEED = 0.001
-"""Slower than this, a year would be more than a timer can wait for."""
+"""Below this speed a year would be longer than a timer can wait."""
 
 
 def record_stream(
     path: str | os.PathLike[str],
 ) -> Callable[[Observable[Event]], Observable[Event]]:
-    """An operator that writes every event that passes to `path`, and lets it go on.
+    """Return an operator that writes each event to the file `path` and passes it on.
 
-    One line of JSON an event: ``{"after": 0.25, "topic": …, "action": …, "record": …}``, where
+    Each event is a line of JSON: ``{"after": 0.25, "topic": …, "action": …, "record": …}``, where
     ``after`` is in seconds since the subscription, by the stream's own clock. Each line is
-    written at once, so that a tape of a program that was killed is good up to there. Each
-    subscription begins the file anew; a second one at the same time is refused. Records hold
-    what the login may see: the file is its owner's alone, with mode 0600 from its first byte on.
-    Look at a tape before you share it.
+    written at once, so that the recording of a killed program is valid up to that point. Each
+    subscription overwrites the file; a second one at the same time is refused. Records hold
+    what the login may see: only the file's owner may read it, with mode 0600 from the first byte.
+    Check a recording before you share it.
+
+    Args:
+        path: the file; it is created, or emptied.
+
+    Returns:
+        an operator for ``pipe``.
 
     Raises:
         OSError: to the subscriber's ``on_error``, the file cannot be written, is a link, has
             hard links, or belongs to another user.
+        RuntimeError: to the subscriber's ``on_error``, another subscription is recording.
 
     Example:
         ``orders.observe("*").pipe(record_stream("orders.jsonl")).subscribe()``
     """
     target = Path(path)
-    taken = threading.Lock()
+    in_use = threading.Lock()
 
     def operator(source: Observable[Event]) -> Observable[Event]:
         def subscribe(
             observer: abc.ObserverBase[Event], scheduler: abc.SchedulerBase | None = None
         ) -> abc.DisposableBase:
-            clock = getattr(source, "scheduler", None) or scheduler or TimeoutScheduler.singleton()
-            tape = _Tape(target, taken, clock)
-            disposable = SerialDisposable()
+            # A `Stream` has one, and so have some of RxPY's subjects and users' observables.
+            own: abc.SchedulerBase | None = getattr(source, "scheduler", None)
+            clock = own or scheduler or TimeoutScheduler.singleton()
+            recording = _Recording(target, in_use, clock)
 
             def on_next(event: Event) -> None:
-                tape.write(event)
+                recording.write(event)
                 observer.on_next(event)
 
             def on_error(error: Exception) -> None:
-                tape.close()
+                recording.close()
                 observer.on_error(error)
 
             def on_completed() -> None:
-                tape.close()
+                recording.close()
                 observer.on_completed()
 
-            disposable.disposable = source.subscribe(
-                on_next, on_error, on_completed, scheduler=scheduler
-            )
-            return _Both(disposable, tape)
+            subscription = source.subscribe(on_next, on_error, on_completed, scheduler=scheduler)
+            return CompositeDisposable(subscription, Disposable(recording.close))
 
         return Observable(subscribe)
 
     return operator
 
 
-class _Tape:
-    """A file that is being recorded."""
+class _Recording:
+    """A file to which a subscription writes its events."""
 
-    def __init__(self, path: Path, taken: threading.Lock, clock: abc.SchedulerBase) -> None:
-        if not taken.acquire(blocking=False):
+    def __init__(self, path: Path, in_use: threading.Lock, clock: abc.SchedulerBase) -> None:
+        if not in_use.acquire(blocking=False):
             raise RuntimeError(f"{path} is being recorded already: share() the recorded stream")
-        self._taken = taken
+        self._in_use = in_use
         self._clock = clock
         self._begun = clock.now
         self._lock = threading.Lock()
         try:
-            # Emptied behind the checks: what is not ours to write keeps what it holds.
+            # Emptied after the checks, so that a file that is refused keeps its content.
             self._file = os.fdopen(open_own(path, os.O_WRONLY | os.O_CREAT), "wb", 0)
             if os.fstat(self._file.fileno()).st_nlink > 1:
                 self._file.close()
                 raise OSError(f"{path} has another name, a hard link: take another path")
             self._file.truncate(0)
         except BaseException:
-            taken.release()
+            in_use.release()
             raise
 
     def write(self, event: Event) -> None:
@@ -124,17 +127,7 @@ class _Tape:
         with self._lock:
             if not self._file.closed:
                 self._file.close()
-                self._taken.release()
-
-
-class _Both(abc.DisposableBase):
-    def __init__(self, subscription: abc.DisposableBase, tape: _Tape) -> None:
-        self._subscription = subscription
-        self._tape = tape
-
-    def dispose(self) -> None:
-        self._subscription.dispose()
-        self._tape.close()
+                self._in_use.release()
 
 
 def replay_stream(
@@ -143,15 +136,20 @@ def replay_stream(
     speed: float | None = 1.0,
     scheduler: abc.SchedulerBase | None = None,
 ) -> Observable[Event]:
-    """The events of a tape, at the times at which they came; cold: each subscriber its own replay.
+    """Return the events of a recording, at their recorded times.
 
-    Completes behind the last event. The file is read as it plays, line by line.
+    The observable is cold: each subscriber gets a replay of its own. It completes after the last
+    event. The file is read during the replay, line by line.
 
     Args:
+        path: a file of `record_stream`.
         speed: 2.0 is twice as fast; None is without any waiting.
-        scheduler: whose time it is, and what the operators behind it run their timers on:
+        scheduler: its clock gives the time, and operators on the result run their timers on it:
             ``client.scheduler``, ``fake.scheduler``, or RxPY's ``TestScheduler`` for virtual
             time. None: a thread of its own, which ends some seconds after the last event.
+
+    Returns:
+        an observable of `RecordEvent`; the records are dicts.
 
     Raises:
         ValueError: `speed` is less than 0.001; to ``on_error``, a line that is no event, is longer
@@ -177,7 +175,7 @@ def replay_stream(
 
 
 class _Replay(abc.DisposableBase):
-    """One replay under way: it holds one event at a time."""
+    """A running replay; it holds one event at a time."""
 
     def __init__(
         self,
@@ -222,7 +220,7 @@ def _lines(path: Path) -> Iterator[tuple[float, Event]]:
             line = file.readline(MAX_LINE_BYTES + 1)
             if not line:
                 return
-            if line.isspace():  # an editor may add some
+            if line.isspace():  # an editor may add empty lines
                 continue
             try:
                 yield _event_of(line)
@@ -234,8 +232,8 @@ def _lines(path: Path) -> Iterator[tuple[float, Event]]:
 def _event_of(line: bytes) -> tuple[float, Event]:
     if len(line) > MAX_LINE_BYTES:
         raise ValueError(f"it has more than {MAX_LINE_BYTES} bytes")
-    kept = decode(line)
-    after, topic, action, record = (kept[key] for key in ("after", "topic", "action", "record"))
+    entry = decode(line)
+    after, topic, action, record = (entry[key] for key in ("after", "topic", "action", "record"))
     if not isinstance(after, int | float) or not 0 <= after <= MAX_AFTER_SECONDS:
         raise ValueError(f"after must be a number of seconds between 0 and {MAX_AFTER_SECONDS:.0f}")
     if not isinstance(topic, str) or not isinstance(action, str) or not isinstance(record, dict):

@@ -1,4 +1,4 @@
-"""What the fake server knows: records, what filters mean, and what it refuses."""
+"""The state of the fake server: records, the meaning of filters, refusals and logins."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from rxbosbase.auth.store import token_claims
 from rxbosbase.encoding.json import decode, encode
+from rxbosbase.encoding.record import Record
 from rxbosbase.errors import ClientResponseError
 from rxbosbase.records.filters import GUARDS
 
@@ -17,12 +18,11 @@ from .database import Database
 from .literals import Matches, read_filter
 from .logins import Logins
 
-__all__ = ["NOTHING", "Record", "Tables", "said"]
+__all__ = ["NOTHING", "Tables", "resolve_answer"]
 
-Record = dict[str, Any]
 
 NOTHING = object()
-"""In place of the content of an event, where there is no event."""
+"""Stands for the content of an event where there is none."""
 
 _RECORDS = re.compile(r"/api/collections/(?P<name>[^/]+)/records(?:/(?P<id>[^/]+))?")
 
@@ -32,16 +32,16 @@ class Tables:
 
     Args:
         written: called with collection, action and record after each change by a request.
-        database: the order of the rows, and the ids.
-        now: seconds since the start, for ids that hold the time.
+        database: gives the order of the rows, and the ids.
+        now: returns the seconds since the start, for ids that hold the time.
 
     Attributes:
         rows: the records by collection and id.
-        filters: what each filter text means, as a function of the record.
-        hidden: the fields of each collection that events lack.
-        answers: what other requests are answered with, by method and path.
-        refused: the error of each collection that is refused.
-        logins: who can log in.
+        filters: the function of the record that each filter text stands for.
+        hidden: the fields of each collection that events do not have.
+        answers: the responses to other requests, by method and path.
+        refused: the error of each collection whose requests are refused.
+        logins: the users that can log in.
     """
 
     def __init__(
@@ -64,14 +64,16 @@ class Tables:
     def change(
         self, collection: str, action: str, given: Mapping[str, Any], user: str | None = None
     ) -> Record:
-        """Does what an event tells of; the whole record, after a delete as it last was."""
+        """Apply a change; return the whole record, after a delete its last state."""
         rows = self.rows.setdefault(collection, {})
-        record = decode(encode(given))  # as the wire would carry it
+        record = decode(encode(given))  # as JSON has it
         if "id" not in record:
             if action != "create":
                 raise ValueError(f"an event of {action!r} needs the record's id")
             record["id"] = self.database.new_id(next(self._numbers), self._now())
-        record = record if action == "delete" else self.database.signed(record, action, user)
+        record = (
+            record if action == "delete" else self.database.with_server_fields(record, action, user)
+        )
         record = {**rows.get(record["id"], {}), **record} if action != "create" else record
         if action == "delete":
             rows.pop(record["id"], None)
@@ -80,18 +82,18 @@ class Tables:
         return record
 
     def filter(self, condition: str) -> Matches:
-        """What a filter means.
+        """Return the function that evaluates a filter.
 
         Raises:
             ClientResponseError: 400, it is of the other dialect.
-            UnknownFilterError: nobody has said what it means.
+            UnknownFilterError: the test has not defined it.
         """
         if condition.startswith(GUARDS["plain"]):
             raise ClientResponseError(400, message="Invalid filter.")
         return read_filter(condition, self.filters, self.database.text_key)
 
     def event(self, collection: str, action: str, record: Record, query: Mapping[str, str]) -> Any:
-        """What a topic with these options is told of a change; `NOTHING` if nothing.
+        """Return the event of a change for a topic with these options; `NOTHING` if there is none.
 
         Raises:
             ClientResponseError, UnknownFilterError: as `filter`.
@@ -99,27 +101,27 @@ class Tables:
         if collection in self.refused or not self.filter(query.get("filter") or "")(record):
             return NOTHING
         hidden = self.hidden.get(collection, ())
-        told = {name: value for name, value in record.items() if name not in hidden}
-        return {"record": picked(told, query.get("fields") or ""), "action": action}
+        visible = {name: value for name, value in record.items() if name not in hidden}
+        return {"record": pick_fields(visible, query.get("fields") or ""), "action": action}
 
     def answer(
         self, method: str, path: str, query: Mapping[str, Any], body: Any, token: str = ""
     ) -> Any:
-        """What the server would say to a request.
+        """Return the server's response to a request.
 
         Raises:
-            ClientResponseError: refused; or the fake has no answer.
-            UnknownFilterError: nobody has said what the filter means.
+            ClientResponseError: the request is refused, or the fake has no response to it.
+            UnknownFilterError: the test has not defined the filter.
         """
         if (method, path) in self.answers:
-            return said(self.answers[method, path], body)
+            return resolve_answer(self.answers[method, path], body)
         if login := self.logins.answer(method, path, body, token):
             return login
-        place = _RECORDS.fullmatch(path)
-        if place is None:
+        match = _RECORDS.fullmatch(path)
+        if match is None:
             message = f"the fake has no answer: fake.answers[{method!r}, {path!r}] = …"
             raise ClientResponseError(404, path, message=message)
-        name, id = unquote(place["name"]), unquote(place["id"] or "")
+        name, id = unquote(match["name"]), unquote(match["id"] or "")
         if name in self.refused:
             raise self.refused[name]
         if method == "POST":
@@ -130,7 +132,7 @@ class Tables:
         if record is None:
             raise ClientResponseError(404, path, message="The requested resource wasn't found.")
         if method == "GET":
-            return picked(record, query.get("fields") or "")
+            return pick_fields(record, query.get("fields") or "")
         if method == "PATCH":
             return self._write(name, "update", {**body, "id": id}, token)
         self._write(name, "delete", record, token)
@@ -147,7 +149,7 @@ class Tables:
         matches = self.filter(query.get("filter") or "")
         rows = [row for row in self.rows.get(collection, {}).values() if matches(row)]
         found = self.database.sort(rows, query.get("sort") or "")
-        items = picked(found[(page - 1) * size : page * size], query.get("fields") or "")
+        items = pick_fields(found[(page - 1) * size : page * size], query.get("fields") or "")
         total = -1 if query.get("skipTotal") else len(found)
         pages = -1 if total < 0 else -(-total // size)
         return {
@@ -156,18 +158,18 @@ class Tables:
         }  # fmt: skip
 
 
-def picked(value: Any, fields: str) -> Any:
-    """A copy of a record, or of several, with these fields alone; modifiers such as
-    ``:excerpt(9)`` do nothing.
+def pick_fields(value: Any, fields: str) -> Any:
+    """Return a copy of a record, or of several, with only these fields; modifiers such as
+    ``:excerpt(9)`` have no effect.
 
-    >>> picked({"id": "a", "n": 1, "expand": {"by": {"id": "b", "n": 2}}}, "id,expand.by.n")
+    >>> pick_fields({"id": "a", "n": 1, "expand": {"by": {"id": "b", "n": 2}}}, "id,expand.by.n")
     {'id': 'a', 'expand': {'by': {'n': 2}}}
     """
     wanted: dict[str, Any] = {}
     for field in re.sub(r":\w+(\([^)]*\))?", "", fields).split(","):
-        place = wanted
+        level = wanted
         for name in field.strip().split(".") if field.strip() else ():
-            place = place.setdefault(name, {})
+            level = level.setdefault(name, {})
     return _part(decode(encode(value)), wanted)
 
 
@@ -185,8 +187,8 @@ def _part(value: Any, wanted: Mapping[str, Any]) -> Any:
     }
 
 
-def said(answer: Any, body: Any) -> Any:
-    """What one of `Tables.answers` comes to."""
+def resolve_answer(answer: Any, body: Any) -> Any:
+    """Return the response for one of `Tables.answers`, or raise it if it is an exception."""
     if isinstance(answer, BaseException):
         raise answer
     return answer(body) if callable(answer) else answer

@@ -1,4 +1,4 @@
-"""Time that passes only when a test says so, and loops that run by it instead of in threads."""
+"""A clock that only a test advances, and schedulers that run on it instead of on threads."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ log = logging.getLogger("rxbosbase.testing")
 T = TypeVar("T")
 
 MAX_STEPS = 100_000
-"""Pieces of work without any time passing after which a test is told that it runs in circles."""
+"""Actions that may run at one moment of virtual time: more of them count as an endless loop."""
 
 LONGEST_WAIT = 3600.0
-"""Seconds of virtual time that a wait without a timeout takes: in a test it ends with an error."""
+"""Seconds of virtual time after which a wait without a timeout ends with an error."""
 
 
 class VirtualClock:
-    """A clock of seconds that stands still until `advance`. Its work runs on the caller's thread.
+    """A clock in seconds that only `advance` moves. Its actions run on the caller's thread.
 
     >>> clock = VirtualClock()
-    >>> loop = VirtualScheduler(clock)
-    >>> _ = loop.schedule_relative(3600, lambda *_: print("an hour later"))
+    >>> scheduler = VirtualScheduler(clock)
+    >>> _ = scheduler.schedule_relative(3600, lambda *_: print("an hour later"))
     >>> clock.advance(3600)
     an hour later
     >>> clock.now
@@ -45,45 +45,43 @@ class VirtualClock:
         self._problem: BaseException | None = None
         self._work: list[tuple[float, int, VirtualScheduler, Callable[[], object]]] = []
 
-    def put(self, loop: VirtualScheduler, seconds: float, call: Callable[[], object]) -> None:
-        """Queues ``call()`` of `loop` for `seconds` from now."""
+    def put(self, scheduler: VirtualScheduler, seconds: float, call: Callable[[], object]) -> None:
+        """Queue ``call()`` of `scheduler` for `seconds` from now."""
         with self._lock:
             self._sequence += 1
-            heapq.heappush(self._work, (self.now + seconds, self._sequence, loop, call))
+            heapq.heappush(self._work, (self.now + seconds, self._sequence, scheduler, call))
 
-    def discard(self, loop: VirtualScheduler) -> None:
-        """Forgets what `loop` has waiting."""
+    def discard(self, scheduler: VirtualScheduler) -> None:
+        """Discard the queued actions of `scheduler`."""
         with self._lock:
-            self._work = [work for work in self._work if work[2] is not loop]
+            self._work = [work for work in self._work if work[2] is not scheduler]
             heapq.heapify(self._work)
 
     @property
     def is_running(self) -> bool:
-        """True while it runs something."""
+        """True while an action runs or a wait is active."""
         return self._depth > 0
 
     def report(self, error: BaseException) -> None:
-        """Lets whoever makes time pass raise this, whatever the library makes of it."""
+        """Make the call that advances the clock raise this, even if the library catches it."""
         self._problem = self._problem or error
 
     def run(self) -> None:
-        """Runs all that is due now, and what comes of it; no time passes."""
+        """Run all actions that are due now, and those they queue for now; no time passes."""
         self.advance(0.0)
 
     def advance(self, seconds: float) -> None:
-        """Lets `seconds` pass, running what falls due in its order.
+        """Let `seconds` pass and run the actions that become due, in their order.
 
         Raises:
-            ValueError: time does not go back, and not on for ever.
+            ValueError: `seconds` is negative, infinite or NaN.
         """
         if not 0 <= seconds < math.inf:
-            raise ValueError(
-                f"time does not go back, nor on for ever: it takes 0 s or more, not {seconds!r}"
-            )
+            raise ValueError(f"time goes forward by a finite 0 s or more, not {seconds!r}")
         self.wait_for(lambda: False, seconds)
 
     def wait_for(self, done: Callable[[], T], timeout: float) -> T:
-        """Lets time pass until ``done()``, at most `timeout` seconds; what that gave."""
+        """Let time pass until ``done()``, at most `timeout` seconds; return its last result."""
         self._depth += 1
         try:
             return self._wait_for(done, self.now + timeout)
@@ -96,28 +94,28 @@ class VirtualClock:
     def _wait_for(self, done: Callable[[], T], end: float) -> T:
         steps = 0
         while not (result := done()):
-            work = self._take(max(end, self.now))
+            work = self._next(max(end, self.now))
             if work is None:
                 if self.now >= end:
                     break
                 self.now = end
                 continue
-            due, _, loop, call = work
+            due, _, scheduler, call = work
             steps = steps + 1 if due <= self.now else 0
             if steps > MAX_STEPS:
                 raise RuntimeError(
                     f"{MAX_STEPS} pieces of work came of one another at one moment, the last on "
-                    f"{loop._name!r}: does a callback write what calls it again?"
+                    f"{scheduler._name!r}: does a callback write what calls it again?"
                 )
             self.now = max(self.now, due)
-            loop.run(call)
+            scheduler.run(call)
         return result
 
-    def _take(self, end: float) -> tuple[float, int, VirtualScheduler, Callable[[], object]] | None:
-        """The next piece of work of a loop that is not at work itself: as with threads, a loop
-        does one thing at a time, also where a callback waits for something."""
+    def _next(self, end: float) -> tuple[float, int, VirtualScheduler, Callable[[], object]] | None:
+        """Remove and return the next action of a scheduler that runs none: as with threads, a
+        scheduler runs one action at a time, also while a callback waits."""
         with self._lock:
-            if not any(loop.is_current for loop in {work[2] for work in self._work}):
+            if not any(scheduler.is_current for scheduler in {work[2] for work in self._work}):
                 if not self._work or self._work[0][0] > end:
                     return None
                 return heapq.heappop(self._work)
@@ -131,10 +129,12 @@ class VirtualClock:
 
 
 class VirtualScheduler(SerialScheduler):
-    """The library's scheduler on a `VirtualClock`: the same interface, and no thread.
+    """The library's scheduler on a `VirtualClock`, with the same interface and without a thread.
 
     Args:
-        raises: let out what its work raises, instead of logging it as the real loop does.
+        clock: the clock; None for one of its own.
+        name: its name in log messages.
+        raises: raise the errors of its actions, instead of logging them as the real scheduler does.
     """
 
     def __init__(
@@ -159,21 +159,21 @@ class VirtualScheduler(SerialScheduler):
 
     @property
     def depth(self) -> tuple[int, int]:
-        """Nothing ever waits for room here."""
+        """Always zero: the queue has no limit here."""
         return 0, 0
 
     def run(self, call: Callable[[], object]) -> None:
-        """Runs ``call()`` now; what it raises is logged, as the real loop does."""
+        """Run ``call()`` now; its errors are logged, as the real scheduler does."""
         self._runs = True
         try:
             call()
         except BaseException as error:
-            if self._raises:  # also from within a callback, which would log it
+            if self._raises:  # also inside a callback, where it would be logged
                 self.clock.report(error)
             elif not isinstance(error, Exception):
                 raise
             else:
-                log.exception("work on %s raised; the loop goes on", self._name)
+                log.exception("work on %s raised; the scheduler goes on", self._name)
         finally:
             self._runs = False
         self._finish()
@@ -188,11 +188,11 @@ class VirtualScheduler(SerialScheduler):
     def feed(
         self, call: Callable[[], object], items: int, size: int, given_up: Callable[[], bool]
     ) -> None:
-        """Queues ``call()``; there is always room."""
+        """Queue ``call()``; the queue has no limit here."""
         self.post(call)
 
     def release(self) -> None:
-        """Nothing ever waits for room here."""
+        """Do nothing: no call waits for space in the queue here."""
 
     def time(self) -> float:
         return self.clock.now
@@ -211,7 +211,7 @@ class VirtualScheduler(SerialScheduler):
             self._finish()
 
     def join(self, timeout: float) -> None:
-        """There is no thread to wait for."""
+        """Do nothing: there is no thread to wait for."""
 
     def condition(self) -> threading.Condition:
         return VirtualCondition(self.clock)
@@ -220,7 +220,7 @@ class VirtualScheduler(SerialScheduler):
         gate.wait_for(done)
 
     def hold_back(self, gate: threading.Condition, has_room: Callable[[], object]) -> bool:
-        """There is always room: nobody could make any meanwhile."""
+        """Return True at once: no other thread could make space here."""
         return True
 
     def _finish(self) -> None:
@@ -234,42 +234,42 @@ class VirtualScheduler(SerialScheduler):
 
 
 class VirtualTime:
-    """The `Runtime` of one clock: each loop of a client, and its reads, run by it."""
+    """The `Runtime` of one clock: a client's schedulers and its reads run on it."""
 
     quiet = 0.0
 
     def __init__(self, clock: VirtualClock) -> None:
         self._clock = clock
 
-    def loop(self, name: str) -> VirtualScheduler:
-        """A loop of its own."""
+    def scheduler(self, name: str) -> VirtualScheduler:
+        """Return a new scheduler."""
         return VirtualScheduler(self._clock, name)
 
     def pool(self) -> VirtualPool:
-        """Runs reads one after the other: no answer takes any time."""
-        return VirtualPool(self.loop("reads"))
+        """Return a pool that runs reads one after the other: a response takes no time here."""
+        return VirtualPool(self.scheduler("reads"))
 
 
 class VirtualPool:
     """Reads on a `VirtualScheduler`."""
 
-    def __init__(self, loop: VirtualScheduler) -> None:
-        self.submit = loop.post
-        self.close = loop.close
+    def __init__(self, scheduler: VirtualScheduler) -> None:
+        self.submit = scheduler.post
+        self.close = scheduler.close
 
 
 class VirtualCondition(threading.Condition):
-    """Waits by letting virtual time pass: what blocks in the library then blocks no test."""
+    """A condition whose waits let virtual time pass, so that blocking calls block no test."""
 
     def __init__(self, clock: VirtualClock) -> None:
         super().__init__(threading.RLock())
         self._clock = clock
 
     def wait_for(self, predicate: Callable[[], Any], timeout: float | None = None) -> Any:
-        """What `predicate` gave, at the latest after `timeout` seconds of virtual time.
+        """Let virtual time pass until ``predicate()``, or for `timeout` seconds; return its result.
 
         Raises:
-            RuntimeError: no `timeout`, and nothing will come.
+            RuntimeError: there is no `timeout`, and an hour of virtual time did not make it true.
         """
         done = self._clock.wait_for(predicate, LONGEST_WAIT if timeout is None else timeout)
         if timeout is None and not done:

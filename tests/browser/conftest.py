@@ -1,4 +1,4 @@
-"""The dashboard as a person meets it, in a real browser."""
+"""Fixtures of the dashboard's tests in a real browser."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def leaves_no_thread() -> None:
-    """Not asked here: a closed tab keeps its subscriptions for some seconds, should it come back.
+    """Skip the check: a closed tab keeps its subscriptions for some seconds, to reconnect.
 
-    That they go then has a test of its own.
+    Another test checks that they end then.
     """

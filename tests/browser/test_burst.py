@@ -1,4 +1,4 @@
-"""Bursts: the panes are painted by frame, so that the page stays at hand."""
+"""Bursts: the panes are painted a few times a second, so that the page stays responsive."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Event = RecordEvent[dict[str, Any]]
 
 @pytest.fixture
 def served(browser: Any) -> Iterator[tuple[str, Subject[Event]]]:
-    """A page of a feed and a chart, in the way a user's own page is made."""
+    """A page of a feed and a chart, made as in a user's program."""
     pn = pytest.importorskip("panel")
     from rxbosbase import dashboard
 
@@ -49,7 +49,7 @@ def served(browser: Any) -> Iterator[tuple[str, Subject[Event]]]:
 
 
 def burst(events: Subject[Event], stop: threading.Event) -> int:
-    """Events at a steady pace, until told to stop."""
+    """Emit events at a steady rate until `stop` is set; return their number."""
     sent, began = 0, time.monotonic()
     while not stop.is_set():
         due = int((time.monotonic() - began) * PER_SECOND)
@@ -83,7 +83,7 @@ def test_a_burst_of_5000_events_a_second_leaves_the_page_responsive(
     assert sent[0] > PER_SECOND * SECONDS * 0.5
     assert longest < LONGEST_FREEZE
     assert clicked < 1.5
-    # The last state is shown, however much came: the count is of all.
+    # The last state is shown: the count includes all events.
     tab.card("Events").get_by_text(f"{sent[0]:,} so far".replace(",", "\u202f")).wait_for()
 
 

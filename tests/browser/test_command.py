@@ -1,4 +1,4 @@
-"""``rxbosbase dashboard`` as a command: no browser needed, but Panel."""
+"""``rxbosbase dashboard`` as a command. It needs Panel, and no browser."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from support import wire_server as wire
 from support.command import Command, run
-from support.raw_browser import Socket, ask, netloc, page_token
+from support.raw_browser import Socket, netloc, page_token, send_request
 
 
 @pytest.fixture(autouse=True)
@@ -30,10 +30,10 @@ def test_the_demo_serves_a_page_until_it_is_stopped(number: signal.Signals) -> N
         assert url.hostname == "127.0.0.1"
         connection = http.client.HTTPConnection(url.netloc, timeout=10)
         connection.request("GET", "/")
-        answer = connection.getresponse()
-        page = answer.read().decode()
+        response = connection.getresponse()
+        page = response.read().decode()
         connection.close()
-        assert answer.status == 200
+        assert response.status == 200
         assert "rxbosbase dashboard" in page
         command.process.send_signal(number)
         code, _, errors = command.end()
@@ -48,8 +48,8 @@ def test_on_loopback_it_listens_without_a_warning(address: str) -> None:
     ) as command:
         url = address_of(command.line())
         assert url.startswith("http://[::1]:" if ":" in address else f"http://{address}:")
-        answer = ask(url)
-        assert answer.status == 200
+        response = send_request(url)
+        assert response.status == 200
         with Socket(url, page_token(url)) as own:
             assert own.status == 101
             assert b"ACK" in own.first()
@@ -57,19 +57,19 @@ def test_on_loopback_it_listens_without_a_warning(address: str) -> None:
     assert (code, errors.count("listening on")) == (0, 0)
 
 
-def test_a_host_name_to_listen_at_is_a_name_of_the_page() -> None:
+def test_a_host_name_to_listen_at_is_allowed() -> None:
     """A host name given by `--address` is accepted as the host of requests."""
     name = socket.gethostname()
     try:
         socket.getaddrinfo(name, 0)
     except OSError:
-        pytest.skip("this machine's own name leads nowhere")
+        pytest.skip("this machine's own name has no address")
     with Command(
         "dashboard", "http://127.0.0.1:1", "posts", "--port", "0", "--address", name
     ) as command:
         url = address_of(command.line())
         assert url.startswith(f"http://{name}:")
-        assert ask(url).status == 200
+        assert send_request(url).status == 200
         command.interrupt()
 
 
@@ -79,63 +79,63 @@ ODD_PATHS = [
 ]  # fmt: skip
 
 
-def test_no_request_commands_the_terminal() -> None:
+def test_no_request_writes_to_the_terminal() -> None:
     """Requests for odd paths get a 404 and write nothing to the terminal."""
     with Command("dashboard", "http://127.0.0.1:1", "posts", "--port", "0") as command:
         url = address_of(command.line())
         for path in ODD_PATHS:
-            assert ask(url, path, [("Sec-Fetch-Site", "same-origin")]).status == 404
+            assert send_request(url, path, [("Sec-Fetch-Site", "same-origin")]).status == 404
         code, _, errors = command.interrupt()
     assert (code, errors) == (0, "")
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::"])
-def test_elsewhere_it_says_what_whoever_reaches_it_sees(address: str) -> None:
+def test_other_addresses_are_warned_of(address: str) -> None:
     """On another address the command warns of what guests see and checks the host name."""
     with Command(
         "dashboard", "http://127.0.0.1:1", "posts", "--port", "0", "--address", address
     ) as command:
         url = address_of(command.line())
-        assert command.said().endswith(
+        assert command.error_line().endswith(
             f"listening on {address}: whoever reaches it sees what a guest may see"
         )
-        assert ask(url).status == 200
+        assert send_request(url).status == 200
         port = netloc(url).rpartition(":")[2]
-        assert ask(url, "/", [("Host", f"192.0.2.7:{port}")]).status == 200
-        assert ask(url, "/", [("Host", f"evil.example:{port}")]).status == 403
+        assert send_request(url, "/", [("Host", f"192.0.2.7:{port}")]).status == 200
+        assert send_request(url, "/", [("Host", f"evil.example:{port}")]).status == 403
         command.interrupt()
 
 
-ELSEWHERE = [("--address", "0.0.0.0"), ("--allow-host", "dash.example")]
+SHARED_ADDRESSES = [("--address", "0.0.0.0"), ("--allow-host", "dash.example")]
 
 
-@pytest.mark.parametrize("where", ELSEWHERE)
-def test_a_login_is_not_shared_with_others_unless_that_is_said(where: tuple[str, str]) -> None:
+@pytest.mark.parametrize("where", SHARED_ADDRESSES)
+def test_a_login_is_shared_only_with_the_option_for_it(where: tuple[str, str]) -> None:
     """A login that others would share is refused without `--share-login`."""
     done = run(
         "dashboard", "http://127.0.0.1:1", "posts", *where, "--identity", "root@example.com",
         "--auth-collection", "_superusers", env={"RXBOSBASE_PASSWORD": "secret"},
     )  # fmt: skip
-    told = " ".join(done.stderr.replace("│", "").split())
+    message = " ".join(done.stderr.replace("│", "").split())
     assert done.returncode == 2
-    assert "would see what root@example.com of _superusers may see" in told
-    assert "--share-login" in told
+    assert "would see what root@example.com of _superusers may see" in message
+    assert "--share-login" in message
 
 
-@pytest.mark.parametrize("where", ELSEWHERE)
-def test_a_login_that_is_shared_is_named(where: tuple[str, str]) -> None:
+@pytest.mark.parametrize("where", SHARED_ADDRESSES)
+def test_the_warning_names_a_shared_login(where: tuple[str, str]) -> None:
     """With `--share-login` the warning names the login whose rights are shared."""
     with wire.WireServer() as server, Command(
         "dashboard", server.url, "posts", "--port", "0", *where, "--share-login",
         "--identity", "ann@example.com", env={"RXBOSBASE_PASSWORD": "secret"},
     ) as command:  # fmt: skip
         url = address_of(command.line())
-        assert "sees what ann@example.com of users may see" in command.said()
-        assert ask(url).status == 200
+        assert "sees what ann@example.com of users may see" in command.error_line()
+        assert send_request(url).status == 200
         command.interrupt()
 
 
-def test_a_port_that_is_taken_is_one_line() -> None:
+def test_a_port_in_use_is_reported_without_a_traceback() -> None:
     """A port in use is reported with advice and without a traceback."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -146,7 +146,7 @@ def test_a_port_that_is_taken_is_one_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ([], "name the collections"),
         (["http://127.0.0.1:1", "--demo"], "give no URL"),
@@ -155,8 +155,8 @@ def test_a_port_that_is_taken_is_one_line() -> None:
         (["posts", "--allow-host", "http://dash.example"], "is no host name"),
     ],
 )
-def test_a_wrong_command_line_says_what_to_do(arguments: list[str], told: str) -> None:
+def test_a_wrong_command_line_says_what_to_do(arguments: list[str], message: str) -> None:
     """A wrong command line exits with 2 and a message that names the remedy."""
     done = run("dashboard", *arguments)
     assert done.returncode == 2
-    assert told in " ".join(done.stderr.split())
+    assert message in " ".join(done.stderr.split())

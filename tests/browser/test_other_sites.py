@@ -1,4 +1,4 @@
-"""What another web site can do with the dashboard from within a real browser: nothing."""
+"""Another web site in a real browser reads and changes nothing of the dashboard."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from support.browser_fixtures import CHROMIUM, FLAGS, Dashboard, Tab, showing
+from support.browser_fixtures import CHROMIUM, FLAGS, Dashboard, Tab, serving_dashboard
 from support.raw_browser import netloc, page_token
 
 from rxbosbase.server import EmbeddedServer
@@ -16,53 +16,53 @@ from rxbosbase.server.sample import SAMPLE_PASSWORD, SAMPLE_USERS, create_sample
 
 pytest_plugins = ["support.browser_fixtures"]
 
-STRANGER, ALLOWED = "evil.example", "dash.example"
+FOREIGN_HOST, ALLOWED = "evil.example", "dash.example"
 
-DNS = f"--host-resolver-rules=MAP {STRANGER} 127.0.0.1,MAP {ALLOWED} 127.0.0.1"
-"""The stranger's name leads here, as rebinding makes it."""
+DNS = f"--host-resolver-rules=MAP {FOREIGN_HOST} 127.0.0.1,MAP {ALLOWED} 127.0.0.1"
+"""Resolves the foreign name to the dashboard, as DNS rebinding does."""
 
 
 @pytest.fixture(scope="module")
 def shown(sample: EmbeddedServer) -> Iterator[Dashboard]:
-    with showing(sample, ("messages",), hosts=(ALLOWED,)) as served:
+    with serving_dashboard(sample, ("messages",), hosts=(ALLOWED,)) as served:
         yield served
 
 
 @pytest.fixture
 def rebound(browser: Any) -> Iterator[Any]:
-    """A page of a browser that was lied to about names, and keeps no policy of pages."""
-    misled = browser.browser_type.launch(executable_path=CHROMIUM, args=[*FLAGS, DNS])
-    yield misled.new_context(bypass_csp=True).new_page()
-    misled.close()
+    """A page of a browser with rebound names and without content security policies."""
+    rebound_browser = browser.browser_type.launch(executable_path=CHROMIUM, args=[*FLAGS, DNS])
+    yield rebound_browser.new_context(bypass_csp=True).new_page()
+    rebound_browser.close()
 
 
-TRY_SOCKET = """([url, token]) => new Promise((done) => {
+OPEN_SOCKET = """([url, token]) => new Promise((done) => {
     const socket = new WebSocket(url, ["bokeh", token])
     socket.onopen = () => done("open")
     socket.onerror = () => done("refused")
 })"""
-TRY_FETCH = "async (path) => (await fetch(path)).status"
+FETCH_STATUS = "async (path) => (await fetch(path)).status"
 
 
-def test_a_name_that_was_made_to_lead_here_reads_nothing(rebound: Any, shown: Dashboard) -> None:
+def test_a_rebound_name_reads_nothing(rebound: Any, shown: Dashboard) -> None:
     """A foreign name that resolves to the dashboard reads nothing and opens no WebSocket."""
     port = netloc(shown.url).partition(":")[2]
     token = page_token(shown.url)
-    evil = f"{STRANGER}:{port}"
+    evil = f"{FOREIGN_HOST}:{port}"
     assert rebound.goto(f"http://{evil}/").status == 403
     assert rebound.evaluate("location.host") == evil
     for path in ("/", "/ws", "/autoload.js", "/static/js/bokeh.min.js", "/favicon.ico"):
-        assert rebound.evaluate(TRY_FETCH, path) == 403
+        assert rebound.evaluate(FETCH_STATUS, path) == 403
     for host in (evil, f"127.0.0.1:{port}", f"{ALLOWED}:{port}"):
-        assert rebound.evaluate(TRY_SOCKET, [f"ws://{host}/ws", token]) == "refused"
-    # The same from a page of a name that was allowed.
+        assert rebound.evaluate(OPEN_SOCKET, [f"ws://{host}/ws", token]) == "refused"
+    # The same request from a page of an allowed name.
     assert rebound.goto(f"http://{ALLOWED}:{port}/").status == 200
-    assert rebound.evaluate(TRY_SOCKET, [f"ws://{ALLOWED}:{port}/ws", token]) == "open"
+    assert rebound.evaluate(OPEN_SOCKET, [f"ws://{ALLOWED}:{port}/ws", token]) == "open"
 
 
 @pytest.fixture
 def other_site(shown: Dashboard) -> Iterator[str]:
-    """The address of a page that takes all of the dashboard in that it can."""
+    """The address of a page that embeds the dashboard in every way."""
     own = shown.url
     text = (
         f'<iframe src="{own}"></iframe><img src="{own}"><object data="{own}"></object>'
@@ -91,8 +91,8 @@ def other_site(shown: Dashboard) -> Iterator[str]:
     thread.join(10)
 
 
-@pytest.mark.parametrize("host", [STRANGER, "127.0.0.1"])
-def test_another_site_makes_no_page_and_its_link_leads_to_one_of_ours(
+@pytest.mark.parametrize("host", [FOREIGN_HOST, "127.0.0.1"])
+def test_another_site_makes_no_page_and_its_link_leads_to_a_link(
     rebound: Any, shown: Dashboard, other_site: str, host: str
 ) -> None:
     """Another site makes no page; its link leads to a page with a link to the dashboard."""
@@ -124,7 +124,7 @@ def open_form(tab: Tab) -> None:
     tab.page.locator("header").get_by_role("button", name="Log in").click()
 
 
-def test_a_tab_whose_password_was_changed_says_so_and_hears_nothing_of_the_next_login(
+def test_a_tab_with_a_revoked_login_shows_it_and_gets_no_data_of_the_next_login(
     open_tab: Callable[..., Tab], browser: Any
 ) -> None:
     """A tab whose password was changed shows its lost login and no data of the next login."""
@@ -132,7 +132,7 @@ def test_a_tab_whose_password_was_changed_says_so_and_hears_nothing_of_the_next_
     with (
         EmbeddedServer() as server,
         server.client(superuser=True) as admin,
-        showing(server, check_every=0.5) as shown,
+        serving_dashboard(server, check_every=0.5) as shown,
     ):
         create_sample(admin)
         old, new = open_tab(shown.url), open_tab(shown.url)
@@ -150,7 +150,7 @@ def test_a_tab_whose_password_was_changed_says_so_and_hears_nothing_of_the_next_
         id = admin.collection("orders").create(order)["id"]
         new.card("orders").locator(f'tr[data-value="{id}"]').wait_for()
         box = old.card("orders").get_by_label("Filter orders")
-        box.fill("quantity > 0")  # a new question, by the old tab
+        box.fill("quantity > 0")  # a new query by the old tab
         box.press("Enter")
         old.page.wait_for_timeout(1000)
         assert old.page.get_by_text(id).count() == 0

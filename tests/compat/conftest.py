@@ -1,4 +1,4 @@
-"""What is told of the server that the tests of `tests/support/tested_server.py` take."""
+"""The fixtures for tests against the server of `tests/support/tested_server.py`."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ pytest_plugins = ["support.live_fixtures"]
 
 @pytest.fixture(scope="session")
 def server(bosbase_server: EmbeddedServer) -> EmbeddedServer:
-    """The server all tests share."""
+    """The server that all tests share."""
     return bosbase_server

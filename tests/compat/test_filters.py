@@ -1,4 +1,4 @@
-"""Filters on each server: every text is a value, whatever it holds, and nobody's records come."""
+"""Filters on each server: every text is a value, and no other record matches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from support.command import Command
 from support.hostile_strings import HOSTILE_STRINGS
-from support.live_schema import Event, Heard, World, eventually, listen, titles
+from support.live_schema import Event, Received, World, collect, eventually, titles
 from support.tested_server import NO_VIEW_COLLECTIONS, RELEASE, gap
 
 from rxbosbase import AuthState, BosBase, ClientResponseError, Collection
@@ -30,7 +30,7 @@ values = st.one_of(
 
 @pytest.fixture(scope="session")
 def shelf(server: EmbeddedServer, superuser: AuthState) -> Iterator[Collection]:
-    """One collection for all values, with a secret in it, and a client that knows the dialect."""
+    """One collection for all values, with a secret in it, and a client that has the dialect."""
     made = World(server, superuser)
     posts = made.collection()
     posts.create({"title": "secret", "owner": "somebody"})
@@ -40,7 +40,7 @@ def shelf(server: EmbeddedServer, superuser: AuthState) -> Iterator[Collection]:
 
 
 def can_be_written(client: BosBase, *texts: str) -> bool:
-    """False for what the dialect of this server has no form for: that must be refused."""
+    """Return False for texts that this server's dialect cannot express: they must be refused."""
     plain = client.filter_dialect == "plain"
     if not plain or not any(text.endswith("\\") for text in texts):
         return True
@@ -77,7 +77,7 @@ def test_the_dialect_is_learned_where_anything_may_be_listed(world: World) -> No
 @example("\\", ' || id != "" //')
 @example("\\'", " || id != '' //")
 @example("\\\\'", " || id != '' //")
-def test_every_text_finds_itself_alone(shelf: Collection, title: str, owner: str) -> None:
+def test_a_bound_text_matches_only_itself(shelf: Collection, title: str, owner: str) -> None:
     """A text bound by `client.filter` finds its own records and never those of other owners."""
     client: Any = shelf._client
     assume(can_be_written(client, title, owner))
@@ -87,7 +87,7 @@ def test_every_text_finds_itself_alone(shelf: Collection, title: str, owner: str
     assert {(record["title"], record["owner"]) for record in found} == {(title, owner)}
     assert made["id"] in [record["id"] for record in found]
     assert shelf.get_first_list_item(both)["title"] == title
-    # After ~ stands a pattern, in which % is any text and a backslash takes that away.
+    # The operand of ~ is a pattern, in which % is any text and a backslash escapes it.
     pattern = re.sub(r"([\\%_])", r"\\\1", title)
     for sign, value in (("?=", title), ("~", pattern), ("?~", pattern), ("~", title)):
         condition = client.filter(f"owner = {{:o}} && title {sign} {{:t}}", t=value, o=owner)
@@ -101,7 +101,7 @@ def test_a_server_of_the_other_dialect_refuses_what_it_would_misread(world: Worl
     posts = world.collection()
     learned = posts.learn_filter_dialect()
     other: Any = "plain" if learned == "escaped" else "escaped"
-    heard: list[Heard[Event]] = []
+    received: list[Received[Event]] = []
     for text in AMBIGUOUS:
         if other == "plain" and text.endswith("\\"):
             continue
@@ -111,14 +111,14 @@ def test_a_server_of_the_other_dialect_refuses_what_it_would_misread(world: Worl
                 posts.get_full_list(filter=condition)
             with pytest.raises(ClientResponseError, match="400"):
                 posts.subscribe("*", print, filter=condition)
-            heard.append(listen(posts.observe("*", filter=condition, check=False)))
-    every = listen(posts.observe("*"))
+            received.append(collect(posts.observe("*", filter=condition, check=False)))
+    every = collect(posts.observe("*"))
     world.wait_active()
     posts.create({"title": "for nobody", "owner": "y"})
     every.have(1)
     posts.create({"title": "a mark"})  # behind the other topics' events, had there been any
     every.have(2)
-    assert not any(each.items for each in heard)
+    assert not any(each.items for each in received)
 
 
 @pytest.mark.parametrize("title", [*AMBIGUOUS, "o'neil", "'\""])
@@ -133,19 +133,19 @@ def test_topics_and_live_views_show_what_the_filter_means(world: World, title: s
 def shows_it_alone(world: World, posts: Collection, title: str) -> None:
     client: Any = world.admin
     condition = client.filter("title = {:t} && owner = {:o}", t=title, o="me")
-    heard = listen(posts.observe("*", filter=condition))
+    received = collect(posts.observe("*", filter=condition))
     with posts.live(filter=condition) as view, posts.live(filter=condition, limit=5) as window:
         view.wait_fresh()
         window.wait_fresh()
         world.wait_active()
         posts.create({"title": title, "owner": "not me"})
         mine = posts.create({"title": title, "owner": "me"})
-        assert titles(heard.have(1)) == [title]
+        assert titles(received.have(1)) == [title]
         eventually(lambda: [r["id"] for r in view.current.records] == [mine["id"]])
         eventually(lambda: [r["id"] for r in window.current.records] == [mine["id"]])
         posts.update(mine["id"], {"owner": "not me"})
         eventually(lambda: not view.current.records and not window.current.records)
-    assert [event.record["owner"] for event in heard.items] == ["me"]
+    assert [event.record["owner"] for event in received.items] == ["me"]
 
 
 @gap(NO_VIEW_COLLECTIONS, bosbase=True)
@@ -180,11 +180,11 @@ def test_bools_match_on_every_server(world: World) -> None:
         condition = world.admin.filter(f"done {sign} {{:done}}", done=done)
         assert [r["title"] for r in posts.get_full_list(filter=condition)] == [title]
     condition = world.admin.filter("done = {:done}", done=True)
-    heard = listen(posts.observe("*", filter=condition))
+    received = collect(posts.observe("*", filter=condition))
     world.wait_active()
     posts.create({"title": "later no", "done": False})
     posts.create({"title": "later yes", "done": True})
-    assert titles(heard.have(1)) == ["later yes"]
+    assert titles(received.have(1)) == ["later yes"]
 
 
 def test_the_command_line_takes_a_guarded_filter(world: World) -> None:

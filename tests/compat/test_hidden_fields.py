@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from support.live_schema import Event, Heard, World, eventually, listen
+from support.live_schema import Event, Received, World, collect, eventually
 from support.tested_server import gap
 
 from rxbosbase import Collection
@@ -41,13 +41,13 @@ def test_events_and_views_of_others_hold_no_hidden_field(world: World, posts: Co
     users = world.users()
     for client in (world.client(), world.logged_in(users, world.user(users))):
         theirs = client.collection(posts.name)
-        heard: Heard[Event] = listen(theirs.observe("*"))
+        received: Received[Event] = collect(theirs.observe("*"))
         with theirs.live() as view:
             view.wait_fresh()
             world.wait_active()
             made = posts.create({"title": "a", "secret": "s"})
             posts.update(made["id"], {"secret": "other"})
-            assert all("secret" not in event.record for event in heard.have(2))
+            assert all("secret" not in event.record for event in received.have(2))
             eventually(partial(shows, view, made["id"]))
             assert all("secret" not in record for record in view.current.records)
 
@@ -59,10 +59,10 @@ def test_events_and_views_of_others_hold_no_hidden_field(world: World, posts: Co
 )
 def test_an_event_for_a_superuser_holds_hidden_fields(world: World, posts: Collection) -> None:
     """An event for a superuser has the hidden fields."""
-    heard: Heard[Event] = listen(posts.observe("*"))
+    received: Received[Event] = collect(posts.observe("*"))
     world.wait_active()
     posts.create({"title": "a", "secret": "s"})
-    assert heard.have(1)[0].record.get("secret") == "s"
+    assert received.have(1)[0].record.get("secret") == "s"
 
 
 def test_a_live_view_of_a_superuser_shows_hidden_fields(world: World, posts: Collection) -> None:
@@ -86,10 +86,10 @@ def test_a_live_view_of_a_superuser_shows_hidden_fields(world: World, posts: Col
 def test_a_locked_collection_is_for_superusers_alone(world: World) -> None:
     """Only a superuser receives events of a collection without rules."""
     posts = world.collection(listRule=None, viewRule=None)
-    heard: Heard[Event] = listen(posts.observe("*"))
+    received: Received[Event] = collect(posts.observe("*"))
     guest = world.client()
-    silent: Heard[Event] = listen(guest.collection(posts.name).observe("*", check=False))
+    silent: Received[Event] = collect(guest.collection(posts.name).observe("*", check=False))
     world.wait_active()
     posts.create({"title": "a"})
-    heard.have(1)
+    received.have(1)
     assert not silent.items

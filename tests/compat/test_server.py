@@ -1,4 +1,4 @@
-"""What the embedded server promises of itself, with older binaries too."""
+"""The promises of the embedded server itself, with older binaries too."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ from rxbosbase.server import EmbeddedServer
 def test_no_web_site_but_its_own_may_use_it(server: EmbeddedServer) -> None:
     """The embedded server allows requests of no other origin than its own."""
     url = server.url
-    for origin, told in ((url, url), ("http://evil.example", None)):
+    for origin, allowed_origin in ((url, url), ("http://evil.example", None)):
         answer = requests.get(f"{url}/api/health", headers={"Origin": origin}, timeout=10)
-        assert answer.headers.get("Access-Control-Allow-Origin") == told
+        assert answer.headers.get("Access-Control-Allow-Origin") == allowed_origin

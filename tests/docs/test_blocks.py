@@ -1,4 +1,4 @@
-"""Every code block of the pages: what a reader types runs, and prints what the page says.
+"""Every code block of the pages runs and has the output that the page shows.
 
 The blocks of a page run in one go, top to bottom, as in an interpreter; the address
 ``http://127.0.0.1:8090`` is that of a server with the sample data. A ``text`` block right after a
@@ -61,7 +61,7 @@ class Block:
 
 
 def blocks(page: Path) -> list[Block]:
-    """The fenced blocks of a page, in order."""
+    """Return the fenced blocks of a page, in order."""
     text = page.read_text(encoding="utf-8")
     found = []
     for match in FENCE.finditer(text):
@@ -76,7 +76,7 @@ def runs(block: Block) -> bool:
 
 
 def files(page: Path) -> dict[str, str]:
-    """The blocks that are files, by name."""
+    """Return the blocks that are files, by name."""
     found = ((FILE.match(block.code), block.code) for block in blocks(page))
     return {name[1]: code for name, code in found if name}
 
@@ -110,7 +110,7 @@ def test_the_blocks_of_a_page_run_from_top_to_bottom_and_print_what_it_says(
 ) -> None:
     """The Python blocks of a page run from top to bottom and print what the page shows."""
     monkeypatch.chdir(tmp_path)
-    caplog.set_level(logging.NOTSET, "rxbosbase")  # so that what a page sets is put back
+    caplog.set_level(logging.NOTSET, "rxbosbase")  # so that settings of a page are undone
     names: dict[str, Any] = {"__name__": "page"}
     printed = ""
     try:
@@ -131,13 +131,13 @@ def test_the_blocks_of_a_page_run_from_top_to_bottom_and_print_what_it_says(
 
 
 def run(page: Path, block: Block, url: str, names: dict[str, Any]) -> None:
-    """Run it so that a traceback shows the line in the page."""
+    """Run a block so that a traceback shows the line in the page."""
     code = "\n" * block.line + block.code.replace(WRITTEN_URL, url)
     exec(compile(code, str(page), "exec", dont_inherit=True), names)
 
 
 def wait_for(lines: list[str], capsys: pytest.CaptureFixture[str]) -> str:
-    """What was printed, as soon as it holds these lines, or when the time is up."""
+    """Wait until these lines are printed, or the time is over; return the output."""
     printed = ""
     deadline = time.monotonic() + PRINTED_WITHIN
     while time.monotonic() < deadline:

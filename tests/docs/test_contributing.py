@@ -1,4 +1,4 @@
-"""The contributor's guide: who follows it word by word has a new operator."""
+"""The contributor's guide: its steps, followed exactly, give a new operator."""
 
 from __future__ import annotations
 
@@ -23,25 +23,27 @@ STEPS = COMMAND.findall(RECIPE)
 
 LONG = 240.0  # seconds: whole suites run within the test, beside others; alone it takes 15
 
-COPIED = ("rxbosbase", "tests", "pyproject.toml", "setup.cfg", "docs/dependencies.md")
+COPIED = (
+    "rxbosbase", "tests", "pyproject.toml", "setup.cfg", "docs/dependencies.md", "CONTRIBUTING.md",
+)  # fmt: skip
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Path:
-    """A copy of what the steps touch, and what their tests need."""
+def checkout(tmp_path: Path) -> Path:
+    """A copy of the files that the steps change, and that their tests need."""
     ignore = shutil.ignore_patterns("__pycache__")
     for name in COPIED:
-        there = tmp_path / name
-        there.parent.mkdir(exist_ok=True)
+        target = tmp_path / name
+        target.parent.mkdir(exist_ok=True)
         if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, there, ignore=ignore)
+            shutil.copytree(ROOT / name, target, ignore=ignore)
         else:
-            shutil.copy(ROOT / name, there)
+            shutil.copy(ROOT / name, target)
     return tmp_path
 
 
 def insert(path: Path, before: str, line: str) -> None:
-    """Puts `line` in front of the first line that begins with `before`, indented like it."""
+    """Insert `line` before the first line that begins with `before`, with its indentation."""
     lines = path.read_text(encoding="utf-8").splitlines()
     at = next(n for n, each in enumerate(lines) if each.strip().startswith(before))
     indent = lines[at][: len(lines[at]) - len(lines[at].lstrip())]
@@ -49,51 +51,53 @@ def insert(path: Path, before: str, line: str) -> None:
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def run(house: Path, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(checkout: Path, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
     return subprocess.run(
         [sys.executable, "-m", module, *arguments],
-        cwd=house, env={**kept, "PYTHONPATH": str(house)},
+        cwd=checkout, env={**kept, "PYTHONPATH": str(checkout)},
         capture_output=True, text=True, timeout=LONG / 2, check=False,
     )  # fmt: skip
 
 
-def follow(house: Path) -> None:
-    """Steps 1 to 4."""
+def follow(checkout: Path) -> None:
+    """Do steps 1 to 4."""
     for code, name in FILES:
-        (house / name).write_text(code, encoding="utf-8")
+        (checkout / name).write_text(code, encoding="utf-8")
     imported, exported, law = FRAGMENTS
-    operators = house / "rxbosbase" / "operators" / "__init__.py"
-    insert(operators, "from rxbosbase.operators.rate", imported)
+    operators = checkout / "rxbosbase" / "operators" / "__init__.py"
+    insert(operators, "from .rate", imported)
     insert(operators, '"rate",', exported)
-    insert(house / "tests" / "unit" / "operators" / "test_laws.py", '"records": Law', law)
+    insert(checkout / "tests" / "unit" / "operators" / "test_laws.py", '"records": Law', law)
 
 
 @pytest.mark.timeout(LONG)
-def test_the_steps_lead_to_an_operator_that_passes_all_its_tests(house: Path) -> None:
+def test_the_steps_lead_to_an_operator_that_passes_all_its_tests(checkout: Path) -> None:
     """The steps of the guide give an operator that passes all its tests."""
-    follow(house)
+    follow(checkout)
     (pin, none), (pytest_, arguments) = STEPS
-    pinned = run(house, pin, *none.split())
+    pinned = run(checkout, pin, *none.split())
     assert (pinned.returncode, pinned.stderr) == (0, "")
-    done = run(house, pytest_, *arguments.split())
+    done = run(checkout, pytest_, *arguments.split())
     assert done.returncode == 0, done.stdout[-3000:]
-    assert "of_record" in (house / "tests/project/test_public_names.py").read_text(encoding="utf-8")
+    assert "of_record" in (checkout / "tests/project/test_public_names.py").read_text(
+        encoding="utf-8"
+    )
 
 
 @pytest.mark.timeout(LONG)
-def test_a_step_that_is_left_out_is_missed(house: Path) -> None:
+def test_a_step_that_is_left_out_is_missed(checkout: Path) -> None:
     """Without the step for the laws, their suite fails and names the operator."""
-    follow(house)
-    laws = house / "tests" / "unit" / "operators" / "test_laws.py"
+    follow(checkout)
+    laws = checkout / "tests" / "unit" / "operators" / "test_laws.py"
     laws.write_text(laws.read_text(encoding="utf-8").replace(FRAGMENTS[2], ""), encoding="utf-8")
-    done = run(house, "pytest", "tests/unit/operators/test_laws.py", "-k", "in_the_suite")
+    done = run(checkout, "pytest", "tests/unit/operators/test_laws.py", "-k", "in_the_suite")
     assert done.returncode == 1
     assert "of_record" in done.stdout
 
 
 def options_of(module: str) -> set[str]:
-    """The options that a program of this repository takes."""
+    """Return the options of a program of this repository."""
     path = ROOT.joinpath(*module.split("."))
     source = path / "__main__.py" if path.is_dir() else path.with_suffix(".py")
     return set(re.findall(r'add_argument\(\s*"(-[^"]+)"', source.read_text(encoding="utf-8")))

@@ -1,4 +1,4 @@
-"""The examples in docstrings, which are the reference's: each runs and gives what it says."""
+"""The examples in docstrings, which the reference shows: each runs and has the output it shows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NAMES = sorted(
 
 
 def examples(name: str) -> list[doctest.DocTest]:
-    """Those of a module's own docstrings; none where an extra is missing."""
+    """Return the examples in a module's docstrings; none where an extra is missing."""
     try:
         module: ModuleType = importlib.import_module(name)
     except ImportError:
@@ -36,7 +36,7 @@ EXAMPLES = [test for name in NAMES for test in examples(name)]
 
 
 class Runner(doctest.DocTestRunner):
-    """Skips an example that needs an extra that is not installed, and says which."""
+    """Skip an example that needs an extra that is not installed, with its name."""
 
     def report_unexpected_exception(
         self, out: Any, test: doctest.DocTest, example: doctest.Example, exc_info: Any
@@ -49,9 +49,9 @@ class Runner(doctest.DocTestRunner):
 @pytest.mark.parametrize("test", EXAMPLES, ids=lambda test: test.name)
 def test_an_example_of_a_docstring_gives_what_it_says(test: doctest.DocTest) -> None:
     """Each example in a docstring gives the result that it shows."""
-    told: list[str] = []
-    Runner(verbose=False).run(test, out=told.append)
-    assert not told, "".join(told)
+    output: list[str] = []
+    Runner(verbose=False).run(test, out=output.append)
+    assert not output, "".join(output)
 
 
 def test_there_are_examples() -> None:

@@ -1,4 +1,4 @@
-"""The pages' links lead somewhere, and `llms.txt` leads to all of them."""
+"""The links of the pages have targets, and `llms.txt` links to all pages."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ PAGES = [
 LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
 
 LED_BY_SPHINX = {"index", "changelog", "contributing"}
-"""Pages that say nothing of their own."""
+"""Pages without content of their own."""
 
 
 def text_of(page: Path) -> str:
-    """Its Markdown; of a notebook, that of its cells."""
+    """Return the Markdown of a page; of a notebook, that of its cells."""
     text = page.read_text(encoding="utf-8")
     if page.suffix != ".ipynb":
         return text

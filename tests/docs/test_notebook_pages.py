@@ -1,4 +1,4 @@
-"""Pages made of notebooks: what a cell shows is on the page, and links lead where they led."""
+"""Pages made of notebooks: they have the output of the cells, and links with the same targets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PAGE = ROOT / "docs" / "notebooks" / "1-first-steps.md"
 
 
 def extension() -> Any:
-    """``docs/_ext/notebook_md.py``, which is no package's."""
+    """The module ``docs/_ext/notebook_md.py``, which is in no package."""
     path = ROOT / "docs" / "_ext" / "notebook_md.py"
     spec = importlib.util.spec_from_file_location("notebook_md", path)
     assert spec is not None and spec.loader is not None

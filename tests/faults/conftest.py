@@ -1,4 +1,4 @@
-"""The real server behind the faults, and a scene of a client that meets them."""
+"""A scripted server, and clients of the real server behind a fault proxy."""
 
 from __future__ import annotations
 
@@ -7,31 +7,35 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from faults.watching import Scene, make_collection
+from faults.watching import WatchedClient, make_collection
+from support.wire_server import WireServer
 
 from rxbosbase import BosBase
 from rxbosbase.server import EmbeddedServer
 
 
-@pytest.fixture(scope="session")
-def server(bosbase_server: EmbeddedServer) -> EmbeddedServer:
-    """The server all tests share: harm the proxy, never this."""
-    return bosbase_server
+@pytest.fixture
+def server() -> Iterator[WireServer]:
+    """A scripted server."""
+    with WireServer() as started:
+        yield started
 
 
 @pytest.fixture(scope="session")
-def admin(server: EmbeddedServer) -> Iterator[BosBase]:
-    """Its superuser, for plain requests only."""
-    with server.client(superuser=True) as superuser:
+def admin(bosbase_server: EmbeddedServer) -> Iterator[BosBase]:
+    """The real server's superuser, for requests only."""
+    with bosbase_server.client(superuser=True) as superuser:
         yield superuser
 
 
 @pytest.fixture
-def scene(server: EmbeddedServer, admin: BosBase) -> Iterator[Callable[..., Scene]]:
-    """Makes a `Scene` on a collection of its own; settings are those of the client."""
+def watch(bosbase_server: EmbeddedServer, admin: BosBase) -> Iterator[Callable[..., WatchedClient]]:
+    """Make a `WatchedClient` of a new collection; the settings are those of the client."""
     with ExitStack() as stack:
 
-        def make(**settings: Any) -> Scene:
-            return stack.enter_context(Scene(server, make_collection(admin, "posts"), **settings))
+        def make(**settings: Any) -> WatchedClient:
+            return stack.enter_context(
+                WatchedClient(bosbase_server, make_collection(admin, "posts"), **settings)
+            )
 
         yield make

@@ -1,12 +1,12 @@
-"""The proof that live views converge: writers, losses, kills, and at every quiet point a query::
+"""Check that live views converge under writers, losses and kills, by a query at quiet points::
 
     python -m tests.faults.converge --seeds 20 --seconds 60
 
-Eight writers create, update in and out of the filters, delete, make anew under the same id, and
-change authors, past a proxy that loses the stream every 3 s; the server is killed twice. Rounds
-without a loss stand between: there no catching up comes to the help of the rules for the stream
-alone. At every quiet point each of five views has to equal a fresh query. It prints a table, and
-exits with 1 if one did not.
+Eight writers create, update in and out of the filters, delete, create again under the same id, and
+change authors, while a proxy cuts the client's stream every 3 s; the server is killed twice. Rounds
+without a loss are between them: these test the rules for the stream alone, without a catch-up. At
+every quiet point each of five views has to equal a new query. It prints a table, and exits with 1
+if one did not.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from typing import Any
 from rxbosbase import AuthState, AuthStore, BackoffPolicy, BosBase
 from rxbosbase.server import EmbeddedServer
 
-from .converge_parts import Complaints, Record, Watcher, Writer, make_tables
+from .converge_parts import Record, Watcher, Writer, make_tables
+from .error_log import ErrorLog
 from .kinds import Fault, Kind
 from .proxy import FaultProxy
 
@@ -34,14 +35,14 @@ WRITERS = 8
 LOSS_EVERY = 3.0
 ROUND = 6.0
 """Seconds of writing between two quiet points. Of two rounds with losses the second is followed by
-one without: long enough to outlast the 5 s after a gap in which everything is settled."""
+one without: long enough to outlast the 5 s after a gap in which every record is rechecked."""
 DOWN = 0.5  # seconds from a kill to the restart
 TRUE_WITHIN = 6.0
-"""Seconds of quiet within which a view has to be true: doubts settle in 2, reconcile is 2."""
-STAYS_TRUE = 0.3  # … and it has to be so still after that
+"""Seconds of quiet within which a view has to be true: rechecks take up to 2, reconcile is 2."""
+STAYS_TRUE = 0.3  # … and it still has to be after that
 
 LOSSES = (Kind.CUT, Kind.RESET, Kind.TRUNCATE, Kind.CORRUPT_DATA, Kind.STALL)
-"""No black holes: what notices them is a renewal, and that would mend whatever else is wrong."""
+"""No black holes: only a renewed connection detects them, and it would repair other errors too."""
 
 SETTINGS: dict[str, Any] = {
     "timeout": 3.0,
@@ -59,22 +60,22 @@ VIEWS: dict[str, dict[str, Any]] = {
 
 @dataclass
 class Report:
-    """How one seed went."""
+    """The result of one seed."""
 
     seed: int
     watchers: list[Watcher]
-    complaints: list[str]
+    problems: list[str]
     writes: int
     losses: int
     kills: int
 
     @property
     def is_good(self) -> bool:
-        """True if every view was true at every quiet point, and nothing else was wrong."""
-        return not self.complaints and all(not w.diverged and w.checks for w in self.watchers)
+        """True if every view was right at every quiet point and there was no problem."""
+        return not self.problems and all(not w.diverged and w.checks for w in self.watchers)
 
     def table(self) -> str:
-        """One line for each view."""
+        """Return a table with a line for each view."""
         lines = [
             f"seed {self.seed}: {self.writes} writes, {self.losses} losses, {self.kills} kills",
             "  view       snapshots quiet points diverged true within",
@@ -83,28 +84,28 @@ class Report:
             f"  {w.name:10} {w.snapshots:9} {w.checks:12} {w.diverged:8} {w.slowest:9.2f} s"
             for w in self.watchers
         ]
-        return "\n".join([*lines, *(f"  ! {text}" for text in self.complaints)])
+        return "\n".join([*lines, *(f"  ! {text}" for text in self.problems)])
 
 
 def converge(server: EmbeddedServer, login: AuthState, seconds: float, seed: int) -> Report:
-    """One seed, on a running server whose tables `make_tables` has made."""
+    """Run one seed on a server whose tables `make_tables` has made; return the report."""
     chance = random.Random(seed)
-    complaints = Complaints()
+    problems = ErrorLog()
     log = logging.getLogger("rxbosbase")
     with ExitStack() as stack:
-        log.addHandler(complaints)
-        stack.callback(log.removeHandler, complaints)
+        log.addHandler(problems)
+        stack.callback(log.removeHandler, problems)
         proxy = stack.enter_context(FaultProxy(server.url))
         go = threading.Event()
-        watchers = _watchers(stack, server, proxy, login, complaints)
+        watchers = _watchers(stack, server, proxy, login, problems)
         writers = [
             Writer(server, login, random.Random(chance.random()), go) for _ in range(WRITERS)
         ]
         for writer in writers:
             stack.callback(writer.close)
-        kills = _play(server, proxy, watchers, writers, go, chance, seconds)
+        kills = _run_rounds(server, proxy, watchers, writers, go, chance, seconds)
         return Report(
-            seed, watchers, complaints.found,
+            seed, watchers, problems.found,
             sum(writer.done for writer in writers), proxy.injected.total(), kills,
         )  # fmt: skip
 
@@ -114,7 +115,7 @@ def _watchers(
     server: EmbeddedServer,
     proxy: FaultProxy,
     login: AuthState,
-    complaints: Complaints,
+    problems: ErrorLog,
 ) -> list[Watcher]:
     def client(url: str, who: AuthState | None, **settings: Any) -> BosBase:
         store = AuthStore()
@@ -127,7 +128,7 @@ def _watchers(
         watching, asking = client(proxy.url, who, **SETTINGS), client(server.url, who)
         for name in names:
             options = VIEWS[name]
-            watcher = Watcher(name, watching, options, complaints, _query(asking, options))
+            watcher = Watcher(name, watching, options, problems, _query(asking, options))
             watchers.append(watcher)
             stack.callback(watcher.close)
     return watchers
@@ -146,7 +147,7 @@ def _query(client: BosBase, options: dict[str, Any]) -> Callable[[], list[Record
     return query
 
 
-def _play(
+def _run_rounds(
     server: EmbeddedServer,
     proxy: FaultProxy,
     watchers: list[Watcher],
@@ -158,10 +159,10 @@ def _play(
     rounds = max(1, round(seconds / ROUND))
     kills = 0
     for number in range(rounds):
-        deaths = (number == 0) + (number == rounds // 2)
-        kills += deaths
+        crashes = (number == 0) + (number == rounds // 2)
+        kills += crashes
         go.set()
-        _hurt(server, proxy, chance, seconds / rounds, deaths)
+        _inject_faults(server, proxy, chance, seconds / rounds, crashes)
         _rest(writers, go)
         _check(watchers)
         if number % 2 or number == rounds - 1:
@@ -173,17 +174,21 @@ def _play(
     return kills
 
 
-def _hurt(
-    server: EmbeddedServer, proxy: FaultProxy, chance: random.Random, length: float, deaths: int
+def _inject_faults(
+    server: EmbeddedServer,
+    proxy: FaultProxy,
+    chance: random.Random,
+    length: float,
+    crashes: int,
 ) -> None:
-    """Losses, and deaths of the server, at moments of their own."""
-    # The last loss of a round falls at any time before its end, so now and then right there.
+    """Inject losses and kill the server, at random moments."""
+    # The last loss of a round is at a random time before its end, and so sometimes at the end.
     moments = [(chance.uniform(0, length), False) for _ in range(round(length / LOSS_EVERY))]
-    moments += [(chance.uniform(0, length - DOWN), True) for _ in range(deaths)]
+    moments += [(chance.uniform(0, length - DOWN), True) for _ in range(crashes)]
     started = time.monotonic()
-    for at, is_death in sorted(moments):
+    for at, is_kill in sorted(moments):
         time.sleep(max(0.0, started + at - time.monotonic()))
-        if is_death:
+        if is_kill:
             server.kill()
             time.sleep(DOWN)
             server.restart()
@@ -199,7 +204,7 @@ def _rest(writers: list[Writer], go: threading.Event) -> None:
 
 
 def _check(watchers: list[Watcher]) -> None:
-    """A quiet point: each view has to become true in time, and stay so."""
+    """Check that each view becomes equal to its query in time, and stays so."""
     began = time.monotonic()
     waiting = list(watchers)
     while waiting and time.monotonic() < began + TRUE_WITHIN:
@@ -213,11 +218,11 @@ def _check(watchers: list[Watcher]) -> None:
         watcher.checks += 1
         if not watcher.is_true():
             watcher.diverged += 1
-            watcher.complaints.add(watcher.difference())
+            watcher.problems.add(watcher.difference())
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Plays as many seeds as asked for; the exit code."""
+    """Run the seeds that the arguments ask for; return the exit code."""
     parser = argparse.ArgumentParser(description="Check that live views converge.")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first", type=int, default=1, help="the first seed")

@@ -1,8 +1,7 @@
-"""The people of the proof: writers who do their worst, and watchers who check every snapshot."""
+"""The parts of the convergence run: tables, writers, and watchers that check every snapshot."""
 
 from __future__ import annotations
 
-import logging
 import random
 import threading
 import time
@@ -14,7 +13,9 @@ from rxbosbase import AuthState, AuthStore, BosBase, BosBaseError
 from rxbosbase.live import Snapshot, apply_changes
 from rxbosbase.server import EmbeddedServer
 
-__all__ = ["AUTHORS", "Complaints", "Watcher", "Writer", "make_tables"]
+from .error_log import ErrorLog
+
+__all__ = ["AUTHORS", "Watcher", "Writer", "make_tables"]
 
 Record = dict[str, Any]
 
@@ -24,18 +25,18 @@ STATUSES = ("draft", "published", "hidden")
 WRITE_PAUSE = 0.04
 """Seconds between two writes of one writer, at most."""
 
-STAMPS = [
+AUTODATES = [
     {"name": "created", "type": "autodate", "onCreate": True},
     {"name": "updated", "type": "autodate", "onCreate": True, "onUpdate": True},
 ]
 
 
 def make_tables(admin: BosBase) -> None:
-    """Authors that everybody may list, and posts of which a guest sees the public ones."""
+    """Create authors, which all may list, and posts, of which a guest may list the public ones."""
     name = {"name": "name", "type": "text"}
     seen = {"listRule": "", "viewRule": ""}
     made = admin.collections.create(
-        {"name": "authors", "type": "base", "fields": [name, *STAMPS], **seen}
+        {"name": "authors", "type": "base", "fields": [name, *AUTODATES], **seen}
     )
     fields: list[Record] = [
         {"name": "title", "type": "text"},
@@ -46,31 +47,14 @@ def make_tables(admin: BosBase) -> None:
     ]
     public = {"listRule": "public = true", "viewRule": "public = true"}
     admin.collections.create(
-        {"name": "posts", "type": "base", "fields": [*fields, *STAMPS], **public}
+        {"name": "posts", "type": "base", "fields": [*fields, *AUTODATES], **public}
     )
     for id in AUTHORS:
         admin.collection("authors").create({"id": id, "name": id})
 
 
-class Complaints(logging.Handler):
-    """What must not happen: errors in the log, tracebacks, and what a check found."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.DEBUG)
-        self.found: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.levelno >= logging.ERROR or record.exc_info:
-            self.add(self.format(record))
-
-    def add(self, text: str) -> None:
-        """Notes a complaint; after the first few they only repeat themselves."""
-        if len(self.found) < 10:
-            self.found.append(text)
-
-
 class Writer:
-    """One of those who write to the server itself, past the proxy, while `go` is set."""
+    """A thread that writes to the server directly, not through the proxy, while `go` is set."""
 
     def __init__(
         self, server: EmbeddedServer, login: AuthState, chance: random.Random, go: threading.Event
@@ -87,11 +71,11 @@ class Writer:
         self._thread.start()
 
     def wait_idle(self) -> None:
-        """Until its last write is answered, once `go` is cleared."""
+        """Wait for the response to its last write, after `go` is cleared."""
         assert self._idle.wait(10.0), "a writer does not come to rest"
 
     def close(self) -> None:
-        """Ends it."""
+        """End it."""
         self._over = True
         self._go.set()
         self._thread.join(10.0)
@@ -108,12 +92,12 @@ class Writer:
                 self._write()
                 self.done += 1
             except BosBaseError:
-                pass  # it is there already, or gone, or the server is down: others write, too
+                pass  # it exists already, or is deleted, or the server is down: others write too
             time.sleep(self._chance.uniform(0.0, WRITE_PAUSE))
 
     def _write(self) -> None:
         chance, posts = self._chance, self._client.collection("posts")
-        # Few of them often, so that changes of one record follow closely; the others at times.
+        # A few of them often, so that changes of one record follow closely; the others rarely.
         id = chance.choice(POSTS[:8] if chance.random() < 0.3 else POSTS)
         what = chance.random()
         if what < 0.05:
@@ -142,12 +126,12 @@ class Writer:
 
 @dataclass
 class Watcher:
-    """One live view, the query that it must equal, and a copy kept by its changes alone."""
+    """A live view, the query that it must equal, and a copy that only its changes update."""
 
     name: str
     client: BosBase
     options: dict[str, Any]
-    complaints: Complaints
+    problems: ErrorLog
     truth: Callable[[], list[Record]]
     copy: list[Record] = field(default_factory=list)
     snapshots: int = 0
@@ -165,23 +149,23 @@ class Watcher:
         shown = list(snapshot.records)
         self.copy = apply_changes(self.copy, snapshot.changes)
         if self.copy != shown:
-            self.complaints.add(f"{self.name}: the changes of {snapshot} do not lead to it")
+            self.problems.add(f"{self.name}: the changes of {snapshot} do not lead to it")
             self.copy = shown
         for older in self._earlier:
             if apply_changes(older.records, snapshot.since(older)) != shown:
-                self.complaints.add(f"{self.name}: since({older}) is wrong for {snapshot}")
+                self.problems.add(f"{self.name}: since({older}) is wrong for {snapshot}")
         if self.snapshots % 20 == 0:
             self._earlier = [*self._earlier[-2:], snapshot]
 
     def _failed(self, error: Exception) -> None:
-        self.complaints.add(f"{self.name} ended: {error!r}")
+        self.problems.add(f"{self.name} ended: {error!r}")
 
     def is_true(self) -> bool:
-        """True if the view shows what a fresh query gives."""
+        """Return True if the view equals a new query."""
         return list(self.view.current.records) == self.truth()
 
     def difference(self) -> str:
-        """What is not as it should be, in a few words."""
+        """Describe how the view differs from the query."""
         shown = {row["id"]: row for row in self.view.current.records}
         truth = {row["id"]: row for row in self.truth()}
         parts = [f"missing {sorted(truth.keys() - shown.keys())}"]
@@ -194,5 +178,5 @@ class Watcher:
         return f"{self.name} ({self.view.current}): {'; '.join(parts)}"
 
     def close(self) -> None:
-        """Ends the view."""
+        """End the view."""
         self._subscription.dispose()

@@ -1,4 +1,4 @@
-"""Hostile answers: a good one, one to three mutations of its parts, and what the whole may suffer.
+"""Hostile responses: a valid one with one to three mutations of its parts, or of the whole.
 Pure: chance in, bytes out."""
 
 from __future__ import annotations

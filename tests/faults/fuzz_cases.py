@@ -144,7 +144,7 @@ def draw(seed: int, number: int, elsewhere: str) -> Case:
     call = chance.choice(list(CALLS))
     count = 2 if "list" in call and chance.random() < 0.3 else 1
     body = json.dumps(CALLS[call].good).encode()
-    streams = call == "subscribe"  # asked to wait it would do so, and the next one with it
+    streams = call == "subscribe"  # a long Retry-After would delay this case and the next
     drawn = [
         hostile_answer(chance, Draft(body), elsewhere, waits=not streams) for _ in range(count)
     ]
@@ -186,5 +186,5 @@ def _of_the_stream(chance: random.Random, where: Where, elsewhere: str) -> Answe
             draft.wire(), ending=chance.choice(["close", "reset", "hold"]), kinds=("events",)
         )
     answer = hostile_answer(chance, draft, elsewhere, waits=False)
-    # A stream is silent where it has no more to tell; there is no next request on it.
+    # A stream without more events is silent; there is no next request on it.
     return replace(answer, ending="hold") if answer.ending == "keep" else answer

@@ -33,7 +33,7 @@ from rxbosbase import BackoffPolicy, BosBase, BosBaseError
 from .fuzz_cases import CALLS, TIMEOUT, Call, Case, draw
 from .fuzz_server import TOKEN, FuzzServer
 from .fuzz_watch import Memory, Watch, texts_of
-from .soak_parts import Footprint
+from .soak_parts import ResourceUsage
 
 __all__ = ["LIFE", "MORE_MEMORY", "Fuzz", "Report", "fuzz", "main"]
 
@@ -57,15 +57,15 @@ MAX_ANSWER_BYTES = 2 * 1024 * 1024
 MORE_MEMORY = 100 * 1024 * 1024
 """Bytes that one case, and all of them together, may add."""
 
-MOST_COMPLAINTS = 20
+MAX_PROBLEMS = 20
 
 CASES_A_SECOND = 5
-"""At least so many, or the fuzz has proved less than it says."""
+"""The least rate of cases for which a fuzz counts."""
 
 
 @dataclass
 class Report:
-    """What a fuzz has seen. It is good if `complaints` is empty."""
+    """The result of a fuzz. It is good if `problems` is empty."""
 
     seed: int
     cases: int = 0
@@ -74,10 +74,10 @@ class Report:
     kinds: Counter[str] = field(default_factory=Counter)
     slowest: float = 0.0
     memory: int = 0  # bytes that the hungriest case added
-    complaints: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
     def table(self) -> str:
-        """For people."""
+        """Return a table of the results as text."""
         title = f"fuzz of HTTP for {self.seconds:.0f} s, seed {self.seed}"
         rows = [("cases", f"{self.cases} ({self.cases / max(self.seconds, 0.01):.0f} a second)")]
         rows += [(f"  {name}", str(count)) for name, count in sorted(self.kinds.items())]
@@ -86,7 +86,7 @@ class Report:
         rows.append(("memory of one case", f"{self.memory // 1024 // 1024} MB"))
         width = max(len(label) for label, _ in rows)
         lines = [title, "-" * len(title), *(f"{label:<{width}}  {text}" for label, text in rows)]
-        lines += [f"WRONG: {text}" for text in self.complaints] or ["all is well"]
+        lines += [f"WRONG: {text}" for text in self.problems] or ["all is well"]
         return "\n".join(lines)
 
 
@@ -96,31 +96,31 @@ class Fuzz:
     def __init__(self, seed: int, stack: ExitStack) -> None:
         self.report = Report(seed)
         self.memory = Memory()
-        self.watch = stack.enter_context(Watch(self.complain))
+        self.watch = stack.enter_context(Watch(self.report_problem))
         self.elsewhere = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         self.elsewhere.setblocking(False)
         self.url = f"http://127.0.0.1:{self.elsewhere.getsockname()[1]}"
         self.server = stack.enter_context(FuzzServer())
         self.case = self.draw(0)
         self.client: BosBase | None = None
-        self._before = Footprint.now()
+        self._before = ResourceUsage.now()
 
     def draw(self, number: int) -> Case:
         """The case of this number."""
         return draw(self.report.seed, number, self.url)
 
-    def complain(self, text: str) -> None:
+    def report_problem(self, text: str) -> None:
         """Of the case that is under way: what happened, what was sent, how to see it again."""
         case = self.case
-        if len(self.report.complaints) >= MOST_COMPLAINTS:
+        if len(self.report.problems) >= MAX_PROBLEMS:
             return
         sent = [f"  {each.method} {each.path} <- {answer}" for each, answer in self.server.played]
         again = f"python -m tests.faults.fuzz_http --seed {self.report.seed} --case {case.number}"
         lines = [f"case {case.number}, {case.call}: {text}", *sent, f"  {again}"]
-        self.report.complaints.append("\n".join(lines))
+        self.report.problems.append("\n".join(lines))
 
     def meet(self, case: Case) -> None:
-        """One case, and the proof that the client has come out of it."""
+        """Run one case, and check that the client works after it."""
         client = self.client = self.client or BosBase(
             self.server.url,
             idle_timeout=PATIENCE, backoff=QUICK, max_answer_bytes=MAX_ANSWER_BYTES,
@@ -135,22 +135,22 @@ class Fuzz:
         {"observe": self._observe, "live": self._live}.get(case.call, self._call)(client, case)
         self.server.calm()
         if not self.server.played:
-            self.complain("no request came")
+            self.report_problem("no request came")
         client.auth_store.save(TOKEN, {"id": "user00000000001"})
         client.transport.timeout = PATIENCE
         if not self._next_is_good(client, case):
-            self.close_client()  # it would complain of all that follows
+            self.close_client()  # it would report all that follows
         gc.collect()  # so that what is lost in a circle is found in its own case
         grown = self.memory.grown()
         self.report.memory = max(self.report.memory, grown)
         if grown > MORE_MEMORY:
-            self.complain(f"took {grown // 1024 // 1024} MB of memory")
+            self.report_problem(f"took {grown // 1024 // 1024} MB of memory")
         try:
             self.elsewhere.accept()[0].close()
         except BlockingIOError:
             pass
         else:
-            self.complain("a redirect was followed to another host")
+            self.report_problem("a redirect was followed to another host")
 
     def _call(self, client: BosBase, case: Case) -> None:
         call = CALLS[case.call]
@@ -161,17 +161,17 @@ class Fuzz:
             self.report.outcomes[type(error).__name__] += 1
             self.watch.check(*texts_of(error))
         except BaseException as error:
-            self.complain(f"raised {error!r}, which is no BosBaseError")
+            self.report_problem(f"raised {error!r}, which is no BosBaseError")
             if not isinstance(error, Exception):
                 raise
         else:
             self.report.outcomes["answers taken"] += 1
             if not call.is_sane(value):
-                self.complain(f"returned {value!r:.300}")
+                self.report_problem(f"returned {value!r:.300}")
         took = time.monotonic() - began
         self.report.slowest = max(self.report.slowest, took)
         if took > TIMEOUT * (len(case.answers) + 1) + MARGIN:
-            self.complain(f"took {took:.1f} s")
+            self.report_problem(f"took {took:.1f} s")
 
     def _next_is_good(self, client: BosBase, case: Case) -> bool:
         path = f"/api/echo/n{case.number}"
@@ -182,20 +182,20 @@ class Fuzz:
             try:
                 value = call.make(client)
             except Exception as error:
-                self.complain(f"the {what}, answered well, raised {error!r:.300}")
+                self.report_problem(f"the {what}, answered well, raised {error!r:.300}")
                 return False
             if value != call.good:
-                self.complain(f"the {what}, answered well, gave {value!r:.300}")
+                self.report_problem(f"the {what}, answered well, gave {value!r:.300}")
                 return False
         return True
 
     def _observe(self, client: BosBase, case: Case) -> None:
-        heard = threading.Event()
+        received = threading.Event()
         id = f"event{case.number}"
 
         def on_next(event: object) -> None:
             if id in repr(event):
-                heard.set()
+                received.set()
 
         stream = client.collection("posts").observe("*", check=False)
         with self.watch.status(client), self.watch.subscribed(stream, on_next) as ends:
@@ -204,10 +204,10 @@ class Fuzz:
                 self.server.wait_stream(TIMEOUT + 0.1)  # the client has to give it up by itself
             self.server.calm()
             deadline = time.monotonic() + PATIENCE
-            while not heard.is_set() and not ends and time.monotonic() < deadline:
+            while not received.is_set() and not ends and time.monotonic() < deadline:
                 self.server.send_event(id)
-                heard.wait(0.01)
-            self._ended(ends, heard.is_set(), f"no event came, {client.realtime.status.value!r}")
+                received.wait(0.01)
+            self._ended(ends, received.is_set(), f"no event came, {client.realtime.status.value!r}")
 
     def _live(self, client: BosBase, case: Case) -> None:
         with ExitStack() as stack:
@@ -225,12 +225,12 @@ class Fuzz:
                 self._ended(ends, _shown(seen), f"no good snapshot came: {seen[-1:]!r:.300}")
 
     def _ended(self, ends: list[object], is_good: bool, otherwise: str) -> None:
-        """What a subscriber was told. A refusal is the server's own word, all else is not."""
+        """Check the end of a subscription: a refusal by the server is allowed, nothing else."""
         if not ends and not is_good:
-            self.complain(otherwise)
+            self.report_problem(otherwise)
         for end in ends:
             if getattr(end, "status", 0) not in (400, 403, 404):
-                self.complain(f"the subscriber was ended by {end!r:.300}")
+                self.report_problem(f"the subscriber was ended by {end!r:.300}")
         self.report.outcomes["streams refused" if ends else "streams recovered"] += 1
 
     def close_client(self) -> None:
@@ -242,10 +242,10 @@ class Fuzz:
         while (left := self._left()) and time.monotonic() < deadline:
             time.sleep(0.005)
         if left:
-            self.complain(f"after the client was closed: {left}")
+            self.report_problem(f"after the client was closed: {left}")
 
     def _left(self) -> str:
-        found = Footprint.now()
+        found = ResourceUsage.now()
         before = self._before
         if found.threads <= before.threads and found.descriptors <= before.descriptors:
             return ""
@@ -258,7 +258,7 @@ def _shown(snapshots: list[object]) -> bool:
 
 
 def fuzz(seed: int, numbers: Iterable[int], seconds: float = float("inf")) -> Report:
-    """Meets the cases of these numbers, for so many seconds at most, and tells how it went."""
+    """Run the cases of these numbers, for at most so many seconds; return the report."""
     with ExitStack() as stack:
         one = Fuzz(seed, stack)
         began, early = time.monotonic(), 0
@@ -266,14 +266,14 @@ def fuzz(seed: int, numbers: Iterable[int], seconds: float = float("inf")) -> Re
             if number % LIFE == 0:
                 one.close_client()
                 # Caches and pools fill up at first; growth is what comes after.
-                early = early or (Footprint.now().memory if one.report.cases else 0)
+                early = early or (ResourceUsage.now().memory if one.report.cases else 0)
             if time.monotonic() - began > seconds:
                 break
             one.meet(one.draw(number))
         one.close_client()
         one.report.seconds = time.monotonic() - began
-        if early and (grown := Footprint.now().memory - early) > MORE_MEMORY:
-            one.complain(f"all of them: {grown // 1024 // 1024} MB of memory more")
+        if early and (grown := ResourceUsage.now().memory - early) > MORE_MEMORY:
+            one.report_problem(f"all of them: {grown // 1024 // 1024} MB of memory more")
         return one.report
 
 
@@ -290,9 +290,9 @@ def main(arguments: list[str] | None = None) -> int:
     else:
         report = fuzz(chosen.seed, itertools.count(), chosen.seconds)
         if report.cases < chosen.seconds * CASES_A_SECOND:
-            report.complaints.append(f"only {report.cases} cases in {report.seconds:.0f} s")
+            report.problems.append(f"only {report.cases} cases in {report.seconds:.0f} s")
     print(report.table())
-    return 1 if report.complaints else 0
+    return 1 if report.problems else 0
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import Literal
 __all__ = ["MUTATIONS", "Draft"]
 
 SMUGGLED = b'{"echo":"smuggled"}'
-"""The body of the answers that nobody asked for."""
+"""The body of responses without a request."""
 
 
 @dataclass
@@ -53,7 +53,7 @@ class Draft:
         return self.before + head + payload + self.after
 
     def add(self, chance: random.Random, *lines: bytes) -> None:
-        """Puts header lines anywhere among the others."""
+        """Insert header lines at random places."""
         for line in lines:
             self.lines.insert(chance.randint(0, len(self.lines)), line)
 
@@ -287,10 +287,10 @@ def encodings(chance: random.Random, draft: Draft, _: str) -> None:
     names = chance.choices(list(CODERS), k=chance.choice([1, 1, 1, 2, 2, 20]))
     for name in names:
         draft.body = CODERS[name](draft.body)
-    said = chance.choice(
+    coding = chance.choice(
         [b", ".join(names), b", ".join(names[::-1]), b"gzip", b"deflate", b"gzip,"]
     )
-    draft.add(chance, b"Content-Encoding: " + said)
+    draft.add(chance, b"Content-Encoding: " + coding)
     if chance.random() < 0.4 and draft.body:
         at = chance.randrange(len(draft.body))
         tail = chance.choice([b"", b"\xff" + draft.body[at + 1 :], draft.body + b"x"])

@@ -1,4 +1,4 @@
-"""A server on loopback that answers well, but for the requests of a case: those get its bytes."""
+"""A server on loopback with valid responses, except for a case, whose requests get its bytes."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from .fuzz_answers import Answer
 __all__ = ["GREETING", "RECORD", "TOKEN", "FuzzServer", "Request"]
 
 HANG_LIMIT = 8.0
-"""Seconds after which an answer without end is given up: the client should have done so before."""
+"""Seconds after which an endless response is given up: the client has to do so before."""
 
 KEPT_FOR = 0.05
-"""Seconds after which a connection that is kept ends, if its case is still under way: the client
-waits for the rest of an answer that has none, which is told by the answers that ``hold``, too."""
+"""Seconds after which a kept connection ends if its case still runs: the client waits for the rest
+of a response that has none. Responses that ``hold`` test that too."""
 
 HEAD_LIMIT = 32 * 1024
 """Bytes of a request's head that servers and balancers take; a longer one gets 431."""
@@ -46,7 +46,7 @@ STREAM_HEAD = (
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One that arrived; `path` is without the query."""
+    """A request that arrived; `path` is without the query."""
 
     method: str
     path: str
@@ -111,8 +111,8 @@ class FuzzServer:
             self._kind, self._answers, self.played = kind, deque(answers), []
 
     def calm(self) -> None:
-        """Ends the answers that hang; from now on all are good. What a case does to a connection is
-        done by then: a reset that comes later would meet a good request."""
+        """End the responses that hang; from now on all are valid. The faults of a case are done by
+        then: a later reset would end a valid request."""
         with self._changed:
             self._answers.clear()
             self._over.set()
@@ -200,7 +200,7 @@ class FuzzServer:
             self._changed.notify_all()
         try:
             sock.settimeout(None)
-            sock.recv(1)  # says nothing more, until the client hangs up
+            sock.recv(1)  # sends nothing more, until the client disconnects
         finally:
             with self._changed:
                 self._streams.discard(sock)

@@ -1,4 +1,4 @@
-"""What the fuzz looks at while a case runs: texts, the log, subscribers, memory."""
+"""Checks of the fuzz while a case runs: texts, the log, subscribers, memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from typing import Any, Self
 from rxbosbase import BosBase, BosBaseError, Status
 
 from .fuzz_server import TOKEN
-from .soak_parts import Footprint
+from .soak_parts import ResourceUsage
 
 __all__ = ["Memory", "Watch", "texts_of"]
 
@@ -29,7 +29,7 @@ _RAW = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def texts_of(error: BaseException | None) -> list[str]:
-    """What a program prints of an error, and a traceback of what it came from."""
+    """Return the texts that a program prints of an error, and a traceback of its causes."""
     texts: list[str] = []
     while error is not None:
         texts += [str(error), repr(error)]
@@ -38,21 +38,21 @@ def texts_of(error: BaseException | None) -> list[str]:
 
 
 class Watch(logging.Handler):
-    """Complains of texts that are not fit to be shown, and of whatever is raised where nobody sees
-    it; a warning is an error meanwhile."""
+    """Reports texts with control characters or the token, errors in the log, and exceptions in
+    threads; warnings are errors while it is active."""
 
-    def __init__(self, complain: Callable[[str], None]) -> None:
+    def __init__(self, report_problem: Callable[[str], None]) -> None:
         super().__init__(logging.DEBUG)
-        self._complain = complain
+        self._report_problem = report_problem
         self._stack = ExitStack()
 
     def check(self, *texts: str) -> None:
-        """None of them may command a terminal, or show the token."""
+        """Report texts with control characters or the token."""
         for text in texts:
             if _RAW.search(text):
-                self._complain(f"a raw control character is in {text[:500]!a}")
+                self._report_problem(f"a raw control character is in {text[:500]!a}")
             if TOKEN in text:
-                self._complain(f"the token is in {text[:500]!a}")
+                self._report_problem(f"the token is in {text[:500]!a}")
 
     def emit(self, record: logging.LogRecord) -> None:
         self.check(record.getMessage())
@@ -61,7 +61,7 @@ class Watch(logging.Handler):
         if record.name.startswith("rxbosbase") and (
             record.levelno >= logging.ERROR or record.exc_info
         ):
-            self._complain(f"logged as an error: {self.format(record)[-1500:]}")
+            self._report_problem(f"logged as an error: {self.format(record)[-1500:]}")
 
     def __enter__(self) -> Self:
         self._stack.enter_context(warnings.catch_warnings())
@@ -88,15 +88,15 @@ class Watch(logging.Handler):
         self._stack.close()
 
     def _raised(self, arguments: Any) -> None:
-        self._complain(f"raised where nobody sees it: {arguments.exc_value!r}")
+        self._report_problem(f"raised where nobody sees it: {arguments.exc_value!r}")
 
     @contextmanager
     def status(self, client: BosBase) -> Generator[None]:
-        """The errors that the status tells are the library's own, and fit to be shown."""
+        """Check that errors of the status are the library's own, and their texts."""
 
         def on_next(status: Status) -> None:
             if status.error is not None and not isinstance(status.error, BosBaseError):
-                self._complain(f"the status told {status.error!r}")
+                self._report_problem(f"the status told {status.error!r}")
             self.check(*texts_of(status.error))
 
         with client.realtime.status.subscribe(on_next):
@@ -126,8 +126,8 @@ class Memory:
         """From here it counts."""
         try:
             Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-            self._before = Footprint.now().memory
-        except OSError:  # no such thing, or not allowed: then only ever the highest is known
+            self._before = ResourceUsage.now().memory
+        except OSError:  # missing, or not allowed: then only the highest value is known
             self._before = self._peak()
 
     def grown(self) -> int:

@@ -10,7 +10,7 @@ __all__ = ["ON_ANSWER", "ON_HEAD", "ON_POST", "ON_STREAM", "Fault", "Kind", "ran
 
 
 class Kind(StrEnum):
-    """What can go wrong; the comment says what `Fault.value` means."""
+    """The kinds of faults; the comment is the meaning of `Fault.value`."""
 
     # To the open streams, or to the next one if there is none.
     CUT = "cut (FIN)"
@@ -34,7 +34,7 @@ class Kind(StrEnum):
     POST_HTML = "POST HTML page"
     POST_REDIRECT = "POST redirect"  # the target
     POST_RESET = "POST reset"
-    POST_LOST = "POST answer lost"  # the server has taken it, and the client does not hear so
+    POST_LOST = "POST answer lost"  # the server applies it, and the client gets no response
     # To the port.
     REFUSE = "refuse"  # seconds
 

@@ -1,16 +1,16 @@
-"""``FaultProxy``: a TCP proxy on loopback that hurts what goes through it, on demand.
+"""``FaultProxy``: a TCP proxy on loopback that injects faults on demand.
 
-It stands between the library and a server, and understands just enough HTTP to tell the event
-stream from a POST of topics and from the rest::
+It is between the library and a server, and parses enough HTTP to distinguish the event stream, a
+POST of topics and other requests::
 
     with FaultProxy(server.url) as proxy, BosBase(proxy.url) as client:
         ...
         proxy.inject(Fault(Kind.RESET))               # now, to the open stream
         proxy.inject(Fault(Kind.POST_STATUS, 502))    # to the next POST of topics
-        proxy.calm()                                  # ends what lasts, drops what waits
+        proxy.calm()                                  # ends active faults, drops queued ones
 
-One asyncio loop in a thread of its own does everything; the public methods are for any thread,
-and return when the fault is in effect (or queued).
+It runs on an asyncio loop in a thread of its own; the public methods are for any thread, and
+return when the fault is in effect (or queued).
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ from urllib.parse import urlsplit
 from .kinds import ON_HEAD, ON_POST, ON_STREAM, Fault, Kind
 from .relay import READ_SIZE, StreamRelay, hang_up, shatter
 
-__all__ = ["RETRY_AFTER", "FaultProxy", "Seen"]
+__all__ = ["RETRY_AFTER", "FaultProxy", "ProxiedRequest"]
 
 T = TypeVar("T")
 
 HOST = "127.0.0.1"
 REALTIME = "/api/realtime"
 RETRY_AFTER = 1
-"""Seconds that answers with 429 and 503 ask to wait."""
+"""The ``Retry-After`` of responses with 429 and 503, in seconds."""
 BACKLOG = 100  # connections that may wait to be accepted
 HEAD_LIMIT = 64 * 1024
-SEEN_LIMIT = 2000  # requests remembered: a soak makes many more
+SEEN_LIMIT = 2000  # requests that are kept: a soak makes many more
 JOIN_SECONDS = 5.0
 HTML = b"<!doctype html><title>Sign in</title><p>Welcome to the hotel's network!</p>"
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """One request that came to the proxy, and when (`time.monotonic`)."""
+class ProxiedRequest:
+    """One request to the proxy, with its time (`time.monotonic`)."""
 
     role: str
     head: bytes
@@ -59,21 +59,21 @@ class FaultProxy:
     """The proxy; see the module for its use.
 
     Attributes:
-        port, url: where it listens, the same for its whole life.
+        port, url: its address, which never changes.
         seen: the last requests in order; `role` is "stream", "post" or "other".
-        streams: how many GETs of a stream came.
-        asked: how many faults were asked for.
-        injected: how many faults of each kind have taken effect.
+        streams: the number of GETs of a stream.
+        asked: the number of faults passed to `inject`.
+        injected: the number of faults of each kind that took effect.
     """
 
     def __init__(self, target: str) -> None:
         parts = urlsplit(target)
         self._target = (parts.hostname or HOST, parts.port or 80)
-        # Bound but not listening: while it refuses, nobody else gets the port.
+        # Bound but not listening: while it refuses, no other process gets the port.
         self._reservation = _bound(0)
         self.port: int = self._reservation.getsockname()[1]
         self.url = f"http://{HOST}:{self.port}"
-        self.seen: deque[Seen] = deque(maxlen=SEEN_LIMIT)
+        self.seen: deque[ProxiedRequest] = deque(maxlen=SEEN_LIMIT)
         self.streams = 0
         self.asked = 0
         self.injected: Counter[Kind] = Counter()
@@ -110,7 +110,7 @@ class FaultProxy:
         self._do(self._inject(fault))
 
     def calm(self) -> None:
-        """Ends what lasts (stalls, delays, refusals) and forgets what waits."""
+        """End active faults (stalls, delays, refusals) and drop queued ones."""
         self._do(self._calm())
 
     @property
@@ -123,7 +123,7 @@ class FaultProxy:
         return sum(seen.role == role for seen in list(self.seen))
 
     def close(self) -> None:
-        """Ends every connection, the thread and the port. Idempotent."""
+        """End every connection, the thread and the port. Idempotent."""
         if self._loop.is_closed():
             return
         self._do(self._close())
@@ -149,7 +149,7 @@ class FaultProxy:
         # handed over yet when it is closed itself.
         try:
             knocking, _ = listener.accept()
-        except OSError:  # whoever came has gone already
+        except OSError:  # the client has disconnected already
             return
         knocking.setblocking(False)
         self._knocking.add(knocking)
@@ -235,7 +235,7 @@ class FaultProxy:
         head = await reader.readuntil(b"\r\n\r\n")
         body = await reader.readexactly(_length(head))
         role = _role(head)
-        self.seen.append(Seen(role, head, body, time.monotonic()))
+        self.seen.append(ProxiedRequest(role, head, body, time.monotonic()))
         self.streams += role == "stream"
         fault = self._waiting[role].popleft() if self._waiting.get(role) else None
         if fault is not None:

@@ -91,7 +91,7 @@ class StreamRelay:
         self._happened(fault)
 
     def calm(self) -> None:
-        """Ends what lasts, bar a black hole: nobody ever heard from one again."""
+        """End the active faults except a black hole, which never ends."""
         self._next_frame.clear()
         self._free.set()
         self._at_full_speed()
@@ -146,7 +146,7 @@ class StreamRelay:
 
 
 def shatter(writer: asyncio.StreamWriter, *, reset: bool) -> None:
-    """Closes at once, with FIN or with RST; what was not sent yet is lost."""
+    """Close at once, with FIN or RST; unsent data is lost."""
     sock = writer.get_extra_info("socket")
     if reset and sock is not None and not writer.transport.is_closing():
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -1,12 +1,12 @@
-"""All faults together, by seed, for as long as you like::
+"""Inject all faults in a random order given by a seed, for a given time::
 
     python -m tests.faults.soak --seconds 600 --seed 1
 
-A client behind a fault proxy listens to several topics of the real server while others write, and
-meets a burst of random faults. Then comes a quiet point: every topic has to deliver again within
+A client behind a fault proxy observes several topics of the real server while others write, during
+a burst of random faults. Then follows a quiet point: every topic has to deliver again within
 `RECOVERS_WITHIN` seconds. No subscriber may see an event twice, one out of its topic, or an error,
-and threads, descriptors and memory must not grow. Ten minutes hold a thousand faults at least, and
-each kind of them. It prints a table, and exits with 1 if anything was not so.
+and threads, descriptors and memory must not grow. Ten minutes have at least a thousand faults,
+of every kind. It prints a table, and exits with 1 if a condition was not met.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ from typing import Any
 from rxbosbase import BackoffPolicy, BosBase
 from rxbosbase.server import EmbeddedServer
 
+from .error_log import ErrorLog
 from .kinds import Kind, random_fault
 from .proxy import FaultProxy
-from .soak_parts import Churner, Complaints, Ear, Footprint, Hand, Numbers
+from .soak_parts import CheckedObserver, Churner, RecordWriter, ResourceUsage, WriteNumbers
 from .watching import make_collection
 
 __all__ = ["RECOVERS_WITHIN", "Report", "main", "soak"]
@@ -36,20 +37,20 @@ RECOVERS_WITHIN = 2.5
 """Seconds from the end of the faults until every topic delivers."""
 
 GIVES_UP_AFTER = 20.0
-"""Seconds after which a topic that is still silent counts as dead."""
+"""Seconds after which a topic without events counts as lost."""
 
 FAULTS_A_SECOND = 1000 / 600
-"""At least so many, or the soak has proved less than it says."""
+"""The least rate of faults for which a soak counts."""
 
 ENOUGH_FOR_EACH_KIND = 300
-"""Faults after which each kind must have been among them."""
+"""Number of faults from which on each kind must have occurred."""
 
 FAULTS_IN_A_ROW = 12
 LONGEST_PAUSE = 0.3  # seconds between two faults of a row
-CALM = 0.1  # seconds of peace before the next row
-HANDS = 2
+CALM = 0.1  # seconds without faults before the next row
+WRITERS = 2
 
-# What takes time to be noticed has to be noticed within the quiet time, so: shorter than usual.
+# Timeouts have to end within the quiet time, so they are shorter than usual.
 SETTINGS: dict[str, Any] = {
     "timeout": 0.8,
     "idle_timeout": 0.8,
@@ -59,36 +60,36 @@ SETTINGS: dict[str, Any] = {
 THREADS_OF_A_CLIENT = 3  # control, delivery, one reader
 SETTLES_WITHIN = 8.0  # seconds until threads without work have ended
 MORE_DESCRIPTORS = 24  # kept-alive connections, at both sides of the proxy, come and go
-MORE_MEMORY = 24 * 1024 * 1024  # bytes; what the allocator and the caches still find to do
+MORE_MEMORY = 24 * 1024 * 1024  # bytes; growth of the allocator and of caches
 
 
 @dataclass
 class Report:
-    """What a soak has seen. It is good if `complaints` is empty."""
+    """The result of a soak. It is good if `problems` is empty."""
 
     seed: int
     seconds: float = 0.0
     faults: Counter[Kind] = field(default_factory=Counter)
-    heard: dict[str, int] = field(default_factory=dict)
+    received: dict[str, int] = field(default_factory=dict)
     written: int = 0
     streams: int = 0
     losses: int = 0
     recoveries: list[float] = field(default_factory=list)
-    before: Footprint | None = None
-    after: Footprint | None = None
-    complaints: list[str] = field(default_factory=list)
+    before: ResourceUsage | None = None
+    after: ResourceUsage | None = None
+    problems: list[str] = field(default_factory=list)
 
     def table(self) -> str:
-        """For people."""
+        """Return a table of the results as text."""
         rows = [(kind.value, str(count)) for kind, count in sorted(self.faults.items())]
         rows.append(("= faults", str(self.faults.total())))
-        rows += [(f"events on {name}", str(count)) for name, count in self.heard.items()]
+        rows += [(f"events on {name}", str(count)) for name, count in self.received.items()]
         average = sum(self.recoveries) / max(1, len(self.recoveries))
         rows += [
-            ("= events", str(sum(self.heard.values()))),
+            ("= events", str(sum(self.received.values()))),
             ("writes", str(self.written)),
             ("streams opened", str(self.streams)),
-            ("losses told", str(self.losses)),
+            ("losses reported", str(self.losses)),
             ("quiet points", str(len(self.recoveries))),
             ("average recovery", f"{average:.2f} s"),
             ("worst recovery", f"{max(self.recoveries, default=0.0):.2f} s"),
@@ -100,19 +101,19 @@ class Report:
         width = max(len(label) for label, _ in rows)
         title = f"soak of {self.seconds:.0f} s, seed {self.seed}"
         lines = [title, "-" * len(title), *(f"{label:<{width}}  {text}" for label, text in rows)]
-        lines += [f"WRONG: {text}" for text in self.complaints] or ["all is well"]
+        lines += [f"WRONG: {text}" for text in self.problems] or ["all is well"]
         return "\n".join(lines)
 
 
 class _Soak:
-    """One run: the rooms and people in it."""
+    """One run, with its proxy, client, observers and writers."""
 
     def __init__(self, server: EmbeddedServer, seed: int, stack: ExitStack) -> None:
         self.chance = random.Random(seed)
         self.report = Report(seed)
-        self.complaints = Complaints()
-        self.numbers = Numbers()
-        self.allowed = Footprint.now().threads + THREADS_OF_A_CLIENT
+        self.problems = ErrorLog()
+        self.numbers = WriteNumbers()
+        self.allowed = ResourceUsage.now().threads + THREADS_OF_A_CLIENT
         admin = stack.enter_context(server.client(superuser=True))
         writer = stack.enter_context(BosBase(server.url))
         self.proxy = stack.enter_context(FaultProxy(server.url))
@@ -123,12 +124,14 @@ class _Soak:
         fixed = [writer.collection(name).create({"n": 0, "kind": "red"})["id"] for name in names]
         targets = list(zip(names, fixed, strict=True))
         self.client.realtime.on_disconnect = self._on_disconnect
-        self.ears = [ear for name, record_id in targets for ear in self._listen(name, record_id)]
-        self.hands = [
-            Hand(writer, targets, self.numbers, self._chance(), self.complaints)
-            for _ in range(HANDS)
+        self.observers = [
+            observer for name, record_id in targets for observer in self._subscribe(name, record_id)
         ]
-        self.churner = Churner(self.client, names, self._chance(), self.complaints)
+        self.writers = [
+            RecordWriter(writer, targets, self.numbers, self._chance(), self.problems)
+            for _ in range(WRITERS)
+        ]
+        self.churner = Churner(self.client, names, self._chance(), self.problems)
 
     def _chance(self) -> random.Random:
         return random.Random(self.chance.random())
@@ -136,118 +139,122 @@ class _Soak:
     def _on_disconnect(self, topics: list[str]) -> None:
         self.report.losses += 1
 
-    def _listen(self, name: str, record_id: str) -> list[Ear]:
+    def _subscribe(self, name: str, record_id: str) -> list[CheckedObserver]:
         records = self.client.collection(name)
         stem = name.partition("_")[0]
-        all_of_it = Ear(f"{stem}/*", lambda r: r["collectionName"] == name, self.complaints)
-        again = Ear(f"{stem}/* again", lambda r: r["collectionName"] == name, self.complaints)
-        red = Ear(f"{stem}/* red", lambda r: r["kind"] == "red", self.complaints)
-        short = Ear(f"{stem}/* fields", lambda r: set(r) == {"id", "n"}, self.complaints)
-        one = Ear(f"{stem}/ID", lambda r: r["id"] == record_id, self.complaints)
-        for ear, stream in [
+        all_of_it = CheckedObserver(
+            f"{stem}/*", lambda r: r["collectionName"] == name, self.problems
+        )
+        again = CheckedObserver(
+            f"{stem}/* again", lambda r: r["collectionName"] == name, self.problems
+        )
+        red = CheckedObserver(f"{stem}/* red", lambda r: r["kind"] == "red", self.problems)
+        short = CheckedObserver(f"{stem}/* fields", lambda r: set(r) == {"id", "n"}, self.problems)
+        one = CheckedObserver(f"{stem}/ID", lambda r: r["id"] == record_id, self.problems)
+        for observer, stream in [
             (all_of_it, records.observe("*")),
             (again, records.observe("*")),
             (red, records.observe("*", filter="kind = 'red'")),
             (short, records.observe("*", fields="id,n", headers={"x-soak": "yes"})),
             (one, records.observe(record_id)),
         ]:
-            stream.subscribe(ear.on_next, ear.on_error, ear.on_completed)
+            stream.subscribe(observer.on_next, observer.on_error, observer.on_completed)
         return [all_of_it, again, red, short, one]
 
     def run(self, seconds: float) -> None:
-        """Rows of faults and quiet points, in turn; then the counting."""
+        """Alternate rows of faults and quiet points, then check the counts."""
         began = time.monotonic()
-        for worker in [*self.hands, self.churner]:
+        for worker in [*self.writers, self.churner]:
             worker.start()
         try:
-            self._quiet()
+            self._wait_quiet()
             while time.monotonic() - began < seconds:
-                self._hurt()
-                self._quiet()
-                # Caches and pools fill up at first; growth is what comes after.
+                self._inject_faults()
+                self._wait_quiet()
+                # Caches and pools fill first; only growth after that counts.
                 if self.report.before is None and time.monotonic() - began >= seconds / 4:
-                    self.report.before = Footprint.now()
+                    self.report.before = ResourceUsage.now()
         finally:
-            for worker in [self.churner, *self.hands]:
+            for worker in [self.churner, *self.writers]:
                 worker.stop()
         self.report.seconds = time.monotonic() - began
         self._count()
 
-    def _hurt(self) -> None:
+    def _inject_faults(self) -> None:
         port = self.elsewhere.getsockname()[1]
         for _ in range(FAULTS_IN_A_ROW):
             self.proxy.inject(random_fault(self.chance, f"http://127.0.0.1:{port}/"))
             time.sleep(self.chance.uniform(0.0, LONGEST_PAUSE))
 
-    def _quiet(self) -> None:
+    def _wait_quiet(self) -> None:
         self.proxy.calm()
         began = time.monotonic()
         mark = self.numbers.latest + 1
-        waiting = list(self.ears)
+        waiting = list(self.observers)
         while waiting and time.monotonic() - began < GIVES_UP_AFTER:
             time.sleep(0.005)
-            waiting = [ear for ear in waiting if ear.newest < mark]
+            waiting = [observer for observer in waiting if observer.newest < mark]
         took = time.monotonic() - began
         self.report.recoveries.append(took)
         if took > RECOVERS_WITHIN:
-            names = [ear.name for ear in waiting]
+            names = [observer.name for observer in waiting]
             status = self.client.realtime.status
-            self.complaints.add(f"recovered in {took:.2f} s, silent: {names}, {status!r}")
-        for ear in self.ears:
-            ear.forget()
+            self.problems.add(f"recovered in {took:.2f} s, silent: {names}, {status!r}")
+        for observer in self.observers:
+            observer.forget()
         time.sleep(CALM)
 
     def _count(self) -> None:
         report = self.report
-        report.after = after = Footprint.settled(self.allowed, SETTLES_WITHIN)
+        report.after = after = ResourceUsage.settled(self.allowed, SETTLES_WITHIN)
         report.before = before = report.before or after
         report.faults = self.proxy.injected
-        report.heard = {ear.name: ear.heard for ear in self.ears}
+        report.received = {observer.name: observer.received for observer in self.observers}
         report.written = self.numbers.latest
         report.streams = self.proxy.streams
         if report.faults.total() < report.seconds * FAULTS_A_SECOND:
-            self.complaints.add(f"only {report.faults.total()} faults in {report.seconds:.0f} s")
+            self.problems.add(f"only {report.faults.total()} faults in {report.seconds:.0f} s")
         missing = [kind.value for kind in Kind if not report.faults[kind]]
         if missing and report.faults.total() >= ENOUGH_FOR_EACH_KIND:
-            self.complaints.add(f"no fault of the kinds {missing}")
+            self.problems.add(f"no fault of the kinds {missing}")
         if after.threads > self.allowed:
             names = sorted(each.name for each in threading.enumerate())
-            self.complaints.add(f"{after.threads} threads are left: {names}")
+            self.problems.add(f"{after.threads} threads are left: {names}")
         if after.descriptors > before.descriptors + MORE_DESCRIPTORS:
-            self.complaints.add(f"descriptors: {before.descriptors} -> {after.descriptors}")
+            self.problems.add(f"descriptors: {before.descriptors} -> {after.descriptors}")
         if after.memory > before.memory + MORE_MEMORY:
-            self.complaints.add(f"memory: {before.memory} -> {after.memory} bytes")
+            self.problems.add(f"memory: {before.memory} -> {after.memory} bytes")
         try:
             self.elsewhere.accept()[0].close()
         except BlockingIOError:
             pass
         else:
-            self.complaints.add("a redirect was followed to another host")
-        report.complaints = self.complaints.found
+            self.problems.add("a redirect was followed to another host")
+        report.problems = self.problems.found
 
 
 def soak(server: EmbeddedServer, seconds: float, seed: int) -> Report:
-    """Runs for about `seconds` against `server`, and tells how it went."""
+    """Run for about `seconds` against `server`; return the report."""
     with ExitStack() as stack:
         one = _Soak(server, seed, stack)
         logger = logging.getLogger("rxbosbase")
-        logger.addHandler(one.complaints)
-        stack.callback(logger.removeHandler, one.complaints)
+        logger.addHandler(one.problems)
+        stack.callback(logger.removeHandler, one.problems)
         one.run(seconds)
         return one.report
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line; the exit code."""
+    """Run the command line; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.soak", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     chosen = parser.parse_args(arguments)
-    logging.getLogger("rxbosbase").propagate = False  # thousands of lines on losses, as wanted
+    logging.getLogger("rxbosbase").propagate = False  # thousands of lines on losses are expected
     with EmbeddedServer() as server:
         report = soak(server, chosen.seconds, chosen.seed)
     print(report.table())
-    return 1 if report.complaints else 0
+    return 1 if report.problems else 0
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
-"""The people of the soak: ears that listen and check, hands that write, and a churner."""
+"""The parts of the soak: observers that check events, writers, and a subscriber of short life."""
 
 from __future__ import annotations
 
 import itertools
-import logging
 import os
 import random
 import threading
@@ -16,61 +15,43 @@ from typing import Any
 
 from rxbosbase import BosBase, BosBaseError, RecordEvent, RequestTimeoutError
 
-__all__ = ["Churner", "Complaints", "Ear", "Footprint", "Hand", "Numbers"]
+from .error_log import ErrorLog
+
+__all__ = ["CheckedObserver", "Churner", "RecordWriter", "ResourceUsage", "WriteNumbers"]
 
 Record = Mapping[str, Any]
 WRITE_PAUSE = 0.015
-"""Seconds between two writes of one hand."""
+"""Seconds between two writes of one writer."""
 KEPT_RECORDS = 20
-"""Records a hand leaves in the collection; older ones it deletes, which makes events, too."""
-MOST_COMPLAINTS = 20
+"""Records of a writer that stay; it deletes older ones, which makes events too."""
 
 
-class Complaints(logging.Handler):
-    """What must not happen: errors in the log, tracebacks, anything reported by hand."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.DEBUG)
-        self.found: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.levelno >= logging.ERROR or record.exc_info:
-            self.add(self.format(record))
-
-    def add(self, text: str) -> None:
-        """Notes a complaint; after the first few they only repeat themselves."""
-        if len(self.found) < MOST_COMPLAINTS:
-            self.found.append(text)
-
-
-class Numbers:
-    """A number for each write, growing; shared by all hands."""
+class WriteNumbers:
+    """Numbers the writes in ascending order; all writers share it."""
 
     def __init__(self) -> None:
         self._next = itertools.count(1)
         self.latest = 0
 
-    def take(self) -> int:
+    def next(self) -> int:
         self.latest = number = next(self._next)
         return number
 
 
-class Ear:
-    """One subscriber: checks that each event is new, and one of its topic.
+class CheckedObserver:
+    """A subscriber that checks that each event is new and belongs to its topic.
 
     Attributes:
-        newest: the largest number heard; events are not promised in order.
-        heard: how many events came.
+        newest: the largest number received; the order of events is not guaranteed.
+        received: how many events came.
     """
 
-    def __init__(
-        self, name: str, belongs: Callable[[Record], bool], complaints: Complaints
-    ) -> None:
+    def __init__(self, name: str, belongs: Callable[[Record], bool], problems: ErrorLog) -> None:
         self.name = name
         self.newest = 0
-        self.heard = 0
+        self.received = 0
         self._belongs = belongs
-        self._complaints = complaints
+        self._problems = problems
         self._known: set[tuple[str, str, int]] = set()
         self._known_before: set[tuple[str, str, int]] = set()
 
@@ -78,33 +59,33 @@ class Ear:
         record = event.record
         key = (event.action, str(record["id"]), int(record["n"]))
         if key in self._known or key in self._known_before:
-            self._complaints.add(f"{self.name}: {key} came twice")
+            self._problems.add(f"{self.name}: {key} came twice")
         if not self._belongs(record):
-            self._complaints.add(f"{self.name}: {key} does not belong here")
+            self._problems.add(f"{self.name}: {key} does not belong here")
         self._known.add(key)
-        self.heard += 1
+        self.received += 1
         self.newest = max(self.newest, key[2])
 
     def on_error(self, error: Exception) -> None:
-        self._complaints.add(f"{self.name}: on_error {error!r}")
+        self._problems.add(f"{self.name}: on_error {error!r}")
 
     def on_completed(self) -> None:
         """The client was closed."""
 
     def forget(self) -> None:
-        """Lets go of what was heard before the last quiet point: memory must not grow."""
+        """Forget events from before the last quiet point: memory must not grow."""
         self._known_before, self._known = self._known, set()
 
 
 class _Worker(threading.Thread):
-    def __init__(self, name: str, chance: random.Random, complaints: Complaints) -> None:
+    def __init__(self, name: str, chance: random.Random, problems: ErrorLog) -> None:
         super().__init__(name=name, daemon=True)
         self._chance = chance
-        self._complaints = complaints
+        self._problems = problems
         self._stopping = threading.Event()
 
     def stop(self) -> None:
-        """Ends the thread, and waits for that."""
+        """End the thread and wait for it."""
         self._stopping.set()
         self.join()
 
@@ -113,24 +94,24 @@ class _Worker(threading.Thread):
             while not self._stopping.is_set():
                 self._step()
         except Exception as error:
-            self._complaints.add(f"{self.name} ended: {error!r}")
+            self._problems.add(f"{self.name} ended: {error!r}")
 
     def _step(self) -> None:
         raise NotImplementedError
 
 
-class Hand(_Worker):
-    """Writes past the proxy: creates, updates and deletes, in all topics in turn."""
+class RecordWriter(_Worker):
+    """Creates, updates and deletes records of all topics in turn, without the proxy."""
 
     def __init__(
         self,
         client: BosBase,
         targets: list[tuple[str, str]],
-        numbers: Numbers,
+        numbers: WriteNumbers,
         chance: random.Random,
-        complaints: Complaints,
+        problems: ErrorLog,
     ) -> None:
-        super().__init__("soak-hand", chance, complaints)
+        super().__init__("soak-writer", chance, problems)
         self._client = client
         self._targets = itertools.cycle(targets)
         self._numbers = numbers
@@ -140,10 +121,10 @@ class Hand(_Worker):
         name, fixed = next(self._targets)
         records = self._client.collection(name)
         kind = self._chance.choice(["red", "red", "blue"])
-        made = records.create({"n": self._numbers.take(), "kind": kind})
+        made = records.create({"n": self._numbers.next(), "kind": kind})
         self._made.append((name, made["id"]))
         self._stopping.wait(WRITE_PAUSE)
-        records.update(fixed, {"n": self._numbers.take()})
+        records.update(fixed, {"n": self._numbers.next()})
         if len(self._made) > KEPT_RECORDS:
             old, record_id = self._made.popleft()
             self._client.collection(old).delete(record_id)
@@ -151,44 +132,44 @@ class Hand(_Worker):
 
 
 class Churner(_Worker):
-    """Subscribes to topics that come and go, in both forms, while everything else happens."""
+    """Subscribes to a topic for a moment, again and again, in both forms of subscription."""
 
     def __init__(
-        self, client: BosBase, names: list[str], chance: random.Random, complaints: Complaints
+        self, client: BosBase, names: list[str], chance: random.Random, problems: ErrorLog
     ) -> None:
-        super().__init__("soak-churner", chance, complaints)
+        super().__init__("soak-churner", chance, problems)
         self._client = client
         self._names = names
 
     def _step(self) -> None:
         records = self._client.collection(self._chance.choice(self._names))
         filter = f"n > {self._chance.randrange(50)}"
-        ear = Ear(f"churner {filter}", lambda _: True, self._complaints)
+        observer = CheckedObserver(f"churner {filter}", lambda _: True, self._problems)
         pause = self._chance.uniform(0.0, 0.3)
         if self._chance.random() < 0.5:
-            with records.observe("*", filter=filter).subscribe(ear.on_next, ear.on_error):
+            with records.observe("*", filter=filter).subscribe(observer.on_next, observer.on_error):
                 self._stopping.wait(pause)
             return
         try:
-            with records.subscribe("*", ear.on_next, filter=filter, timeout=0.5):
+            with records.subscribe("*", observer.on_next, filter=filter, timeout=0.5):
                 self._stopping.wait(pause)
         except RequestTimeoutError:
-            pass  # a fault was in the way: that is what the timeout is for
+            pass  # a fault delayed it: the timeout is for this case
         except BosBaseError as error:
-            self._complaints.add(f"subscribe raised {error!r}")
+            self._problems.add(f"subscribe raised {error!r}")
 
 
 @dataclass(frozen=True, slots=True)
-class Footprint:
-    """What a process holds; `memory` is its resident set in bytes."""
+class ResourceUsage:
+    """Resources of a process; `memory` is its resident set in bytes."""
 
     threads: int
     descriptors: int
     memory: int
 
     @classmethod
-    def now(cls) -> Footprint:
-        """That of this process."""
+    def now(cls) -> ResourceUsage:
+        """Return that of this process."""
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         return cls(
             len(_client_threads()),
@@ -197,8 +178,8 @@ class Footprint:
         )
 
     @classmethod
-    def settled(cls, wanted: int, patience: float) -> Footprint:
-        """The one once no more than `wanted` threads run, or after `patience` seconds."""
+    def settled(cls, wanted: int, patience: float) -> ResourceUsage:
+        """Wait until at most `wanted` threads run, for `patience` seconds; return the usage."""
         deadline = time.monotonic() + patience
         while (found := cls.now()).threads > wanted and time.monotonic() < deadline:
             time.sleep(0.05)

@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import pairwise
 
@@ -22,12 +22,6 @@ from rxbosbase.errors import ClientResponseError, StreamLostError
 from rxbosbase.operators.retry_with_backoff import retry_with_backoff
 
 CLIENTS = 1000
-
-
-@pytest.fixture
-def server() -> Iterator[wire.WireServer]:
-    with wire.WireServer() as running:
-        yield running
 
 
 def wait_until(what: Callable[[], object], patience: float = PATIENCE) -> None:

@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import tracemalloc
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -39,12 +39,6 @@ QUEUE_EVENTS = 10_000
 QUEUE_BYTES = 64 * 1024 * 1024
 
 
-@pytest.fixture
-def server() -> Iterator[wire.WireServer]:
-    with wire.WireServer() as running:
-        yield running
-
-
 def wait_until(what: Callable[[], object], patience: float = PATIENCE) -> None:
     deadline = time.monotonic() + patience
     while not what():
@@ -57,7 +51,7 @@ def event(number: int, size: int = 0) -> bytes:
     return wire.frame("c", TOPIC, {"record": record, "action": "create"})
 
 
-def listen(client: BosBase, call: Callable[[int], object]) -> None:
+def observe(client: BosBase, call: Callable[[int], object]) -> None:
     posts = client.collection("posts")
 
     def take(event: RecordEvent[dict[str, Any]]) -> None:
@@ -88,7 +82,7 @@ def test_an_event_beyond_its_bound_is_skipped_and_told_and_the_stream_lives_on(
     seen: list[int] = []
     states: list[Status] = []
     with Log() as log, BosBase(server.url, max_event_bytes=1000) as client:
-        listen(client, seen.append)
+        observe(client, seen.append)
         client.realtime.status.subscribe(states.append)
         server.stream.send_raw(event(1, size=2000))
         lives(server, seen, 2)
@@ -97,8 +91,8 @@ def test_an_event_beyond_its_bound_is_skipped_and_told_and_the_stream_lives_on(
         assert "1000 bytes" in str(states[-1].error)
         assert client.realtime.stats.skipped == 1
         assert states[-1].state == "active"
-    (told,) = log.at_least(logging.WARNING)
-    assert TOPIC in told and "1000 bytes" in told
+    (warning,) = log.at_least(logging.WARNING)
+    assert TOPIC in warning and "1000 bytes" in warning
 
 
 @pytest.mark.parametrize(
@@ -110,7 +104,7 @@ def test_a_line_without_end_takes_no_more_memory_than_an_event_may(
     """A line without end takes no more memory than an event may, and the stream stays open."""
     seen: list[int] = []
     with BosBase(server.url, max_event_bytes=100_000) as client:
-        listen(client, seen.append)
+        observe(client, seen.append)
         server.stream.send_raw(head)
         for _ in range(64):
             server.stream.send_raw(b"x" * 65_536)
@@ -128,7 +122,7 @@ def test_lines_without_number_in_one_event_take_no_more_memory_than_an_event_may
     """An event of 640 000 lines is skipped as too large, and the stream stays open."""
     seen: list[int] = []
     with BosBase(server.url, max_event_bytes=100_000) as client:
-        listen(client, seen.append)
+        observe(client, seen.append)
         for _ in range(64):
             server.stream.send_raw(b"data:x\n" * 10_000)
         server.stream.send_raw(b"\n")
@@ -153,7 +147,7 @@ def test_headers_without_end_are_given_up_and_another_connection_is_tried(
     answers = server.stream_answers if to == "stream" else server.post_answers
     answers.append(wire.raw(b"".join(parts)))
     with BosBase(server.url, backoff=QUICK) as client:
-        listen(client, seen.append)
+        observe(client, seen.append)
         server.stream.send_raw(event(1))
         wait_until(lambda: seen == [1])
 
@@ -162,7 +156,7 @@ def test_a_stream_of_comments_alone_calls_nobody_and_stays(server: wire.WireServ
     """A stream of comments alone calls no subscriber and outlives `idle_timeout`."""
     seen: list[int] = []
     with BosBase(server.url, idle_timeout=0.3) as client:
-        listen(client, seen.append)
+        observe(client, seen.append)
         states: list[Status] = []
         client.realtime.status.subscribe(states.append)
         until = time.monotonic() + 0.6  # twice the idle time: comments are signs of life
@@ -185,7 +179,7 @@ def test_a_stream_of_comments_in_place_of_a_greeting_is_given_up(server: wire.Wi
 
     server.stream_answers.append(wire.stream(greet=False, then=comment))
     with BosBase(server.url, timeout=0.4, backoff=QUICK) as client:
-        listen(client, seen.append)
+        observe(client, seen.append)
         assert server.gets == 2
         server.stream.send_raw(event(1))
         wait_until(lambda: seen == [1])
@@ -245,13 +239,13 @@ def test_the_posts_of_a_stream_send_back_the_cookie_of_its_balancer(
     chosen = b"HTTP/1.1 503 X\r\nSet-Cookie: server=b; Path=/\r\nContent-Length: 0\r\n\r\n"
     server.post_answers.append(wire.raw(chosen))
     with BosBase(server.url, backoff=QUICK) as client:
-        listen(client, lambda _: None)
+        observe(client, lambda _: None)
     posts = [request for request in server.requests if request.method == "POST"]
     assert [request.headers.get("cookie") for request in posts] == [None, "server=b"]
 
 
 def feed(server: wire.WireServer, frames: Iterable[bytes]) -> threading.Thread:
-    """Sends in a thread: the socket will be full for a while."""
+    """Send in a thread: the socket will be full for a while."""
     stream = server.stream
 
     def run() -> None:
@@ -279,10 +273,10 @@ def test_a_full_queue_holds_the_reader_back_and_loses_nothing(
         seen.append(number)
 
     with BosBase(server.url) as client:
-        listen(client, slow)
+        observe(client, slow)
         feeder = feed(server, (event(number, size) for number in range(count)))
         stats: list[Any] = [client.realtime.stats]
-        # Full, and held back: nothing more comes in although the server goes on.
+        # Full, and held back: no more data is read although the server continues to send.
         while len(stats) < 5 or stats[-1].bytes != stats[-5].bytes or stats[-1].bytes < 10_000:
             time.sleep(0.1)
             stats.append(client.realtime.stats)
@@ -300,7 +294,7 @@ def test_a_reader_that_is_held_back_can_be_renewed_and_closed(server: wire.WireS
     """A reader that is held back can be renewed, and `close` returns within 1 s."""
     gate = threading.Event()
     with BosBase(server.url) as client:
-        listen(client, lambda _: gate.wait(PATIENCE))
+        observe(client, lambda _: gate.wait(PATIENCE))
         feeder = feed(server, (event(number) for number in range(100_000)))
         wait_until(lambda: client.realtime.stats.queue_events > QUEUE_EVENTS / 2)
         client.realtime.reconnect_now()

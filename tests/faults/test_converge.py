@@ -1,4 +1,4 @@
-"""One short seed of the proof that live views converge; ``converge.py`` is the long version."""
+"""A short convergence run of live views with one seed; ``converge.py`` is the long version."""
 
 from __future__ import annotations
 

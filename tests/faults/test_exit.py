@@ -1,11 +1,10 @@
-"""A program that ends without ``close()`` ends at once, and says nothing."""
+"""A program that ends without ``close()`` ends at once, and prints nothing."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 
@@ -15,12 +14,6 @@ from support import wire_server as wire
 ROOT = Path(__file__).parents[2]
 LIMIT = 20.0
 """Seconds for a whole program; what would hold it up here takes minutes."""
-
-
-@pytest.fixture
-def server() -> Iterator[wire.WireServer]:
-    with wire.WireServer() as running:
-        yield running
 
 
 def run(script: str, server: wire.WireServer) -> subprocess.CompletedProcess[str]:
@@ -49,10 +42,10 @@ def run(script: str, server: wire.WireServer) -> subprocess.CompletedProcess[str
     )
 
 
-def assert_silent(done: subprocess.CompletedProcess[str], said: str = "end\n") -> None:
+def assert_silent(done: subprocess.CompletedProcess[str], stdout: str = "end\n") -> None:
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    assert done.stdout == said
+    assert done.stdout == stdout
 
 
 ACTIVE = """

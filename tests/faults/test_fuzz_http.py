@@ -26,7 +26,7 @@ def test_no_hostile_answer_harms_a_client() -> None:
     """None of 200 generated hostile responses harms a client."""
     report = fuzz(SEED, range(CASES))
     print(report.table())
-    assert not report.complaints, report.table()
+    assert not report.problems, report.table()
     assert report.cases == CASES
 
 
@@ -70,14 +70,14 @@ HARMS: dict[str, Callable[[BosBase], Any]] = {
 }
 
 
-@pytest.mark.parametrize(("told", "harm"), HARMS.items(), ids=HARMS.keys())
-def test_a_harm_is_seen(
-    one: Fuzz, monkeypatch: pytest.MonkeyPatch, told: str, harm: Callable[[BosBase], Any]
+@pytest.mark.parametrize(("expected", "harm"), HARMS.items(), ids=HARMS.keys())
+def test_each_kind_of_harm_is_reported(
+    one: Fuzz, monkeypatch: pytest.MonkeyPatch, expected: str, harm: Callable[[BosBase], Any]
 ) -> None:
     """The fuzz reports each kind of harm."""
     monkeypatch.setitem(CALLS, "health", Call(harm, lambda value: isinstance(value, dict), None))
     one.meet(Case(0, "health", "any", ()))
-    assert any(told in complaint for complaint in one.report.complaints), one.report.table()
+    assert any(expected in problem for problem in one.report.problems), one.report.table()
 
 
 def test_a_redirect_that_is_followed_and_bytes_that_are_left_over_are_seen(
@@ -93,6 +93,6 @@ def test_a_redirect_that_is_followed_and_bytes_that_are_left_over_are_seen(
 
     monkeypatch.setitem(CALLS, "health", Call(follows, lambda _: True, {}))
     one.meet(Case(0, "health", "any", (Answer(b""),)))
-    told = "\n".join(one.report.complaints)
-    assert "a redirect was followed to another host" in told
-    assert "the next request, answered well, gave {'echo': 'smuggled'}" in told
+    text = "\n".join(one.report.problems)
+    assert "a redirect was followed to another host" in text
+    assert "the next request, answered well, gave {'echo': 'smuggled'}" in text

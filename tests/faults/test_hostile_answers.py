@@ -10,7 +10,6 @@ import random
 import time
 import traceback
 import zlib
-from collections.abc import Iterator
 from math import isfinite
 from pathlib import Path
 
@@ -18,7 +17,7 @@ import pytest
 from faults.watching import PATIENCE, QUICK, peak_of
 from support import wire_server as wire
 from support.certs import make_certificate, server_context
-from support.dripping import Dripping
+from support.endless_server import EndlessServer
 from support.realtime_client import wait_until
 from support.seen import run_thread
 
@@ -39,12 +38,6 @@ OK = b"HTTP/1.1 200 OK\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-@pytest.fixture
-def server() -> Iterator[wire.WireServer]:
-    with wire.WireServer() as running:
-        yield running
-
-
 def json_answer(body: bytes, encoding: str = "", code: int = 200) -> wire.Answer:
     headers = {"Content-Type": "application/json"}
     return wire.status(code, body, headers | ({"Content-Encoding": encoding} if encoding else {}))
@@ -52,7 +45,7 @@ def json_answer(body: bytes, encoding: str = "", code: int = 200) -> wire.Answer
 
 # -- time -----------------------------------------------------------------------------------------
 
-DRIPS = {
+PIECEWISE = {
     "100 Continue": (b"", CONTINUE),
     "a status line, byte by byte": (b"HTTP/1.1 200 O", b"K"),
     "a header, byte by byte": (OK + b"X-A: ", b"a"),
@@ -67,10 +60,12 @@ DRIPS = {
 }
 
 
-@pytest.mark.parametrize(("head", "piece"), DRIPS.values(), ids=DRIPS.keys())
-def test_an_answer_that_comes_drop_by_drop_ends_with_the_timeout(head: bytes, piece: bytes) -> None:
+@pytest.mark.parametrize(("head", "piece"), PIECEWISE.values(), ids=PIECEWISE.keys())
+def test_an_answer_that_comes_piece_by_piece_ends_with_the_timeout(
+    head: bytes, piece: bytes
+) -> None:
     """A response that arrives byte by byte without end raises an error within 2 s."""
-    with Dripping(head, piece) as server, BosBase(server.url) as client:
+    with EndlessServer(head, piece) as server, BosBase(server.url) as client:
         begun = time.monotonic()
         with pytest.raises((RequestTimeoutError, ProtocolError)) as caught:
             client.send("GET", "/api/health", timeout=0.3)
@@ -82,19 +77,19 @@ def test_an_answer_that_comes_drop_by_drop_ends_with_the_timeout(head: bytes, pi
 @pytest.mark.parametrize("piece", [CONTINUE, CONTINUE * 1000], ids=["one", "many"])
 def test_a_flood_of_100_continue_ends_with_the_timeout(piece: bytes) -> None:
     """A flood of 100 Continue ends with `RequestTimeoutError` after the timeout."""
-    with Dripping(b"", piece, pause=0) as server, BosBase(server.url) as client:
+    with EndlessServer(b"", piece, pause=0) as server, BosBase(server.url) as client:
         begun = time.monotonic()
         with pytest.raises(RequestTimeoutError):
             client.send("GET", "/api/health", timeout=0.3)
         assert time.monotonic() - begun < 2
 
 
-@pytest.mark.parametrize("drip", ["100 Continue", "a header, byte by byte", "an error's body"])
-def test_a_stream_whose_opening_drips_is_given_up_and_tried_again(drip: str) -> None:
+@pytest.mark.parametrize("how", ["100 Continue", "a header, byte by byte", "an error's body"])
+def test_a_stream_whose_head_comes_piece_by_piece_is_given_up_and_tried_again(how: str) -> None:
     """A stream whose response headers never end is given up and tried again."""
-    head, piece = DRIPS[drip]
+    head, piece = PIECEWISE[how]
     with (
-        Dripping(head, piece) as server,
+        EndlessServer(head, piece) as server,
         BosBase(server.url, timeout=0.2, backoff=QUICK) as client,
     ):
         client.collection("posts").observe("*", check=False).subscribe()
@@ -107,9 +102,9 @@ def test_a_stream_whose_opening_drips_is_given_up_and_tried_again(drip: str) -> 
 def test_a_large_answer_may_take_longer_than_the_timeout_while_it_comes() -> None:
     """A large response may take longer than the timeout while it keeps arriving."""
     head = OK + b"Content-Length: 40002\r\n\r\n[1"
-    with Dripping(head, b" " * 2000, pause=0.03) as server, BosBase(server.url) as client:
+    with EndlessServer(head, b" " * 2000, pause=0.03) as server, BosBase(server.url) as client:
         begun = time.monotonic()
-        # 40 kB in 0.6 s: faster than the slowest that is taken, slower than the timeout.
+        # 40 kB in 0.6 s: faster than the minimum rate, slower than the timeout.
         with pytest.raises(ProtocolError, match="JSON was expected"):
             client.send("GET", "/api/health", timeout=0.3)
         assert time.monotonic() - begun > 0.4
@@ -118,7 +113,7 @@ def test_a_large_answer_may_take_longer_than_the_timeout_while_it_comes() -> Non
 def test_silence_in_a_body_ends_with_the_timeout_however_much_came_before() -> None:
     """Silence in a body ends with the timeout, however much has arrived before."""
     head = OK + b"Content-Length: 5000000\r\n\r\n[" + b" " * 2_000_000
-    with Dripping(head, b"", pause=0.1) as server, BosBase(server.url) as client:
+    with EndlessServer(head, b"", pause=0.1) as server, BosBase(server.url) as client:
         begun = time.monotonic()
         with pytest.raises(RequestTimeoutError):
             client.send("GET", "/api/health", timeout=0.3)
@@ -191,7 +186,7 @@ def test_a_small_answer_that_becomes_large_is_refused_before_it_is_decoded(
         client.send("GET", "/api/x")
 
 
-def test_many_keys_are_no_way_around_the_bound(server: wire.WireServer) -> None:
+def test_many_keys_are_bounded_too(server: wire.WireServer) -> None:
     """Many different keys in a response do not exceed the bound for decoded values."""
     keys = [f'"{n:03x}":0' for n in range(3000)]
     body = ("[" + ",".join(["{" + ",".join(keys) + "}"] * 300) + "]").encode()
@@ -365,7 +360,7 @@ def test_an_event_that_would_be_decoded_to_far_more_is_skipped(server: wire.Wire
         assert "memory" in str(client.realtime.status.value.error)
 
 
-# -- odd words ------------------------------------------------------------------------------------
+# -- odd texts ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -507,7 +502,7 @@ def test_an_answer_ends_where_its_kind_says_and_the_connection_is_used_again(
     answer: bytes, method: str, value: object
 ) -> None:
     """A response ends where its kind defines it, and its connection is used again."""
-    with Dripping(answer, b"") as server, BosBase(server.url) as client:
+    with EndlessServer(answer, b"") as server, BosBase(server.url) as client:
         for _ in range(3):
             assert client.send(method, "/api/x", timeout=2) == value
         assert server.connections == 1
@@ -515,7 +510,7 @@ def test_an_answer_ends_where_its_kind_says_and_the_connection_is_used_again(
 
 def test_an_early_hint_is_not_taken_for_the_answer() -> None:
     """An early hint is not the response; after the timeout its connection is not used again."""
-    with Dripping(EARLY, b"", pause=0) as hints, BosBase(hints.url) as client:
+    with EndlessServer(EARLY, b"", pause=0) as hints, BosBase(hints.url) as client:
         with pytest.raises(RequestTimeoutError):
             client.send("GET", "/api/1", timeout=0.3)
         with pytest.raises(RequestTimeoutError):  # on another connection
@@ -532,7 +527,7 @@ def test_what_tls_holds_behind_an_answer_is_not_taken_for_the_next(tmp_path: Pat
     head += b"x" * (8192 - len(head) - 4 - len(mine)) + b"\r\n\r\n"
     behind = OK + b"Content-Length: %d\r\n\r\n" % len(foreign) + foreign
     with (
-        Dripping(head + mine + behind, tls=server_context(cert, key)) as server,
+        EndlessServer(head + mine + behind, tls=server_context(cert, key)) as server,
         BosBase(server.url, verify=cert) as client,
     ):
         for _ in range(3):
@@ -544,7 +539,7 @@ def test_what_tls_holds_behind_an_answer_is_not_taken_for_the_next(tmp_path: Pat
 def test_close_ends_the_reading_of_a_body_at_once(how: str) -> None:
     """`close` ends the reading of a body within 1 s with `ClientClosedError`."""
     head = OK + how.encode() + b"\r\nContent-Length: 100000\r\n\r\n{"
-    with Dripping(head, b" ") as server, BosBase(server.url) as client:
+    with EndlessServer(head, b" ") as server, BosBase(server.url) as client:
         result = run_thread(lambda: client.send("GET", "/api/x", timeout=60))
         wait_until(client, lambda: server.sent > 5)
         begun = time.monotonic()
@@ -556,7 +551,7 @@ def test_close_ends_the_reading_of_a_body_at_once(how: str) -> None:
 
 def test_a_connection_that_switches_protocols_serves_no_other_request() -> None:
     """A 101 raises `ProtocolError`, and its connection serves no other request."""
-    with Dripping(b"HTTP/1.1 101 Switching Protocols\r\n\r\n") as server:
+    with EndlessServer(b"HTTP/1.1 101 Switching Protocols\r\n\r\n") as server:
         with BosBase(server.url) as client:
             for _ in range(2):
                 with pytest.raises(ProtocolError):
@@ -577,7 +572,7 @@ def test_chunks_of_one_byte_without_end_are_given_up(server: wire.WireServer) ->
 def test_an_answer_in_chunks_leaves_its_connection_to_the_next() -> None:
     """A chunked response with a trailer leaves its connection to the next request."""
     body = wire.chunk(b'{"a":') + wire.chunk(b"1}") + b"0\r\nX-Trailer: x\r\n\r\n"
-    with Dripping(CHUNKED + body, b"") as server, BosBase(server.url) as client:
+    with EndlessServer(CHUNKED + body, b"") as server, BosBase(server.url) as client:
         assert [client.send("GET", "/api/x") for _ in range(3)] == [{"a": 1}] * 3
         assert server.connections == 1
 

@@ -1,4 +1,4 @@
-"""A stream that lies: it never raises out of the reader, and nobody gets what is not theirs."""
+"""A stream with hostile data: no error leaves the reader, and no subscriber gets foreign events."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ GOOD = b'{"record":{"id":"good"},"action":"create"}'
 MEGABYTE = b"x" * 1024 * 1024
 
 
-class Ear:
+class Subscribers:
     """Subscribers of one topic, of its records, of its messages, and of everything."""
 
     def __init__(self, server: wire.WireServer, **settings: Any) -> None:
         self.server = server
         self.client = BosBase(server.url, backoff=QUICK, **settings)
-        self.heard: list[Any] = []
+        self.received: list[Any] = []
         self.messages: list[Any] = []
         self.everything: list[Any] = []
         self.ends: list[object] = []
@@ -37,11 +37,11 @@ class Ear:
         self._changed = threading.Condition()
         self.log = Log()
 
-    def __enter__(self) -> Ear:
+    def __enter__(self) -> Subscribers:
         self.log.__enter__()
         posts = self.client.collection("posts")
         posts.observe("*", check=False).subscribe(
-            self._into(self.heard), self.ends.append, lambda: self.ends.append("completed")
+            self._into(self.received), self.ends.append, lambda: self.ends.append("completed")
         )
         self.client.realtime.observe(MINE).subscribe(self._into(self.messages), self.ends.append)
         self.client.realtime.events.subscribe(self._into(self.everything), self.ends.append)
@@ -50,22 +50,22 @@ class Ear:
         return self
 
     def __exit__(self, *_: object) -> None:
-        told = list(self.ends)
+        ends = list(self.ends)
         foreign = [error for error in self.errors if not isinstance(error, BosBaseError)]
-        assert not foreign, "status told an error that is not the library's own"
+        assert not foreign, "the status has an error that is not the library's own"
         self.client.close()
         self.log.__exit__()
-        assert told == []
+        assert ends == []
         raised = [record for record in self.log.records if record.exc_info]
         assert not raised, raised[0].getMessage()
         assert not self.log.at_least(logging.ERROR)
 
     def ids(self) -> list[str]:
-        """Of the records that came."""
-        return [event.record.get("id") for event in self.heard]
+        """Return the ids of the records received."""
+        return [event.record.get("id") for event in self.received]
 
-    def lives(self) -> None:
-        """A good event arrives, on this stream or the next."""
+    def wait_good_event(self) -> None:
+        """Send a good event until it arrives, on this stream or the next."""
         deadline = time.monotonic() + PATIENCE
         while "good" not in self.ids():
             assert time.monotonic() < deadline, "nothing arrives any more"
@@ -89,15 +89,9 @@ class Ear:
 
 
 @pytest.fixture
-def server() -> Iterator[wire.WireServer]:
-    with wire.WireServer() as running:
-        yield running
-
-
-@pytest.fixture
-def ear(server: wire.WireServer) -> Iterator[Callable[..., Ear]]:
+def subscribe(server: wire.WireServer) -> Iterator[Callable[..., Subscribers]]:
     with ExitStack() as stack:
-        yield lambda **settings: stack.enter_context(Ear(server, **settings))
+        yield lambda **settings: stack.enter_context(Subscribers(server, **settings))
 
 
 def record(inner: bytes) -> bytes:
@@ -131,13 +125,13 @@ ODD_DATA = {
 
 @pytest.mark.parametrize("data", ODD_DATA.values(), ids=ODD_DATA.keys())
 def test_odd_data_is_left_out_and_the_stream_goes_on(
-    server: wire.WireServer, ear: Callable[..., Ear], data: bytes
+    server: wire.WireServer, subscribe: Callable[..., Subscribers], data: bytes
 ) -> None:
     """An event with malformed data is skipped, and the stream goes on."""
-    it = ear()
+    subscribers = subscribe()
     server.stream.send_frame(MINE, data)
-    it.lives()
-    assert set(it.ids()) == {"good"}
+    subscribers.wait_good_event()
+    assert set(subscribers.ids()) == {"good"}
     assert server.gets == 1
 
 
@@ -158,13 +152,13 @@ ODD_BUT_VALID = {
 
 @pytest.mark.parametrize("data", ODD_BUT_VALID.values(), ids=ODD_BUT_VALID.keys())
 def test_odd_but_valid_data_arrives(
-    server: wire.WireServer, ear: Callable[..., Ear], data: bytes
+    server: wire.WireServer, subscribe: Callable[..., Subscribers], data: bytes
 ) -> None:
     """An event with odd but valid data is delivered."""
-    it = ear()
+    subscribers = subscribe()
     server.stream.send_frame(MINE, data)
-    it.lives()
-    assert it.ids()[0] == "odd"
+    subscribers.wait_good_event()
+    assert subscribers.ids()[0] == "odd"
 
 
 OTHERS = [
@@ -175,15 +169,17 @@ OTHERS = [
 
 @pytest.mark.parametrize("topic", OTHERS, ids=range(len(OTHERS)))
 def test_an_event_of_a_topic_never_asked_for_reaches_no_subscriber_of_another(
-    server: wire.WireServer, ear: Callable[..., Ear], topic: str
+    server: wire.WireServer, subscribe: Callable[..., Subscribers], topic: str
 ) -> None:
     """An event of a topic without subscribers reaches only subscribers to everything."""
-    it = ear()
+    subscribers = subscribe()
     server.stream.send_record(topic, {"id": "stranger"}, "create")
-    it.lives()
-    assert set(it.ids()) == {"good"}
-    assert {message["record"]["id"] for message in it.messages} == {"good"}
-    others = [each.data["record"]["id"] for each in it.everything if each.topic != "PB_CONNECT"]
+    subscribers.wait_good_event()
+    assert set(subscribers.ids()) == {"good"}
+    assert {message["record"]["id"] for message in subscribers.messages} == {"good"}
+    others = [
+        each.data["record"]["id"] for each in subscribers.everything if each.topic != "PB_CONNECT"
+    ]
     assert others[0] == "stranger"  # it came, to who asks for everything
 
 
@@ -204,14 +200,14 @@ ODD_BYTES = {
 
 
 @pytest.mark.parametrize("data", ODD_BYTES.values(), ids=ODD_BYTES.keys())
-def test_odd_bytes_between_events_harm_nobody(
-    server: wire.WireServer, ear: Callable[..., Ear], data: bytes
+def test_odd_bytes_between_events_are_ignored(
+    server: wire.WireServer, subscribe: Callable[..., Subscribers], data: bytes
 ) -> None:
     """Odd bytes between events are ignored, and the stream goes on."""
-    it = ear()
+    subscribers = subscribe()
     server.stream.send_raw(data)
-    it.lives()
-    assert set(it.ids()) == {"good"}
+    subscribers.wait_good_event()
+    assert set(subscribers.ids()) == {"good"}
     assert server.gets == 1
 
 
@@ -231,25 +227,25 @@ BAD_FRAMING = {
 
 @pytest.mark.parametrize("data", BAD_FRAMING.values(), ids=BAD_FRAMING.keys())
 def test_bad_chunk_framing_costs_the_stream_and_the_next_one_lives(
-    server: wire.WireServer, ear: Callable[..., Ear], data: bytes
+    server: wire.WireServer, subscribe: Callable[..., Subscribers], data: bytes
 ) -> None:
     """Bad chunk framing ends the stream, and the next one delivers events."""
-    it = ear()
+    subscribers = subscribe()
     server.stream.send_unframed(data)
     server.wait_gets(2)
-    it.lives()
+    subscribers.wait_good_event()
 
 
 @pytest.mark.parametrize("size", [b"f" * 7, b"f" * 16, b"f" * 4000])
 def test_a_size_beyond_all_memory_reserves_none(
-    server: wire.WireServer, ear: Callable[..., Ear], size: bytes
+    server: wire.WireServer, subscribe: Callable[..., Subscribers], size: bytes
 ) -> None:
     """A huge chunk size reserves less than 1 MiB, and events are delivered again."""
-    it = ear(idle_timeout=0.5)
+    subscribers = subscribe(idle_timeout=0.5)
 
     def announce() -> None:
         server.stream.send_unframed(size + b"\r\n")
-        it.lives()
+        subscribers.wait_good_event()
 
     assert peak_of(announce) < len(MEGABYTE)
 
@@ -258,14 +254,14 @@ def test_a_size_beyond_all_memory_reserves_none(
     "client_id", ['"other"', '""', "null", "17", '["x"]', '"' + "x" * 1_000_000 + '"', "{"]
 )
 def test_a_second_pb_connect_changes_nothing(
-    server: wire.WireServer, ear: Callable[..., Ear], client_id: str
+    server: wire.WireServer, subscribe: Callable[..., Subscribers], client_id: str
 ) -> None:
     """A second PB_CONNECT changes neither the client id nor the stream."""
-    it = ear()
-    known = it.client.realtime.client_id
+    subscribers = subscribe()
+    known = subscribers.client.realtime.client_id
     server.stream.send_frame("PB_CONNECT", '{"clientId":' + client_id + "}")
-    it.lives()
-    assert it.client.realtime.client_id == known == server.stream.client_id
+    subscribers.wait_good_event()
+    assert subscribers.client.realtime.client_id == known == server.stream.client_id
     assert server.gets == 1
 
 
@@ -282,10 +278,10 @@ BAD_GREETINGS = {
 
 @pytest.mark.parametrize("greeting", BAD_GREETINGS.values(), ids=BAD_GREETINGS.keys())
 def test_a_stream_that_does_not_begin_with_a_client_id_is_given_up(
-    server: wire.WireServer, ear: Callable[..., Ear], greeting: bytes
+    server: wire.WireServer, subscribe: Callable[..., Subscribers], greeting: bytes
 ) -> None:
     """A stream that does not begin with a client id is given up, and the next one works."""
-    it = ear()
+    subscribers = subscribe()
 
     def greet(stream: wire.Stream) -> None:
         stream.send_raw(greeting)
@@ -293,15 +289,15 @@ def test_a_stream_that_does_not_begin_with_a_client_id_is_given_up(
     server.stream_answers.append(wire.stream(greet=False, then=greet))
     server.stream.cut()
     server.wait_gets(3)
-    it.lives()
-    assert set(it.ids()) == {"good"}
+    subscribers.wait_good_event()
+    assert set(subscribers.ids()) == {"good"}
 
 
 def test_a_client_id_of_a_megabyte_is_as_good_as_any(
-    server: wire.WireServer, ear: Callable[..., Ear]
+    server: wire.WireServer, subscribe: Callable[..., Subscribers]
 ) -> None:
     """A client id of a megabyte is accepted."""
-    it = ear()
+    subscribers = subscribe()
     huge = "c" * 1_000_000
 
     def greet(stream: wire.Stream) -> None:
@@ -311,17 +307,17 @@ def test_a_client_id_of_a_megabyte_is_as_good_as_any(
     server.stream_answers.append(wire.stream(greet=False, then=greet))
     server.stream.cut()
     server.wait_gets(2)
-    it.lives()
+    subscribers.wait_good_event()
 
 
 BREAKS = "\r\n2026-01-01 ERROR \x1b[31mfire\u2028\u202e\x9b" + "x" * 2000
 
 
-def test_no_word_of_the_other_side_breaks_a_line_of_the_log(
-    server: wire.WireServer, ear: Callable[..., Ear], caplog: pytest.LogCaptureFixture
+def test_control_characters_are_escaped_in_the_log(
+    server: wire.WireServer, subscribe: Callable[..., Subscribers], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Control characters from the server are escaped in each log line."""
-    it = ear()
+    subscribers = subscribe()
     plain = BREAKS.replace("\r\n", "")  # where a line's end would end the framing
     header = plain.encode().decode("latin-1")
     page = f"HTTP/1.1 200 OK\r\nContent-Type: text/{header}\r\nContent-Length: 0\r\n\r\n"
@@ -341,11 +337,11 @@ def test_no_word_of_the_other_side_breaks_a_line_of_the_log(
     with caplog.at_level(logging.DEBUG, "rxbosbase"):
         server.stream.cut()
         server.wait_gets(6)
-        it.lives()
-    lines = [record.getMessage() for record in it.log.records]
-    told = [line for line in lines if "fire" in line]
+        subscribers.wait_good_event()
+    lines = [record.getMessage() for record in subscribers.log.records]
+    warnings = [line for line in lines if "fire" in line]
     for begin in ("no connection", "connected as", "submitting 1", "submitting the topics failed"):
-        assert any(line.startswith(begin) for line in told), begin
+        assert any(line.startswith(begin) for line in warnings), begin
     broken = [line for line in lines if re.search("[\x00-\x1f\x7f-\x9f\u2028-\u202e]", line)]
     assert not broken, ascii(broken[0][:200])
 
@@ -354,17 +350,17 @@ def test_no_word_of_the_other_side_breaks_a_line_of_the_log(
     "length", ["x", "-5", "5, 5", "9" * 5000, "\xb2", "99999999999999999999", ""], ids=range(7)
 )
 def test_a_length_that_is_none_ends_the_stream_with_its_connection(
-    server: wire.WireServer, ear: Callable[..., Ear], length: str
+    server: wire.WireServer, subscribe: Callable[..., Subscribers], length: str
 ) -> None:
     """A stream with a malformed `Content-Length` ends, and the next one delivers events."""
-    it = ear()
+    subscribers = subscribe()
     head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: "
     greeting = wire.frame("odd", "PB_CONNECT", {"clientId": "odd"})
     answer = f"{head}{length}\r\n\r\n".encode("latin-1") + greeting
     server.stream_answers.append(wire.raw(answer))
     server.stream.cut()
     server.wait_gets(3)
-    it.lives()
+    subscribers.wait_good_event()
 
 
 HOSTILE_HEADERS = {
@@ -388,22 +384,22 @@ HOSTILE_HEADERS = {
 @pytest.mark.parametrize("to", ["stream", "post"])
 def test_hostile_headers_of_an_answer_never_end_the_connecting(
     server: wire.WireServer,
-    ear: Callable[..., Ear],
+    subscribe: Callable[..., Subscribers],
     headers: dict[str, str],
     code: int,
     to: str,
 ) -> None:
     """Odd headers in a response to the stream or a POST never end the attempts to connect."""
-    it = ear()
+    subscribers = subscribe()
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     answer = f"HTTP/1.1 {code} X\r\n{lines}Content-Length: 2\r\n\r\nhi".encode("latin-1")
     (server.stream_answers if to == "stream" else server.post_answers).append(wire.raw(answer))
     server.stream.cut()
     if "9" * 400 in lines and code == 500:
-        realtime = it.client.realtime
-        wait_until(it.client, lambda: "500: X" in str(realtime.status.value.error))
+        realtime = subscribers.client.realtime
+        wait_until(subscribers.client, lambda: "500: X" in str(realtime.status.value.error))
         if to == "stream":
             assert realtime.status.value.retry_in == MAX_RETRY_AFTER
         realtime.reconnect_now()  # it would be tried again in 5 minutes
-    it.lives()
+    subscribers.wait_good_event()
     assert not server.stream_answers and not server.post_answers  # it was answered so

@@ -1,4 +1,4 @@
-"""The server is killed under load, again and again."""
+"""The server is killed under load, several times."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from rxbosbase.server import EmbeddedServer
 
 KILLS = 10 if os.environ.get("RXBOSBASE_LONG") == "1" else 2
 BACK_WITHIN = 2.5
-"""Seconds after the server is, until events flow."""
+"""Seconds from the restart of the server until events are delivered."""
 IN_FLIGHT = 0.1
-"""Seconds before the kill whose events may have died with the server."""
+"""Seconds before the kill in which events may be lost with the server."""
 RATE = 500
 """Events a second; each write is one on each topic."""
 FILTERS = [None, "n > 0", "kind = 'a'", "n >= 0 && kind = 'a'"]
-HANDS = 2
+WRITERS = 2
 UNDER_LOAD = 1.0
 """Seconds of writing between a recovery and the next kill."""
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One record: its number, whether the client was active before, and when it was answered."""
+    """One record: its number, whether the client was active, and when it was written."""
 
     number: int
     active: bool
@@ -39,55 +39,55 @@ class Write:
 
 
 class Load:
-    """Writers past the client, and ears of the client."""
+    """Writers that do not use the client, and subscriptions of the client."""
 
     def __init__(self, server: EmbeddedServer, stack: ExitStack) -> None:
         with server.client(superuser=True) as admin:
             self.collection = make_collection(admin, "load")
         self.client = stack.enter_context(BosBase(server.url))
         self.url = server.url
-        self.heard: list[dict[int, float]] = [{} for _ in FILTERS]
+        self.received: list[dict[int, float]] = [{} for _ in FILTERS]
         self.twice: list[int] = []
         self.ended: list[Exception] = []
         self.writes: list[Write] = []
         self._numbers = itertools.count(1)
         self._stopping = threading.Event()
-        self._hands = [threading.Thread(target=self._write, daemon=True) for _ in range(HANDS)]
-        for filter, heard in zip(FILTERS, self.heard, strict=True):
-            self._listen(filter, heard)
+        self._writers = [threading.Thread(target=self._write, daemon=True) for _ in range(WRITERS)]
+        for filter, received in zip(FILTERS, self.received, strict=True):
+            self._subscribe(filter, received)
         self.client.realtime.wait_active(PATIENCE)
         stack.callback(self.stop)
-        for hand in self._hands:
-            hand.start()
+        for writer in self._writers:
+            writer.start()
 
     def stop(self) -> None:
-        """Ends the writing."""
+        """End the writing."""
         self._stopping.set()
-        for hand in self._hands:
-            hand.join(PATIENCE)
+        for writer in self._writers:
+            writer.join(PATIENCE)
 
-    def flows_since(self, moment: float, patience: float) -> float:
-        """When each topic had delivered something that arrived after `moment`."""
+    def wait_delivery_since(self, moment: float, patience: float) -> float:
+        """Wait until each topic delivers an event after `moment`; return the time."""
         deadline = time.monotonic() + patience
         while True:
-            newest = [max(list(heard.values()), default=0.0) for heard in self.heard]
+            newest = [max(list(received.values()), default=0.0) for received in self.received]
             if min(newest) > moment:
                 return time.monotonic()
             assert time.monotonic() < deadline, f"silent; {self.client!r}"
             time.sleep(0.01)
 
-    def _listen(self, filter: str | None, heard: dict[int, float]) -> None:
-        def take(event: RecordEvent[dict[str, int]]) -> None:
+    def _subscribe(self, filter: str | None, received: dict[int, float]) -> None:
+        def receive(event: RecordEvent[dict[str, int]]) -> None:
             number = event.record["n"]
-            if number in heard:
+            if number in received:
                 self.twice.append(number)
-            heard[number] = time.monotonic()
+            received[number] = time.monotonic()
 
         stream = self.client.collection(self.collection).observe("*", filter=filter)
-        stream.subscribe(take, self.ended.append)
+        stream.subscribe(receive, self.ended.append)
 
     def _write(self) -> None:
-        pause = len(FILTERS) * HANDS / RATE
+        pause = len(FILTERS) * WRITERS / RATE
         due = time.monotonic()
         with BosBase(self.url, timeout=1.0) as writer:
             records = writer.collection(self.collection)
@@ -117,7 +117,7 @@ def test_a_killed_server_costs_only_what_was_on_its_way(server: EmbeddedServer) 
     came_back: list[float] = []
     with ExitStack() as stack:
         load = Load(server, stack)
-        load.flows_since(0.0, PATIENCE)
+        load.wait_delivery_since(0.0, PATIENCE)
         for _ in range(KILLS):
             time.sleep(UNDER_LOAD)
             killed = time.monotonic()
@@ -125,7 +125,7 @@ def test_a_killed_server_costs_only_what_was_on_its_way(server: EmbeddedServer) 
             server.restart()
             up = time.monotonic()
             away.append((killed, up))
-            came_back.append(load.flows_since(up, PATIENCE) - up)
+            came_back.append(load.wait_delivery_since(up, PATIENCE) - up)
         time.sleep(UNDER_LOAD)
         load.stop()
         load.client.realtime.wait_active(PATIENCE)
@@ -136,10 +136,10 @@ def test_a_killed_server_costs_only_what_was_on_its_way(server: EmbeddedServer) 
             if write.active and not any(at - IN_FLIGHT < write.done < up for at, up in away)
         ]
         missing = [
-            [write.number for write in promised if write.number not in heard]
-            for heard in load.heard
+            [write.number for write in promised if write.number not in received]
+            for received in load.received
         ]
-    took = sum(len(heard) for heard in load.heard)
+    took = sum(len(received) for received in load.received)
     print(f"back after {[f'{each:.2f}' for each in came_back]} s, {took} events,")
     print(f"{len(load.writes)} writes, {len(promised)} of them promised, missing {missing}")
     assert max(came_back) <= BACK_WITHIN

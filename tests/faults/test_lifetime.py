@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from faults.soak_parts import Footprint
+from faults.soak_parts import ResourceUsage
 from faults.watching import PATIENCE, QUICK, Log
 from support import wire_server as wire
 from support.realtime_client import library_threads
@@ -54,7 +54,7 @@ def wait_until(what: Callable[[], object], patience: float = PATIENCE) -> None:
 
 
 def in_threads(count: int, work: Callable[[random.Random], None]) -> list[BaseException]:
-    """Runs `work` in many threads at once, each with a seed; what they raised."""
+    """Run `work` in many threads at once, each with a seed; return their errors."""
     raised: list[BaseException] = []
     together = threading.Barrier(count)
 
@@ -241,21 +241,21 @@ def test_a_fork_uses_nothing_of_its_parents_client_and_harms_nothing(
         warnings.simplefilter("ignore", DeprecationWarning)  # of forking with threads, since 3.12
         child = os.fork()
     if child == 0:
-        with contextlib.suppress(BaseException), os.fdopen(writing, "w") as told:
+        with contextlib.suppress(BaseException), os.fdopen(writing, "w") as output:
             signal.alarm(10)
             for call in calls:
                 try:
                     call()
-                    told.write("no error\n")
+                    output.write("no error\n")
                 except BosBaseError as error:
-                    told.write(f"{type(error).__name__}: {error}\n")
+                    output.write(f"{type(error).__name__}: {error}\n")
                 except BaseException as error:
-                    told.write(f"unclear: {error!r}\n")
-                told.flush()
+                    output.write(f"unclear: {error!r}\n")
+                output.flush()
         os._exit(0)
     os.close(writing)
-    with os.fdopen(reading) as heard:
-        answers = heard.read().splitlines()
+    with os.fdopen(reading) as results:
+        answers = results.read().splitlines()
     _, status = os.waitpid(child, 0)
     server.send("posts/*", {"id": "after"})
     wait_until(lambda: seen)
@@ -353,7 +353,7 @@ def test_ctrl_c_ends_every_wait_of_the_main_thread_and_leaves_nothing(
 
 
 @pytest.mark.parametrize("state", ["active", "waiting", "unused"])
-def test_a_client_that_nobody_holds_ends_its_threads(server: wire.WireServer, state: str) -> None:
+def test_an_unreferenced_client_ends_its_threads(server: wire.WireServer, state: str) -> None:
     """A client without references ends its threads within 1 s, active, waiting or unused."""
     client = BosBase(server.url, backoff=BackoffPolicy(initial=30, maximum=30, jitter=False))
     if state == "waiting":
@@ -415,9 +415,9 @@ def test_subscribing_and_disposing_again_and_again_leaks_nothing(
     tracemalloc.start()
     try:
         rounds(ROUNDS // 20)
-        before, footprint = tracemalloc.get_traced_memory()[0], Footprint.now()
+        before, footprint = tracemalloc.get_traced_memory()[0], ResourceUsage.now()
         rounds(ROUNDS)
-        after, late = tracemalloc.get_traced_memory()[0], Footprint.now()
+        after, late = tracemalloc.get_traced_memory()[0], ResourceUsage.now()
     finally:
         tracemalloc.stop()
     assert after - before < LEAK_BYTES

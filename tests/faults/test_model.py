@@ -1,5 +1,5 @@
-"""Whatever is subscribed, lost and refused in whatever order: the server's set becomes the wanted
-one, after every step, and every subscriber then gets each event of its topic once."""
+"""Random sequences of subscriptions, losses and refusals: after every step the server's topics
+become the registered ones, and every subscriber gets each event of its topic once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from reactivex import abc
-from support.model_server import END_NAMES, MISDEED_NAMES, ModelServer
+from support.model_server import END_NAMES, FAILURE_NAMES, ModelServer
 from support.wire_server import make_token
 
 from rxbosbase import BackoffPolicy, BosBase, RecordEvent
@@ -39,12 +39,12 @@ TOPICS = [
 
 
 @dataclass
-class Ear:
+class Subscriber:
     """One subscriber of the model."""
 
     topic: tuple[str, str, str | None]
     changed: threading.Condition
-    heard: list[str] = field(default_factory=list)
+    received: list[str] = field(default_factory=list)
     completed: bool = False
     subscription: abc.DisposableBase | None = None
 
@@ -53,9 +53,9 @@ class Ear:
         collection, target, filter = self.topic
         return record_topic(collection, target, filter=filter).wire
 
-    def take(self, event: RecordEvent[dict[str, Any]]) -> None:
+    def receive(self, event: RecordEvent[dict[str, Any]]) -> None:
         with self.changed:
-            self.heard.append(event.record["id"])
+            self.received.append(event.record["id"])
             self.changed.notify_all()
 
     def complete(self) -> None:
@@ -63,7 +63,7 @@ class Ear:
 
 
 class Machine(RuleBasedStateMachine):
-    """The client under test, the server, and the wanted set as plain Python has it."""
+    """The client under test, the server, and the subscribers that the client has to have."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class Machine(RuleBasedStateMachine):
         self.client = BosBase(
             self.server.url, timeout=0.3, backoff=BackoffPolicy(initial=0.005, maximum=0.02)
         )
-        self.ears: list[Ear] = []
+        self.subscribers: list[Subscriber] = []
         self.errors: list[Exception] = []
         self.changed = threading.Condition()
         self.numbers = itertools.count(1)
@@ -82,28 +82,32 @@ class Machine(RuleBasedStateMachine):
         self.server.__exit__(None, None, None)
         assert self.errors == []
 
-    # -- what a user does
+    # -- actions of a user
 
     @rule(topic=st.sampled_from(TOPICS))
     def subscribe(self, topic: tuple[str, str, str | None]) -> None:
         collection, target, filter = topic
-        ear = Ear(topic, self.changed)
+        one = Subscriber(topic, self.changed)
         stream = self.client.collection(collection).observe(target, filter=filter, check=False)
-        ear.subscription = stream.subscribe(ear.take, self.errors.append, ear.complete)
-        self.ears.append(ear)
+        one.subscription = stream.subscribe(one.receive, self.errors.append, one.complete)
+        self.subscribers.append(one)
 
-    @precondition(lambda self: self.ears)
+    @precondition(lambda self: self.subscribers)
     @rule(data=st.data())
     def dispose(self, data: st.DataObject) -> None:
-        ear = self.ears.pop(data.draw(st.integers(0, len(self.ears) - 1)))
-        assert ear.subscription is not None
-        ear.subscription.dispose()
+        subscriber = self.subscribers.pop(data.draw(st.integers(0, len(self.subscribers) - 1)))
+        assert subscriber.subscription is not None
+        subscriber.subscription.dispose()
 
     @rule(topic=st.sampled_from(TOPICS))
     def unsubscribe(self, topic: tuple[str, str, str | None]) -> None:
         collection, target, _ = topic
         self.client.collection(collection).unsubscribe(target)
-        self.ears = [ear for ear in self.ears if ear.topic[:2] != (collection, target)]
+        self.subscribers = [
+            subscriber
+            for subscriber in self.subscribers
+            if subscriber.topic[:2] != (collection, target)
+        ]
 
     @rule(who=st.sampled_from(["", "alice", "bob"]))
     def log_in(self, who: str) -> None:
@@ -116,16 +120,16 @@ class Machine(RuleBasedStateMachine):
     def reconnect_now(self) -> None:
         self.client.realtime.reconnect_now()
 
-    # -- what happens to it
+    # -- faults
 
     @rule(how=st.sampled_from(END_NAMES))
     def lose_the_stream(self, how: str) -> None:
         self.server.end_stream(how)
 
-    @rule(how=st.lists(st.sampled_from(MISDEED_NAMES), max_size=3))
+    @rule(how=st.lists(st.sampled_from(FAILURE_NAMES), max_size=3))
     def fail_coming_posts(self, how: list[str]) -> None:
         for each in how:
-            self.server.misbehave(each)
+            self.server.fail_next_post(each)
 
     @rule(code=st.sampled_from([403, 404, 500, 502]), how=st.sampled_from(END_NAMES))
     def lose_the_stream_and_be_refused(self, code: int, how: str) -> None:
@@ -134,11 +138,11 @@ class Machine(RuleBasedStateMachine):
 
     @rule(topic=st.sampled_from(TOPICS))
     def subscribe_while_the_server_is_away(self, topic: tuple[str, str, str | None]) -> None:
-        self.server.go_away("reset")
+        self.server.refuse_connections("reset")
         self.subscribe(topic)
-        self.server.come_back()
+        self.server.accept_connections()
 
-    # -- what must hold
+    # -- invariants
 
     @invariant()
     def it_converges_and_delivers(self) -> None:
@@ -146,14 +150,14 @@ class Machine(RuleBasedStateMachine):
         self.delivers()
 
     def converges(self) -> None:
-        """Server and client agree on one stream, and it has the wanted topics."""
-        wanted = {ear.wire for ear in self.ears}
+        """Wait until server and client agree on one stream, and it has the registered topics."""
+        wanted = {each.wire for each in self.subscribers}
         deadline = time.monotonic() + AGREES_WITHIN
         while True:
             self.server.wait_converged(wanted)
             self.client.realtime.wait_active(AGREES_WITHIN)
-            # Both looked at a moment of their own: is it one and the same stream?
-            if self.server.holds(wanted) and self.server.client_id == self.client_id:
+            # The two waits end at different times: is it the same stream?
+            if self.server.has_topics(wanted) and self.server.client_id == self.client_id:
                 return
             assert time.monotonic() < deadline, "server and client do not agree on a stream"
             time.sleep(0.001)
@@ -163,22 +167,30 @@ class Machine(RuleBasedStateMachine):
         return self.client.realtime.client_id
 
     def delivers(self) -> None:
-        """Every ear hears an event of its topic once, and nobody else does."""
-        for ear in self.ears:
-            assert not ear.completed
-        for topic in {ear.wire for ear in self.ears}:
+        """Check that an event reaches each subscriber of its topic once, and no other."""
+        for each in self.subscribers:
+            assert not each.completed
+        for topic in {each.wire for each in self.subscribers}:
             name = str(next(self.numbers))
             assert self.server.send(topic, name) == 1
-            ears = [ear for ear in self.ears if ear.wire == topic]
+            subscribers = [each for each in self.subscribers if each.wire == topic]
             with self.changed:
                 self.changed.wait_for(
-                    lambda ears=ears, name=name: all(name in ear.heard for ear in ears),  # type: ignore[misc]
+                    lambda subscribers=subscribers, name=name: all(
+                        name in each.received for each in subscribers
+                    ),  # type: ignore[misc]
                     ARRIVES_WITHIN,
                 )
-            for ear in ears:
-                assert ear.heard.count(name) == 1, f"{topic}: {ear.heard} lacks {name}"
-            strangers = [ear for ear in self.ears if ear.wire != topic and name in ear.heard]
-            assert not strangers
+            for subscriber in subscribers:
+                assert subscriber.received.count(name) == 1, (
+                    f"{topic}: {subscriber.received} lacks {name}"
+                )
+            others = [
+                subscriber
+                for subscriber in self.subscribers
+                if subscriber.wire != topic and name in subscriber.received
+            ]
+            assert not others
 
 
 def test_the_servers_set_converges_to_the_wanted_set_after_every_step() -> None:

@@ -9,21 +9,13 @@ import threading
 import time
 import warnings
 import weakref
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
 from faults.watching import PATIENCE
 from support import wire_server as wire
 from support.realtime_client import library_threads, wait_until
 
 from rxbosbase import BosBase, ClientClosedError
-
-
-@pytest.fixture
-def server() -> Iterator[wire.WireServer]:
-    with wire.WireServer() as running:
-        yield running
 
 
 def test_a_fork_in_a_callback_leaves_the_child_a_clear_error_and_the_parent_its_stream(

@@ -1,4 +1,4 @@
-"""The proxy itself: whoever knocks while it closes, it leaves no socket open."""
+"""The proxy itself: it leaves no socket open, also for connections while it closes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROUNDS = 30
 
 @pytest.fixture
 def target() -> Iterator[str]:
-    """A server that hangs up on everybody."""
+    """A server that closes every connection at once."""
     with socket.create_server((HOST, 0)) as listener:
 
         def hang_up() -> None:
@@ -32,7 +32,7 @@ def target() -> Iterator[str]:
         thread.join(LIMIT)
 
 
-def test_who_knocks_while_it_closes_is_hung_up_on(target: str) -> None:
+def test_connections_during_close_leave_no_socket(target: str) -> None:
     """A connection made while the proxy closes leaves no socket open."""
     for _ in range(ROUNDS):
         proxy = FaultProxy(target)

@@ -18,11 +18,11 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.timeout(SECONDS + 60)
-def test_the_client_survives_a_soak_of_mixed_faults(server: EmbeddedServer) -> None:
-    """A soak of at least eight kinds of faults ends without a complaint."""
-    report = soak(server, SECONDS, seed=4)
+def test_the_client_survives_a_soak_of_mixed_faults(bosbase_server: EmbeddedServer) -> None:
+    """A soak of at least eight kinds of faults ends without a problem."""
+    report = soak(bosbase_server, SECONDS, seed=4)
     print(report.table())
-    assert not report.complaints, report.table()
+    assert not report.problems, report.table()
     assert report.faults.total() >= SECONDS * FAULTS_A_SECOND
     assert len(report.faults) >= 8, report.table()
 

@@ -1,6 +1,6 @@
 """A host that can vanish: a network namespace of its own, joined by a virtual cable.
 
-Needs root and Linux; `VanishingHost.possible` says whether that is so.
+Needs root and Linux; `VanishingHost.possible` is True there.
 """
 
 from __future__ import annotations
@@ -107,11 +107,11 @@ class VanishingHost:
         self.close()
 
     def vanish(self) -> None:
-        """Pulls the cable: packets are lost both ways, and nobody is told."""
+        """Drop all packets in both directions, without an error to either side."""
         _ip("-n", self._namespace, "link", "set", self._far, "down")
 
     def appear(self) -> None:
-        """Puts it back."""
+        """Deliver packets again."""
         _ip("-n", self._namespace, "link", "set", self._far, "up")
 
     def close(self) -> None:

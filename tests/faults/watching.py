@@ -1,4 +1,4 @@
-"""What a user sees of one topic behind a proxy: events, ends, losses, states; and a writer."""
+"""A client of one topic behind a fault proxy, with all that it emits, and a writer."""
 
 from __future__ import annotations
 
@@ -16,13 +16,21 @@ from rxbosbase.server import EmbeddedServer
 
 from .proxy import FaultProxy
 
-__all__ = ["FLOWS_WITHIN", "PATIENCE", "QUICK", "Log", "Scene", "make_collection", "peak_of"]
+__all__ = [
+    "DELIVERS_WITHIN",
+    "PATIENCE",
+    "QUICK",
+    "Log",
+    "WatchedClient",
+    "make_collection",
+    "peak_of",
+]
 
 PATIENCE = 20.0
-"""Seconds a wait may take on a machine that does other things; an ordinary one takes far less."""
+"""Seconds that a wait may take on a busy machine; usually it takes far less."""
 
-FLOWS_WITHIN = 10.0
-"""The same for events to flow again."""
+DELIVERS_WITHIN = 10.0
+"""The same until events are delivered again."""
 
 QUICK = BackoffPolicy(initial=0.02, maximum=0.1)
 
@@ -47,12 +55,12 @@ class Log(logging.Handler):
         logging.getLogger("rxbosbase").removeHandler(self)
 
     def at_least(self, level: int) -> list[str]:
-        """The messages of this level and above."""
+        """Return the messages of this level and above."""
         return [record.getMessage() for record in self.records if record.levelno >= level]
 
 
 def make_collection(admin: BosBase, stem: str) -> str:
-    """A collection that everybody may read and write, with a number and a kind; its name."""
+    """Create a collection with a number and a kind, open to all; return its name."""
     name = f"{stem}_{next(_names)}_{time.monotonic_ns() % 10**9}"
     admin.collections.create(
         {
@@ -67,7 +75,7 @@ def make_collection(admin: BosBase, stem: str) -> str:
 
 
 def peak_of(call: Callable[[], object]) -> int:
-    """The most memory that all threads together took while `call` ran, in bytes."""
+    """Return the peak of the memory that all threads allocate while `call` runs, in bytes."""
     tracemalloc.start()
     try:
         call()
@@ -76,12 +84,12 @@ def peak_of(call: Callable[[], object]) -> int:
         tracemalloc.stop()
 
 
-class Scene:
-    """A client behind a fault proxy, watching one topic of the real server.
+class WatchedClient:
+    """A client behind a fault proxy that observes one topic of the real server.
 
     Attributes:
         seen: the numbers of the records whose creation arrived, in that order.
-        errors, completed: what else came to the observer.
+        errors, completed: errors and completions of the observer.
         lost: the arguments of `on_disconnect`.
         states: every `Status`, in order.
     """
@@ -114,7 +122,7 @@ class Scene:
             lambda: self._note(self._complete)(None),
         )
         self.client.realtime.wait_active(PATIENCE)
-        self.flows()
+        self.wait_delivery()
         return self
 
     def __exit__(
@@ -131,33 +139,33 @@ class Scene:
             assert self.proxy.injected.total() == self.proxy.asked, "a fault did not happen"
 
     def write(self) -> int:
-        """Creates a record past the proxy; its number."""
+        """Create a record, not through the proxy; return its number."""
         number = next(self._numbers)
         self.writer.collection(self.collection).create({"n": number})
         return number
 
     def wait(self, what: Callable[[], object], timeout: float = PATIENCE) -> None:
-        """Until `what()` is true; looked at after everything that arrives."""
+        """Wait until `what()` is true; it is checked after each call of an observer."""
         with self._changed:
             if not self._changed.wait_for(lambda: bool(what()), timeout):
-                raise AssertionError(f"not within {timeout:g} s; {self.client!r}: {self.story()}")
+                raise AssertionError(f"not within {timeout:g} s; {self.client!r}: {self.history()}")
 
-    def flows(self) -> float:
-        """Writes until something written afterwards arrives; the seconds that took."""
+    def wait_delivery(self) -> float:
+        """Write until a new record arrives; return the seconds that took."""
         began = time.monotonic()
-        while time.monotonic() - began < FLOWS_WITHIN:
+        while time.monotonic() - began < DELIVERS_WITHIN:
             number = self.write()
             with self._changed:
                 if self._changed.wait_for(lambda n=number: n in self.seen, 0.1):  # type: ignore[misc]
                     return time.monotonic() - began
-        raise AssertionError(f"nothing arrives any more; {self.story()}")
+        raise AssertionError(f"nothing arrives any more; {self.history()}")
 
-    def story(self) -> str:
-        """What happened, for a failing test."""
+    def history(self) -> str:
+        """Return the states so far as a text, for a failing test."""
         return " -> ".join(f"{each.state}({each.error or ''})" for each in self.states)
 
     def assert_unharmed(self) -> None:
-        """No error or end came to the observer, no event twice, nothing was logged as an error."""
+        """Assert that the observer got no error, end or duplicate, and no error is logged."""
         assert not self.errors
         assert not self.completed
         assert len(self.seen) == len(set(self.seen)), "an event came twice"

@@ -124,7 +124,7 @@ def test_an_error_of_the_stream_is_raised_in_the_loop(world: World) -> None:
     run(main)
 
 
-def test_cancelling_the_task_takes_the_topic_off(world: World) -> None:
+def test_cancelling_the_task_removes_the_topic(world: World) -> None:
     """Cancelling a task inside `async for` over `aio.events` removes the topic."""
     posts = world.collection()
 
@@ -211,7 +211,7 @@ def test_a_refused_topic_is_raised_by_subscribe(world: World) -> None:
     run(main)
 
 
-def test_cancelling_a_subscribe_that_waits_takes_the_topic_off_at_once(fragile: World) -> None:
+def test_cancelling_a_waiting_subscribe_removes_the_topic_at_once(fragile: World) -> None:
     """Cancelling `aio.subscribe` while the server is paused removes the topic at once."""
     posts = fragile.collection()
     fragile.server.pause()
@@ -275,7 +275,7 @@ def test_a_callback_may_end_its_own_subscription(world: World) -> None:
 # -- live views ------------------------------------------------------------------------------------
 
 
-def test_a_view_becomes_fresh_and_stays_true(world: World) -> None:
+def test_a_view_becomes_fresh_and_follows_changes(world: World) -> None:
     """`aio.live` waits for a fresh snapshot, then yields changes, and ends with its block."""
     posts = world.collection()
     first = posts.create({"n": 1})["id"]
@@ -290,7 +290,7 @@ def test_a_view_becomes_fresh_and_stays_true(world: World) -> None:
                 if len(snapshot.records) == 2:
                     break
             assert [record["id"] for record in view.current.records] == [first, second]
-        eventually(lambda: not world.admin.live_hub._cores)
+        eventually(lambda: not world.admin.live_manager._views)
 
     run(main)
 
@@ -346,7 +346,7 @@ def test_a_task_too_slow_for_its_changes_gets_the_net_difference(
     run(main)
 
 
-def test_a_view_that_is_refused_says_so_to_all_who_wait(world: World) -> None:
+def test_a_refused_view_raises_from_wait_fresh_and_anext(world: World) -> None:
     """A refused query raises its ClientResponseError from `wait_fresh` and from `anext`."""
     posts = world.collection(listRule=None)
     guest = world.client().collection(posts.name)
@@ -361,7 +361,7 @@ def test_a_view_that_is_refused_says_so_to_all_who_wait(world: World) -> None:
     run(main)
 
 
-def test_a_view_that_is_not_fresh_in_time_says_so(fragile: World) -> None:
+def test_wait_fresh_raises_after_its_timeout(fragile: World) -> None:
     """`wait_fresh(0.05)` of `aio.live` raises RequestTimeoutError while the server is paused."""
     posts = fragile.collection()
     fragile.server.pause()
@@ -425,7 +425,7 @@ def test_a_closed_loop_leaves_a_view_without_an_error(
     loop.run_until_complete(view.wait_fresh())
     loop.close()
     posts.create({})
-    eventually(lambda: not world.admin.live_hub._cores)
+    eventually(lambda: not world.admin.live_manager._views)
     assert caplog.records == []
 
 

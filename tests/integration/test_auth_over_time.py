@@ -1,4 +1,4 @@
-"""Logins over time on the real server: renewed while events flow, and lost aloud."""
+"""Logins over time on the real server: renewal while events flow, and lost logins."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from support.live_schema import PASSWORD, Heard, World, eventually, listen, log_in, titles
+from support.live_schema import PASSWORD, Received, World, collect, eventually, log_in, titles
 from support.tested_server import TOKENS_STAY, gap
 
 from rxbosbase import AuthLostError, AuthStore, BosBase, ClientResponseError, Status
@@ -23,28 +23,28 @@ def test_events_keep_flowing_under_auth_rules_for_three_lives_of_the_token(world
     posts = world.collection(listRule="@request.auth.id != ''", viewRule="@request.auth.id != ''")
     ann = world.user(users)
     client = world.logged_in(users, ann)
-    tokens: Heard[AuthState] = listen(client.auth_store.changes)
+    tokens: Received[AuthState] = collect(client.auth_store.changes)
     client.auto_refresh(timedelta(seconds=4))
-    heard = listen(client.collection(posts.name).observe("*"))
+    received = collect(client.collection(posts.name).observe("*"))
     client.realtime.wait_active()
     for second in range(31):
         posts.create({"title": str(second)})
-        heard.have(second + 1)
-        if second % 5 == 4:  # a stream keeps its login; a new one needs a token that is good
+        received.have(second + 1)
+        if second % 5 == 4:  # an open stream keeps its login; a new one needs a valid token
             client.realtime.reconnect_now()
             eventually(lambda: client.realtime.is_connected)
             client.realtime.wait_active()
         threading.Event().wait(1)
-    assert titles(heard.items) == [str(second) for second in range(31)]
+    assert titles(received.items) == [str(second) for second in range(31)]
     assert len({state.token for state in tokens.items}) >= 4
-    assert heard.error is None
+    assert received.error is None
 
 
 def test_however_many_callers_one_refresh_is_in_flight(world: World) -> None:
     """20 concurrent calls of `auth_refresh` share requests and all get a response."""
     users = world.users()
     client = world.logged_in(users, world.user(users))
-    tokens = listen(client.auth_store.changes)
+    tokens = collect(client.auth_store.changes)
     together = threading.Barrier(20)
     answers: list[dict[str, Any]] = []
 
@@ -58,7 +58,7 @@ def test_however_many_callers_one_refresh_is_in_flight(world: World) -> None:
     for caller in callers:
         caller.join(10)
     assert len(answers) == 20
-    # All but those who came after the answer had shared it.
+    # All callers share a response, except for those that began after it.
     assert len({id(answer) for answer in answers}) < 10
     assert client.auth_store.token in {answer["token"] for answer in answers}
     assert len(tokens.items) <= 1 + len({answer["token"] for answer in answers})
@@ -76,13 +76,13 @@ def test_a_changed_password_is_an_error_on_status_and_ends_the_streams(world: Wo
     ann = world.user(users)
     client = world.logged_in(users, ann)
     client.auto_refresh(check_every=0.3)
-    states: Heard[Status] = listen(client.realtime.status)
-    first = listen(client.collection(posts.name).observe("*"))
-    second = listen(client.realtime.observe("any/topic"))
+    states: Received[Status] = collect(client.realtime.status)
+    first = collect(client.collection(posts.name).observe("*"))
+    second = collect(client.realtime.observe("any/topic"))
     client.realtime.wait_active()
     change_password(world, users, ann)
-    for heard in (first, second):
-        error = heard.failure(timeout=3)
+    for received in (first, second):
+        error = received.failure(timeout=3)
         assert isinstance(error, AuthLostError)
         assert "log in" in str(error)
         assert isinstance(error.__cause__, ClientResponseError)
@@ -91,7 +91,7 @@ def test_a_changed_password_is_an_error_on_status_and_ends_the_streams(world: Wo
     assert isinstance(states.items[-1].error, AuthLostError)  # it stays until the next login
     assert client.auth_store.token == ""
     client.collection(users).auth_with_password(ann["email"], "another one 12")
-    again = listen(client.collection(posts.name).observe("*"))
+    again = collect(client.collection(posts.name).observe("*"))
     client.realtime.wait_active()
     posts.create({"title": "after"})
     assert titles(again.have(1)) == ["after"]
@@ -99,7 +99,7 @@ def test_a_changed_password_is_an_error_on_status_and_ends_the_streams(world: Wo
 
 
 @gap(TOKENS_STAY, bosbase=True)
-def test_a_changed_password_makes_a_guest_of_who_chose_so(world: World) -> None:
+def test_on_auth_lost_guest_continues_without_a_login(world: World) -> None:
     """With `on_auth_lost="guest"`, streams go on without a login; `status` has AuthLostError."""
     users = world.users()
     members = world.collection(listRule="@request.auth.id != ''")
@@ -107,9 +107,9 @@ def test_a_changed_password_makes_a_guest_of_who_chose_so(world: World) -> None:
     ann = world.user(users)
     client = world.logged_in(users, ann, on_auth_lost="guest")
     client.auto_refresh(check_every=0.3)
-    states: Heard[Status] = listen(client.realtime.status)
-    hidden = listen(client.collection(members.name).observe("*"))
-    heard = listen(client.collection(public.name).observe("*"))
+    states: Received[Status] = collect(client.realtime.status)
+    hidden = collect(client.collection(members.name).observe("*"))
+    received = collect(client.collection(public.name).observe("*"))
     client.realtime.wait_active()
     members.create({"title": "for members"})
     hidden.have(1)
@@ -123,9 +123,9 @@ def test_a_changed_password_makes_a_guest_of_who_chose_so(world: World) -> None:
     assert isinstance(states.items[-1].error, AuthLostError)
     members.create({"title": "hidden from guests"})
     public.create({"title": "for all"})
-    assert titles(heard.have(1)) == ["for all"]
+    assert titles(received.have(1)) == ["for all"]
     assert titles(hidden.items) == ["for members"]
-    assert heard.error is None is hidden.error
+    assert received.error is None is hidden.error
 
 
 @gap(TOKENS_STAY, bosbase=True)
@@ -134,28 +134,28 @@ def test_a_deleted_user_loses_the_login_too(world: World) -> None:
     users = world.users()
     ann = world.user(users)
     client = world.logged_in(users, ann)
-    heard = listen(client.realtime.observe("any/topic"))
+    received = collect(client.realtime.observe("any/topic"))
     client.realtime.wait_active()
     client.auto_refresh(check_every=0.2)
     world.admin.collection(users).delete(ann["id"])
-    assert isinstance(heard.failure(timeout=3), AuthLostError)
+    assert isinstance(received.failure(timeout=3), AuthLostError)
 
 
-def test_an_outage_is_no_loss_of_the_login(fragile: World) -> None:
+def test_an_outage_keeps_the_login(fragile: World) -> None:
     """Refreshes that fail while the server is down keep the token and the streams."""
     users = fragile.users()
     client = fragile.logged_in(users, fragile.user(users))
     token = client.auth_store.token
-    heard = listen(client.realtime.observe("any/topic"))
+    received = collect(client.realtime.observe("any/topic"))
     client.realtime.wait_active()
     client.auto_refresh(check_every=0.1)
     fragile.server.kill()
-    states = listen(client.realtime.status)
+    states = collect(client.realtime.status)
     states.first(lambda status: status.attempt >= 3)
     fragile.server.restart()
     client.realtime.wait_active(20)
     assert client.auth_store.token == token
-    assert heard.error is None
+    assert received.error is None
 
 
 @gap("tokens are good for 100 years, and a refresh answers with the same one", bosbase=True)
@@ -163,22 +163,22 @@ def test_observers_of_a_renewed_login_may_block_and_use_the_client(world: World)
     """An observer of `auth_store.changes` may call a blocking `subscribe` after a refresh."""
     users, posts = world.users(), world.collection()
     client = world.logged_in(users, world.user(users))
-    heard: Heard[Any] = Heard()
+    received: Received[Any] = Received()
     seen: list[str] = []
 
     def subscribe_on_renewal(state: AuthState) -> None:
         if state.token not in seen:
             seen.append(state.token)
             if len(seen) == 2:
-                client.collection(posts.name).subscribe("*", heard)
+                client.collection(posts.name).subscribe("*", received)
 
     client.auth_store.changes.subscribe(subscribe_on_renewal)
     threading.Event().wait(1.1)  # the server signs the same token again within one second
     client.auto_refresh(timedelta(days=400))  # so that it is due at once
     eventually(lambda: client.realtime.stats.posts >= 1)
     client.realtime.wait_active()
-    posts.create({"title": "heard"})
-    assert titles(heard.have(1)) == ["heard"]
+    posts.create({"title": "received"})
+    assert titles(received.have(1)) == ["received"]
 
 
 @pytest.mark.parametrize("bad", [None, 30, "30"])
@@ -188,7 +188,7 @@ def test_a_threshold_that_is_no_timedelta_is_refused(bad: Any) -> None:
         client.auto_refresh(bad)
 
 
-def test_a_threshold_behind_the_expiry_is_refused() -> None:
+def test_a_negative_threshold_is_refused() -> None:
     """`auto_refresh` raises ValueError for a negative threshold."""
     with BosBase("http://127.0.0.1:1") as client, pytest.raises(ValueError, match="negative"):
         client.auto_refresh(timedelta(seconds=-1))

@@ -20,7 +20,7 @@ class Ended(NamedTuple):
 
 @pytest.fixture(scope="module")
 def demos() -> dict[str, Ended]:
-    """Three demos at the same time: they mostly wait."""
+    """Run three demos at the same time, since they mostly wait; return their results."""
     with ExitStack() as stack:
         terminal, shown = stack.enter_context(terminal_output())
         seconds = ("--seconds", str(SECONDS))
@@ -34,8 +34,8 @@ def demos() -> dict[str, Ended]:
         for command in running.values():
             command.process.wait(3 * SECONDS)
         ended = {name: Ended(*command.end()) for name, command in running.items()}
-    picture = b"".join(shown).decode()
-    return {**ended, "terminal": ended["terminal"]._replace(out=picture)}
+    output = b"".join(shown).decode()
+    return {**ended, "terminal": ended["terminal"]._replace(out=output)}
 
 
 @pytest.mark.parametrize("name", ["json", "pipe", "terminal"])
@@ -46,24 +46,24 @@ def test_every_event_of_the_connected_phases_arrives(demos: dict[str, Ended], na
 
 def test_the_json_is_all_there_is_on_stdout_and_it_adds_up(demos: dict[str, Ended]) -> None:
     """Stdout of `demo --json` is one JSON value; its counts add up, none lost while connected."""
-    told: dict[str, Any] = json.loads(demos["json"].out)
-    phases = [told[name] for name in ("while_connected", "last_100ms_before_kill", "while_down")]
-    assert (told["ok"], told["problems"]) == (True, [])
-    assert told["written"] == sum(phase["written"] for phase in phases)
-    assert told["written"] == sum(told["written_by_action"].values())
-    assert told["received"] == sum(phase["received"] for phase in phases)
-    assert told["while_connected"]["written"] == told["while_connected"]["received"] > 100
-    assert told["reconnect_s"] <= 2.5
-    assert 0.5 < told["server_down_s"] < SECONDS / 2
-    latency = told["write_to_event_ms"]
+    summary: dict[str, Any] = json.loads(demos["json"].out)
+    phases = [summary[name] for name in ("while_connected", "last_100ms_before_kill", "while_down")]
+    assert (summary["ok"], summary["problems"]) == (True, [])
+    assert summary["written"] == sum(phase["written"] for phase in phases)
+    assert summary["written"] == sum(summary["written_by_action"].values())
+    assert summary["received"] == sum(phase["received"] for phase in phases)
+    assert summary["while_connected"]["written"] == summary["while_connected"]["received"] > 100
+    assert summary["reconnect_s"] <= 2.5
+    assert 0.5 < summary["server_down_s"] < SECONDS / 2
+    latency = summary["write_to_event_ms"]
     assert 0 < latency["p50"] <= latency["p99"] <= latency["max"]
 
 
 def test_the_live_view_ends_up_as_its_query(demos: dict[str, Ended]) -> None:
     """The live view of `demo` equals a fresh query at the end; JSON and plain output report it."""
-    told: dict[str, Any] = json.loads(demos["json"].out)
-    assert told["live_view"]["equals_query"] is True
-    assert told["live_view"]["records"] > 0
+    summary: dict[str, Any] = json.loads(demos["json"].out)
+    assert summary["live_view"]["equals_query"] is True
+    assert summary["live_view"]["records"] > 0
     assert "equals a fresh query" in demos["pipe"].out
     assert "live view: open orders" in demos["terminal"].out
 
@@ -76,7 +76,7 @@ def test_a_pipe_gets_plain_lines_without_control_codes(demos: dict[str, Ended]) 
         assert text in out
 
 
-def test_a_terminal_gets_a_live_picture(demos: dict[str, Ended]) -> None:
+def test_a_terminal_gets_a_live_display(demos: dict[str, Ended]) -> None:
     """`demo` draws a display with escape codes on a terminal, with each connection state."""
     out = demos["terminal"].out
     for text in ("\x1b[", "rxbosbase demo", "● ", "waiting", "active", "what happens", "arrived."):

@@ -1,4 +1,4 @@
-"""``rxbosbase tail`` and ``serve`` as users run them, and how all commands end."""
+"""``rxbosbase tail`` as users run it, and the exit codes of all commands."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ADA = SAMPLE_USERS[0]
 
 @pytest.fixture(scope="module")
 def sample() -> Iterator[EmbeddedServer]:
-    """A server with sample data, for tests that do it no harm."""
+    """A server with sample data, for tests that only use it."""
     with EmbeddedServer() as server:
         with server.client(superuser=True) as admin:
             create_sample(admin)
@@ -31,7 +31,7 @@ def sample() -> Iterator[EmbeddedServer]:
 def tailing(url: str, *arguments: str, env: Env = None) -> Generator[Command]:
     """A ``tail`` that the server has already acknowledged."""
     with Command("tail", "--url", url, *arguments, env=env) as tail:
-        assert tail.said().startswith("rxbosbase: listening to ")
+        assert tail.error_line().startswith("rxbosbase: listening to ")
         yield tail
 
 
@@ -42,8 +42,8 @@ def ada(url: str) -> Generator[BosBase]:
         yield client
 
 
-def say(client: BosBase, text: str) -> str:
-    """Ada writes a message; its id."""
+def write_message(client: BosBase, text: str) -> str:
+    """Create a message as Ada; return its id."""
     body = {"room": "general", "text": text, "author": ADA.id}
     id: str = client.collection("messages").create(body)["id"]
     return id
@@ -53,7 +53,7 @@ def test_a_pipe_gets_a_json_line_per_event_and_ctrl_c_ends_cleanly(sample: Embed
     """`tail` writes one JSON line per event for any Unicode text; Ctrl-C exits with 0."""
     with ada(sample.url) as client, tailing(sample.url, "messages", "posts") as tail:
         texts = ["Zażółć", "one\ntwo", "a\u2028b", "👩‍👩‍👧"]
-        ids = [say(client, text) for text in texts]
+        ids = [write_message(client, text) for text in texts]
         events = [json.loads(tail.line()) for _ in texts]
         assert {event["record"]["id"]: event["record"]["text"] for event in events} == dict(
             zip(ids, texts, strict=True)
@@ -67,8 +67,8 @@ def test_filter_expand_fields_and_action_reach_the_stream(sample: EmbeddedServer
     options = ["--filter", "text ~ 'yes'", "--expand", "author", "--fields", "id,text,expand"]
     options += ["--action", "create", "--action", "delete"]
     with ada(sample.url) as client, tailing(sample.url, "messages", *options) as tail:
-        say(client, "no")
-        id = say(client, "yes")
+        write_message(client, "no")
+        id = write_message(client, "yes")
         created = json.loads(tail.line())
         client.collection("messages").update(id, {"text": "yes, yes"})
         client.collection("messages").delete(id)
@@ -81,9 +81,9 @@ def test_filter_expand_fields_and_action_reach_the_stream(sample: EmbeddedServer
 def test_one_record_can_be_named_and_the_pretty_form_asked_for(sample: EmbeddedServer) -> None:
     """`tail COLLECTION/ID --format pretty` shows that record alone, without escapes in a pipe."""
     with ada(sample.url) as client:
-        id = say(client, "before")
+        id = write_message(client, "before")
         with tailing(sample.url, f"messages/{id}", "--format", "pretty") as tail:
-            say(client, "another")
+            write_message(client, "another")
             client.collection("messages").update(id, {"text": "after all"})
             line = tail.line()
     assert f"update messages/{id} " in line and 'text="after all"' in line
@@ -96,40 +96,40 @@ def test_a_login_shows_what_guests_do_not_see(sample: EmbeddedServer) -> None:
     login = ["--identity", ADA.email, "--password-env", "SECRET"]
     with (
         ada(sample.url) as client,
-        tailing(sample.url, "orders", *login, env={"SECRET": SAMPLE_PASSWORD}) as hers,
+        tailing(sample.url, "orders", *login, env={"SECRET": SAMPLE_PASSWORD}) as tail,
     ):
         client.collection("orders").create(order)
-        assert json.loads(hers.line())["record"]["item"] == "tea"
+        assert json.loads(tail.line())["record"]["item"] == "tea"
 
 
-def test_a_lost_connection_and_its_return_are_told_on_stderr() -> None:
+def test_a_lost_and_a_restored_connection_are_reported_on_stderr() -> None:
     """`tail` reports a lost and a restored connection on stderr, then shows new events."""
     with EmbeddedServer() as server, server.client(superuser=True) as admin:
         create_sample(admin)
         with tailing(server.url, "messages") as tail:
             server.kill()
-            assert tail.said().startswith("rxbosbase: connection lost, reconnecting: ")
+            assert tail.error_line().startswith("rxbosbase: connection lost, reconnecting: ")
             server.restart()
-            assert tail.said().startswith("rxbosbase: connected again after ")
+            assert tail.error_line().startswith("rxbosbase: connected again after ")
             with ada(server.url) as client:
-                say(client, "back")
+                write_message(client, "back")
             assert json.loads(tail.line())["record"]["text"] == "back"
             assert tail.interrupt() == (0, "", "")
 
 
 @pytest.mark.parametrize("format", ["json", "pretty"])
-def test_a_reader_that_has_enough_ends_tail_quietly(sample: EmbeddedServer, format: str) -> None:
+def test_a_closed_pipe_ends_tail_with_code_0(sample: EmbeddedServer, format: str) -> None:
     """`tail` exits with 0 and an empty stderr when the reader closes its pipe."""
     with (
         ada(sample.url) as client,
         tailing(sample.url, "messages", "--format", format) as tail,
     ):
-        say(client, "first")
+        write_message(client, "first")
         tail.line()
         assert tail.process.stdout is not None
         tail.process.stdout.close()
         tail.process.stdout = None
-        say(client, "second")
+        write_message(client, "second")
         assert tail.end() == (0, "", "")
 
 
@@ -145,15 +145,15 @@ def test_a_reader_that_has_enough_ends_tail_quietly(sample: EmbeddedServer, form
         (["messages", "--identity", "ada@example.com", "--password-env", "HOME"], "400: Failed to"),
     ],
 )
-def test_what_cannot_work_is_one_line_and_exit_code_1(
+def test_a_refused_tail_ends_with_the_reason_and_exit_code_1(
     sample: EmbeddedServer, arguments: list[str], message: str
 ) -> None:
     """`tail` exits with 1 for what is refused; the last line of stderr has the reason."""
     done = run("tail", "--url", sample.url, *arguments)
     assert (done.returncode, done.stdout) == (1, "")
-    # The topics may be there before the read that finds one of them in vain has its answer.
-    listening, told = done.stderr.splitlines()[:-1], done.stderr.splitlines()[-1]
-    assert told.startswith("rxbosbase: ") and message in told
+    # The topics may be acknowledged before the read that finds an error in one of them ends.
+    listening, last = done.stderr.splitlines()[:-1], done.stderr.splitlines()[-1]
+    assert last.startswith("rxbosbase: ") and message in last
     assert [line for line in listening if not line.startswith("rxbosbase: listening to ")] == []
 
 
@@ -192,5 +192,5 @@ def test_without_the_extra_one_line_says_what_to_install() -> None:
         env=environment(), capture_output=True, text=True, timeout=30, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (1, "")
-    wanted = "The command line needs an optional part: pip install 'rxbosbase[demo]'\n"
-    assert done.stderr == wanted
+    expected = "The command line needs an optional part: pip install 'rxbosbase[demo]'\n"
+    assert done.stderr == expected

@@ -1,16 +1,14 @@
-"""A record that means harm, and every command that shows it: on a terminal and into a pipe."""
+"""A record with control characters, shown by `tail` and `view` on a terminal and into a pipe."""
 
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from time import monotonic
 from typing import Any
 
 import pytest
-from support.command import Command, terminal_output
-from support.terminals import HOSTILE, commands_in
+from support.command import Command, terminal_output, wait_for_output
+from support.terminals import HOSTILE, control_characters_in
 
 from rxbosbase import BosBase
 from rxbosbase.server import EmbeddedServer
@@ -29,7 +27,7 @@ SHOWN = [
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[EmbeddedServer]:
-    """One with a collection that everybody reads."""
+    """A server with a collection that is readable without a login."""
     kinds = {name: "text" if isinstance(value, str) else "json" for name, value in RECORD.items()}
     fields = [{"name": name, "type": kind} for name, kind in kinds.items()]
     with EmbeddedServer() as running:
@@ -47,7 +45,9 @@ def write(server: EmbeddedServer) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("arguments", SHOWN, ids=lambda words: "-".join(words[:1] + words[3:]))
-def test_a_record_commands_no_terminal(server: EmbeddedServer, arguments: list[str]) -> None:
+def test_control_characters_of_a_record_are_shown_as_text(
+    server: EmbeddedServer, arguments: list[str]
+) -> None:
     """On a terminal, `tail` and `view` show control characters and markup of records as text."""
     name, *rest = arguments
     with (
@@ -55,38 +55,31 @@ def test_a_record_commands_no_terminal(server: EmbeddedServer, arguments: list[s
         Command(name, "--url", server.url, *rest, stdout=terminal, env=TERMINAL) as command,
     ):
         if name == "tail":
-            assert command.said().startswith("rxbosbase: listening to ")
+            assert command.error_line().startswith("rxbosbase: listening to ")
         write(server)
-        appears(written, b"the end")
+        wait_for_output(written, b"the end")
         code, _, err = command.interrupt()
     shown = b"".join(written)
-    assert (code, commands_in(err.encode())) == (0, [])
-    assert commands_in(shown) == []
-    assert b"52;c;" in shown and b"evil" in shown  # it is shown, as text
-    assert b"[red]no[/]" in shown  # and is no markup
+    assert (code, control_characters_in(err.encode())) == (0, [])
+    assert control_characters_in(shown) == []
+    assert b"52;c;" in shown and b"evil" in shown  # shown as text
+    assert b"[red]no[/]" in shown  # not used as markup
 
 
 @pytest.mark.parametrize("arguments", SHOWN[1:], ids=["tail", "view"])
-def test_json_lines_command_nobody_and_lose_nothing(
+def test_json_lines_escape_control_characters_without_loss(
     server: EmbeddedServer, arguments: list[str]
 ) -> None:
     """JSON lines of `tail` and `view` escape control characters and decode to the record."""
     name, *rest = arguments
     with Command(name, "--url", server.url, *rest) as command:
-        assert command.said().startswith("rxbosbase: listening to ")
+        assert command.error_line().startswith("rxbosbase: listening to ")
         stored = write(server)
         line = command.line()
-        while json.loads(line)["record"]["id"] != stored["id"]:  # a view begins with the others
+        while json.loads(line)["record"]["id"] != stored["id"]:  # a view begins with other records
             line = command.line()
         code, _, err = command.interrupt()
     assert (code, err) == (0, "")
-    assert commands_in(line.encode()) == []
+    assert control_characters_in(line.encode()) == []
     shown = json.loads(line)["record"]
     assert {key: shown[key] for key in RECORD} == RECORD
-
-
-def appears(written: list[bytes], text: bytes) -> None:
-    deadline = monotonic() + 10
-    while text not in b"".join(written):
-        assert monotonic() < deadline, b"".join(written)
-        threading.Event().wait(0.02)

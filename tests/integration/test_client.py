@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from support.live_schema import PASSWORD, World, listen
+from support.live_schema import PASSWORD, World, collect
 
 from rxbosbase import (
     AuthState,
@@ -51,12 +51,12 @@ def test_an_unknown_path_is_a_404_and_a_page_is_no_json(world: World) -> None:
 # -- login -----------------------------------------------------------------------------------------
 
 
-def test_a_user_logs_in_and_out_and_everyone_who_cares_is_told(world: World) -> None:
+def test_login_and_logout_are_emitted_by_changes(world: World) -> None:
     """Login and `clear` set the auth store's state, and `changes` emits each token."""
     users = world.users()
     ann = world.user(users, name="Ann")
     client = world.client()
-    changes = listen(client.auth_store.changes)
+    changes = collect(client.auth_store.changes)
     answer = client.collection(users).auth_with_password(ann["email"], PASSWORD)
     assert answer["record"]["name"] == "Ann"
     assert client.auth_store.record == answer["record"]
@@ -67,7 +67,7 @@ def test_a_user_logs_in_and_out_and_everyone_who_cares_is_told(world: World) -> 
     assert [state.token for state in changes.items] == ["", answer["token"], ""]
 
 
-def test_a_login_heeds_fields_and_expand(world: World) -> None:
+def test_a_login_passes_fields_on(world: World) -> None:
     """`auth_with_password` passes `fields` on; the record has only the fields asked for."""
     users = world.users()
     ann = world.user(users, name="Ann")
@@ -78,7 +78,7 @@ def test_a_login_heeds_fields_and_expand(world: World) -> None:
     assert answer["record"] == {"id": ann["id"]}
 
 
-def test_a_wrong_password_is_a_400_and_nobody_is_logged_in(world: World) -> None:
+def test_a_wrong_password_is_a_400_and_stores_no_token(world: World) -> None:
     """A wrong password raises a 400 without the password in its repr, and stores no token."""
     users = world.users()
     ann = world.user(users)
@@ -108,7 +108,7 @@ def test_a_refresh_renews_the_token_of_the_same_user(world: World) -> None:
     assert client.auth_store.token == answer["token"]
     assert client.auth_store.is_valid
     with pytest.raises(ClientResponseError) as caught:
-        world.client().collection(users).auth_refresh()  # a guest has nothing to renew
+        world.client().collection(users).auth_refresh()  # without a login there is nothing to renew
     assert caught.value.status == 401
 
 
@@ -181,16 +181,18 @@ def test_collections_are_for_superusers_and_a_bad_one_says_why(world: World) -> 
 def test_a_deleted_collection_ends_no_other_stream(world: World) -> None:
     """Deleting a collection fails neither its own stream nor that of another collection."""
     posts, doomed = world.collection(), world.collection("doomed")
-    doomed.subscribe("*", print)  # until it may be listed: the question would meet the deletion
-    heard, gone = listen(posts.observe("*")), listen(doomed.observe("*"))
+    doomed.subscribe("*", print)  # until the preflight has passed: the deletion must not fail it
+    received, gone = collect(posts.observe("*")), collect(doomed.observe("*"))
     world.wait_active()
     world.admin.collections.delete(doomed.name)
     posts.create({"title": "still"})
-    heard.have(1)
+    received.have(1)
     assert gone.error is None
 
 
-def test_no_answer_with_a_token_shows_it(admin: BosBase, names: Callable[[str], str]) -> None:
+def test_the_repr_of_a_response_hides_its_token(
+    admin: BosBase, names: Callable[[str], str]
+) -> None:
     """The repr of a response that carries a token leaves the token's signature out."""
     people = names("people")
     admin.collections.create({"name": people, "type": "auth"})

@@ -10,7 +10,7 @@ import pytest
 import reactivex
 from reactivex import operators as ops
 from reactivex.scheduler import ThreadPoolScheduler
-from support.live_schema import Event, Heard, World, listen, status, titles
+from support.live_schema import Event, Received, World, collect, status, titles
 
 from rxbosbase import operators as rxb
 
@@ -30,7 +30,7 @@ def number_of(event: Event) -> int:
 
 
 def by_action(inner: Operator) -> Operator:
-    """The operator on each action's events alone."""
+    """Apply the operator to the events of each action separately."""
 
     def within(group: Any) -> Any:
         return group.pipe(inner)
@@ -86,15 +86,15 @@ def test_timed_operators_run_on_the_delivery_thread_and_start_none(world: World,
     """Each timed operator delivers on the delivery thread and starts no thread of its own."""
     posts = world.collection()
     started_before = set(threading.enumerate())
-    heard: Heard[Any] = listen(posts.observe("*").pipe(TIMED[name]))
+    received: Received[Any] = collect(posts.observe("*").pipe(TIMED[name]))
     world.wait_active()
     posts.create({"title": "x"})
-    heard.have(1)
+    received.have(1)
     others = {thread.name for thread in threading.enumerate() if thread not in started_before} - {
         DELIVERY
     }
-    heard.dispose()
-    assert heard.threads == {DELIVERY}
+    received.dispose()
+    assert received.threads == {DELIVERY}
     assert {name for name in others if not name.startswith("rxbosbase")} == set()
 
 
@@ -104,24 +104,24 @@ def test_timers_behind_publish_and_replay_run_on_the_delivery_thread(
 ) -> None:
     """Timers before or after `publish` and `replay` run on the delivery thread."""
     posts = world.collection()
-    heard: Heard[Any] = listen(CONNECTABLE[name](posts.observe("*")))
+    received: Received[Any] = collect(CONNECTABLE[name](posts.observe("*")))
     world.wait_active()
     posts.create({"title": "x"})
-    heard.have(1)
-    assert heard.threads == {DELIVERY}
+    received.have(1)
+    assert received.threads == {DELIVERY}
 
 
 def test_both_spellings_run_on_the_delivery_thread(world: World) -> None:
     """A stream, its piped and its fluent `debounce` all deliver on the delivery thread."""
     posts = world.collection()
-    plain = listen(posts.observe("*"))
-    timed = listen(posts.observe("*").pipe(ops.debounce(0.02)))
-    fluent = listen(posts.observe("*").debounce(0.02))
+    plain = collect(posts.observe("*"))
+    timed = collect(posts.observe("*").pipe(ops.debounce(0.02)))
+    fluent = collect(posts.observe("*").debounce(0.02))
     world.wait_active()
     posts.create({"title": "x"})
-    for heard in (plain, timed, fluent):
-        heard.have(1)
-        assert heard.threads == {DELIVERY}
+    for received in (plain, timed, fluent):
+        received.have(1)
+        assert received.threads == {DELIVERY}
 
 
 # -- composing -------------------------------------------------------------------------------------
@@ -134,12 +134,12 @@ def test_filter_map_and_scan_compose_in_both_spellings(world: World) -> None:
     def is_even(event: Event) -> bool:
         return bool(event.record["n"] % 2 == 0)
 
-    piped = listen(
+    piped = collect(
         posts.observe("*").pipe(
             ops.filter(is_even), ops.map(number_of), ops.scan(lambda a, b: a + b, 0)
         )
     )
-    fluent = listen(
+    fluent = collect(
         posts.observe("*").filter(is_even).map(lambda e: e.record["n"]).scan(lambda a, b: a + b, 0)
     )
     world.wait_active()
@@ -158,7 +158,7 @@ def test_events_are_grouped_by_action(world: World) -> None:
             ops.scan(lambda count, _: count + 1, 0), ops.map(lambda count: (group.key, count))
         )
 
-    counts: Heard[tuple[str, int]] = listen(
+    counts: Received[tuple[str, int]] = collect(
         posts.observe("*").pipe(ops.group_by(action_of), ops.flat_map(counted))
     )
     world.wait_active()
@@ -174,26 +174,26 @@ def test_events_are_grouped_by_action(world: World) -> None:
 def test_debounce_gives_the_last_of_a_burst_and_buffer_all_of_it(world: World) -> None:
     """`debounce` emits the last event of a burst, `buffer_with_time` all events in order."""
     posts = world.collection()
-    last = listen(posts.observe("*").pipe(ops.debounce(0.2)))
-    buffers = listen(
+    last = collect(posts.observe("*").pipe(ops.debounce(0.2)))
+    buffers = collect(
         posts.observe("*").pipe(ops.buffer_with_time(0.1), ops.filter(lambda batch: bool(batch)))
     )
-    everything = listen(posts.observe("*"))
+    everything = collect(posts.observe("*"))
     world.wait_active()
     for number in range(20):
         posts.create({"n": number})
     final = everything.have(20)[-1]
     last.first(lambda event: event is final)
     assert len(last.items) < 20
-    heard = buffers.until(lambda b: sum(map(len, b.items)) >= 20)
-    assert [event for batch in heard for event in batch] == everything.items
+    received = buffers.until(lambda b: sum(map(len, b.items)) >= 20)
+    assert [event for batch in received for event in batch] == everything.items
 
 
-def test_take_and_first_take_the_topic_off_the_server_when_they_have_enough(world: World) -> None:
+def test_take_and_first_remove_the_topic_when_they_complete(world: World) -> None:
     """When `take` and `first` complete, the topic is removed and the connection closes."""
     posts = world.collection()
-    taken = listen(posts.observe("*").pipe(ops.take(2)))
-    first = listen(posts.observe("*").pipe(ops.first(lambda e: e.record["n"] == 2)))
+    taken = collect(posts.observe("*").pipe(ops.take(2)))
+    first = collect(posts.observe("*").pipe(ops.first(lambda e: e.record["n"] == 2)))
     world.wait_active()
     for number in range(1, 4):
         posts.create({"n": number})
@@ -201,7 +201,7 @@ def test_take_and_first_take_the_topic_off_the_server_when_they_have_enough(worl
     first.end()
     assert [event.record["n"] for event in first.items] == [2]
     assert len(taken.items) == 2
-    listen(world.admin.realtime.status).first(lambda now: now.state == "idle")
+    collect(world.admin.realtime.status).first(lambda now: now.state == "idle")
 
 
 PLURAL: dict[str, Operator] = {
@@ -217,9 +217,7 @@ PLURAL: dict[str, Operator] = {
 
 
 @pytest.mark.parametrize("name", PLURAL)
-def test_once_subscribe_has_returned_the_topic_is_wanted_whatever_is_piped_on(
-    world: World, name: str
-) -> None:
+def test_wait_active_covers_the_topic_of_any_pipeline(world: World, name: str) -> None:
     """`wait_active` after `subscribe` waits for the topic, whatever operators are piped on."""
     posts = world.collection()
     entered, leave = threading.Event(), threading.Event()
@@ -242,7 +240,7 @@ def test_once_subscribe_has_returned_the_topic_is_wanted_whatever_is_piped_on(
 def test_streams_of_two_collections_merge(world: World) -> None:
     """`merge` of two streams with `debounce` on `client.scheduler` uses the delivery thread."""
     posts, comments = world.collection(), world.collection("comments")
-    both = listen(
+    both = collect(
         reactivex.merge(posts.observe("*"), comments.observe("*")).pipe(
             ops.debounce(0.02, scheduler=world.admin.scheduler)
         )
@@ -258,8 +256,8 @@ def test_streams_of_two_collections_merge(world: World) -> None:
 def test_an_operator_that_raises_ends_its_own_pipeline_alone(world: World) -> None:
     """An error in `map` fails its own pipeline; another one on the same topic goes on."""
     posts = world.collection()
-    broken = listen(posts.observe("*").pipe(ops.map(lambda e: 1 / 0)))
-    whole: Heard[Event] = listen(posts.observe("*"))
+    broken = collect(posts.observe("*").pipe(ops.map(lambda e: 1 / 0)))
+    whole: Received[Event] = collect(posts.observe("*"))
     world.wait_active()
     posts.create({})
     posts.create({})
@@ -270,24 +268,24 @@ def test_an_operator_that_raises_ends_its_own_pipeline_alone(world: World) -> No
 def test_a_pipeline_starts_afresh_with_repeat_after_an_unsubscribe(world: World) -> None:
     """`repeat(2)` subscribes again after `unsubscribe`, and completes after the second."""
     posts = world.collection()
-    heard = listen(posts.observe("*").pipe(ops.repeat(2)))
+    received = collect(posts.observe("*").pipe(ops.repeat(2)))
     world.wait_active()
     posts.create({"title": "one"})
-    heard.have(1)
+    received.have(1)
     posts.unsubscribe("*")
-    listen(world.admin.realtime.status).first(lambda now: len(now.topics) == 1)
+    collect(world.admin.realtime.status).first(lambda now: len(now.topics) == 1)
     world.wait_active()
     posts.create({"title": "two"})
-    assert titles(heard.have(2)) == ["one", "two"]
+    assert titles(received.have(2)) == ["one", "two"]
     posts.unsubscribe("*")
-    heard.end()
+    received.end()
 
 
 def test_events_behind_a_bounded_queue_leave_the_delivery_thread_free(world: World) -> None:
     """Behind `bounded_observe_on`, a blocked observer delays no other and gets every event."""
     posts = world.collection()
     leave = threading.Event()
-    slow: Heard[Event] = Heard()
+    slow: Received[Event] = Received()
 
     def work(event: Event) -> None:
         leave.wait(10)
@@ -295,7 +293,7 @@ def test_events_behind_a_bounded_queue_leave_the_delivery_thread_free(world: Wor
 
     pool = ThreadPoolScheduler(1)
     posts.observe("*").pipe(rxb.bounded_observe_on(pool, 100)).subscribe(work)
-    quick = listen(posts.observe("*"))
+    quick = collect(posts.observe("*"))
     world.wait_active()
     for _ in range(5):
         posts.create({})

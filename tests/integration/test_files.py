@@ -1,4 +1,4 @@
-"""Files on the real server: they go up with their records, and come back by their address."""
+"""Files on the real server: uploaded with their records, and downloaded by their URL."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 from support.hostile_strings import HOSTILE_STRINGS
-from support.live_schema import World, listen
+from support.live_schema import World, collect
 
 from rxbosbase import ClientResponseError, Collection
 
@@ -76,14 +76,12 @@ def test_files_are_added_to_and_taken_from_a_list(docs: Collection[dict[str, Any
     assert docs.update(record["id"], {"many": []})["many"] == []
 
 
-def test_an_upload_is_told_to_subscribers_like_any_change(
-    world: World, docs: Collection[dict[str, Any]]
-) -> None:
+def test_an_upload_emits_an_event(world: World, docs: Collection[dict[str, Any]]) -> None:
     """The event of an upload carries the stored name of the file."""
-    heard = listen(docs.observe("*"))
+    received = collect(docs.observe("*"))
     world.wait_active()
     record = docs.create({"doc": ("a.txt", b"x")})
-    assert heard.have(1)[0].record["doc"] == record["doc"]
+    assert received.have(1)[0].record["doc"] == record["doc"]
 
 
 def test_a_protected_file_needs_a_file_token(
@@ -116,13 +114,13 @@ def test_a_refused_file_is_an_error_that_names_its_field(
     assert "doc" in caught.value.data
 
 
-def test_no_name_of_a_file_breaks_out_of_its_part(docs: Collection[dict[str, Any]]) -> None:
+def test_no_file_name_changes_other_parts_of_the_form(docs: Collection[dict[str, Any]]) -> None:
     """No file name, with quotes, line ends or NUL, changes another field of the request."""
     hostile = [*HOSTILE_STRINGS, 'a"; name="title"; x="', "a\r\n\r\n--b--\r\n", "", "\0", "../a"]
     for name in hostile:
         record = docs.create({"title": "mine", "doc": (name, b"x")})
         assert record["title"] == "mine"
-        assert record["doc"], ascii(name)  # the server drops some without a word
+        assert record["doc"], ascii(name)  # the server drops some without an error
         assert "/" not in record["doc"]
 
 

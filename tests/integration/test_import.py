@@ -1,4 +1,4 @@
-"""Importing collections: all in one step, or none."""
+"""The import of collections: all in one step, or none."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_collections_are_created_and_changed_by_one_import(world: World) -> None
     assert [each["title"] for each in world.client().collection(new).get_full_list()] == ["there"]
 
 
-def test_what_was_exported_can_be_imported(world: World) -> None:
+def test_an_exported_collection_can_be_imported(world: World) -> None:
     """`import_` of a collection as `get` returned it keeps its records."""
     posts = world.collection()
     exported = world.admin.collections.get(posts.name)
@@ -42,14 +42,14 @@ def test_what_was_exported_can_be_imported(world: World) -> None:
 
 def test_missing_collections_stay_unless_asked_otherwise(fragile: World) -> None:
     """`import_` deletes collections missing from its list only with `delete_missing=True`."""
-    kept, gone = fragile.collection(), fragile.collection()
+    kept, deleted = fragile.collection(), fragile.collection()
     fragile.admin.collections.import_([fragile.admin.collections.get(kept.name)])
-    assert fragile.admin.collections.get(gone.name)
+    assert fragile.admin.collections.get(deleted.name)
     everything = fragile.admin.collections.get_list(1, 100)["items"]
-    rest = [each for each in everything if each["name"] != gone.name]
+    rest = [each for each in everything if each["name"] != deleted.name]
     fragile.admin.collections.import_(rest, delete_missing=True)
     with pytest.raises(ClientResponseError, match="404"):
-        fragile.admin.collections.get(gone.name)
+        fragile.admin.collections.get(deleted.name)
     assert fragile.admin.collections.get(kept.name)
 
 

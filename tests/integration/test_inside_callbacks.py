@@ -1,11 +1,20 @@
-"""What callbacks do to the client, in longer stories; `test_waits_in_callbacks` has every wait."""
+"""Sequences of calls of the client in callbacks; `test_waits_in_callbacks` has every wait."""
 
 from __future__ import annotations
 
 import threading
 
 import pytest
-from support.live_schema import PASSWORD, Event, Heard, World, eventually, listen, status, titles
+from support.live_schema import (
+    PASSWORD,
+    Event,
+    Received,
+    World,
+    collect,
+    eventually,
+    status,
+    titles,
+)
 
 from rxbosbase import BackoffPolicy
 
@@ -14,13 +23,13 @@ pytest_plugins = ["support.live_fixtures"]
 QUICK = BackoffPolicy(initial=0.05, maximum=0.2)
 
 
-def test_a_login_in_a_callback_changes_what_it_hears(world: World) -> None:
+def test_a_login_in_a_callback_takes_effect(world: World) -> None:
     """A login inside a callback takes effect: events that need it arrive."""
     users = world.users()
     ann = world.user(users)
     posts, door = world.collection(listRule='@request.auth.id != ""'), world.collection("door")
     client = world.client()
-    heard = listen(client.collection(posts.name).observe("*"))
+    received = collect(client.collection(posts.name).observe("*"))
     done = threading.Event()
 
     def log_in(_: Event) -> None:
@@ -32,14 +41,14 @@ def test_a_login_in_a_callback_changes_what_it_hears(world: World) -> None:
     door.create({})
     assert done.wait(10)
     posts.create({"title": "let in"})
-    assert titles(heard.have(1)) == ["let in"]
+    assert titles(received.have(1)) == ["let in"]
 
 
 def test_on_disconnect_may_subscribe_and_wait_until_the_server_is_back(fragile: World) -> None:
     """A `subscribe` inside `on_disconnect` blocks until the server is back, then delivers."""
     posts, others = fragile.collection(), fragile.collection("others")
     client = fragile.client(backoff=QUICK)
-    heard, nested = listen(client.collection(posts.name).observe("*")), Heard[Event]()
+    received, nested = collect(client.collection(posts.name).observe("*")), Received[Event]()
     entered, stood = threading.Event(), threading.Event()
 
     def on_disconnect(topics: list[str]) -> None:
@@ -56,7 +65,7 @@ def test_on_disconnect_may_subscribe_and_wait_until_the_server_is_back(fragile: 
     assert stood.wait(10)
     posts.create({})
     others.create({})
-    heard.have(1)
+    received.have(1)
     nested.have(1)
 
 
@@ -64,7 +73,7 @@ def test_on_disconnect_may_raise_or_close(fragile: World, caplog: pytest.LogCapt
     """An error in `on_disconnect` is logged and streams resume; `close` in it ends them."""
     posts = fragile.collection()
     raising, closing = fragile.client(backoff=QUICK), fragile.client(backoff=QUICK)
-    calls: Heard[list[str]] = Heard()
+    calls: Received[list[str]] = Received()
 
     def fail(topics: list[str]) -> None:
         calls(topics)
@@ -72,8 +81,8 @@ def test_on_disconnect_may_raise_or_close(fragile: World, caplog: pytest.LogCapt
 
     raising.realtime.on_disconnect = fail
     closing.realtime.on_disconnect = lambda _: closing.close()
-    heard = listen(raising.collection(posts.name).observe("*"))
-    ended = listen(closing.collection(posts.name).observe("*"))
+    received = collect(raising.collection(posts.name).observe("*"))
+    ended = collect(closing.collection(posts.name).observe("*"))
     fragile.wait_active()
     fragile.server.kill()
     calls.have(1)
@@ -81,7 +90,7 @@ def test_on_disconnect_may_raise_or_close(fragile: World, caplog: pytest.LogCapt
     fragile.server.restart()
     eventually(lambda: status(raising).state == "active")
     posts.create({})
-    heard.have(1)
+    received.have(1)
     assert "in on_disconnect" in caplog.text
 
 
@@ -95,10 +104,10 @@ def test_a_slow_callback_holds_up_neither_acknowledgements_nor_the_status(world:
         leave.wait(20)
 
     posts.subscribe("*", linger)
-    heard = listen(posts.observe("*"))
+    received = collect(posts.observe("*"))
     posts.create({})
     assert entered.wait(10)
-    nested: Heard[Event] = Heard()
+    nested: Received[Event] = Received()
     others.subscribe("*", nested, timeout=5)  # acknowledged while the delivery is held up
     world.admin.realtime.reconnect_now()
     world.admin.realtime.wait_active(5)
@@ -108,7 +117,7 @@ def test_a_slow_callback_holds_up_neither_acknowledgements_nor_the_status(world:
     assert not nested.items
     leave.set()
     nested.have(20)  # nothing was lost meanwhile
-    heard.have(1)
+    received.have(1)
 
 
 def test_sys_exit_in_a_callback_ends_no_thread(world: World) -> None:
@@ -119,8 +128,8 @@ def test_sys_exit_in_a_callback_ends_no_thread(world: World) -> None:
         raise SystemExit(3)
 
     posts.subscribe("*", leave)
-    heard = listen(posts.observe("*"))
+    received = collect(posts.observe("*"))
     world.wait_active()
     posts.create({})
     posts.create({})
-    heard.have(2)
+    received.have(2)

@@ -1,4 +1,4 @@
-"""Records so large that few of them fit into an answer, on the real server."""
+"""Records so large that few of them fit into a response, on the real server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytest_plugins = ["support.live_fixtures"]
 
 KB = 1000
 BOUND = 300 * KB
-"""Of an answer: three records of the size below."""
+"""Bytes of a response: three records of the size below."""
 
 NEVER = 3600.0
 
@@ -31,7 +31,7 @@ def posts(world: World) -> Posts:
 
 @pytest.fixture
 def small(world: World) -> BosBase:
-    """A client that takes no more than `BOUND` in an answer."""
+    """A client that accepts `BOUND` bytes in a response."""
     return world.superuser(max_answer_bytes=BOUND)
 
 
@@ -48,11 +48,11 @@ def test_a_list_reads_fewer_records_a_page_where_an_answer_is_too_large(
     assert sorted(numbers(records)) == list(range(12))
     if sort:
         assert numbers(records) == list(range(11, -1, -1))
-    told = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
-    assert len(told) == 1 and "now reading" in told[0]
+    warned = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+    assert len(warned) == 1 and "now reading" in warned[0]
 
 
-def test_a_page_that_was_asked_for_by_its_size_is_an_error_that_says_what_to_do(
+def test_an_oversized_page_of_get_list_is_an_error_with_the_remedy(
     small: BosBase, posts: Posts
 ) -> None:
     """`get_list` raises AnswerTooLargeError for an oversized page, and names the remedies."""
@@ -72,7 +72,7 @@ def test_a_live_view_of_large_records_shows_them_all(
     with small.collection(posts.name).live(reconcile=NEVER, **options) as view:
         found = numbers(view.wait_fresh(20).records)
         assert sorted(found) == list(range(options.get("limit", 12)))[:12]
-        # Changes of all of them at once are asked about in as many questions as they need.
+        # Changes of all records at once are rechecked in as many reads as they need.
         small.realtime.reconnect_now()
         eventually(lambda: view.current.fresh)
         for record in posts.get_full_list(fields="id,n"):
@@ -80,7 +80,7 @@ def test_a_live_view_of_large_records_shows_them_all(
         eventually(lambda: {r["owner"] for r in view.current.records} == {"me"}, 20)
 
 
-def test_a_record_that_fits_into_no_answer_is_left_out_and_told_and_comes_back(
+def test_an_oversized_record_is_reported_as_unreadable_until_it_fits(
     world: World, small: BosBase, posts: Posts
 ) -> None:
     """A record over `max_answer_bytes` is in `unreadable`, not in the view, until it is small."""
@@ -90,23 +90,24 @@ def test_a_record_that_fits_into_no_answer_is_left_out_and_told_and_comes_back(
     for options in views:
         with client.collection(posts.name).live(reconcile=NEVER, **options) as view:
             view.wait_fresh(20)
-            # The last update of the view before may be heard here, and show the record until it is
-            # asked for.
+            # The last update in the loop before may be received here, and show the record until
+            # its recheck.
             eventually(lambda: list(view.current.unreadable) == [huge["id"]])
             assert sorted(numbers(view.current.records)) == list(range(12))
-            (told,) = client.realtime.status.value.unreadable
-            assert told.id == huge["id"] and "larger than an answer may be" in str(told)
+            (reported,) = client.realtime.status.value.unreadable
+            assert reported.id == huge["id"]
+            assert "larger than an answer may be" in str(reported)
             posts.update(huge["id"], {"title": "small again"})
             eventually(lambda: len(view.current.records) == 13)
             assert not view.current.unreadable
-            for n in range(2):  # two at once are in doubt: the server is asked
+            for n in range(2):  # two changes at once are rechecked
                 posts.update(huge["id"], {"title": "x" * 90 * KB, "n": 99 - n})
             eventually(lambda: list(view.current.unreadable) == [huge["id"]], 10)
             posts.update(huge["id"], {"n": 99})
         eventually(lambda: not client.realtime.status.value.unreadable)
 
 
-def test_a_live_record_too_large_for_an_answer_is_told(world: World, posts: Posts) -> None:
+def test_an_oversized_live_record_is_reported_as_unreadable(world: World, posts: Posts) -> None:
     """An oversized `live_record` is in `status.unreadable` and is not shown as deleted."""
     huge = posts.create({"title": "x" * 90 * KB, "n": 99})
     client = world.superuser(max_answer_bytes=50 * KB)
@@ -116,11 +117,11 @@ def test_a_live_record_too_large_for_an_answer_is_told(world: World, posts: Post
         assert client.realtime.status.value.unreadable[0].id == huge["id"]
         posts.update(huge["id"], {"title": "small"})
         eventually(lambda: seen and seen[-1] and seen[-1]["title"] == "small")
-    assert None not in seen  # it was never gone
+    assert None not in seen  # it was never deleted
 
 
 @pytest.mark.parametrize("sort", [None, "-n"])
-def test_a_list_skips_a_record_too_large_for_an_answer_if_told_to(
+def test_on_unreadable_skip_leaves_an_oversized_record_out(
     world: World, posts: Posts, sort: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     """`get_full_list` raises for an oversized record, or skips and logs it with `"skip"`."""

@@ -1,4 +1,4 @@
-"""Live views on the real server: whatever happens, the view ends up as the query."""
+"""Live views of the real server: in the end each view equals its query."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from faults.kinds import Fault, Kind
 from faults.proxy import FaultProxy
 from faults.watching import QUICK
-from support.live_schema import CLOSED, PASSWORD, Heard, World, eventually, listen
+from support.live_schema import CLOSED, PASSWORD, Received, World, collect, eventually
 from support.tested_server import GIVEN_SERVER, NO_VIEW_COLLECTIONS, gap
 
 from rxbosbase import (
@@ -31,7 +31,7 @@ Record = dict[str, Any]
 Posts = Collection[Record]
 
 NEVER = 3600.0
-"""As `reconcile`: what a test sees comes from the stream."""
+"""Seconds of `reconcile`, longer than any test: all changes come from the stream."""
 
 SECRET: dict[str, Any] = dict(CLOSED)
 VIEW_ONLY: dict[str, Any] = {**CLOSED, "viewRule": ""}
@@ -45,15 +45,15 @@ EXTRA = (
 
 
 def query(posts: Posts, **options: Any) -> list[Record]:
-    """What the query returns now, in order."""
+    """Return the rows of the query now, in order."""
     size = options.pop("limit", None) or 500
     keys = [key for key in (options.pop("sort", None), "id") if key]
     found: list[Record] = posts.get_list(1, size, sort=",".join(keys), **options)["items"]
     return found
 
 
-def becomes_true(view: LiveView[Record], posts: Posts, **options: Any) -> None:
-    """Waits until the view is the query; that is long before any `reconcile`."""
+def wait_until_equal(view: LiveView[Record], posts: Posts, **options: Any) -> None:
+    """Wait until the view equals the query, for 5 s: less than any `reconcile`."""
     try:
         eventually(lambda: list(view.current.records) == query(posts, **options), 5.0)
     except AssertionError:
@@ -69,7 +69,7 @@ def has(view: LiveView[Record], count: int) -> bool:
 
 
 def is_by(view: LiveView[Record], name: str) -> bool:
-    """True if the author of the first post is shown by this name."""
+    """Return whether the view shows this name for the author of the first post."""
     author: Record = view.current.records[0]["expand"]["author"]
     return bool(author["title"] == name)
 
@@ -87,24 +87,24 @@ def test_the_first_snapshot_adds_all_and_changes_lead_from_each_to_the_next(worl
     posts = world.collection()
     for number in range(5):
         posts.create({"title": f"t{number}", "n": number})
-    heard: Heard[Snapshot[Record]] = listen(posts.live(sort="-n", reconcile=NEVER))
-    first = heard.first(lambda s: s.fresh)
+    received: Received[Snapshot[Record]] = collect(posts.live(sort="-n", reconcile=NEVER))
+    first = received.first(lambda s: s.fresh)
     assert first.version == 1
     assert [c.type for c in first.changes] == ["added"] * 5
     assert names_of(first.records) == ["t4", "t3", "t2", "t1", "t0"]
     posts.update(first.records[4]["id"], {"n": 10})
     posts.delete(first.records[1]["id"])
     posts.create({"title": "new", "n": 3.5})
-    heard.first(lambda s: names_of(s.records) == ["t0", "t4", "new", "t2", "t1"])
-    heard.dispose()
+    received.first(lambda s: names_of(s.records) == ["t0", "t4", "new", "t2", "t1"])
+    received.dispose()
     records: list[Record] = []
-    for before, snapshot in zip([None, *heard.items], heard.items, strict=False):
+    for before, snapshot in zip([None, *received.items], received.items, strict=False):
         assert snapshot.version == (before.version if before else 0) + 1
         records = apply_changes(records, snapshot.changes)
         assert records == snapshot.records
         assert dict(snapshot.by_id) == {row["id"]: row for row in records}
-    for older in heard.items:
-        newest = heard.items[-1]
+    for older in received.items:
+        newest = received.items[-1]
         assert apply_changes(older.records, newest.since(older)) == newest.records
 
 
@@ -114,21 +114,21 @@ def test_a_late_subscriber_gets_the_current_snapshot_and_equal_views_share_one(
     """Equal views share topics and snapshots; a late subscriber gets the current one at once."""
     posts = world.collection()
     posts.create({"title": "a"})
-    first = listen(posts.live(reconcile=NEVER))
+    first = collect(posts.live(reconcile=NEVER))
     shown = first.have(1)[0]
-    hub = world.admin.live_hub
-    topics = hub.service.stats.topics
-    late = listen(world.admin.collection(posts.name).live(reconcile=NEVER))
+    manager = world.admin.live_manager
+    topics = manager.service.stats.topics
+    late = collect(world.admin.collection(posts.name).live(reconcile=NEVER))
     assert late.have(1) == [shown]
-    assert hub.service.stats.topics == topics
+    assert manager.service.stats.topics == topics
     first.dispose()
     posts.create({"title": "b"})
     assert late.first(lambda s: len(s.records) == 2).version == shown.version + 1
     late.dispose()
-    eventually(lambda: hub.service.stats.topics == 0)
+    eventually(lambda: manager.service.stats.topics == 0)
 
 
-def test_a_view_of_topics_that_another_view_has_already_begins_at_once(world: World) -> None:
+def test_views_of_acknowledged_topics_add_none(world: World) -> None:
     """A view whose topics another view has acknowledged starts at once, without a new topic."""
     posts = world.collection()
     posts.create({"title": "a", "n": 1})
@@ -138,7 +138,7 @@ def test_a_view_of_topics_that_another_view_has_already_begins_at_once(world: Wo
         view.wait_fresh()
         part.wait_fresh()
         world.admin.realtime.wait_active(5.0)
-        topics = world.admin.live_hub.service.stats.topics
+        topics = world.admin.live_manager.service.stats.topics
         with (
             posts.live(sort="-title", reconcile=NEVER) as turned,
             posts.live(limit=1, reconcile=NEVER) as window,
@@ -146,13 +146,13 @@ def test_a_view_of_topics_that_another_view_has_already_begins_at_once(world: Wo
         ):
             for each, size in ((turned, 2), (window, 1), (other, 2)):
                 assert len(each.wait_fresh().records) == size
-            assert world.admin.live_hub.service.stats.topics == topics
+            assert world.admin.live_manager.service.stats.topics == topics
             posts.create({"title": "c", "n": 3})
             eventually(lambda: names_of(turned.current.records) == ["c", "b", "a"])
             eventually(lambda: names_of(other.current.records) == ["c", "b", "a"])
 
 
-def test_current_needs_somebody_who_holds_the_view(world: World) -> None:
+def test_current_and_wait_fresh_need_a_running_view(world: World) -> None:
     """`current` and `wait_fresh` raise RuntimeError unless the view is entered or subscribed."""
     posts = world.collection()
     view = posts.live()
@@ -171,7 +171,7 @@ def test_wait_fresh_works_inside_a_callback_and_while_a_subscriber_sleeps(world:
     """`wait_fresh` returns in a callback, and outside also while a subscriber blocks."""
     posts = world.collection()
     posts.create({"title": "a"})
-    gate, sizes, opened = threading.Event(), Heard[int](), Heard[bool]()
+    gate, sizes, opened = threading.Event(), Received[int](), Received[bool]()
 
     def slow(_: object) -> None:
         with posts.live(filter="n = 0") as other:
@@ -180,7 +180,7 @@ def test_wait_fresh_works_inside_a_callback_and_while_a_subscriber_sleeps(world:
 
     with posts.live(reconcile=NEVER) as view, view.subscribe(slow):
         assert sizes.have(1) == [1]
-        posts.create({"title": "b"})  # … which nobody is shown before the gate opens
+        posts.create({"title": "b"})  # not delivered before the gate opens
         eventually(lambda: len(view.current.records) == 2)
         assert len(view.wait_fresh().records) == 2
         assert opened.items == []
@@ -198,12 +198,12 @@ def test_what_leaves_a_filter_leaves_the_view_soon(world: World) -> None:
     options = {"filter": 'owner = "ann"'}
     with posts.live(filter='owner = "ann"', reconcile=NEVER) as view:
         assert len(view.wait_fresh().records) == 1
-        posts.update(made["id"], {"owner": "bob"})  # of which the filtered topic says nothing
+        posts.update(made["id"], {"owner": "bob"})  # the filtered topic has no event for it
         eventually(lambda: not view.current.records, 2.0)
         posts.delete(made["id"])
         posts.create({"id": made["id"], "owner": "ann"})
         eventually(lambda: len(view.current.records) == 1)
-        becomes_true(view, posts, **options)
+        wait_until_equal(view, posts, **options)
 
 
 RELATED_SORT = "a list is not sorted by a field of a relation: `sort` is a 400"
@@ -232,7 +232,7 @@ def test_every_sort_ends_in_the_servers_order(world: World) -> None:
         for at, title in enumerate(["b", "B", "ä", "", "a b", "10", "9", "𝛼", "\uffff"])
     ]  # fmt: skip
     views = {sort: posts.live(sort=sort, expand="author", reconcile=NEVER) for sort in SORTS}
-    held = [listen(view) for view in views.values()]
+    subscriptions = [collect(view) for view in views.values()]
     for view in views.values():
         view.wait_fresh()
     posts.update(
@@ -245,9 +245,9 @@ def test_every_sort_ends_in_the_servers_order(world: World) -> None:
         if sort == "@random":
             eventually(partial(has, view, 9))
         else:
-            becomes_true(view, posts, sort=sort, expand="author")
-    for one in held:
-        one.dispose()
+            wait_until_equal(view, posts, sort=sort, expand="author")
+    for subscription in subscriptions:
+        subscription.dispose()
 
 
 def test_a_window_shows_the_first_rows_only(world: World) -> None:
@@ -257,11 +257,11 @@ def test_a_window_shows_the_first_rows_only(world: World) -> None:
     options: dict[str, Any] = {"sort": "-n", "limit": 3}
     with posts.live(**options, reconcile=NEVER, interval=0.05) as view:
         view.wait_fresh()
-        becomes_true(view, posts, **options)
-        posts.delete(made[5])  # its place goes to one that was not shown
-        becomes_true(view, posts, **options)
+        wait_until_equal(view, posts, **options)
+        posts.delete(made[5])  # a row that was not shown takes its place
+        wait_until_equal(view, posts, **options)
         posts.update(made[0], {"n": 100})
-        becomes_true(view, posts, **options)
+        wait_until_equal(view, posts, **options)
         assert names_of(view.current.records) == ["0", "4", "3"]
 
 
@@ -275,27 +275,27 @@ def test_a_window_takes_as_many_sort_keys_as_the_server(world: World) -> None:
         assert [row["n"] for row in view.wait_fresh().records] == [4, 2, 0]
 
 
-def test_a_sort_that_proves_unorderable_is_handed_to_the_server_in_mid_view(world: World) -> None:
+def test_incomparable_sort_values_switch_to_the_servers_order(world: World) -> None:
     """A view whose sort values become incomparable takes the server's order; changes chain."""
     posts = world.collection(fields=JSON)
     posts.create({"title": "x", "data": 3})
-    heard: Heard[Snapshot[Record]] = listen(posts.live(sort="-data,title", reconcile=NEVER))
-    changes: Heard[Change[Record]] = listen(posts.changes(sort="-data,title", reconcile=NEVER))
-    first = heard.first(lambda s: s.fresh)
+    received: Received[Snapshot[Record]] = collect(posts.live(sort="-data,title", reconcile=NEVER))
+    changes: Received[Change[Record]] = collect(posts.changes(sort="-data,title", reconcile=NEVER))
+    first = received.first(lambda s: s.fresh)
     made = posts.create({"title": "list", "data": [1, 2]})
-    heard.first(lambda s: len(s.records) == 2)
+    received.first(lambda s: len(s.records) == 2)
     posts.create({"title": "y", "data": [0]})
     posts.delete(made["id"])
-    last = heard.first(lambda s: s.fresh and {*names_of(s.records)} == {"x", "y"})
+    last = received.first(lambda s: s.fresh and {*names_of(s.records)} == {"x", "y"})
     assert last.records == query(posts, sort="-data,title")
-    assert [s.version for s in heard.items] == list(range(1, len(heard.items) + 1))
+    assert [s.version for s in received.items] == list(range(1, len(received.items) + 1))
     records: list[Record] = []
-    for snapshot in heard.items:
+    for snapshot in received.items:
         records = apply_changes(records, snapshot.changes)
         assert records == snapshot.records
         assert apply_changes(first.records, snapshot.since(first)) == snapshot.records
     assert apply_changes([], changes.items) == last.records
-    for each in (heard, changes):
+    for each in (received, changes):
         each.dispose()
 
 
@@ -314,12 +314,12 @@ def check_fields(world: World, sort: str) -> None:
 
 
 @gap(RELATED_SORT, bosbase=True)
-def test_fields_give_what_was_asked_for_where_a_relation_sorts(world: World) -> None:
+def test_fields_are_the_requested_ones_where_a_relation_sorts(world: World) -> None:
     """Rows of a view sorted by a relation's field have the same `fields` as the query's."""
     check_fields(world, "-n,author.title")
 
 
-def test_fields_give_what_was_asked_for_and_nothing_else(world: World) -> None:
+def test_fields_are_the_requested_ones_alone(world: World) -> None:
     """Rows of a view have the requested `fields` alone, at the start and after updates."""
     check_fields(world, "-n,title")
     posts = world.collection()
@@ -327,11 +327,11 @@ def test_fields_give_what_was_asked_for_and_nothing_else(world: World) -> None:
     with posts.live(**options, reconcile=NEVER) as view:
         view.wait_fresh()
         made = posts.create({"title": "b", "n": 1})
-        becomes_true(view, posts, **options)
+        wait_until_equal(view, posts, **options)
         posts.update(made["id"], {"n": 3})
-        becomes_true(view, posts, **options)
+        wait_until_equal(view, posts, **options)
         posts.update(made["id"], {"n": 0})
-        becomes_true(view, posts, **options)
+        wait_until_equal(view, posts, **options)
 
 
 def test_a_field_that_the_user_has_cut_still_sorts_as_the_server_does(world: World) -> None:
@@ -344,7 +344,7 @@ def test_a_field_that_the_user_has_cut_still_sorts_as_the_server_does(world: Wor
         view.wait_fresh()
         last = posts.create({"title": "b0", "owner": "first of the bs"})
         eventually(partial(has, view, 5))
-        becomes_true(view, posts, **options)
+        wait_until_equal(view, posts, **options)
         assert view.current.records[1]["owner"] == last["owner"]
 
 
@@ -366,7 +366,7 @@ def test_a_renamed_author_is_seen_in_the_posts(world: World) -> None:
         authors.update(ann, {"title": "Anna"})
         for view in (whole, part, window):
             eventually(partial(is_by, view, "Anna"), 2.0)
-        becomes_true(part, posts, **options)
+        wait_until_equal(part, posts, **options)
 
 
 @gap(RELATED_SORT, bosbase=True)
@@ -397,7 +397,7 @@ def test_an_author_that_may_not_be_listed_is_seen_within_reconcile(world: World)
     with seen.live(expand="author", reconcile=0.3) as view:
         assert view.wait_fresh().records[0]["expand"]["author"]["title"] == "Ann"
         authors.update(ann, {"title": "Anna"})
-        becomes_true(view, seen, expand="author")
+        wait_until_equal(view, seen, expand="author")
 
 
 @pytest.mark.parametrize(
@@ -413,7 +413,7 @@ def test_an_author_that_may_not_be_listed_is_seen_within_reconcile(world: World)
         ),
     ],
 )
-def test_what_no_event_tells_is_seen_within_reconcile(
+def test_a_reconcile_pass_finds_changes_without_events(
     world: World, options: dict[str, Any]
 ) -> None:
     """A reconcile pass finds changes through relations in filter, sort and back relation."""
@@ -429,12 +429,12 @@ def test_what_no_event_tells_is_seen_within_reconcile(
     with of.live(**asked, reconcile=0.3) as view:
         view.wait_fresh()
         before = query(of, **asked)
-        becomes_true(view, of, **asked)
+        wait_until_equal(view, of, **asked)
         authors.update(ann, {"title": "Zoe"})
         assert query(of, **asked) != before
-        becomes_true(view, of, **asked)
+        wait_until_equal(view, of, **asked)
         posts.create({"title": "b", "author": ann})
-        becomes_true(view, of, **asked)
+        wait_until_equal(view, of, **asked)
 
 
 def test_a_collection_without_updated_converges(world: World) -> None:
@@ -450,7 +450,7 @@ def test_a_collection_without_updated_converges(world: World) -> None:
         for title in "xyz":
             bare.update(ids[0], {"title": title})
         bare.delete(ids[1])
-        becomes_true(view, bare, sort="title")
+        wait_until_equal(view, bare, sort="title")
         assert names_of(view.current.records) == ["b", "z"]
 
 
@@ -464,11 +464,11 @@ def test_a_view_collection_is_polled(world: World) -> None:
     with through.live(reconcile=0.2) as polled:
         polled.wait_fresh()
         made = posts.create({"title": "a"})
-        becomes_true(polled, through)
+        wait_until_equal(polled, through)
         posts.update(made["id"], {"title": "b"})
-        becomes_true(polled, through)
+        wait_until_equal(polled, through)
         posts.update(made["id"], {"title": ""})
-        becomes_true(polled, through)
+        wait_until_equal(polled, through)
         assert not polled.current.records
 
 
@@ -480,23 +480,23 @@ def test_live_record_follows_one_record_that_may_only_be_viewed(world: World) ->
     posts = world.collection(**VIEW_ONLY)
     guest = world.client().collection(posts.name)
     id = world.id("a")
-    heard: Heard[Record | None] = listen(guest.live_record(id, reconcile=NEVER))
-    assert heard.have(1) == [None]
+    received: Received[Record | None] = collect(guest.live_record(id, reconcile=NEVER))
+    assert received.have(1) == [None]
     posts.create({"id": id, "title": "a"})
     posts.create({"title": "another"})
     posts.update(id, {"title": "b"})
-    heard.first(lambda row: row and row["title"] == "b")
+    received.first(lambda row: row and row["title"] == "b")
     posts.delete(id)
-    heard.until(lambda h: h.items and h.items[-1] is None)
+    received.until(lambda h: h.items and h.items[-1] is None)
     posts.create({"id": id, "title": "c"})
-    heard.first(lambda row: row and row["title"] == "c")
-    late: Heard[Record | None] = listen(guest.live_record(id, fields="title", reconcile=NEVER))
+    received.first(lambda row: row and row["title"] == "c")
+    late: Received[Record | None] = collect(guest.live_record(id, fields="title", reconcile=NEVER))
     assert late.have(1) == [{"title": "c"}]
-    heard.dispose()
+    received.dispose()
     late.dispose()
 
 
-def test_changes_tell_one_net_change_of_each_record_across_a_gap(world: World) -> None:
+def test_changes_emit_one_net_change_per_record_after_a_gap(world: World) -> None:
     """After a gap, `changes` emits one net change per record, with `caught_up` set."""
     posts = world.collection()
     ids = {title: posts.create({"title": title})["id"] for title in ("kept", "edited", "gone")}
@@ -507,11 +507,11 @@ def test_changes_tell_one_net_change_of_each_record_across_a_gap(world: World) -
         BosBase(proxy.url, auth_store=store, backoff=QUICK) as client,
     ):
         view = client.collection(posts.name).live(sort="title", reconcile=NEVER)
-        shown: Heard[Snapshot[Record]] = listen(view)
-        heard: Heard[Change[Record]] = listen(
+        shown: Received[Snapshot[Record]] = collect(view)
+        received: Received[Change[Record]] = collect(
             client.collection(posts.name).changes(sort="title", reconcile=NEVER)
         )
-        assert [c.caught_up for c in heard.have(3)] == [False] * 3
+        assert [c.caught_up for c in received.have(3)] == [False] * 3
         proxy.inject(Fault(Kind.REFUSE, 60.0))
         proxy.inject(Fault(Kind.CUT))
         shown.until(lambda h: not h.items[-1].fresh)
@@ -523,39 +523,39 @@ def test_changes_tell_one_net_change_of_each_record_across_a_gap(world: World) -
         proxy.calm()
         shown.until(lambda h: h.items and h.items[-1].fresh)
         client.realtime.wait_active(5.0)
-        eventually(lambda: len(heard.items) >= 6)
-        net = {change.record["title"]: change.type for change in heard.items[3:]}
+        eventually(lambda: len(received.items) >= 6)
+        net = {change.record["title"]: change.type for change in received.items[3:]}
         assert net == {"edited 2": "modified", "gone": "removed", "made": "added"}
-        assert all(change.caught_up for change in heard.items[3:])
-        assert names_of(apply_changes([], heard.items)) == ["edited 2", "kept", "made"]
+        assert all(change.caught_up for change in received.items[3:])
+        assert names_of(apply_changes([], received.items)) == ["edited 2", "kept", "made"]
         assert view.current.records == query(posts, sort="title")
         shown.dispose()
-        heard.dispose()
+        received.dispose()
 
 
-def test_a_killed_server_leaves_the_view_stale_and_its_return_makes_it_true(
+def test_a_view_is_not_fresh_while_the_server_is_down(
     fragile: World,
 ) -> None:
     """While the server is down a view keeps its rows, not fresh; afterwards it is the query."""
     posts, client = fragile.collection(), fragile.superuser(backoff=QUICK)
     kept, gone = (posts.create({"title": title})["id"] for title in ("kept", "gone"))
     view = client.collection(posts.name).live(filter='title != ""', reconcile=NEVER)
-    heard: Heard[Snapshot[Record]] = listen(view)
-    heard.first(lambda s: s.fresh)
+    received: Received[Snapshot[Record]] = collect(view)
+    received.first(lambda s: s.fresh)
     fragile.server.kill()
-    heard.until(lambda h: not h.items[-1].fresh)
+    received.until(lambda h: not h.items[-1].fresh)
     assert len(view.current.records) == 2
     with pytest.raises(RequestTimeoutError, match=r"not fresh within 0\.05 s"):
         view.wait_fresh(0.05)
     fragile.server.restart()
     posts.update(kept, {"title": "edited"})
     posts.delete(gone)
-    heard.until(lambda h: h.items and h.items[-1].fresh)
-    becomes_true(view, posts, filter='title != ""')
-    heard.dispose()
+    received.until(lambda h: h.items and h.items[-1].fresh)
+    wait_until_equal(view, posts, filter='title != ""')
+    received.dispose()
 
 
-# -- who asks, and what may go wrong ---------------------------------------------------------------
+# -- identities, errors and the end ---------------------------------------------------------------
 
 
 def test_a_refused_query_ends_the_view_and_a_new_subscriber_begins_afresh(world: World) -> None:
@@ -570,15 +570,15 @@ def test_a_refused_query_ends_the_view_and_a_new_subscriber_begins_afresh(world:
         (guest.collection("no_such_collection").live(), 404),
     ):
         for _ in range(2):
-            error = listen(view).failure()
+            error = collect(view).failure()
             assert isinstance(error, ClientResponseError) and error.status == status
         with view:
-            listen(view).failure()
+            collect(view).failure()
             for late in (view.wait_fresh, lambda view=view: view.current):
                 with pytest.raises(ClientResponseError) as raised:
                     late()
                 assert raised.value.status == status
-    eventually(lambda: guest.live_hub.service.stats.topics == 0)
+    eventually(lambda: guest.live_manager.service.stats.topics == 0)
     world.settle()
     world.admin.collections.update(hidden.name, {"listRule": ""})
     with guest.collection(hidden.name).live() as allowed:
@@ -593,25 +593,25 @@ def test_another_login_empties_the_view_and_reads_again(world: World) -> None:
     for owner in (ann["id"], bob["id"], ""):
         posts.create({"title": owner or "all", "owner": owner})
     client = world.logged_in(users, ann)
-    heard: Heard[Snapshot[Record]] = listen(
+    received: Received[Snapshot[Record]] = collect(
         client.collection(posts.name).live(sort="-title", reconcile=NEVER)
     )
-    heard.first(lambda s: {*names_of(s.records)} == {"all", ann["id"]})
+    received.first(lambda s: {*names_of(s.records)} == {"all", ann["id"]})
     client.collection(users).auth_with_password(bob["email"], PASSWORD)
-    heard.until(lambda h: {*names_of(h.items[-1].records)} == {"all", bob["id"]})
-    since = next(at for at, s in enumerate(heard.items) if not s.records)
-    emptied = heard.items[since]
+    received.until(lambda h: {*names_of(h.items[-1].records)} == {"all", bob["id"]})
+    since = next(at for at, s in enumerate(received.items) if not s.records)
+    emptied = received.items[since]
     assert not emptied.fresh and [c.type for c in emptied.changes] == ["removed"] * 2
     client.auth_store.clear()
-    heard.until(lambda h: names_of(h.items[-1].records) == ["all"] and h.items[-1].fresh)
-    assert all(ann["id"] not in names_of(s.records) for s in heard.items[since:])
-    heard.dispose()
+    received.until(lambda h: names_of(h.items[-1].records) == ["all"] and h.items[-1].fresh)
+    assert all(ann["id"] not in names_of(s.records) for s in received.items[since:])
+    received.dispose()
 
 
 def test_unsubscribing_all_topics_leaves_live_views_alone(world: World) -> None:
     """`realtime.unsubscribe()` completes streams but leaves live views running."""
     posts = world.collection()
-    events = listen(posts.observe("*"))
+    events = collect(posts.observe("*"))
     with posts.live(reconcile=NEVER) as view:
         view.wait_fresh()
         world.admin.realtime.unsubscribe()
@@ -622,24 +622,24 @@ def test_unsubscribing_all_topics_leaves_live_views_alone(world: World) -> None:
         assert view.current.fresh
 
 
-def test_an_event_too_large_to_take_counts_as_a_gap(world: World) -> None:
+def test_a_record_with_an_oversized_event_is_still_shown(world: World) -> None:
     """A view shows a record whose event exceeds `max_event_bytes`, within seconds."""
     posts = world.collection()
     client = world.superuser(max_event_bytes=2000)
-    heard: Heard[Snapshot[Record]] = listen(
+    received: Received[Snapshot[Record]] = collect(
         client.collection(posts.name).live(fields="n", reconcile=NEVER)
     )
-    heard.first(lambda s: s.fresh)
+    received.first(lambda s: s.fresh)
     whole = client.collection(posts.name).live(reconcile=NEVER)
     with whole:
         whole.wait_fresh()
         posts.create({"title": "x" * 5000, "n": 1})
         eventually(lambda: len(whole.current.records) == 1, 3.0)
-        heard.first(lambda s: [dict(row) for row in s.records] == [{"n": 1}])
-    heard.dispose()
+        received.first(lambda s: [dict(row) for row in s.records] == [{"n": 1}])
+    received.dispose()
 
 
-def test_a_raising_observer_hurts_itself_alone(world: World, caplog: Any) -> None:
+def test_an_observer_that_raises_is_removed_alone(world: World, caplog: Any) -> None:
     """An observer of a view that raises is logged once and removed; the others go on."""
     posts = world.collection()
     view = posts.live(reconcile=NEVER)
@@ -648,13 +648,13 @@ def test_a_raising_observer_hurts_itself_alone(world: World, caplog: Any) -> Non
         raise RuntimeError("the user's own mistake")
 
     view.subscribe(fail)
-    heard: Heard[Snapshot[Record]] = listen(view)
-    heard.have(1)
+    received: Received[Snapshot[Record]] = collect(view)
+    received.have(1)
     posts.create({"title": "a"})
-    heard.first(lambda s: len(s.records) == 1)
+    received.first(lambda s: len(s.records) == 1)
     assert sum("raised; the others go on" in r.getMessage() for r in caplog.records) == 1
-    heard.dispose()  # the last one: the other's disposal has given the view back
-    eventually(lambda: world.admin.live_hub.service.stats.topics == 0)
+    received.dispose()  # the last one: the failed observer has released the view
+    eventually(lambda: world.admin.live_manager.service.stats.topics == 0)
 
 
 def test_a_slow_observer_gets_fewer_snapshots_whose_changes_still_chain(world: World) -> None:
@@ -662,7 +662,7 @@ def test_a_slow_observer_gets_fewer_snapshots_whose_changes_still_chain(world: W
     posts = world.collection()
     view = posts.live(sort="-n", reconcile=NEVER)
     gate, began = threading.Event(), threading.Event()
-    seen: Heard[Snapshot[Record]] = Heard()
+    seen: Received[Snapshot[Record]] = Received()
 
     def slow(snapshot: Snapshot[Record]) -> None:
         seen(snapshot)
@@ -679,9 +679,9 @@ def test_a_slow_observer_gets_fewer_snapshots_whose_changes_still_chain(world: W
         for id in ids[1::2]:
             posts.update(id, {"n": -1})
         assert len(seen.items) <= 3
-        becomes_true_later = query(posts, sort="-n")
+        expected = query(posts, sort="-n")
         gate.set()
-        seen.first(lambda s: list(s.records) == becomes_true_later)
+        seen.first(lambda s: list(s.records) == expected)
     records: list[Record] = []
     for snapshot in seen.items:
         records = apply_changes(records, snapshot.changes)
@@ -694,13 +694,13 @@ def test_closing_the_client_completes_views_and_ends_waits(world: World) -> None
     posts = world.collection()
     client = world.superuser()
     view = client.collection(posts.name).live()
-    heard = listen(view)
-    heard.have(1)
-    changes = listen(view.changes())
-    record = listen(client.collection(posts.name).live_record("record000000001"))
+    received = collect(view)
+    received.have(1)
+    changes = collect(view.changes())
+    record = collect(client.collection(posts.name).live_record("record000000001"))
     with view:
         client.close()
-        for each in (heard, changes, record):
+        for each in (received, changes, record):
             each.end()
         with pytest.raises(ClientClosedError):
             view.wait_fresh()

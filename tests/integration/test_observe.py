@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from support.live_schema import Event, Heard, World, listen, status, titles
+from support.live_schema import Event, Received, World, collect, status, titles
 
 from rxbosbase import ClientClosedError, RequestTimeoutError
 
@@ -30,17 +30,17 @@ UNICODE = [
 def test_create_update_and_delete_of_any_record_arrive_on_the_star_topic(world: World) -> None:
     """The topic `*` delivers create, update and delete, with the record as the API has it."""
     posts = world.collection()
-    heard = listen(world.client().collection(posts.name).observe("*"))
+    received = collect(world.client().collection(posts.name).observe("*"))
     world.wait_active()
     created = posts.create({"title": "one", "n": 1})
     updated = posts.update(created["id"], {"title": "two"})
     posts.delete(created["id"])
-    events = heard.have(3)
+    events = received.have(3)
     assert {event.action for event in events} == {"create", "update", "delete"}
     by_action = {event.action: event for event in events}
     assert by_action["create"].record == {**created}
     assert by_action["update"].record == updated
-    assert by_action["delete"].record == updated  # as it last was
+    assert by_action["delete"].record == updated  # its last state
     assert {event.topic for event in events} == {f"{posts.name}/*"}
     assert by_action["create"]["record"]["title"] == "one"
 
@@ -49,12 +49,12 @@ def test_a_record_topic_carries_that_record_alone(world: World) -> None:
     """A record topic delivers the update and delete of its record, and of no other."""
     posts = world.collection()
     mine, other = posts.create({"title": "mine"}), posts.create({"title": "other"})
-    heard = listen(posts.observe(mine["id"]))
+    received = collect(posts.observe(mine["id"]))
     world.wait_active()
     posts.update(other["id"], {"title": "other 2"})
     posts.update(mine["id"], {"title": "mine 2"})
     posts.delete(mine["id"])
-    events = heard.have(2)
+    events = received.have(2)
     assert {(event.action, event.record["title"]) for event in events} == {
         ("update", "mine 2"),
         ("delete", "mine 2"),
@@ -66,31 +66,31 @@ def test_a_record_topic_delivers_once_its_record_is_created(world: World) -> Non
     """A topic of a record that does not exist yet delivers its creation."""
     posts = world.collection()
     id = world.id("a")
-    heard = listen(posts.observe(id))
+    received = collect(posts.observe(id))
     world.wait_active()
     posts.create({"id": id, "title": "late"})
-    assert titles(heard.have(1)) == ["late"]
+    assert titles(received.have(1)) == ["late"]
 
 
 def test_events_come_by_the_collections_id_as_well_as_by_its_name(world: World) -> None:
     """A collection may be observed by its id; events then have the id in their topic."""
     posts = world.collection()
     ident = world.admin.collections.get(posts.name)["id"]
-    heard = listen(world.admin.collection(ident).observe("*"))
+    received = collect(world.admin.collection(ident).observe("*"))
     world.wait_active()
     posts.create({"title": "by id"})
-    assert heard.have(1)[0].topic == f"{ident}/*"
+    assert received.have(1)[0].topic == f"{ident}/*"
 
 
 @pytest.mark.parametrize("text", UNICODE, ids=lambda text: ascii(text[:20]))
 def test_text_in_records_arrives_as_it_was_written(world: World, text: str) -> None:
     """Any Unicode text in a record arrives unchanged, with line separators and controls."""
     posts = world.collection()
-    heard = listen(posts.observe("*"))
+    received = collect(posts.observe("*"))
     world.wait_active()
     stored = posts.create({"title": text})
     assert stored["title"] == text
-    assert titles(heard.have(1)) == [text]
+    assert titles(received.have(1)) == [text]
 
 
 @pytest.mark.parametrize("text", UNICODE[:-1], ids=lambda text: ascii(text[:20]))
@@ -98,17 +98,17 @@ def test_text_in_a_filter_selects_the_records_that_hold_it(world: World, text: s
     """A filter with any Unicode text delivers the records that hold it, and no others."""
     posts = world.collection()
     condition = world.admin.filter("title = {:text}", text=text)
-    heard = listen(posts.observe("*", filter=condition))
+    received = collect(posts.observe("*", filter=condition))
     world.wait_active()
     posts.create({"title": "another"})
     posts.create({"title": text})
-    assert titles(heard.have(1)) == [text]
+    assert titles(received.have(1)) == [text]
 
 
 def test_every_event_of_many_writers_arrives_once(world: World) -> None:
     """400 records created by four threads arrive as 400 events, none lost or repeated."""
     posts = world.collection()
-    heard = listen(posts.observe("*"))
+    received = collect(posts.observe("*"))
     world.wait_active()
 
     def write(writer: int) -> None:
@@ -120,7 +120,7 @@ def test_every_event_of_many_writers_arrives_once(world: World) -> None:
         thread.start()
     for thread in writers:
         thread.join()
-    events = heard.have(400)
+    events = received.have(400)
     assert len(events) == len({event.record["n"] for event in events}) == 400
 
 
@@ -135,7 +135,7 @@ def test_building_a_stream_connects_to_nothing_and_the_last_to_leave_disconnects
     client = world.client()
     stream = client.collection(posts.name).observe("*")
     assert status(client).state == "idle"
-    first, second = listen(stream), listen(stream)
+    first, second = collect(stream), collect(stream)
     client.realtime.wait_active()
     posts.create({"title": "both"})
     assert titles(first.have(1)) == titles(second.have(1)) == ["both"]
@@ -144,7 +144,7 @@ def test_building_a_stream_connects_to_nothing_and_the_last_to_leave_disconnects
     posts.create({"title": "second alone"})
     second.have(2)
     second.dispose()
-    listen(client.realtime.status).first(lambda now: now.state == "idle")
+    collect(client.realtime.status).first(lambda now: now.state == "idle")
     assert not client.realtime.is_connected
     assert client.realtime.client_id == ""
     assert titles(first.items) == ["both"]
@@ -154,11 +154,11 @@ def test_a_stream_can_be_subscribed_to_again_after_its_end(world: World) -> None
     """A stream whose subscription was disposed can be subscribed to again."""
     posts = world.collection()
     stream = posts.observe("*")
-    listen(stream).dispose()
-    heard = listen(stream)
+    collect(stream).dispose()
+    received = collect(stream)
     world.wait_active()
     posts.create({"title": "again"})
-    assert titles(heard.have(1)) == ["again"]
+    assert titles(received.have(1)) == ["again"]
 
 
 # -- the callback form -----------------------------------------------------------------------------
@@ -167,11 +167,11 @@ def test_a_stream_can_be_subscribed_to_again_after_its_end(world: World) -> None
 def test_subscribe_returns_once_the_server_will_send(world: World) -> None:
     """`subscribe` returns connected, so that a record created next is delivered."""
     posts = world.collection()
-    heard: Heard[Event] = Heard()
-    with posts.subscribe("*", heard):
+    received: Received[Event] = Received()
+    with posts.subscribe("*", received):
         assert world.admin.realtime.is_connected
         posts.create({"title": "at once"})
-        assert titles(heard.have(1)) == ["at once"]
+        assert titles(received.have(1)) == ["at once"]
     assert status(world.admin).topics == ()
 
 
@@ -182,9 +182,9 @@ def test_every_way_to_unsubscribe_ends_the_events_and_closes_the_connection(
     """After any form of unsubscribing, no event is delivered and the connection closes."""
     posts = world.collection()
     client = world.admin
-    heard: Heard[Event] = Heard()
-    unsubscribe = posts.subscribe("*", heard, filter="n >= 0")
-    witness: Heard[Event] = Heard()
+    received: Received[Event] = Received()
+    unsubscribe = posts.subscribe("*", received, filter="n >= 0")
+    witness: Received[Event] = Received()
     with world.client().collection(posts.name).subscribe("*", witness):
         if how == "call":
             unsubscribe()
@@ -199,11 +199,11 @@ def test_every_way_to_unsubscribe_ends_the_events_and_closes_the_connection(
             posts.unsubscribe()
         else:
             client.realtime.unsubscribe()
-        listen(client.realtime.status).first(lambda now: now.state == "idle")
+        collect(client.realtime.status).first(lambda now: now.state == "idle")
         posts.create({"title": "unheard"})
         witness.have(1)
-    unsubscribe()  # once more harms nobody
-    assert heard.items == []
+    unsubscribe()  # a second call does nothing
+    assert received.items == []
 
 
 def test_unsubscribe_completes_all_option_variants_of_its_topic_and_no_other(
@@ -212,8 +212,8 @@ def test_unsubscribe_completes_all_option_variants_of_its_topic_and_no_other(
     """`unsubscribe("*")` completes its streams with any options, and no other topic's."""
     posts, others = world.collection(), world.collection("others")
     record = posts.create({"title": "r"})
-    plain, filtered = listen(posts.observe("*")), listen(posts.observe("*", filter="n > 0"))
-    single, elsewhere = listen(posts.observe(record["id"])), listen(others.observe("*"))
+    plain, filtered = collect(posts.observe("*")), collect(posts.observe("*", filter="n > 0"))
+    single, elsewhere = collect(posts.observe(record["id"])), collect(others.observe("*"))
     world.wait_active()
     posts.unsubscribe("*")
     plain.end()
@@ -236,8 +236,8 @@ def test_unsubscribe_of_a_collection_leaves_those_whose_names_begin_alike(world:
     posts = world.collection("aa")
     name = posts.name + "b"
     world.admin.collections.create({"name": name, "type": "base", "fields": []})
-    alike = listen(world.admin.collection(name).observe("*"))
-    gone = listen(posts.observe("*"))
+    alike = collect(world.admin.collection(name).observe("*"))
+    gone = collect(posts.observe("*"))
     world.wait_active()
     posts.unsubscribe()
     gone.end()
@@ -249,7 +249,7 @@ def test_unsubscribe_of_a_collection_leaves_those_whose_names_begin_alike(world:
 def test_a_blocking_subscribe_inside_a_callback_works(world: World) -> None:
     """A `subscribe` to another collection inside a callback returns and delivers."""
     posts, others = world.collection(), world.collection("others")
-    inner: Heard[Event] = Heard()
+    inner: Received[Event] = Received()
     stood = threading.Event()
 
     def nest(_: Event) -> None:
@@ -263,14 +263,14 @@ def test_a_blocking_subscribe_inside_a_callback_works(world: World) -> None:
     assert titles(inner.have(1)) == ["nested"]
 
 
-def test_a_callback_may_unsubscribe_itself_and_hears_nothing_more(world: World) -> None:
+def test_a_callback_that_unsubscribes_itself_is_not_called_again(world: World) -> None:
     """A callback that unsubscribes itself gets no further event."""
     posts = world.collection()
-    heard: Heard[Event] = Heard()
-    witness = listen(posts.observe("*"))
+    received: Received[Event] = Received()
+    witness = collect(posts.observe("*"))
 
     def once(event: Event) -> None:
-        heard(event)
+        received(event)
         unsubscribe()
 
     unsubscribe = posts.subscribe("*", once)
@@ -278,16 +278,16 @@ def test_a_callback_may_unsubscribe_itself_and_hears_nothing_more(world: World) 
     for _ in range(3):
         posts.create({})
     witness.have(3)
-    assert len(heard.items) == 1
+    assert len(received.items) == 1
 
 
-def test_a_callback_that_raises_stays_and_an_observer_that_raises_goes_and_none_suffers(
+def test_a_raising_callback_stays_and_a_raising_observer_is_removed(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A callback that raises stays, an observer that raises is removed; others get all events."""
     posts = world.collection()
-    calls: Heard[Event] = Heard()
-    pushed: Heard[Event] = Heard()
+    calls: Received[Event] = Received()
+    pushed: Received[Event] = Received()
 
     def raise_in_callback(event: Event) -> None:
         calls(event)
@@ -299,7 +299,7 @@ def test_a_callback_that_raises_stays_and_an_observer_that_raises_goes_and_none_
 
     posts.subscribe("*", raise_in_callback)
     posts.observe("*").subscribe(raise_in_observer)
-    witness = listen(posts.observe("*"))
+    witness = collect(posts.observe("*"))
     world.wait_active()
     for _ in range(3):
         posts.create({})
@@ -316,15 +316,15 @@ def test_an_acknowledgement_that_does_not_come_is_a_timeout_error(fragile: World
     with pytest.raises(RequestTimeoutError, match=r"not acknowledged within 0\.2 s.*connecting"):
         posts.subscribe("*", print, timeout=0.2)
     fragile.server.resume()
-    listen(fragile.admin.realtime.status).first(lambda now: now.state == "idle" and not now.topics)
+    collect(fragile.admin.realtime.status).first(lambda now: now.state == "idle" and not now.topics)
 
 
 def test_wait_active_times_out_while_the_server_is_frozen(fragile: World) -> None:
     """`wait_active` raises RequestTimeoutError while the server is paused."""
     posts = fragile.collection()
-    fragile.admin.realtime.wait_active(0.001)  # nothing is wanted: at once
+    fragile.admin.realtime.wait_active(0.001)  # no topic is registered: at once
     fragile.server.pause()
-    listen(posts.observe("*"))
+    collect(posts.observe("*"))
     with pytest.raises(RequestTimeoutError):
         fragile.admin.realtime.wait_active(0.1)
     fragile.server.resume()
@@ -378,14 +378,14 @@ def test_close_completes_the_streams_and_further_use_is_an_error(world: World) -
     posts = world.collection()
     client = world.client()
     mine = client.collection(posts.name)
-    heard, states = listen(mine.observe("*")), listen(client.realtime.status)
-    everything = listen(client.realtime.events)
-    gone: Heard[list[str]] = Heard()
+    received, states = collect(mine.observe("*")), collect(client.realtime.status)
+    everything = collect(client.realtime.events)
+    gone: Received[list[str]] = Received()
     client.realtime.on_disconnect = gone
     client.realtime.wait_active()
     client.close()
     client.close()
-    for stream in (heard, states, everything):
+    for stream in (received, states, everything):
         stream.end()
     assert states.items[-1].state == "closed"
     assert gone.items == [[]]
@@ -405,10 +405,10 @@ def test_close_inside_a_callback_ends_everything(world: World) -> None:
     posts = world.collection()
     client = world.client()
     mine = client.collection(posts.name)
-    heard: Heard[Event] = listen(mine.observe("*"))
+    received: Received[Event] = collect(mine.observe("*"))
     mine.subscribe("*", lambda _: client.close())
     posts.create({})
     posts.create({})
-    heard.end()
+    received.end()
     assert client.is_closed
     assert status(client).state == "closed"

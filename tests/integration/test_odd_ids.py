@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from support.command import Command
-from support.live_schema import FIELDS, OPEN, World, eventually, listen
+from support.live_schema import FIELDS, OPEN, World, collect, eventually
 from support.tested_server import GIVEN_SERVER, NO_VIEW_COLLECTIONS, gap
 
 from rxbosbase import ClientResponseError, Collection
@@ -39,7 +39,7 @@ NOWHERE = [".", "..", "../_superusers", "a/../b", "..\\a"]
 
 
 def odd_collection(world: World) -> Collection:
-    """One whose ids may be nearly anything."""
+    """A collection whose ids may be nearly any text."""
     id = {"name": "id", "type": "text", "primaryKey": True, "required": True, "system": True}
     free = {**id, "pattern": "(?s)^.+$", "min": 0, "max": 0, "autogeneratePattern": ""}
     name = world.name("odd")
@@ -50,7 +50,7 @@ def odd_collection(world: World) -> Collection:
 
 
 def created(odd: Collection, ids: list[str]) -> list[str]:
-    """Those that this server takes."""
+    """Create records with these ids; return the ids that the server accepts."""
     taken = []
     for id in map(as_id, ids):
         with suppress(ClientResponseError):
@@ -64,27 +64,27 @@ def test_an_id_that_the_server_takes_can_be_read_written_and_observed(world: Wor
     odd = odd_collection(world)
     ids = created(odd, EVERYWHERE + OLDER_VERSIONS)
     assert set(map(as_id, EVERYWHERE)) <= set(ids)
-    heard = {id: listen(odd.observe(id)) for id in ids}
+    received = {id: collect(odd.observe(id)) for id in ids}
     called: list[str] = []
     with odd.subscribe(HASH, lambda event: called.append(event.record["id"])):
-        records = {id: listen(odd.live_record(id)) for id in ids}
+        records = {id: collect(odd.live_record(id)) for id in ids}
         view = odd.live()
-        shown = listen(view)
+        shown = collect(view)
         world.wait_active()
         for id in ids:
             assert odd.get_one(id)["id"] == id
             assert odd.get_one(id, fields="id") == {"id": id}
             assert odd.update(id, {"n": 1})["id"] == id
         for id in ids:
-            event = heard[id].first(lambda event: event.action == "update")
+            event = received[id].first(lambda event: event.action == "update")
             assert (event.record["id"], event.topic) == (id, f"{odd.name}/{id}")
-            assert len(heard[id].items) == 1  # and nothing of another
+            assert len(received[id].items) == 1  # and no event of another
             records[id].first(lambda record: record is not None and record["n"] == 1)
         shown.first(lambda s: {r["id"] for r in s.records if r["n"] == 1} == set(ids))
         assert sorted(record["id"] for record in odd.iter_records(1)) == sorted(ids)
         assert called == [HASH]
         odd.unsubscribe(HASH)
-        heard[HASH].end()
+        received[HASH].end()
         for id in ids:
             odd.delete(id)
             records[id].first(lambda record: record is None)
@@ -103,7 +103,7 @@ def test_a_relation_to_an_odd_id_is_expanded_and_kept(world: World) -> None:
     posts = world.client().collection(world.collection(fields=(author,)).name)
     for id in ids:
         posts.create({"author": id})
-    shown = listen(posts.live(expand="author"))
+    shown = collect(posts.live(expand="author"))
     shown.first(lambda s: len(s.records) == len(ids))
     odd.update(HASH, {"title": "renamed"})
     titles = {"renamed", *ids[1:]}
@@ -111,7 +111,7 @@ def test_a_relation_to_an_odd_id_is_expanded_and_kept(world: World) -> None:
     assert {record["author"] for record in last.records} == set(ids)
 
 
-def test_the_server_would_not_see_the_options_behind_a_hash(world: World) -> None:
+def test_options_of_a_topic_with_a_hash_are_refused(world: World) -> None:
     """`observe` and `live_record` raise ValueError for options on a topic whose id has a `#`."""
     odd = odd_collection(world)
     odd.create({"id": HASH})
@@ -138,7 +138,7 @@ def test_a_view_has_any_text_as_an_id(world: World) -> None:
     view = world.client().collection(name)
     for id in ids:
         assert view.get_one(id)["id"] == id
-    texts.learn_filter_dialect()  # of a backslash
+    texts.learn_filter_dialect()  # for the backslash
     for id in NOWHERE:
         with pytest.raises(ValueError, match=r"get_first_list_item\(client.filter"):
             view.get_one(id)
@@ -170,6 +170,6 @@ def test_tail_follows_a_record_with_an_odd_id(world: World) -> None:
     odd = odd_collection(world)
     odd.create({"id": HASH})
     with Command("tail", "--url", world.server.url, f"{odd.name}/{HASH}") as tail:
-        assert tail.said().startswith("rxbosbase: listening to ")
-        odd.update(HASH, {"title": "heard"})
-        assert json.loads(tail.line())["record"]["title"] == "heard"
+        assert tail.error_line().startswith("rxbosbase: listening to ")
+        odd.update(HASH, {"title": "received"})
+        assert json.loads(tail.line())["record"]["title"] == "received"

@@ -1,9 +1,9 @@
-"""Who hears what: list and view rules for a guest, users and a superuser; and changes of login."""
+"""List and view rules without a login, for users and a superuser; and changes of login."""
 
 from __future__ import annotations
 
 import pytest
-from support.live_schema import PASSWORD, Event, Heard, World, listen, titles
+from support.live_schema import PASSWORD, Event, Received, World, collect, titles
 from support.tested_server import TOKENS_STAY, gap
 
 from rxbosbase import AuthState, ClientResponseError, Collection
@@ -18,7 +18,7 @@ def assert_refused(posts: Collection, target: str, status: int, **options: str) 
     """Both forms of subscribing fail with this status; the error's text."""
     with pytest.raises(ClientResponseError) as caught:
         posts.subscribe(target, print, **options)  # type: ignore[arg-type]
-    error = listen(posts.observe(target, **options)).failure()  # type: ignore[arg-type]
+    error = collect(posts.observe(target, **options)).failure()  # type: ignore[arg-type]
     assert isinstance(error, ClientResponseError)
     assert error.status == caught.value.status == status
     assert str(error) == str(caught.value)
@@ -44,7 +44,7 @@ def test_a_collection_for_superusers_alone_is_a_403_for_others(world: World, for
     for client in (world.client(), world.logged_in(users, world.user(users))):
         text = assert_refused(client.collection(posts.name), target, 403)
         assert text.startswith("403: Only superusers")
-        listen(client.realtime.status).first(lambda now: now.state == "idle")
+        collect(client.realtime.status).first(lambda now: now.state == "idle")
 
 
 @pytest.mark.parametrize("target", ["*", "aaaaaaaaaaaaaaa"])
@@ -58,11 +58,11 @@ def test_a_bad_filter_is_a_400(world: World, target: str) -> None:
 def test_a_refused_subscription_leaves_the_others_alone(world: World) -> None:
     """A refused filter fails its own stream alone; another of the same collection delivers."""
     posts = world.collection()
-    heard = listen(posts.observe("*"))
+    received = collect(posts.observe("*"))
     assert_refused(posts, "*", 400, filter="n >")
     world.wait_active()
     posts.create({"title": "still"})
-    assert titles(heard.have(1)) == ["still"]
+    assert titles(received.have(1)) == ["still"]
 
 
 def test_without_the_check_a_forbidden_topic_is_silent(world: World) -> None:
@@ -70,8 +70,8 @@ def test_without_the_check_a_forbidden_topic_is_silent(world: World) -> None:
     posts = world.collection(listRule=None)
     open_ones = world.collection("open")
     guest = world.client()
-    silent = listen(guest.collection(posts.name).observe("*", check=False))
-    witness = listen(guest.collection(open_ones.name).observe("*"))
+    silent = collect(guest.collection(posts.name).observe("*", check=False))
+    witness = collect(guest.collection(open_ones.name).observe("*"))
     guest.realtime.wait_active()
     posts.create({})
     open_ones.create({})
@@ -88,10 +88,10 @@ def test_where_view_is_allowed_and_list_is_not_a_record_topic_works_and_the_star
     record = posts.create({"title": "seen by id"})
     mine = world.client().collection(posts.name)
     assert_refused(mine, "*", 403)
-    existing, coming = Heard[Event](), Heard[Event]()
+    existing, coming = Received[Event](), Received[Event]()
     mine.subscribe(record["id"], existing)
     new = world.id("b")
-    mine.subscribe(new, coming)  # nobody can tell yet whether it may be seen
+    mine.subscribe(new, coming)  # whether it may be read is not known yet
     posts.update(record["id"], {"title": "changed"})
     posts.create({"id": new, "title": "came"})
     assert titles(existing.have(1)) == ["changed"]
@@ -106,22 +106,22 @@ def test_where_list_is_allowed_and_view_is_not_the_star_works_and_a_record_topic
     record = posts.create({"title": "seen in lists"})
     mine = world.client().collection(posts.name)
     assert_refused(mine, record["id"], 403)
-    heard: Heard[Event] = Heard()
-    mine.subscribe("*", heard)
+    received: Received[Event] = Received()
+    mine.subscribe("*", received)
     posts.update(record["id"], {"title": "changed"})
-    assert titles(heard.have(1)) == ["changed"]
+    assert titles(received.have(1)) == ["changed"]
 
 
 # -- rules -----------------------------------------------------------------------------------------
 
 
-def test_the_list_rule_decides_for_each_record_who_hears_it(world: World) -> None:
+def test_the_list_rule_selects_the_events_of_each_client(world: World) -> None:
     """On `*`, each client gets the records its list rule allows; a superuser gets all."""
     users = world.users()
     ann, bob = world.user(users), world.user(users)
     posts = world.collection(listRule=OWN)
-    heard = {
-        who: listen(client.collection(posts.name).observe("*"))
+    received = {
+        who: collect(client.collection(posts.name).observe("*"))
         for who, client in {
             "ann": world.logged_in(users, ann),
             "bob": world.logged_in(users, bob),
@@ -132,13 +132,13 @@ def test_the_list_rule_decides_for_each_record_who_hears_it(world: World) -> Non
     world.wait_active()
     for title, owner in (("ann's", ann["id"]), ("bob's", bob["id"]), ("no one's", "-")):
         posts.create({"title": title, "owner": owner})
-    assert sorted(titles(heard["superuser"].have(3))) == ["ann's", "bob's", "no one's"]
-    assert titles(heard["ann"].have(1)) == ["ann's"]
-    assert titles(heard["bob"].have(1)) == ["bob's"]
-    assert heard["guest"].items == []
+    assert sorted(titles(received["superuser"].have(3))) == ["ann's", "bob's", "no one's"]
+    assert titles(received["ann"].have(1)) == ["ann's"]
+    assert titles(received["bob"].have(1)) == ["bob's"]
+    assert received["guest"].items == []
 
 
-def test_the_view_rule_decides_who_hears_a_record_topic(world: World) -> None:
+def test_the_view_rule_selects_the_events_of_a_record_topic(world: World) -> None:
     """On a record topic, a client gets events while the view rule allows the record to it."""
     users = world.users()
     ann, bob = world.user(users), world.user(users)
@@ -146,7 +146,7 @@ def test_the_view_rule_decides_who_hears_a_record_topic(world: World) -> None:
     record = posts.create({"title": "ann's", "owner": ann["id"]})
     clients = (world.logged_in(users, ann), world.logged_in(users, bob), world.superuser())
     of_ann, of_bob, of_superuser = (
-        listen(client.collection(posts.name).observe(record["id"])) for client in clients
+        collect(client.collection(posts.name).observe(record["id"])) for client in clients
     )
     world.wait_active()
     posts.update(record["id"], {"title": "changed"})
@@ -156,15 +156,15 @@ def test_the_view_rule_decides_who_hears_a_record_topic(world: World) -> None:
     assert titles(of_ann.items) == ["changed"]
 
 
-def test_a_user_hears_other_users_records_of_an_auth_collection_without_their_secrets(
+def test_events_of_an_auth_collection_hold_no_secrets(
     world: World,
 ) -> None:
     """An event of an auth collection has no hidden email and no password."""
     users = world.users()
-    heard = listen(world.client().collection(users).observe("*"))
+    received = collect(world.client().collection(users).observe("*"))
     world.wait_active()
     ann = world.user(users, name="Ann")
-    record = heard.have(1)[0].record
+    record = received.have(1)[0].record
     assert record["name"] == "Ann"
     assert ann["email"] not in str(record)
     assert PASSWORD not in str(record)
@@ -179,8 +179,8 @@ def test_a_login_lets_events_of_users_in_and_a_logout_shuts_them_out(world: Worl
     ann = world.user(users)
     posts, open_ones = world.collection(listRule=ANY_USER), world.collection("open")
     client = world.client()
-    heard = listen(client.collection(posts.name).observe("*"))
-    witness = listen(client.collection(open_ones.name).observe("*"))
+    received = collect(client.collection(posts.name).observe("*"))
+    witness = collect(client.collection(open_ones.name).observe("*"))
     client.realtime.wait_active()
 
     def write(title: str) -> None:
@@ -190,51 +190,51 @@ def test_a_login_lets_events_of_users_in_and_a_logout_shuts_them_out(world: Worl
         witness.first(lambda event: event.record["title"] == title)
 
     write("as a guest")
-    assert heard.items == []
+    assert received.items == []
     client.collection(users).auth_with_password(ann["email"], PASSWORD)
     write("as ann")
-    assert titles(heard.have(1)) == ["as ann"]
+    assert titles(received.have(1)) == ["as ann"]
     client.auth_store.clear()
     write("as a guest again")
-    assert titles(heard.items) == ["as ann"]
-    assert heard.error is None
+    assert titles(received.items) == ["as ann"]
+    assert received.error is None
 
 
-def test_another_user_hears_their_own_events_from_then_on(world: World) -> None:
+def test_another_login_switches_the_events_to_that_user(world: World) -> None:
     """After another login a stream delivers the new user's records; no `on_disconnect` call."""
     users = world.users()
     ann, bob = world.user(users), world.user(users)
     posts = world.collection(listRule=OWN)
     client = world.logged_in(users, ann)
-    gone: Heard[list[str]] = Heard()
+    gone: Received[list[str]] = Received()
     client.realtime.on_disconnect = gone
-    heard = listen(client.collection(posts.name).observe("*"))
+    received = collect(client.collection(posts.name).observe("*"))
     for round_, (who, login) in enumerate(((ann, False), (bob, True), (ann, True))):
         if login:
             client.collection(users).auth_with_password(who["email"], PASSWORD)
         client.realtime.wait_active()
         for owner in (ann, bob):
             posts.create({"title": f"{round_}", "owner": owner["id"]})
-        heard.have(round_ + 1)
-    assert [event.record["owner"] for event in heard.items] == [ann["id"], bob["id"], ann["id"]]
-    assert gone.items == []  # changing who one is, is no loss
+        received.have(round_ + 1)
+    assert [event.record["owner"] for event in received.items] == [ann["id"], bob["id"], ann["id"]]
+    assert gone.items == []  # another login is no lost connection
 
 
 def test_a_superuser_that_becomes_a_guest_hears_no_more_than_a_guest(world: World) -> None:
     """After a superuser's logout, a stream delivers nothing of a collection without rules."""
     posts, open_ones = world.collection(listRule=None), world.collection("open")
     client = world.superuser()
-    heard = listen(client.collection(posts.name).observe("*"))
-    witness = listen(client.collection(open_ones.name).observe("*"))
+    received = collect(client.collection(posts.name).observe("*"))
+    witness = collect(client.collection(open_ones.name).observe("*"))
     client.realtime.wait_active()
     posts.create({"title": "as a superuser"})
-    heard.have(1)
+    received.have(1)
     client.auth_store.clear()
     client.realtime.wait_active()
     posts.create({"title": "as a guest"})
     open_ones.create({})
     witness.have(1)
-    assert titles(heard.items) == ["as a superuser"]
+    assert titles(received.items) == ["as a superuser"]
 
 
 def test_a_refreshed_token_keeps_the_connection_and_the_events(world: World) -> None:
@@ -243,14 +243,14 @@ def test_a_refreshed_token_keeps_the_connection_and_the_events(world: World) -> 
     ann = world.user(users)
     posts = world.collection(listRule=OWN)
     client = world.logged_in(users, ann)
-    heard = listen(client.collection(posts.name).observe("*"))
+    received = collect(client.collection(posts.name).observe("*"))
     client.realtime.wait_active()
     before = client.realtime.client_id
     answer = client.collection(users).auth_refresh()
     assert client.auth_store.token == answer["token"]
     client.realtime.wait_active()
     posts.create({"title": "after", "owner": ann["id"]})
-    assert titles(heard.have(1)) == ["after"]
+    assert titles(received.have(1)) == ["after"]
     assert client.realtime.client_id == before
 
 
@@ -261,35 +261,35 @@ def test_after_a_password_change_and_a_new_login_events_go_on(world: World) -> N
     ann = world.user(users)
     posts = world.collection(listRule=OWN)
     client = world.logged_in(users, ann)
-    heard = listen(client.collection(posts.name).observe("*"))
+    received = collect(client.collection(posts.name).observe("*"))
     client.realtime.wait_active()
     new = "a new " + PASSWORD
     client.collection(users).update(
         ann["id"], {"oldPassword": PASSWORD, "password": new, "passwordConfirm": new}
     )
     with pytest.raises(ClientResponseError) as caught:
-        client.collection(users).auth_refresh()  # the old token is void now
+        client.collection(users).auth_refresh()  # the old token is invalid now
     assert caught.value.status == 401
     client.collection(users).auth_with_password(ann["email"], new)
     client.realtime.wait_active()
     posts.create({"title": "after", "owner": ann["id"]})
-    assert titles(heard.have(1)) == ["after"]
+    assert titles(received.have(1)) == ["after"]
 
 
-def test_a_malformed_token_is_a_guests(world: World) -> None:
+def test_a_malformed_token_counts_as_no_login(world: World) -> None:
     """With a malformed token, a stream is active with the rights of no login."""
     posts, open_ones = world.collection(listRule=ANY_USER), world.collection("open")
     client = world.client(AuthState("not.a.token", None))
-    heard = listen(client.collection(posts.name).observe("*"))
-    witness = listen(client.collection(open_ones.name).observe("*"))
+    received = collect(client.collection(posts.name).observe("*"))
+    witness = collect(client.collection(open_ones.name).observe("*"))
     client.realtime.wait_active()
     posts.create({})
     open_ones.create({})
     witness.have(1)
-    assert heard.items == []
+    assert received.items == []
 
 
-def test_logins_in_a_hurry_end_with_the_last_ones_events(world: World) -> None:
+def test_the_last_of_many_quick_logins_takes_effect(world: World) -> None:
     """After 40 logins in a row, a stream delivers the records of the last user alone."""
     users = world.users()
     people = [world.user(users) for _ in range(2)]
@@ -300,14 +300,14 @@ def test_logins_in_a_hurry_end_with_the_last_ones_events(world: World) -> None:
             logins.append(other.auth_store.state)
     posts = world.collection(listRule=OWN)
     client = world.client()
-    heard = listen(client.collection(posts.name).observe("*"))
+    received = collect(client.collection(posts.name).observe("*"))
     for _ in range(20):
         for login in logins:
             client.auth_store.save(login.token, login.record)
     client.realtime.wait_active()
     for person in people:
         posts.create({"title": "x", "owner": person["id"]})
-    assert [event.record["owner"] for event in heard.have(1)] == [people[1]["id"]]
+    assert [event.record["owner"] for event in received.have(1)] == [people[1]["id"]]
 
 
 def test_the_preflight_asks_again_for_another_identity(world: World) -> None:
@@ -315,7 +315,7 @@ def test_the_preflight_asks_again_for_another_identity(world: World) -> None:
     posts = world.collection(listRule=None)
     client = world.superuser()
     mine = client.collection(posts.name)
-    listen(mine.observe("*")).dispose()
+    collect(mine.observe("*")).dispose()
     with mine.subscribe("*", print):
         pass
     client.auth_store.clear()

@@ -47,21 +47,21 @@ PRINTED = {
 
 @contextmanager
 def sample_server() -> Generator[str]:
-    """A server with the sample data that ``rxbosbase serve`` has; its address."""
+    """Start a server with the sample data of ``rxbosbase serve``; yield its URL."""
     with EmbeddedServer(prepare=create_sample) as server:
         yield server.url
 
 
 @pytest.fixture(scope="module")
 def quiet_url() -> Iterator[str]:
-    """Here nobody writes but the examples themselves, so that they know what to find."""
+    """The URL of a server to which only the examples write, so that their output is known."""
     with sample_server() as url:
         yield url
 
 
 @pytest.fixture
 def busy_url() -> Iterator[str]:
-    """Here users write meanwhile. What they leave behind, comments for one, is for nobody else."""
+    """The URL of a server of its own to which sample users write during the test."""
     with sample_server() as url, writing(url, 20):
         yield url
 
@@ -78,7 +78,7 @@ def test_the_readme_shows_every_example_as_it_is_in_its_file() -> None:
     assert files == SHOWN
 
 
-def test_the_links_of_the_readme_lead_somewhere() -> None:
+def test_the_links_of_the_readme_lead_to_files() -> None:
     """Every relative link in the README leads to an existing file."""
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", README)
     assert targets
@@ -124,7 +124,7 @@ LOGIN = re.compile(r'auth_with_password\("([^"]+)", "([^"]+)"\)')
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/first-steps.md", "llms.txt"])
-def test_who_logs_in_on_a_page_may_do_so_on_the_server_that_it_starts(page: str) -> None:
+def test_each_login_of_a_page_works_on_its_serve_command(page: str) -> None:
     """Each login on a page of the docs works on the `serve` commands of that page."""
     text = (ROOT / page).read_text(encoding="utf-8")
     commands = [found.split() for found in SERVE.findall(text)]

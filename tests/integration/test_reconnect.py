@@ -1,4 +1,4 @@
-"""The server is killed, comes back, and the streams go on as if nobody had noticed."""
+"""The server is killed and restarted, and the streams continue."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Any
 
 import pytest
-from support.live_schema import Event, Heard, World, eventually, listen, status, titles
+from support.live_schema import Event, Received, World, collect, eventually, status, titles
 
 from rxbosbase import BackoffPolicy, BosBase, BosBaseError, Collection, StreamLostError
 
@@ -31,7 +31,7 @@ def kill_and_restart(world: World, *clients: BosBase) -> tuple[float, float, flo
     world.server.kill()
     dead = monotonic()
     for client in clients:
-        listen(client.realtime.status).first(lambda now: now.state != "active")
+        collect(client.realtime.status).first(lambda now: now.state != "active")
     world.server.restart()
     healthy = monotonic()
     for client in clients:
@@ -40,7 +40,7 @@ def kill_and_restart(world: World, *clients: BosBase) -> tuple[float, float, flo
 
 
 class Writer:
-    """Writes without a pause, and notes when the server had taken each record."""
+    """Writes without a pause, and records when the server accepted each record."""
 
     def __init__(self, posts: Collection) -> None:
         self._posts = posts
@@ -77,19 +77,19 @@ def test_under_continuous_writes_a_kill_loses_only_what_was_written_while_down(
     client = fragile.client()
     states: list[tuple[float, str]] = []
     client.realtime.status.subscribe(lambda now: states.append((monotonic(), now.state)))
-    lost: Heard[list[str]] = Heard()
+    lost: Received[list[str]] = Received()
     client.realtime.on_disconnect = lost
-    heard = listen(client.collection(posts.name).observe("*"))
+    received = collect(client.collection(posts.name).observe("*"))
     client.realtime.wait_active()
     kills: list[tuple[float, float]] = []
     with Writer(posts) as writer:
         for _ in range(3):
-            heard.have(len(heard.items) + 50)
+            received.have(len(received.items) + 50)
             began, dead, took = kill_and_restart(fragile, client)
             assert took <= BACK_WITHIN
             kills.append((began - LAST_MOMENT, dead))
-        heard.have(len(heard.items) + 50)
-    arrived = [event.record["n"] for event in heard.until(lambda h: _all_in(h, writer))]
+        received.have(len(received.items) + 50)
+    arrived = [event.record["n"] for event in received.until(lambda h: _all_in(h, writer))]
     assert len(arrived) == len(set(arrived))
     missing = set(writer.written) - set(arrived)
     while_active = {number for number in missing if _was_active(writer.written[number], states)}
@@ -100,16 +100,16 @@ def test_under_continuous_writes_a_kill_loses_only_what_was_written_while_down(
     }
     assert while_active == excused
     assert lost.have(3) == [[f"{posts.name}/*"]] * 3
-    assert heard.error is None
+    assert received.error is None
 
 
-def _all_in(heard: Heard[Event], writer: Writer) -> bool:
-    """The last written record has come: only stragglers can be behind it."""
-    return any(event.record["n"] == max(writer.written) for event in heard.items)
+def _all_in(received: Received[Event], writer: Writer) -> bool:
+    """Return True if the last written record has arrived: earlier ones may only be late."""
+    return any(event.record["n"] == max(writer.written) for event in received.items)
 
 
 def _was_active(written: tuple[float, float], states: list[tuple[float, str]]) -> bool:
-    """True if the status was active from before the write until after its answer."""
+    """Return True if the status was active during the whole write."""
     before = [state for moment, state in states if moment <= written[0]]
     during = [state for moment, state in states if written[0] < moment <= written[1]]
     return bool(before) and before[-1] == "active" and not during
@@ -119,12 +119,12 @@ def test_three_hundred_topics_of_several_collections_all_come_back(fragile: Worl
     """304 topics are active again within 2.5 s of the server's restart, and deliver."""
     collections = [fragile.collection(f"c{number}") for number in range(4)]
     client = fragile.client()
-    heard: dict[tuple[str, str], Heard[Event]] = {}
+    received: dict[tuple[str, str], Received[Event]] = {}
     for posts in collections:
         mine = client.collection(posts.name)
-        heard[posts.name, "*"] = listen(mine.observe("*"))
+        received[posts.name, "*"] = collect(mine.observe("*"))
         for number in range(75):
-            heard[posts.name, f"{number:015d}"] = listen(mine.observe(f"{number:015d}"))
+            received[posts.name, f"{number:015d}"] = collect(mine.observe(f"{number:015d}"))
     client.realtime.wait_active()
     assert kill_and_restart(fragile, client)[2] <= BACK_WITHIN
     assert len(status(client).topics) == 304
@@ -132,22 +132,22 @@ def test_three_hundred_topics_of_several_collections_all_come_back(fragile: Worl
         for number in (0, 37, 74):
             posts.create({"id": f"{number:015d}"})
     for posts in collections:
-        heard[posts.name, "*"].have(3)
+        received[posts.name, "*"].have(3)
         for number in (0, 37, 74):
-            assert len(heard[posts.name, f"{number:015d}"].have(1)) == 1
+            assert len(received[posts.name, f"{number:015d}"].have(1)) == 1
 
 
-def test_a_loss_is_told_once_with_the_topics_still_wanted_and_shown_in_the_status(
+def test_a_lost_connection_calls_on_disconnect_once_and_sets_the_status(
     fragile: World,
 ) -> None:
     """A lost connection calls `on_disconnect` once with the topics; `status` has the error."""
     posts = fragile.collection()
     client = fragile.client(backoff=QUICK)
-    lost: Heard[list[str]] = Heard()
+    lost: Received[list[str]] = Received()
     client.realtime.on_disconnect = lost
-    states = listen(client.realtime.status)
+    states = collect(client.realtime.status)
     mine = client.collection(posts.name)
-    heard = listen(mine.observe("*")), listen(mine.observe("*", filter="n > 1"))
+    received = collect(mine.observe("*")), collect(mine.observe("*", filter="n > 1"))
     client.realtime.wait_active()
     topics, first_id = status(client).topics, client.realtime.client_id
     fragile.server.kill()
@@ -164,18 +164,18 @@ def test_a_loss_is_told_once_with_the_topics_still_wanted_and_shown_in_the_statu
     assert client.realtime.client_id not in ("", first_id)
     assert [sorted(topics) for topics in lost.items] == [sorted(topics)]
     assert isinstance(states.first(lambda now: now.state == "waiting").error, StreamLostError)
-    for stream in heard:
+    for stream in received:
         stream.dispose()
-    assert lost.have(2)[1] == []  # that was on purpose
+    assert lost.have(2)[1] == []  # that end was intended
 
 
 def test_pb_connect_comes_again_after_a_restart(fragile: World) -> None:
     """A subscriber of PB_CONNECT gets the new client id after a restart."""
     client = fragile.client(backoff=QUICK)
-    heard: Heard[Any] = Heard()
-    client.realtime.subscribe("PB_CONNECT", heard)
+    received: Received[Any] = Received()
+    client.realtime.subscribe("PB_CONNECT", received)
     kill_and_restart(fragile, client)
-    assert len({message["clientId"] for message in heard.have(2)}) == 2
+    assert len({message["clientId"] for message in received.have(2)}) == 2
 
 
 def test_an_identity_survives_a_restart_and_rules_go_on_to_hold(fragile: World) -> None:
@@ -184,12 +184,12 @@ def test_an_identity_survives_a_restart_and_rules_go_on_to_hold(fragile: World) 
     ann, bob = fragile.user(users), fragile.user(users)
     posts = fragile.collection(listRule="owner = @request.auth.id")
     client = fragile.logged_in(users, ann)
-    heard = listen(client.collection(posts.name).observe("*"))
+    received = collect(client.collection(posts.name).observe("*"))
     client.realtime.wait_active()
     kill_and_restart(fragile, client)
     posts.create({"title": "bob's", "owner": bob["id"]})
     posts.create({"title": "ann's", "owner": ann["id"]})
-    assert titles(heard.have(1)) == ["ann's"]
+    assert titles(received.have(1)) == ["ann's"]
 
 
 def test_a_login_while_the_server_is_down_counts_when_it_is_back(fragile: World) -> None:
@@ -197,26 +197,26 @@ def test_a_login_while_the_server_is_down_counts_when_it_is_back(fragile: World)
     posts = fragile.collection(listRule=None)
     login = fragile.admin.auth_store.state
     client = fragile.client(backoff=QUICK)
-    heard = listen(client.collection(posts.name).observe("*", check=False))
+    received = collect(client.collection(posts.name).observe("*", check=False))
     client.realtime.wait_active()
     fragile.server.kill()
-    listen(client.realtime.status).first(lambda now: now.state == "waiting")
+    collect(client.realtime.status).first(lambda now: now.state == "waiting")
     client.auth_store.save(login.token, login.record)
     fragile.server.restart()
     client.realtime.wait_active()
     posts.create({"title": "as a superuser"})
-    assert titles(heard.have(1)) == ["as a superuser"]
+    assert titles(received.have(1)) == ["as a superuser"]
 
 
 def test_topics_wanted_and_dropped_while_down_are_right_when_it_is_back(fragile: World) -> None:
     """Topics added or disposed while the server is down take effect when it is back."""
     posts, others = fragile.collection(), fragile.collection("others")
     client = fragile.client(backoff=QUICK)
-    dropped = listen(client.collection(posts.name).observe("*"))
+    dropped = collect(client.collection(posts.name).observe("*"))
     client.realtime.wait_active()
     fragile.server.kill()
-    listen(client.realtime.status).first(lambda now: now.state == "waiting")
-    added = listen(client.collection(others.name).observe("*"))
+    collect(client.realtime.status).first(lambda now: now.state == "waiting")
+    added = collect(client.collection(others.name).observe("*"))
     dropped.dispose()
     fragile.server.restart()
     client.realtime.wait_active()
@@ -232,15 +232,17 @@ def test_the_status_shows_the_wanted_topics_of_now_during_a_long_wait_too(fragil
     posts = fragile.collection()
     client = fragile.client(backoff=BackoffPolicy(initial=60.0, maximum=60.0, jitter=False))
     mine = client.collection(posts.name)
-    states = listen(client.realtime.status)
-    listen(mine.observe("*"))
+    states = collect(client.realtime.status)
+    collect(mine.observe("*"))
     client.realtime.wait_active()
     fragile.server.kill()
     states.first(lambda now: now.state == "waiting")
-    added = listen(mine.observe("*", filter="n > 1", check=False))
+    added = collect(mine.observe("*", filter="n > 1", check=False))
     states.first(lambda now: now.state == "waiting" and len(now.topics) == 2)
     added.dispose()
-    states.until(lambda heard: heard.items and heard.items[-1].topics == (f"{posts.name}/*",))
+    states.until(
+        lambda received: received.items and received.items[-1].topics == (f"{posts.name}/*",)
+    )
     assert status(client).state == "waiting"
 
 
@@ -249,33 +251,33 @@ def test_a_stream_begun_while_the_server_is_down_starts_when_it_is_up(fragile: W
     posts = fragile.collection()
     fragile.server.kill()
     client = fragile.client(backoff=QUICK)
-    heard = listen(client.collection(posts.name).observe("*"))
-    listen(client.realtime.status).first(lambda now: now.state == "waiting")
+    received = collect(client.collection(posts.name).observe("*"))
+    collect(client.realtime.status).first(lambda now: now.state == "waiting")
     fragile.server.restart()
     client.realtime.wait_active()
     posts.create({})
-    heard.have(1)
+    received.have(1)
 
 
-def test_a_preflight_that_found_no_server_is_made_up_for(fragile: World) -> None:
+def test_a_preflight_without_a_server_is_repeated(fragile: World) -> None:
     """A preflight that finds no server is repeated later, and then fails with the 404."""
     fragile.server.kill()
     client = fragile.client(backoff=QUICK)
-    heard = listen(client.collection("no_such_thing").observe("*"))
-    listen(client.realtime.status).first(lambda now: now.attempt >= 2)
-    assert heard.error is None
+    received = collect(client.collection("no_such_thing").observe("*"))
+    collect(client.realtime.status).first(lambda now: now.attempt >= 2)
+    assert received.error is None
     fragile.server.restart()
-    assert heard.failure().status == 404  # type: ignore[attr-defined]
+    assert received.failure().status == 404  # type: ignore[attr-defined]
 
 
 def test_reconnect_now_cuts_a_wait_short(fragile: World) -> None:
     """`reconnect_now` ends a backoff of 60 s at once."""
     posts = fragile.collection()
     client = fragile.client(backoff=BackoffPolicy(initial=60.0, maximum=60.0, jitter=False))
-    listen(client.collection(posts.name).observe("*"))
+    collect(client.collection(posts.name).observe("*"))
     client.realtime.wait_active()
     fragile.server.kill()
-    listen(client.realtime.status).first(lambda now: now.state == "waiting")
+    collect(client.realtime.status).first(lambda now: now.state == "waiting")
     fragile.server.restart()
     client.realtime.reconnect_now()
     client.realtime.wait_active(5.0)
@@ -286,13 +288,13 @@ def test_used_up_attempts_fail_the_streams_and_a_new_one_starts_afresh(fragile: 
     """After `max_attempts` streams fail with ConnectionError; a new one connects again."""
     posts = fragile.collection()
     client = fragile.client(backoff=BackoffPolicy(initial=0.02, maximum=0.02, max_attempts=3))
-    heard = listen(client.collection(posts.name).observe("*"))
+    received = collect(client.collection(posts.name).observe("*"))
     client.realtime.wait_active()
     fragile.server.kill()
-    assert isinstance(heard.failure(), ConnectionError)
-    assert listen(client.realtime.status).first(lambda now: now.state == "failed").error
+    assert isinstance(received.failure(), ConnectionError)
+    assert collect(client.realtime.status).first(lambda now: now.state == "failed").error
     fragile.server.restart()
-    again = listen(client.collection(posts.name).observe("*"))
+    again = collect(client.collection(posts.name).observe("*"))
     client.realtime.wait_active()
     posts.create({})
     again.have(1)
@@ -302,42 +304,42 @@ def test_a_frozen_server_is_left_and_found_again(fragile: World) -> None:
     """With `idle_timeout`, a stream leaves a frozen server and resumes, no `on_disconnect` call."""
     posts = fragile.collection()
     client = fragile.client(idle_timeout=0.5, timeout=0.5, backoff=QUICK)
-    heard = listen(client.collection(posts.name).observe("*", check=False))
-    lost: Heard[list[str]] = Heard()
+    received = collect(client.collection(posts.name).observe("*", check=False))
+    lost: Received[list[str]] = Received()
     client.realtime.on_disconnect = lost
     client.realtime.wait_active()
     fragile.server.pause()
-    listen(client.realtime.status).first(lambda now: now.state == "waiting")
+    collect(client.realtime.status).first(lambda now: now.state == "waiting")
     fragile.server.resume()
     client.realtime.wait_active()
     posts.create({"title": "after"})
-    heard.first(lambda event: event.record["title"] == "after")
-    assert lost.items == []  # silence is a routine end, and what comes then no loss of a stream
+    received.first(lambda event: event.record["title"] == "after")
+    assert lost.items == []  # silence is a regular end, and what follows is no loss of a stream
 
 
 def test_a_silent_stream_is_renewed_as_routine(world: World) -> None:
     """After `idle_timeout` a stream reconnects without `on_disconnect` and without backoff."""
     posts = world.collection()
     client = world.client(idle_timeout=0.3)
-    connected: Heard[Any] = Heard()
-    lost: Heard[list[str]] = Heard()
+    connected: Received[Any] = Received()
+    lost: Received[list[str]] = Received()
     client.realtime.on_disconnect = lost
     client.realtime.subscribe("PB_CONNECT", connected)
-    heard = listen(client.collection(posts.name).observe("*"))
-    states = listen(client.realtime.status)
+    received = collect(client.collection(posts.name).observe("*"))
+    states = collect(client.realtime.status)
     connected.have(3)
     client.realtime.wait_active()
     posts.create({})
-    heard.have(1)
+    received.have(1)
     assert not lost.items
     assert {now.state for now in states.items} == {"connecting", "connected", "active"}
 
 
-# -- callbacks that misbehave while the connection drops -------------------------------------------
+# -- callbacks that block or raise while the connection drops --------------------------------------
 
 
 @pytest.mark.parametrize("misbehaviour", ["raise", "sleep", "subscribe", "unsubscribe"])
-def test_a_callback_that_misbehaves_during_a_kill_costs_nobody_else_an_event(
+def test_a_blocking_callback_during_a_kill_loses_no_event_of_others(
     fragile: World, misbehaviour: str
 ) -> None:
     """During a kill, a callback that blocks, raises or subscribes loses no event of others."""
@@ -345,8 +347,8 @@ def test_a_callback_that_misbehaves_during_a_kill_costs_nobody_else_an_event(
     client = fragile.client(backoff=QUICK)
     mine = client.collection(posts.name)
     entered, leave = threading.Event(), threading.Event()
-    nested: Heard[Event] = Heard()
-    calls: Heard[Event] = Heard()
+    nested: Received[Event] = Received()
+    calls: Received[Event] = Received()
 
     def misbehave(event: Event) -> None:
         calls(event)
@@ -362,7 +364,7 @@ def test_a_callback_that_misbehaves_during_a_kill_costs_nobody_else_an_event(
             raise ZeroDivisionError("while the connection drops")
 
     unsubscribe = mine.subscribe("*", misbehave)
-    witness = listen(mine.observe("*"))
+    witness = collect(mine.observe("*"))
     client.realtime.wait_active()
     posts.create({"title": "before"})
     assert entered.wait(10)
@@ -405,7 +407,7 @@ def test_close_in_a_callback_while_the_connection_drops_ends_everything(
         took.append(monotonic() - began)
 
     mine.subscribe("*", close)
-    heard = listen(mine.observe("*"))
+    received = collect(mine.observe("*"))
     posts.create({})
     assert entered.wait(10)
     if moment == "waiting":
@@ -415,7 +417,7 @@ def test_close_in_a_callback_while_the_connection_drops_ends_everything(
     else:
         leave.set()
         fragile.server.kill()
-    heard.end()
+    received.end()
     eventually(lambda: took)
     assert took[0] <= 0.1
     assert client.is_closed
@@ -437,42 +439,44 @@ def test_close_is_quick_and_leaves_no_thread_in_any_state(fragile: World) -> Non
 
     closing(fragile.client())
     active = fragile.client()
-    listen(active.collection(posts.name).observe("*"))
+    collect(active.collection(posts.name).observe("*"))
     active.realtime.wait_active()
     closing(active)
     frozen = fragile.client()
-    listen(frozen.collection(posts.name).observe("*"))
+    collect(frozen.collection(posts.name).observe("*"))
     frozen.realtime.wait_active()
     fragile.server.pause()
     closing(frozen)
     connecting = fragile.client()
-    listen(connecting.collection(posts.name).observe("*"))
-    listen(connecting.realtime.status).first(lambda now: now.state == "connecting")
+    collect(connecting.collection(posts.name).observe("*"))
+    collect(connecting.realtime.status).first(lambda now: now.state == "connecting")
     closing(connecting)
     fragile.server.resume()
     fragile.server.kill()
     waiting = fragile.client()
-    listen(waiting.collection(posts.name).observe("*"))
-    listen(waiting.realtime.status).first(lambda now: now.state == "waiting")
+    collect(waiting.collection(posts.name).observe("*"))
+    collect(waiting.realtime.status).first(lambda now: now.state == "waiting")
     closing(waiting)
 
 
-def test_twenty_threads_subscribing_and_disposing_end_with_the_wanted_set(fragile: World) -> None:
+def test_twenty_threads_subscribing_and_disposing_end_with_the_right_topics(
+    fragile: World,
+) -> None:
     """20 threads that subscribe and dispose across a restart end with the right topics."""
     posts = fragile.collection()
     client = fragile.client(backoff=QUICK)
     mine = client.collection(posts.name)
     ids = [f"{number:015d}" for number in range(10)]
     stop = monotonic() + 1.5
-    kept: dict[int, Heard[Event]] = {}
+    kept: dict[int, Received[Event]] = {}
 
     def churn(number: int) -> None:
         turn = number
         while monotonic() < stop:
             turn += 1
-            listen(mine.observe(ids[turn % 10])).dispose()
+            collect(mine.observe(ids[turn % 10])).dispose()
         if number % 2:
-            kept[number] = listen(mine.observe(ids[number // 2]))
+            kept[number] = collect(mine.observe(ids[number // 2]))
 
     threads = [threading.Thread(target=churn, args=(number,)) for number in range(20)]
     for thread in threads:
@@ -484,5 +488,5 @@ def test_twenty_threads_subscribing_and_disposing_end_with_the_wanted_set(fragil
     assert sorted(status(client).topics) == sorted(f"{posts.name}/{id}" for id in ids)
     for id in ids:
         posts.create({"id": id})
-    for number, heard in kept.items():
-        assert [event.record["id"] for event in heard.have(1)] == [ids[number // 2]]
+    for number, received in kept.items():
+        assert [event.record["id"] for event in received.have(1)] == [ids[number // 2]]

@@ -47,7 +47,7 @@ def test_what_create_and_update_return_is_what_get_one_reads(world: World) -> No
     assert caught.value.status == 404
 
 
-def test_expand_fields_query_and_headers_are_heeded_by_every_request(world: World) -> None:
+def test_expand_fields_query_and_headers_are_sent_by_every_request(world: World) -> None:
     """Every record request sends `expand`, `fields`, `query` and `headers`."""
     authors = world.collection("authors")
     relation = {
@@ -85,7 +85,7 @@ def test_expand_fields_query_and_headers_are_heeded_by_every_request(world: Worl
     assert posts.get_full_list(**key) == []
 
 
-def test_a_timeout_of_one_request_is_heeded(fragile: World) -> None:
+def test_a_request_raises_after_its_own_timeout(fragile: World) -> None:
     """`get_list(timeout=0.1)` of a paused server raises RequestTimeoutError."""
     posts = fragile.collection()
     fragile.server.pause()
@@ -143,7 +143,7 @@ def test_an_odd_id_stays_one_id_on_the_wire(world: World, id: str) -> None:
 # -- errors ----------------------------------------------------------------------------------------
 
 
-def test_an_error_says_status_sentence_field_and_address(world: World) -> None:
+def test_an_error_has_status_message_field_and_url(world: World) -> None:
     """A ClientResponseError's text has status, message, field and URL; its `data` the code."""
     posts = world.collection(
         fields=({"name": "code", "type": "text", "required": True, "pattern": "^[a-z]+$"},)
@@ -160,7 +160,7 @@ def test_an_error_says_status_sentence_field_and_address(world: World) -> None:
     )
 
 
-def test_no_record_for_a_filter_is_a_404_with_a_sentence(world: World) -> None:
+def test_no_record_for_a_filter_is_a_404_with_a_message(world: World) -> None:
     """`get_first_list_item` without a match raises a 404; with `sort` it returns the first."""
     posts = numbered(world, 2)
     assert posts.get_first_list_item("n = 1")["n"] == 1

@@ -1,4 +1,4 @@
-"""A whole session at debug level: everything it prints, and no secret among it."""
+"""A whole session at debug level: its output holds no secret."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from support.live_schema import World, eventually, listen
+from support.live_schema import World, collect, eventually
 
 from rxbosbase import AuthState, BosBase, BosBaseError, FileAuthStore, operators
 
 pytest_plugins = ["support.live_fixtures"]
 
 PIECE = 12
-"""So many characters of a secret, in a row, are a leak too."""
+"""This many characters of a secret, in a row, count as a leak."""
 
 
 class Printed(logging.Handler):
@@ -39,7 +39,7 @@ class Printed(logging.Handler):
         self.loggers.add(record.name)
 
     def show(self, *things: object) -> None:
-        """What a terminal and a notebook show of them."""
+        """Record what a terminal and a notebook show of these."""
         for thing in things:
             self.lines += [repr(thing), str(thing), f"{thing}"]
             for name in ("_repr_html_", "_repr_pretty_", "_repr_mimebundle_", "_repr_markdown_"):
@@ -52,7 +52,7 @@ class Printed(logging.Handler):
                 self.lines.append(repr(thing.args))
 
     def fails(self, call: Callable[[], object]) -> None:
-        """Shows the error that `call` ends with."""
+        """Record the error that `call` raises."""
         with pytest.raises((BosBaseError, ValueError, TypeError)) as caught:
             call()
         self.show(caught.value)
@@ -91,7 +91,7 @@ def leaks(text: str, secret: str, *, public: str = "") -> set[str]:
     return {piece for piece in pieces(secret) if piece in text and piece not in public}
 
 
-def test_the_grep_finds_what_it_is_for() -> None:
+def test_leaks_finds_encoded_and_partial_secrets() -> None:
     """The search finds a secret in a text: whole, in part, percent-encoded or as base64."""
     secret = "a secret of some length/+"
     for text in (
@@ -151,19 +151,19 @@ def session(
     wrong: str,
     given: list[str],
 ) -> None:
-    """All that a client does in a day, and all that may go wrong."""
+    """Use every feature of a client, and cause every error."""
     people, posts = client.collection(users), client.collection(docs)
-    states = listen(client.realtime.status)
+    states = collect(client.realtime.status)
     printed.fails(lambda: people.auth_with_password(ann["email"], wrong))
     people.auth_with_password(ann["email"], password)
     given.append(client.send("POST", "/api/files/token")["token"])
-    heard = listen(posts.observe("*"))
-    messages = listen(client.realtime.events)
+    received = collect(posts.observe("*"))
+    messages = collect(client.realtime.events)
     client.auto_refresh(timedelta(days=400), check_every=0.2)
     client.realtime.wait_active()
     record = posts.create({"title": "a", "file": ("a.txt", b"x")})
     client.file_url(record, record["file"], token=given[-1])
-    printed.show(record, *heard.have(1), *messages.have(1), client.realtime.stats)
+    printed.show(record, *received.have(1), *messages.have(1), client.realtime.stats)
     printed.fails(lambda: posts.get_one("missing"))
     printed.fails(lambda: client.collection("missing").get_list())
     printed.fails(lambda: posts.create({"file": ("big", b"x" * 10_000_000)}))
@@ -173,14 +173,14 @@ def session(
     printed.fails(lambda: BosBase(f"http://joe:{wrong}@127.0.0.1"))
     printed.fails(lambda: BosBase(f"joe:{wrong}@127.0.0.1"))
     printed.fails(lambda: people.auth_with_password(ann["email"], [password]))  # type: ignore[arg-type]
-    listen(client.collection("missing").observe("*")).failure()
+    collect(client.collection("missing").observe("*")).failure()
     client.realtime.on_disconnect = lambda topics: 1 / 0
     posts.subscribe("*", lambda event: 1 / 0)
     posts.update(record["id"], {"title": "b"})
     people.auth_refresh()
     client.realtime.reconnect_now()
     client.realtime.wait_active()
-    printed.show(heard, posts, client, client.auth_store, client.auth_store.state)
+    printed.show(received, posts, client, client.auth_store, client.auth_store.state)
     printed.show(client.scheduler, client.realtime, posts.observe("*"), client.collections)
     printed.show(operators, FileAuthStore, client.service, client.transport)
     world.server.kill()
@@ -191,7 +191,7 @@ def session(
     client.realtime.wait_active(20)
     body = {"password": wrong, "passwordConfirm": wrong}
     world.admin.collection(users).update(ann["id"], body)
-    printed.show(heard.failure(), heard.error)
+    printed.show(received.failure(), received.error)
     people.auth_with_password(ann["email"], wrong)
     client.auth_store.clear()
     eventually(lambda: client.auth_store.state == AuthState())

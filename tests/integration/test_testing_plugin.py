@@ -1,4 +1,4 @@
-"""The pytest plugin, as a project that uses it: in a pytest run of its own."""
+"""The pytest plugin in a project that uses it, in a pytest run of its own."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ NONE = """
 
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    """A project beside this checkout, whose pytest collects no coverage of its own."""
+    """A project outside this checkout, whose pytest measures no coverage."""
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
     return pytester
@@ -80,11 +80,11 @@ def test_the_fixtures_say_what_they_are(project: pytest.Pytester) -> None:
 def test_a_real_stream_is_recorded_and_replayed(bosbase_client: BosBase, tmp_path: Path) -> None:
     """`replay_stream` emits events equal to those that `record_stream` wrote to its file."""
     fields = [{"name": "title", "type": "text"}]
-    bosbase_client.collections.create({"name": "taped", "type": "base", "fields": fields})
-    posts, tape = bosbase_client.collection("taped"), tmp_path / "tape.jsonl"
+    bosbase_client.collections.create({"name": "recorded", "type": "base", "fields": fields})
+    posts, recording = bosbase_client.collection("recorded"), tmp_path / "posts.jsonl"
     live: list[object] = []
     done = threading.Event()
-    posts.observe("*").pipe(record_stream(tape), ops.take(4)).subscribe(
+    posts.observe("*").pipe(record_stream(recording), ops.take(4)).subscribe(
         live.append, on_completed=done.set
     )
     bosbase_client.realtime.wait_active()
@@ -92,8 +92,8 @@ def test_a_real_stream_is_recorded_and_replayed(bosbase_client: BosBase, tmp_pat
         posts.delete(posts.create({"title": title})["id"])
     assert done.wait(10)
     again: list[object] = []
-    loop = VirtualScheduler()
-    replay_stream(tape, scheduler=loop).subscribe(again.append)
-    loop.clock.advance(60)
+    scheduler = VirtualScheduler()
+    replay_stream(recording, scheduler=scheduler).subscribe(again.append)
+    scheduler.clock.advance(60)
     assert len(again) == 4
     assert again == live

@@ -1,4 +1,4 @@
-"""How the real server sorts text: what a view asks about it, and what it shows."""
+"""The order of text on the real server: what a view reads to find it, and what it shows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TITLES = ("b", "Z", "a b", "á", "A", "a", "-a", "9", "10", "🦊", "｡", "", "
 
 @pytest.fixture
 def posts(world: World) -> Collection:
-    """Text that languages sort otherwise than bytes do."""
+    """A collection with texts whose order by language differs from that by bytes."""
     made = world.collection()
     for title in TITLES:
         made.create({"title": title})

@@ -1,4 +1,4 @@
-"""Options and custom topics: what the server makes of each topic's text."""
+"""Options and custom topics on the real server."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.live_schema import Event, Heard, World, listen, log_in, status, titles
+from support.live_schema import Event, Received, World, collect, log_in, status, titles
 from support.tested_server import new_server
 
 from rxbosbase import BosBase, ClientResponseError, Message
@@ -35,14 +35,14 @@ AUTHOR = {"name": "author", "type": "relation", "maxSelect": 1}
 def test_a_filter_lets_only_matching_records_through(world: World) -> None:
     """A stream with `filter` delivers matching records only, and nothing for one that leaves."""
     posts = world.collection()
-    heard = listen(posts.observe("*", filter="n > 10"))
+    received = collect(posts.observe("*", filter="n > 10"))
     world.wait_active()
     posts.create({"title": "small", "n": 1})
     record = posts.create({"title": "big", "n": 11})
-    assert titles(heard.have(1)) == ["big"]
-    posts.update(record["id"], {"title": "left", "n": 2})  # leaving a filter tells nothing
+    assert titles(received.have(1)) == ["big"]
+    posts.update(record["id"], {"title": "left", "n": 2})  # leaving a filter sends no event
     posts.create({"title": "bigger", "n": 12})
-    assert titles(heard.have(2)) == ["big", "bigger"]
+    assert titles(received.have(2)) == ["big", "bigger"]
 
 
 def test_expand_brings_the_related_record_along(world: World) -> None:
@@ -51,19 +51,19 @@ def test_expand_brings_the_related_record_along(world: World) -> None:
     target = world.admin.collections.get(authors.name)["id"]
     posts = world.collection(fields=({**AUTHOR, "collectionId": target},))
     author = authors.create({"title": "Zażółć"})
-    heard = listen(posts.observe("*", expand="author"))
+    received = collect(posts.observe("*", expand="author"))
     world.wait_active()
     posts.create({"title": "x", "author": author["id"]})
-    assert heard.have(1)[0].record["expand"]["author"]["title"] == "Zażółć"
+    assert received.have(1)[0].record["expand"]["author"]["title"] == "Zażółć"
 
 
 def test_fields_choose_what_a_record_carries(world: World) -> None:
     """A stream with `fields` delivers records with those fields alone."""
     posts = world.collection()
-    heard = listen(posts.observe("*", fields="id,title"))
+    received = collect(posts.observe("*", fields="id,title"))
     world.wait_active()
     record = posts.create({"title": "x", "n": 1})
-    assert heard.have(1)[0].record == {"id": record["id"], "title": "x"}
+    assert received.have(1)[0].record == {"id": record["id"], "title": "x"}
 
 
 def test_headers_reach_the_rules_of_a_topic(world: World) -> None:
@@ -71,8 +71,8 @@ def test_headers_reach_the_rules_of_a_topic(world: World) -> None:
     rule = '@request.headers.x_tenant = "a"'
     posts = world.collection(listRule=rule)
     mine = world.client().collection(posts.name)
-    allowed = listen(mine.observe("*", headers={"X-Tenant": "a"}))
-    refused = listen(mine.observe("*", headers={"X-Tenant": "b"}))
+    allowed = collect(mine.observe("*", headers={"X-Tenant": "a"}))
+    refused = collect(mine.observe("*", headers={"X-Tenant": "b"}))
     world.wait_active()
     posts.create({"title": "for a"})
     posts.create({"title": "for a too"})
@@ -86,32 +86,32 @@ def test_free_query_parameters_reach_the_rules_and_numbers_and_bools_become_text
     """The `query` of a topic is checked by the list rule; numbers and bools become text."""
     posts = world.collection(listRule='@request.query.room = "7" && @request.query.on = "true"')
     mine = world.client().collection(posts.name)
-    heard = listen(mine.observe("*", query={"room": 7, "on": True}))
+    received = collect(mine.observe("*", query={"room": 7, "on": True}))
     world.wait_active()
     posts.create({"title": "in the room"})
-    assert titles(heard.have(1)) == ["in the room"]
+    assert titles(received.have(1)) == ["in the room"]
 
 
 def test_topics_that_differ_in_options_are_two_and_in_key_order_one(world: World) -> None:
     """Options in another key order share one topic and its events; other options do not."""
     posts = world.collection()
-    heard = [
-        listen(posts.observe("*", query={"filter": "n > 0", "expand": "a"})),
-        listen(posts.observe("*", query={"expand": "a", "filter": "n > 0"})),
-        listen(posts.observe("*", filter="n > 0", expand="a")),
-        listen(posts.observe("*", filter="n > 1", expand="a")),
-        listen(posts.observe("*")),
+    received = [
+        collect(posts.observe("*", query={"filter": "n > 0", "expand": "a"})),
+        collect(posts.observe("*", query={"expand": "a", "filter": "n > 0"})),
+        collect(posts.observe("*", filter="n > 0", expand="a")),
+        collect(posts.observe("*", filter="n > 1", expand="a")),
+        collect(posts.observe("*")),
     ]
     world.wait_active()
     assert len(status(world.admin).topics) == 3
     posts.create({"n": 1})
-    for same in (*heard[:3], heard[4]):
+    for same in (*received[:3], received[4]):
         same.have(1)
-    assert heard[0].items[0] is heard[1].items[0] is heard[2].items[0]
-    assert heard[0].items[0] is not heard[4].items[0]
+    assert received[0].items[0] is received[1].items[0] is received[2].items[0]
+    assert received[0].items[0] is not received[4].items[0]
     posts.create({"n": 2})
-    heard[3].have(1)
-    assert {event.topic for stream in heard for event in stream.items} == {f"{posts.name}/*"}
+    received[3].have(1)
+    assert {event.topic for stream in received for event in stream.items} == {f"{posts.name}/*"}
 
 
 def test_the_longest_topic_the_library_lets_pass_is_taken_by_the_server(world: World) -> None:
@@ -122,13 +122,13 @@ def test_the_longest_topic_the_library_lets_pass_is_taken_by_the_server(world: W
         return "n>0" + "0" * (length - 3)
 
     room = next(n for n in range(2600, 3, -1) if _fits(world, posts.name, condition(n)))
-    heard = listen(posts.observe("*", filter=condition(room), check=False))
+    received = collect(posts.observe("*", filter=condition(room), check=False))
     world.wait_active()
     wire = status(world.admin).topics[0]
     assert len(wire) == 2500
     posts.create({"n": 1})
-    heard.have(1)
-    heard.dispose()
+    received.have(1)
+    received.dispose()
     with pytest.raises(ClientResponseError, match="server takes 2500") as caught:
         posts.observe("*", filter=condition(room + 1))
     assert caught.value.status == 400
@@ -145,9 +145,9 @@ def _fits(world: World, name: str, condition: str) -> bool:
 def test_a_topic_length_is_counted_as_the_server_counts_it(world: World) -> None:
     """A topic of 2500 bytes in 1250 characters is accepted; one more byte is an error."""
     topic = "ż" * 1250  # 2500 bytes, 1250 characters
-    heard = listen(world.admin.realtime.observe(topic))
+    received = collect(world.admin.realtime.observe(topic))
     world.admin.realtime.wait_active()
-    assert heard.error is None
+    assert received.error is None
     with pytest.raises(ClientResponseError):
         world.admin.realtime.observe(topic + "x")
 
@@ -157,7 +157,7 @@ def test_a_topic_length_is_counted_as_the_server_counts_it(world: World) -> None
 
 @pytest.fixture(scope="module")
 def hooks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
-    """A server that broadcasts what it is told to."""
+    """A server that broadcasts messages on request."""
     folder: Path = tmp_path_factory.mktemp("hooks")
     (folder / "broadcast.pb.js").write_text(HOOK)
     with new_server(hooks_dir=folder) as server:
@@ -166,7 +166,7 @@ def hooks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
 
 @pytest.fixture
 def radio(hooks: EmbeddedServer) -> Iterator[BosBase]:
-    """A guest of the broadcasting server."""
+    """A client of the broadcasting server, without a login."""
     with hooks.client() as client:
         yield client
 
@@ -181,11 +181,11 @@ def broadcast(client: BosBase, topic: str, data: str) -> None:
 )
 def test_a_custom_topic_delivers_what_the_server_sends_on_it(radio: BosBase, topic: str) -> None:
     """A custom topic of any name delivers the decoded JSON as a Message."""
-    heard = listen(radio.realtime.observe(topic))
+    received = collect(radio.realtime.observe(topic))
     radio.realtime.wait_active()
     broadcast(radio, topic, '{"text": "cześć \u2028 👋"}')
-    assert heard.have(1) == [Message(topic, {"text": "cześć \u2028 👋"})]
-    assert heard.items[0]["text"] == "cześć \u2028 👋"
+    assert received.have(1) == [Message(topic, {"text": "cześć \u2028 👋"})]
+    assert received.items[0]["text"] == "cześć \u2028 👋"
 
 
 @pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\x1e"])
@@ -193,10 +193,10 @@ def test_text_that_is_no_json_arrives_as_it_is_with_every_line_separator(
     radio: BosBase, separator: str
 ) -> None:
     """Data of a message that is no JSON arrives as text, with its line separators."""
-    heard = listen(radio.realtime.observe("chat"))
+    received = collect(radio.realtime.observe("chat"))
     radio.realtime.wait_active()
     broadcast(radio, "chat", f"plain{separator}text")
-    assert heard.have(1)[0].data == f"plain{separator}text"
+    assert received.have(1)[0].data == f"plain{separator}text"
 
 
 @pytest.mark.parametrize("separator", ["\n", "\r", "\u2028", "\u2029", "\x85", "\x0b", "\x1d"])
@@ -208,22 +208,22 @@ def test_a_topic_with_a_line_separator_is_refused_at_once(world: World, separato
 
 def test_a_custom_topic_can_carry_options_and_is_named_without_them(radio: BosBase) -> None:
     """A custom topic with options delivers and is unsubscribed under its name without them."""
-    heard: Heard[Message] = Heard()
-    with radio.realtime.subscribe("chat", heard, query={"room": 7}, headers={"X-A": "b"}):
+    received: Received[Message] = Received()
+    with radio.realtime.subscribe("chat", received, query={"room": 7}, headers={"X-A": "b"}):
         wire = status(radio).topics[0]
         assert wire.startswith("chat?options=")
         broadcast(radio, wire, "1")
-        assert heard.have(1) == [Message("chat", 1)]
+        assert received.have(1) == [Message("chat", 1)]
         radio.realtime.unsubscribe("chat")
         assert status(radio).topics == ()
 
 
 def test_events_shows_every_message_of_the_connection_and_asks_for_none(radio: BosBase) -> None:
     """`realtime.events` delivers every message, PB_CONNECT too, and opens no connection."""
-    everything = listen(radio.realtime.events)
+    everything = collect(radio.realtime.events)
     assert status(radio).state == "idle"
-    first = listen(radio.realtime.observe("one"))
-    second = listen(radio.realtime.observe("two"))
+    first = collect(radio.realtime.observe("one"))
+    second = collect(radio.realtime.observe("two"))
     radio.realtime.wait_active()
     broadcast(radio, "one", "1")
     broadcast(radio, "two", "2")
@@ -237,8 +237,8 @@ def test_events_shows_every_message_of_the_connection_and_asks_for_none(radio: B
 def test_a_record_topic_observed_as_a_custom_one_gives_plain_messages(world: World) -> None:
     """`realtime.observe` of a record topic delivers Messages and shares the topic."""
     posts = world.collection()
-    raw: Heard[Message] = listen(world.admin.realtime.observe(f"{posts.name}/*"))
-    typed: Heard[Event] = listen(posts.observe("*"))
+    raw: Received[Message] = collect(world.admin.realtime.observe(f"{posts.name}/*"))
+    typed: Received[Event] = collect(posts.observe("*"))
     world.wait_active()
     record = posts.create({"title": "x"})
     typed.have(1)
@@ -250,11 +250,11 @@ def test_pb_connect_comes_to_early_and_late_subscribers_and_again_after_a_renewa
     radio: BosBase,
 ) -> None:
     """PB_CONNECT reaches a late subscriber at once, and every one after each reconnect."""
-    early: Heard[Any] = Heard()
+    early: Received[Any] = Received()
     radio.realtime.subscribe("PB_CONNECT", early)
     first = early.have(1)[0]["clientId"]
     assert first == radio.realtime.client_id
-    late: Heard[Any] = Heard()
+    late: Received[Any] = Received()
     radio.realtime.subscribe("PB_CONNECT", late)
     assert late.have(1)[0]["clientId"] == first
     radio.realtime.reconnect_now()
@@ -266,7 +266,7 @@ def test_pb_connect_comes_to_early_and_late_subscribers_and_again_after_a_renewa
 
 def test_pb_connect_alone_keeps_a_connection_and_its_end_closes_it(radio: BosBase) -> None:
     """A subscription to PB_CONNECT alone opens a connection, which closes when it ends."""
-    gone: Heard[list[str]] = Heard()
+    gone: Received[list[str]] = Received()
     radio.realtime.on_disconnect = gone
     with radio.realtime.subscribe("PB_CONNECT", lambda _: None):
         assert radio.realtime.is_connected
@@ -279,21 +279,21 @@ def test_a_burst_of_a_thousand_subscriptions_delivers_to_all(hooks: EmbeddedServ
     """1001 topics use two connections and three POSTs at most, and all deliver."""
     with hooks.client(auth_store=None) as client:
         client.auth_store.save(log_in(hooks).token)
-        heard: Heard[Message] = Heard()
+        received: Received[Message] = Received()
         subscriptions = [
-            client.realtime.observe(f"topic/{number}").subscribe(heard) for number in range(1001)
+            client.realtime.observe(f"topic/{number}").subscribe(received) for number in range(1001)
         ]
         client.realtime.wait_active()
         drivers = client.service.drivers
-        assert [len(driver.share.entries) for driver in drivers] == [1000, 1]
+        assert [len(driver.shard.entries) for driver in drivers] == [1000, 1]
         assert sum(driver.posts for driver in drivers) <= 3
         for number in range(0, 1001, 50):
             broadcast(client, f"topic/{number}", str(number))
-        assert sorted(message.data for message in heard.have(21)) == list(range(0, 1001, 50))
+        assert sorted(message.data for message in received.have(21)) == list(range(0, 1001, 50))
         for subscription in subscriptions[:1000]:
             subscription.dispose()
         client.realtime.wait_active()
         broadcast(client, "topic/1000", "-1")
-        heard.first(lambda message: message.data == -1)
+        received.first(lambda message: message.data == -1)
         subscriptions[1000].dispose()
-        listen(client.realtime.status).first(lambda now: now.state == "idle")
+        collect(client.realtime.status).first(lambda now: now.state == "idle")

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, TypedDict, cast
 
 import pytest
-from support.live_schema import Heard, World, eventually, listen
+from support.live_schema import Received, World, collect, eventually
 
 from rxbosbase import BosBase, Collection, RecordDecodeError, RecordEvent
 from rxbosbase.live import Snapshot
@@ -138,11 +138,11 @@ def test_streams_callbacks_and_iterators_give_events_of_the_model(world: World) 
     """Streams, callbacks and `events` deliver events whose record is of the model."""
     plain = world.collection()
     posts = world.client().collection(plain.name, model=Row)
-    heard = listen(posts.observe())
-    called: Heard[RecordEvent[Row]] = Heard()
+    received = collect(posts.observe())
+    called: Received[RecordEvent[Row]] = Received()
     with posts.subscribe("*", called), posts.events() as events:
         made = plain.create(GOOD)
-        for event in (heard.have(1)[0], called.have(1)[0], next(events)):
+        for event in (received.have(1)[0], called.have(1)[0], next(events)):
             assert (event.action, event.record["id"], event.record["title"]) == (
                 "create", made["id"], "good",
             )  # fmt: skip
@@ -152,15 +152,15 @@ def test_raise_ends_the_stream_and_the_iterator_with_the_error(world: World) -> 
     """With `"raise"`, a bad record ends a stream and an iterator with RecordDecodeError."""
     plain = world.collection()
     posts = typed(plain)
-    heard = listen(posts.observe())
+    received = collect(posts.observe())
     with posts.events() as events:
         plain.create(GOOD)
         plain.create(BAD)
         assert next(events).record.n == 2
         with pytest.raises(RecordDecodeError):
             next(events)
-    assert isinstance(heard.failure(), RecordDecodeError)
-    assert [event.record.n for event in heard.items] == [2]
+    assert isinstance(received.failure(), RecordDecodeError)
+    assert [event.record.n for event in received.items] == [2]
 
 
 def test_a_callback_stays_subscribed_and_the_log_names_the_field(
@@ -168,7 +168,7 @@ def test_a_callback_stays_subscribed_and_the_log_names_the_field(
 ) -> None:
     """With `"raise"`, a callback stays subscribed; the log names the field that does not fit."""
     plain = world.collection()
-    called: Heard[RecordEvent[Strict]] = Heard()
+    called: Received[RecordEvent[Strict]] = Received()
     with caplog.at_level(logging.ERROR), typed(plain).subscribe("*", called):
         plain.create(BAD)
         plain.create(GOOD)
@@ -179,11 +179,11 @@ def test_a_callback_stays_subscribed_and_the_log_names_the_field(
 def test_skip_leaves_an_event_out(world: World) -> None:
     """With `"skip"`, a stream leaves out the event of a record that does not fit."""
     plain = world.collection()
-    heard = listen(typed(plain, "skip").observe())
+    received = collect(typed(plain, "skip").observe())
     world.wait_active()
     plain.create(BAD)
     plain.create(GOOD)
-    assert [event.record.n for event in heard.have(1)] == [2]
+    assert [event.record.n for event in received.have(1)] == [2]
 
 
 # -- live views ------------------------------------------------------------------------------------
@@ -196,26 +196,26 @@ def test_a_view_shows_the_model_and_hides_what_is_skipped_until_it_fits(
     """A view with `"skip"` shows a record only while it fits the model."""
     plain = world.collection()
     bad, good = plain.create(BAD)["id"], plain.create(GOOD)["id"]
-    heard: Heard[Snapshot[Strict]] = listen(typed(plain, "skip").live(**options))
-    heard.until(lambda h: h.items and list(h.items[-1].records) == [Strict(good, 2)])
+    received: Received[Snapshot[Strict]] = collect(typed(plain, "skip").live(**options))
+    received.until(lambda h: h.items and list(h.items[-1].records) == [Strict(good, 2)])
     plain.update(bad, {"n": 1})
     both = {Strict(good, 2).id: 2, bad: 1}
-    heard.until(lambda h: {each.id: each.n for each in h.items[-1].records} == both)
+    received.until(lambda h: {each.id: each.n for each in h.items[-1].records} == both)
     plain.update(good, {"n": 0.25})
-    heard.until(lambda h: [each.id for each in h.items[-1].records] == [bad])
-    heard.dispose()
+    received.until(lambda h: [each.id for each in h.items[-1].records] == [bad])
+    received.dispose()
 
 
-def test_raise_ends_the_view_whoever_meets_the_record_first(world: World) -> None:
+def test_raise_ends_the_view_for_a_change_and_for_the_snapshot(world: World) -> None:
     """With `"raise"`, a bad record fails a running view, and `wait_fresh` of a new one."""
     plain = world.collection()
     plain.create(GOOD)
     view = typed(plain).live()
-    heard = listen(view)
+    received = collect(view)
     with view:
         assert [each.n for each in view.wait_fresh().records] == [2]
         plain.create(BAD)
-        assert isinstance(heard.failure(), RecordDecodeError)
+        assert isinstance(received.failure(), RecordDecodeError)
     with typed(plain).live() as again, pytest.raises(RecordDecodeError):
         again.wait_fresh()
 
@@ -223,31 +223,31 @@ def test_raise_ends_the_view_whoever_meets_the_record_first(world: World) -> Non
 def test_views_are_shared_by_model_and_policy(world: World) -> None:
     """Equal views are shared only if `on_decode_error` is the same too."""
     plain = world.collection()
-    hub = world.admin.live_hub
+    manager = world.admin.live_manager
 
-    def cores(*policies: Any) -> int:
+    def views(*policies: Any) -> int:
         views = [typed(plain, policy).live() for policy in policies]
         for view in views:
             view.__enter__()
-        count = len(hub._cores)
+        count = len(manager._views)
         for view in views:
             view.__exit__(None, None, None)
         return count
 
-    assert cores("raise", "raise") == 1
-    assert cores("raise", "skip", instead) == 3
-    eventually(lambda: not hub._cores)
+    assert views("raise", "raise") == 1
+    assert views("raise", "skip", instead) == 3
+    eventually(lambda: not manager._views)
 
 
 def test_a_live_record_is_of_the_model(world: World) -> None:
     """`live_record` of a collection with a model emits the model, also after an update."""
     plain = world.collection()
     made = plain.create(GOOD)["id"]
-    heard = listen(typed(plain).live_record(made))
-    assert heard.first(lambda record: record is not None) == Strict(made, 2)
+    received = collect(typed(plain).live_record(made))
+    assert received.first(lambda record: record is not None) == Strict(made, 2)
     plain.update(made, {"n": 3})
-    heard.first(lambda record: record == Strict(made, 3))
-    heard.dispose()
+    received.first(lambda record: record == Strict(made, 3))
+    received.dispose()
 
 
 def test_a_model_may_wait_for_another_view(world: World) -> None:
@@ -255,12 +255,12 @@ def test_a_model_may_wait_for_another_view(world: World) -> None:
     posts = world.collection()
     posts.create({"n": 1})
     others = posts.live(filter="n > 0")
-    asked: list[str] = []
+    made: list[str] = []
 
     def counted(record: dict[str, Any]) -> int:
-        while len(asked) < 2:  # both views hear of the first, and one thread serves them
-            asked.append(posts.create({"n": 2})["id"])
-            eventually(lambda: asked[-1] in others.current.by_id)
+        while len(made) < 2:  # both views receive the first event, on one thread
+            made.append(posts.create({"n": 2})["id"])
+            eventually(lambda: made[-1] in others.current.by_id)
         return len(others.current.records)
 
     with others, world.admin.collection(posts.name, model=counted).live() as view:
@@ -297,7 +297,7 @@ def test_ctrl_c_in_a_model_loses_no_change(world: World) -> None:
         return str(record["title"])
 
     with world.admin.collection(posts.name, model=pressing).live() as view:
-        view._hub.delivery.post(lambda: hold.wait(10))  # so that the snapshot is made here
+        view._manager.delivery.post(lambda: hold.wait(10))  # so that the snapshot is made here
         with pytest.raises(KeyboardInterrupt):
             view.wait_fresh(10)
         try:

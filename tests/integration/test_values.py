@@ -1,4 +1,4 @@
-"""What a body takes, a filter finds: each kind of value, written to the real server."""
+"""Values of each kind: written to the real server, and found by a filter with the same value."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Record = dict[str, Any]
 Posts = Collection[Record]
 
 NEVER = 3600.0
-"""As `reconcile`: what a test sees comes from the stream."""
+"""As `reconcile`: a test receives changes from the stream alone."""
 
 KINDS = (
     {"name": "flag", "type": "bool"},
@@ -142,7 +142,7 @@ def test_a_long_number_in_json_is_found_by_a_span(
     assert [each["id"] for each in posts.get_full_list(filter=span)] == [id]
 
 
-def test_an_infinite_or_unknown_value_is_refused_before_any_request(
+def test_an_infinite_or_unknown_value_is_refused_and_nothing_is_stored(
     shelf: tuple[BosBase, Posts],
 ) -> None:
     """`create` raises ValueError for infinity, TypeError for an unknown type; nothing is stored."""
@@ -166,15 +166,15 @@ def test_a_form_of_any_request_takes_the_same(shelf: tuple[BosBase, Posts]) -> N
     assert made["title"] == "" and made["doc"]
 
 
-# -- numbers that the database keeps otherwise than it is told ------------------------------------
+# -- numbers that the database stores in another form ---------------------------------------------
 
 NUMBERS: list[Any] = [
     2**63, 2**63 - 1, -(2**63) - 1, 2**64, 10**25, 1e19, 0.1 + 0.2, 2**53 + 1, 1e-7, -0.0, 1e300,
     {"a": [10**25, 2**63]},
 ]  # fmt: skip
 
-TRUSTED_AFTER = 5.2
-"""Seconds after the acknowledgement: before, a view asks about every event that it hears."""
+NO_RECHECK_AFTER = 5.2
+"""Seconds after the acknowledgement: before, a view rechecks the record of every event."""
 
 
 def test_a_live_view_shows_a_number_as_it_is_read(world: World) -> None:
@@ -183,8 +183,8 @@ def test_a_live_view_shows_a_number_as_it_is_read(world: World) -> None:
     older = [posts.create({})["id"] for _ in NUMBERS]
     with posts.live(reconcile=NEVER) as view:
         view.wait_fresh()
-        eventually(partial(gone_by, monotonic() + TRUSTED_AFTER))
-        # Lone writes, of which nothing but the event tells.
+        eventually(partial(gone_by, monotonic() + NO_RECHECK_AFTER))
+        # Single writes, reported by their events alone.
         newer = [posts.create({"data": number})["id"] for number in NUMBERS]
         for id, number in zip(older, NUMBERS, strict=True):
             posts.update(id, {"data": number})

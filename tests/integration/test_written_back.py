@@ -1,4 +1,4 @@
-"""Rows of DataFrames, written back to the real server: what was not changed stays as it was."""
+"""Rows of DataFrames written back to the real server: unchanged fields keep their values."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ ODD: Record = {
 
 @pytest.fixture
 def posts(world: World) -> Posts:
-    """Three records: all of it, nothing but defaults, and what is odd."""
+    """Three records: all fields set, only defaults, and unusual values."""
     authors = world.collection("authors")
     id = world.admin.collections.get(authors.name)["id"]
     author = {"name": "author", "type": "relation", "collectionId": id, "maxSelect": 1}
@@ -65,13 +65,13 @@ def posts(world: World) -> Posts:
 
 
 def stored(posts: Posts) -> dict[str, Record]:
-    """The records by id, but for the time of the last write."""
+    """Return the records by id, without the time of the last write."""
     found = posts.get_full_list()
     return {each["id"]: {k: v for k, v in each.items() if k != "updated"} for each in found}
 
 
 def all_rows(df: Any) -> Iterator[tuple[str, Any]]:
-    """Each row in each way in which pandas gives one."""
+    """Yield each row in each form in which pandas returns it, with its id."""
     for id in df.index:
         yield id, df.loc[id].to_dict()
         yield id, dict(df.loc[id].items())

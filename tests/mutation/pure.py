@@ -1,6 +1,6 @@
-"""The pure modules: the architecture's tests keep them pure, and the mutation run tries each.
+"""The pure modules: the architecture's tests keep them pure, and the mutation run includes each.
 
-A module is pure by its place, in one of `PLACES`, or because its docstring says ``Pure.``: a claim
+A module is pure by its place, in one of `PLACES`, or because its docstring has ``Pure.``: a claim
 that the tests then hold it to.
 """
 
@@ -21,7 +21,7 @@ PLACES = (
     "rxbosbase/realtime/session",
 )
 NOT_TRIED = "rxbosbase/cli", "rxbosbase/dashboard", "rxbosbase/dataframes"
-"""What they say of themselves is no rule: they are free to read a clock."""
+"""Their docstrings do not count: they may read a clock."""
 
 
 def _pure() -> Iterator[str]:

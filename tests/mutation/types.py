@@ -1,4 +1,4 @@
-"""What mypy says of the mutants, in the form mutmut reads (that of pyright).
+"""Report the errors of mypy in the mutants, in the format that mutmut reads (that of pyright).
 
 mutmut writes all mutants of a function beside one another. Some of mypy's errors come from that and
 would not be there if the mutant stood alone in the place of its function. They are left out: tests
@@ -25,7 +25,7 @@ NEW_ATTRIBUTE = re.compile(r" *self\.\w+ = ")
 
 
 def mutant_lines(path: Path) -> set[int]:
-    """The numbers of the lines where an error is the fault of a mutant."""
+    """Return the numbers of the lines where a mutant is the cause of an error."""
     text = path.read_text(encoding="utf-8")
     attributes = {at for at, line in enumerate(text.splitlines(), 1) if NEW_ATTRIBUTE.match(line)}
     lines: set[int] = set()
@@ -41,7 +41,7 @@ def mutant_lines(path: Path) -> set[int]:
 
 
 def main() -> None:
-    """Run mypy over the package in the current folder, and print what is wrong with mutants."""
+    """Run mypy over the package in the current folder, and print the errors in mutants."""
     command = [sys.executable, "-m", "mypy", "--config-file=", "--strict", "--output=json"]
     ran = subprocess.run([*command, "rxbosbase"], capture_output=True, text=True)
     if ran.returncode not in (0, 1):

@@ -1,8 +1,12 @@
-"""The rules of the house: what may import what, and how large a room may grow."""
+"""The architecture: what may import what, in which layers, and how large a module may grow.
+
+``PYTHONPATH=tests python -m project.test_architecture`` draws the imports into CONTRIBUTING.md.
+"""
 
 from __future__ import annotations
 
 import ast
+import graphlib
 import importlib
 import statistics
 import subprocess
@@ -132,7 +136,7 @@ def existing(names: Iterable[str]) -> list[str]:
     return [name for name in names if name in FILES]
 
 
-# -- the pure rooms
+# -- the pure modules
 
 
 def impurities(name: str, seen: set[str]) -> Iterator[str]:
@@ -150,8 +154,18 @@ def impurities(name: str, seen: set[str]) -> Iterator[str]:
                 yield f"{name}:{node.lineno} calls {called}()"
 
 
+def test_the_pure_modules_include_those_in_other_packages() -> None:
+    """The derived list holds the errors, the events, filters and models, and the places whole."""
+    names = ("errors", "events", "auth.login", "records.filters", "records.models", "http.chunked")
+    expected = {
+        f"rxbosbase.{name}" for name in (*names, "testing.collation", "runtime.retry_delay")
+    }
+    assert expected <= set(PURE)
+    assert len(PURE) > 45
+
+
 @pytest.mark.parametrize("name", PURE)
-def test_a_pure_room_reaches_no_io_no_thread_no_clock_and_no_randomness(name: str) -> None:
+def test_a_pure_module_reaches_no_io_no_thread_no_clock_and_no_randomness(name: str) -> None:
     """A pure module imports no I/O, thread, clock or randomness, nor does what it imports."""
     assert list(impurities(name, set())) == []
 
@@ -206,26 +220,108 @@ def test_no_function_outgrows_its_limit(name: str) -> None:
 
 # -- the direction of imports
 
+Graph = dict[str, set[str]]
+"""Each node, and the nodes that it imports."""
+
+MOST_NODES = 24
+MOST_LAYERS = 11
+GUIDE = ROOT / "CONTRIBUTING.md"
+BEGIN, END = "<!-- the imports, as tests/project/test_architecture.py drew them -->", "<!-- end -->"
+DRAWN = (PACKAGE, f"{PACKAGE}.realtime", f"{PACKAGE}.live")
+PACKAGES = [name for name, path in FILES.items() if path.name == "__init__.py"]
+
+
+@cache
+def all_imports_of(name: str) -> frozenset[str]:
+    """What a module imports, for type checkers alone too."""
+    return frozenset(existing(imports_at(ast.walk(tree_of(name)), name)))
+
+
+def node_of(name: str, package: str) -> str | None:
+    """The module or subpackage of `package` that holds this module; None outside of it."""
+    inside = name.removeprefix(f"{package}.")
+    return None if inside == name else inside.partition(".")[0]
+
+
+def graph_of(package: str) -> Graph:
+    """The modules and subpackages of a package, and which of the others each imports."""
+    graph: Graph = {}
+    for name in FILES:
+        if (node := node_of(name, package)) is not None:
+            imported = {node_of(other, package) for other in all_imports_of(name)}
+            graph.setdefault(node, set()).update(imported - {node, None})  # type: ignore[arg-type]
+    return graph
+
+
+def layers_of(graph: Graph) -> dict[str, int]:
+    """The layer of each node: one above the highest that it imports, from 1.
+
+    Raises:
+        graphlib.CycleError: the imports form a circle.
+    """
+    layers: dict[str, int] = {}
+    for node in graphlib.TopologicalSorter(graph).static_order():
+        layers[node] = 1 + max((layers[below] for below in graph[node]), default=0)
+    return layers
+
+
+def drawing_of(package: str) -> str:
+    """The layers from the top down: a line for each node, with what it imports."""
+    graph = graph_of(package)
+    layers = layers_of(graph)
+    folders = {name.rpartition(".")[2] for name in PACKAGES if name.startswith(f"{package}.")}
+    shown = {node: f"{node}/" if node in folders else node for node in graph}
+    width = max(map(len, shown.values()))
+    lines = []
+    for node in sorted(graph, key=lambda node: (-layers[node], node)):
+        below = sorted(graph[node], key=lambda node: (-layers[node], node))
+        imported = f"  > {' '.join(below)}" if below else ""
+        lines.append(f"{layers[node]:2}  {shown[node]:{width}}{imported}".rstrip())
+    return "\n".join(lines)
+
+
+def drawings() -> str:
+    """What belongs between the markers of the guide."""
+    return "\n".join(f"\n`{name}`:\n\n```text\n{drawing_of(name)}\n```" for name in DRAWN)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_imports_of_a_package_form_few_layers_and_no_circle(package: str) -> None:
+    """A package has at most 24 modules and subpackages, on at most 11 layers, without a circle."""
+    graph = graph_of(package)
+    assert len(graph) <= MOST_NODES
+    assert max(layers_of(graph).values(), default=0) <= MOST_LAYERS
+
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
-    """The imports of the package's modules contain no cycle, late imports included."""
-    open_path: list[str] = []
-    done: set[str] = set()
-    circles: list[str] = []
+    """No chain of imports leads back to where it started, those for type checkers included."""
+    layers = layers_of({name: set(all_imports_of(name) - {name}) for name in FILES})
+    assert set(layers) == set(FILES)
 
-    def visit(name: str) -> None:
-        if name in open_path:
-            circles.append(" > ".join([*open_path[open_path.index(name) :], name]))
-        elif name not in done:
-            open_path.append(name)
-            for imported in sorted(existing(imports_of(name))):
-                visit(imported)
-            open_path.pop()
-            done.add(name)
 
-    for name in FILES:
-        visit(name)
-    assert circles == []
+def test_the_check_sees_a_circle() -> None:
+    """Two modules that import each other are refused."""
+    with pytest.raises(graphlib.CycleError):
+        layers_of({"a": {"b"}, "b": {"a"}})
+
+
+def test_the_root_holds_the_public_face_alone() -> None:
+    """At most seven modules lie directly in the package."""
+    modules = [node for node in graph_of(PACKAGE) if f"{PACKAGE}.{node}" not in PACKAGES]
+    assert len(modules) <= 7
+
+
+def test_the_guide_shows_the_imports_as_they_are() -> None:
+    """CONTRIBUTING.md holds the drawing that this file makes of the imports."""
+    text = GUIDE.read_text(encoding="utf-8")
+    assert text.partition(BEGIN)[2].partition(END)[0].strip() == drawings().strip()
+
+
+def redraw() -> None:
+    """Replaces the drawing in the guide."""
+    before, _, rest = GUIDE.read_text(encoding="utf-8").partition(BEGIN)
+    after = rest.partition(END)[2]
+    GUIDE.write_text(f"{before}{BEGIN}\n{drawings()}\n\n{END}{after}", encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if not belongs_to(name, MAY_IMPORT_LATE)])
@@ -331,3 +427,7 @@ def test_an_operator_has_a_short_file_of_its_own(name: str) -> None:
     ]
     assert set(public) == {name.rpartition(".")[2]}
     assert lines_of(name) <= OPERATOR_LIMIT
+
+
+if __name__ == "__main__":
+    redraw()

@@ -1,4 +1,6 @@
-"""Each test contains an assertion, does not return before its end, and reads what it collects.
+"""Each test says in one line what it promises, asserts something, and reads what it collects.
+
+Nor does it return before its end.
 
 Whether an assertion can fail is not seen here. One is an ``assert``, ``pytest.raises``, ``warns``
 or ``fail``, or the call of a helper of the test tree with one of these in it, or with an
@@ -27,7 +29,7 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 PYTEST = {"pytest.raises", "pytest.warns", "pytest.fail"}
 ASSERTING = {"assert_type", "assert_outcomes", "fnmatch_lines", "run_state_machine_as_test"}
 RAISED = {"AssertionError", "TimeoutError"}
-COLLECTORS = {"list", "Seen"}
+COLLECTORS = {"list", "Received", "Seen"}
 COLLECTING = {"append", "extend"}
 
 
@@ -35,7 +37,7 @@ class Facts(NamedTuple):
     """A function of the tests: whether it asserts something by itself, or returns; what it calls.
 
     A function is called by its name, ``"wait_event"``; a method by its class, ``"Seen.wait"``, or
-    by the function that made its object, ``"listen.wait"``.
+    by the function that made its object, ``"collect.wait"``.
     """
 
     asserts: bool
@@ -116,7 +118,7 @@ class Tree:
         functions: the tests, by where they stand.
         facts: of each function and method, by all names that it is called by.
         bases: the names of the base classes of each class.
-        made: the names of the classes that a function of this name is annotated to return.
+        made: the names in the return annotations of the functions of this name: its classes.
     """
 
     def __init__(self, sources: Mapping[str, str]) -> None:
@@ -142,7 +144,9 @@ class Tree:
             facts = facts._replace(calls=calls)
             self.facts[function.name].append(facts)
             self.facts[f"{file}:{function.name}"].append(facts)
-            self.made[function.name].add(last_name(function.returns))
+            if function.returns is not None:
+                names_in = (last_name(each) for each in ast.walk(function.returns))
+                self.made[function.name] |= set(names_in) - {""}
             if function.name.startswith("test_"):
                 self.functions[f"{file}:{function.name}"] = function
 
@@ -183,7 +187,7 @@ def unread(function: Function) -> Iterator[str]:
                 reads[name] -= 1
             case ast.Call(args=arguments):
                 for each in arguments:
-                    if isinstance(each, ast.Name) and kinds.get(each.id) == "Seen":
+                    if isinstance(each, ast.Name) and kinds.get(each.id) in ("Received", "Seen"):
                         reads[each.id] -= 1
             case (
                 ast.AnnAssign(target=ast.Name(name), value=value)
@@ -207,6 +211,12 @@ def collecting(tests: Tree) -> list[str]:
         for name, function in tests.functions.items()
         for unused in unread(function)
     ]
+
+
+def unpromising(tests: Tree) -> list[str]:
+    """The tests whose docstring is not one sentence on one line."""
+    promises = {name: ast.get_docstring(function) for name, function in tests.functions.items()}
+    return [name for name, text in promises.items() if not text or "\n" in text or text[-1] != "."]
 
 
 # -- our own tests
@@ -235,6 +245,11 @@ def test_no_test_returns_before_its_end(ours: Tree) -> None:
 def test_what_a_test_collects_is_looked_at(ours: Tree) -> None:
     """Every list or `Seen` that a test function fills is read in the same function."""
     assert collecting(ours) == []
+
+
+def test_every_test_says_in_one_line_what_it_promises(ours: Tree) -> None:
+    """Every test function has a docstring of one line, which ends with a full stop."""
+    assert unpromising(ours) == []
 
 
 # -- the checks themselves
@@ -306,3 +321,10 @@ def test_the_check_sees_a_test_that_returns() -> None:
     source = "def test_it(given):\n    def inner(): return 1\n    if inner(): {}\n    assert given"
     assert returning(Tree({"a.py": source.format("return")})) == ["a.py:test_it"]
     assert returning(Tree({"a.py": source.format("pass")})) == []
+
+
+@pytest.mark.parametrize("line", ["pass", '"""Too short"""', '"""Two.\n\n    Lines."""'])
+def test_the_check_sees_a_test_without_a_promise(line: str) -> None:
+    """The check reports a test without a docstring, or with one that is not one sentence."""
+    assert unpromising(Tree({"a.py": f"def test_it():\n    {line}"})) == ["a.py:test_it"]
+    assert unpromising(Tree({"a.py": 'def test_it():\n    """A promise."""'})) == []

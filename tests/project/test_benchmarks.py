@@ -75,7 +75,7 @@ def test_a_mark_is_met_missed_or_unknown() -> None:
     for value, met in ((mark.bound, True), (mark.bound / 2, False)):
         suites = {mark.suite: {mark.row: {mark.figure: {"median": value}}}}
         assert judged(suites)[0]["met"] is met
-    assert all(told["met"] is None for told in judged({}))
+    assert all(each["met"] is None for each in judged({}))
 
 
 def test_the_chart_is_well_formed_and_has_a_bar_for_each_contender() -> None:

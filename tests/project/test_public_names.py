@@ -228,7 +228,7 @@ filter(self, expression: str, /, **values: Any) -> str
 filter_dialect: Dialect | None
 health(self) -> dict[str, Any]
 is_closed: bool
-live_hub: LiveViewManager
+live_manager: LiveViewManager
 realtime: Realtime
 scheduler: SerialScheduler
 send(self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None,

@@ -1,4 +1,4 @@
-"""What the BosBase-like server holds: collections, a clock, and ways to write past the hooks."""
+"""The data of the BosBase-like server: collections, a clock, and writes without hooks."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from support.bosbase_filter import Filters, Matches
 from support.bosbase_table import Nulls, Record, Table
 from support.collation import by_bytes, en_us
 
-__all__ = ["SOMEBODY", "BosBaseData", "Order", "mixed_ids"]
+__all__ = ["WRITER", "BosBaseData", "Order", "mixed_ids"]
 
 Order = Literal["postgres", "bytes"]
 """The collation of text: that of ``en_US.utf8``, or ``C``."""
 
-SOMEBODY = "019ac0de-0000-7000-8000-000000000000"
-"""Who writes."""
+WRITER = "019ac0de-0000-7000-8000-000000000000"
+"""The id of the user who writes."""
 
 
 def mixed_ids(count: int, seed: int = 1) -> list[str]:
-    """So many ids of 15 letters of both cases and digits, in no order.
+    """Return ids of 15 letters of both cases and digits, in no order.
 
     >>> mixed_ids(2)
     ['i0VpEBOWfbZAVaB', 'So63bbH6xnAbnBE']
@@ -38,8 +38,8 @@ class BosBaseData:
     """The data of one server. Its methods may be called from any thread.
 
     Attributes:
-        filters: what the text of a filter means, as a function of the row; other texts are read.
-        clock: the newest stamp there is; that of a write is `tick` later.
+        filters: functions of the row for texts of filters; other texts are parsed.
+        clock: the newest time; that of a write is `tick` later.
         data_lock: held while the rows are read or changed.
     """
 
@@ -54,10 +54,10 @@ class BosBaseData:
         self._tables: dict[str, Table] = {}
         self._serial = itertools.count(1)
 
-    # -- looking ---------------------------------------------------------------------------------
+    # -- reading ---------------------------------------------------------------------------------
 
     def table(self, name: str) -> Table:
-        """The collection, made where it is first named here; a client finds those that were."""
+        """Return the collection, created if it does not exist; a client does not create one."""
         with self.data_lock:
             if name not in self._tables:
                 filters = Filters(self._collation, self.filters)
@@ -66,87 +66,87 @@ class BosBaseData:
             return self._tables[name]
 
     def find_table(self, name: str) -> Table | None:
-        """The collection of this name or id, if it was made."""
+        """Return the collection of this name or id, if it exists."""
         return self._tables.get(name.removeprefix("pbc_"))
 
     def ids(self, name: str, filter: str = "", sort: str = "") -> list[str]:
-        """The ids that a list without pages has now."""
+        """Return the ids of a list without pages."""
         with self.data_lock:
             return [row["id"] for row in self.table(name).select(filter, sort)]
 
     def record(self, name: str, id: str) -> Record:
-        """The record as a read shows it now. Raises `KeyError`."""
+        """Return the record as a read shows it. Raises `KeyError`."""
         with self.data_lock:
             table = self.table(name)
             return table.shown(table.rows[id])
 
-    # -- writing past the hooks: nobody is told --------------------------------------------------
+    # -- writing without the hooks and events --------------------------------------------------
 
     def fill(self, name: str, records: Iterable[Mapping[str, Any]]) -> list[str]:
-        """Many rows at once, completed as by `create`; their ids."""
+        """Insert rows, completed as by `create`; return their ids."""
         with self.data_lock:
             table = self.table(name)
             return [table.put(self.completed(record))["id"] for record in records]
 
     def sql_insert(self, name: str, record: Mapping[str, Any]) -> str:
-        """A row more; its id."""
+        """Insert a row; return its id."""
         return self.fill(name, [record])[0]
 
     def sql_update(
         self, name: str, id: str, values: Mapping[str, Any], *, microseconds: int = 0
     ) -> None:
-        """A row is changed; its ``updated`` stays, or moves by so much. Raises `KeyError`."""
+        """Change a row; its ``updated`` stays, or changes by so much. Raises `KeyError`."""
         with self.data_lock:
             table = self.table(name)
             updated = table.rows[id]["updated"] + timedelta(microseconds=microseconds)
             table.put({"id": id, "updated": updated, **values})
 
     def sql_delete(self, name: str, id: str) -> None:
-        """A row less. Raises `KeyError`."""
+        """Delete a row. Raises `KeyError`."""
         with self.data_lock:
             del self.table(name).rows[id]
 
     # -- the schema ------------------------------------------------------------------------------
 
     def add_field(self, name: str, field: str, value: Any = None) -> None:
-        """A field more, with this value in each record; their ``updated`` stays."""
+        """Add a field, with this value in each record; their ``updated`` stays."""
         with self.data_lock:
             self.table(name).add_field(field, value)
 
     def remove_field(self, name: str, field: str) -> None:
-        """A field less. Raises `ValueError` if it is not there."""
+        """Remove a field. Raises `ValueError` if it does not exist."""
         with self.data_lock:
             self.table(name).remove_field(field)
 
     def rename_field(self, name: str, field: str, new: str) -> None:
-        """A field has another name from now on. Raises `ValueError` if it is not there."""
+        """Rename a field. Raises `ValueError` if it does not exist."""
         with self.data_lock:
             self.table(name).rename_field(field, new)
 
     def hide_field(self, name: str, field: str) -> None:
-        """From now on events lack the field; lists, as those of a superuser, have it."""
+        """Hide the field in events; lists, as those of a superuser, have it."""
         with self.data_lock:
             self.table(name).hidden.add(field)
 
     # -- what a write adds -----------------------------------------------------------------------
 
     def completed(self, record: Mapping[str, Any]) -> Record:
-        """A new record with what the server adds to it, unless it is given."""
-        stamp = self.stamp()
+        """Return a new record with the fields that the server adds, unless they are given."""
+        time = self.next_time()
         made = {
-            "id": self._new_id(), "createdBy": SOMEBODY, "updatedBy": SOMEBODY,
-            "created": stamp, "updated": stamp,
+            "id": self._new_id(), "createdBy": WRITER, "updatedBy": WRITER,
+            "created": time, "updated": time,
         }  # fmt: skip
         return {**made, **record}
 
-    def stamp(self) -> datetime:
-        """The time of a write."""
+    def next_time(self) -> datetime:
+        """Advance the clock and return the time of a write."""
         with self.data_lock:
             self.clock += self.tick
             return self.clock
 
     def _new_id(self) -> str:
-        """A UUID of version 7: it begins with the milliseconds, so that later ones sort later."""
+        """Return a UUID of version 7: it begins with the milliseconds, so later ones sort later."""
         number = next(self._serial)
         moment = f"{int(self.clock.timestamp() * 1000):012x}"
         return f"{moment[:8]}-{moment[8:]}-7000-8000-{number:012x}"

@@ -1,9 +1,9 @@
-r"""What a filter means to a server of the older dialect, as far as the tests need it.
+r"""Filters of a server of the older dialect, as far as the tests need them.
 
 Comparisons of fields and literals by ``= != < <= > >= ~ !~``, joined by ``&&`` and ``||``, with
 parentheses and comments. Text is compared as the database does, by its collation. Inside quotes a
-backslash is a character like others, except right before the closing kind of quote. What a test
-has given a meaning of its own is recognised as a whole, alone or in parentheses.
+backslash is a character like others, except right before the closing kind of quote. A text
+for which a test defines a function is recognised as a whole, alone or in parentheses.
 
 >>> from support.collation import by_bytes
 >>> read = Filters(by_bytes, {"is odd": lambda row: row["n"] % 2 == 1}).read
@@ -50,7 +50,7 @@ _BOOLS = {"1": True, "0": False, "true": True, "false": False}
 
 
 class Refused(Exception):
-    """The server answers with an error. Its text is the message.
+    """The server refuses the request; the text is the message.
 
     Attributes:
         status: of the answer.
@@ -63,11 +63,11 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A filter that was read.
+    """A parsed filter.
 
     Attributes:
-        matches: tells of a row whether it passes.
-        names: the fields it names; of a meaning that a test gave, its text in their place.
+        matches: returns True for the rows that pass.
+        names: the fields that it names; for a function of a test, its text instead.
     """
 
     matches: Matches
@@ -75,11 +75,11 @@ class Condition:
 
 
 class Filters:
-    """Reads filters.
+    """Parses filters.
 
     Args:
         collation: the order of text.
-        meanings: what the text of a filter means, where the test says so.
+        meanings: the functions that a test defines for texts of filters.
     """
 
     def __init__(self, collation: Collation, meanings: Mapping[str, Matches]) -> None:
@@ -87,10 +87,10 @@ class Filters:
         self._meanings = meanings
 
     def read(self, text: str, fields: Collection[str]) -> Condition:
-        """The filter's meaning in a collection of these fields; an empty one lets all pass.
+        """Parse the filter for a collection with these fields; an empty one matches all rows.
 
         Raises:
-            Refused: it is too long, is no filter, or names what there is not.
+            Refused: it is too long, is no filter, or names an unknown field.
         """
         if len(text) > MAX_FILTER:
             raise Refused(f"a filter of more than {MAX_FILTER} characters")
@@ -99,7 +99,7 @@ class Filters:
         return self.group(text, frozenset(fields))
 
     def group(self, text: str, fields: frozenset[str]) -> Condition:
-        """A filter, or what stands in parentheses in one."""
+        """Parse a filter, or the part of one in parentheses."""
         if not text.strip():
             return Condition(lambda row: True)
         if meaning := self._meanings.get(text.strip()):
@@ -107,7 +107,7 @@ class Filters:
         return _Parser(text, fields, self).whole()
 
     def compare(self, sign: str, left: Any, right: Any) -> bool:
-        """Whether two values, of a row or of the filter, compare so."""
+        """Return the result of a comparison of two values, of a row or of the filter."""
         if left is None or right is None:
             return sign in ("!=", "!~") and left is not right
         left, right = _of_one_kind(left, right)
@@ -124,7 +124,7 @@ class Filters:
 
 
 class _Parser:
-    """Takes one text apart: ``or`` of ``and`` of comparisons, as SQL reads it."""
+    """Parses one text: ``or`` of ``and`` of comparisons, as in SQL."""
 
     def __init__(self, text: str, fields: frozenset[str], filters: Filters) -> None:
         self._text = text
@@ -156,12 +156,12 @@ class _Parser:
         token = self._take()
         if token.lastgroup != "open":
             return self._comparison(token)
-        inner = self._filters.group(self._text[token.end() : self._behind_group()], self._fields)
+        inner = self._filters.group(self._text[token.end() : self._end_of_group()], self._fields)
         self._names |= inner.names
         return inner.matches
 
-    def _behind_group(self) -> int:
-        """Where the group ends that has just begun."""
+    def _end_of_group(self) -> int:
+        """Return the end of the group that has just begun."""
         depth = 1
         while True:
             token = self._take()
@@ -214,7 +214,7 @@ def _tokens(text: str) -> Iterator[re.Match[str]]:
 
 
 def _of_one_kind(left: Any, right: Any) -> tuple[Any, Any]:
-    """The two with the one that is text made what the other is, as a parameter of SQL is."""
+    """Convert the one that is text to the type of the other, as a parameter in SQL."""
     if isinstance(left, str) == isinstance(right, str):
         if isinstance(left, bool) != isinstance(right, bool):
             raise Refused("operator does not exist: boolean = integer")

@@ -1,7 +1,7 @@
 """A local server that behaves as BosBase on PostgreSQL with the collation ``en_US.utf8``.
 
-The wire server with collections in it: writes send frames, lists filter and sort as the database
-does. Whatever the wire server can do badly, this one can::
+The wire server with collections: writes send frames, and lists filter and sort as the database
+does. It has all faults of the wire server::
 
     with BosBaseServer(hidden={"posts": {"secret"}}) as server:
         server.fill("posts", ({"id": id, "n": 0} for id in mixed_ids(2500)))   # no events
@@ -9,23 +9,23 @@ does. Whatever the wire server can do badly, this one can::
         server.update("posts", first["id"], {"title": "b"})
         server.delete("posts", first["id"])
 
-        server.sql_update("posts", id, {"title": "c"}, microseconds=7)   # past the hooks
+        server.sql_update("posts", id, {"title": "c"}, microseconds=7)   # without the hooks
         server.sql_insert("posts", {"title": "d"}); server.sql_delete("posts", id)
         server.add_field("posts", "k", 0); server.rename_field("posts", "k", "count")
         server.hide_field("posts", "count"); server.remove_field("posts", "count")
 
-        server.filters["n is odd"] = lambda row: row["n"] % 2 == 1   # a text it need not read
-        with server.held_frames() as held:    # sent at the end, in the order the list then has
+        server.filters["n is odd"] = lambda row: row["n"] % 2 == 1   # a text that it does not parse
+        with server.held_frames() as held:    # sent at the end, in the order of the list
             server.update(…); server.update(…); held.reverse()      # or held.clear(): lost
         server.stream.cut()
 
         server.reads_of("rows")               # the list reads of that kind, each with its query
         server.bytes_sent                     # in the bodies of reads and in frames of events
 
-``BosBaseServer(order="bytes")`` plays PostgreSQL with the collation ``C``; with ``nulls="first"``,
-too, it sorts as SQLite does. Stamps come from a clock of its own that goes on by ``tick`` with each
-write; they are shown in milliseconds and kept in microseconds. A collection exists once a record
-was put into it, or `table` was called; a field, once a record had it.
+``BosBaseServer(order="bytes")`` behaves as PostgreSQL with the collation ``C``; with
+``nulls="first"`` too, it sorts as SQLite. The times come from a clock of its own that advances by
+``tick`` with each write; they are shown in milliseconds and stored in microseconds. A collection
+exists once a record was put into it, or `table` was called; a field, once a record had it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 from urllib.parse import parse_qs
 
-from support.bosbase_data import SOMEBODY, BosBaseData, Order, mixed_ids
+from support.bosbase_data import WRITER, BosBaseData, Order, mixed_ids
 from support.bosbase_filter import Refused
 from support.bosbase_table import Nulls, Record, Table
 from support.wire_http import Answer, Request, problem, reply_json, status
@@ -47,20 +47,20 @@ from support.wire_log import WAIT_LIMIT
 from support.wire_server import WireServer
 from support.wire_stream import Stream
 
-__all__ = ["SOMEBODY", "BosBaseServer", "Frame", "Read", "ReadKind", "mixed_ids"]
+__all__ = ["WRITER", "BosBaseServer", "Frame", "Read", "ReadKind", "mixed_ids"]
 
 MAX_PER_PAGE = 1000
 PER_PAGE = 30
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
-ReadKind: TypeAlias = Literal["record", "probe", "named", "stamps", "rows"]
-"""What is read: one record; with a filter that names no field; records named by their ids; ids and
-``updated`` in the order of ids; anything else, so also ids in another order."""
+ReadKind: TypeAlias = Literal["record", "probe", "named", "versions", "rows"]
+"""The kinds of reads: one record; with a filter that names no field; records by their ids; ids and
+``updated`` in the order of ids; all others, so also ids in another order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """One GET of records, answered.
+    """One GET of records, with its response.
 
     Attributes:
         query: its parameters.
@@ -79,7 +79,7 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """An event on its way to a stream."""
+    """An event that is not sent yet."""
 
     stream: Stream
     topic: str
@@ -88,12 +88,12 @@ class Frame:
 
 
 class BosBaseServer(BosBaseData, WireServer):
-    """See the module, and the bases for what they hold, record and can do wrong.
+    """See the module, and the bases for their data, log and faults.
 
     Attributes:
-        id_pattern: what the id of a record that a client creates has to look like.
-        reads: the reads of records, in the order of their answers.
-        bytes_sent: in the bodies of these answers, and in frames of events.
+        id_pattern: the pattern of the ids that clients may give to new records.
+        reads: the reads of records, in the order of their responses.
+        bytes_sent: bytes of the bodies of these responses, and of frames of events.
     """
 
     def __init__(
@@ -116,7 +116,7 @@ class BosBaseServer(BosBaseData, WireServer):
         self._write_lock = threading.RLock()
 
     def reads_of(self, *kinds: ReadKind, collection: str = "") -> list[Read]:
-        """The reads of these kinds, or all; of this collection, or any."""
+        """Return the reads of these kinds, or all; of this collection, or any."""
         with self.changed:
             return [
                 read
@@ -125,7 +125,7 @@ class BosBaseServer(BosBaseData, WireServer):
             ]
 
     def wait_reads(self, count: int, *kinds: ReadKind, timeout: float = WAIT_LIMIT) -> list[Read]:
-        """The reads of these kinds, once there are so many."""
+        """Wait for so many reads of these kinds; return them."""
         what = f"{count} reads of {kinds or 'any kind'}"
         self.wait_for(lambda: len(self.reads_of(*kinds)) >= count, timeout, what)
         return self.reads_of(*kinds)
@@ -133,27 +133,27 @@ class BosBaseServer(BosBaseData, WireServer):
     # -- writes, and their events ----------------------------------------------------------------
 
     def create(self, name: str, record: Mapping[str, Any]) -> Record:
-        """A new record, with id and stamps of its own unless they are given; as a read shows it."""
+        """Create a record, with id and times unless given; return it as a read shows it."""
         return self._write(name, "create", lambda table: table.put(self.completed(record)))
 
     def update(self, name: str, id: str, values: Mapping[str, Any]) -> Record:
-        """Changes a record. Raises `KeyError`."""
+        """Change a record. Raises `KeyError`."""
 
         def change(table: Table) -> Record:
-            known = {"id": table.rows[id]["id"], "updated": self.stamp(), "updatedBy": SOMEBODY}
+            known = {"id": table.rows[id]["id"], "updated": self.next_time(), "updatedBy": WRITER}
             return table.put({**known, **values})
 
         return self._write(name, "update", change)
 
     def delete(self, name: str, id: str) -> Record:
-        """Deletes a record; as it last was. Raises `KeyError`."""
+        """Delete a record; return its last state. Raises `KeyError`."""
         return self._write(name, "delete", lambda table: table.rows.pop(id))
 
     @contextmanager
     def held_frames(self) -> Generator[list[Frame]]:
-        """Frames of writes gather in the list; they are sent at the end, as they then stand there.
+        """Collect the frames of writes in a list, and send the list at the end, as it is then.
 
-        Those of a stream that has ended, or of a topic it no longer has, go nowhere.
+        Frames of a stream that has ended, or of a topic that it no longer has, are not sent.
         """
         held: list[Frame] = []
         self._held = held
@@ -166,8 +166,8 @@ class BosBaseServer(BosBaseData, WireServer):
 
     def _write(self, name: str, action: str, change: Callable[[Table], Record]) -> Record:
         with self._write_lock:
-            # No POST of topics falls between the change and the choice of who is told. In this
-            # order: whoever waits for something holds the first of them, and may look at the data.
+            # No POST of topics comes between the change and the selection of its streams. In this
+            # order: a thread in `wait_for` holds the first lock, and may read the data.
             with self.changed, self.data_lock:
                 table = self.table(name)
                 row = change(table)
@@ -201,7 +201,7 @@ class BosBaseServer(BosBaseData, WireServer):
     # -- requests --------------------------------------------------------------------------------
 
     def _records(self, request: Request, name: str, record_id: str | None) -> Answer:
-        if name in self.collections:  # what a test has scripted goes first
+        if name in self.collections:  # a scripted response takes precedence
             return super()._records(request, name, record_id)
         with self.data_lock:
             table = self.find_table(name)
@@ -259,15 +259,14 @@ class BosBaseServer(BosBaseData, WireServer):
 
 
 def _options(rest: str) -> dict[str, str]:
-    """The query in what stands behind the ``?`` of a topic."""
+    """Return the query in the options of a topic."""
     given = parse_qs(rest).get("options", ["{}"])[0]
     query: dict[str, str] = json.loads(given).get("query", {})
     return query
 
 
 def _passes(table: Table, row: Record, filter: str) -> bool:
-    """Whether an event of the row goes out on a topic with this filter: one that cannot be read
-    lets nothing through, and says nothing."""
+    """Return True if a topic with this filter gets events of the row; invalid ones get none."""
     try:
         return table.condition(filter).matches(row)
     except Refused:
@@ -281,5 +280,5 @@ def _kind(table: Table, query: Mapping[str, str]) -> ReadKind:
     if re.search(r"\bid = ['\"]", filter):
         return "named"
     if query.get("fields") == "id,updated" and query.get("sort") == "id":
-        return "stamps"
+        return "versions"
     return "rows"

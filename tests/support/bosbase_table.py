@@ -10,14 +10,14 @@ from typing import Any, Literal, TypeAlias
 from support.bosbase_filter import Condition, Filters, Refused
 from support.collation import Collation
 
-__all__ = ["STAMPS", "SYSTEM", "Nulls", "Record", "Table", "shown_time"]
+__all__ = ["AUTODATES", "SYSTEM", "Nulls", "Record", "Table", "shown_time"]
 
 Record: TypeAlias = dict[str, Any]
 Nulls: TypeAlias = Literal["last", "first"]
-"""Where nulls stand in an ascending sort; with ``-`` at the other end."""
+"""The position of nulls in an ascending sort; with ``-`` at the other end."""
 
-STAMPS = ("created", "updated")
-SYSTEM = ("id", "createdBy", "updatedBy", *STAMPS)
+AUTODATES = ("created", "updated")
+SYSTEM = ("id", "createdBy", "updatedBy", *AUTODATES)
 MAX_SORT_KEYS = 8
 
 
@@ -25,11 +25,11 @@ class Table:
     """Not thread-safe: the server has a lock.
 
     Attributes:
-        rows: by id, in the order they lie in the heap: a row that was written lies last. Without
-            a sort, and among rows that a sort finds equal, that is the order of a list. The two
-            stamps are kept as datetimes, with all their microseconds.
+        rows: by id, in heap order: a row that was written is last. Without a sort, and among rows
+            that are equal in a sort, that is the order of a list. The two times are stored as
+            datetimes with microseconds.
         fields: the names of the columns; every row has each of them.
-        hidden: the names of those that are missing in events, though lists have them.
+        hidden: the names of fields that events do not have, but lists have.
     """
 
     def __init__(self, name: str, collation: Collation, nulls: Nulls, filters: Filters) -> None:
@@ -44,8 +44,8 @@ class Table:
     # -- writing ---------------------------------------------------------------------------------
 
     def put(self, values: Mapping[str, Any]) -> Record:
-        """Writes a row, a new one or in the place of one; fields it does not name stay, or are
-        null. A name that was never seen becomes a field of all."""
+        """Insert or replace a row; fields that it does not name stay, or are null. A new name
+        becomes a field of all rows."""
         for name in values:
             if name not in self.fields:
                 self.add_field(name, None)
@@ -53,26 +53,26 @@ class Table:
         row = {
             **before,
             **values,
-            **{name: _moment(values[name]) for name in STAMPS & values.keys()},
+            **{name: _moment(values[name]) for name in AUTODATES & values.keys()},
         }
         self.rows[row["id"]] = row
         return row
 
     def add_field(self, name: str, value: Any) -> None:
-        """A new column, with this value in each row."""
+        """Add a column, with this value in each row."""
         self.fields.append(name)
         for row in self.rows.values():
             row[name] = value
 
     def remove_field(self, name: str) -> None:
-        """Takes a column away."""
+        """Remove a column."""
         self.fields.remove(name)
         self.hidden.discard(name)
         for row in self.rows.values():
             del row[name]
 
     def rename_field(self, name: str, new: str) -> None:
-        """Gives a column another name; its values stay."""
+        """Rename a column; its values stay."""
         self.fields[self.fields.index(name)] = new
         for id, row in self.rows.items():
             self.rows[id] = {new if key == name else key: value for key, value in row.items()}
@@ -83,11 +83,11 @@ class Table:
     # -- reading ---------------------------------------------------------------------------------
 
     def condition(self, text: str) -> Condition:
-        """The meaning of a filter here. Raises `Refused`."""
+        """Parse a filter for this collection. Raises `Refused`."""
         return self._filters.read(text, self.fields)
 
     def select(self, filter: str = "", sort: str = "") -> list[Record]:
-        """The rows that match, in order. Raises `Refused`."""
+        """Return the rows that match, in order. Raises `Refused`."""
         matches = self.condition(filter).matches
         rows = [row for row in self.rows.values() if matches(row)]
         keys = [key.strip() for key in sort.split(",") if key.strip()]
@@ -115,10 +115,10 @@ class Table:
         return self._collation(value) if isinstance(value, str) else value
 
     def shown(self, row: Record, fields: str = "", without: Iterable[str] = ()) -> Record:
-        """The record as it goes over the wire; `fields` as in a query, each by its first name."""
+        """Return the record as it is sent; `fields` as in a query, each by its first name."""
         record: Record = {"collectionId": f"pbc_{self.name}", "collectionName": self.name}
         record |= {name: value for name, value in row.items() if name not in set(without)}
-        record |= {name: shown_time(row[name]) for name in STAMPS if name in record}
+        record |= {name: shown_time(row[name]) for name in AUTODATES if name in record}
         asked = {part.strip().partition(":")[0] for part in fields.split(",")} - {""}
         if not asked or "*" in asked:
             return record
@@ -126,7 +126,7 @@ class Table:
 
 
 def shown_time(moment: datetime | None) -> str | None:
-    """A stamp as the server shows it: cut to milliseconds.
+    """Return a time as the server shows it: cut to milliseconds.
 
     >>> shown_time(datetime(2026, 1, 2, 3, 4, 5, 678999, UTC))
     '2026-01-02 03:04:05.678Z'

@@ -1,7 +1,7 @@
-"""Fixtures that show a dashboard in a real browser: the system's Chromium, driven by Playwright.
+"""Fixtures for a dashboard in a real browser: the system's Chromium, driven by Playwright.
 
-Load them with ``pytest_plugins`` in tests/browser/conftest.py. They skip, loudly, where either is
-missing: ``pip install 'rxbosbase[browser]'`` and ``apt-get install chromium``.
+Load them with ``pytest_plugins`` in tests/browser/conftest.py. They skip, with a reason, where
+either is missing: ``pip install 'rxbosbase[browser]'`` and ``apt-get install chromium``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from rxbosbase import BosBase
 from rxbosbase.server import EmbeddedServer
 from rxbosbase.server.sample import SAMPLE_PASSWORD, SAMPLE_USERS, create_sample
 
-__all__ = ["Dashboard", "Tab", "showing"]
+__all__ = ["Dashboard", "Tab", "serving_dashboard"]
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = [
@@ -40,8 +40,8 @@ IMAGES = Path(__file__).parents[2] / "docs" / "images"
 SIZE = {"width": 1440, "height": 1100}
 
 
-class Served(Protocol):
-    """What a dashboard may be of: somewhere a server is, or none."""
+class HasUrl(Protocol):
+    """The server of a dashboard, or the address of none."""
 
     @property
     def url(self) -> str: ...
@@ -49,19 +49,19 @@ class Served(Protocol):
 
 @dataclass
 class Dashboard:
-    """A dashboard that is served by this process.
+    """A dashboard that this process serves.
 
     Attributes:
-        pages: how many it has made so far.
+        pages: the number of pages made so far.
     """
 
-    server: Served
+    server: HasUrl
     clients: Any
     url: str = ""
     pages: int = 0
 
     def writer(self, number: int = 0) -> BosBase:
-        """A client of a sample user; close it."""
+        """Return a client of a sample user, which the caller closes."""
         client = BosBase(self.server.url)
         user = SAMPLE_USERS[number]
         client.collection("users").auth_with_password(user.email, SAMPLE_PASSWORD)
@@ -70,47 +70,47 @@ class Dashboard:
 
 @dataclass
 class Tab:
-    """One browser tab, and what went wrong in it."""
+    """One browser tab, with its errors and warnings in `problems`."""
 
     page: Any
     problems: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
 
     def card(self, label: str) -> Any:
-        """The part of the page with this label."""
+        """Return the section of the page with this label."""
         return self.page.locator(f'section[aria-label="{label}"]')
 
     @property
     def pill(self) -> Any:
-        """The connection's state."""
+        """The label of the connection's state."""
         return self.page.locator("header .pill")
 
     def wait_live(self) -> None:
-        """Waits until the page says that it is connected; what it says instead is the error."""
+        """Wait until the page shows that it is connected; else raise with the header's text."""
         try:
             self.page.locator("header .pill.good").wait_for()
         except Exception as late:
             raise AssertionError(f"not live: {self.page.locator('header').inner_text()}") from late
 
-    def picture(self, name: str, target: Any = None) -> None:
-        """Saves a picture for the docs, where ``RXBOSBASE_PICTURES`` asks for it."""
+    def screenshot(self, name: str, target: Any = None) -> None:
+        """Save a screenshot for the docs if ``RXBOSBASE_PICTURES`` is set."""
         if os.environ.get("RXBOSBASE_PICTURES"):
             IMAGES.mkdir(exist_ok=True)
             (target or self.page).screenshot(path=str(IMAGES / name))
 
 
 @contextmanager
-def showing(
-    server: Served,
+def serving_dashboard(
+    server: HasUrl,
     collections: tuple[str, ...] = ("messages", "orders"),
     *,
     address: str = "127.0.0.1",
     hosts: Sequence[str] = (),
     check_every: float = 60.0,
 ) -> Generator[Dashboard]:
-    """Serves the dashboard of a server, on a free port, from a thread of its own."""
+    """Serve the dashboard of a server, on a free port, from a thread of its own."""
     from rxbosbase.dashboard.web.clients import Clients
-    from rxbosbase.dashboard.web.page import Wanted
+    from rxbosbase.dashboard.web.page import PageOptions
     from rxbosbase.dashboard.web.server import serve_pages
 
     stop, ready = threading.Event(), threading.Event()
@@ -122,13 +122,13 @@ def showing(
         shown.pages += 1
         return clients.guest()
 
-    wanted = Wanted(collections, relations, "Try ada@example.com", begin_page)
+    options = PageOptions(collections, relations, "Try ada@example.com", begin_page)
 
     def check() -> None:
         if stop.is_set():
             raise KeyboardInterrupt
 
-    def tell(url: str) -> None:
+    def set_url(url: str) -> None:
         shown.url = url
         ready.set()
 
@@ -136,7 +136,13 @@ def showing(
         with suppress(KeyboardInterrupt):
             asyncio.run(
                 serve_pages(
-                    clients, wanted, address=address, port=0, hosts=hosts, ready=tell, check=check
+                    clients,
+                    options,
+                    address=address,
+                    port=0,
+                    hosts=hosts,
+                    ready=set_url,
+                    check=check,
                 )
             )
 
@@ -167,7 +173,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def sample(browser: Any) -> Iterator[EmbeddedServer]:
-    """A server with the sample, for all tests that do it no harm."""
+    """A server with the sample data, for all tests that do not stop it."""
     with EmbeddedServer() as server:
         with server.client(superuser=True) as admin:
             create_sample(admin)
@@ -176,36 +182,36 @@ def sample(browser: Any) -> Iterator[EmbeddedServer]:
 
 @pytest.fixture(scope="module")
 def dashboard(sample: EmbeddedServer) -> Iterator[Dashboard]:
-    """Its dashboard."""
-    with showing(sample) as shown:
+    """The dashboard of the sample server."""
+    with serving_dashboard(sample) as shown:
         yield shown
 
 
 @pytest.fixture
 def open_tab(browser: Any) -> Iterator[Callable[..., Tab]]:
-    """Opens tabs, each in a browser profile of its own, and finds none of them complaining."""
+    """Opens tabs, each in a browser profile of its own; no tab may log an error or a warning."""
     tabs: list[Tab] = []
     contexts: list[Any] = []
 
-    def open_it(url: str, scheme: str = "light") -> Tab:
+    def open_one(url: str, scheme: str = "light") -> Tab:
         context = browser.new_context(viewport=SIZE, color_scheme=scheme)
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(15_000)
         tab = Tab(page)
-        page.on("console", partial(_note_console, tab))
+        page.on("console", partial(_record_console, tab))
         page.on("pageerror", lambda error: tab.problems.append(str(error)))
         page.on("request", lambda request: tab.requests.append(request.url))
         page.goto(url)
         tabs.append(tab)
         return tab
 
-    yield open_it
+    yield open_one
     for context in contexts:
         context.close()
     assert [problem for tab in tabs for problem in tab.problems] == []
 
 
-def _note_console(tab: Tab, message: Any) -> None:
+def _record_console(tab: Tab, message: Any) -> None:
     if message.type in ("error", "warning"):
         tab.problems.append(f"{message.type}: {message.text}")

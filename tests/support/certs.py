@@ -23,7 +23,7 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
         *("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
         *("-keyout", str(key), "-out", str(cert)),
         *("-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"),
-        # Python 3.13 verifies strictly: a certificate that is its own CA must say so.
+        # Python 3.13 verifies strictly: a certificate that is its own CA needs this usage.
         *("-addext", "keyUsage=critical,digitalSignature,keyCertSign"),
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
@@ -33,7 +33,7 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
 
 
 def server_context(cert: Path, key: Path) -> ssl.SSLContext:
-    """The TLS settings of a server with this certificate."""
+    """Return the TLS settings of a server with this certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
     return context

@@ -1,4 +1,4 @@
-"""The two orders of text that a scripted database can have."""
+"""The two orders of text of a scripted database."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from rxbosbase.testing.collation import collation_key
 __all__ = ["Collation", "by_bytes", "en_us"]
 
 Collation: TypeAlias = Callable[[str], Any]
-"""What a text is sorted by."""
+"""A function that returns the sort key of a text."""
 
 
 def by_bytes(text: str) -> bytes:
-    """The order of the collation ``C``, and of SQLite.
+    """Return the sort key of the collation ``C``, and of SQLite.
 
     >>> by_bytes("Z") < by_bytes("a")
     True
@@ -24,4 +24,4 @@ def by_bytes(text: str) -> bytes:
 
 
 en_us: Collation = lru_cache(maxsize=100_000)(collation_key)
-"""The order of PostgreSQL's ``en_US.utf8``; kept: ids are sorted often."""
+"""The order of PostgreSQL's ``en_US.utf8``; cached: ids are sorted often."""

@@ -1,4 +1,4 @@
-"""Runs the command line as users do: in a process of its own, from the checkout."""
+"""The command line as users run it: in a process of its own, from the checkout."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 from types import TracebackType
 from typing import IO, Any, Self
 
-__all__ = ["Command", "Env", "environment", "run", "terminal_output"]
+__all__ = ["Command", "Env", "environment", "run", "terminal_output", "wait_for_output"]
 
 ROOT = Path(__file__).parents[2]
 END_SECONDS = 10
@@ -21,13 +23,13 @@ Env = Mapping[str, str] | None
 
 
 def environment(extra: Env = None) -> dict[str, str]:
-    """This process's own, with the checkout importable and without settings for the commands."""
+    """Return the environment with the checkout importable, without settings of the commands."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("RXBOSBASE_")}
     return {**kept, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error", **(extra or {})}
 
 
 def run(*arguments: str, env: Env = None) -> subprocess.CompletedProcess[str]:
-    """Runs ``rxbosbase`` to its end; `env` are further environment variables."""
+    """Run ``rxbosbase`` to its end; `env` are further environment variables."""
     return subprocess.run(
         [sys.executable, "-m", "rxbosbase.cli", *arguments],
         env=environment(env), capture_output=True, text=True, encoding="utf-8",
@@ -36,7 +38,7 @@ def run(*arguments: str, env: Env = None) -> subprocess.CompletedProcess[str]:
 
 
 class Command:
-    """``rxbosbase`` while it runs: its output line by line, and Ctrl-C. Use it in ``with``."""
+    """A running ``rxbosbase``: its output line by line, and Ctrl-C. Use it in ``with``."""
 
     def __init__(self, *arguments: str, stdout: int = subprocess.PIPE, env: Env = None) -> None:
         self.process: subprocess.Popen[str] = subprocess.Popen(
@@ -58,20 +60,20 @@ class Command:
         self.process.communicate()
 
     def line(self) -> str:
-        """The next line of its output; waits for it."""
+        """Wait for the next line of stdout, and return it."""
         return _next_line(self.process.stdout)
 
-    def said(self) -> str:
-        """The next line on its stderr; waits for it."""
+    def error_line(self) -> str:
+        """Wait for the next line of stderr, and return it."""
         return _next_line(self.process.stderr)
 
     def interrupt(self) -> tuple[int, str, str]:
-        """Ctrl-C: its exit code and what it still wrote to stdout and stderr."""
+        """Send Ctrl-C; return the exit code, and the rest of stdout and stderr."""
         self.process.send_signal(signal.SIGINT)
         return self.end()
 
     def end(self) -> tuple[int, str, str]:
-        """Waits for its end: exit code, and the rest of stdout and stderr."""
+        """Wait for its end; return the exit code, and the rest of stdout and stderr."""
         out, err = self.process.communicate(timeout=END_SECONDS)
         return self.process.returncode, out or "", err or ""
 
@@ -85,12 +87,11 @@ def _next_line(stream: IO[Any] | None) -> str:
 
 @contextmanager
 def terminal_output() -> Generator[tuple[int, list[bytes]]]:
-    """A terminal of 80 × 24: where a process can write, and (after the block) what it wrote."""
+    """A terminal of 80 × 24: its file descriptor, and (after the block) the written output."""
     import fcntl
     import pty
     import struct
     import termios
-    import threading
 
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
@@ -100,7 +101,7 @@ def terminal_output() -> Generator[tuple[int, list[bytes]]]:
         try:
             while chunk := os.read(ours, 65536):
                 written.append(chunk)
-        except OSError:  # Linux's way to say that nobody has the other end any more
+        except OSError:  # Linux raises it when the other end is closed
             pass
 
     reader = threading.Thread(target=read, daemon=True)
@@ -111,3 +112,11 @@ def terminal_output() -> Generator[tuple[int, list[bytes]]]:
         os.close(theirs)
         reader.join(END_SECONDS)
         os.close(ours)
+
+
+def wait_for_output(written: list[bytes], text: bytes) -> None:
+    """Wait until the output of a terminal contains `text`, for 10 s at most."""
+    deadline = monotonic() + END_SECONDS
+    while text not in b"".join(written):
+        assert monotonic() < deadline, b"".join(written)
+        threading.Event().wait(0.02)

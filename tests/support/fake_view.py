@@ -1,4 +1,4 @@
-"""A live view that a test drives by hand: the fake's, as people who test their own code have it."""
+"""A live view of a `FakeRealtime`, with methods for the changes of its server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Action = Literal["create", "delete"]
 
 
 class View:
-    """The orders of a fake server.
+    """The collection `orders` of a fake server, and a live view of it.
 
     Attributes:
         stream: the live view itself.
@@ -29,23 +29,23 @@ class View:
 
     @property
     def snapshot(self) -> Snapshot[Record]:
-        """The newest one; an error if nobody is subscribed."""
+        """The current snapshot; an error without a subscriber."""
         return self.stream.current
 
     def hold(self, *records: Record) -> None:
-        """What is there from the start."""
+        """Put records on the server without an event, before the view starts."""
         self._rows.update({record["id"]: record for record in records})
 
     def write(self, *records: Record) -> None:
-        """These change together: one snapshot for all of them."""
+        """Create records together, which gives one snapshot."""
         self._push("create", records)
 
     def delete(self, *ids: str) -> None:
-        """These go together; who is not there needs not go."""
+        """Delete the records that exist together, which gives one snapshot."""
         self._push("delete", [{"id": id} for id in dict.fromkeys(ids) if id in self._rows])
 
     def _push(self, action: Action, records: Sequence[Record]) -> None:
-        """In one piece of the work that calls observers: these see what comes of all of it."""
+        """Push all in one action of the client's scheduler, so that observers get one snapshot."""
 
         def push() -> None:
             for record in records:
@@ -56,15 +56,15 @@ class View:
         self._fake.advance(0)
 
     def refuse(self, status: int, message: str) -> None:
-        """The server takes the query no more, which the view's next comparisons find."""
+        """Refuse the query; the view's next reconcile passes find out."""
         self._fake.refuse("orders", status, message)
         self._fake.advance(120)
 
     def lose(self) -> None:
-        """The connection breaks."""
+        """Break the connection."""
         self._fake.advance(0)
         self._fake.drop()
 
     def recover(self) -> None:
-        """The connection is back."""
+        """Let the client reconnect."""
         self._fake.advance(1)

@@ -1,7 +1,7 @@
-"""Two reference scanners: a filter as a server of each dialect takes it apart.
+"""Two reference scanners: they parse a filter as a server of each dialect does.
 
-Written after the server's own scanner, character by character, and apart from the library's code: a
-filter is safe if the scanner of each dialect finds in it what was meant, or refuses it.
+They follow the server's scanner, character by character, and do not use the library's code: a
+filter is safe if the scanner of each dialect finds the intended parts in it, or refuses it.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ __all__ = ["DIALECTS", "Refused", "read_filter"]
 
 
 class Refused(Exception):
-    """The server answers this filter with 400."""
+    """The server responds to this filter with 400."""
 
 
 Tree = list[tuple[str, Any]]
-"""What a filter holds, each with how it is joined, ``"&&"`` or ``"||"``: a comparison
+"""The parts of a filter, each with how it is joined, ``"&&"`` or ``"||"``: a comparison
 ``(left, sign, right)`` of ``("text" | "number" | "name", …)``, or a tree for parentheses."""
 
 _SIGNS = frozenset(

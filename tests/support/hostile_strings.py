@@ -1,4 +1,4 @@
-"""Texts that broke filters somewhere, or might: each must come back as plain data."""
+"""Texts that broke filters, or might: each must come back as plain data."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ HOSTILE_STRINGS: tuple[str, ...] = (
 
 
 def writable(dialect: str) -> list[str]:
-    """Those that a filter of this dialect can hold."""
+    """Return those that a filter of this dialect can hold."""
     return [each for each in HOSTILE_STRINGS if dialect == "escaped" or not each.endswith("\\")]
 
 

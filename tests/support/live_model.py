@@ -1,27 +1,28 @@
 """A model of the server, the network and a live view's driver, all in virtual time.
 
-A `Scenario` is one story: how the server stamps rows, how late frames are, and a list of steps
+A `Scenario` has how the server sets ``updated``, how late frames are, and a list of steps
 with every delay written into it, so that a run is a pure function of it. `run` plays it and
-returns a `Verdict`: what the view shows, and what the query says, once all is quiet.
+returns a `Verdict`: what the view shows, and the rows of the query, once all is quiet.
 
 Each write sends a frame for each topic of the client: on the view's own topic, and, if the view has
 a filter, on the unfiltered watch. Whether a topic gets its frame is decided a while after the
 write, on the table as it is then; which row the frame holds is decided by the write. Frames
 overtake one another and may come twice; they are lost only across a gap: with the connection, at a
-re-submit, or when one is skipped. A read sees the table at one moment between question and answer;
-in some stories that takes three times as long as the rules remember what was heard.
+re-submit, or when one is skipped. A read sees the table at one moment between
+its begin and its answer; in some scenarios that takes three times as long as the rules remember
+frames.
 
-In some stories the view expands the author of each row, and in half of those there are rows before
-it begins. A frame shows the author as it was when the frame was decided; a change of an author is
-told on the authors' own watch, and leaves the rows as they are.
+In some scenarios the view expands the author of each row, and in half of those there are rows
+before it begins. A frame has the author as it was when the frame was decided; a change of an author
+sends a frame on the authors' own watch, and leaves the rows as they are.
 
-Varied stories have `Traits`: the view's order must be the server's, which sorts by its own rules;
-frames lack a field; the schema changes, or somebody writes past the server's hooks, and no frame
-and no stamp tells it. What the stream does not tell is right after as many reconciles as the view
+Varied scenarios have `Traits`: the view's order must be the server's, which sorts by its own rules;
+frames lack a field; the schema changes, or a write bypasses the server's hooks, and no frame and no
+row version shows it. What the stream does not report is right after as many reconciles as the view
 has pages; all else is right before the first.
 
-One thing is left out, since no comparison of stamps can see it: a record that is written within
-one tick while the list rule hides it, and shown again untouched.
+One thing is left out, since no comparison of row versions can see it: a record that is written
+within one tick while the list rule hides it, and shown again untouched.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from rxbosbase.live.engine.messages import Record
+from rxbosbase.encoding.record import Record
 from rxbosbase.live.engine.snapshot import Snapshot
-from support.live_stories import SLOWEST, Scenario
-from support.live_world import RULES, Make, World, make_brain
+from support.live_sequences import SLOWEST, Scenario
+from support.live_world import RULES, Make, World, make_engine
 
 __all__ = ["Verdict", "run"]
 
@@ -45,9 +46,9 @@ class Verdict:
     """What came out, once all was quiet.
 
     ``shown`` is the view before a last reconcile and ``reconciled`` the one after it, both in the
-    order they are shown in; ``untold`` are the records that only the reconcile can get right.
-    ``arranged`` are the ids of the truth in the server's order; None if nobody looks at it. If the
-    server ``lies`` about that, only the reconcile can tell; and so it is with the places of the
+    order they are shown in; ``silent`` are the records that only the reconcile can get right.
+    ``arranged`` are the ids of the truth in the server's order; None if it is not compared. If the
+    server ``lies`` about that, only the reconcile can find it; and so it is with the places of the
     ``blurred``, which other digits of a date decide than those that are shown.
     ``idle``: nothing is read or awaited.
     """
@@ -55,7 +56,7 @@ class Verdict:
     shown: dict[str, Record]
     truth: dict[str, Record]
     reconciled: dict[str, Record]
-    untold: set[str]
+    silent: set[str]
     blurred: set[str]
     arranged: list[str] | None
     lies: bool
@@ -68,7 +69,7 @@ class Verdict:
         """One sentence for each broken promise."""
         found = [
             f"{id}: shows {self.shown.get(id)}, is {self.truth.get(id)}"
-            for id in sorted({*self.shown, *self.truth} - self.untold)
+            for id in sorted({*self.shown, *self.truth} - self.silent)
             if self.shown.get(id) != self.truth.get(id)
         ]
         if self.reconciled != self.truth:
@@ -80,19 +81,19 @@ class Verdict:
     def _misplaced(self) -> list[str]:
         if self.arranged is None or self.reconciled != self.truth:
             return []
-        only_later = self.untold | self.blurred
-        told = [id for id in self.arranged if id not in only_later]
+        only_later = self.silent | self.blurred
+        compared = [id for id in self.arranged if id not in only_later]
         shown = [id for id in self.shown if id not in only_later]
         found = []
-        if shown != told and not self.lies:
-            found.append(f"shows the order {shown}, is {told}")
+        if shown != compared and not self.lies:
+            found.append(f"shows the order {shown}, is {compared}")
         if list(self.reconciled) != self.arranged:
             found.append(f"after reconcile: shows {[*self.reconciled]}, is {self.arranged}")
         return found
 
 
-def run(scenario: Scenario, make: Make = make_brain) -> Verdict:
-    """Plays the story with the reducer that ``make`` gives, until all is quiet, and judges it."""
+def run(scenario: Scenario, make: Make = make_engine) -> Verdict:
+    """Run the scenario with the reducer that ``make`` returns, until all is quiet."""
     world = World(scenario, make)
     world.connect()
     time = 0.0
@@ -108,13 +109,13 @@ def run(scenario: Scenario, make: Make = make_brain) -> Verdict:
     promise = SLOW_PROMISE if scenario.is_slow else PROMISE
     world.clock.run_until(max(world.last_arrival, world.clock.now) + promise)
     if world.scenario.reconcile < PROMISE:
-        world.untold.clear()
+        world.silent.clear()
     shown, fresh, wake = world.in_order(), world.fresh, world.wake
     idle = wake is not None and wake > world.clock.now + promise
     truth = world.server.query(scenario.filtered)
     _reconcile(world, len(truth), promise)
     return Verdict(
-        shown, truth, world.in_order(), world.untold, world.blurred, _arranged(world, truth),
+        shown, truth, world.in_order(), world.silent, world.blurred, _arranged(world, truth),
         world.traits.lies, fresh, idle, world.versions,
     )  # fmt: skip
 
@@ -122,7 +123,7 @@ def run(scenario: Scenario, make: Make = make_brain) -> Verdict:
 def _arranged(world: World, truth: dict[str, Record]) -> list[str] | None:
     """The ids in the server's order; None if the view does not have it.
 
-    A server that lies about literals is found out by a page in the view's order, of all rows.
+    A server that compares literals wrongly is noticed by a page in the view's order, of all rows.
     """
     if world.traits.sort is None or (world.traits.lies and len(truth) >= RULES.page):
         return None
@@ -130,7 +131,7 @@ def _arranged(world: World, truth: dict[str, Record]) -> list[str] | None:
 
 
 def _reconcile(world: World, rows: int, promise: float) -> None:
-    """Until all is right: once, where stamps tell what has changed.
+    """Reconcile until all is right: once, where row versions show what has changed.
 
     Past the hooks, each row is read whole in its turn: one a page, and one more, as the first may
     begin in the middle of what is a page by now. After one change of the schema, any row that is

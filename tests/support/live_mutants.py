@@ -11,40 +11,41 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from rxbosbase.encoding.record import Record
 from rxbosbase.live.engine.engine import RecordEngine
-from rxbosbase.live.engine.hint_matching import HintMatcher, Trace
-from rxbosbase.live.engine.messages import Effects, Record, Rules
+from rxbosbase.live.engine.hint_matching import HintMatcher, RecordFrames
+from rxbosbase.live.engine.messages import Effects, Rules
 from rxbosbase.live.engine.recheck_queue import RecheckQueue
 from rxbosbase.live.engine.reconcile_pass import ReconcilePass
 from rxbosbase.live.engine.record_state import RecordStates
 from rxbosbase.live.engine.relations import Relations
 from rxbosbase.live.engine.update_clock import UpdateClock, is_newer
-from support.live_view_mutants import BRAINS, KNOWLEDGE, SORTINGS, brain_with
-from support.live_world import Make, make_brain
+from support.live_view_mutants import ENGINES, SORTINGS, STATES, engine_with
+from support.live_world import Make, make_engine
 
 __all__ = ["MUTANTS", "RARE"]
 
 
-class NoGraves(RecordStates):
+class NoTombstones(RecordStates):
     """A delete leaves no tombstone."""
 
-    def _deleted(self, id: str, updated: str, trace: Trace) -> None:
-        super()._deleted(id, updated, trace)
-        self._graves.pop(id, None)
+    def _deleted(self, id: str, updated: str, frames: RecordFrames) -> None:
+        super()._deleted(id, updated, frames)
+        self._tombstones.pop(id, None)
 
 
-class GravesFreedEarly(RecordStates):
-    """A comparison frees a grave whose late frames are still on their way."""
+class TombstonesFreedEarly(RecordStates):
+    """A comparison frees a tombstone whose late frames are still on their way."""
 
-    def free_graves(self, compared_since: float) -> None:
-        super().free_graves(compared_since + self._rules.remember)
+    def free_tombstones(self, compared_since: float) -> None:
+        super().free_tombstones(compared_since + self._rules.remember)
 
 
 class NotOlderIsNewer(UpdateClock):
     """An equal ``updated`` counts as newer."""
 
-    def judge(self, action: str, held: Record, record: Record) -> bool:
-        super().judge(action, held, record)
+    def observe_write(self, action: str, held: Record, record: Record) -> bool:
+        super().observe_write(action, held, record)
         return not is_newer(held, record)
 
 
@@ -53,18 +54,18 @@ class EqualIsNewer(RecordStates):
 
     def __init__(self, rules: Rules, *more: Any) -> None:
         super().__init__(rules, *more)
-        self.ages = NotOlderIsNewer(rules)
+        self.clock = NotOlderIsNewer(rules)
 
 
-class NobodySwaps(RecordStates):
-    """Two changes shortly after one another are taken in the order they came."""
+class SwapsIgnored(RecordStates):
+    """Two changes shortly after one another are applied in the order they came."""
 
-    def _is_lone(self, trace: Trace, window: float) -> bool:
+    def _is_single_change(self, frames: RecordFrames, window: float) -> bool:
         return not self._is_after_gap()
 
 
 class NoHints(RecordStates):
-    """The unfiltered watch is not listened to."""
+    """The frames of the unfiltered watch are ignored."""
 
     def hint(self, action: str, id: str, updated: str) -> None:
         return
@@ -73,9 +74,13 @@ class NoHints(RecordStates):
 class HintsForgotten(RecordStates):
     """A hint for a record that is not held is not remembered."""
 
-    def _may_be_history(self, id: str, held: Record | None, updated: str, trace: Trace) -> bool:
-        is_buried = id in self._graves
-        return is_buried or (held is not None and super()._may_be_history(id, held, updated, trace))
+    def _may_be_outdated(
+        self, id: str, held: Record | None, updated: str, frames: RecordFrames
+    ) -> bool:
+        has_tombstone = id in self._tombstones
+        return has_tombstone or (
+            held is not None and super()._may_be_outdated(id, held, updated, frames)
+        )
 
     def hint(self, action: str, id: str, updated: str) -> None:
         if id in self.held:
@@ -85,28 +90,28 @@ class HintsForgotten(RecordStates):
 class OlderIsDropped(RecordStates):
     """An event that is older than what is held is dropped, and that is all."""
 
-    def _written(self, id: str, action: str, record: Record, trace: Trace) -> None:
+    def _written(self, id: str, action: str, record: Record, frames: RecordFrames) -> None:
         held = self.held.get(id)
         if held is None or not is_newer(held, record):
-            super()._written(id, action, record, trace)
+            super()._written(id, action, record, frames)
 
 
 class RacedAnswersAreFinal(RecordStates):
     """An answer that raced with frames is shown, and the record is not asked about again."""
 
-    def _learn_raced(
-        self, id: str, row: Record | None, trace: Trace, by_event: bool, caught_up: bool
+    def _apply_raced_row(
+        self, id: str, row: Record | None, frames: RecordFrames, by_event: bool, caught_up: bool
     ) -> None:
-        self._believe(id, row, caught_up)
-        self.doubts.close(id)
+        self._accept(id, row, caught_up)
+        self.rechecks.remove(id)
 
 
 class PagesOverEvents(RecordStates):
-    """Pages and answers are applied over what was heard while they were read."""
+    """Pages and answers are applied over the frames received while they were read."""
 
-    def learn(self, id: str, row: Record | None, asked_step: int, *, caught_up: bool) -> None:
-        self.doubts.close(id)
-        self._believe(id, row, caught_up)
+    def apply_row(self, id: str, row: Record | None, read_step: int, *, caught_up: bool) -> None:
+        self.rechecks.remove(id)
+        self._accept(id, row, caught_up)
 
 
 class GapsEndAtOnce(RecordStates):
@@ -120,62 +125,62 @@ class HintsPairAfterGaps(RecordStates):
     """A hint goes with an event whose own hint may have been lost in a gap."""
 
     def hint(self, action: str, id: str, updated: str) -> None:
-        trace = self._hear(id, updated)
-        trace.note_hint(action, updated, self._now, self._step)
-        if id in self.held and trace.is_unpaired(action, updated):
-            self.doubts.open(id, self._now, firm=False)
+        frames = self._frame_received(id, updated)
+        frames.add_hint(action, updated, self._now, self._step)
+        if id in self.held and frames.is_unpaired(action, updated):
+            self.rechecks.add(id, self._now, firm=False)
 
 
-class StampsAreProof(RecordStates):
-    """An equal stamp is proof also for records changed shortly before a loss."""
+class EqualVersionsAreProof(RecordStates):
+    """An equal row version is proof also for records changed shortly before a loss."""
 
     def lose_frames(self) -> set[str]:
         super().lose_frames()
-        return set(self.doubts.ids())
+        return set(self.rechecks.ids())
 
 
-class DoubtsEndWithTheStream(RecordStates):
-    """What was in doubt when the stream was lost is not asked about again."""
+class RechecksEndWithTheStream(RecordStates):
+    """What was to be rechecked when the stream was lost is not rechecked."""
 
     def lose_frames(self) -> set[str]:
-        found, doubted = super().lose_frames(), self.doubts.ids()
-        for id in doubted:
-            self.doubts.close(id)
-        return found - set(doubted)
+        found, pending = super().lose_frames(), self.rechecks.ids()
+        for id in pending:
+            self.rechecks.remove(id)
+        return found - set(pending)
 
 
 class UrgentOnlyIfNew(RecheckQueue):
-    """What was in doubt when frames were lost keeps waiting for a quiet moment."""
+    """What was to be rechecked when frames were lost keeps waiting for a quiet moment."""
 
-    def open(self, id: str, now: float, *, firm: bool = True, urgent: bool = False) -> None:
-        super().open(id, now, firm=firm, urgent=urgent and id not in self)
+    def add(self, id: str, now: float, *, firm: bool = True, urgent: bool = False) -> None:
+        super().add(id, now, firm=firm, urgent=urgent and id not in self)
 
 
-class OldDoubtsAreNotUrgent(RecordStates):
+class OldRechecksAreNotUrgent(RecordStates):
     __doc__ = UrgentOnlyIfNew.__doc__
 
     def __init__(self, rules: Rules, *more: Any) -> None:
         super().__init__(rules, *more)
-        self.doubts = UrgentOnlyIfNew(rules.quiet, rules.patience)
+        self.rechecks = UrgentOnlyIfNew(rules.quiet, rules.patience)
 
 
-class RacesForgotten(HintMatcher):
-    """What was heard while a read is under way is forgotten like anything else."""
+class RacedFramesForgotten(HintMatcher):
+    """Frames received while a read is under way are forgotten like any others."""
 
     def forget(self, now: float, reading_since: int | None) -> None:
         super().forget(now, None)
 
 
 class EventsForgottenWhileReading(RecordStates):
-    __doc__ = RacesForgotten.__doc__
+    __doc__ = RacedFramesForgotten.__doc__
 
     def __init__(self, rules: Rules, *more: Any) -> None:
         super().__init__(rules, *more)
-        self.traces = RacesForgotten(rules.remember)
+        self.frames = RacedFramesForgotten(rules.remember)
 
 
 class RelatedRacesForgotten(Relations):
-    """What was heard of expanded records while a read is under way is forgotten likewise."""
+    """Changes of expanded records while a read is under way are forgotten like any others."""
 
     def forget(self, before: float, reading_since: int | None) -> None:
         super().forget(before, None)
@@ -190,7 +195,7 @@ class RelatedForgottenWhileReading(RecordStates):
 
 
 class RelationsUnwatched(RecordStates):
-    """What is heard of an expanded record asks nothing."""
+    """A change of an expanded record causes no recheck."""
 
     def related(self, id: str) -> None:
         return
@@ -199,8 +204,8 @@ class RelationsUnwatched(RecordStates):
 class RenamedBefore(Relations):
     """A frame is taken to expand its record as it is now."""
 
-    def heard_after(self, record: Mapping[str, Any], step: int = -1) -> bool:
-        return step >= 0 and super().heard_after(record, step)
+    def changed_after(self, record: Mapping[str, Any], step: int = -1) -> bool:
+        return step >= 0 and super().changed_after(record, step)
 
 
 class ExpansionsAreNew(RecordStates):
@@ -214,8 +219,8 @@ class ExpansionsAreNew(RecordStates):
 class RenamedWhileRead(Relations):
     """An answer is taken to expand its record as it is now."""
 
-    def heard_after(self, record: Mapping[str, Any], step: int = -1) -> bool:
-        return step < 0 and super().heard_after(record, step)
+    def changed_after(self, record: Mapping[str, Any], step: int = -1) -> bool:
+        return step < 0 and super().changed_after(record, step)
 
 
 class AnsweredExpansionsAreNew(RecordStates):
@@ -226,14 +231,14 @@ class AnsweredExpansionsAreNew(RecordStates):
         self.relations = RenamedWhileRead()
 
 
-class OwnStampsAlone(RecordStates):
-    """A comparison looks at the record's own stamp, and not at those of what it expands."""
+class OwnVersionsAlone(RecordStates):
+    """A comparison looks at the record's own ``updated``, not at those of what it expands."""
 
-    def differs(self, id: str, row: Record) -> bool:
+    def compare_version(self, id: str, row: Record) -> bool:
         held = self.held.get(id)
         if held is not None and held.get("updated") == row.get("updated"):
             return False
-        return super().differs(id, row)
+        return super().compare_version(id, row)
 
 
 class UpdatedIsTrusted(UpdateClock):
@@ -248,7 +253,7 @@ class UpdatedAlwaysMoves(RecordStates):
 
     def __init__(self, rules: Rules, *more: Any) -> None:
         super().__init__(rules, *more)
-        self.ages = UpdatedIsTrusted(rules)
+        self.clock = UpdatedIsTrusted(rules)
 
 
 class ReadsBeforeAcknowledged(RecordEngine):
@@ -256,65 +261,77 @@ class ReadsBeforeAcknowledged(RecordEngine):
 
     def _start_over(self) -> None:
         super()._start_over()
-        self._begin_sweep(mends=True)
+        self._begin_pass(closes_gap=True)
 
     def _may_read(self) -> bool:
         return True
 
-    def _mend_gap(self) -> None:
-        self._known.unbroken_since = self._now
+    def _begin_catch_up(self) -> None:
+        self._states.unbroken_since = self._now
         if self._loaded:
-            self._begin_sweep(mends=True)
+            self._begin_pass(closes_gap=True)
 
 
 class NoCatchUp(RecordEngine):
     """Nothing is compared after a reconnect."""
 
-    def _begin_sweep(self, *, mends: bool) -> None:
-        if self._loaded and mends:
+    def _begin_pass(self, *, closes_gap: bool) -> None:
+        if self._loaded and closes_gap:
             self._gap_open = False
         else:
-            super()._begin_sweep(mends=mends)
+            super()._begin_pass(closes_gap=closes_gap)
 
 
-class SkipsAreNothing(RecordEngine):
+class SkipsIgnored(RecordEngine):
     """A frame that had to be dropped is dropped, and that is all."""
 
     def skipped(self, now: float) -> Effects:
         return self.tick(now)
 
 
-class AbsenceIsNoNews(RecordEngine):
+class MissingRowsStay(RecordEngine):
     """What no page lists stays."""
 
-    def _end_sweep(self, sweep: ReconcilePass, rows: list[Record], *, last: bool) -> None:
-        sweep.missing.clear()
-        super()._end_sweep(sweep, rows, last=last)
+    def _end_pass(self, pass_: ReconcilePass, rows: list[Record], *, last: bool) -> None:
+        pass_.missing.clear()
+        super()._end_pass(pass_, rows, last=last)
 
 
-def _knowing(known: type[RecordStates]) -> Make:
-    return partial(make_brain, brain=brain_with(known))
+def _with_states(states: type[RecordStates]) -> Make:
+    return partial(make_engine, engine=engine_with(states))
 
 
-_BRAINS: tuple[type[RecordEngine], ...] = (
-    *(ReadsBeforeAcknowledged, NoCatchUp, SkipsAreNothing, AbsenceIsNoNews),
+_ENGINES: tuple[type[RecordEngine], ...] = (
+    *(ReadsBeforeAcknowledged, NoCatchUp, SkipsIgnored, MissingRowsStay),
 )
 
 MUTANTS: dict[str, Make] = {
     **{
-        known.__name__: _knowing(known)
-        for known in (
-            *(NoGraves, GravesFreedEarly, EqualIsNewer, NobodySwaps, NoHints, HintsForgotten),
+        states.__name__: _with_states(states)
+        for states in (
+            *(
+                NoTombstones,
+                TombstonesFreedEarly,
+                EqualIsNewer,
+                SwapsIgnored,
+                NoHints,
+                HintsForgotten,
+            ),
             *(OlderIsDropped, RacedAnswersAreFinal, PagesOverEvents, GapsEndAtOnce),
-            *(StampsAreProof, DoubtsEndWithTheStream, OldDoubtsAreNotUrgent, UpdatedAlwaysMoves),
+            *(
+                EqualVersionsAreProof,
+                RechecksEndWithTheStream,
+                OldRechecksAreNotUrgent,
+                UpdatedAlwaysMoves,
+            ),
             *(EventsForgottenWhileReading, RelatedForgottenWhileReading),
-            *(RelationsUnwatched, ExpansionsAreNew, AnsweredExpansionsAreNew, OwnStampsAlone),
-            *KNOWLEDGE,
+            *(RelationsUnwatched, ExpansionsAreNew, AnsweredExpansionsAreNew, OwnVersionsAlone),
+            *STATES,
         )
     },
-    **{brain.__name__: partial(make_brain, brain=brain) for brain in (*_BRAINS, *BRAINS)},
-    **{sorting.__name__: partial(make_brain, sorting=sorting) for sorting in SORTINGS},
+    **{engine.__name__: partial(make_engine, engine=engine) for engine in (*_ENGINES, *ENGINES)},
+    **{sorting.__name__: partial(make_engine, sorting=sorting) for sorting in SORTINGS},
 }
 
-RARE: dict[str, Make] = {HintsPairAfterGaps.__name__: _knowing(HintsPairAfterGaps)}
-"""What random stories do not find in tens of thousands: all stories within bounds do."""
+RARE: dict[str, Make] = {HintsPairAfterGaps.__name__: _with_states(HintsPairAfterGaps)}
+"""Found by no random scenario of tens of thousands, but by the exhaustive search."""

@@ -1,6 +1,6 @@
-"""A corner of the real server for one test: collections, users and clients of its own.
+"""Collections, users and clients of one test on the real server.
 
-`Heard` collects what a subscriber gets, so that a test awaits events instead of sleeping. The
+`Received` collects what a subscriber gets, so that a test awaits events instead of sleeping. The
 fixtures that give out a `World` are in ``support.live_fixtures``.
 """
 
@@ -20,8 +20,8 @@ from rxbosbase.server import EmbeddedServer
 from .tested_server import GIVEN_SERVER
 
 __all__ = [
-    "CLOSED", "OPEN", "PASSWORD", "Event", "Heard", "World",
-    "eventually", "listen", "log_in", "status", "titles",
+    "CLOSED", "OPEN", "PASSWORD", "Event", "Received", "World",
+    "collect", "eventually", "log_in", "status", "titles",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -35,9 +35,9 @@ PASSWORD = "correct horse battery"
 
 _RULES = ("listRule", "viewRule", "createRule", "updateRule", "deleteRule")
 OPEN: dict[str, str | None] = dict.fromkeys(_RULES, "")
-"""Rules that let everybody do everything."""
+"""Rules that allow everything without a login."""
 CLOSED: dict[str, str | None] = dict.fromkeys(_RULES)
-"""Rules that leave everything to superusers."""
+"""Rules that allow everything to superusers only."""
 
 FIELDS: tuple[dict[str, Any], ...] = (
     {"name": "title", "type": "text", "max": 100_000},
@@ -48,14 +48,14 @@ FIELDS: tuple[dict[str, Any], ...] = (
 )
 
 
-class Heard(Generic[T]):
-    """What a subscriber heard, in order; call it, or subscribe it.
+class Received(Generic[T]):
+    """The values that a subscriber received, in order. It is a callback and an observer.
 
     Attributes:
         items: the values so far.
-        error: how the stream failed, or None.
+        error: the error of the stream, or None.
         completed: True once it completed.
-        threads: the names of the threads that called.
+        threads: the names of the threads that called it.
     """
 
     def __init__(self) -> None:
@@ -82,31 +82,31 @@ class Heard(Generic[T]):
             self.completed = True
             self._changed.notify_all()
 
-    def until(self, done: Callable[[Heard[T]], object], timeout: float = WAIT) -> list[T]:
-        """Waits until `done(self)` is true; the items so far."""
+    def until(self, done: Callable[[Received[T]], object], timeout: float = WAIT) -> list[T]:
+        """Wait until `done(self)` is true; return the items so far."""
         with self._changed:
-            heard = self._changed.wait_for(lambda: done(self), timeout)
-            assert heard, f"not heard within {timeout:g} s; {self!r}"
+            is_done = self._changed.wait_for(lambda: done(self), timeout)
+            assert is_done, f"not received within {timeout:g} s; {self!r}"
             return list(self.items)
 
     def have(self, count: int, timeout: float = WAIT) -> list[T]:
-        """Waits for `count` values."""
-        return self.until(lambda heard: len(heard.items) >= count, timeout)
+        """Wait for `count` values."""
+        return self.until(lambda received: len(received.items) >= count, timeout)
 
     def first(self, wanted: Callable[[T], object], timeout: float = WAIT) -> T:
-        """Waits for the first value that is `wanted`."""
-        self.until(lambda heard: any(wanted(item) for item in heard.items), timeout)
+        """Wait for the first value that is `wanted`; return it."""
+        self.until(lambda received: any(wanted(item) for item in received.items), timeout)
         return next(item for item in self.items if wanted(item))
 
     def failure(self, timeout: float = WAIT) -> Exception:
-        """Waits for the error."""
-        self.until(lambda heard: heard.error, timeout)
+        """Wait for the error; return it."""
+        self.until(lambda received: received.error, timeout)
         assert self.error is not None
         return self.error
 
     def end(self, timeout: float = WAIT) -> None:
-        """Waits for the completion."""
-        self.until(lambda heard: heard.completed, timeout)
+        """Wait for the completion."""
+        self.until(lambda received: received.completed, timeout)
 
     def dispose(self) -> None:
         assert self.subscription is not None
@@ -115,18 +115,18 @@ class Heard(Generic[T]):
     def __repr__(self) -> str:
         last = self.items[-3:]
         state = self.error or ("completed" if self.completed else "running")
-        return f"<Heard {len(self.items)} items, the last {last}, {state}>"
+        return f"<Received {len(self.items)} items, the last {last}, {state}>"
 
 
-def listen(stream: Observable[T]) -> Heard[T]:
-    """Subscribes a `Heard`."""
-    heard: Heard[T] = Heard()
-    heard.subscription = stream.subscribe(heard, heard.fail, heard.complete)
-    return heard
+def collect(stream: Observable[T]) -> Received[T]:
+    """Subscribe a new `Received` and return it."""
+    received: Received[T] = Received()
+    received.subscription = stream.subscribe(received, received.fail, received.complete)
+    return received
 
 
 def eventually(condition: Callable[[], object], timeout: float = WAIT) -> None:
-    """Waits for what no event tells of."""
+    """Poll until a condition holds that no event reports."""
     deadline = monotonic() + timeout
     while not condition():
         assert monotonic() < deadline, f"not within {timeout:g} s"
@@ -134,12 +134,12 @@ def eventually(condition: Callable[[], object], timeout: float = WAIT) -> None:
 
 
 def titles(events: list[Event]) -> list[str]:
-    """The records' titles, in order."""
+    """Return the records' titles, in order."""
     return [event.record["title"] for event in events]
 
 
 def status(client: BosBase) -> Status:
-    """The client's status now."""
+    """Return the client's current status."""
     return client.service.status.value
 
 
@@ -153,17 +153,17 @@ class World:
         self.admin = self.client(superuser)
 
     def name(self, stem: str) -> str:
-        """A name that no other test uses."""
+        """Return a name that no other test uses."""
         return f"{stem}_{secrets.token_hex(6)}"
 
     def id(self, letter: str) -> str:
-        """An id that a record may be given on this server."""
+        """Return an id that this server accepts for a new record."""
         if GIVEN_SERVER:
             return f"0199{secrets.token_hex(2)}-0000-7000-8000-{secrets.token_hex(6)}"
         return letter * 15
 
     def settle(self) -> None:
-        """Waits until a new collection may be changed: BosBase refuses that for 2 seconds."""
+        """Wait until a new collection may be changed: BosBase refuses that for 2 seconds."""
         if GIVEN_SERVER:
             threading.Event().wait(2.5)
 
@@ -174,14 +174,14 @@ class World:
         fields: tuple[dict[str, Any], ...] = (),
         **rules: str | None,
     ) -> Collection:
-        """A new collection, as a superuser sees it; open to all except for `rules`."""
+        """Create a collection, open to all except for `rules`; return it for the superuser."""
         name = self.name(stem)
         body = {"name": name, "type": "base", "fields": [*FIELDS, *fields], **OPEN, **rules}
         self.admin.collections.create(body)
         return self.admin.collection(name)
 
     def users(self, **rules: str | None) -> str:
-        """The name of a new auth collection, open to all except for `rules`."""
+        """Create an auth collection, open to all except for `rules`; return its name."""
         name = self.name("users")
         fields = [{"name": "name", "type": "text"}]
         self.admin.collections.create(
@@ -190,13 +190,13 @@ class World:
         return name
 
     def user(self, users: str, **values: Any) -> dict[str, Any]:
-        """A new user of the auth collection `users`; log in with its email and `PASSWORD`."""
+        """Create a user of auth collection `users`, with `PASSWORD`; return it with `email`."""
         email = f"{secrets.token_hex(6)}@example.com"
         body = {"email": email, "password": PASSWORD, "passwordConfirm": PASSWORD, **values}
         return {**self.admin.collection(users).create(body), "email": email}
 
     def client(self, login: AuthState | None = None, **options: Any) -> BosBase:
-        """A new client: a guest, or who `login` says."""
+        """Return a new client: of a guest, or with `login`."""
         store = AuthStore()
         if login is not None:
             store.save(login.token, login.record)
@@ -205,17 +205,17 @@ class World:
         return client
 
     def logged_in(self, users: str, user: Mapping[str, Any], **options: Any) -> BosBase:
-        """A new client of this user."""
+        """Return a new client that is logged in as this user."""
         client = self.client(**options)
         client.collection(users).auth_with_password(user["email"], PASSWORD)
         return client
 
     def superuser(self, **options: Any) -> BosBase:
-        """One more client of the superuser."""
+        """Return a new client of the superuser."""
         return self.client(self._superuser, **options)
 
     def wait_active(self) -> None:
-        """Waits until the server has taken every topic of every client."""
+        """Wait until the server has acknowledged every topic of every client."""
         for client in self._clients:
             if not client.is_closed:
                 client.realtime.wait_active()
@@ -226,6 +226,6 @@ class World:
 
 
 def log_in(server: EmbeddedServer) -> AuthState:
-    """The superuser's login."""
+    """Return the superuser's login."""
     with server.client(superuser=True) as client:
         return client.auth_store.state

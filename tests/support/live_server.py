@@ -1,7 +1,7 @@
 """The server of the live view's model: one table, how its rows are written, sorted and framed.
 
 A row is in the view's query if ``match`` is true, and visible at all if ``hidden`` is false (the
-list rule). Whatever else a story's server has, its `Traits` say: in which order it puts text,
+list rule). Whatever else a scenario's server has, its `Traits` have: in which order it puts text,
 nulls, dates and the kinds of a JSON value, and what frames lack that reads have.
 """
 
@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from rxbosbase.live.engine.messages import Record
+from rxbosbase.encoding.record import Record
 from rxbosbase.testing.collation import collation_key
 from rxbosbase.testing.literals import read_filter
-from support.live_stories import AUTHORS, TIE, Step, Traits
+from support.live_sequences import AUTHORS, TIE, Step, Traits
 
 __all__ = ["Server", "Write"]
 
@@ -63,8 +63,8 @@ class Server:
 
     # -- writes
 
-    def stamp(self, now: float, step: Step) -> str:
-        """What a row written now says in ``updated``."""
+    def timestamp(self, now: float, step: Step) -> str:
+        """Return the ``updated`` of a row written now."""
         early = step.stamp_early if self.clock == "skewed" else 0.0
         milliseconds = int((now - early + 1000) * 1000)
         if self.clock == "coarse":
@@ -122,12 +122,12 @@ class Server:
     def _stamped(self, body: Record, step: Step, now: float, before: Record | None) -> Record:
         self.counter += 1
         record = {**body, "n": self.counter}
-        stamp = self.stamp(now, step)
-        record["created"] = before["created"] if before else stamp
+        timestamp = self.timestamp(now, step)
+        record["created"] = before["created"] if before else timestamp
         if self.clock == "frozen":
             record["updated"] = record["created"]
         elif self.clock != "absent":
-            record["updated"] = stamp
+            record["updated"] = timestamp
         return record
 
     def rename(self, step: Step, now: float) -> Record:
@@ -137,7 +137,7 @@ class Server:
         return self.authors[id]
 
     def sneak(self, step: Step) -> None:
-        """Writes the step's row past the hooks: nobody is told, and no stamp moves."""
+        """Write the step's row past the hooks: no frame is sent, and no ``updated`` moves."""
         before = self.table.get(step.id)
         if before is not None:
             self.counter += 1

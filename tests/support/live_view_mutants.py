@@ -10,9 +10,9 @@ from itertools import product
 from math import inf
 from typing import Any
 
+from rxbosbase.encoding.record import Record
 from rxbosbase.live.engine.engine import RecordEngine
-from rxbosbase.live.engine.messages import Record
-from rxbosbase.live.engine.order_evidence import Pair, SeenOrder
+from rxbosbase.live.engine.order_evidence import OrderEvidence, Pair
 from rxbosbase.live.engine.ordering import SQLITE, Kind, Values
 from rxbosbase.live.engine.reconcile_pass import ReconcilePass
 from rxbosbase.live.engine.reconcile_schedule import ReconcileSchedule
@@ -20,7 +20,7 @@ from rxbosbase.live.engine.record_state import RecordStates
 from rxbosbase.live.engine.row_shapes import filled
 from rxbosbase.live.engine.sorting import ServerOrder, Sorting
 
-__all__ = ["BRAINS", "KNOWLEDGE", "SORTINGS", "brain_with"]
+__all__ = ["ENGINES", "SORTINGS", "STATES", "engine_with"]
 
 
 # -- Rows that lack what the server has
@@ -48,64 +48,64 @@ class NothingIsFilled(RecordStates):
         return record
 
 
-class NothingIsHeldBack(RecordStates):
-    """What frames told of rows before the first read of all of them is shown as it is."""
+class NothingIsWithheld(RecordStates):
+    """Rows from frames before the first read of all rows are shown as they are."""
 
-    def hold_back(self) -> None:
+    def withhold_incomplete(self) -> None:
         return
 
 
-class NoTurns(ReconcileSchedule):
-    """A large view compares stamps alone."""
+class NoPageChecks(ReconcileSchedule):
+    """A large view compares row versions alone."""
 
-    def turn_due(self) -> float:
+    def page_check_due(self) -> float:
         return inf
 
 
-class TurnsBeginAnew(ReconcileSchedule):
-    """A turn reads the first page, whichever the last one read."""
+class PageChecksStartOver(ReconcileSchedule):
+    """A page check reads the first page, whichever the last one read."""
 
-    def ended(self, sweep: ReconcilePass, now: float, *, last: bool) -> None:
-        super().ended(sweep, now, last=last)
-        self._turn_after = ""
-
-
-class StampsAlone(ReconcileSchedule):
-    """A small view compares stamps alone."""
-
-    def due(self, next_doubt: float) -> float:
-        return inf if self._compare_at > self._turn_at else super().due(next_doubt)
-
-    def sweep(self, now: float, step: int, *, loaded: bool, mends: bool) -> ReconcilePass:
-        return super().sweep(now, step, loaded=loaded, mends=mends or loaded)
+    def ended(self, pass_: ReconcilePass, now: float, *, last: bool) -> None:
+        super().ended(pass_, now, last=last)
+        self._page_check_after = ""
 
 
-class NewShapesAreNothing(ReconcileSchedule):
-    """A row with other fields than any before tells nothing of the others."""
+class VersionsAlone(ReconcileSchedule):
+    """A small view compares row versions alone."""
 
-    def due(self, next_doubt: float) -> float:
-        self._known.has_new_shape = False
-        return super().due(next_doubt)
+    def due(self, next_recheck: float) -> float:
+        return inf if self._compare_at > self._page_check_at else super().due(next_recheck)
+
+    def begin_pass(self, now: float, step: int, *, loaded: bool, closes_gap: bool) -> ReconcilePass:
+        return super().begin_pass(now, step, loaded=loaded, closes_gap=closes_gap or loaded)
 
 
-def brain_with(
-    known: type[RecordStates] = RecordStates, passes: type[ReconcileSchedule] = ReconcileSchedule
+class NewShapesIgnored(ReconcileSchedule):
+    """A row with other fields than any before causes no read of the others."""
+
+    def due(self, next_recheck: float) -> float:
+        self._states.has_new_shape = False
+        return super().due(next_recheck)
+
+
+def engine_with(
+    states: type[RecordStates] = RecordStates, schedule: type[ReconcileSchedule] = ReconcileSchedule
 ) -> type[RecordEngine]:
-    """A brain that keeps what it knows in the one, and compares by the other."""
+    """Return an engine with these record states and this reconcile schedule."""
 
     class Engine(RecordEngine):
         def _start_over(self) -> None:
             super()._start_over()
-            self._known = known(self._rules, self._sorting.row_changed)
-            self._passes = passes(self._rules, self._known, is_by_id=self._sorting.is_by_id)
+            self._states = states(self._rules, self._sorting.row_changed)
+            self._schedule = schedule(self._rules, self._states, is_by_id=self._sorting.is_by_id)
 
     return Engine
 
 
-def _passing(passes: type[ReconcileSchedule]) -> type[RecordEngine]:
-    brain = brain_with(passes=passes)
-    brain.__name__ = passes.__name__
-    return brain
+def _with_schedule(schedule: type[ReconcileSchedule]) -> type[RecordEngine]:
+    engine = engine_with(schedule=schedule)
+    engine.__name__ = schedule.__name__
+    return engine
 
 
 # -- Pages
@@ -114,30 +114,30 @@ def _passing(passes: type[ReconcileSchedule]) -> type[RecordEngine]:
 class MissingByCodePoint(RecordEngine):
     """A record is missing if a page of the ids around its own, by code point, does not have it."""
 
-    def _absorb(self, sweep: ReconcilePass, rows: list[Record], last: bool) -> None:
+    def _apply_page(self, pass_: ReconcilePass, rows: list[Record], last: bool) -> None:
         end = "\U0010ffff" if last else rows[-1]["id"]
         ids = {row["id"] for row in rows}
-        if not (sweep.arranged or sweep.is_turn or sweep.since):
-            for id in [id for id in self._known.held if sweep.after < id <= end and id not in ids]:
-                self._learn(id, None, sweep.step)
-        super()._absorb(sweep, rows, last)
+        if not (pass_.in_view_order or pass_.is_page_check or pass_.since):
+            for id in [id for id in self._states.held if pass_.after < id <= end and id not in ids]:
+                self._apply_row(id, None, pass_.step)
+        super()._apply_page(pass_, rows, last)
 
 
 class OnePageIsAll(RecordEngine):
     """What is thought to fit into one page is taken to do so."""
 
-    def _absorb(self, sweep: ReconcilePass, rows: list[Record], last: bool) -> None:
-        super()._absorb(sweep, rows, last or sweep.arranged)
+    def _apply_page(self, pass_: ReconcilePass, rows: list[Record], last: bool) -> None:
+        super()._apply_page(pass_, rows, last or pass_.in_view_order)
 
 
 # -- Order
 
 
-class OrderIsNoGap(RecordEngine):
+class OrderIsNotAwaited(RecordEngine):
     """A view is fresh again before it has the order of what came in the gap."""
 
     def _is_fresh(self) -> bool:
-        self._owes_order = False
+        self._order_may_be_stale = False
         return super()._is_fresh()
 
 
@@ -149,7 +149,7 @@ class TextByBytes(Sorting):
         self._text.by_bytes = True
 
 
-class NothingMoves(Sorting):
+class MovesIgnored(Sorting):
     """A row that joins, or is sorted by another value, does not have its place asked for."""
 
     def row_changed(self, before: Record | None, after: Record | None) -> None:
@@ -167,8 +167,8 @@ class _BehindAll(ServerOrder):
 class OrderAnswersAreFinal(Sorting):
     """What has moved while the order was read stays where it happens to be."""
 
-    def _arranged(self, *answer: Any, **how: Any) -> list[str]:
-        super()._arranged(*answer, **how)
+    def _apply_order(self, *answer: Any, **how: Any) -> list[str]:
+        super()._apply_order(*answer, **how)
         self.is_dirty = False
         return []
 
@@ -176,25 +176,25 @@ class OrderAnswersAreFinal(Sorting):
         self.order = _BehindAll(self._own, self._depth, rows)
 
 
-class OrderNeverRests(Sorting):
+class OrderReadsNeverPause(Sorting):
     """The order is read as often as anything moves."""
 
-    def _arranged(self, *answer: Any, **how: Any) -> list[str]:
-        odd = super()._arranged(*answer, **how)
-        self._rests_until = 0.0
-        return odd
+    def _apply_order(self, *answer: Any, **how: Any) -> list[str]:
+        differing = super()._apply_order(*answer, **how)
+        self._not_before = 0.0
+        return differing
 
 
-class SqliteIsEverywhere(SeenOrder):
+class SqliteIsEverywhere(OrderEvidence):
     """Two kinds of values are taken to be where SQLite has them, unseen."""
 
-    def _closed(self, at: int) -> set[Pair]:
-        seen = super()._closed(at)
+    def _transitive_pairs(self, at: int) -> set[Pair]:
+        seen = super()._transitive_pairs(at)
         pairs: set[Pair] = {(a, b) for a, b in product(SQLITE, SQLITE) if SQLITE[a] < SQLITE[b]}
         return seen.union(pair for pair in pairs if pair[::-1] not in seen)
 
 
-class DatesTellTies(SeenOrder):
+class EqualDatesAreTies(OrderEvidence):
     """Dates that look equal are taken to be equal."""
 
     def depth(self) -> int:
@@ -204,8 +204,8 @@ class DatesTellTies(SeenOrder):
         return self._limit
 
 
-class ContradictionsIgnored(SeenOrder):
-    """Text that was said to be sorted by bytes is believed to be, whatever is seen."""
+class ContradictionsIgnored(OrderEvidence):
+    """Text that literals show to be sorted by bytes counts as such, whatever rows show."""
 
     def _compare(self, at: int, one: tuple[Kind, Any], other: tuple[Kind, Any]) -> None:
         if one[0] != other[0]:
@@ -215,27 +215,27 @@ class ContradictionsIgnored(SeenOrder):
         return False
 
 
-def _seeing(seen: type[SeenOrder]) -> type[Sorting]:
-    class Seeing(Sorting):
+def _with_evidence(seen: type[OrderEvidence]) -> type[Sorting]:
+    class WithEvidence(Sorting):
         def start_over(self) -> None:
             super().start_over()
-            self._seen = seen(self._own, self._text)
+            self._evidence = seen(self._own, self._text)
 
-    Seeing.__name__ = seen.__name__
-    return Seeing
+    WithEvidence.__name__ = seen.__name__
+    return WithEvidence
 
 
-KNOWLEDGE: tuple[type[RecordStates], ...] = (
+STATES: tuple[type[RecordStates], ...] = (
     LackingEventsAreWhole,
     CreatedEventsAreWhole,
     NothingIsFilled,
-    NothingIsHeldBack,
+    NothingIsWithheld,
 )
-BRAINS: tuple[type[RecordEngine], ...] = (
-    *(MissingByCodePoint, OnePageIsAll, OrderIsNoGap),
-    *map(_passing, (NoTurns, TurnsBeginAnew, StampsAlone, NewShapesAreNothing)),
+ENGINES: tuple[type[RecordEngine], ...] = (
+    *(MissingByCodePoint, OnePageIsAll, OrderIsNotAwaited),
+    *map(_with_schedule, (NoPageChecks, PageChecksStartOver, VersionsAlone, NewShapesIgnored)),
 )
 SORTINGS: tuple[type[Sorting], ...] = (
-    *(TextByBytes, NothingMoves, OrderAnswersAreFinal, OrderNeverRests),
-    *map(_seeing, (SqliteIsEverywhere, DatesTellTies, ContradictionsIgnored)),
+    *(TextByBytes, MovesIgnored, OrderAnswersAreFinal, OrderReadsNeverPause),
+    *map(_with_evidence, (SqliteIsEverywhere, EqualDatesAreTies, ContradictionsIgnored)),
 )

@@ -1,4 +1,4 @@
-"""The network and a live view's driver, in virtual time: what a story is played in.
+"""The network and a live view's driver, in virtual time: what a scenario is played in.
 
 See `live_model` for what it is a model of.
 """
@@ -9,27 +9,27 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from rxbosbase.backoff import BackoffPolicy
+from rxbosbase.encoding.record import Record
 from rxbosbase.live.engine.engine import RecordEngine
 from rxbosbase.live.engine.messages import (
-    Ask,
     Effects,
+    ReadIds,
     ReadLiterals,
     ReadOrder,
     ReadPage,
     ReadRequest,
-    Record,
     Rules,
 )
 from rxbosbase.live.engine.order_evidence import TextOrder
 from rxbosbase.live.engine.ordering import Order
 from rxbosbase.live.engine.snapshot import Snapshot, apply_changes
 from rxbosbase.live.engine.sorting import Sorting
+from rxbosbase.runtime.backoff import BackoffPolicy
 from support.live_clock import Clock
+from support.live_sequences import AUTHORS, SILENT, WRITES, Scenario, Step
 from support.live_server import PLAIN, Server, Write
-from support.live_stories import AUTHORS, UNTOLD, WRITES, Scenario, Step
 
-__all__ = ["RULES", "Make", "World", "make_brain"]
+__all__ = ["RULES", "Make", "World", "make_engine"]
 
 Make = Callable[[Rules, Order | None, float], RecordEngine]
 """From the rules, the view's order, if it has one, and the time between two reads of that."""
@@ -39,23 +39,23 @@ RULES = Rules(batch=2, page=3, delay=BackoffPolicy(1.0, 2.0, LONGEST_WAIT, jitte
 NEAR = 1e-6  # s: what sums of times may differ by
 
 
-def make_brain(
+def make_engine(
     rules: Rules,
     order: Order | None,
     interval: float,
     *,
-    brain: type[RecordEngine] = RecordEngine,
+    engine: type[RecordEngine] = RecordEngine,
     sorting: type[Sorting] = Sorting,
 ) -> RecordEngine:
     """The reducer of a view."""
-    return brain(rules, None if order is None else sorting(order, TextOrder(), interval, rules))
+    return engine(rules, None if order is None else sorting(order, TextOrder(), interval, rules))
 
 
 @dataclass
 class Connection:
     alive: bool = True
     skip_next: int = 0
-    deaf_until: float = -1.0  # the gap of a re-submit
+    gap_until: float = -1.0  # the gap of a re-submit
     acknowledged: bool = False
     made: float = 0.0
     begun: float = 0.0  # when it was acknowledged
@@ -70,27 +70,29 @@ class OrderReads:
     def __init__(self, interval: float) -> None:
         self._interval = interval
         self._begun = 0.0
-        self._rests_until = 0.0
+        self._not_before = 0.0
 
     def begin(self, read: ReadRequest, now: float) -> None:
         """A read begins."""
         self._begun = now
         if isinstance(read, ReadOrder):
-            assert now >= self._rests_until - NEAR, "the order is read too often"
+            assert now >= self._not_before - NEAR, "the order is read too often"
 
     def end(self, read: ReadRequest, now: float, *, last: bool) -> None:
         """It was answered; a page that does not have all rows has no order."""
-        if isinstance(read, ReadOrder) or (isinstance(read, ReadPage) and read.arranged and last):
+        if isinstance(read, ReadOrder) or (
+            isinstance(read, ReadPage) and read.in_view_order and last
+        ):
             rest = max(self._interval, 4 * (now - self._begun))
-            self._rests_until = self._begun + rest
+            self._not_before = self._begun + rest
 
     def soon(self) -> float:
         """When the next one has begun, if there is need of it, whatever the last one brought."""
-        return self._rests_until + LONGEST_WAIT
+        return self._not_before + LONGEST_WAIT
 
 
 class World:
-    """One story while it is played, and what its view shows."""
+    """One scenario while it is played, and what its view shows."""
 
     def __init__(self, scenario: Scenario, make: Make) -> None:
         self.scenario = scenario
@@ -110,7 +112,7 @@ class World:
         self.inputs = 0
         self.orders = OrderReads(traits.interval)
         self.connection: Connection | None = None
-        self.untold: set[str] = set()
+        self.silent: set[str] = set()
         self.shown: dict[str, Record] = {}
         self.snapshot: Snapshot[Record] = Snapshot.empty(order)
         self.versions: list[Snapshot[Record]] = []
@@ -139,14 +141,14 @@ class World:
                 self.shown[edit.id] = edit.record
                 self.check_is_whole(edit.record)
         self.inputs += 1
-        if self.reducer.show(effects) and self.inputs % self.traits.folds == 0:
+        if self.reducer.collect(effects) and self.inputs % self.traits.folds == 0:
             self.keep_version()
         if effects.fresh and not self.fresh:
             self.check_was_mended()
         self.loaded, self.fresh = effects.loaded, effects.fresh
         if effects.read is not None:
             self.begin_read(effects.read)
-        self.check_asks_soon(effects)
+        self.check_reads_soon(effects)
         self.timer += 1
         self.wake = effects.wake
         if effects.wake is not None:
@@ -155,7 +157,7 @@ class World:
 
     @property
     def blurred(self) -> set[str]:
-        """The rows that have another place by digits which no row shows: no frame tells that."""
+        """The rows that have another place by digits which no row shows, and no frame either."""
         is_by_date = self.traits.collates and "due" in self.server.sorted_by
         return self.server.blurred if is_by_date else set()
 
@@ -164,23 +166,25 @@ class World:
         assert "secret" in record or not self.traits.has_secret, f"{record} lacks a field"
 
     def check_was_mended(self) -> None:
-        """A view that is fresh again after a gap shows what the query says, if nobody has written
-        since, and no frame has come: doubt from the stream alone makes no view stale."""
+        """A view that is fresh again after a gap equals its query, if nothing was written since
+        and no frame has come: a recheck caused by the stream alone makes no view stale."""
         connection = self.connection
         if connection is None or self.last_write >= connection.begun:
             return
         if self.last_frame >= connection.made:
             return
         rows = self.server.query(self.scenario.filtered)
-        ids = {*rows, *self.shown} - self.untold
+        ids = {*rows, *self.shown} - self.silent
         assert all(self.shown.get(id) == rows.get(id) for id in ids), "it is fresh, and not right"
         if self.traits.sort is None or self.traits.lies or self.traits.folds > 1:
             return
         ids -= self.blurred
-        told = [row["id"] for row in self.server.arranged(rows.values()) if row["id"] in ids]
-        assert [id for id in self.in_order() if id in ids] == told, "it is fresh, and out of order"
+        expected = [row["id"] for row in self.server.arranged(rows.values()) if row["id"] in ids]
+        assert [id for id in self.in_order() if id in ids] == expected, (
+            "it is fresh, and out of order"
+        )
 
-    def check_asks_soon(self, effects: Effects) -> None:
+    def check_reads_soon(self, effects: Effects) -> None:
         """A stale view asks at once about what makes it stale, quiet or not."""
         connection = self.connection
         if connection is None or not connection.acknowledged or effects.fresh or self.reading:
@@ -193,7 +197,7 @@ class World:
 
     def keep_version(self) -> None:
         before = self.snapshot
-        make = self.reducer.snapshot(before)
+        make = self.reducer.next_snapshot(before)
         after = None if make is None else make()
         if after is None or after.version == before.version:
             self.snapshot = after or before
@@ -230,7 +234,7 @@ class World:
     def rows_for(self, read: ReadRequest) -> list[Record]:
         server = self.server
         rows = server.query(self.scenario.filtered).values()
-        if isinstance(read, Ask):
+        if isinstance(read, ReadIds):
             assert 0 < len(read.ids) <= RULES.batch
             return [row for row in rows if row["id"] in read.ids]
         if isinstance(read, ReadLiterals):
@@ -239,9 +243,9 @@ class World:
             names = ("id", *server.sorted_by)
             return [{name: row[name] for name in names} for row in server.arranged(rows)]
         assert isinstance(read, ReadPage)
-        found = server.arranged(rows) if read.arranged else server.by_id(rows, read.after)
+        found = server.arranged(rows) if read.in_view_order else server.by_id(rows, read.after)
         return [
-            row if read.whole else _stamps(row)
+            row if read.whole else _versions(row)
             for row in found
             if row.get("updated", "") >= read.since
         ][: RULES.page]
@@ -297,8 +301,8 @@ class World:
         filtered = is_event and self.scenario.filtered
         if not self.server.sends(write, filtered=filtered):
             return
-        if self.clock.now <= connection.deaf_until:
-            self.untold.add(write.record["id"])
+        if self.clock.now <= connection.gap_until:
+            self.silent.add(write.record["id"])
             return
         action, record = write.action, self.server.framed(write.record)
 
@@ -330,11 +334,11 @@ class World:
             frame = self.reducer.skipped
         self.apply(frame(self.clock.now))
 
-    # -- the story
+    # -- the scenario
 
     def perform(self, step: Step) -> None:
         action, connection = step.action, self.connection
-        if action in (*WRITES, *UNTOLD, "enter", "hide", "rename"):
+        if action in (*WRITES, *SILENT, "enter", "hide", "rename"):
             self.last_write = self.clock.now
         if action in ("disconnect", "reconnect"):
             down = self.connection is None
@@ -342,7 +346,7 @@ class World:
             if down or action == "reconnect":
                 self.connect()
         elif action == "break link" and connection is not None:
-            connection.alive = False  # noticed when the story says "disconnect", or at its end
+            connection.alive = False  # noticed at the step "disconnect", or at the end
         elif action == "skip" and connection is not None:
             connection.skip_next += 1
         elif action == "resubmit" and connection is not None and connection.acknowledged:
@@ -353,22 +357,22 @@ class World:
         elif action == "rename":
             self.rename(step)
         elif action == "alter":
-            self.untold.update(self.server.table)
+            self.silent.update(self.server.table)
             self.server.alter(step)
         elif action == "sneak":
-            self.untold.add(step.id)
+            self.silent.add(step.id)
             self.server.sneak(step)
         else:
             self.write(step)
 
     def compare(self) -> None:
-        """A reconcile falls due, at a time that the story chooses."""
-        passes = self.reducer._passes
-        passes._compare_at = passes._turn_at = self.clock.now
+        """A reconcile falls due, at a time that the scenario chooses."""
+        passes = self.reducer._schedule
+        passes._compare_at = passes._page_check_at = self.clock.now
         self.apply(self.reducer.tick(self.clock.now))
 
     def resubmit(self, connection: Connection) -> None:
-        connection.deaf_until = self.clock.now + 0.02
+        connection.gap_until = self.clock.now + 0.02
 
         def accepted() -> None:
             if connection is self.connection and connection.alive:
@@ -382,8 +386,8 @@ class World:
 
         def decide() -> None:
             connection = self.connection
-            if connection is not None and self.clock.now <= connection.deaf_until:
-                self.untold.update(id for id in AUTHORS if AUTHORS[id] == author["id"])
+            if connection is not None and self.clock.now <= connection.gap_until:
+                self.silent.update(id for id in AUTHORS if AUTHORS[id] == author["id"])
             elif connection is not None:
                 related = partial(self.reducer.related, author["id"])
                 self.send(connection, related, written + step.hint_late, twice=step.twice)
@@ -392,7 +396,7 @@ class World:
 
     def write(self, step: Step) -> None:
         if step.action == "hide":
-            self.untold.add(step.id)
+            self.silent.add(step.id)
         write = self.server.write(step, self.clock.now)
         if write is None:
             return
@@ -404,9 +408,9 @@ class World:
             self.write(replace(step, action=follow_up, event_late=late[0], hint_late=late[1]))
 
 
-def _stamps(row: Record) -> Record:
-    """What a comparison reads: id and age, and those of the author."""
+def _versions(row: Record) -> Record:
+    """Return what a comparison reads: id and ``updated``, and those of the author."""
     found: Record = {name: row[name] for name in ("id", "updated") if name in row}
     if "expand" in row:
-        found["expand"] = {"author": _stamps(row["expand"]["author"])}
+        found["expand"] = {"author": _versions(row["expand"]["author"])}
     return found

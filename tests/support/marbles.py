@@ -1,4 +1,4 @@
-"""Runs the marble diagrams in docstrings: the picture a reader sees is the test's input.
+"""Runs the marble diagrams in docstrings: the diagram in the documentation is the test's input.
 
 A diagram is three lines of a docstring, and as many more as it has values to name::
 
@@ -10,8 +10,8 @@ A diagram is three lines of a docstring, and as many more as it has values to na
 Time is the column: one character is one second, and a notification happens at the column of its
 first character. ``-`` and blanks let time pass. ``a1``, ``+a1`` and ``~a1`` are an update, a create
 and a delete of record ``a`` in version 1; parentheses put several at the column of the opening one;
-``|`` completes, ``#`` is an error; a capital letter is what a ``where`` line says. The source is
-cold: it plays from its beginning for each subscription.
+``|`` completes, ``#`` is an error; a capital letter is the value of a ``where`` line. The source
+is cold: it starts from its beginning for each subscription.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def event(token: str) -> RecordEvent[dict[str, Any]]:
 
 @dataclass
 class Diagram:
-    """One diagram as it was written. ``source`` and ``result`` keep their columns."""
+    """One diagram as written. ``source`` and ``result`` keep their columns."""
 
     source: str
     call: str = ""
@@ -61,7 +61,7 @@ class Diagram:
 
 
 def diagrams(function: object) -> list[Diagram]:
-    """All diagrams in a docstring, in order."""
+    """Return all diagrams in a docstring, in order."""
     found: list[Diagram] = []
     start = 0
     for line in (inspect.getdoc(function) or "").splitlines():
@@ -86,7 +86,7 @@ def diagrams(function: object) -> list[Diagram]:
 
 
 def timeline(text: str, named: dict[str, Any]) -> Timeline:
-    """The notifications of one line, each with its time."""
+    """Return the notifications of one line with their times."""
     found: Timeline = []
     group: int | None = None
     column = 0
@@ -110,7 +110,7 @@ def timeline(text: str, named: dict[str, Any]) -> Timeline:
 
 
 def play(diagram: Diagram, names: dict[str, Any]) -> tuple[Timeline, Timeline]:
-    """Run a diagram in virtual time: what came out, and what the picture says."""
+    """Run a diagram in virtual time; return the actual and the expected notifications."""
     scheduler = TestScheduler()
     scope = {**names, "scheduler": scheduler, "event": event, "record": record}
     named: dict[str, Any] = {}
@@ -123,10 +123,10 @@ def play(diagram: Diagram, names: dict[str, Any]) -> tuple[Timeline, Timeline]:
     source = scheduler.create_cold_observable(messages)
     source.pipe(operator).subscribe(observer, scheduler=scheduler)
     scheduler.start()
-    came = [(round(float(message.time), 6), message.value) for message in observer.messages]
-    return came, timeline(diagram.result, named)
+    actual = [(round(float(message.time), 6), message.value) for message in observer.messages]
+    return actual, timeline(diagram.result, named)
 
 
 def pending(scheduler: TestScheduler) -> int:
-    """How much scheduled work nobody has taken back."""
+    """Return the number of scheduled actions that are not cancelled."""
     return sum(not item.is_cancelled() for item, _ in scheduler._queue.items)

@@ -1,11 +1,10 @@
-"""A server that is also the model of one: it misbehaves by order, and knows what it should hold.
+"""A server with faults on demand, and a check of the topics that it has.
 
-It is the wire server, because what it tests (the link and the service with their threads and
-sockets) has no seam through which time could be taken away from it without replacing what is to
-be tested. So it converges in real time, and each wait for that is short::
+It is the wire server, because it tests the drivers and the service with their threads and sockets,
+which a virtual clock would replace. So it converges in real time, and each wait is short::
 
     with ModelServer() as server:
-        server.misbehave("500")          # the next POST of topics
+        server.fail_next_post("500")          # the next POST of topics
         ...
         server.wait_converged({"posts/*"})
 """
@@ -18,17 +17,17 @@ from typing import Literal, Self
 
 from support import wire_server as wire
 
-__all__ = ["END_NAMES", "MISDEED_NAMES", "ModelServer"]
+__all__ = ["END_NAMES", "FAILURE_NAMES", "ModelServer"]
 
 CONVERGES_WITHIN = 10.0
-"""Seconds; an ordinary convergence takes some hundredths."""
+"""Seconds; usually it takes some hundredths of a second."""
 
 _ENDS: dict[str, Callable[[wire.Stream], None]] = {
     "cut": wire.Stream.cut,
     "reset": wire.Stream.reset,
     "finish": wire.Stream.finish,
 }
-_MISDEEDS: dict[str, Callable[[], wire.Answer]] = {
+_FAILURES: dict[str, Callable[[], wire.Answer]] = {
     "500": lambda: wire.status(500),
     "429": lambda: wire.status(429, headers={"Retry-After": "0"}),
     "404": lambda: wire.problem(404, "Missing or invalid client id."),
@@ -42,7 +41,7 @@ _MISDEEDS: dict[str, Callable[[], wire.Answer]] = {
     "applied and 500": lambda: wire.applied_then(wire.status(500)),
 }
 END_NAMES = sorted(_ENDS)
-MISDEED_NAMES = sorted(_MISDEEDS)
+FAILURE_NAMES = sorted(_FAILURES)
 
 
 class ModelServer:
@@ -65,51 +64,51 @@ class ModelServer:
 
     @property
     def url(self) -> str:
-        """Where a client finds it."""
+        """Its address."""
         return self.wire.url
 
     @property
     def client_id(self) -> str:
-        """That of the newest open stream, "" if there is none."""
+        """The client id of the newest open stream, "" if there is none."""
         streams = self.wire.streams
         return streams[-1].client_id if streams else ""
 
-    def misbehave(self, how: str) -> None:
-        """Answers the next POST of topics in one of the ways of `MISDEED_NAMES`."""
-        self.wire.post_answers.append(_MISDEEDS[how]())
+    def fail_next_post(self, how: str) -> None:
+        """Answer the next POST of topics in one of the ways of `FAILURE_NAMES`."""
+        self.wire.post_answers.append(_FAILURES[how]())
 
     def refuse_stream(self, code: int) -> None:
-        """Answers the next GET of a stream with an error."""
+        """Answer the next GET of a stream with an error."""
         self.wire.stream_answers.append(wire.status(code))
 
     def end_stream(self, how: str) -> None:
-        """Ends the open streams in one of the ways of `END_NAMES`."""
+        """End the open streams in one of the ways of `END_NAMES`."""
         for stream in self.wire.streams:
             _ENDS[how](stream)
 
-    def go_away(self, streams: Literal["keep", "cut", "reset"]) -> None:
-        """Refuses connections until `come_back`."""
+    def refuse_connections(self, streams: Literal["keep", "cut", "reset"]) -> None:
+        """Refuse connections until `accept_connections`."""
         self.wire.refuse_connections(streams)
 
-    def come_back(self) -> None:
-        """Accepts connections again."""
+    def accept_connections(self) -> None:
+        """Accept connections again."""
         self.wire.accept_connections()
 
-    def holds(self, wanted: Collection[str]) -> bool:
-        """True if there is one stream with exactly these topics; with none, no stream at all."""
-        held = [sorted(stream.topics) for stream in self.wire.streams]
-        return held == ([sorted(wanted)] if wanted else [])
+    def has_topics(self, wanted: Collection[str]) -> bool:
+        """Return True if one stream has exactly these topics, or, without topics, none is open."""
+        topics = [sorted(stream.topics) for stream in self.wire.streams]
+        return topics == ([sorted(wanted)] if wanted else [])
 
     def wait_converged(self, wanted: Collection[str]) -> None:
-        """Until it holds exactly what is wanted.
+        """Wait until it has exactly the wanted topics.
 
         Raises:
-            TimeoutError: it did not come to that.
+            TimeoutError: it does not within 10 seconds.
         """
         self.wire.wait_for(
-            lambda: self.holds(wanted), CONVERGES_WITHIN, f"holding exactly {sorted(wanted)}"
+            lambda: self.has_topics(wanted), CONVERGES_WITHIN, f"holding exactly {sorted(wanted)}"
         )
 
     def send(self, topic: str, record_id: str) -> int:
-        """One event on a wire topic; how many streams got it."""
+        """Send an event on a wire topic; return the number of streams that got it."""
         return self.wire.send(topic, {"id": record_id}, "create")

@@ -15,12 +15,12 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 CELL_SECONDS = 60
 
 KEPT = "RXBOSBASE_NOTEBOOKS"
-"""In the environment: a folder for executed notebooks. Who tests them then saves the time of who
-renders them."""
+"""The environment variable of a folder for executed notebooks: a test run puts them there, and a
+build of the documentation need not execute them again."""
 
 
 def read(path: Path) -> Any:
-    """A notebook as nbformat has it.
+    """Return a notebook as an nbformat object.
 
     Raises:
         ModuleNotFoundError: the extra ``notebook`` is not installed.
@@ -31,15 +31,15 @@ def read(path: Path) -> Any:
 
 
 def executed(path: Path) -> Any:
-    """The notebook with what its cells show: as it was kept, or executed now.
+    """Return the notebook with the output of its cells: from the folder, or executed now.
 
     Raises:
         ModuleNotFoundError: the extra ``notebook`` is not installed.
         nbclient.exceptions.CellExecutionError: a cell raised.
     """
     notebook = read(path)
-    if (folder := os.environ.get(KEPT)) and (there := Path(folder, path.name)).exists():
-        kept = read(there)
+    if (folder := os.environ.get(KEPT)) and (stored := Path(folder, path.name)).exists():
+        kept = read(stored)
         if _sources(kept) == _sources(notebook):
             return kept
     with tempfile.TemporaryDirectory() as home:
@@ -48,7 +48,7 @@ def executed(path: Path) -> Any:
 
 
 def keep(notebook: Any, path: Path) -> None:
-    """Keeps an executed notebook for `executed`, where the environment says so."""
+    """Write an executed notebook to the folder of the environment variable, if it is set."""
     import nbformat
 
     if folder := os.environ.get(KEPT):
@@ -57,10 +57,10 @@ def keep(notebook: Any, path: Path) -> None:
 
 
 def execute(notebook: Any, home: Path) -> None:
-    """Runs all cells and keeps what they show in `notebook`.
+    """Run all cells and store their output in `notebook`.
 
     Args:
-        home: a folder with a short name, where the kernel keeps what it would put into the user's.
+        home: a folder with a short path, for the files that the kernel puts into a home folder.
 
     Raises:
         ModuleNotFoundError: the extra ``notebook`` is not installed.
@@ -69,9 +69,9 @@ def execute(notebook: Any, home: Path) -> None:
     from jupyter_client.manager import AsyncKernelManager
     from nbclient import NotebookClient
 
-    # Finds the fonts, which takes long for the first time, and a cell would complain of that.
+    # The first import finds the fonts, which takes long and would print a warning in a cell.
     importlib.import_module("matplotlib.font_manager")
-    # Over sockets in that folder: nobody else's port, and nobody else's business.
+    # Over sockets in that folder: no port that another process could use or read.
     manager = AsyncKernelManager(
         kernel_name="python3", transport="ipc", connection_file=str(home / "kernel.json")
     )

@@ -1,4 +1,4 @@
-"""What another process is asked to do: it has to be importable there."""
+"""A function for another process: it has to be importable there."""
 
 from __future__ import annotations
 
@@ -8,4 +8,5 @@ __all__ = ["raise_it"]
 
 
 def raise_it(error: Exception) -> NoReturn:
+    """Raise the error."""
     raise error

@@ -1,4 +1,4 @@
-"""What no browser would send: requests and WebSocket handshakes with headers of any kind."""
+"""Requests and WebSocket handshakes with any headers, also such that no browser sends."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-__all__ = ["Answer", "Socket", "ask", "handshake", "netloc", "page_token"]
+__all__ = ["Response", "Socket", "handshake", "netloc", "page_token", "send_request"]
 
 Headers = Iterable[tuple[str, str]]
 
@@ -19,8 +19,8 @@ TIMEOUT = 10.0
 
 
 @dataclass
-class Answer:
-    """An answer as it came."""
+class Response:
+    """A response with its whole body."""
 
     status: int
     headers: http.client.HTTPMessage
@@ -28,30 +28,30 @@ class Answer:
 
 
 def netloc(url: str) -> str:
-    """Host and port, as in ``127.0.0.1:5006``."""
+    """Return host and port, such as ``127.0.0.1:5006``."""
     return urlsplit(url).netloc
 
 
-def ask(
+def send_request(
     url: str, path: str = "/", headers: Headers = (), *, method: str = "GET", body: str = ""
-) -> Answer:
-    """One request. Without a ``Host`` among the headers it has the right one."""
-    connection = _sent(url, path, headers, method, body)
-    answer = connection.getresponse()
-    found = Answer(answer.status, answer.headers, answer.read().decode("utf-8", "replace"))
+) -> Response:
+    """Send one request, with the right ``Host`` unless the headers have one."""
+    connection = _send(url, path, headers, method, body)
+    response = connection.getresponse()
+    found = Response(response.status, response.headers, response.read().decode("utf-8", "replace"))
     connection.close()
     return found
 
 
 def page_token(url: str) -> str:
-    """Opens a page: the token its script would connect with."""
-    found = re.search(r'"token":"([^"]+)"', ask(url).text)
+    """Open a page; return the token with which its script would connect."""
+    found = re.search(r'"token":"([^"]+)"', send_request(url).text)
     assert found is not None
     return found[1]
 
 
 class Socket:
-    """A WebSocket of a page, open until `close` if the server takes it: see its status."""
+    """A WebSocket of a page, open until `close` if the server accepts it: see `status`."""
 
     def __init__(
         self, url: str, token: str, headers: Headers | None = None, path: str = "/ws"
@@ -62,11 +62,11 @@ class Socket:
             ("Connection", "Upgrade"), ("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"),
             ("Sec-WebSocket-Key", key), ("Sec-WebSocket-Protocol", f"bokeh, {token}"),
         ]  # fmt: skip
-        self._connection = _sent(url, path, [*own, *upgrade], "GET", "")
+        self._connection = _send(url, path, [*own, *upgrade], "GET", "")
         assert self._connection.sock is not None
         self._socket = self._connection.sock
-        self._answer = self._connection.getresponse()
-        self.status = self._answer.status
+        self._response = self._connection.getresponse()
+        self.status = self._response.status
 
     def __enter__(self) -> Self:
         return self
@@ -80,24 +80,24 @@ class Socket:
         self.close()
 
     def first(self) -> bytes:
-        """What the server says first; b"" if it hangs up."""
-        found: bytes = self._answer.fp.read1()  # where the answer's own bytes were read from
+        """Return the server's first bytes; b"" if it closes the connection."""
+        found: bytes = self._response.fp.read1()  # the buffer that the response was read from
         return found
 
     def close(self) -> None:
-        """Ends it, as a tab that is closed does."""
-        self._answer.close()
+        """Close it, as a closed tab does."""
+        self._response.close()
         self._socket.close()
         self._connection.close()
 
 
 def handshake(url: str, token: str, headers: Headers | None = None, path: str = "/ws") -> int:
-    """The status that a WebSocket's handshake ends with; it is closed at once."""
-    with Socket(url, token, headers, path) as tried:
-        return tried.status
+    """Return the status of a WebSocket's handshake, and close it."""
+    with Socket(url, token, headers, path) as attempt:
+        return attempt.status
 
 
-def _sent(
+def _send(
     url: str, path: str, headers: Headers, method: str, body: str
 ) -> http.client.HTTPConnection:
     parts = urlsplit(url)

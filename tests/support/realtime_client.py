@@ -1,4 +1,4 @@
-"""A client of the wire server that waits little, and what its tests wait for."""
+"""A client of the wire server with short waits, and functions that wait for its state."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ __all__ = [
     "FAST",
     "client_threads",
     "connect",
+    "ignore",
     "library_threads",
     "statuses",
     "wait_state",
@@ -26,19 +27,23 @@ FAST = BackoffPolicy(initial=0.01, factor=1.0, jitter=False)
 
 
 def connect(server: WireServer, **options: Any) -> BosBase:
-    """A client with a short backoff."""
+    """Return a client with a short backoff."""
     return BosBase(server.url, **{"backoff": FAST, "timeout": 5.0, **options})
 
 
+def ignore(*_: object) -> None:
+    """Do nothing: a callback for a subscription whose values are not checked."""
+
+
 def statuses(client: BosBase) -> Seen[Status]:
-    """Everything that ``status`` says from now on."""
+    """Collect everything that ``status`` emits from now on."""
     seen: Seen[Status] = Seen()
     client.realtime.status.subscribe(seen)
     return seen
 
 
 def wait_state(client: BosBase, state: str, timeout: float = LIMIT) -> Status:
-    """The status, once its state is ``state``."""
+    """Wait until the state is ``state``; return the status."""
     seen: Seen[Status] = Seen()
     with client.realtime.status.subscribe(seen):
         seen.until(lambda items: items and items[-1].state == state, timeout)
@@ -46,7 +51,7 @@ def wait_state(client: BosBase, state: str, timeout: float = LIMIT) -> Status:
 
 
 def wait_until(client: BosBase, holds: Callable[[], Any], timeout: float = LIMIT) -> None:
-    """Until a fact holds that the client tells nobody of; it is looked at again and again."""
+    """Poll until a condition holds that the client emits no event for."""
     deadline = time.monotonic() + timeout
     never = threading.Event()
     while not holds():
@@ -56,10 +61,10 @@ def wait_until(client: BosBase, holds: Callable[[], Any], timeout: float = LIMIT
 
 
 def client_threads() -> list[threading.Thread]:
-    """The threads of clients of this test that run; those of an embedded server are not theirs."""
+    """Return the running threads of this test's clients, without those of an embedded server."""
     return [t for t in started_threads() if not t.name.startswith("rxbosbase-server-")]
 
 
 def library_threads() -> list[str]:
-    """Their names."""
+    """Return the sorted names of `client_threads`."""
     return sorted(thread.name for thread in client_threads())

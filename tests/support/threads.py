@@ -1,7 +1,7 @@
-"""The threads of the library that a test has started: those that were there before are not its.
+"""The threads of the library that a test has started, without those that existed before it.
 
-A thread may rightly outlive the test that started it: that of a fixture for many tests, or one that
-is just about to end.
+A thread may outlive the test that started it: that of a fixture for several tests, or one that is
+about to end.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ import threading
 __all__ = ["OURS", "begin_test", "started_threads"]
 
 OURS = "rxbosbase"
-"""How the name of every thread and logger of the library begins."""
+"""The prefix of the names of all threads and loggers of the library."""
 
-_there_before: set[threading.Thread] = set()
+_earlier_threads: set[threading.Thread] = set()
 
 
 def begin_test() -> None:
-    """What runs now is not the test's."""
-    _there_before.clear()
-    _there_before.update(threading.enumerate())
+    """Remember the threads that run now: they are not the test's."""
+    _earlier_threads.clear()
+    _earlier_threads.update(threading.enumerate())
 
 
 def started_threads() -> list[threading.Thread]:
-    """Those that were started since and still run."""
+    """Return the running threads of the library that were started since `begin_test`."""
     return [
         thread
         for thread in threading.enumerate()
-        if thread not in _there_before and thread.name.startswith(OURS)
+        if thread not in _earlier_threads and thread.name.startswith(OURS)
     ]

@@ -1,19 +1,19 @@
-"""A live view in virtual time: its brain, and a table that answers its reads."""
+"""A live view in virtual time: its engine, and a table that answers its reads."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
+from rxbosbase.encoding.record import Record
 from rxbosbase.live.engine.engine import RecordEngine
 from rxbosbase.live.engine.messages import (
-    Ask,
     Effects,
+    ReadIds,
     ReadLiterals,
     ReadOrder,
     ReadPage,
     ReadRequest,
-    Record,
     Rules,
 )
 from rxbosbase.live.engine.order_evidence import TextOrder
@@ -22,17 +22,17 @@ from rxbosbase.live.engine.snapshot import Snapshot
 from rxbosbase.live.engine.sorting import BY_BYTES, Sorting
 from rxbosbase.testing.collation import collation_key
 
-__all__ = ["VirtualView", "row", "stamp"]
+__all__ = ["VirtualView", "row", "updated_at"]
 
 
-def stamp(second: int) -> str:
-    """The server's text for so many seconds of a day."""
+def updated_at(second: int) -> str:
+    """Return the server's ``updated`` for so many seconds of a day."""
     return f"2026-01-01 {second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}.000Z"
 
 
 def row(id: str, second: int = 0, **more: Any) -> Record:
     """A record that was written at that second."""
-    return {"id": id, "updated": stamp(second), **more}
+    return {"id": id, "updated": updated_at(second), **more}
 
 
 class VirtualView:
@@ -67,13 +67,13 @@ class VirtualView:
         self.now = 0.0
         self.reads: list[tuple[float, ReadRequest]] = []
         self.read: ReadRequest | None = None
-        self._told = 0
+        self._reported = 0
         self._sort = sort or "id"
         self._text_key: Callable[[str], Any] = collation_key if collates else str
         self.rules = Rules(**{"trust_updated": True, "reconcile": 1000.0, **rules})
-        self.brain = RecordEngine(self.rules, Sorting(order, self.text, interval, self.rules))
+        self.engine = RecordEngine(self.rules, Sorting(order, self.text, interval, self.rules))
         self.snapshot: Snapshot[Record] = Snapshot.empty(order)
-        self.effects = self.feed(self.brain.acknowledged(0.0))
+        self.effects = self.feed(self.engine.acknowledged(0.0))
 
     # -- the driver ------------------------------------------------------------------------------
 
@@ -83,8 +83,8 @@ class VirtualView:
         if effects.read is not None:
             self.read = effects.read
             self.reads.append((self.now, effects.read))
-        self.brain.show(effects)
-        make = self.brain.snapshot(self.snapshot)
+        self.engine.collect(effects)
+        make = self.engine.next_snapshot(self.snapshot)
         after = None if make is None else make()
         if after is not None:
             self.snapshot = after
@@ -95,13 +95,13 @@ class VirtualView:
         read, self.read = self.read, None
         assert read is not None
         rows, last = self.rows(read)
-        return self.feed(self.brain.read_done(read, rows, last, self.now))
+        return self.feed(self.engine.read_done(read, rows, last, self.now))
 
     def fail(self) -> Effects:
         """The read under way fails."""
         read, self.read = self.read, None
         assert read is not None
-        return self.feed(self.brain.failed(read, self.now))
+        return self.feed(self.engine.failed(read, self.now))
 
     def step(self, until: float = float("inf")) -> bool:
         """Answers the read under way, or lets the time come at which the view wants to be woken.
@@ -116,7 +116,7 @@ class VirtualView:
         if self.effects.wake is None or self.effects.wake > until:
             return False
         self.now = max(self.now, self.effects.wake)
-        self.feed(self.brain.tick(self.now))
+        self.feed(self.engine.tick(self.now))
         return True
 
     def run(self, until: float) -> list[ReadRequest]:
@@ -124,31 +124,33 @@ class VirtualView:
         while self.step(until):
             pass
         self.now = max(self.now, until)
-        begun, self._told = self._told, len(self.reads)
+        begun, self._reported = self._reported, len(self.reads)
         return [read for _, read in self.reads[begun:]]
 
     # -- what others do --------------------------------------------------------------------------
 
-    def write(self, record: Record, action: str = "update", heard: Record | None = None) -> Effects:
-        """A record is written, and heard of: as `heard` says, or as it is."""
+    def write(
+        self, record: Record, action: str = "update", received: Record | None = None
+    ) -> Effects:
+        """Write a record; its event has `received`, or the record itself."""
         self.table[record["id"]] = record
-        return self.feed(self.brain.event(action, heard or record, self.now))
+        return self.feed(self.engine.event(action, received or record, self.now))
 
     def remove(self, id: str) -> Effects:
-        """A record is deleted, and heard of."""
-        return self.feed(self.brain.event("delete", self.table.pop(id), self.now))
+        """Delete a record and feed its event."""
+        return self.feed(self.engine.event("delete", self.table.pop(id), self.now))
 
     def lose(self) -> None:
         """The connection ends, and the next one is there at once."""
-        self.feed(self.brain.lost(self.now))
+        self.feed(self.engine.lost(self.now))
         self.read = None
-        self.feed(self.brain.acknowledged(self.now))
+        self.feed(self.engine.acknowledged(self.now))
 
     # -- the server ------------------------------------------------------------------------------
 
     def rows(self, read: ReadRequest) -> tuple[list[Record], bool]:
         """The answer to a read."""
-        if isinstance(read, Ask):
+        if isinstance(read, ReadIds):
             return [self.table[id] for id in read.ids if id in self.table], True
         if isinstance(read, ReadLiterals):
             is_true = self._text_key is str or read.condition != BY_BYTES
@@ -164,7 +166,7 @@ class VirtualView:
         def by_id(record: Record) -> Any:
             return self._text_key(record["id"])
 
-        found = ordered if read.arranged else sorted(self.table.values(), key=by_id)
+        found = ordered if read.in_view_order else sorted(self.table.values(), key=by_id)
         found = [
             each if read.whole else {"id": each["id"], "updated": each["updated"]}
             for each in found

@@ -1,4 +1,4 @@
-"""A condition that tells when a thread waits in it."""
+"""A condition that reports when a thread waits in it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class WatchedCondition(threading.Condition):
     """A condition for a test to put in place of a product's own.
 
     Attributes:
-        waits: called as each wait begins: whoever notifies has to take the lock, and so reaches it.
-        is_late: True lets a wait end as if its time were over, although it was notified.
+        waits: called when a wait begins, under the lock, so before any notification.
+        is_late: True lets a wait end as if its timeout had passed, although it was notified.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The wire server's ordinary answers outside the realtime routes: records, auth, health."""
+"""The wire server's normal responses outside the realtime routes: records, auth, health."""
 
 from __future__ import annotations
 
@@ -27,12 +27,11 @@ class WireApi:
     """Scripted collections.
 
     Attributes:
-        collections: by name (or whatever the client puts there): what a request to it gets. An
-            ``int`` is a status, a mapping a JSON body, a list the records there are (no filter
-            is applied), an ``Answer`` is played, a callable is asked. A missing name is an
-            empty collection.
-        on_request: asked first for every request outside ``/api/realtime``; None goes on.
-        passwords: by identity; empty lets every password in.
+        collections: the responses by the collection's name in the path. An ``int`` is a status, a
+            mapping a JSON body, a list the records (without filters), an ``Answer`` is sent,
+            a callable is called. A missing name is an empty collection.
+        on_request: called first for every request outside ``/api/realtime``; None continues.
+        passwords: by identity; empty accepts every password.
         token_life: seconds until the tokens made here expire.
     """
 
@@ -44,7 +43,7 @@ class WireApi:
         self._serial = itertools.count(1)
 
     def answer(self, request: Request) -> Answer:
-        """What an ordinary request gets."""
+        """Return the answer to a request outside the realtime routes."""
         reply = self.on_request(request) if self.on_request else None
         if reply is None:
             return self._ordinary(request)
@@ -116,7 +115,7 @@ class WireApi:
 
 
 def to_answer(reply: Reply) -> Answer:
-    """Whatever a handler may return, as an answer."""
+    """Convert the result of a handler to an answer."""
     if isinstance(reply, Answer):
         return reply
     if isinstance(reply, int):

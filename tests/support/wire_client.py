@@ -1,4 +1,4 @@
-"""The plainest clients there are, to meet the wire server with."""
+"""Minimal clients to test the wire server."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import Any
 
 from support.wire_server import WireServer
 
-__all__ = ["CLIENT_LIMIT", "Raw", "ask", "client_id_of", "subscribe"]
+__all__ = ["CLIENT_LIMIT", "RawClient", "ask", "client_id_of", "subscribe"]
 
 CLIENT_LIMIT = 5.0
 """Seconds each read may take."""
 HEADERS = {"Content-Type": "application/json"}
 
 
-class Raw:
-    """A client that sees every byte."""
+class RawClient:
+    """A client on a bare socket."""
 
     def __init__(self, server: WireServer, sock: socket.socket | None = None) -> None:
         """``sock``: one that is connected already, with TLS for example."""
         self.sock = sock or socket.create_connection(("127.0.0.1", server.port), CLIENT_LIMIT)
         self.got = b""
 
-    def __enter__(self) -> Raw:
+    def __enter__(self) -> RawClient:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -51,14 +51,14 @@ class Raw:
             self.got += data
         return self.got
 
-    def listen(self) -> str:
-        """Open a stream; its client id."""
+    def open_stream(self) -> str:
+        """Open a stream; return its client id."""
         self.ask()
         self.until(b"\r\n\r\n")
         return client_id_of(self.until(b"\n\n\r\n"))
 
     def silent(self) -> bool:
-        """Nothing more has come, and the connection is open."""
+        """Return True if no more data has arrived and the connection is open."""
         self.sock.setblocking(False)
         try:
             self.sock.recv(1)
@@ -70,7 +70,7 @@ class Raw:
 
 
 def client_id_of(frame: bytes) -> str:
-    """The client id in a PB_CONNECT frame."""
+    """Return the client id in a PB_CONNECT frame."""
     data = frame.split(b"data:")[1].split(b"\n")[0]
     return str(json.loads(data)["clientId"])
 
@@ -82,7 +82,7 @@ def ask(
     body: Any = None,
     headers: Mapping[str, str] | None = None,
 ) -> tuple[int, bytes]:
-    """One request on a connection of its own; its status and body."""
+    """Make one request on a connection of its own; return its status and body."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=CLIENT_LIMIT)
     text = None if body is None else json.dumps(body)
     try:
@@ -96,6 +96,6 @@ def ask(
 def subscribe(
     server: WireServer, client_id: str, *topics: str, auth: str = ""
 ) -> tuple[int, bytes]:
-    """Replace the topics of a stream; the status and the body."""
+    """Replace the topics of a stream; return the status and the body."""
     body = {"clientId": client_id, "subscriptions": list(topics)}
     return ask(server, "POST", "/api/realtime", body, {"Authorization": auth} if auth else {})

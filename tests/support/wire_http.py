@@ -1,4 +1,4 @@
-"""What the wire server reads and answers: requests, scripted answers, chunks and frames."""
+"""The requests, scripted answers, chunks and frames of the wire server."""
 
 from __future__ import annotations
 

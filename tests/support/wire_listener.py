@@ -43,7 +43,7 @@ class Listener:
         self._send_buffer = send_buffer
         self._wires: dict[Wire, threading.Thread] = {}
         self._running: tuple[socket.socket, threading.Thread] | None = None
-        # Bound but not listening: it refuses connections, and nobody else gets the port.
+        # Bound but not listening: it refuses connections, and no other process gets the port.
         self._reservation = _bound(0)
         self.port: int = self._reservation.getsockname()[1]
 
@@ -93,7 +93,7 @@ class Listener:
             try:
                 sock, _ = listening.accept()
             except OSError as error:
-                if error.errno != errno.EINVAL:  # what a shut down listener says
+                if error.errno != errno.EINVAL:  # the error of a listener that was shut down
                     self._errors.append(error)
                 return
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -1,4 +1,4 @@
-"""What happened on the wire server, and waiting for it without polling."""
+"""The log of the wire server, and waits for its entries without polling."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class WireLog:
         requests: every request in order of arrival, those of the stream too.
         posts: the subscription list of each POST, in order of arrival, refused ones too.
         accepted: how many POSTs were answered with 204; counted once the answer is written.
-        gets: how many streams were asked for, refused ones too.
+        gets: the number of GETs of a stream, refused ones too.
         streams: the open streams, oldest first.
         all_streams: those that have ended as well.
         errors: what went wrong inside the server, such as a handler of the test that raised.
@@ -62,13 +62,13 @@ class WireLog:
     def wait_for(
         self, predicate: Callable[[], T], timeout: float = WAIT_LIMIT, what: str = "the predicate"
     ) -> T:
-        """The predicate's value once it is true; looked at after each change of this log.
+        """Wait until the predicate is true; return its value. It runs after each change of the log.
 
-        It runs under the log's lock: let it look at the server only, and send nothing. For
-        something of the test's own, call ``notify`` when it has changed.
+        It runs under the log's lock: it may read the server only, and send nothing. For a
+        condition of the test's own data, call ``notify`` after a change.
 
         Raises:
-            TimeoutError: after ``timeout`` seconds; the message tells what did happen.
+            TimeoutError: after ``timeout`` seconds; the message has the log's last entries.
         """
         with self.changed:
             value = self.changed.wait_for(predicate, timeout)
@@ -88,20 +88,20 @@ class WireLog:
         return self.posts[count - 1]
 
     def wait_accepted(self, count: int, timeout: float = WAIT_LIMIT) -> None:
-        """Until ``count`` POSTs have been answered with 204."""
+        """Wait until ``count`` POSTs were answered with 204."""
         self.wait_for(lambda: self.accepted >= count, timeout, f"accepted POST {count}")
 
     def wait_gets(self, count: int, timeout: float = WAIT_LIMIT) -> None:
-        """Until ``count`` streams have been asked for."""
+        """Wait until ``count`` GETs of streams arrived."""
         self.wait_for(lambda: self.gets >= count, timeout, f"GET {count} of a stream")
 
     def wait_streams(self, count: int, timeout: float = WAIT_LIMIT) -> list[Stream]:
-        """The open streams, once there are exactly ``count``."""
+        """Wait until exactly ``count`` streams are open; return them."""
         self.wait_for(lambda: len(self.streams) == count, timeout, f"{count} open streams")
         return self.streams
 
     def notify(self) -> None:
-        """Have every waiting predicate looked at again."""
+        """Make every wait check its predicate again."""
         with self.changed:
             self.changed.notify_all()
 

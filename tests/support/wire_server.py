@@ -1,7 +1,7 @@
-"""A local HTTP server that speaks the realtime protocol, and misbehaves on demand.
+"""A local HTTP server with the realtime protocol, and faults on demand.
 
-Real sockets and threads, nothing mocked: what a client meets here it meets the same way on the
-network. Everything that happens is recorded, and can be waited for without a sleep::
+It has real sockets and threads, without mocks, so that a client behaves as on a network. All
+requests are recorded, and tests can wait for them without a sleep::
 
     from support import wire_server as wire
 
@@ -14,7 +14,7 @@ network. Everything that happens is recorded, and can be waited for without a sl
         server.stream.cut()                                   # or .reset(), .finish(), .stall()
         server.wait_gets(2)                                   # the client came back
 
-What comes next is scripted beforehand, one entry an answer; without one it is the ordinary::
+The next responses are scripted before, one entry each; without an entry it is the normal one::
 
     server.stream_answers.append(wire.status(500))            # the next GET of a stream
     server.stream_answers.append(wire.status(429, headers={"Retry-After": "1"}))
@@ -28,7 +28,7 @@ What comes next is scripted beforehand, one entry an answer; without one it is t
     server.collections["posts"] = 404         # or [records], {json}, an answer, a callable
     server.refuse_connections(); server.accept_connections(); server.black_hole()
 
-``wire.make_token("user1")`` gives a token whose identity the subscribing POST recognises. A
+``wire.make_token("user1")`` returns a token whose identity the POST of topics recognises. A
 stream's ``send_raw``, ``send_many`` and ``send_unframed`` write any bytes. Leaving the ``with``
 closes all sockets, ends all threads, and raises if a handler of the test had raised.
 """
@@ -98,14 +98,14 @@ Streams = Literal["keep", "cut", "reset"]
 
 
 class WireServer(WireLog, WireApi):
-    """The server; see the module for its use, and the two bases for what they record and answer.
+    """The server; see the module for its use, and the two bases for the log and the responses.
 
     Attributes:
-        port, url: where it listens; the port stays the same while connections are refused.
+        port, url: its address; the port stays the same while connections are refused.
         ca_file: the certificate a client has to trust (with ``tls=True``).
         stream_answers, post_answers: the coming answers to GETs and POSTs of ``/api/realtime``.
-        on_stream, on_post: asked, when no answer is queued, with the number of the GET or POST.
-        identify: whose request it is, ``""`` for a guest.
+        on_stream, on_post: called with the number of the GET or POST when no answer is queued.
+        identify: returns the user of a request, ``""`` without a login.
     """
 
     def __init__(self, *, tls: bool = False, send_buffer: int | None = None) -> None:
@@ -120,7 +120,7 @@ class WireServer(WireLog, WireApi):
         self.ca_file: str | None = None
         self._tls = tls
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._dark = False
+        self._silent = False
         self._listener = Listener(self._serve, self.changed, self.errors, send_buffer)
         self.port = self._listener.port
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{self.port}"
@@ -160,11 +160,11 @@ class WireServer(WireLog, WireApi):
 
     @property
     def connections(self) -> int:
-        """How many TCP connections were accepted so far."""
+        """The number of TCP connections accepted so far."""
         return self._listener.accepted
 
     def wait_connections(self, count: int, timeout: float = WAIT_LIMIT) -> None:
-        """Until exactly ``count`` TCP connections are open, streams and idle ones together."""
+        """Wait until exactly ``count`` TCP connections are open, streams and idle ones together."""
         self.wait_for(
             lambda: len(self._listener.wires()) == count, timeout, f"{count} open connections"
         )
@@ -172,13 +172,13 @@ class WireServer(WireLog, WireApi):
     # Sending
 
     def send(self, topic: str, record: Mapping[str, Any], action: str = "update") -> int:
-        """Send a change to every stream that holds exactly this wire topic; how many got it."""
+        """Send a change to every stream with exactly this wire topic; return how many got it."""
         return sum(
             each.send_record(topic, record, action) for each in self.streams if topic in each.topics
         )
 
     def send_to_matching(self, name: str, record: Mapping[str, Any], action: str = "update") -> int:
-        """Send a change on every topic that is ``name`` with any options; how many frames."""
+        """Send a change on every topic ``name`` with any options; return the number of frames."""
         return sum(
             each.send_record(topic, record, action)
             for each in self.streams
@@ -186,10 +186,10 @@ class WireServer(WireLog, WireApi):
             if topic.partition("?")[0] == name
         )
 
-    # Misbehaving as a whole
+    # Faults of the whole server
 
     def refuse_connections(self, streams: Streams = "keep") -> None:
-        """Refuse new connections and cut those without a stream; open streams as told."""
+        """Refuse new connections and cut those without a stream; ``streams`` for open ones."""
         self._listener.stop()
         kept = {each.wire for each in self.streams}
         for wire in self._listener.wires():
@@ -199,14 +199,14 @@ class WireServer(WireLog, WireApi):
 
     def black_hole(self, streams: Streams = "keep") -> None:
         """Accept connections and answer nothing any more; kept streams stall for good."""
-        self._dark = True
+        self._silent = True
         for each in self.streams:
             each.stall()
         self._end_streams(streams)
 
     def accept_connections(self) -> None:
-        """Serve new connections as usual again, after one of the two above."""
-        self._dark = False
+        """Serve new connections normally again, after one of the two methods above."""
+        self._silent = False
         self._listener.start()
 
     def _end_streams(self, how: Streams) -> None:
@@ -219,7 +219,7 @@ class WireServer(WireLog, WireApi):
     # Answering
 
     def _serve(self, wire: Wire) -> None:
-        if self._dark:
+        if self._silent:
             wire.hold()
         elif wire.handshake():
             while (request := read_request(wire)) and self._answer(wire, request):
@@ -229,7 +229,7 @@ class WireServer(WireLog, WireApi):
         with self.changed:
             self.requests.append(request)
             self.changed.notify_all()
-        if self._dark:
+        if self._silent:
             return wire.hold()
         if request.path != "/api/realtime":
             answer = self._guarded(request)
@@ -303,14 +303,14 @@ class WireServer(WireLog, WireApi):
         if len(topics) > MAX_TOPICS or any(len(topic) > MAX_TOPIC_LENGTH for topic in topics):
             fault = {"code": "validation_length_too_long", "message": "The length is too long."}
             return problem(400, data={"subscriptions": fault})
-        held = next((each for each in self.streams if each.client_id == body["clientId"]), None)
-        if held is None:
+        stream = next((each for each in self.streams if each.client_id == body["clientId"]), None)
+        if stream is None:
             return problem(404, "Missing or invalid client id.")
         identity = self.identify(request)
-        if held.auth not in ("", identity):
+        if stream.auth not in ("", identity):
             return problem(403, "The current and the previous request authorization don't match.")
-        held.auth = identity
-        held.topics = list(topics)
+        stream.auth = identity
+        stream.topics = list(topics)
         return status(204)
 
 

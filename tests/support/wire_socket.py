@@ -85,7 +85,7 @@ class Wire:
                 )
                 self._sock = sock
         except OSError:
-            return False  # the peer left before it said a word
+            return False  # the peer disconnected before it sent anything
         while not self._ends():
             try:
                 sock.do_handshake()
@@ -169,7 +169,7 @@ class Wire:
 
     def nudge(self) -> None:
         """Make the waiting threads look at their conditions again."""
-        with contextlib.suppress(OSError):  # closed already: nobody waits
+        with contextlib.suppress(OSError):  # closed already: no thread waits
             self._wake_in.send(b"x")
 
     def end(self, ending: Ending = "cut") -> None:

@@ -1,4 +1,4 @@
-"""One open event stream of the wire server, and the ways to end it badly."""
+"""One open event stream of the wire server, and abrupt ends of it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Stream:
     Attributes:
         client_id: 40 characters, as in the PB_CONNECT frame.
         topics: the wire topics of the last accepted POST, in its order.
-        auth: whose the stream is; ``""`` for a guest. Set it to ``""`` to forget the identity.
+        auth: the identity of the stream; ``""`` without a login. Set it to ``""`` to forget it.
         headers: the headers of the GET, names in lower case.
         request: the whole GET.
         ended_by: None while open, then ``"server"`` or ``"client"``.
@@ -79,7 +79,7 @@ class Stream:
             return self.wire.write(data)
 
     def stall(self) -> None:
-        """Stay open and swallow whatever is sent from now on."""
+        """Stay open and discard everything that is sent from now on."""
         self._stalled = True
 
     def finish(self) -> None:
@@ -89,7 +89,7 @@ class Stream:
             self.wire.stop("cut")
             return
         self.wire.write(b"0\r\n\r\n")
-        self._finished = True  # seen when the client asks for something else, or leaves
+        self._finished = True  # `watch` sees it at the client's next request or end
 
     def cut(self) -> None:
         """End the connection (FIN) in the middle of the body."""
@@ -100,9 +100,9 @@ class Stream:
         self._end("reset")
 
     def run(self, greet: bool, enter: Callable[[], None]) -> None:
-        """Send the head and the greeting; for the server's connection thread."""
-        # Known before it is greeted, or a fast POST would find no such client; and no frame
-        # of a test may overtake the greeting.
+        """Send the head and PB_CONNECT; for the server's connection thread."""
+        # Registered before PB_CONNECT, or a fast POST would find no such client; and no frame
+        # of a test may be sent before PB_CONNECT.
         with self.wire.writing:
             enter()
             self.wire.write(stream_head(self._chunked))

@@ -1,4 +1,4 @@
-"""Tokens that look right and are signed by nobody."""
+"""Tokens in the right format without a valid signature."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def make_token(
 
 
 def claims_of(token: str) -> dict[str, Any] | None:
-    """What a JWT says, or None for any other text."""
+    """Return the claims of a JWT, or None for any other text."""
     parts = token.removeprefix("Bearer ").split(".")
     if len(parts) != 3:
         return None
@@ -43,7 +43,7 @@ def claims_of(token: str) -> dict[str, Any] | None:
 
 
 def identity_of(request: Request) -> str:
-    """Whose request it is: two tokens of one user are the same identity, an expired one a guest.
+    """Return the identity of a request: the same for two tokens of one user, "" if expired.
 
     Text that is no JWT is an identity by itself, so that tests may send ``alice`` and ``bob``.
     """

@@ -1,4 +1,4 @@
-"""The client without a server: what its arguments may be, and what it never does by itself."""
+"""The client without a server: its valid arguments, and what it never does by itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from support.realtime_client import library_threads
 from support.seen import run_thread
 
 from rxbosbase import AuthStore, BosBase, ClientClosedError, Status
-from rxbosbase.live import manager as hub
+from rxbosbase.live import manager
 from rxbosbase.live.engine.order_evidence import TextOrder
 
 URL = "http://127.0.0.1:1"
@@ -33,7 +33,7 @@ URL = "http://127.0.0.1:1"
         ({"max_event_bytes": 1e6}, TypeError, "max_event_bytes must be an int, not float"),
     ],
 )
-def test_row_13_wrong_arguments_are_refused_when_the_client_is_made(
+def test_wrong_arguments_are_refused_when_the_client_is_made(
     options: dict[str, Any], kind: type[Exception], message: str
 ) -> None:
     """`BosBase` raises TypeError or ValueError that names the argument with a wrong value."""
@@ -55,7 +55,7 @@ def test_making_using_and_closing_a_client_does_no_io_and_starts_no_thread() -> 
     assert client.is_closed
 
 
-def test_an_empty_store_of_ones_own_is_used_although_it_holds_nothing() -> None:
+def test_an_empty_store_that_is_passed_in_is_used() -> None:
     """An empty `auth_store` that is passed in is used, not replaced by a new one."""
     store = AuthStore()
     with BosBase(URL, auth_store=store) as client:
@@ -68,7 +68,7 @@ def test_a_filter_is_built_without_a_server() -> None:
         assert client.filter("a = {:a}", a=1) == "a = 1"
 
 
-def test_a_closed_client_says_so() -> None:
+def test_a_closed_client_shows_closed_and_refuses_requests() -> None:
     """After `close`, `repr` shows `closed` and a request raises `ClientClosedError`."""
     client = BosBase(URL)
     client.close()
@@ -91,7 +91,7 @@ def test_a_client_may_be_closed_while_its_first_live_view_is_being_made(
 
     client = BosBase("http://127.0.0.1:1")
     closes: list[Callable[[], None]] = [client.close]
-    monkeypatch.setattr(hub, "TextOrder", Closing)
+    monkeypatch.setattr(manager, "TextOrder", Closing)
     view = run_thread(client.collection("posts").live)()
     ended: list[Exception] = []
     view.subscribe(on_error=ended.append)

@@ -1,4 +1,4 @@
-"""The tree of errors, and what their texts say."""
+"""The tree of errors, and their texts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from rxbosbase.errors import (
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_every_error_has_one_root_and_pythons_own_word_where_there_is_one(
+def test_every_error_has_one_root_and_inherits_the_matching_builtin(
     error: BosBaseError, also: type[Exception], retryable: bool
 ) -> None:
     """Each error is a `BosBaseError`, inherits the matching builtin and sets `retryable`."""
@@ -63,7 +63,7 @@ def test_the_tree_is_complete_and_inherits_from_no_library() -> None:
     [(400, False), (401, False), (403, False), (404, False), (408, True), (429, True)]
     + [(code, True) for code in (500, 502, 503, 504, 599)],
 )
-def test_an_answer_may_be_worth_another_try(code: int, retryable: bool) -> None:
+def test_a_response_error_is_retryable_by_its_status(code: int, retryable: bool) -> None:
     """A response error is retryable for 408, 429 and 5xx, and for no other 4xx."""
     assert ClientResponseError(code).retryable is retryable
 
@@ -86,19 +86,21 @@ def test_an_answer_may_be_worth_another_try(code: int, retryable: bool) -> None:
         ),
     ],
 )
-def test_an_answers_text_holds_what_the_server_said(parts: dict[str, Any], text: str) -> None:
+def test_the_text_of_a_response_error_has_the_servers_message(
+    parts: dict[str, Any], text: str
+) -> None:
     """The text of a response error contains status, message, URL and the fields' messages."""
     assert str(ClientResponseError(**parts)) == text
 
 
-def test_an_answers_text_holds_the_first_fields_and_their_beginning() -> None:
+def test_the_text_of_a_response_error_has_few_fields_cut_short() -> None:
     """The text contains at most `MAX_FIELDS` fields, each cut to `MAX_FIELD` characters."""
     data = {f"f{n}": {"message": "x" * 1000} for n in range(errors.MAX_FIELDS + 5)}
     fields = str(ClientResponseError(400, data=data)).partition("(")[2].rstrip(")").split("; ")
     assert fields == [f"f{n}: {'x' * 1000}"[: errors.MAX_FIELD] for n in range(errors.MAX_FIELDS)]
 
 
-def test_an_answer_keeps_its_parts() -> None:
+def test_a_response_error_keeps_its_arguments() -> None:
     """The attributes of a response error equal the arguments; the others keep `url`."""
     cause = ValueError("x")
     error = ClientResponseError(429, "u", {"a": 1}, "m", cause, retry_after=2.5)
@@ -121,7 +123,7 @@ DEEP = UnreadableRecord("posts", "a", "data", 1500)
         (lambda: RecordDecodeError("n", "posts", "int", found="str"), ("n", "posts", "int")),
     ],
 )
-def test_an_error_shows_what_it_was_made_of(
+def test_args_and_repr_of_an_error_have_its_arguments(
     make: Callable[[], BosBaseError], args: tuple[object, ...]
 ) -> None:
     """`args` and `repr` of an error contain its positional arguments, as Python's own do."""
@@ -131,15 +133,15 @@ def test_an_error_shows_what_it_was_made_of(
 
 
 @pytest.mark.parametrize(
-    ("levels", "told"),
+    ("levels", "named"),
     [
         ((9,), ["r0"]), ((7, 9, 8), ["r0", "r1", "r2"]),
         ((9, 7, 8, 5), ["r0", "r1", "r2", "and 1 more"]),
         ((5, 6, 7, 8, 9), ["r0", "r1", "r2", "and 2 more"]),
     ],
 )  # fmt: skip
-def test_an_unreadable_answer_names_three_of_its_records_and_counts_the_rest(
-    levels: tuple[int, ...], told: list[str]
+def test_an_unreadable_error_names_three_records_and_counts_the_rest(
+    levels: tuple[int, ...], named: list[str]
 ) -> None:
     """`UnreadableError` names at most three records, counts the rest and has their depth."""
     records = [UnreadableRecord("posts", f"r{n}", "data", at) for n, at in enumerate(levels)]
@@ -148,14 +150,14 @@ def test_an_unreadable_answer_names_three_of_its_records_and_counts_the_rest(
         f"record {each!r} of 'posts': its field 'data' is nested {at} levels deep"
         if each.startswith("r")
         else each
-        for each, at in zip(told, levels, strict=False)
+        for each, at in zip(named, levels, strict=False)
     ]
     assert f"cannot be decoded whole: {'; '.join(places)}; mend the value" in str(error)
     assert error.depth == 9
 
 
 @pytest.mark.parametrize("kind", [UnreadableError, AnswerTooLargeError])
-def test_an_answer_that_cannot_be_taken_says_whether_a_write_was_done(kind: Any) -> None:
+def test_an_error_after_a_write_says_that_it_was_done(kind: Any) -> None:
     """With `was_written`, the text of the error begins with "the write was done, but"."""
     for error in (kind("http://h/p", ()), kind("http://h/p", (), was_written=False)):
         assert not error.was_written
@@ -165,7 +167,7 @@ def test_an_answer_that_cannot_be_taken_says_whether_a_write_was_done(kind: Any)
 
 
 @pytest.mark.parametrize(
-    ("parts", "told"),
+    ("parts", "text"),
     [
         (("n", "p", "int"), "a record of 'p' {}: its field 'n' must be int; "),
         (("", "p", "Post", "str", "a"), "record 'a' of 'p' {}: it must be Post, not str; "),
@@ -176,17 +178,15 @@ def test_an_answer_that_cannot_be_taken_says_whether_a_write_was_done(kind: Any)
     ],
     ids=["kind", "whole", "missing"],
 )
-def test_a_record_that_does_not_fit_is_told_by_place_and_kind(
-    parts: tuple[Any, ...], told: str
-) -> None:
+def test_a_decode_error_names_the_field_and_both_types(parts: tuple[Any, ...], text: str) -> None:
     """`RecordDecodeError` names record, collection, field, expected type and found type."""
     names = ("field", "collection", "expected", "found", "record_id", "original")
     error = RecordDecodeError(**dict(zip(names, parts, strict=False)))
-    assert str(error).startswith(told.format("does not fit the model"))
+    assert str(error).startswith(text.format("does not fit the model"))
     assert (error.found, error.record_id) == (*parts[3:5], "", "")[:2]
 
 
-def test_a_lost_stream_knows_whether_it_was_healthy() -> None:
+def test_a_stream_lost_error_has_healthy() -> None:
     """`StreamLostError.healthy` is the given value, and False by default."""
     assert StreamLostError("x").healthy is False
     assert StreamLostError("x", healthy=True).healthy is True

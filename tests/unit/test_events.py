@@ -1,4 +1,4 @@
-"""Events: what a frame's data becomes, and what is refused without showing it."""
+"""Events: how a frame's data is decoded, and refused without showing it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ json_values = st.recursive(
 
 
 @given(st.sampled_from(["create", "update", "delete"]), st.dictionaries(st.text("ab"), json_values))
-def test_a_record_event_is_what_the_server_wrote(action: str, record: dict[str, Any]) -> None:
+def test_a_record_event_has_what_the_server_sent(action: str, record: dict[str, Any]) -> None:
     """A decoded event has the topic, the action and the record that the server sent."""
     data = json.dumps({"record": record, "action": action}).encode()
     assert decode_record_event("posts/*", data) == RecordEvent("posts/*", action, record)
@@ -50,7 +50,7 @@ def test_an_event_is_read_by_attribute_and_by_key() -> None:
             event[unknown]
 
 
-def test_an_event_holds_nothing_else() -> None:
+def test_events_accept_no_other_attributes() -> None:
     """Events and messages accept no other attributes."""
     with pytest.raises(AttributeError):
         RecordEvent("t", "create", {}).other = 1  # type: ignore[attr-defined]
@@ -86,7 +86,7 @@ def test_events_can_be_copied_and_pickled(event: object) -> None:
     assert pickle.loads(pickle.dumps(event)) == event
 
 
-def test_the_repr_names_the_record_and_keeps_its_content() -> None:
+def test_the_repr_names_the_record_and_hides_its_content() -> None:
     """`repr` shows the action, topic and record id, and no content."""
     event = RecordEvent("users/*", "update", {"id": "abc", "email": "secret@example.com"})
     assert repr(event) == "RecordEvent(update on 'users/*', id='abc')"
@@ -126,7 +126,7 @@ def test_what_is_no_event_is_refused_with_topic_and_reason_only(data: bytes, why
 
 
 @given(st.binary())
-def test_no_bytes_raise_anything_else(data: bytes) -> None:
+def test_any_bytes_are_an_event_or_a_malformed_event(data: bytes) -> None:
     """Any bytes give an event or raise `MalformedEvent`, and always give a message."""
     found: RecordEvent[dict[str, Any]] | MalformedEvent
     try:
@@ -140,7 +140,7 @@ def test_no_bytes_raise_anything_else(data: bytes) -> None:
 ONE = b'{"record":{"id":"a"},"action":"create"}'
 
 
-def test_a_record_that_is_nested_too_deeply_is_refused_with_what_could_be_read() -> None:
+def test_a_record_nested_too_deeply_is_refused_with_the_readable_part() -> None:
     """A record nested too deeply raises an error with the field and the rest of the event."""
     deep = b"[" * 200_000 + b"]" * 200_000
     data = b'{"record":{"collectionName":"posts","id":"a","d":%s},"action":"update"}' % deep
@@ -151,7 +151,7 @@ def test_a_record_that_is_nested_too_deeply_is_refused_with_what_could_be_read()
     assert (event.topic, event.action, event["record"]["id"]) == ("posts/*", "update", "a")
 
 
-def test_what_is_nested_too_deeply_beside_the_record_harms_no_event() -> None:
+def test_deep_nesting_beside_the_record_is_accepted() -> None:
     """Deep nesting beside the record does not affect the event."""
     deep = b"[" * 200_000 + b"]" * 200_000
     data = b'{"record":{"id":"a"},"other":%s,"action":"delete"}' % deep
@@ -175,7 +175,7 @@ def test_each_of_many_events_needs_its_topic(names: list[str]) -> None:
 
 
 @pytest.mark.parametrize("data", [b"{}", b"secret", b"[" * 5000], ids=["empty", "text", "deep"])
-def test_one_of_many_that_is_no_event_refuses_all(data: bytes) -> None:
+def test_one_malformed_event_of_many_refuses_all(data: bytes) -> None:
     """`decode_record_events` raises an error if any one of the events is malformed."""
     with pytest.raises((ValueError, RecursionError)):
         decode_record_events(["t"] * 3, [ONE, data, ONE])
@@ -196,15 +196,13 @@ def test_one_of_many_that_is_no_event_refuses_all(data: bytes) -> None:
         (b"", None),
     ],
 )
-def test_the_action_is_told_without_decoding_for_the_usual_shape_alone(
-    data: bytes, action: str | None
-) -> None:
+def test_usual_action_reads_the_usual_form_alone(data: bytes, action: str | None) -> None:
     """`usual_action` returns the action for data of the usual shape only, without decoding."""
     assert usual_action(data) == action
 
 
 @pytest.mark.parametrize("extra", [b'"x"', b"5", b"null", b"{}"])
-def test_a_topic_within_the_data_is_as_any_other_member(extra: bytes) -> None:
+def test_a_topic_within_the_data_is_ignored(extra: bytes) -> None:
     """A `topic` inside the data does not change the topic of the event."""
     data = b'{"topic":%s,"action":"create","record":{"id":"a"}}' % extra
     expected = RecordEvent("posts/*", "create", {"id": "a"})

@@ -1,7 +1,7 @@
-"""Every error, and every value that tells of one, goes through a pickle and comes out whole.
+"""Every error, and every value that may hold one, is complete after pickling.
 
-The errors are found by walking the package: a new one is tested at once, and if its arguments are
-of its own kind, it needs an example here.
+The errors are found by a search of the package, so that a new one is tested at once. One with an
+``__init__`` of its own needs an example here.
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ EXAMPLES: dict[Kind, list[BaseException]] = {
     RequestTimeoutError: [RequestTimeoutError("late"), RequestTimeoutError(110, "timed out")],
     StreamLostError: [StreamLostError("gone", healthy=True), StreamLostError("gone")],
     UnreadableError: [
-        UnreadableError("http://h", [DEEP.told("posts")], rest={"items": [DEEP]}, was_written=True)
+        UnreadableError(
+            "http://h", [DEEP.summary("posts")], rest={"items": [DEEP]}, was_written=True
+        )
     ],
     AnswerTooLargeError: [AnswerTooLargeError("http://h", "3 bytes", was_written=True)],
     RecordDecodeError: [
@@ -74,7 +76,7 @@ EXAMPLES: dict[Kind, list[BaseException]] = {
 
 
 def errors_of_the_package() -> Iterator[Kind]:
-    """Every exception class that a module of the package defines."""
+    """Yield every exception class that a module of the package defines."""
     for module in pkgutil.walk_packages(rxbosbase.__path__, "rxbosbase."):
         if module.name.endswith("__main__"):
             continue
@@ -96,13 +98,13 @@ def examples_of(kind: Kind) -> list[BaseException]:
 
 
 def parts(value: Any) -> Any:
-    """All that can be read of an error, those of the built-in errors among it."""
+    """Return all attributes of an error, those of the built-in errors included."""
     if not isinstance(value, BaseException):
         return value
     names = {name for name in dir(value) if not name.startswith("__")} - {"characters_written"}
-    told = {name: parts(getattr(value, name)) for name in names if not is_method(value, name)}
+    attributes = {name: parts(getattr(value, name)) for name in names if not is_method(value, name)}
     notes = getattr(value, "__notes__", [])
-    return type(value), value.args, str(value), notes, told
+    return type(value), value.args, str(value), notes, attributes
 
 
 def is_method(value: Any, name: str) -> bool:
@@ -122,7 +124,7 @@ WAYS: dict[str, Again] = {
 KINDS = sorted(set(errors_of_the_package()), key=lambda kind: kind.__qualname__)
 
 
-def test_the_walk_finds_the_tree() -> None:
+def test_the_search_finds_every_error_class() -> None:
     """The search for error classes finds every public error and every class of `EXAMPLES`."""
     assert {getattr(rxbosbase.errors, name) for name in rxbosbase.errors.__all__} <= {*KINDS}
     assert len(KINDS) > 15
@@ -131,7 +133,7 @@ def test_the_walk_finds_the_tree() -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_every_error_comes_back_with_all_it_holds(kind: Kind, way: str) -> None:
+def test_every_error_is_complete_after_pickling_and_copying(kind: Kind, way: str) -> None:
     """Each error keeps type, `args`, text, notes and attributes after pickling or copying."""
     for error in examples_of(kind):
         error.add_note("in the third row")
@@ -141,7 +143,7 @@ def test_every_error_comes_back_with_all_it_holds(kind: Kind, way: str) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_an_error_of_a_users_own_comes_back_too(way: str) -> None:
+def test_a_users_own_error_is_complete_after_pickling_and_copying(way: str) -> None:
     """A user's subclass with its own arguments keeps its attributes when pickled or copied."""
     class_of_the_users = OrderRefused("a1", amount=3)
     again = WAYS[way](class_of_the_users)
@@ -150,14 +152,14 @@ def test_an_error_of_a_users_own_comes_back_too(way: str) -> None:
 
 
 class OrderRefused(BosBaseError):
-    """As somebody may derive one: what it is given is not what it tells."""
+    """An error of a user: its arguments are not those of its base class."""
 
     def __init__(self, order: str, *, amount: int) -> None:
         super().__init__(f"{order} is refused")
         self.order, self.amount = order, amount
 
 
-def test_the_error_of_a_filter_without_a_dialect_is_told_once() -> None:
+def test_the_message_of_a_dialect_error_is_the_same_after_pickling() -> None:
     """The message of `UnknownDialectError` is the same after pickling."""
     with pytest.raises(ValueError, match="holds a backslash") as caught:
         build_filter("a = {:v}", v="\\")
@@ -165,7 +167,7 @@ def test_the_error_of_a_filter_without_a_dialect_is_told_once() -> None:
 
 
 class Unfit(Exception):
-    """As some libraries have them: it can be pickled, and not be made again."""
+    """An error like those of some libraries: it can be pickled, and not be unpickled."""
 
     def __init__(self, one: str, two: str) -> None:
         super().__init__(one + two)
@@ -181,7 +183,7 @@ class Sealed(Exception):
     [Unfit("a", "b"), Sealed("x"), KeyError(lambda: 0)],
     ids=lambda error: type(error).__name__,
 )
-def test_an_original_that_cannot_come_along_is_left_behind(original: Exception) -> None:
+def test_an_original_that_cannot_be_pickled_becomes_none(original: Exception) -> None:
     """An `original` that cannot be pickled or restored becomes None; the text is the same."""
     for error in (
         ClientResponseError(400, "u", {}, "No.", original),
@@ -195,7 +197,7 @@ def test_an_original_that_cannot_come_along_is_left_behind(original: Exception) 
 # -- through a process -----------------------------------------------------------------------------
 
 
-def test_a_pool_gives_back_every_error() -> None:
+def test_a_pool_returns_every_error() -> None:
     """A `multiprocessing` pool returns each error complete to the parent process."""
     errors = [error for kind in KINDS for error in examples_of(kind)]
     with multiprocessing.get_context("spawn").Pool(1) as pool:
@@ -210,7 +212,7 @@ def test_a_pool_gives_back_every_error() -> None:
 
 
 VALUES: list[Any] = [
-    Status(state="waiting", retry_in=0.5, topics=("posts/*",), unreadable=(DEEP.told("posts"),)),
+    Status(state="waiting", retry_in=0.5, topics=("posts/*",), unreadable=(DEEP.summary("posts"),)),
     RecordEvent("posts/*", "create", {"id": "a"}),
     decode_record_event("posts/*", b'{"action":"delete","record":{"id":"abc"}}'),
     Message("PB_CONNECT", {"clientId": "x"}),
@@ -225,7 +227,7 @@ VALUES: list[Any] = [
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
-def test_every_value_comes_back_equal_and_shows_no_more(value: Any, way: str) -> None:
+def test_every_value_is_equal_after_pickling_with_the_same_repr(value: Any, way: str) -> None:
     """Events, statuses and other values are equal after pickling, with the same `repr`."""
     again = WAYS[way](value)
     assert again == value
@@ -248,7 +250,7 @@ def views() -> tuple[Snapshot[Any], Snapshot[Any]]:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_snapshot_comes_back_with_its_records_and_its_past(way: str) -> None:
+def test_a_pickled_snapshot_keeps_records_and_changes(way: str) -> None:
     """A pickled snapshot keeps records, changes and flags; `since` works between two."""
     older, newer = views()
     past, now = WAYS[way]((older, newer))

@@ -1,4 +1,4 @@
-"""Refreshing while something else happens: shared, overtaken, and answered by somebody else."""
+"""Refreshes during other events: shared, overtaken by a login, and answered by a proxy."""
 
 from __future__ import annotations
 
@@ -17,12 +17,6 @@ REFRESH = "/api/collections/users/auth-refresh"
 
 
 @pytest.fixture
-def server() -> Iterator[wire.WireServer]:
-    with wire.WireServer() as running:
-        yield running
-
-
-@pytest.fixture
 def client(server: wire.WireServer) -> Iterator[BosBase]:
     quick = BackoffPolicy(initial=0.01, maximum=0.02, jitter=False)
     with BosBase(server.url, backoff=quick) as made:
@@ -30,9 +24,7 @@ def client(server: wire.WireServer) -> Iterator[BosBase]:
         yield made
 
 
-def test_twenty_callers_and_the_automatic_one_make_one_request(
-    server: wire.WireServer, client: BosBase
-) -> None:
+def test_concurrent_refreshes_share_one_request(server: wire.WireServer, client: BosBase) -> None:
     """20 concurrent `auth_refresh` calls and one automatic refresh send one request."""
     gate = wire.Gate()
     server.on_request = lambda request: wire.delay(gate) if request.path == REFRESH else None
@@ -49,7 +41,7 @@ def test_twenty_callers_and_the_automatic_one_make_one_request(
     for caller in callers:
         caller.start()
     arrived.wait(10)
-    for _ in range(200):  # until they have all had the time to ask for themselves
+    for _ in range(200):  # until each has had the time to send a request of its own
         if server.requests_to(REFRESH)[1:]:
             break
         threading.Event().wait(0.001)
@@ -87,7 +79,7 @@ def test_another_login_during_a_refresh_stands(server: wire.WireServer, client: 
     assert client.auth_store.token == other
 
 
-def test_an_observer_of_logins_may_refresh_again(server: wire.WireServer, client: BosBase) -> None:
+def test_an_observer_of_changes_may_refresh_again(server: wire.WireServer, client: BosBase) -> None:
     """An observer of `changes` that calls `auth_refresh` sends a second request."""
     users = client.collection("users")
     tokens: list[str] = []
@@ -104,7 +96,7 @@ def test_an_observer_of_logins_may_refresh_again(server: wire.WireServer, client
 
 
 @pytest.mark.parametrize("code", [400, 401, 403, 404])
-def test_a_proxys_page_says_nothing_of_the_login(
+def test_an_html_page_to_a_refresh_keeps_the_login(
     server: wire.WireServer, client: BosBase, code: int
 ) -> None:
     """An HTML page with 400, 401, 403 or 404 to a refresh keeps the stored login."""
@@ -119,7 +111,7 @@ def test_a_proxys_page_says_nothing_of_the_login(
     assert "a proxy's page?" in str(caught.value.original)
 
 
-def test_a_loss_is_shown_on_status_even_before_anything_is_streamed(
+def test_a_lost_login_is_on_the_status_also_without_a_stream(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """A 401 to an automatic refresh sets `status.error`, even without a stream."""
@@ -138,7 +130,7 @@ def test_a_loss_is_shown_on_status_even_before_anything_is_streamed(
     assert isinstance(errors[-1], AuthLostError)
 
 
-def test_requests_of_others_go_on_while_a_refresh_hangs(
+def test_other_requests_continue_while_a_refresh_waits(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """Requests and events continue while an automatic refresh gets no response."""
@@ -150,4 +142,4 @@ def test_requests_of_others_go_on_while_a_refresh_hangs(
     assert client.health()["code"] == 200
     assert server.send("posts/*", {"id": "a"}) == 1
     seen.wait(1)
-    assert len(server.requests_to(REFRESH)) == 1  # it hangs still
+    assert len(server.requests_to(REFRESH)) == 1  # it still waits

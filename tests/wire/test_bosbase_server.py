@@ -1,4 +1,4 @@
-"""The BosBase-like server against what was measured on BosBase, and the client's lists on it."""
+"""The BosBase-like server behaves as measured on BosBase; the client's lists on it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ import pytest
 from support import bosbase_data, bosbase_filter, bosbase_table, collation
 from support.bosbase_server import BosBaseServer, mixed_ids
 from support.collation import by_bytes, en_us
-from support.realtime_client import connect
 from support.seen import Seen
-from support.wire_client import Raw, ask, subscribe
+from support.wire_client import RawClient, ask, subscribe
 
 from rxbosbase import BosBase, ClientResponseError, RecordEvent
 from rxbosbase.records.filters import GUARDS
@@ -35,7 +34,7 @@ BY_EN_US = [
     ("more is later", "a", "a🦊"), ("the first accent", "resumé", "résume"),
     ("composed or not", "e\u0301", "é"), ("currency like a letter", "$b", "a"),
 ]  # fmt: skip
-"""What ``strcoll`` of the C library says: the first is before the second."""
+"""The order of ``strcoll`` of the C library: the first is before the second."""
 
 
 @pytest.fixture
@@ -44,14 +43,8 @@ def server() -> Iterator[BosBaseServer]:
         yield started
 
 
-@pytest.fixture
-def client(server: BosBaseServer) -> Iterator[BosBase]:
-    with connect(server) as made:
-        yield made
-
-
 def get(server: BosBaseServer, name: str = "posts", **query: Any) -> tuple[int, Any]:
-    """A list read; its status and body."""
+    """Read a list; return the status and the body."""
     code, body = ask(server, "GET", f"/api/collections/{name}/records?{urlencode(query)}")
     return code, json.loads(body)
 
@@ -122,7 +115,7 @@ def test_numbers_dates_and_bools_sort_by_what_they_are(server: BosBaseServer) ->
     assert [item["b"] for item in get(server, "flags", sort="b")[1]["items"]] == [False, True]
 
 
-def test_rows_that_tie_come_as_they_lie_in_the_heap_until_another_key_tells(
+def test_ties_are_in_heap_order(
     server: BosBaseServer,
 ) -> None:
     """Rows with equal sort keys are in heap order unless a further key orders them."""
@@ -135,7 +128,7 @@ def test_rows_that_tie_come_as_they_lie_in_the_heap_until_another_key_tells(
     assert ids(server, sort="-title,id") == [third, first, second]
 
 
-def test_behind_an_id_is_what_the_collation_puts_there(server: BosBaseServer) -> None:
+def test_ids_are_compared_by_collation(server: BosBaseServer) -> None:
     """The filter `id > x` selects the ids after `x` in collation order."""
     server.fill("posts", [{"id": id} for id in ("Zb", "a1", "B2", "c3")])
     assert ids(server, sort="id") == ["a1", "B2", "c3", "Zb"]
@@ -161,7 +154,7 @@ def test_literals_are_compared_by_collation(
 
 
 @pytest.mark.parametrize("module", [bosbase_data, bosbase_filter, bosbase_table, collation])
-def test_its_examples_give_what_they_say(module: ModuleType) -> None:
+def test_doctests_pass(module: ModuleType) -> None:
     """Each module of `BosBaseServer` has doctests, and they pass."""
     result = doctest.testmod(module)
     assert result.attempted and not result.failed
@@ -290,7 +283,7 @@ def test_a_field_can_be_added_renamed_hidden_and_removed(server: BosBaseServer) 
     assert items(server) == [before]
 
 
-def test_what_a_test_has_scripted_goes_first(server: BosBaseServer) -> None:
+def test_a_scripted_response_takes_precedence(server: BosBaseServer) -> None:
     """A response scripted in `collections` takes precedence over the table."""
     made = server.fill("posts", with_titles("a"))
     server.collections["posts"] = 403
@@ -308,7 +301,7 @@ def test_reads_are_counted_by_kind_with_their_bytes(server: BosBaseServer) -> No
     items(server, sort="title,id", fields="id,title")
     ask(server, "GET", f"/api/collections/posts/records/{id}")
     kinds = Counter(read.kind for read in server.wait_reads(5))
-    assert kinds == {"rows": 2, "stamps": 1, "named": 1, "record": 1}
+    assert kinds == {"rows": 2, "versions": 1, "named": 1, "record": 1}
     assert server.bytes_sent == sum(read.size for read in server.reads)
     [named] = server.reads_of("named")
     assert named.ids == (id,) and named.query["sort"] == "id"
@@ -318,8 +311,8 @@ def test_reads_are_counted_by_kind_with_their_bytes(server: BosBaseServer) -> No
 # -- streams --------------------------------------------------------------------------------------
 
 
-def frames(raw: Raw, count: int) -> list[tuple[str, str, Record]]:
-    """Topic, action and record of the frames that come next."""
+def frames(raw: RawClient, count: int) -> list[tuple[str, str, Record]]:
+    """Return topic, action and record of the next frames."""
     found = []
     for _ in range(count):
         text = raw.until(b"\n\n\r\n").decode()
@@ -339,8 +332,8 @@ def test_a_write_is_told_on_each_topic_that_matches(server: BosBaseServer) -> No
     server.fill("others", [{"id": "a"}])
     filtered = topic("posts/*", filter="n > 5", fields="id,n")
     topics = ["posts/*", "pbc_posts/a", "others/*", filtered, topic("posts/*", filter="n >")]
-    with Raw(server) as raw:
-        assert subscribe(server, raw.listen(), *topics)[0] == 204
+    with RawClient(server) as raw:
+        assert subscribe(server, raw.open_stream(), *topics)[0] == 204
         server.update("posts", low, {"n": 2})
         assert frames(raw, 1) == [("posts/*", "update", server.record("posts", low))]
         server.update("posts", high, {"n": 8})
@@ -363,8 +356,8 @@ def test_an_update_that_leaves_a_filter_is_not_told_there(server: BosBaseServer)
     """An update after which a record fails a filter sends no event to that topic."""
     [id] = server.fill("posts", [{"n": 9}])
     filtered = topic("posts/*", filter="n > 5")
-    with Raw(server) as raw:
-        subscribe(server, raw.listen(), filtered, "posts/*")
+    with RawClient(server) as raw:
+        subscribe(server, raw.open_stream(), filtered, "posts/*")
         server.update("posts", id, {"n": 1})
         server.delete("posts", id)
         assert [(name, action) for name, action, _ in frames(raw, 2)] == [
@@ -375,42 +368,42 @@ def test_an_update_that_leaves_a_filter_is_not_told_there(server: BosBaseServer)
 
 def test_hidden_fields_are_missing_in_events_and_not_in_lists() -> None:
     """Hidden fields are in lists but not in events, even if `fields` names them."""
-    with BosBaseServer(hidden={"posts": {"secret"}}) as server, Raw(server) as raw:
+    with BosBaseServer(hidden={"posts": {"secret"}}) as server, RawClient(server) as raw:
         asked = topic("posts/*", fields="id,secret")
-        subscribe(server, raw.listen(), "posts/*", asked)
+        subscribe(server, raw.open_stream(), "posts/*", asked)
         made = server.create("posts", {"secret": 1, "title": "a"})
         sent = {name: record for name, _, record in frames(raw, 2)}
         assert made == items(server)[0] == {**sent["posts/*"], "secret": 1}
         assert sent[asked] == {"id": made["id"]}
 
 
-def test_writes_past_the_hooks_and_of_the_schema_are_told_to_nobody(server: BosBaseServer) -> None:
+def test_sql_and_schema_changes_send_no_events(server: BosBaseServer) -> None:
     """SQL writes and schema changes send no events."""
     [id] = server.fill("posts", [{"n": 9}])
-    with Raw(server) as raw:
-        subscribe(server, raw.listen(), "posts/*")
+    with RawClient(server) as raw:
+        subscribe(server, raw.open_stream(), "posts/*")
         server.sql_update("posts", id, {"n": 1}, microseconds=5)
         server.sql_delete("posts", server.sql_insert("posts", {"n": 2}))
         server.add_field("posts", "k", 0)
         server.hide_field("posts", "n")
-        told = server.update("posts", id, {"k": 1})
-        del told["n"]
-        assert frames(raw, 1) == [("posts/*", "update", told)]
+        expected = server.update("posts", id, {"k": 1})
+        del expected["n"]
+        assert frames(raw, 1) == [("posts/*", "update", expected)]
         server.rename_field("posts", "n", "m")
-        told = server.update("posts", id, {"k": 2})
-        del told["m"]
-        assert frames(raw, 1) == [("posts/*", "update", told)]
+        expected = server.update("posts", id, {"k": 2})
+        del expected["m"]
+        assert frames(raw, 1) == [("posts/*", "update", expected)]
         server.remove_field("posts", "m")
-        told = server.update("posts", id, {"m": 3})
-        assert frames(raw, 1) == [("posts/*", "update", told)]
+        expected = server.update("posts", id, {"m": 3})
+        assert frames(raw, 1) == [("posts/*", "update", expected)]
         assert raw.silent()
 
 
 def test_frames_can_be_held_swapped_and_lost(server: BosBaseServer) -> None:
     """`held_frames` holds frames back, and a test can reorder or drop them."""
     [id] = server.fill("posts", [{"n": 0}])
-    with Raw(server) as raw:
-        subscribe(server, raw.listen(), "posts/*")
+    with RawClient(server) as raw:
+        subscribe(server, raw.open_stream(), "posts/*")
         with server.held_frames() as held:
             for n in (1, 2):
                 server.update("posts", id, {"n": n})
@@ -476,7 +469,7 @@ BY_OFFSET = ["get_full_list by id", "get_full_list by title"]
 
 
 def fill_many(server: BosBaseServer) -> set[str]:
-    """Records whose ids and titles are of both cases."""
+    """Create records whose ids and titles have letters of both cases."""
     names = zip(mixed_ids(MANY), mixed_ids(MANY, seed=3), strict=True)
     return set(server.fill("posts", ({"id": id, "title": title, "n": 0} for id, title in names)))
 

@@ -1,4 +1,4 @@
-"""The doctor: each way in which a server can be ill is found at its step, with advice."""
+"""The doctor: each problem of a server is found at its step, with advice."""
 
 from __future__ import annotations
 
@@ -6,55 +6,48 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 
 import pytest
 from support import wire_server as wire
 
-from rxbosbase.cli import diagnosis as doctor
-from rxbosbase.cli.diagnosis import Finding, examine
+from rxbosbase.cli import connection_checks
+from rxbosbase.cli.connection_checks import CheckResult, run_checks
 from rxbosbase.server import EmbeddedServer
 
 
-@pytest.fixture
-def server() -> Iterator[wire.WireServer]:
-    with wire.WireServer() as running:
-        yield running
+def last(url: str, collection: str | None = None) -> CheckResult:
+    """Return the last result."""
+    return list(run_checks(url, collection=collection, timeout=0.6))[-1]
 
 
-def last(url: str, collection: str | None = None) -> Finding:
-    """The finding the doctor ends with."""
-    return list(examine(url, collection=collection, timeout=0.6))[-1]
-
-
-def test_a_healthy_server_is_well_at_every_step(server: wire.WireServer) -> None:
-    """For a healthy server `examine` reports every step as ok, and the figures."""
-    findings = list(examine(server.url, collection="posts", timeout=5))
-    assert [finding.step for finding in findings] == [
+def test_a_healthy_server_passes_every_step(server: wire.WireServer) -> None:
+    """For a healthy server `run_checks` reports every step as ok, and the figures."""
+    results = list(run_checks(server.url, collection="posts", timeout=5))
+    assert [result.step for result in results] == [
         "name", "connection", "health", "stream", "topics", "collection posts", "figures",
     ]  # fmt: skip
-    assert {finding.state for finding in findings} == {"ok"}
-    figures = findings[-1].detail
+    assert {result.state for result in results} == {"ok"}
+    figures = results[-1].detail
     for figure in ("connections 1", "reconnects 0", "POSTs 2", "frames 1", "bytes ", "events 1"):
         assert figure in figures
     for figure in ("skipped 0", "waiting 0", "last frame 0."):
         assert figure in figures
 
 
-def test_a_name_without_address_is_told() -> None:
+def test_a_name_without_address_fails_its_step() -> None:
     """A host name without an address fails the step `name`, with advice."""
-    finding = last("http://no-such-host.invalid")
-    assert (finding.step, finding.state) == ("name", "failure")
-    assert "Check the name" in finding.advice
+    result = last("http://no-such-host.invalid")
+    assert (result.step, result.state) == ("name", "failure")
+    assert "Check the name" in result.advice
 
 
-def test_a_port_where_nobody_answers_is_told() -> None:
+def test_a_port_without_a_listener_fails_its_step() -> None:
     """A port without a listener fails the step `connection`, with advice."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    finding = last(f"http://127.0.0.1:{port}")
-    assert (finding.step, finding.state) == ("connection", "failure")
-    assert "Start the server" in finding.advice
+    result = last(f"http://127.0.0.1:{port}")
+    assert (result.step, result.state) == ("connection", "failure")
+    assert "Start the server" in result.advice
 
 
 @pytest.mark.parametrize(
@@ -67,82 +60,82 @@ def test_a_port_where_nobody_answers_is_told() -> None:
         (wire.status(301, headers={"Location": "https://x"}), "Use the address that it redirects"),
     ],
 )
-def test_what_is_no_such_server_is_told(
+def test_another_kind_of_server_fails_its_step(
     server: wire.WireServer, answer: wire.Answer, advice: str
 ) -> None:
     """A response of another kind of server fails the step `health`, with advice."""
     server.on_request = lambda _: answer
-    finding = last(server.url)
-    assert (finding.step, finding.state) == ("health", "failure")
-    assert advice in finding.advice
+    result = last(server.url)
+    assert (result.step, result.state) == ("health", "failure")
+    assert advice in result.advice
 
 
-def test_a_certificate_and_a_port_without_tls_are_told_apart(
+def test_a_certificate_and_a_port_without_tls_get_different_advice(
     bosbase_server: EmbeddedServer,
 ) -> None:
     """An untrusted certificate and a port without TLS get different advice."""
     with wire.WireServer(tls=True) as secure:
         assert "SSL_CERT_FILE" in last(secure.url).advice
-    finding = last(bosbase_server.url.replace("http:", "https:"))
-    assert (finding.step, finding.state) == ("health", "failure")
-    assert "does not speak TLS" in finding.advice
+    result = last(bosbase_server.url.replace("http:", "https:"))
+    assert (result.step, result.state) == ("health", "failure")
+    assert "does not speak TLS" in result.advice
 
 
-def test_a_stream_that_never_greets_is_told_as_a_proxys_doing(server: wire.WireServer) -> None:
+def test_a_stream_without_pb_connect_fails_its_step(server: wire.WireServer) -> None:
     """A stream without PB_CONNECT fails `stream`; the advice is on proxy buffering."""
     server.stream_answers += [wire.stream(greet=False)] * 3
-    finding = last(server.url)
-    assert (finding.step, finding.state) == ("stream", "failure")
-    assert "buffering off" in finding.advice
+    result = last(server.url)
+    assert (result.step, result.state) == ("stream", "failure")
+    assert "buffering off" in result.advice
 
 
-def test_a_page_in_place_of_the_stream_is_told(server: wire.WireServer) -> None:
+def test_a_page_in_place_of_the_stream_fails_its_step(server: wire.WireServer) -> None:
     """An HTML page in place of the stream fails `stream` and its type is reported."""
     page = wire.status(200, body=b"<html>", headers={"Content-Type": "text/html"})
     server.stream_answers += [page] * 3
-    finding = last(server.url)
-    assert (finding.step, finding.state) == ("stream", "failure")
-    assert "text/html" in finding.detail
-    assert "unchanged" in finding.advice
+    result = last(server.url)
+    assert (result.step, result.state) == ("stream", "failure")
+    assert "text/html" in result.detail
+    assert "unchanged" in result.advice
 
 
-def test_topics_that_are_refused_are_told(server: wire.WireServer) -> None:
+def test_refused_topics_fail_their_step(server: wire.WireServer) -> None:
     """A 404 to the POST of topics fails `topics`; the advice is on load balancers."""
     server.on_post = lambda number: wire.status(404)
-    finding = last(server.url)
-    assert (finding.step, finding.state) == ("topics", "failure")
-    assert "load balancers" in finding.advice
+    result = last(server.url)
+    assert (result.step, result.state) == ("topics", "failure")
+    assert "load balancers" in result.advice
 
 
 @pytest.mark.parametrize(("status", "advice"), [(403, "log in"), (404, "name"), (400, "query")])
-def test_a_collection_that_cannot_be_heard_is_told(
+def test_a_refused_collection_fails_its_step(
     server: wire.WireServer, status: int, advice: str
 ) -> None:
     """A collection refused with 400, 403 or 404 fails its step with fitting advice."""
     server.collections["posts"] = status
-    finding = last(server.url, "posts")
-    assert (finding.step, finding.state) == ("collection posts", "failure")
-    assert advice in finding.advice
+    result = last(server.url, "posts")
+    assert (result.step, result.state) == ("collection posts", "failure")
+    assert advice in result.advice
 
 
-def test_a_greeting_that_comes_late_is_a_warning(
+def test_a_late_pb_connect_is_a_warning(
     server: wire.WireServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A late PB_CONNECT is a warning at the step `stream`; later steps still run."""
-    monkeypatch.setattr(doctor, "FIRST_EVENT_SECONDS", 0.1)
+    monkeypatch.setattr(connection_checks, "GREETING_SECONDS", 0.1)
 
     def greet_late(stream: wire.Stream) -> None:
         time.sleep(0.2)
         stream.send_frame("PB_CONNECT", {"clientId": stream.client_id})
 
     server.stream_answers.append(wire.stream(greet=False, then=greet_late))
-    findings = {finding.step: finding for finding in examine(server.url, timeout=5)}
-    assert findings["stream"].state == "warning"
-    assert "buffering" in findings["stream"].advice
-    assert findings["figures"].state == "ok"
+    results = {result.step: result for result in run_checks(server.url, timeout=5)}
+    assert results["stream"].state == "warning"
+    assert "buffering" in results["stream"].advice
+    assert results["figures"].state == "ok"
 
 
-def test_the_command_says_it_once_and_commands_no_terminal(server: wire.WireServer) -> None:
+def test_the_command_escapes_control_characters(server: wire.WireServer) -> None:
     """`doctor` prints a failure once, exits with 1 and escapes control characters."""
     page = wire.status(200, "hi", {"Content-Type": "text/\x1b[31mred"})
     server.stream_answers += [page] * 3
@@ -155,7 +148,7 @@ def test_the_command_says_it_once_and_commands_no_terminal(server: wire.WireServ
     assert "\x1b" not in done.stdout
 
 
-def test_the_command_prints_each_step_and_exits_by_what_it_found() -> None:
+def test_the_command_prints_each_step_and_exits_by_the_result() -> None:
     """`doctor` prints each step and exits with 0 when all are ok, 1 on a failure."""
     with EmbeddedServer() as real:
         for collection, code in (("users", 0), ("nosuch", 1)):

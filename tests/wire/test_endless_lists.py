@@ -1,4 +1,4 @@
-"""A server, or a cache before it, whose pages come again: an error, and no flood of requests."""
+"""A server, or a cache before it, whose pages repeat: an error, after few requests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from support import wire_server as wire
-from support.realtime_client import connect, wait_until
+from support.realtime_client import wait_until
 from support.seen import LIMIT
 
 from rxbosbase import AuthLostError, BosBase, ProtocolError
@@ -19,33 +19,21 @@ Record = dict[str, Any]
 Pages = Callable[[wire.Request], list[Record]]
 
 
-@pytest.fixture
-def server() -> Iterator[wire.WireServer]:
-    with wire.WireServer() as started:
-        yield started
-
-
-@pytest.fixture
-def client(server: wire.WireServer) -> Iterator[BosBase]:
-    with connect(server) as made:
-        yield made
-
-
 def full_page(request: wire.Request, prefix: str) -> list[Record]:
     count = int(request.query["perPage"])
     return [{"id": f"{prefix}{n:04d}", "updated": "2026"} for n in range(count)]
 
 
 def serve(server: wire.WireServer, prefixes: Iterator[str]) -> list[wire.Request]:
-    """Answers each read with a full page of ids that begin with the next prefix."""
-    asked: list[wire.Request] = []
+    """Respond to each read with a full page of ids that start with the next prefix."""
+    reads: list[wire.Request] = []
 
     def answer(request: wire.Request) -> dict[str, Any]:
-        asked.append(request)
+        reads.append(request)
         return {"page": 1, "perPage": 1, "items": full_page(request, next(prefixes))}
 
     server.collections["posts"] = answer
-    return asked
+    return reads
 
 
 CYCLES = {"the same page": "a", "two pages in turn": "ab", "five pages in turn": "badce"}
@@ -53,14 +41,14 @@ CYCLES = {"the same page": "a", "two pages in turn": "ab", "five pages in turn":
 
 @pytest.mark.parametrize("cycle", CYCLES.values(), ids=CYCLES.keys())
 @pytest.mark.parametrize("sort", [None, "-created"])
-def test_a_list_whose_pages_come_again_is_an_error_after_few_requests(
+def test_a_list_whose_pages_repeat_is_an_error_after_few_requests(
     server: wire.WireServer, client: BosBase, cycle: str, sort: str | None
 ) -> None:
     """A list whose pages repeat raises `ProtocolError` after a bounded number of reads."""
-    asked = serve(server, itertools.cycle(cycle))
+    reads = serve(server, itertools.cycle(cycle))
     with pytest.raises(ProtocolError, match="it gives the same page again"):
         client.collection("posts").get_full_list(batch=5, sort=sort)
-    assert len(asked) <= len(cycle) + MAX_REPEATED // 5
+    assert len(reads) <= len(cycle) + MAX_REPEATED // 5
 
 
 def test_small_pages_with_nothing_new_end_no_list(server: wire.WireServer, client: BosBase) -> None:
@@ -84,23 +72,23 @@ VIEWS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("options", VIEWS.values(), ids=VIEWS.keys())
-def test_a_live_view_of_pages_that_come_again_pauses_and_tells(
+def test_a_live_view_of_repeating_pages_pauses_with_an_error(
     server: wire.WireServer, client: BosBase, options: dict[str, Any]
 ) -> None:
     """A view whose pages repeat sets `status.error` and waits before it reads again."""
     cycle = "ab"
-    asked = serve(server, itertools.cycle(cycle))
+    reads = serve(server, itertools.cycle(cycle))
     with client.collection("posts").live(**options) as view:
         wait_until(client, lambda: client.realtime.status.value.error is not None)
         assert "the same page again" in str(client.realtime.status.value.error)
-        first = len(asked)
+        first = len(reads)
         assert first <= len(cycle) + MAX_REPEATS
-        wait_until(client, lambda: len(asked) > first)
-        assert asked[first].time - asked[first - 1].time > 0.9
+        wait_until(client, lambda: len(reads) > first)
+        assert reads[first].time - reads[first - 1].time > 0.9
         assert view.current.version == 0
 
 
-def test_a_live_view_forgets_the_pages_that_came_again_once_there_are_others(
+def test_a_live_view_recovers_once_its_pages_stop_repeating(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """A view loads and its error is cleared once its pages stop repeating."""
@@ -112,7 +100,7 @@ def test_a_live_view_forgets_the_pages_that_came_again_once_there_are_others(
         wait_until(client, lambda: client.realtime.status.value.error is None)
 
 
-def test_a_view_that_cannot_read_tells_why_until_it_can_or_ends(
+def test_a_view_that_cannot_read_keeps_its_error_until_disposal(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """A view's 503 stays in `status.error`, whatever others read, until its disposal."""
@@ -122,12 +110,12 @@ def test_a_view_that_cannot_read_tells_why_until_it_can_or_ends(
         with client.collection("posts").live():
             wait_until(client, lambda: client.realtime.status.value.error is not None)
             assert "503" in str(client.realtime.status.value.error)
-            other.wait_fresh(LIMIT)  # of another view, it changes nothing
+            other.wait_fresh(LIMIT)  # a read of another view changes nothing
             assert client.realtime.status.value.error is not None
         wait_until(client, lambda: client.realtime.status.value.error is None)
 
 
-def test_a_read_that_does_not_count_any_more_tells_no_trouble(
+def test_an_outdated_read_that_fails_sets_no_error(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """A read that fails after a newer read succeeded sets no `status.error`."""
@@ -137,16 +125,18 @@ def test_a_read_that_does_not_count_any_more_tells_no_trouble(
     server.collections["posts"] = lambda _: answers.pop() if answers else good
     with client.collection("posts").live() as view:
         wait_until(client, lambda: not answers)
-        server.stream.send_raw(b"event:posts/*\ndata:{broken\n\n")  # a loss: all is read again
+        server.stream.send_raw(
+            b"event:posts/*\ndata:{broken\n\n"
+        )  # a loss: the view reads all again
         view.wait_fresh(LIMIT)
         gate.set()
-        (core,) = client.live_hub._cores.values()
-        assert isinstance(core, ViewDriver)
-        wait_until(client, lambda: core._reading == 0)
+        (driver,) = client.live_manager._views.values()
+        assert isinstance(driver, ViewDriver)
+        wait_until(client, lambda: driver._reading == 0)
         assert client.realtime.status.value.error is None
 
 
-def test_a_login_after_a_lost_one_leaves_the_trouble_of_the_views_on_the_status(
+def test_a_login_keeps_the_errors_of_views_on_the_status(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """A login clears `AuthLostError` from `status.error` but not a view's error."""
@@ -163,7 +153,7 @@ def test_a_login_after_a_lost_one_leaves_the_trouble_of_the_views_on_the_status(
     wait_until(client, lambda: client.realtime.status.value.error is None)
 
 
-def test_the_connections_own_trouble_comes_before_that_of_a_view(
+def test_the_connections_own_error_comes_before_that_of_a_view(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """`status.error` has the connection's own error before the error of a view."""
@@ -172,11 +162,11 @@ def test_the_connections_own_trouble_comes_before_that_of_a_view(
     client.realtime.wait_active(LIMIT)
     with client.collection("posts").live():
         wait_until(client, lambda: "503" in str(client.realtime.status.value.error))
-        # A new state of the connection leaves it there …
+        # A new state of the connection keeps it …
         client.realtime.reconnect_now()
         wait_until(client, lambda: client.realtime.status.value.state == "active")
         assert "503" in str(client.realtime.status.value.error)
-        # … and trouble of its own is told until it is over, whatever the view does meanwhile.
+        # … and an error of its own stays until it is over, whatever the view does meanwhile.
         server.on_stream = lambda _: wire.status(429)
         client.realtime.reconnect_now()
         wait_until(client, lambda: "429" in str(client.realtime.status.value.error))
@@ -185,7 +175,7 @@ def test_the_connections_own_trouble_comes_before_that_of_a_view(
     wait_until(client, lambda: client.realtime.status.value.error is None)
 
 
-def test_a_search_for_an_id_that_no_filter_can_name_ends_where_pages_come_again(
+def test_a_search_for_an_id_with_nul_ends_where_pages_repeat(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """A recheck of an id with NUL takes fewer than 10 reads when pages repeat."""
@@ -193,8 +183,8 @@ def test_a_search_for_an_id_that_no_filter_can_name_ends_where_pages_come_again(
     server.collections["posts"] = rows
     with client.collection("posts").live() as view:
         view.wait_fresh(LIMIT)
-        asked = serve(server, itertools.cycle("ab"))
-        for n in range(2):  # twice at once: it is in doubt, and asked about
+        reads = serve(server, itertools.cycle("ab"))
+        for n in range(2):  # twice at once: it is queued for a recheck
             server.send("posts/*", {"id": "\0", "updated": "2027", "n": n})
         wait_until(client, lambda: client.realtime.status.value.error is not None)
-        assert len(asked) < 10
+        assert len(reads) < 10

@@ -1,4 +1,4 @@
-"""Plain requests by `responses`: logging in, refreshing, logging out, and where tokens go."""
+"""Requests mocked by `responses`: login, refresh, logout, and which requests have a token."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ def client() -> Iterator[BosBase]:
         yield made
 
 
-def asked(web: responses.RequestsMock) -> requests.PreparedRequest:
+def last_request(web: responses.RequestsMock) -> requests.PreparedRequest:
     request = web.calls[-1].request
     assert isinstance(request, requests.PreparedRequest)
     return request
 
 
 def sent_token(web: responses.RequestsMock) -> str:
-    value: Any = asked(web).headers.get("Authorization", b"")
+    value: Any = last_request(web).headers.get("Authorization", b"")
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def test_a_login_is_kept_told_and_sent_with_what_follows(
+def test_a_login_is_stored_emitted_and_sent_with_later_requests(
     web: responses.RequestsMock, client: BosBase
 ) -> None:
     """A login is stored, emitted on `changes` and sent with later requests."""
@@ -49,7 +49,7 @@ def test_a_login_is_kept_told_and_sent_with_what_follows(
     users = client.collection("users")
     answer = users.auth_with_password("ann@example.com", "hunter2", body={"mfaId": "m"}, fields="*")
     assert answer == {"token": token, "record": RECORD}
-    assert json.loads(asked(web).body or b"") == {
+    assert json.loads(last_request(web).body or b"") == {
         "identity": "ann@example.com", "password": "hunter2", "mfaId": "m",
     }  # fmt: skip
     assert sent_token(web) == ""
@@ -67,7 +67,7 @@ def test_a_login_is_kept_told_and_sent_with_what_follows(
     assert tokens.items == ["", token, ""]
 
 
-def test_a_refused_login_keeps_what_was_and_shows_no_password(
+def test_a_refused_login_keeps_the_stored_one_and_shows_no_password(
     web: responses.RequestsMock, client: BosBase
 ) -> None:
     """A refused login keeps the stored one, and its error has no password."""
@@ -76,7 +76,7 @@ def test_a_refused_login_keeps_what_was_and_shows_no_password(
     web.post(LOGIN, json=body, status=400)
     with pytest.raises(ClientResponseError) as caught:
         client.collection("users").auth_with_password("ann", "hunter2")
-    assert sent_token(web) == ""  # the old one may be what the server refuses
+    assert sent_token(web) == ""  # the server may refuse the old one
     assert "hunter2" not in repr(caught.value) + str(caught.value)
     assert client.auth_store.token == "an.old.one"
 
@@ -90,7 +90,7 @@ def test_a_refused_login_keeps_what_was_and_shows_no_password(
         ("x", "\ud83d", "^password holds half a surrogate pair"),
     ],
 )
-def test_row_13_identity_and_password_are_text(
+def test_identity_and_password_must_be_text(
     client: BosBase, identity: Any, password: Any, why: str
 ) -> None:
     """An identity or password that is no text raises an error that names it."""
@@ -133,18 +133,22 @@ def test_refreshes_with_other_bodies_share_no_request(
     web: responses.RequestsMock, client: BosBase
 ) -> None:
     """Concurrent refreshes with different bodies send one request each."""
-    users, asked = client.collection("users"), []
+    users, bodies = client.collection("users"), []
 
     def answer(request: requests.PreparedRequest) -> tuple[int, dict[str, str], str]:
-        asked.append(json.loads(request.body or b""))
-        if len(asked) == 1:
+        bodies.append(json.loads(request.body or b""))
+        if len(bodies) == 1:
             users.auth_refresh(body={"a": 2})
-        return 200, {}, json.dumps({"token": make_token("u1", serial=len(asked)), "record": RECORD})
+        return (
+            200,
+            {},
+            json.dumps({"token": make_token("u1", serial=len(bodies)), "record": RECORD}),
+        )
 
     client.auth_store.save(make_token("u1"), RECORD)
     web.add_callback(responses.POST, REFRESH, answer, content_type="application/json")
     users.auth_refresh(body={"a": 1})
-    assert asked == [{"a": 1}, {"a": 2}]
+    assert bodies == [{"a": 1}, {"a": 2}]
 
 
 def test_a_refused_refresh_is_raised(web: responses.RequestsMock, client: BosBase) -> None:
@@ -155,7 +159,7 @@ def test_a_refused_refresh_is_raised(web: responses.RequestsMock, client: BosBas
         client.collection("users").auth_refresh()
 
 
-def test_a_store_may_be_brought_along_and_shared(web: responses.RequestsMock) -> None:
+def test_a_store_may_be_passed_in_and_shared(web: responses.RequestsMock) -> None:
     """Several clients can use one `AuthStore`, and each sends its token."""
     store = AuthStore()
     store.save(make_token("u1"), RECORD)
@@ -164,10 +168,10 @@ def test_a_store_may_be_brought_along_and_shared(web: responses.RequestsMock) ->
         with BosBase(URL, auth_store=store) as client:
             client.health()
             assert sent_token(web) == store.token
-    store.clear()  # no client listens any more
+    store.clear()  # no client observes it any more
 
 
-def test_no_password_comes_out_of_a_netrc_file(
+def test_no_password_of_a_netrc_file_is_sent(
     web: responses.RequestsMock,
     client: BosBase,
     monkeypatch: pytest.MonkeyPatch,
@@ -183,7 +187,7 @@ def test_no_password_comes_out_of_a_netrc_file(
 
 
 @pytest.mark.parametrize("token", ["", "a\r\nX-Evil: 1", " a", "ż"])
-def test_a_token_that_is_none_is_told_and_changes_nothing(
+def test_an_invalid_token_raises_and_stores_nothing(
     web: responses.RequestsMock, client: BosBase, token: str
 ) -> None:
     """A login response with an invalid token raises `ProtocolError`, stores nothing."""
@@ -198,7 +202,7 @@ def test_a_token_that_is_none_is_told_and_changes_nothing(
     {"hello": "world"}, [], None, {"token": "t", "record": None}, {"token": "t", "record": {}},
     {"token": "t", "record": {"id": 1}}, {"token": "t", "record": {"id": ""}},
 ])  # fmt: skip
-def test_an_answer_without_a_login_is_told_and_changes_nothing(
+def test_a_response_without_a_login_raises_and_stores_nothing(
     web: responses.RequestsMock, client: BosBase, answer: Any
 ) -> None:
     """A login response without token or record raises `ProtocolError`, stores nothing."""

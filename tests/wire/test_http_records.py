@@ -1,4 +1,4 @@
-"""Plain requests by `responses`: records, collections, and the errors of their answers."""
+"""Requests mocked by `responses`: records, collections, and the errors of their responses."""
 
 from __future__ import annotations
 
@@ -39,21 +39,23 @@ def posts(client: BosBase) -> Collection[dict[str, Any]]:
     return client.collection("posts")
 
 
-def asked(web: responses.RequestsMock, number: int = -1) -> requests.PreparedRequest:
+def request_of(web: responses.RequestsMock, number: int = -1) -> requests.PreparedRequest:
     request = web.calls[number].request
     assert isinstance(request, requests.PreparedRequest)
     return request
 
 
 def query(web: responses.RequestsMock, number: int = -1) -> dict[str, str]:
-    return dict(parse_qsl(urlsplit(asked(web, number).url or "").query, keep_blank_values=True))
+    return dict(
+        parse_qsl(urlsplit(request_of(web, number).url or "").query, keep_blank_values=True)
+    )
 
 
 def page(*ids: str) -> dict[str, Any]:
     return {"page": 1, "perPage": 1, "items": [{"id": each, "n": 1} for each in ids]}
 
 
-def test_get_list_asks_for_one_page_with_all_options(
+def test_get_list_requests_one_page_with_all_options(
     web: responses.RequestsMock, posts: Collection[dict[str, Any]]
 ) -> None:
     """`get_list` sends all its options in one request and returns the page."""
@@ -67,10 +69,10 @@ def test_get_list_asks_for_one_page_with_all_options(
         "page": "2", "perPage": "50", "filter": "n > 1", "sort": "-created", "expand": "author",
         "fields": "id", "x": "true", "skipTotal": "1",
     }  # fmt: skip
-    assert asked(web).headers["x-tenant"] in ("t1", b"t1")
+    assert request_of(web).headers["x-tenant"] in ("t1", b"t1")
 
 
-def test_get_list_asks_for_the_first_page_with_its_totals(
+def test_get_list_requests_the_first_page_with_its_totals(
     web: responses.RequestsMock, posts: Collection[dict[str, Any]]
 ) -> None:
     """`get_list` without arguments reads page 1 of 30 records with its totals."""
@@ -79,13 +81,13 @@ def test_get_list_asks_for_the_first_page_with_its_totals(
     assert query(web) == {"page": "1", "perPage": "30"}
 
 
-def test_an_id_is_one_part_of_the_path(
+def test_an_id_is_one_segment_of_the_path(
     web: responses.RequestsMock, posts: Collection[dict[str, Any]]
 ) -> None:
     """`get_one` encodes an id with `/` and `?` as one segment of the path."""
     web.get(f"{POSTS}/a%2Fb%3F", json={"id": "a/b?"})
     assert posts.get_one("a/b?") == {"id": "a/b?"}
-    assert asked(web).url == f"{POSTS}/a%2Fb%3F"
+    assert request_of(web).url == f"{POSTS}/a%2Fb%3F"
 
 
 def test_get_one_and_get_first(
@@ -130,8 +132,8 @@ def test_a_filter_of_the_query_holds_for_each_page(
     web.get(POSTS, json=page("a"))
     web.get(POSTS, json=page())
     assert len(list(posts.iter_records(1, query={"filter": "n > 1", "x": 1}))) == 1
-    asked = [(query(web, at)["filter"], query(web, at)["x"]) for at in (0, 1)]
-    assert asked == [("n > 1", "1"), ("(n > 1) && id > 'a'", "1")]
+    sent = [(query(web, at)["filter"], query(web, at)["x"]) for at in (0, 1)]
+    assert sent == [("n > 1", "1"), ("(n > 1) && id > 'a'", "1")]
 
 
 def test_a_list_is_read_in_batches_of_500(
@@ -167,12 +169,12 @@ def test_an_id_of_any_form_stays_a_value_of_the_next_pages_filter(
     web.get(POSTS, json=page())
     web.get(POSTS, json=page())
     assert [record["id"] for record in posts.iter_records(1)] == [last]
-    asked = [query(web, at).get("filter") for at in range(1, len(web.calls))]
+    sent = [query(web, at).get("filter") for at in range(1, len(web.calls))]
     guards = [GUARDS["escaped"]] + ([GUARDS["plain"]] if dialect == "plain" else [])
-    assert asked == [*guards, build_filter("id > {:last}", dialect, last=last)]
+    assert sent == [*guards, build_filter("id > {:last}", dialect, last=last)]
 
 
-def test_a_server_that_refuses_both_guards_tells_nothing(
+def test_a_server_that_refuses_both_guards_leaves_the_dialect_unknown(
     web: responses.RequestsMock, posts: Collection[dict[str, Any]]
 ) -> None:
     """A server that refuses both guards raises its 400 and leaves the dialect unknown."""
@@ -182,7 +184,7 @@ def test_a_server_that_refuses_both_guards_tells_nothing(
     assert posts._client.dialect.known is None
 
 
-def test_a_server_updated_to_the_other_dialect_is_asked_again(
+def test_a_server_updated_to_the_other_dialect_is_probed_again(
     web: responses.RequestsMock, posts: Collection[dict[str, Any]]
 ) -> None:
     """A server that changes its dialect is probed again, and filters are written in it."""
@@ -197,7 +199,7 @@ def test_a_server_updated_to_the_other_dialect_is_asked_again(
     assert written.startswith(GUARDS["escaped"])
 
 
-def test_a_filters_comment_does_not_reach_over_its_parentheses(
+def test_a_filters_comment_is_removed_before_parentheses(
     web: responses.RequestsMock, posts: Collection[dict[str, Any]]
 ) -> None:
     """A comment in a filter is removed before the filter is put in parentheses."""
@@ -234,14 +236,14 @@ def test_a_page_with_a_record_nested_too_deeply_gives_the_others(
 
 
 def serve(web: responses.RequestsMock, rows: list[dict[str, Any]]) -> None:
-    """Pages of these rows, by number or behind an id, and the fields ``id,updated`` alone."""
+    """Serve pages of these rows, by number or after an id, and the fields ``id,updated`` alone."""
 
     def answer(request: requests.PreparedRequest) -> tuple[int, dict[str, str], str]:
-        asked = dict(parse_qsl(urlsplit(request.url or "").query))
-        behind = asked.get("filter", "").removeprefix("id > ").strip("'")
-        size, number = int(asked["perPage"]), int(asked["page"])
-        found = [row for row in rows if row["id"] > behind][(number - 1) * size : number * size]
-        if asked.get("fields") == "id,updated":
+        parameters = dict(parse_qsl(urlsplit(request.url or "").query))
+        after = parameters.get("filter", "").removeprefix("id > ").strip("'")
+        size, number = int(parameters["perPage"]), int(parameters["page"])
+        found = [row for row in rows if row["id"] > after][(number - 1) * size : number * size]
+        if parameters.get("fields") == "id,updated":
             found = [{"id": row["id"]} for row in found]
         return 200, {}, json.dumps({"page": number, "perPage": size, "items": found})
 
@@ -265,10 +267,10 @@ def test_a_record_that_alone_is_too_large_is_an_error_or_left_out(
     assert f"left out: {UnreadableRecord('posts', 'b', '', 0)}" in caplog.messages
 
 
-def test_an_array_nested_too_deeply_is_told_as_such(
+def test_an_array_nested_too_deeply_is_a_protocol_error(
     web: responses.RequestsMock, client: BosBase
 ) -> None:
-    """A response nested too deeply to decode raises a `ProtocolError` that says so."""
+    """A response nested too deeply to decode raises a `ProtocolError` with that cause."""
     web.get(f"{URL}/api/custom", body=DEEP)
     with pytest.raises(ProtocolError, match="nested too deeply to be decoded"):
         client.send("GET", "/api/custom")
@@ -285,7 +287,7 @@ def test_a_page_that_ends_in_an_id_with_nul_is_read_on(
     assert query(web, 1)["filter"] == "id > 'a'"
 
 
-def test_a_page_that_comes_again_and_again_is_an_error_and_not_an_endless_list(
+def test_a_page_that_repeats_is_an_error_and_not_an_endless_list(
     web: responses.RequestsMock, posts: Collection[dict[str, Any]]
 ) -> None:
     """A list whose one page repeats raises `ProtocolError`."""
@@ -298,7 +300,7 @@ ODD_ROWS: list[Any] = [17, "text", None, ["id"]]
 
 
 @pytest.mark.parametrize("odd", ODD_ROWS, ids=str)
-def test_an_answer_of_anything_but_records_is_an_error_of_its_own(
+def test_a_response_without_a_record_is_a_protocol_error(
     web: responses.RequestsMock, posts: Collection[dict[str, Any]], odd: Any
 ) -> None:
     """A response that has no record where one is due raises `ProtocolError`."""
@@ -316,18 +318,18 @@ def test_an_answer_of_anything_but_records_is_an_error_of_its_own(
     web.get(f"{POSTS}/a", json=odd)
     web.post(POSTS, json=odd)
     web.patch(f"{POSTS}/a", json=odd)
-    asks: list[Callable[[], object]] = [
+    calls: list[Callable[[], object]] = [
         lambda: posts.get_one("a"),
         lambda: posts.create({}),
         lambda: posts.update("a", {}),
     ]
-    for ask in asks:
+    for call in calls:
         with pytest.raises(ProtocolError, match="without a record: is base_url a BosBase server"):
-            ask()
+            call()
 
 
 @pytest.mark.parametrize("none", [{"sort": None}, {"sort": ""}, {"query": {"sort": ""}}], ids=str)
-def test_an_order_that_is_none_is_the_order_of_ids(
+def test_an_empty_sort_is_the_order_of_ids(
     web: responses.RequestsMock, posts: Collection[dict[str, Any]], none: dict[str, Any]
 ) -> None:
     """An empty `sort` means the order of ids in lists and `iter_records`."""
@@ -348,18 +350,18 @@ def test_records_without_an_id_cannot_be_paged_through(
             posts.get_full_list(sort=sort)
 
 
-def test_get_full_list_pages_by_offset_where_an_order_is_asked_for(
+def test_get_full_list_with_a_sort_pages_by_offset(
     web: responses.RequestsMock, posts: Collection[dict[str, Any]]
 ) -> None:
     """`get_full_list` with a `sort` pages by offset and returns no record twice."""
     web.get(POSTS, json=page("b", "a"))
-    web.get(POSTS, json=page("a"))  # moved meanwhile: it is not given twice
+    web.get(POSTS, json=page("a"))  # moved meanwhile: it is not returned twice
     assert [r["id"] for r in posts.get_full_list(2, sort="-n")] == ["b", "a"]
-    asked = [(query(web, n)["page"], query(web, n)["sort"]) for n in (0, 1)]
-    assert asked == [("1", "-n"), ("2", "-n")]
+    sent = [(query(web, n)["page"], query(web, n)["sort"]) for n in (0, 1)]
+    assert sent == [("1", "-n"), ("2", "-n")]
 
 
-def test_fields_without_the_id_still_page_and_do_not_show_it(
+def test_fields_without_the_id_still_page_and_omit_it(
     web: responses.RequestsMock, posts: Collection[dict[str, Any]]
 ) -> None:
     """`fields` without `id` requests the id for paging and removes it from the result."""
@@ -375,11 +377,11 @@ def test_create_update_and_delete_send_json(
     """`create` and `update` send and return JSON; `delete` accepts a 204."""
     web.post(POSTS, json={"id": "a", "title": "Zażółć"})
     assert posts.create({"title": "Zażółć"}, expand="author")["title"] == "Zażółć"
-    assert json.loads(asked(web).body or b"") == {"title": "Zażółć"}
-    assert asked(web).headers["Content-Type"] in ("application/json", b"application/json")
+    assert json.loads(request_of(web).body or b"") == {"title": "Zażółć"}
+    assert request_of(web).headers["Content-Type"] in ("application/json", b"application/json")
     web.patch(f"{POSTS}/a", json={"id": "a"})
     posts.update("a", {"n+": 1})
-    assert json.loads(asked(web).body or b"") == {"n+": 1}
+    assert json.loads(request_of(web).body or b"") == {"n+": 1}
     web.delete(f"{POSTS}/a", status=204)
     posts.delete("a")
 
@@ -390,12 +392,12 @@ def test_a_file_is_sent_beside_the_fields(
     """A file among the fields is sent as multipart, with the other fields as JSON."""
     web.post(POSTS, json={"id": "a", "doc": "a_1.txt"})
     assert posts.create({"n": 1, "doc": ("a.txt", b"content")})["doc"] == "a_1.txt"
-    parts = asked(web).body
+    parts = request_of(web).body
     assert isinstance(parts, bytes)
     assert b'filename="a.txt"' in parts and b"content" in parts and b'{"n":1}' in parts
 
 
-def test_collections_are_made_read_changed_and_deleted(
+def test_collections_are_created_read_updated_and_deleted(
     web: responses.RequestsMock, client: BosBase
 ) -> None:
     """`collections` creates, reads, updates, deletes and lists collections."""
@@ -413,7 +415,7 @@ def test_collections_are_made_read_changed_and_deleted(
     assert query(web) == {"page": "1", "perPage": "30", "sort": "name"}
 
 
-def test_an_error_of_the_server_keeps_its_words_and_fields(
+def test_an_error_of_the_server_keeps_its_message_and_fields(
     web: responses.RequestsMock, posts: Collection[dict[str, Any]]
 ) -> None:
     """`ClientResponseError` has status, message and field errors, and no query."""
@@ -457,7 +459,7 @@ def test_retry_after_is_a_number_or_a_date(
         ({"body": requests.exceptions.InvalidHeader("x")}, ProtocolError, "failed: InvalidHeader"),
     ],
 )
-def test_whatever_comes_back_becomes_an_error_of_this_library(
+def test_every_failure_is_an_error_of_this_library(
     web: responses.RequestsMock,
     client: BosBase,
     answer: dict[str, Any],
@@ -471,7 +473,7 @@ def test_whatever_comes_back_becomes_an_error_of_this_library(
 
 
 @pytest.mark.parametrize(("body", "value"), [(b"", None), (b"null", None), (b"[1]", [1])])
-def test_an_empty_answer_is_none(
+def test_an_empty_response_is_none(
     web: responses.RequestsMock, client: BosBase, body: bytes, value: Any
 ) -> None:
     """`send` returns None for an empty or `null` body, else the decoded JSON."""
@@ -499,7 +501,7 @@ BAD: list[tuple[Callable[[Collection[dict[str, Any]]], object], type[Exception],
 
 
 @pytest.mark.parametrize(("use", "kind", "message"), BAD, ids=[row[2][:24] for row in BAD])
-def test_row_13_wrong_arguments_are_refused_before_anything_is_sent(
+def test_wrong_arguments_are_refused_before_anything_is_sent(
     web: responses.RequestsMock,
     posts: Collection[dict[str, Any]],
     use: Callable[[Collection[dict[str, Any]]], object],
@@ -513,7 +515,7 @@ def test_row_13_wrong_arguments_are_refused_before_anything_is_sent(
 
 
 @pytest.mark.parametrize("answer", [{"hello": "world"}, [], None, {"items": 1}])
-def test_a_page_without_records_is_no_answer_of_a_bosbase_server(
+def test_a_page_without_a_list_of_records_is_a_protocol_error(
     web: responses.RequestsMock, posts: Collection[dict[str, Any]], answer: Any
 ) -> None:
     """`get_list` raises `ProtocolError` for a response without a list of records."""

@@ -1,4 +1,4 @@
-"""Live views of a server that sorts by a language: every id, its order, and whole rows."""
+"""Live views of a server that sorts by collation: every id, the order, and whole rows."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from support.realtime_client import connect, wait_until
 from support.seen import LIMIT, Seen
 
 from rxbosbase import BosBase
-from rxbosbase.live import Snapshot
-from rxbosbase.live import factory as make
+from rxbosbase.live import Snapshot, factory
 from rxbosbase.live.driver import ViewDriver
 from rxbosbase.live.engine.engine import RecordEngine
 from rxbosbase.live.engine.messages import Rules
@@ -29,15 +28,15 @@ Shown = Seen[Snapshot[Record]]
 
 MANY = 2500
 PAGES = 3
-NEVER = 1000.0  # s: not within any test
-OFTEN = 0.1  # seconds between two comparisons
-SOON = 0.05  # … and between two reads of the order
+NEVER = 1000.0  # seconds; longer than any test
+OFTEN = 0.1  # seconds between two reconcile passes
+SOON = 0.05  # seconds between two reads of the order
 
 QUIET = 0.35
 """Seconds in which a read would have begun, by the rules of `hasty`."""
 
 MEASURED = ["", "🦊", "10", "9", "-a", "a", "A", "á", "a b", "Z"]
-"""A list of BosBase, ``sort=title``."""
+"""Titles in the order in which BosBase lists them by ``sort=title``."""
 
 
 @pytest.fixture
@@ -47,23 +46,17 @@ def server() -> Iterator[BosBaseServer]:
 
 
 @pytest.fixture
-def client(server: BosBaseServer) -> Iterator[BosBase]:
-    with connect(server) as made:
-        yield made
-
-
-@pytest.fixture
 def short_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     """Events count as lone ones a moment after the acknowledgement, not 5 s after it."""
-    short = partial(Rules, remember=0.2, together=0.1)
-    monkeypatch.setattr(make, "Rules", short)
+    short = partial(Rules, remember=0.2, swap_window=0.1)
+    monkeypatch.setattr(factory, "Rules", short)
 
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same; and what is in doubt is asked about at once."""
-    short = partial(Rules, remember=0.2, together=0.1, quiet=SOON, spacing=SOON)
-    monkeypatch.setattr(make, "Rules", short)
+    """The same, and records are rechecked at once."""
+    short = partial(Rules, remember=0.2, swap_window=0.1, quiet=SOON, spacing=SOON)
+    monkeypatch.setattr(factory, "Rules", short)
 
 
 def ids(snapshot: Snapshot[Record]) -> list[str]:
@@ -71,20 +64,20 @@ def ids(snapshot: Snapshot[Record]) -> list[str]:
 
 
 def shows(view: View, server: BosBaseServer) -> bool:
-    """Whether the view has each record as a read gives it, in whatever order."""
+    """Return whether the view has each record as a read returns it, in any order."""
     rows = {id: server.record("posts", id) for id in server.ids("posts")}
     return dict(view.current.by_id) == rows
 
 
 def no_read_follows(server: BosBaseServer, before: int) -> None:
-    """No read but the first `before` within a moment."""
+    """Check that no read follows the first `before` within `QUIET` seconds."""
     with pytest.raises(TimeoutError):
         server.wait_reads(before + 1, timeout=QUIET)
     assert len(server.reads) == before
 
 
 def settle(server: BosBaseServer, quiet: float = QUIET) -> None:
-    """Until a moment passed without a read."""
+    """Wait until `quiet` seconds have passed without a read."""
     while True:
         try:
             server.wait_reads(len(server.reads) + 1, timeout=quiet)
@@ -96,7 +89,7 @@ def settle(server: BosBaseServer, quiet: float = QUIET) -> None:
 
 
 @pytest.mark.parametrize("sort", [None, "title", "-n"])
-def test_a_view_of_ids_of_both_cases_loses_none_when_it_loads_and_when_it_compares(
+def test_a_view_of_mixed_case_ids_has_each_after_loading_and_reconciling(
     server: BosBaseServer, client: BosBase, sort: str | None
 ) -> None:
     """A view of 2500 mixed-case ids has each one after loading and each reconcile pass."""
@@ -111,7 +104,7 @@ def test_a_view_of_ids_of_both_cases_loses_none_when_it_loads_and_when_it_compar
         assert [change.type for change in changes if change.type != "modified"] == []
 
 
-def test_what_is_deleted_past_the_hooks_goes_and_nothing_else(
+def test_rows_deleted_by_sql_are_removed_and_no_others(
     server: BosBaseServer, client: BosBase
 ) -> None:
     """A reconcile pass removes the rows that SQL has deleted, and no others."""
@@ -136,7 +129,7 @@ def test_what_is_deleted_past_the_hooks_goes_and_nothing_else(
         assert sorted(removed) == sorted(gone)
 
 
-def test_ids_of_both_cases_are_found_again_after_a_loss(
+def test_a_view_of_mixed_case_ids_catches_up_after_a_loss(
     server: BosBaseServer, client: BosBase
 ) -> None:
     """A view of mixed-case ids catches up with lost events after a reconnect."""
@@ -144,11 +137,11 @@ def test_ids_of_both_cases_are_found_again_after_a_loss(
     shown = Shown()
     with client.collection("posts").live() as view, view.subscribe(shown):
         view.wait_fresh()
-        with server.held_frames() as held:
+        with server.held_frames() as frames:
             server.delete("posts", made[7])
             server.update("posts", made[8], {"n": 1})
             new = server.create("posts", {"id": "aZ", "n": 2})["id"]
-            held.clear()
+            frames.clear()
         server.stream.cut()
         wait_until(client, lambda: new in view.current.by_id and view.current.fresh)
         assert shows(view, server)
@@ -161,7 +154,7 @@ def test_ids_of_both_cases_are_found_again_after_a_loss(
 # -- the server's order ---------------------------------------------------------------------------
 
 
-def test_without_a_sort_the_order_is_the_servers_of_ids(
+def test_a_view_without_a_sort_has_the_servers_order_of_ids(
     server: BosBaseServer, client: BosBase
 ) -> None:
     """A view without a `sort` has the server's order of ids, also after writes."""
@@ -190,7 +183,7 @@ def test_a_view_has_the_servers_order_also_after_writes(
 ) -> None:
     """A sorted view keeps the order of its server (en_US, C, SQLite) after writes."""
 
-    def is_arranged() -> bool:
+    def is_in_order() -> bool:
         by_server = sort if sort.endswith("id") else f"{sort},id"
         return ids(view.current) == server.ids("posts", sort=by_server)
 
@@ -201,23 +194,23 @@ def test_a_view_has_the_servers_order_also_after_writes(
         )
         with client.collection("posts").live(sort=sort, interval=0.05) as view:
             view.wait_fresh()
-            assert is_arranged()
+            assert is_in_order()
             server.create("posts", {"title": "-b", "n": None})
-            wait_until(client, lambda: len(view.current.records) == 13 and is_arranged())
+            wait_until(client, lambda: len(view.current.records) == 13 and is_in_order())
             server.update("posts", made[0], {"title": "Á"})
             wait_until(
-                client, lambda: view.current.by_id[made[0]]["title"] == "Á" and is_arranged()
+                client, lambda: view.current.by_id[made[0]]["title"] == "Á" and is_in_order()
             )
             server.update("posts", made[1], {"title": None, "n": 7})
             server.update("posts", made[2], {"n": None})
             server.delete("posts", made[3])
-            wait_until(client, lambda: len(view.current.records) == 12 and is_arranged())
+            wait_until(client, lambda: len(view.current.records) == 12 and is_in_order())
             assert shows(view, server)
 
 
 @pytest.mark.parametrize("nulls", ["last", "first"])
 @pytest.mark.parametrize("sort", ["n", "-n"])
-def test_numbers_are_arranged_without_the_server_once_it_showed_where_nulls_stand(
+def test_numbers_are_ordered_without_a_read_once_the_place_of_nulls_is_known(
     sort: str, nulls: Any, hasty: None
 ) -> None:
     """A view sorted by numbers moves a row without a read if it knows where nulls are."""
@@ -232,9 +225,7 @@ def test_numbers_are_arranged_without_the_server_once_it_showed_where_nulls_stan
             no_read_follows(server, before)
 
 
-def test_many_records_are_arranged_by_text_as_the_server_does(
-    server: BosBaseServer, client: BosBase
-) -> None:
+def test_many_records_keep_the_servers_text_order(server: BosBaseServer, client: BosBase) -> None:
     """A view of 2500 records keeps the server's text order, also after writes."""
     names = zip(mixed_ids(MANY), mixed_ids(MANY, seed=3), strict=True)
     made = server.fill("posts", ({"id": id, "title": title} for id, title in names))
@@ -253,7 +244,7 @@ def test_a_filtered_view_has_what_matches_in_the_servers_order(
 ) -> None:
     """A filtered view has the matching rows in the server's order, also after writes."""
 
-    def is_arranged() -> bool:
+    def is_in_order() -> bool:
         return ids(view.current) == server.ids("posts", "n > 0", "title,id")[:limit]
 
     made = server.fill("posts", [{"title": title, "n": 1} for title in reversed(MEASURED)])
@@ -261,14 +252,14 @@ def test_a_filtered_view_has_what_matches_in_the_servers_order(
     with posts.live(filter="n > 0", sort="title", limit=limit, interval=0.05) as view:
         view.wait_fresh()
         assert any("fields%22%3A%22id%2Cupdated" in topic for topic in server.stream.topics)
-        wait_until(client, is_arranged)
+        wait_until(client, is_in_order)
         first, second = ids(view.current)[:2]
         server.update("posts", first, {"n": 0})
-        wait_until(client, lambda: first not in view.current.by_id and is_arranged())
+        wait_until(client, lambda: first not in view.current.by_id and is_in_order())
         server.update("posts", second, {"title": "Zz"})
         server.update("posts", first, {"n": 2, "title": "-A"})
         server.delete("posts", made[2])
-        wait_until(client, is_arranged)
+        wait_until(client, is_in_order)
         assert len(view.current.records) == (limit or len(MEASURED) - 1)
 
 
@@ -278,7 +269,7 @@ WITHIN = 1.0
 """Seconds until a view has what an event lacked."""
 
 
-def test_what_an_event_lacks_is_shown_within_a_second(
+def test_fields_that_an_event_lacks_are_shown_within_a_second(
     server: BosBaseServer, client: BosBase, short_memory: None
 ) -> None:
     """A field that is hidden from events is shown within 1 s of a write."""
@@ -312,15 +303,15 @@ def test_the_first_record_of_a_view_is_shown_as_it_is_read(
         assert len(view.current.records) == 1
 
 
-@pytest.mark.parametrize("microseconds", [0, 400], ids=["stamp stays", "within its millisecond"])
-def test_what_sql_wrote_past_the_hooks_is_found(
+@pytest.mark.parametrize("microseconds", [0, 400], ids=["same updated", "same millisecond"])
+def test_rows_changed_by_sql_are_found(
     server: BosBaseServer, client: BosBase, microseconds: int
 ) -> None:
     """Reconcile passes find rows that SQL has changed, even with an equal `updated`."""
     made = server.fill("posts", ({"id": id, "n": 0} for id in mixed_ids(MANY)))
     with client.collection("posts").live(reconcile=OFTEN) as view:
         view.wait_fresh()
-        server.update("posts", made[0], {"n": 1})  # so that `updated` is seen to move
+        server.update("posts", made[0], {"n": 1})  # so that the view knows that `updated` moves
         wait_until(client, lambda: view.current.by_id[made[0]]["n"] == 1)
         by_collation = server.ids("posts", sort="id")
         before = server.record("posts", by_collation[0])["updated"]
@@ -347,7 +338,7 @@ def test_a_changed_schema_is_found(
     made = server.fill("posts", ({"id": id, "n": 0, "k": 0} for id in mixed_ids(count)))
     with client.collection("posts").live(reconcile=OFTEN) as view:
         view.wait_fresh()
-        server.update("posts", made[0], {"k": 1})  # so that `updated` is seen to move
+        server.update("posts", made[0], {"k": 1})  # so that the view knows that `updated` moves
         wait_until(client, lambda: view.current.by_id[made[0]]["k"] == 1)
         change(server)
         wait_until(client, lambda: shows(view, server), 2 * LIMIT)
@@ -375,7 +366,7 @@ def test_a_field_hidden_from_events_while_the_view_runs_stays_in_the_rows(
 
 
 @pytest.mark.parametrize("sort", [None, "title", "-title", "n"])
-def test_a_calm_update_costs_no_read(
+def test_a_lone_update_causes_no_read(
     server: BosBaseServer, client: BosBase, sort: str | None, hasty: None
 ) -> None:
     """A lone update of a quiet record causes no read."""
@@ -389,7 +380,7 @@ def test_a_calm_update_costs_no_read(
         no_read_follows(server, before)
 
 
-def test_a_calm_view_reads_no_more_than_one_page_a_comparison(
+def test_a_quiet_view_reads_at_most_one_page_per_reconcile_pass(
     server: BosBaseServer, client: BosBase
 ) -> None:
     """A quiet view of one page makes at most one read per reconcile pass."""
@@ -403,23 +394,23 @@ def test_a_calm_view_reads_no_more_than_one_page_a_comparison(
         assert shows(view, server)
 
 
-def test_a_calm_large_view_reads_one_whole_page_a_comparison(
+def test_a_quiet_large_view_reads_one_whole_page_per_reconcile_pass(
     server: BosBaseServer, client: BosBase
 ) -> None:
     """A quiet view of 3 pages reads one of them whole per reconcile pass."""
     made = server.fill("posts", ({"id": id, "n": 0} for id in mixed_ids(MANY)))
     with client.collection("posts").live(reconcile=OFTEN) as view:
         view.wait_fresh()
-        server.update("posts", made[0], {"n": 1})  # so that `updated` is seen to move
+        server.update("posts", made[0], {"n": 1})  # so that the view knows that `updated` moves
         wait_until(client, lambda: view.current.by_id[made[0]]["n"] == 1)
         settled = len(server.reads) + 2 * PAGES + 1
         reads = server.wait_reads(settled + 4 * (PAGES + 1), timeout=3 * LIMIT)[settled:]
         kinds = Counter(read.kind for read in reads[: 4 * (PAGES + 1)])
-        assert kinds == {"stamps": 4 * PAGES, "rows": 4}
+        assert kinds == {"versions": 4 * PAGES, "rows": 4}
         assert shows(view, server)
 
 
-def test_a_burst_of_moves_asks_for_the_order_at_most_once_an_interval(
+def test_a_burst_of_moves_reads_the_order_at_most_once_an_interval(
     server: BosBaseServer, client: BosBase, hasty: None
 ) -> None:
     """A burst of moves reads the server's order at most once per `interval`."""
@@ -438,21 +429,21 @@ def test_a_burst_of_moves_asks_for_the_order_at_most_once_an_interval(
         assert 1 <= len(reads) <= 1 + (time.monotonic() - begun) / interval
 
 
-# -- what concerns more than the order of one view ------------------------------------------------
+# -- several views, and the change of engine ------------------------------------------------
 
 
-def test_what_one_view_finds_out_about_text_concerns_the_others_at_once(
+def test_what_one_view_learns_of_text_order_applies_to_all_at_once(
     server: BosBaseServer, client: BosBase
 ) -> None:
     """A view that finds text not sorted by bytes corrects the other views at once."""
-    client.live_hub.text_order.by_bytes = True
+    client.live_manager.text_order.by_bytes = True
     server.fill("posts", [{"title": "a"}])
     server.fill("drafts", [{"id": id} for id in ("B", "aZ")])
     with client.collection("posts").live(sort="title", reconcile=NEVER) as posts:
         posts.wait_fresh()
-        core: ViewDriver[Any] = posts._core()
-        assert isinstance(core._brain, RecordEngine)
-        sorting = core._brain._sorting
+        driver: ViewDriver[Any] = posts._driver()
+        assert isinstance(driver._engine, RecordEngine)
+        sorting = driver._engine._sorting
         assert isinstance(sorting, Sorting) and sorting._by_bytes is True
         with client.collection("drafts").live(reconcile=NEVER) as drafts:
             assert ids(drafts.wait_fresh()) == ["aZ", "B"]
@@ -460,23 +451,23 @@ def test_what_one_view_finds_out_about_text_concerns_the_others_at_once(
 
 
 @pytest.mark.parametrize("happens", ["lost", "reset"])
-def test_what_happens_while_the_server_takes_over_the_order_is_not_lost(
+def test_a_loss_or_reset_during_the_change_of_engine_is_kept(
     server: BosBaseServer, client: BosBase, happens: str
 ) -> None:
     """A loss or reset while the server takes over the order leaves the view stale."""
     server.fill("posts", [{"title": title} for title in "ab"])
     with client.collection("posts").live(sort="title", reconcile=NEVER) as view:
         view.wait_fresh()
-        core: ViewDriver[Any] = view._core()
+        driver: ViewDriver[Any] = view._driver()
 
         def take_over() -> None:
-            core._acknowledged = False
+            driver._acknowledged = False
             if happens == "reset":
-                core._brain.reset(0.0)  # what it shows is not taken any more
+                driver._engine.reset(0.0)  # the publisher gets none of the effects
             else:
-                core._brain.lost(0.0)
-            core._hand_over(UnorderableError("it holds a list"))
+                driver._engine.lost(0.0)
+            driver._replace_engine(UnorderableError("it holds a list"))
 
-        client.live_hub.loop.post(take_over)
+        client.live_manager.scheduler.post(take_over)
         wait_until(client, lambda: not view.current.fresh)
         assert len(view.current.records) == (0 if happens == "reset" else 2)

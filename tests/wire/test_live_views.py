@@ -1,11 +1,11 @@
-"""Live views against a scripted server: races, refusals and limits that must fall just so."""
+"""Live views of a scripted server: races, refusals and limits at exact moments."""
 
 from __future__ import annotations
 
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -15,26 +15,13 @@ from support.realtime_client import connect, library_threads, wait_until
 from support.seen import LIMIT, Seen, run_thread, wait_event
 
 from rxbosbase import BackoffPolicy, BosBase, BosBaseError, ClientClosedError, ClientResponseError
-from rxbosbase.live import Snapshot
-from rxbosbase.live import factory as make
-from rxbosbase.live.driver import AT_ONCE, LOSS_PAUSE, MAX_REFUSALS
+from rxbosbase.live import Snapshot, factory
+from rxbosbase.live.driver import IMMEDIATE_REPEATS, LOSS_PAUSE, MAX_REFUSALS
 from rxbosbase.realtime import connection
 from rxbosbase.runtime import retry_delay as backoff
 
 Record = dict[str, Any]
 Shown = Seen[Snapshot[Record]]
-
-
-@pytest.fixture
-def server() -> Iterator[wire.WireServer]:
-    with wire.WireServer() as started:
-        yield started
-
-
-@pytest.fixture
-def client(server: wire.WireServer) -> Iterator[BosBase]:
-    with connect(server) as made:
-        yield made
 
 
 def row(id: str, n: int = 0) -> Record:
@@ -43,7 +30,7 @@ def row(id: str, n: int = 0) -> Record:
 
 
 class Table:
-    """The rows of a collection, whoever asks for which; a gate can hold each answer back."""
+    """The rows of a collection, returned by any read; a gate can delay the next response."""
 
     def __init__(self, server: wire.WireServer, name: str, *rows: Record) -> None:
         self.rows = list(rows)
@@ -63,10 +50,10 @@ def ids(snapshot: Snapshot[Record]) -> list[str]:
     return [each["id"] for each in snapshot.records]
 
 
-# -- the order of things --------------------------------------------------------------------------
+# -- races --------------------------------------------------------------------------
 
 
-def test_nothing_is_read_before_the_server_has_taken_the_topics(
+def test_a_view_reads_nothing_before_the_acknowledgement(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """A view reads nothing before its topics are acknowledged."""
@@ -81,7 +68,7 @@ def test_nothing_is_read_before_the_server_has_taken_the_topics(
         assert ids(shown.wait(1)[0]) == ["a"]
 
 
-def test_a_record_deleted_while_the_snapshot_loads_is_not_there(
+def test_a_record_deleted_while_the_snapshot_loads_is_not_shown(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """A record that is deleted while the snapshot loads is not in the view."""
@@ -94,14 +81,14 @@ def test_a_record_deleted_while_the_snapshot_loads_is_not_there(
         table.rows = [row("a")]
         assert server.send("posts/*", row("b"), "delete") == 1
         server.send("posts/*", row("a", 1), "update")
-        wait_until(client, lambda: client.live_hub.service.stats.events == 2)
+        wait_until(client, lambda: client.live_manager.service.stats.events == 2)
         table.rows = [row("a", 1)]
         gate.set()
         shown.until(lambda items: items and items[-1].by_id["a"]["n"] == 1)
         wait_until(client, lambda: ids(view.current) == ["a"])
 
 
-def test_a_loss_is_told_at_once_and_mended_after_the_next_acknowledgement(
+def test_a_view_is_stale_from_a_loss_until_its_catch_up(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """A view is stale at once after a loss; the next catch-up emits what changed."""
@@ -118,11 +105,11 @@ def test_a_loss_is_told_at_once_and_mended_after_the_next_acknowledgement(
         gate.set()
         last = shown.until(lambda items: items and items[-1].fresh and len(items) > 2)[-1]
         assert {row["id"]: row["n"] for row in last.records} == {"b": 1, "c": 0}
-        told = {c.record["id"]: c for s in shown.items[2:] for c in s.changes}
-        assert {id: change.type for id, change in told.items()} == {
+        changes = {c.record["id"]: c for s in shown.items[2:] for c in s.changes}
+        assert {id: change.type for id, change in changes.items()} == {
             "a": "removed", "b": "modified", "c": "added",
         }  # fmt: skip
-        assert all(change.caught_up for change in told.values())
+        assert all(change.caught_up for change in changes.values())
 
 
 RENEWALS: dict[str, Callable[[wire.WireServer, BosBase], object]] = {
@@ -157,31 +144,31 @@ def test_a_view_is_stale_while_its_stream_is_renewed_as_routine(
         assert lost.items == []
 
 
-def test_what_an_ending_connection_had_read_reaches_no_view(
+def test_events_of_an_ended_connection_reach_no_view(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """Events that an ended connection received but did not deliver reach no view."""
-    table, hub = Table(server, "posts", row("a")), client.live_hub
-    shown, held = Shown(), wire.Gate()
+    table, manager = Table(server, "posts", row("a")), client.live_manager
+    shown, gate = Shown(), wire.Gate()
     with client.collection("posts").live().subscribe(shown):
         assert ids(shown.wait(1)[0]) == ["a"]
-        go_on, frames = threading.Event(), hub.service.stats.frames
-        hub.loop.post(lambda: go_on.wait(LIMIT))
+        go_on, frames = threading.Event(), manager.service.stats.frames
+        manager.scheduler.post(lambda: go_on.wait(LIMIT))
         server.send("posts/*", row("b"), "create")
-        wait_until(client, lambda: hub.service.stats.frames > frames)
-        table.gate = held
+        wait_until(client, lambda: manager.service.stats.frames > frames)
+        table.gate = gate
         client.realtime.reconnect_now()
         go_on.set()
         server.wait_post(2)
         shown.until(lambda items: not items[-1].fresh)
-        held.set()
+        gate.set()
         shown.until(lambda items: items[-1].fresh and items[-1].version > 1)
         assert {tuple(ids(snapshot)) for snapshot in shown.items} == {("a",)}
-        server.send("posts/*", row("c"), "create")  # the new connection's do
+        server.send("posts/*", row("c"), "create")  # those of the new connection do
         shown.until(lambda items: ids(items[-1]) == ["a", "c"])
 
 
-def test_a_frame_that_cannot_be_read_is_a_gap_of_its_topic_alone(
+def test_an_undecodable_frame_is_a_gap_of_its_topic_alone(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """A malformed frame causes a catch-up of its topic's view and of no other."""
@@ -202,7 +189,7 @@ def test_a_frame_that_cannot_be_read_is_a_gap_of_its_topic_alone(
         assert len(others.asked) == reads
 
 
-def test_an_author_renamed_before_the_view_knew_whom_to_watch_is_seen(
+def test_a_relation_changed_before_its_topic_is_acknowledged_is_shown(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """A relation that changes before its collection is watched is shown as changed."""
@@ -216,20 +203,20 @@ def test_an_author_renamed_before_the_view_knew_whom_to_watch_is_seen(
 
     table, posts = Table(server, "posts", post(1, "Ann")), client.collection("posts")
     with posts.live(expand="author") as first:
-        wait_until(client, lambda: client.live_hub.service.stats.topics == 2)
+        wait_until(client, lambda: client.live_manager.service.stats.topics == 2)
         client.realtime.wait_active(LIMIT)
         wait_until(client, lambda: first.current.fresh and len(table.asked) == 2)
         gate = table.gate = wire.Gate()
         reads = len(table.asked)
         with posts.live(expand="author", sort="-n") as third:
             wait_until(client, lambda: len(table.asked) > reads)
-            table.rows = [post(2, "Bea")]  # after this, nothing tells the third of her any more
+            table.rows = [post(2, "Bea")]  # no event reports it to the third view
             gate.set()
             wait_until(client, lambda: names(third.current) == ["Bea"])
 
 
 @pytest.mark.parametrize("limit", [None, 10], ids=["all", "a window"])
-def test_a_flood_of_frames_that_cannot_be_read_is_no_flood_of_reads(
+def test_1000_undecodable_frames_cause_fewer_than_50_reads(
     server: wire.WireServer, client: BosBase, limit: int | None
 ) -> None:
     """1000 malformed frames cause fewer than 50 reads."""
@@ -237,12 +224,12 @@ def test_a_flood_of_frames_that_cannot_be_read_is_no_flood_of_reads(
     with client.collection("posts").live(limit=limit) as view:
         view.wait_fresh(LIMIT)
         before = len(table.asked)
-        table.gate = wire.Gate()  # the first of them hangs
+        table.gate = wire.Gate()  # delays the first of their reads
         gate = table.gate
         bad = wire.frame(server.stream.client_id, "posts/*", b'{"record":')
         for _ in range(50):
             server.stream.send_many([bad] * 20)
-        wait_until(client, lambda: client.live_hub.service.stats.skipped == 1000)
+        wait_until(client, lambda: client.live_manager.service.stats.skipped == 1000)
         gate.set()
         table.rows.append(row("b"))
         server.stream.send_raw(bad)
@@ -250,7 +237,7 @@ def test_a_flood_of_frames_that_cannot_be_read_is_no_flood_of_reads(
         assert len(table.asked) - before < 50
 
 
-def test_losses_one_after_the_other_are_read_for_four_times_a_second_and_not_once_each(
+def test_repeated_losses_cause_at_most_four_catch_ups_a_second(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """Malformed frames one after the other cause at most four catch-ups a second."""
@@ -259,13 +246,13 @@ def test_losses_one_after_the_other_are_read_for_four_times_a_second_and_not_onc
     with client.collection("posts").live() as view:
         view.wait_fresh(LIMIT)
 
-        def is_mended(reads: int) -> bool:
+        def has_caught_up(reads: int) -> bool:
             return len(table.asked) == reads and view.current.fresh
 
         before, begun = len(table.asked), time.monotonic()
         for number in (1, 2, 3):
             server.stream.send_raw(bad)
-            wait_until(client, partial(is_mended, before + number))
+            wait_until(client, partial(has_caught_up, before + number))
         assert time.monotonic() - begun >= 2 * LOSS_PAUSE
 
 
@@ -274,11 +261,11 @@ def test_losses_one_after_the_other_are_read_for_four_times_a_second_and_not_onc
 
 @pytest.fixture
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reads that failed are made again soon; tests in virtual time check the real pauses."""
-    monkeypatch.setattr(make, "_delay", lambda _: lambda _: 0.02)
+    """Failed reads are repeated soon; tests in virtual time check the real pauses."""
+    monkeypatch.setattr(factory, "_delay", lambda _: lambda _: 0.02)
 
 
-def test_reads_that_fail_are_made_again_and_are_no_error(
+def test_failed_reads_are_repeated(
     server: wire.WireServer, client: BosBase, short_pauses: None
 ) -> None:
     """A read that fails with a 503 or a dropped connection is repeated."""
@@ -289,7 +276,7 @@ def test_reads_that_fail_are_made_again_and_are_no_error(
 
 
 @pytest.mark.parametrize("sort", [None, "@random"], ids=["kept here", "sorted by the server"])
-def test_an_answer_without_records_is_no_answer_and_the_read_is_made_again(
+def test_a_read_whose_response_has_no_records_is_repeated(
     server: wire.WireServer, client: BosBase, short_pauses: None, sort: str | None
 ) -> None:
     """A read whose response has no records is repeated."""
@@ -301,7 +288,7 @@ def test_an_answer_without_records_is_no_answer_and_the_read_is_made_again(
         assert ids(view.wait_fresh(15.0)) == ["a"]
 
 
-def test_a_read_that_cannot_be_made_is_logged_and_made_again(
+def test_a_read_that_cannot_be_made_is_logged_and_repeated(
     server: wire.WireServer,
     client: BosBase,
     short_pauses: None,
@@ -309,34 +296,34 @@ def test_a_read_that_cannot_be_made_is_logged_and_made_again(
 ) -> None:
     """A read that raises an unexpected exception is logged and repeated."""
     server.collections["posts"] = [row("a")]
-    broken = [ZeroDivisionError("a transport of ones own")]
-    send = client.live_hub.read
+    broken = [ZeroDivisionError("a defect of a transport")]
+    send = client.live_manager.read
 
     def read(*args: Any) -> Any:
         if broken:
             raise broken.pop()
         return send(*args)
 
-    client.live_hub.read = read
+    client.live_manager.read = read
     with client.collection("posts").live() as view:
         assert ids(view.wait_fresh(15.0)) == ["a"]
     assert "could not be made" in caplog.text
 
 
-def test_a_server_that_asks_for_years_is_read_again_within_the_longest_wait(
+def test_the_retry_after_of_a_views_read_is_limited(
     server: wire.WireServer, client: BosBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A read waits for `Retry-After`, but not longer than `MAX_RETRY_AFTER`."""
     monkeypatch.setattr(backoff, "MAX_RETRY_AFTER", 1.2)
     answers: list[Any] = [wire.status(503, headers={"Retry-After": "9" * 400})]
     server.collections["posts"] = lambda _: answers.pop(0) if answers else [row("a")]
-    began = time.monotonic()
+    begun = time.monotonic()
     with client.collection("posts").live() as view:
         assert ids(view.wait_fresh(15.0)) == ["a"]
-    assert time.monotonic() - began >= 1.2
+    assert time.monotonic() - begun >= 1.2
 
 
-def test_names_that_cannot_be_collections_are_not_listened_to_and_harm_no_view(
+def test_invalid_collection_names_of_relations_are_not_watched(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """At most 100 collections of expanded records are watched, no invalid ones."""
@@ -352,7 +339,7 @@ def test_names_that_cannot_be_collections_are_not_listened_to_and_harm_no_view(
         assert len(server.stream.topics) <= 101
 
 
-def test_attempts_that_are_used_up_end_the_view_and_a_new_subscriber_begins_afresh(
+def test_the_last_attempt_ends_the_view_and_a_new_subscriber_starts_it_again(
     server: wire.WireServer,
 ) -> None:
     """After `max_attempts` a view gets `on_error`; a new subscriber starts it again."""
@@ -374,12 +361,12 @@ def test_attempts_that_are_used_up_end_the_view_and_a_new_subscriber_begins_afre
 
 
 class Refusing:
-    """A collection whose reads are answered, bar those that are to be refused.
+    """A collection whose next reads are refused, and the others answered.
 
     Attributes:
-        refusals: the statuses of the next answers.
-        reads: how many there were; of them, `literals` asked for no rows of a view.
-        rows: what the others find.
+        refusals: the statuses of the next responses.
+        reads: how many reads there were; `literals` of them compared literals.
+        rows: what the other reads return.
     """
 
     def __init__(self, server: wire.WireServer, *refusals: int) -> None:
@@ -396,14 +383,14 @@ class Refusing:
         return wire.reply_json({"page": 1, "perPage": 1000, "items": self.rows})
 
 
-OFTEN = 0.1  # seconds between two comparisons
-ROUND = AT_ONCE + 1
-LAST = ROUND + MAX_REFUSALS - 1
+OFTEN = 0.1  # seconds between two reconcile passes
+ROUND = IMMEDIATE_REPEATS + 1  # responses with 400 that make one refused read
+LAST = ROUND + MAX_REFUSALS - 1  # responses with 400 that end the view
 
 
 @pytest.mark.usefixtures("short_pauses")
-@pytest.mark.parametrize("count", [1, AT_ONCE, ROUND, LAST - 1])
-def test_a_query_that_was_answered_before_outlives_some_400(
+@pytest.mark.parametrize("count", [1, IMMEDIATE_REPEATS, ROUND, LAST - 1])
+def test_a_query_that_has_succeeded_survives_some_400(
     server: wire.WireServer, client: BosBase, count: int
 ) -> None:
     """A query that once succeeded survives up to 6 responses with 400 in a row."""
@@ -422,9 +409,7 @@ def test_a_query_that_was_answered_before_outlives_some_400(
 
 
 @pytest.mark.usefixtures("short_pauses")
-def test_the_third_read_in_a_row_that_is_refused_all_the_same_ends_the_view(
-    server: wire.WireServer, client: BosBase
-) -> None:
+def test_the_seventh_400_in_a_row_ends_the_view(server: wire.WireServer, client: BosBase) -> None:
     """The seventh 400 in a row to a query that once succeeded ends the view."""
     posts = Refusing(server)
     failed: Seen[Exception] = Seen()
@@ -438,7 +423,7 @@ def test_the_third_read_in_a_row_that_is_refused_all_the_same_ends_the_view(
 
 
 @pytest.mark.usefixtures("short_pauses")
-def test_an_answer_about_literals_is_none_that_the_query_is_good(
+def test_reads_of_literals_do_not_count_for_the_query(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """A refused read of literals neither adds to nor resets a query's refusals."""
@@ -455,7 +440,7 @@ def test_an_answer_about_literals_is_none_that_the_query_is_good(
     assert 1000 - len(posts.refusals) - posts.literals == LAST and posts.literals >= 2
 
 
-def test_a_query_that_was_never_answered_is_refused_by_the_first_400(
+def test_the_first_400_ends_a_query_that_never_succeeded(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """The first 400 to a query that never succeeded ends the view at once."""
@@ -469,7 +454,7 @@ def test_a_query_that_was_never_answered_is_refused_by_the_first_400(
 
 @pytest.mark.usefixtures("short_pauses")
 @pytest.mark.parametrize("status", [403, 404])
-def test_another_refusal_ends_a_view_at_once(
+def test_a_403_or_404_ends_a_view_at_once(
     server: wire.WireServer, client: BosBase, status: int
 ) -> None:
     """A 403 or 404 to a read ends a view at once, even after successful reads."""
@@ -485,16 +470,16 @@ def test_another_refusal_ends_a_view_at_once(
 
 
 @pytest.mark.usefixtures("short_pauses")
-def test_a_400_that_is_not_believed_is_told_as_the_views_problem(
+def test_a_400_is_logged_if_the_immediate_repeats_fail(
     server: wire.WireServer, client: BosBase, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A 400 is logged as a failed read only if the immediate repeats fail as well."""
     posts = Refusing(server)
     with client.collection("posts").live(reconcile=OFTEN) as view:
         view.wait_fresh(LIMIT)
-        posts.refusals += [400] * AT_ONCE
+        posts.refusals += [400] * IMMEDIATE_REPEATS
         before = posts.reads
-        wait_until(client, lambda: posts.reads > before + AT_ONCE + 1)
+        wait_until(client, lambda: posts.reads > before + IMMEDIATE_REPEATS + 1)
         assert "a read of a live view failed" not in caplog.text
         posts.refusals += [400] * ROUND
         before = posts.reads
@@ -521,7 +506,7 @@ def test_the_users_topics_and_the_views_do_not_resubmit_each_other(
         assert view.current.version == 1
 
 
-def test_the_last_dispose_takes_topics_stream_and_reader_away(
+def test_the_last_dispose_ends_topics_stream_and_reader(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """Equal views share a topic; the last dispose ends its stream and reader."""
@@ -540,21 +525,21 @@ def test_the_last_dispose_takes_topics_stream_and_reader_away(
     wait_until(client, lambda: not [t for t in library_threads() if "reader" in t])
 
 
-def test_a_thousand_views_take_a_connection_more_and_few_posts(server: wire.WireServer) -> None:
+def test_1000_views_take_one_more_connection_and_few_posts(server: wire.WireServer) -> None:
     """1000 filtered views take two streams and at most 4 POSTs."""
     Table(server, "posts", row("a"))
-    gate = wire.Gate()  # however long the thousand take: they all come while the first POST is out
+    gate = wire.Gate()  # all views subscribe during the first POST, however long that takes
     server.post_answers.append(wire.delay(gate))
     with connect(server) as client:
         posts = client.collection("posts")
         shown: Shown = Seen()
         views = [posts.live(filter=f"n < {n}") for n in range(1, 1001)]
         subscriptions = [view.subscribe(shown) for view in views]
-        wait_until(client, lambda: client.live_hub.service.stats.topics == 1001)
+        wait_until(client, lambda: client.live_manager.service.stats.topics == 1001)
         gate.set()
         client.realtime.wait_active(LIMIT)
         topics = {topic for stream in server.streams for topic in stream.topics}
-        assert len(topics) == 1001  # the unfiltered watch is one for all of them
+        assert len(topics) == 1001  # all of them share the unfiltered topic
         assert [len(stream.topics) for stream in server.streams] == [1000, 1]
         assert len(server.posts) <= 4
         shown.until(lambda items: len({id(s) for s in items if s.fresh}) >= 1000, 30.0)
@@ -564,7 +549,7 @@ def test_a_thousand_views_take_a_connection_more_and_few_posts(server: wire.Wire
 
 
 @pytest.mark.parametrize("own", [f"n < 5 && title != '{'a' * 1500}'", "n=0" + "||n=0" * 150])
-def test_what_a_view_asks_about_fits_into_the_servers_filter(
+def test_rechecks_fit_into_the_servers_filter(
     server: wire.WireServer, client: BosBase, own: str
 ) -> None:
     """The filter of a recheck has at most 3500 characters and 200 terms."""
@@ -572,7 +557,7 @@ def test_what_a_view_asks_about_fits_into_the_servers_filter(
     with client.collection("posts").live(filter=own) as view:
         view.wait_fresh()
         topic = next(topic for topic in server.posts[0] if "filter" in topic)
-        for each in table.rows:  # an update without a newer stamp leaves a doubt
+        for each in table.rows:  # an update without a newer `updated` is rechecked
             server.send(topic, {**each, "n": 3})
         wait_until(client, lambda: sum("id = " in asked["filter"] for asked in table.asked) >= 2)
     assert max(len(asked["filter"]) for asked in table.asked) <= 3500
@@ -634,7 +619,7 @@ def test_a_callback_that_closes_the_client_still_gets_a_fresh_snapshot(
         assert found.wait(1) == [["a"]]
 
 
-def test_an_observer_that_comes_right_before_the_close_completes(server: wire.WireServer) -> None:
+def test_an_observer_subscribed_right_before_close_completes(server: wire.WireServer) -> None:
     """A view that is subscribed right before `close` completes."""
     with connect(server) as client:
         free, ended = threading.Event(), Seen[str]()
@@ -654,7 +639,7 @@ def test_reconnect_now_skips_the_wait_of_the_live_views_too(server: wire.WireSer
         client.collection("posts").live().subscribe(shown)
         shown.wait(1)
         server.refuse_connections("cut")
-        status = client.live_hub.service.status
+        status = client.live_manager.service.status
         wait_until(client, lambda: status.value.state == "waiting")
         server.accept_connections()
         client.realtime.reconnect_now()
@@ -665,7 +650,7 @@ def test_reconnect_now_skips_the_wait_of_the_live_views_too(server: wire.WireSer
 
 
 @pytest.mark.parametrize("options", [{}, {"filter": "n < 9"}, {"limit": 9}], ids=str)
-def test_an_id_with_nul_is_an_id_like_others_in_a_live_view(
+def test_a_record_whose_id_has_a_nul_is_shown_and_updated(
     server: wire.WireServer,
     client: BosBase,
     options: dict[str, Any],
@@ -678,14 +663,14 @@ def test_an_id_with_nul_is_an_id_like_others_in_a_live_view(
         topics = server.wait_post(1)
         shown.until(lambda seen: seen and sorted(ids(seen[-1])) == ["\0", "a", "b\0"])
         table.rows[1] = row("b\0", 7)
-        for topic in topics:  # twice the same: it is in doubt, and asked about
+        for topic in topics:  # a repeated event is rechecked
             server.send(topic, row("b\0", 7))
             server.send(topic, row("b\0", 7))
         shown.until(lambda seen: seen[-1].by_id["b\0"]["n"] == 7 and seen[-1].fresh)
     assert not [r for r in caplog.records if r.levelname in ("WARNING", "ERROR")]
 
 
-def test_a_window_reads_a_record_too_large_for_an_answer_once(server: wire.WireServer) -> None:
+def test_a_window_reads_a_record_too_large_for_a_response_once(server: wire.WireServer) -> None:
     """A window reads a record too large for a response once until it changes."""
     rows = {id: row(id) for id in ("a", "b", "c")}
     rows["b"]["title"] = "x" * 5000
@@ -718,6 +703,6 @@ def test_a_window_reads_a_record_too_large_for_an_answer_once(server: wire.WireS
             server.send_to_matching("posts/*", rows["a"])
             shown.until(lambda seen, n=n: seen[-1].by_id["a"]["n"] == n)  # type: ignore[misc]
         assert too_large == before
-        rows["b"] = row("b", 9)  # it is mended
+        rows["b"] = row("b", 9)  # it fits again
         server.send_to_matching("posts/*", rows["b"])
         shown.until(lambda seen: ids(seen[-1]) == ["a", "b", "c"])

@@ -1,4 +1,4 @@
-"""What the library writes into the log: one tree, a level for each kind of news."""
+"""What the library logs: one tree of loggers, a level for each kind of event."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def lines(caplog: pytest.LogCaptureFixture, level: int) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno == level]
 
 
-def test_the_log_tells_of_connects_and_losses_and_at_debug_of_each_submit(
+def test_connects_losses_and_at_debug_submissions_are_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Connects are logged at INFO, losses at WARNING, POSTs of topics at DEBUG."""
@@ -47,7 +47,7 @@ def test_the_log_tells_of_connects_and_losses_and_at_debug_of_each_submit(
     assert {"rxbosbase.connection", "rxbosbase.realtime", "rxbosbase.submit"} <= ours
 
 
-def test_routine_writes_nothing_above_info(caplog: pytest.LogCaptureFixture) -> None:
+def test_regular_operation_logs_nothing_above_info(caplog: pytest.LogCaptureFixture) -> None:
     """Subscribing, `reconnect_now` and unsubscribing log nothing above INFO."""
     with (
         caplog.at_level(logging.DEBUG, ALL),
@@ -62,7 +62,7 @@ def test_routine_writes_nothing_above_info(caplog: pytest.LogCaptureFixture) -> 
     assert [record for record in caplog.records if record.levelno > logging.INFO] == []
 
 
-def test_every_logger_hangs_on_one_tree() -> None:
+def test_every_logger_is_a_child_of_rxbosbase() -> None:
     """Every logger of the package is `rxbosbase` or a child of it."""
     for path in SOURCES.rglob("*.py"):
         for name in re.findall(r"getLogger\(([^)]*)\)", path.read_text(encoding="utf-8")):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from support import wire_server as wire
-from support.realtime_client import connect, statuses, wait_state, wait_until
+from support.realtime_client import connect, ignore, statuses, wait_state, wait_until
 from support.seen import LIMIT, Seen, run_thread
 
 from rxbosbase import AuthLostError, BackoffPolicy, BosBase, ClientResponseError, RecordEvent
@@ -23,16 +23,6 @@ def server() -> Iterator[wire.WireServer]:
     with wire.WireServer() as started:
         started.collections["posts"] = wire.reply_json({"items": []})
         yield started
-
-
-@pytest.fixture
-def client(server: wire.WireServer) -> Iterator[BosBase]:
-    with connect(server) as made:
-        yield made
-
-
-def ignore(_: Any) -> None:
-    pass
 
 
 # -- live views alone
@@ -99,23 +89,23 @@ def test_a_wait_for_a_views_topics_ends_when_its_attempts_are_used_up(
             assert client.realtime.status.value.state == "failed"
 
 
-def test_an_event_that_comes_while_a_view_begins_leaves_no_topic_behind(
+def test_an_event_while_a_view_starts_leaves_no_topic_behind(
     server: wire.WireServer, client: BosBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An event received while a view starts leaves no topic after the disposal."""
-    hub, attach = client.live_hub, client.live_hub.service.attach
+    manager, attach = client.live_manager, client.live_manager.service.attach
     author = {"id": "a", "collectionName": "authors"}
     event = RecordEvent("posts/*", "create", {"id": "p", "expand": {"by": author}})
 
-    def slow(topic: Any, subscriber: Any, question: Any, *, urgent: bool) -> None:
-        attach(topic, subscriber, question, urgent=urgent)
-        if "expand" in topic.wire:  # its watch is attached once the hub's thread had the event
-            heard = threading.Event()
-            hub.loop.post(lambda: subscriber.on_next(event))
-            hub.loop.post(heard.set)
-            assert heard.wait(LIMIT)
+    def slow(topic: Any, subscriber: Any, preflight: Any, *, urgent: bool) -> None:
+        attach(topic, subscriber, preflight, urgent=urgent)
+        if "expand" in topic.wire:  # attached after the view thread has processed the event
+            processed = threading.Event()
+            manager.scheduler.post(lambda: subscriber.on_next(event))
+            manager.scheduler.post(processed.set)
+            assert processed.wait(LIMIT)
 
-    monkeypatch.setattr(hub.service, "attach", slow)
+    monkeypatch.setattr(manager.service, "attach", slow)
     with client.collection("posts").live(filter="n > 0", expand="by") as view:
         view.wait_fresh(LIMIT)
     wait_state(client, "idle")
@@ -153,11 +143,11 @@ def test_the_worst_state_and_the_topics_of_both_kinds_are_shown(server: wire.Wir
                 server.wait_streams(2)
 
 
-def test_a_frame_that_a_view_makes_up_for_is_no_error(
+def test_a_malformed_frame_of_a_view_is_no_error_in_the_status(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """A malformed frame for a view is counted as skipped but is no error in `status`."""
-    told = statuses(client)
+    seen = statuses(client)
     with client.collection("posts").live() as view:
         view.wait_fresh(LIMIT)
         reads = len(server.requests_to("/api/collections/posts"))
@@ -166,13 +156,13 @@ def test_a_frame_that_a_view_makes_up_for_is_no_error(
         view.wait_fresh(LIMIT)
     wait_state(client, "idle")
     assert client.realtime.stats.skipped == 1
-    assert not any(status.error for status in told.items)
+    assert not any(status.error for status in seen.items)
 
 
-def test_a_view_that_ends_leaves_the_users_stream_as_it_is(
+def test_the_end_of_a_view_leaves_the_users_stream_unchanged(
     server: wire.WireServer, client: BosBase
 ) -> None:
-    """`on_disconnect` gets `[]` when the topics of the user and the views are all gone."""
+    """After the end of a view the user's topics are active, without an `on_disconnect`."""
     client.collection("other").observe("*", check=False).subscribe(ignore)
     lost: Seen[list[str]] = Seen()
     client.realtime.on_disconnect = lost
@@ -181,6 +171,16 @@ def test_a_view_that_ends_leaves_the_users_stream_as_it_is(
         server.wait_streams(2)
     server.wait_streams(1)
     assert wait_state(client, "active").topics == ("other/*",)
+    assert lost.items == []
+
+
+def test_on_disconnect_gets_no_topics_only_after_the_last_of_both_kinds(
+    server: wire.WireServer, client: BosBase
+) -> None:
+    """`on_disconnect` gets `[]` when the topics of the user and the views are all gone."""
+    client.collection("other").observe("*", check=False).subscribe(ignore)
+    lost: Seen[list[str]] = Seen()
+    client.realtime.on_disconnect = lost
     with client.collection("posts").live() as view:
         view.wait_fresh(LIMIT)
         server.wait_streams(2)
@@ -194,14 +194,14 @@ def test_a_view_that_ends_leaves_the_users_stream_as_it_is(
     assert lost.items == [[]]
 
 
-def test_the_lost_login_is_shown_and_the_login_after_it(client: BosBase) -> None:
+def test_a_lost_login_is_in_the_status_until_the_next_login(client: BosBase) -> None:
     """`status.error` has the `AuthLostError` of a lost login until the next login."""
-    told = statuses(client)
+    seen = statuses(client)
     lost = AuthLostError("lost")
     client.service.monitor.login_lost(lost)
-    told.until(lambda items: items and items[-1].error is lost)
+    seen.until(lambda items: items and items[-1].error is lost)
     client.auth_store.save(wire.make_token("ann"))
-    told.until(lambda items: items and items[-1].error is None)
+    seen.until(lambda items: items and items[-1].error is None)
 
 
 # -- on_disconnect
@@ -209,7 +209,7 @@ def test_the_lost_login_is_shown_and_the_login_after_it(client: BosBase) -> None
 
 @pytest.mark.parametrize("how", [wire.Stream.cut, wire.Stream.reset])
 @pytest.mark.parametrize("views_first", [True, False])
-def test_one_loss_of_all_streams_is_told_once(
+def test_one_loss_of_all_streams_is_reported_once(
     server: wire.WireServer, client: BosBase, how: Callable[[wire.Stream], None], views_first: bool
 ) -> None:
     """A loss of all streams calls `on_disconnect` once, with all topics."""
@@ -233,9 +233,7 @@ def test_one_loss_of_all_streams_is_told_once(
     assert client.realtime.stats.reconnects == 4
 
 
-def test_a_thousand_and_one_topics_are_lost_once_too(
-    server: wire.WireServer, client: BosBase
-) -> None:
+def test_the_loss_of_two_shards_is_reported_once(server: wire.WireServer, client: BosBase) -> None:
     """A loss of both streams of 1001 topics calls `on_disconnect` once."""
     lost: Seen[list[str]] = Seen()
     client.realtime.on_disconnect = lost
@@ -254,7 +252,7 @@ def test_a_thousand_and_one_topics_are_lost_once_too(
     assert lost.items[1:] == [[]]
 
 
-def test_close_with_a_view_alone_tells_of_the_end_on_purpose(
+def test_close_with_a_view_alone_calls_on_disconnect(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """`close` with a view alone completes it and calls `on_disconnect` with `[]`."""

@@ -1,8 +1,8 @@
-"""Row 13 of the realtime list: what cannot be right is refused at once, in words that help."""
+"""Wrong arguments, and calls after `close`: refused at once, with an error that explains it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import pytest
@@ -133,16 +133,10 @@ TABLE: list[tuple[str, Use, type[Exception], str]] = [
 ]
 
 
-@pytest.fixture
-def server() -> Iterator[wire.WireServer]:
-    with wire.WireServer() as started:
-        yield started
-
-
 @pytest.mark.parametrize(
     ("use", "kind", "message"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE]
 )
-def test_row_13_wrong_arguments_are_refused_at_once_and_nothing_is_sent(
+def test_wrong_arguments_are_refused_at_once_and_nothing_is_sent(
     server: wire.WireServer, use: Use, kind: type[Exception], message: str
 ) -> None:
     """A wrong argument raises an error that explains it, and nothing is sent."""
@@ -157,7 +151,7 @@ def test_row_13_wrong_arguments_are_refused_at_once_and_nothing_is_sent(
     ("options", "sent"),
     [({"n": 1}, "1"), ({"n": 1.5}, "1.5"), ({"n": True}, "true"), ({"n": None}, None)],
 )
-def test_row_13_numbers_and_bools_become_text(
+def test_numbers_and_bools_in_a_query_become_text(
     server: wire.WireServer, options: dict[str, Any], sent: str | None
 ) -> None:
     """Numbers and bools in `query` are sent as text; None is left out."""
@@ -185,7 +179,7 @@ AFTER_CLOSE: list[tuple[str, Use]] = [
 @pytest.mark.parametrize(
     "use", [row[1] for row in AFTER_CLOSE], ids=[row[0] for row in AFTER_CLOSE]
 )
-def test_row_13_use_after_close_raises(server: wire.WireServer, use: Use) -> None:
+def test_use_of_realtime_after_close_raises(server: wire.WireServer, use: Use) -> None:
     """A call after `close` raises `ClientClosedError` and opens no connection."""
     client = connect(server)
     client.close()
@@ -194,7 +188,7 @@ def test_row_13_use_after_close_raises(server: wire.WireServer, use: Use) -> Non
     assert server.connections == 0
 
 
-def test_row_13_after_close_an_observer_gets_the_error_as_an_rx_program_expects(
+def test_after_close_an_observer_gets_on_error(
     server: wire.WireServer,
 ) -> None:
     """A subscription to `observe` after `close` gets `ClientClosedError` in `on_error`."""
@@ -205,7 +199,7 @@ def test_row_13_after_close_an_observer_gets_the_error_as_an_rx_program_expects(
     assert isinstance(errors.items[0], ClientClosedError)
 
 
-def test_row_13_what_only_ends_things_may_be_called_after_close(server: wire.WireServer) -> None:
+def test_what_only_ends_something_may_be_called_after_close(server: wire.WireServer) -> None:
     """Unsubscribing, disposing, logging out and `close` are allowed after `close`."""
     client = connect(server)
     unsubscribe = client.collection("posts").subscribe("*", lambda _: None)

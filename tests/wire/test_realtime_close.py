@@ -1,4 +1,4 @@
-"""Closing: at once, from anywhere, whatever the threads are blocked in."""
+"""`close`: at once, from any thread, whatever other threads are blocked in."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -17,6 +17,7 @@ from support import wire_server as wire
 from support.realtime_client import (
     client_threads,
     connect,
+    ignore,
     library_threads,
     statuses,
     wait_state,
@@ -31,19 +32,9 @@ Event = RecordEvent[dict[str, Any]]
 PROMISE = 0.1
 """Seconds in which `close` returns."""
 THREADS_GONE = 0.2
-"""Seconds after which no thread of the library lives."""
+"""Seconds after which no thread of the library runs."""
 SLACK = float(os.environ.get("RXBOSBASE_SLACK", "1"))
 """The promises are for a machine with a core to spare; a busy one gets a multiple."""
-
-
-@pytest.fixture
-def server() -> Iterator[wire.WireServer]:
-    with wire.WireServer() as started:
-        yield started
-
-
-def ignore(_: Any) -> None:
-    pass
 
 
 def close_in_time(client: BosBase) -> None:
@@ -77,7 +68,7 @@ def before_the_greeting(server: wire.WireServer, client: BosBase) -> None:
 def in_a_black_hole(server: wire.WireServer, client: BosBase) -> None:
     server.black_hole()
     client.collection("posts").observe("*").subscribe(ignore)
-    server.wait_connections(2)  # the stream and the check
+    server.wait_connections(2)  # the stream and the preflight
 
 
 def in_a_post(server: wire.WireServer, client: BosBase) -> None:
@@ -141,7 +132,7 @@ def test_close_returns_at_once_and_leaves_no_thread(
 
 @contextmanager
 def full_backlog() -> Generator[str]:
-    """The URL of a port on which a connect gets no answer at all."""
+    """Yield the URL of a port on which a connect gets no response."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(0)
@@ -159,7 +150,7 @@ def full_backlog() -> Generator[str]:
                 sock.close()
 
 
-def test_close_ends_a_connect_that_nobody_answers() -> None:
+def test_close_ends_a_connect_without_a_response() -> None:
     """`close` returns within 0.1 s while connects get no response, and ends them."""
     with full_backlog() as url:
         client = BosBase(url)
@@ -167,7 +158,7 @@ def test_close_ends_a_connect_that_nobody_answers() -> None:
         wait_state(client, "connecting")
         result = run_thread(lambda: client.health())
         with pytest.raises(TimeoutError):
-            client.realtime.wait_active(0.05)  # they are in connect now
+            client.realtime.wait_active(0.05)  # the threads are connecting now
         close_in_time(client)
         with pytest.raises(ClientClosedError):
             result()
@@ -196,7 +187,7 @@ def test_close_inside_a_callback_returns_and_on_completed_follows_it(
     server.stream.send_many(frames)
     assert log.wait(4) == ["event", "closed", "lost []", "completed"]
     assert took.items[0] <= PROMISE * SLACK
-    assert log.count == 4  # what came after the event was discarded
+    assert log.count == 4  # events behind that one were discarded
 
 
 def closing(client: BosBase, _: Any) -> None:
@@ -240,7 +231,7 @@ def test_close_wakes_blocking_calls_on_other_threads(server: wire.WireServer) ->
             result()
 
 
-def test_close_while_a_callback_runs_waits_for_nobody_and_completes_after_it(
+def test_close_does_not_wait_for_a_running_callback(
     server: wire.WireServer,
 ) -> None:
     """`close` returns within 0.1 s while a callback runs; `on_completed` follows it."""
@@ -300,7 +291,9 @@ def test_a_subscriber_of_the_status_after_close_gets_the_last_one(server: wire.W
     assert completed.is_set()
 
 
-def test_a_client_nobody_holds_is_closed_by_the_garbage_collector(server: wire.WireServer) -> None:
+def test_a_client_without_references_is_closed_by_the_garbage_collector(
+    server: wire.WireServer,
+) -> None:
     """A client without references is closed by the garbage collector."""
     client = connect(server)
     client.collection("posts").subscribe("*", ignore)
@@ -325,7 +318,7 @@ def test_a_subscription_keeps_its_client_alive(server: wire.WireServer) -> None:
 
 
 def hold_delivery(server: wire.WireServer, client: BosBase) -> threading.Event:
-    """The delivery thread is inside a callback until the event is set."""
+    """Block the delivery thread in a callback until the event is set."""
     entered, go_on = threading.Event(), threading.Event()
 
     def slow(_: Event) -> None:
@@ -338,7 +331,7 @@ def hold_delivery(server: wire.WireServer, client: BosBase) -> threading.Event:
     return go_on
 
 
-def test_the_end_of_a_stream_is_told_though_close_discards_what_waits(
+def test_close_keeps_queued_completions_and_errors(
     server: wire.WireServer,
 ) -> None:
     """`close` discards queued events, but not queued completions and errors."""
@@ -353,14 +346,14 @@ def test_the_end_of_a_stream_is_told_though_close_discards_what_waits(
     server.collections["gone"] = 404
     gone = client.collection("gone")
     gone.observe("*").subscribe(ignore, lambda error: log(f"refused {error}"[:11]))
-    with pytest.raises(ClientResponseError):  # the same question: both have their answer
+    with pytest.raises(ClientResponseError):  # an equal preflight: both have their result
         gone.subscribe("*", ignore)
     client.close()
     go_on.set()
     assert log.wait(3) == ["unsubscribed", "refused 404", "closed"]
 
 
-def test_an_iterator_ends_though_its_topic_was_taken_and_the_client_closed(
+def test_an_iterator_ends_when_its_topic_is_gone_and_the_client_closed(
     server: wire.WireServer,
 ) -> None:
     """An event iterator ends when its topic is unsubscribed and the client closed."""
@@ -374,7 +367,7 @@ def test_an_iterator_ends_though_its_topic_was_taken_and_the_client_closed(
         assert result() == []
 
 
-def test_a_loss_right_before_the_close_is_told(server: wire.WireServer) -> None:
+def test_a_loss_right_before_close_is_reported(server: wire.WireServer) -> None:
     """A loss right before `close` still calls `on_disconnect` with the lost topics."""
     client = connect(server, backoff=BackoffPolicy(initial=60, maximum=60, jitter=False))
     lost: Seen[list[str]] = Seen()

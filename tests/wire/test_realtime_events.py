@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from support import wire_server as wire
-from support.realtime_client import connect, wait_until
+from support.realtime_client import wait_until
 from support.seen import LIMIT, Seen, run_thread, wait_event
 
 from rxbosbase import BosBase, ClientResponseError, RecordEvent
@@ -16,19 +15,7 @@ from rxbosbase import BosBase, ClientResponseError, RecordEvent
 Event = RecordEvent[dict[str, Any]]
 
 
-@pytest.fixture
-def server() -> Iterator[wire.WireServer]:
-    with wire.WireServer() as started:
-        yield started
-
-
-@pytest.fixture
-def client(server: wire.WireServer) -> Iterator[BosBase]:
-    with connect(server) as made:
-        yield made
-
-
-def test_row_1_events_are_iterated_in_order_until_the_with_is_left(
+def test_events_are_iterated_in_order_until_the_with_is_left(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """`events` yields events in order and ends when its `with` block is left."""
@@ -41,7 +28,7 @@ def test_row_1_events_are_iterated_in_order_until_the_with_is_left(
     server.wait_streams(0)
 
 
-def test_a_full_iterator_holds_the_others_back_and_loses_nothing(
+def test_a_full_iterator_delays_other_subscribers_and_loses_nothing(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """A full event iterator delays the other subscribers; no event is lost."""
@@ -57,7 +44,7 @@ def test_a_full_iterator_holds_the_others_back_and_loses_nothing(
     other.wait(10)
 
 
-def test_leaving_the_with_frees_a_delivery_thread_that_waits_for_room(
+def test_leaving_the_with_releases_a_waiting_delivery_thread(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """Leaving the `with` block of a full event iterator releases the delivery thread."""
@@ -68,10 +55,10 @@ def test_leaving_the_with_frees_a_delivery_thread_that_waits_for_room(
             server.send("posts/*", {"id": f"r{n}"})
         wait_until(client, lambda: len(events._events) == 1)
     other.wait(5)
-    assert len(list(events)) == 1  # what waited may still be taken
+    assert len(list(events)) == 1  # queued events can still be read
 
 
-def test_the_streams_error_is_raised_behind_what_came_before_it(
+def test_the_streams_error_is_raised_after_the_events_before_it(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """An event iterator raises the stream's error after the events before it."""
@@ -84,7 +71,7 @@ def test_the_streams_error_is_raised_behind_what_came_before_it(
             next(events)
 
 
-def test_an_error_of_the_check_is_raised_on_entering(
+def test_an_error_of_the_preflight_is_raised_on_entering(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """Entering `events` raises the error of the preflight."""
@@ -94,7 +81,9 @@ def test_an_error_of_the_check_is_raised_on_entering(
 
 
 @pytest.mark.parametrize("how", ["close", "unsubscribe"])
-def test_whoever_waits_in_it_is_freed(server: wire.WireServer, client: BosBase, how: str) -> None:
+def test_close_or_unsubscribe_ends_a_waiting_iterator(
+    server: wire.WireServer, client: BosBase, how: str
+) -> None:
     """`close` or `unsubscribe` ends an event iterator that waits."""
     with client.collection("posts").events("*") as events:
         entered = threading.Event()
@@ -112,7 +101,7 @@ def test_whoever_waits_in_it_is_freed(server: wire.WireServer, client: BosBase, 
         assert result() == []
 
 
-def test_closing_the_client_frees_a_delivery_thread_that_waits_for_room(
+def test_closing_the_client_releases_a_waiting_delivery_thread(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """`close` releases a delivery thread that waits for a full event iterator."""
@@ -124,7 +113,7 @@ def test_closing_the_client_frees_a_delivery_thread_that_waits_for_room(
         assert [event.record["id"] for event in events] == ["r0"]
 
 
-def test_iterating_in_a_callback_is_refused_in_words(
+def test_iterating_in_a_callback_raises_with_a_reason(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """`next` of an event iterator in a callback raises a `RuntimeError` that says why."""
@@ -142,7 +131,7 @@ def test_iterating_in_a_callback_is_refused_in_words(
         assert "waiting for events in a callback would wait for itself" in errors.wait(1)[0]
 
 
-def test_it_has_to_be_opened_first(client: BosBase) -> None:
+def test_an_iterator_must_be_opened_first(client: BosBase) -> None:
     """`next` of an event iterator outside its `with` block raises `RuntimeError`."""
     with pytest.raises(RuntimeError, match="open it first"):
         next(client.collection("posts").events("*"))

@@ -1,4 +1,4 @@
-"""What comes in the middle of something: signals, and log handlers and stores that raise."""
+"""Interruptions of calls: signals, and log handlers and stores that raise."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from support import wire_server as wire
-from support.realtime_client import connect, wait_state
+from support.realtime_client import connect, ignore, wait_state
 from support.seen import LIMIT
 from unit.runtime.test_fork_guard import in_a_child
 
@@ -16,18 +16,6 @@ from rxbosbase import AuthState, AuthStore, BosBase, ClientClosedError
 from rxbosbase.realtime.session.session import Session
 
 CONTROL = "rxbosbase-control"
-
-
-@pytest.fixture
-def server() -> Iterator[wire.WireServer]:
-    with wire.WireServer() as made:
-        yield made
-
-
-@pytest.fixture
-def client(server: wire.WireServer) -> Iterator[BosBase]:
-    with connect(server) as made:
-        yield made
 
 
 class Handler(logging.Handler):
@@ -63,13 +51,9 @@ def handle(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[..., Handler]]
         log.removeHandler(handler)
 
 
-def ignore(_: object) -> None:
-    pass
-
-
 def interrupted(method: str, act: Callable[[], object], patch: pytest.MonkeyPatch) -> list[bool]:
-    """Acts once in the middle of an input of a session on this thread, as a signal's handler may;
-    the list is empty then."""
+    """Act once in the middle of an input of a session on this thread, as a signal's handler may;
+    then the list is empty."""
     real = getattr(Session, method)
     waiting, thread = [True], threading.get_ident()
 
@@ -87,8 +71,8 @@ def ctrl_c() -> None:
     raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("method", ["_touch", "_due", "_wake", "_say"])
-def test_a_ctrl_c_in_a_subscription_costs_that_one_and_no_other(
+@pytest.mark.parametrize("method", ["_mark_changed", "_due", "_request_tick", "_emit"])
+def test_a_keyboard_interrupt_in_subscribe_affects_no_other_topic(
     method: str, client: BosBase, server: wire.WireServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A KeyboardInterrupt in `subscribe` affects no other topic, earlier or later."""
@@ -101,8 +85,8 @@ def test_a_ctrl_c_in_a_subscription_costs_that_one_and_no_other(
     assert {"a", "c"} <= set(server.stream.topics)
 
 
-@pytest.mark.parametrize("method", ["_hang_up", "_forget_stream", "_note", "_say"])
-def test_a_ctrl_c_in_a_renewal_leaves_a_connection(
+@pytest.mark.parametrize("method", ["_end_stream", "_forget_stream", "_change_state", "_emit"])
+def test_a_keyboard_interrupt_in_reconnect_now_leaves_a_connection(
     method: str, client: BosBase, server: wire.WireServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A KeyboardInterrupt in `reconnect_now` leaves a connection with all topics."""
@@ -115,8 +99,10 @@ def test_a_ctrl_c_in_a_renewal_leaves_a_connection(
     assert {"a", "c"} <= set(server.stream.topics)
 
 
-@pytest.mark.parametrize("method", ["_touch", "_due", "_wake", "_note", "_say"])
-def test_a_close_in_the_middle_of_a_subscription_is_the_end(
+@pytest.mark.parametrize(
+    "method", ["_mark_changed", "_due", "_request_tick", "_change_state", "_emit"]
+)
+def test_close_in_the_middle_of_subscribe_is_final(
     method: str, client: BosBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`close` in the middle of `subscribe`, as by a signal handler, is final."""
@@ -130,7 +116,7 @@ def test_a_close_in_the_middle_of_a_subscription_is_the_end(
         client.realtime.wait_active(LIMIT)
 
 
-def test_a_renewal_while_a_stream_is_dialled_gets_another_one(
+def test_reconnect_now_while_opening_ends_active(
     client: BosBase, handle: Callable[..., Handler]
 ) -> None:
     """`reconnect_now` while a new stream is being opened ends in an active stream."""
@@ -142,7 +128,7 @@ def test_a_renewal_while_a_stream_is_dialled_gets_another_one(
     assert handler.has_acted
 
 
-def test_a_log_handler_that_raises_hurts_no_connection(
+def test_a_log_handler_that_raises_does_not_prevent_the_reconnect(
     client: BosBase, server: wire.WireServer, handle: Callable[..., Handler]
 ) -> None:
     """A log handler that raises at a loss does not prevent the reconnect."""
@@ -158,7 +144,7 @@ def test_a_log_handler_that_raises_hurts_no_connection(
     assert handler.has_acted
 
 
-def test_a_post_that_ends_in_a_system_exit_is_made_again(
+def test_a_post_that_ends_in_a_system_exit_is_repeated(
     client: BosBase, server: wire.WireServer, handle: Callable[..., Handler]
 ) -> None:
     """A POST of topics that ends in `SystemExit` is repeated."""
@@ -184,7 +170,7 @@ class LockedOnce(AuthStore):
         return super().state
 
 
-def test_a_store_that_cannot_tell_who_is_logged_in_is_asked_again(
+def test_a_store_that_raises_once_is_read_again(
     server: wire.WireServer,
 ) -> None:
     """An `AuthStore` whose `state` raises once is read again and the topic submitted."""

@@ -1,4 +1,4 @@
-"""Isolation: what one subscriber does costs nobody else an event, and nothing deadlocks."""
+"""Isolation: no subscriber affects the events of another, and nothing deadlocks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from support import wire_server as wire
-from support.realtime_client import connect, library_threads, statuses, wait_until
+from support.realtime_client import connect, ignore, library_threads, statuses, wait_until
 from support.seen import LIMIT, Seen, wait_event
 
 from rxbosbase import BosBase, Message, RecordEvent
@@ -17,22 +17,6 @@ from rxbosbase.runtime import thread_scheduler as loop_room
 from rxbosbase.runtime.thread_scheduler import ThreadScheduler
 
 Event = RecordEvent[dict[str, Any]]
-
-
-@pytest.fixture
-def server() -> Iterator[wire.WireServer]:
-    with wire.WireServer() as started:
-        yield started
-
-
-@pytest.fixture
-def client(server: wire.WireServer) -> Iterator[BosBase]:
-    with connect(server) as made:
-        yield made
-
-
-def ignore(_: Any) -> None:
-    pass
 
 
 def send_many(server: wire.WireServer, count: int, first: int = 0) -> None:
@@ -192,7 +176,7 @@ def test_a_slow_callback_delays_acknowledging_and_submitting_nothing(
 
 @pytest.fixture
 def small_queue(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every loop takes eight events, and then holds the reader back."""
+    """Every scheduler queues eight events, and then blocks the reader."""
     original = ThreadScheduler.__init__
 
     def small(self: ThreadScheduler, name: str, **_: Any) -> None:
@@ -202,7 +186,7 @@ def small_queue(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def fill(server: wire.WireServer, client: BosBase) -> None:
-    """Events 1 to 30, in reads of one each until the reader is held back."""
+    """Send events 1 to 30, in reads of one each, until the reader waits for the queue."""
     for n in range(1, 31):
         before = client.realtime.stats.frames
         send_many(server, 1, n)
@@ -211,8 +195,8 @@ def fill(server: wire.WireServer, client: BosBase) -> None:
     assert client.realtime.stats.queue_events == 8
 
 
-class Held:
-    """A client whose delivery is stuck in a callback, and whose reader waits for room."""
+class BlockedDelivery:
+    """A client whose delivery is blocked in a callback, and whose reader waits for the queue."""
 
     def __init__(self, server: wire.WireServer, client: BosBase) -> None:
         self.go_on = threading.Event()
@@ -231,14 +215,14 @@ class Held:
         fill(server, client)
 
 
-def test_a_full_queue_holds_the_reader_back_and_loses_nothing(
+def test_a_full_queue_makes_the_reader_wait_and_loses_nothing(
     server: wire.WireServer, client_of_small_queue: BosBase
 ) -> None:
     """A full queue makes the reader wait; no event is lost."""
-    held = Held(server, client_of_small_queue)
-    held.go_on.set()
-    held.seen.wait(31)
-    assert numbers(held.seen) == list(range(31))
+    blocked = BlockedDelivery(server, client_of_small_queue)
+    blocked.go_on.set()
+    blocked.seen.wait(31)
+    assert numbers(blocked.seen) == list(range(31))
 
 
 @pytest.fixture
@@ -260,39 +244,39 @@ def forget(server: wire.WireServer, client: BosBase) -> None:
 
 
 @pytest.mark.parametrize("retire", RETIRE.values(), ids=RETIRE.keys())
-def test_a_reader_that_is_held_back_can_still_be_retired(
+def test_a_reader_that_waits_for_the_queue_can_be_retired(
     server: wire.WireServer,
     client_of_small_queue: BosBase,
     retire: Callable[[wire.WireServer, BosBase], object],
 ) -> None:
     """A reader that waits for a full queue is replaced when the stream is renewed."""
     client = client_of_small_queue
-    held = Held(server, client)
+    blocked = BlockedDelivery(server, client)
     retire(server, client)
     server.wait_gets(2)
     server.wait_streams(1)
     client.realtime.wait_active(LIMIT)
-    held.go_on.set()
+    blocked.go_on.set()
     server.wait_for(lambda: "posts/*" in server.stream.topics)
     server.send("posts/*", {"id": "r99"})
-    held.seen.until(lambda items: items and items[-1].record["id"] == "r99")
-    # What had been read by then came; what was still in the socket went with the connection.
-    assert numbers(held.seen)[:10] == list(range(10))
+    blocked.seen.until(lambda items: items and items[-1].record["id"] == "r99")
+    # What had been read by then is delivered; what was still in the socket is lost.
+    assert numbers(blocked.seen)[:10] == list(range(10))
 
 
 def test_closing_with_a_full_queue_ends_the_reader(
     server: wire.WireServer, client_of_small_queue: BosBase
 ) -> None:
     """`close` with a full queue ends the reader and discards the queued events."""
-    held = Held(server, client_of_small_queue)
+    blocked = BlockedDelivery(server, client_of_small_queue)
     client_of_small_queue.close()
     server.wait_connections(0)
-    held.go_on.set()
+    blocked.go_on.set()
     wait_until(client_of_small_queue, lambda: not library_threads())
-    assert numbers(held.seen) == [0]  # the one that was being delivered; the rest is discarded
+    assert numbers(blocked.seen) == [0]  # the one being delivered; the rest is discarded
 
 
-def test_a_callback_may_subscribe_blocking_while_the_queue_is_full_and_the_connection_drops(
+def test_a_callback_may_subscribe_while_the_queue_is_full_and_the_connection_drops(
     server: wire.WireServer, client_of_small_queue: BosBase
 ) -> None:
     """A callback may reconnect and then block in `subscribe` while the queue is full."""
@@ -318,7 +302,7 @@ def test_a_callback_may_subscribe_blocking_while_the_queue_is_full_and_the_conne
     server.wait_for(lambda: server.streams and "posts/nested" in server.stream.topics)
 
 
-def test_a_stream_outlives_a_moment_without_threads_to_start(
+def test_a_failed_thread_start_loses_no_event(
     server: wire.WireServer, client: BosBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No event is lost when the delivery thread cannot be started at once."""
@@ -342,7 +326,7 @@ def test_a_stream_outlives_a_moment_without_threads_to_start(
     assert [event.record["id"] for event in seen.wait(2)] == ["a", "b"]
 
 
-def test_events_that_cannot_be_read_are_left_out_and_told(
+def test_events_that_cannot_be_read_are_skipped_and_reported(
     server: wire.WireServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Malformed or too large events are skipped, counted, logged and set `status.error`."""

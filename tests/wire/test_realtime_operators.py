@@ -1,10 +1,10 @@
-"""Row 5 of the realtime list: events composed as in any RxPY program, on the delivery thread."""
+"""Events composed with operators as in any RxPY program, on the delivery thread."""
 
 from __future__ import annotations
 
 import operator
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,24 +13,12 @@ from reactivex import Observable
 from reactivex import operators as ops
 from reactivex.scheduler import VirtualTimeScheduler
 from support import wire_server as wire
-from support.realtime_client import connect, library_threads
+from support.realtime_client import library_threads
 from support.seen import LIMIT, Seen, wait_event
 
 from rxbosbase import BosBase, RecordEvent
 
 Event = RecordEvent[dict[str, Any]]
-
-
-@pytest.fixture
-def server() -> Iterator[wire.WireServer]:
-    with wire.WireServer() as started:
-        yield started
-
-
-@pytest.fixture
-def client(server: wire.WireServer) -> Iterator[BosBase]:
-    with connect(server) as made:
-        yield made
 
 
 def is_create(event: Event) -> bool:
@@ -64,7 +52,7 @@ PLAIN: dict[str, tuple[Callable[[Any], Any], list[Any]]] = {
 
 
 @pytest.mark.parametrize(("compose", "expected"), PLAIN.values(), ids=PLAIN.keys())
-def test_row_5_operators_compose_in_both_spellings(
+def test_operators_work_in_pipe_and_as_methods(
     server: wire.WireServer,
     client: BosBase,
     compose: Callable[[Any], Any],
@@ -98,7 +86,7 @@ TIMED: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("compose", TIMED.values(), ids=TIMED.keys())
-def test_row_5_timed_operators_run_on_the_delivery_thread_and_start_no_thread(
+def test_timed_operators_run_on_the_delivery_thread_and_start_no_thread(
     server: wire.WireServer, client: BosBase, compose: Callable[[Any], Any]
 ) -> None:
     """Timed operators emit on the delivery thread and start no thread."""
@@ -115,7 +103,7 @@ def test_row_5_timed_operators_run_on_the_delivery_thread_and_start_no_thread(
     assert len([name for name in library_threads() if "delivery" in name]) == 1
 
 
-def test_row_5_an_explicit_scheduler_is_obeyed(server: wire.WireServer, client: BosBase) -> None:
+def test_an_explicit_scheduler_is_used(server: wire.WireServer, client: BosBase) -> None:
     """A timed operator uses the scheduler that is passed to it."""
     clock = VirtualTimeScheduler()
     seen: Seen[Any] = Seen()
@@ -131,7 +119,7 @@ def test_row_5_an_explicit_scheduler_is_obeyed(server: wire.WireServer, client: 
     assert seen.items == ["a"]
 
 
-def test_row_5_the_clients_scheduler_serves_streams_merged_by_hand(
+def test_the_clients_scheduler_serves_merged_streams(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """With `client.scheduler` merged streams emit on the delivery thread."""
@@ -145,7 +133,7 @@ def test_row_5_the_clients_scheduler_serves_streams_merged_by_hand(
     assert seen.threads == ["rxbosbase-delivery"]
 
 
-def test_row_5_a_derived_observer_that_raises_ends_itself_alone(
+def test_a_derived_observer_that_raises_ends_itself_alone(
     server: wire.WireServer, client: BosBase, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An observer that raises behind a timed operator is logged; others go on."""

@@ -1,35 +1,18 @@
-"""Row 10 of the realtime list: what never delivers is told from what only has not yet."""
+"""The preflight: a topic that never delivers is an error; one without events yet is not."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from support import wire_server as wire
-from support.realtime_client import connect, wait_state, wait_until
+from support.realtime_client import connect, ignore, wait_state, wait_until
 from support.seen import LIMIT, Seen, run_thread
 
 from rxbosbase import BosBase, ClientResponseError, RecordEvent
-from rxbosbase.realtime import preflight as preflight_room
+from rxbosbase.realtime import preflight as preflight_module
 
 Event = RecordEvent[dict[str, Any]]
-
-
-@pytest.fixture
-def server() -> Iterator[wire.WireServer]:
-    with wire.WireServer() as started:
-        yield started
-
-
-@pytest.fixture
-def client(server: wire.WireServer) -> Iterator[BosBase]:
-    with connect(server) as made:
-        yield made
-
-
-def ignore(_: Any) -> None:
-    pass
 
 
 def reads(server: wire.WireServer) -> list[wire.Request]:
@@ -37,11 +20,13 @@ def reads(server: wire.WireServer) -> list[wire.Request]:
 
 
 @pytest.mark.parametrize("code", [400, 403, 404])
-def test_row_10_a_collection_topic_fails_with_what_the_list_read_says(
+def test_a_collection_topic_fails_with_the_error_of_the_list_read(
     server: wire.WireServer, client: BosBase, code: int
 ) -> None:
     """A list read refused with 400, 403 or 404 ends the stream once, with that error."""
-    server.collections["posts"] = wire.problem(code, "said the server", {"filter": {"code": "x"}})
+    server.collections["posts"] = wire.problem(
+        code, "refused by the server", {"filter": {"code": "x"}}
+    )
     posts = client.collection("posts")
     events, others = Seen[Event](), Seen[Event]()
     errors: Seen[Exception] = Seen()
@@ -50,7 +35,7 @@ def test_row_10_a_collection_topic_fails_with_what_the_list_read_says(
     error = errors.wait(1)[0]
     assert isinstance(error, ClientResponseError)
     assert (error.status, error.message, error.data) == (
-        code, "said the server", {"filter": {"code": "x"}},
+        code, "refused by the server", {"filter": {"code": "x"}},
     )  # fmt: skip
     assert error.url.endswith("/api/collections/posts/records")
     assert errors.threads == ["rxbosbase-delivery"]
@@ -62,10 +47,10 @@ def test_row_10_a_collection_topic_fails_with_what_the_list_read_says(
     others.wait(1)
     assert (events.items, errors.count) == ([], 1)
     witness.dispose()
-    wait_state(client, "idle")  # the topic is taken back
+    wait_state(client, "idle")  # the topic is removed
 
 
-def test_row_10_the_read_asks_with_the_topics_own_options(
+def test_the_preflight_reads_with_the_topics_own_options(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """The preflight reads with the topic's own options, query and headers."""
@@ -85,15 +70,15 @@ def test_row_10_the_read_asks_with_the_topics_own_options(
 @pytest.mark.parametrize(
     ("one", "listing", "expected"),
     [
-        (200, 404, None),  # it is there: nothing else matters
+        (200, 404, None),  # the record exists
         (403, 200, 403),  # the view rule forbids it
-        (404, 200, None),  # it may come later
+        (404, 200, None),  # it may be created later
         (404, 403, None),  # view allowed, list not
         (404, 404, 404),  # the collection is missing
         (404, 400, 400),
     ],
 )
-def test_row_10_a_record_topic_fails_only_for_a_missing_collection_or_a_forbidden_record(
+def test_a_record_topic_fails_only_for_a_missing_collection_or_a_forbidden_record(
     server: wire.WireServer, client: BosBase, one: int, listing: int, expected: int | None
 ) -> None:
     """A record topic fails if its record gives 403, or 404 and the list 400 or 404."""
@@ -111,10 +96,10 @@ def test_row_10_a_record_topic_fails_only_for_a_missing_collection_or_a_forbidde
     if expected is None:
         assert server.posts == [["posts/r1"]]
     else:
-        wait_state(client, "idle")  # the topic is taken back, if it was up at all
+        wait_state(client, "idle")  # the topic is removed, if it was submitted
 
 
-def test_row_10_the_filter_of_a_record_topic_is_checked_by_a_list_read(
+def test_the_filter_of_a_record_topic_is_checked_by_a_list_read(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """The filter of a record topic is checked by a list read; its 400 is raised."""
@@ -126,7 +111,7 @@ def test_row_10_the_filter_of_a_record_topic_is_checked_by_a_list_read(
 
 
 @pytest.mark.parametrize("fault", [wire.status(500), wire.status(429), wire.drop(), wire.reset()])
-def test_row_10_a_check_that_fails_itself_is_repeated_beside_the_topic(
+def test_a_preflight_that_fails_temporarily_is_repeated_beside_the_topic(
     server: wire.WireServer, client: BosBase, fault: wire.Answer
 ) -> None:
     """A preflight that fails temporarily is repeated while the topic delivers events."""
@@ -138,14 +123,12 @@ def test_row_10_a_check_that_fails_itself_is_repeated_beside_the_topic(
     server.wait_requests(3, "/api/collections/")
     server.wait_accepted(1)
     server.send("posts/*", {"id": "a"})
-    seen.wait(1)  # the topic is up all the same
+    seen.wait(1)  # the topic is active all the same
     gate.set()
     result()
 
 
-def test_row_10_a_check_that_fails_at_first_may_still_end_the_topic(
-    server: wire.WireServer, client: BosBase
-) -> None:
+def test_a_repeated_preflight_may_end_the_topic(server: wire.WireServer, client: BosBase) -> None:
     """A preflight repeated after a 502 ends the stream when it gets a 404."""
     answers = [wire.status(502), wire.status(404)]
     server.collections["posts"] = lambda _: answers.pop(0)
@@ -154,9 +137,7 @@ def test_row_10_a_check_that_fails_at_first_may_still_end_the_topic(
     assert getattr(errors.wait(1)[0], "status", None) == 404
 
 
-def test_row_10_a_thousand_record_topics_cost_one_read(
-    server: wire.WireServer, client: BosBase
-) -> None:
+def test_a_thousand_record_topics_need_one_read(server: wire.WireServer, client: BosBase) -> None:
     """1000 record topics of one collection take one record read of the preflight."""
     gate = wire.Gate()
     server.collections["posts"] = wire.delay(gate)
@@ -171,26 +152,22 @@ def test_row_10_a_thousand_record_topics_cost_one_read(
     assert len(reads(server)) == 3
 
 
-def test_row_10_one_verdict_ends_all_who_asked_the_same(
-    server: wire.WireServer, client: BosBase
-) -> None:
+def test_equal_preflights_share_one_read(server: wire.WireServer, client: BosBase) -> None:
     """Equal preflights in flight share one read; its 404 ends each of their streams."""
     gate = wire.Gate()
     server.collections["posts"] = wire.delay(gate, wire.problem(404))
     errors: Seen[Exception] = Seen()
     for _ in range(3):
         client.collection("posts").observe("*").subscribe(ignore, errors)
-    gone = client.collection("posts").observe("*").subscribe(ignore, errors)
-    gone.dispose()
+    disposed = client.collection("posts").observe("*").subscribe(ignore, errors)
+    disposed.dispose()
     gate.set()
     errors.wait(3)
     wait_state(client, "idle")
     assert (errors.count, len(reads(server))) == (3, 1)
 
 
-def test_row_10_another_identity_is_another_question(
-    server: wire.WireServer, client: BosBase
-) -> None:
+def test_another_identity_needs_another_preflight(server: wire.WireServer, client: BosBase) -> None:
     """The preflight reads again after a login and after a logout."""
     server.collections["posts"] = lambda r: 200 if r.auth else 403
     with pytest.raises(ClientResponseError):
@@ -203,7 +180,7 @@ def test_row_10_another_identity_is_another_question(
     assert len(reads(server)) == 3
 
 
-def test_row_10_a_bad_verdict_is_not_remembered(server: wire.WireServer, client: BosBase) -> None:
+def test_a_refusal_by_the_preflight_is_not_cached(server: wire.WireServer, client: BosBase) -> None:
     """A refusal by the preflight is not cached: the next `subscribe` reads again."""
     answers = [404, 200]
     server.collections["posts"] = lambda _: answers.pop(0)
@@ -212,7 +189,7 @@ def test_row_10_a_bad_verdict_is_not_remembered(server: wire.WireServer, client:
     client.collection("posts").subscribe("*", ignore)
 
 
-def test_row_10_check_false_reads_nothing(server: wire.WireServer, client: BosBase) -> None:
+def test_check_false_makes_no_preflight(server: wire.WireServer, client: BosBase) -> None:
     """`check=False` and custom topics make no preflight read."""
     server.collections["posts"] = 404
     client.collection("posts").subscribe("*", ignore, check=False)
@@ -221,7 +198,7 @@ def test_row_10_check_false_reads_nothing(server: wire.WireServer, client: BosBa
     assert reads(server) == []
 
 
-def test_row_10_one_without_a_check_survives_the_verdict_on_another(
+def test_a_stream_without_a_check_survives_the_preflight_of_another(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """A stream with `check=False` goes on when the preflight of an equal topic fails."""
@@ -234,17 +211,17 @@ def test_row_10_one_without_a_check_survives_the_verdict_on_another(
     seen.wait(1)
 
 
-def test_row_10_the_memory_of_good_verdicts_is_bounded(
+def test_the_cache_of_passed_preflights_is_bounded(
     server: wire.WireServer, client: BosBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The preflight caches a bounded number of acceptances and reads others again."""
-    monkeypatch.setattr(preflight_room, "MAX_TRUSTED", 2)
+    monkeypatch.setattr(preflight_module, "MAX_RESULTS", 2)
     for name in ("a", "b", "c", "a"):
         client.collection(name).subscribe("*", ignore)
     assert len(reads(server)) == 4
 
 
-def test_row_10_a_check_that_nobody_waits_for_any_more_is_not_repeated(
+def test_a_preflight_without_subscribers_is_not_repeated(
     server: wire.WireServer,
 ) -> None:
     """A failed preflight is not repeated once all its subscribers are disposed."""
@@ -262,11 +239,11 @@ def test_row_10_a_check_that_nobody_waits_for_any_more_is_not_repeated(
         client.collection("others").observe("*").subscribe(ignore)
         server.wait_requests(5, "/api/collections/others")
         assert len(server.requests_to("/api/collections/posts")) == 2
-        posts.subscribe("*", ignore)  # who comes later is answered
+        posts.subscribe("*", ignore)  # a later subscriber has a result
         assert len(server.requests_to("/api/collections/posts")) == 3
 
 
-def test_row_10_an_answer_for_somebody_else_is_not_remembered(
+def test_the_result_of_a_former_identity_is_not_cached(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """The outcome of a preflight is not cached if the identity changed meanwhile."""
@@ -277,7 +254,7 @@ def test_row_10_an_answer_for_somebody_else_is_not_remembered(
     client.auth_store.save(wire.make_token("ann"))
     gate.set()
     client.collection("posts").subscribe("r1", ignore, check=False)
-    wait_until(client, lambda: not client.service._preflight._asked)
+    wait_until(client, lambda: not client.service._preflight._waiting)
     asked_as_guest.dispose()
     client.auth_store.clear()
     server.collections["posts"] = 403
@@ -286,7 +263,7 @@ def test_row_10_an_answer_for_somebody_else_is_not_remembered(
 
 
 @pytest.mark.parametrize("code", [403, 404])
-def test_row_11_what_the_one_before_a_login_was_refused_is_asked_again_for_the_new_one(
+def test_a_refusal_from_before_a_login_is_read_again_after_it(
     server: wire.WireServer, client: BosBase, code: int
 ) -> None:
     """A 403 or 404 to a preflight from before a login is read again after it."""

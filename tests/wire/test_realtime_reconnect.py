@@ -1,14 +1,14 @@
-"""Rows 6, 7 and 8 of the realtime list: losses, routine closes, and the status of both."""
+"""Losses, routine closes, the backoff between attempts, and the status of all of it."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from support import wire_server as wire
-from support.realtime_client import connect, statuses, wait_state, wait_until
+from support.realtime_client import connect, ignore, statuses, wait_state, wait_until
 from support.seen import LIMIT, Seen, run_thread, wait_event
 
 from rxbosbase import (
@@ -29,38 +29,22 @@ SLOW = BackoffPolicy(initial=60.0, maximum=60.0, jitter=False)
 
 
 @pytest.fixture
-def server() -> Iterator[wire.WireServer]:
-    with wire.WireServer() as started:
-        yield started
-
-
-@pytest.fixture
-def client(server: wire.WireServer) -> Iterator[BosBase]:
-    with connect(server) as made:
-        yield made
-
-
-@pytest.fixture
 def healthy_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every acknowledged connection has lived long enough."""
     monkeypatch.setattr(connection_room, "HEALTHY_AFTER", 0.0)
 
 
-def ignore(_: Any) -> None:
-    pass
-
-
 def states(seen: Seen[Any]) -> list[str]:
-    """The states in the order in which they were shown, repeats left out."""
+    """Return the states in the order in which they were published, without repeats."""
     names = [status.state for status in list(seen.items)]
     return [name for at, name in enumerate(names) if at == 0 or names[at - 1] != name]
 
 
-# -- row 6: on_disconnect
+# -- on_disconnect
 
 
 @pytest.mark.parametrize("how", [wire.Stream.cut, wire.Stream.reset, wire.Stream.finish])
-def test_row_6_on_disconnect_is_told_once_of_each_loss_with_the_topics_still_wanted(
+def test_a_loss_calls_on_disconnect_once_with_the_topics_still_wanted(
     server: wire.WireServer, client: BosBase, how: Callable[[wire.Stream], None]
 ) -> None:
     """A loss calls `on_disconnect` once, with all topics, on the delivery thread."""
@@ -77,9 +61,7 @@ def test_row_6_on_disconnect_is_told_once_of_each_loss_with_the_topics_still_wan
     assert lost.threads == ["rxbosbase-delivery"]
 
 
-def test_row_6_failed_attempts_are_no_further_losses(
-    server: wire.WireServer, client: BosBase
-) -> None:
+def test_failed_attempts_are_no_further_losses(server: wire.WireServer, client: BosBase) -> None:
     """Failed attempts to reconnect do not call `on_disconnect` again."""
     lost: Seen[list[str]] = Seen()
     client.realtime.on_disconnect = lost
@@ -93,7 +75,7 @@ def test_row_6_failed_attempts_are_no_further_losses(
     assert lost.wait(2) == [["posts/*"], []]
 
 
-def test_row_6_routine_closes_are_no_losses(
+def test_routine_closes_are_no_losses(
     server: wire.WireServer, client: BosBase, healthy_at_once: None
 ) -> None:
     """A routine close, `reconnect_now` and a login do not call `on_disconnect`."""
@@ -110,21 +92,21 @@ def test_row_6_routine_closes_are_no_losses(
     assert lost.items == []
 
 
-def test_row_6_an_on_disconnect_that_raises_harms_nobody(
+def test_an_on_disconnect_that_raises_does_not_prevent_the_reconnect(
     server: wire.WireServer, client: BosBase, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An `on_disconnect` that raises is logged and does not prevent the reconnect."""
-    told = threading.Event()
+    called = threading.Event()
 
     def bad(_: list[str]) -> None:
-        told.set()
+        called.set()
         raise ValueError("my mistake")
 
     client.realtime.on_disconnect = bad
     seen: Seen[Event] = Seen()
     client.collection("posts").subscribe("*", seen)
     server.stream.cut()
-    wait_event(told)
+    wait_event(called)
     server.wait_accepted(2)
     server.send("posts/*", {"id": "a"})
     seen.wait(1)
@@ -136,11 +118,11 @@ def test_row_6_an_on_disconnect_that_raises_harms_nobody(
         client.realtime.on_disconnect = 1  # type: ignore[assignment]
 
 
-# -- row 7: reconnection
+# -- reconnection
 
 
 @pytest.mark.parametrize("how", [wire.Stream.cut, wire.Stream.reset])
-def test_row_7_after_a_loss_all_wanted_topics_are_submitted_again(
+def test_after_a_loss_all_wanted_topics_are_submitted_again(
     server: wire.WireServer, client: BosBase, how: Callable[[wire.Stream], None]
 ) -> None:
     """After a loss a new stream is opened and all topics are submitted again."""
@@ -157,7 +139,7 @@ def test_row_7_after_a_loss_all_wanted_topics_are_submitted_again(
     wait_until(client, lambda: client.realtime.client_id == server.stream.client_id)
 
 
-def test_row_7_topics_that_changed_while_away_are_the_ones_submitted(
+def test_a_reconnect_submits_the_topics_as_changed_meanwhile(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """A reconnect submits the topics as they changed meanwhile, in one POST."""
@@ -199,7 +181,7 @@ def test_row_7_topics_that_changed_while_away_are_the_ones_submitted(
     ],
     ids=lambda answer: f"{answer.kind}-{answer.code}",
 )
-def test_row_7_whatever_the_stream_is_answered_with_the_client_comes_back(
+def test_after_any_answer_to_the_stream_the_client_reconnects(
     server: wire.WireServer, client: BosBase, answer: wire.Answer
 ) -> None:
     """After any unusable response to the GET of the stream the client reconnects."""
@@ -215,7 +197,7 @@ def test_row_7_whatever_the_stream_is_answered_with_the_client_comes_back(
     assert "NoneType" not in str(waiting[0].error)
 
 
-def test_row_7_a_web_page_in_place_of_the_stream_is_told_in_words_that_help(
+def test_a_web_page_in_place_of_the_stream_is_an_error_about_base_url(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """An HTML page in place of the stream raises an error that questions `base_url`."""
@@ -224,7 +206,7 @@ def test_row_7_a_web_page_in_place_of_the_stream_is_told_in_words_that_help(
         client.collection("posts").subscribe("*", ignore, timeout=0.2)
 
 
-def test_row_7_a_stream_without_chunks_works_too(server: wire.WireServer, client: BosBase) -> None:
+def test_a_stream_without_chunks_works_too(server: wire.WireServer, client: BosBase) -> None:
     """A stream without chunked encoding delivers events, and a loss is noticed."""
     server.stream_answers.append(wire.stream(chunked=False))
     seen: Seen[Event] = Seen()
@@ -235,7 +217,7 @@ def test_row_7_a_stream_without_chunks_works_too(server: wire.WireServer, client
     server.wait_accepted(2)
 
 
-def test_row_7_a_routine_close_reconnects_at_once_and_counts_as_no_failure(
+def test_a_routine_close_reconnects_at_once_and_counts_as_no_failure(
     server: wire.WireServer, healthy_at_once: None
 ) -> None:
     """A routine close reconnects without a wait and counts no failure."""
@@ -251,7 +233,7 @@ def test_row_7_a_routine_close_reconnects_at_once_and_counts_as_no_failure(
         assert {(status.attempt, status.error) for status in seen.items} == {(0, None)}
 
 
-def test_row_7_a_stream_that_ends_before_it_was_acknowledged_is_a_failure(
+def test_a_stream_that_ends_before_it_was_acknowledged_is_a_failure(
     server: wire.WireServer, client: BosBase, healthy_at_once: None
 ) -> None:
     """A stream that ends before the acknowledgement counts as a failed attempt."""
@@ -268,7 +250,7 @@ def test_row_7_a_stream_that_ends_before_it_was_acknowledged_is_a_failure(
     assert not any("client was closed" in str(status.error) for status in seen.items)
 
 
-def test_row_7_a_server_that_accepts_and_hangs_up_is_not_hammered(
+def test_streams_that_end_at_once_back_off(
     server: wire.WireServer,
 ) -> None:
     """The wait grows from attempt to attempt if streams end right after PB_CONNECT."""
@@ -282,7 +264,7 @@ def test_row_7_a_server_that_accepts_and_hangs_up_is_not_hammered(
     assert waits[:4] == [0.01, 0.02, 0.04, 0.08]
 
 
-def test_row_7_a_healthy_connection_starts_the_count_of_failures_afresh(
+def test_a_healthy_connection_resets_the_count_of_failures(
     server: wire.WireServer, healthy_at_once: None
 ) -> None:
     """A healthy connection resets the backoff to its initial wait."""
@@ -298,7 +280,7 @@ def test_row_7_a_healthy_connection_starts_the_count_of_failures_afresh(
     assert waits == [0.01, 0.02, 0.04, 0.01]
 
 
-def test_row_7_garbage_on_a_healthy_connection_starts_the_count_afresh_too(
+def test_malformed_data_on_a_healthy_connection_resets_the_count_too(
     server: wire.WireServer, healthy_at_once: None
 ) -> None:
     """Malformed data on healthy connections does not use up `max_attempts`."""
@@ -314,7 +296,7 @@ def test_row_7_garbage_on_a_healthy_connection_starts_the_count_afresh_too(
         assert errors.items == []
 
 
-def test_row_7_the_server_may_ask_for_a_longer_wait(server: wire.WireServer) -> None:
+def test_the_server_may_request_a_longer_wait(server: wire.WireServer) -> None:
     """A `Retry-After` of 40 s makes the client wait 40 s."""
     server.stream_answers.append(wire.status(429, headers={"Retry-After": "40"}))
     with connect(server) as client:
@@ -324,7 +306,7 @@ def test_row_7_the_server_may_ask_for_a_longer_wait(server: wire.WireServer) -> 
         assert seen.items[-1].retry_in == 40.0
 
 
-def test_row_7_silence_is_ended_and_renewed_as_routine(server: wire.WireServer) -> None:
+def test_a_stream_silent_for_idle_timeout_is_renewed(server: wire.WireServer) -> None:
     """A stream silent for `idle_timeout` is renewed at once, without `on_disconnect`."""
     with connect(server, idle_timeout=0.05, backoff=SLOW) as client:
         lost: Seen[list[str]] = Seen()
@@ -334,7 +316,7 @@ def test_row_7_silence_is_ended_and_renewed_as_routine(server: wire.WireServer) 
         assert lost.items == []
 
 
-def test_row_7_a_stream_that_never_greets_is_given_up_after_the_timeout(
+def test_a_stream_without_pb_connect_fails_after_the_timeout(
     server: wire.WireServer,
 ) -> None:
     """A stream without PB_CONNECT fails after `timeout`, and another is opened."""
@@ -345,7 +327,7 @@ def test_row_7_a_stream_that_never_greets_is_given_up_after_the_timeout(
         assert any(isinstance(status.error, RequestTimeoutError) for status in seen.items)
 
 
-def test_row_7_comments_that_drip_before_the_greeting_do_not_hold_the_client_for_ever(
+def test_comments_before_pb_connect_do_not_extend_the_timeout(
     server: wire.WireServer,
 ) -> None:
     """Comments before PB_CONNECT do not extend the `timeout` of a new stream."""
@@ -365,7 +347,7 @@ def test_row_7_comments_that_drip_before_the_greeting_do_not_hold_the_client_for
 
 
 @pytest.mark.parametrize("code", [404, 403])
-def test_row_7_a_refusal_of_the_post_with_404_or_403_means_a_new_stream(
+def test_a_404_or_403_to_the_post_opens_a_new_stream(
     server: wire.WireServer, client: BosBase, code: int
 ) -> None:
     """A 404 or 403 to the POST of topics opens a new stream, without `on_error`."""
@@ -382,7 +364,7 @@ def test_row_7_a_refusal_of_the_post_with_404_or_403_means_a_new_stream(
     assert (errors.items, lost.items) == ([], [["posts/*"]])
 
 
-def test_row_7_a_400_on_the_post_ends_the_new_topics_alone(
+def test_a_400_to_the_post_ends_the_new_topics_alone(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """A 400 to the POST of topics ends the new topics; the others stay on the stream."""
@@ -404,7 +386,7 @@ def test_row_7_a_400_on_the_post_ends_the_new_topics_alone(
     assert server.gets == 1
 
 
-def test_row_7_a_400_does_not_blame_topics_that_came_while_the_post_was_under_way(
+def test_a_400_to_the_post_does_not_end_topics_added_meanwhile(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """A 400 to the POST of topics does not end topics added while it was in flight."""
@@ -422,7 +404,7 @@ def test_row_7_a_400_does_not_blame_topics_that_came_while_the_post_was_under_wa
     assert errors.wait(1) == ["bad"]
 
 
-def test_row_7_a_400_reaches_a_blocking_subscribe(server: wire.WireServer, client: BosBase) -> None:
+def test_a_400_to_the_post_is_raised_by_subscribe(server: wire.WireServer, client: BosBase) -> None:
     """A 400 to the POST of topics is raised by the `subscribe` that waits for it."""
     server.post_answers.append(wire.problem(400, "no"))
     with pytest.raises(ClientResponseError, match="400: no"):
@@ -448,7 +430,7 @@ def test_row_7_a_400_reaches_a_blocking_subscribe(server: wire.WireServer, clien
     ],
     ids=lambda answer: f"{answer.kind}-{answer.code}-{answer.applied}",
 )
-def test_row_9_a_post_that_fails_for_the_moment_is_repeated_on_the_same_stream(
+def test_a_post_that_fails_temporarily_is_repeated_on_the_same_stream(
     server: wire.WireServer, answer: wire.Answer
 ) -> None:
     """A POST of topics that fails temporarily is repeated on the same stream."""
@@ -459,12 +441,12 @@ def test_row_9_a_post_that_fails_for_the_moment_is_repeated_on_the_same_stream(
         assert server.gets == 1
         assert server.posts == [["posts/*"]] * 3
         client.realtime.wait_active(LIMIT)
-        told = seen.until(lambda items: items and items[-1].state == "active")
-        assert told[-1].error is None
-        assert [status.attempt for status in told if status.error is not None] == [1, 2]
+        items = seen.until(lambda items: items and items[-1].state == "active")
+        assert items[-1].error is None
+        assert [status.attempt for status in items if status.error is not None] == [1, 2]
 
 
-def test_row_7_the_status_tells_each_step_in_order(server: wire.WireServer) -> None:
+def test_the_status_has_each_step_in_order(server: wire.WireServer) -> None:
     """`status` emits every state in order, from `idle` through a loss to `closed`."""
     with connect(server) as client:
         seen = statuses(client)
@@ -475,7 +457,7 @@ def test_row_7_the_status_tells_each_step_in_order(server: wire.WireServer) -> N
         posts()
         seen.until(lambda items: items and items[-1].state == "idle")
     steps = ["connecting", "connected", "active"]
-    leaving = ["connected", "idle", "closed"]  # the wanted set changes first, to none
+    leaving = ["connected", "idle", "closed"]  # the wanted set becomes empty first
     assert states(seen) == ["idle", *steps, "waiting", *steps, *leaving]
     assert all(status.client_id for status in seen.items if status.state == "active")
     assert all(not status.client_id for status in seen.items if status.state == "waiting")
@@ -483,7 +465,7 @@ def test_row_7_the_status_tells_each_step_in_order(server: wire.WireServer) -> N
     assert times == sorted(times)
 
 
-def test_row_7_after_max_attempts_all_streams_fail_and_a_new_one_starts_afresh(
+def test_after_max_attempts_all_streams_fail_and_a_new_topic_connects_again(
     server: wire.WireServer,
 ) -> None:
     """After `max_attempts` all streams get `on_error`; a new topic connects again."""
@@ -498,7 +480,7 @@ def test_row_7_after_max_attempts_all_streams_fail_and_a_new_one_starts_afresh(
         failed = seen.until(
             lambda items: items and items[-1].state == "failed" and not items[-1].topics
         )[-1]
-        # On a busy machine the attempts for the first are used up before the second is wanted.
+        # On a busy machine the attempts are used up before the second topic is added.
         assert any(failed.error is error for error in errors.items)
         with pytest.raises(ConnectionError, match="cannot reach"):
             client.realtime.subscribe("chat", ignore)
@@ -509,7 +491,7 @@ def test_row_7_after_max_attempts_all_streams_fail_and_a_new_one_starts_afresh(
         assert seen.items[-1].error is None
 
 
-def test_row_7_the_last_attempt_may_be_lost_while_it_was_open(
+def test_the_last_attempt_may_be_lost_while_open(
     server: wire.WireServer,
 ) -> None:
     """With `max_attempts=1` a loss ends the streams with `StreamLostError`."""
@@ -525,13 +507,13 @@ def test_row_7_the_last_attempt_may_be_lost_while_it_was_open(
         assert lost.items == [["chat"]]
 
 
-def test_row_9_whatever_a_post_fails_with_it_is_repeated(
+def test_a_post_that_raises_an_unexpected_error_is_repeated(
     server: wire.WireServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A POST of topics that raises an unexpected error is logged and repeated."""
 
     class Keyring(AuthStore):
-        """The system's keyring fails now and then."""
+        """Fail, as the system's keyring may."""
 
         failures = 0
 
@@ -552,14 +534,16 @@ def test_row_9_whatever_a_post_fails_with_it_is_repeated(
     assert "Traceback" in caplog.text
 
 
-# -- row 8: status, client_id, wait_active, reconnect_now
+# -- status, client_id, wait_active, reconnect_now
 
 
-def test_row_8_the_connection_says_what_it_is(server: wire.WireServer, client: BosBase) -> None:
+def test_status_and_client_id_have_the_current_state(
+    server: wire.WireServer, client: BosBase
+) -> None:
     """`is_connected`, `client_id` and `status` have the connection's current state."""
     realtime = client.realtime
     assert (realtime.is_connected, realtime.client_id) == (False, "")
-    realtime.wait_active(0.001)  # nothing is wanted: at once
+    realtime.wait_active(0.001)  # without topics: at once
     client.collection("posts").subscribe("*", ignore)
     assert realtime.is_connected
     assert realtime.client_id == server.stream.client_id
@@ -571,7 +555,7 @@ def test_row_8_the_connection_says_what_it_is(server: wire.WireServer, client: B
         realtime.wait_active(0.01)
 
 
-def test_row_8_wait_active_waits_for_every_topic(server: wire.WireServer, client: BosBase) -> None:
+def test_wait_active_waits_for_every_topic(server: wire.WireServer, client: BosBase) -> None:
     """`wait_active` returns when every topic is acknowledged."""
     client.collection("posts").subscribe("*", ignore)
     gate = wire.Gate()
@@ -585,7 +569,7 @@ def test_row_8_wait_active_waits_for_every_topic(server: wire.WireServer, client
     assert server.stream.topics == ["posts/*", "posts/r1"]
 
 
-def test_row_8_wait_active_raises_what_used_the_attempts_up(server: wire.WireServer) -> None:
+def test_wait_active_raises_the_error_that_used_up_the_attempts(server: wire.WireServer) -> None:
     """`wait_active` raises the error that used up the attempts."""
     server.refuse_connections()
     policy = BackoffPolicy(initial=0.01, jitter=False, max_attempts=2)
@@ -593,10 +577,10 @@ def test_row_8_wait_active_raises_what_used_the_attempts_up(server: wire.WireSer
         client.collection("posts").observe("*", check=False).subscribe(ignore, ignore)
         with pytest.raises(ConnectionError, match="cannot reach"):
             client.realtime.wait_active(LIMIT)
-        client.realtime.wait_active(LIMIT)  # nothing is wanted any more
+        client.realtime.wait_active(LIMIT)  # there are no topics any more
 
 
-def test_row_8_reconnect_now_cuts_a_wait_short(server: wire.WireServer) -> None:
+def test_reconnect_now_ends_the_backoff(server: wire.WireServer) -> None:
     """`reconnect_now` ends the backoff at once."""
     server.stream_answers.append(wire.status(503))
     with connect(server, backoff=SLOW) as client:
@@ -608,9 +592,7 @@ def test_row_8_reconnect_now_cuts_a_wait_short(server: wire.WireServer) -> None:
         assert server.gets == 2
 
 
-def test_row_8_reconnect_now_begins_an_open_stream_anew(
-    server: wire.WireServer, client: BosBase
-) -> None:
+def test_reconnect_now_replaces_an_open_stream(server: wire.WireServer, client: BosBase) -> None:
     """`reconnect_now` closes an open stream and opens a new one."""
     client.collection("posts").subscribe("*", ignore)
     before = server.stream
@@ -622,7 +604,7 @@ def test_row_8_reconnect_now_begins_an_open_stream_anew(
     assert server.stream is not before
 
 
-def test_row_8_reconnect_now_while_connecting_dials_again(server: wire.WireServer) -> None:
+def test_reconnect_now_while_connecting_dials_again(server: wire.WireServer) -> None:
     """`reconnect_now` while connecting abandons that attempt and opens another stream."""
     gate = wire.Gate()
     server.stream_answers.append(wire.delay(gate))
@@ -636,9 +618,7 @@ def test_row_8_reconnect_now_while_connecting_dials_again(server: wire.WireServe
         server.wait_streams(1)
 
 
-def test_row_8_a_hail_of_reconnect_now_ends_active(
-    server: wire.WireServer, client: BosBase
-) -> None:
+def test_many_reconnect_now_end_active(server: wire.WireServer, client: BosBase) -> None:
     """200 calls of `reconnect_now` in a row end with one active stream."""
     seen: Seen[Event] = Seen()
     client.collection("posts").subscribe("*", seen)
@@ -651,7 +631,9 @@ def test_row_8_a_hail_of_reconnect_now_ends_active(
     seen.wait(1)
 
 
-def test_the_counters_count(server: wire.WireServer, client: BosBase) -> None:
+def test_stats_count_events_posts_reconnects_and_topics(
+    server: wire.WireServer, client: BosBase
+) -> None:
     """`stats` counts events, POSTs, reconnects and topics, and dates the last event."""
     seen: Seen[Event] = Seen()
     assert client.realtime.stats.last_event_age is None

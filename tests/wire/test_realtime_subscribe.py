@@ -1,9 +1,8 @@
-"""Rows 2, 3 and 4 of the realtime list: the callback form, and every way to unsubscribe."""
+"""Subscribing with callbacks and observers, and every way to unsubscribe."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -17,21 +16,7 @@ from rxbosbase import BackoffPolicy, BosBase, Message, RecordEvent, RequestTimeo
 Event = RecordEvent[dict[str, Any]]
 
 
-@pytest.fixture
-def server() -> Iterator[wire.WireServer]:
-    with wire.WireServer() as started:
-        yield started
-
-
-@pytest.fixture
-def client(server: wire.WireServer) -> Iterator[BosBase]:
-    with connect(server) as made:
-        yield made
-
-
-def test_row_1_an_observed_topic_is_lazy_hot_and_shared(
-    server: wire.WireServer, client: BosBase
-) -> None:
+def test_an_observed_topic_is_lazy_hot_and_shared(server: wire.WireServer, client: BosBase) -> None:
     """`observe` connects when it is subscribed; all observers get the same event object."""
     posts = client.collection("posts").observe("*")
     one = client.collection("posts").observe("r1")
@@ -53,7 +38,7 @@ def test_row_1_an_observed_topic_is_lazy_hot_and_shared(
     assert third.wait(1)[0].action == "delete"
 
 
-def test_row_1_the_events_of_the_connection_are_all_its_messages(
+def test_realtime_events_are_all_messages_of_the_connection(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """`realtime.events` emits every message, PB_CONNECT included, until its disposal."""
@@ -69,7 +54,7 @@ def test_row_1_the_events_of_the_connection_are_all_its_messages(
     assert everything.count == 2
 
 
-def test_row_2_subscribe_blocks_until_the_topic_is_acknowledged(
+def test_subscribe_blocks_until_the_topic_is_acknowledged(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """`subscribe` returns once the server has acknowledged its topic."""
@@ -89,7 +74,7 @@ def test_row_2_subscribe_blocks_until_the_topic_is_acknowledged(
     assert seen.wait(1)[0].record == {"id": "a"}
 
 
-def test_row_2_a_blocking_subscribe_returns_while_the_post_of_a_later_topic_hangs(
+def test_subscribe_returns_while_the_post_of_a_later_topic_hangs(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """`subscribe` waits for its own topic, not for the POST of a later one."""
@@ -99,7 +84,9 @@ def test_row_2_a_blocking_subscribe_returns_while_the_post_of_a_later_topic_hang
     def subscribe(name: str, timeout: float = LIMIT / 2) -> Unsubscribe:
         return client.realtime.subscribe(name, lambda _: None, timeout=timeout)
 
-    result = run_thread(lambda: subscribe("one", timeout=60.0))  # which looks again at its end
+    result = run_thread(
+        lambda: subscribe("one", timeout=60.0)
+    )  # a long wait, which must be notified
     server.wait_post(1)
     client.realtime.observe("two").subscribe(lambda _: None)
     first.set()
@@ -107,13 +94,13 @@ def test_row_2_a_blocking_subscribe_returns_while_the_post_of_a_later_topic_hang
     result()
     subscribe("one")
     assert server.accepted == 1
-    with pytest.raises(RequestTimeoutError):  # nor does it return for another's topic
+    with pytest.raises(RequestTimeoutError):  # another topic does not end the wait
         subscribe("two", timeout=0.01)
     second.set()
     subscribe("two")
 
 
-def test_row_2_subscribe_raises_after_its_timeout_and_takes_its_topic_back(
+def test_subscribe_raises_after_its_timeout_and_removes_its_topic(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """`subscribe` raises `RequestTimeoutError` after `timeout` and removes its topic."""
@@ -124,7 +111,7 @@ def test_row_2_subscribe_raises_after_its_timeout_and_takes_its_topic_back(
 
 
 @pytest.mark.parametrize("how", ["call", "dispose", "with"])
-def test_row_2_what_subscribe_returns_ends_it_in_three_spellings(
+def test_the_result_of_subscribe_unsubscribes_in_three_ways(
     server: wire.WireServer, client: BosBase, how: str
 ) -> None:
     """The result of `subscribe` unsubscribes by a call, `dispose` or a `with` block."""
@@ -147,7 +134,7 @@ def test_row_2_what_subscribe_returns_ends_it_in_three_spellings(
     assert ended.items == []
 
 
-def test_row_2_a_pb_connect_callback_gets_each_connection(
+def test_a_pb_connect_callback_gets_each_connection(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """A PB_CONNECT callback gets the message of each connection, without a POST."""
@@ -155,13 +142,13 @@ def test_row_2_a_pb_connect_callback_gets_each_connection(
     client.realtime.subscribe("PB_CONNECT", seen)
     first = seen.wait(1)[0]
     assert first["clientId"] == client.realtime.client_id == server.stream.client_id
-    assert server.posts == []  # nothing to submit: the server sends it unasked
+    assert server.posts == []  # the server sends it without a subscription
     server.stream.cut()
     seen.wait(2)
     assert seen.items[1]["clientId"] == server.stream.client_id != first["clientId"]
 
 
-def test_row_2_a_late_pb_connect_subscriber_gets_the_current_one_once(
+def test_a_late_pb_connect_subscriber_gets_the_current_one_once(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """A late PB_CONNECT subscriber gets the current message once."""
@@ -174,7 +161,7 @@ def test_row_2_a_late_pb_connect_subscriber_gets_the_current_one_once(
     assert late.count == 1
 
 
-def test_row_2_pb_connect_comes_once_also_while_its_frame_waits_behind_a_slow_callback(
+def test_a_late_pb_connect_subscriber_gets_one_message_while_its_frame_is_queued(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """A late PB_CONNECT subscriber gets one message even if its frame is still queued."""
@@ -201,9 +188,7 @@ def test_row_2_pb_connect_comes_once_also_while_its_frame_waits_behind_a_slow_ca
     assert [m["clientId"] for m in late.items] == [server.stream.client_id]
 
 
-def test_row_2_a_pb_connect_subscriber_makes_no_gap_in_the_others_topics(
-    server: wire.WireServer, client: BosBase
-) -> None:
+def test_a_pb_connect_subscriber_causes_no_post(server: wire.WireServer, client: BosBase) -> None:
     """Subscribing to PB_CONNECT and unsubscribing from it cause no POST."""
     client.collection("posts").subscribe("*", lambda _: None)
     posts = len(server.posts)
@@ -220,7 +205,7 @@ def test_row_2_a_pb_connect_subscriber_makes_no_gap_in_the_others_topics(
         (None, ["users/*"]),
     ],
 )
-def test_row_3_unsubscribe_takes_a_topic_with_all_its_variants_off_the_server(
+def test_unsubscribe_removes_a_topic_with_all_its_variants(
     server: wire.WireServer, client: BosBase, target: str | None, left: list[str]
 ) -> None:
     """`unsubscribe` removes a target with all its options and completes its streams."""
@@ -240,7 +225,7 @@ def test_row_3_unsubscribe_takes_a_topic_with_all_its_variants_off_the_server(
     assert completed.count == gone
 
 
-def test_row_3_unsubscribe_of_a_record_leaves_ids_that_begin_alike(
+def test_unsubscribe_of_a_record_keeps_ids_that_begin_alike(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """`unsubscribe` does not remove ids or collections that only begin alike."""
@@ -255,7 +240,7 @@ def test_row_3_unsubscribe_of_a_record_leaves_ids_that_begin_alike(
     server.wait_for(lambda: server.posts[-1] == ["postscript/*"])
 
 
-def test_row_3_with_no_topics_left_the_connection_is_closed_on_purpose(
+def test_with_no_topics_left_the_connection_is_closed_on_purpose(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """Without topics the connection is closed and `on_disconnect` gets `[]`."""
@@ -273,7 +258,7 @@ def test_row_3_with_no_topics_left_the_connection_is_closed_on_purpose(
     assert server.gets == 2
 
 
-def test_row_3_unsubscribing_everything_completes_everything(
+def test_unsubscribe_without_a_topic_completes_all_streams(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """`realtime.unsubscribe()` completes all streams and closes the connection."""
@@ -286,7 +271,7 @@ def test_row_3_unsubscribing_everything_completes_everything(
     server.wait_streams(0)
 
 
-def test_row_3_unsubscribe_from_elsewhere_wakes_a_waiting_subscribe(
+def test_unsubscribe_on_another_thread_ends_a_waiting_subscribe(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """`unsubscribe` on another thread ends a waiting `subscribe` without an error."""
@@ -300,7 +285,7 @@ def test_row_3_unsubscribe_from_elsewhere_wakes_a_waiting_subscribe(
     gate.set()
 
 
-def test_row_3_disposing_the_last_topic_wakes_wait_active(
+def test_disposing_the_last_topic_ends_wait_active(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """Disposing the last topic ends a waiting `wait_active`."""
@@ -319,7 +304,7 @@ def test_row_3_disposing_the_last_topic_wakes_wait_active(
     result()
 
 
-def test_row_4_options_make_topics_of_their_own_and_their_order_does_not(
+def test_options_make_other_topics_and_their_order_does_not(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """Different options make different topics; their order and spelling do not."""
@@ -337,7 +322,7 @@ def test_row_4_options_make_topics_of_their_own_and_their_order_does_not(
     assert plain.items == []
 
 
-def test_status_topics_are_the_wanted_ones_also_while_there_is_no_connection(
+def test_status_topics_are_the_wanted_ones_also_without_a_connection(
     server: wire.WireServer,
 ) -> None:
     """`status.topics` follows the subscribed topics also without a connection."""

@@ -1,10 +1,9 @@
-"""Text arrives as it was written, in whatever pieces the network brings it."""
+"""Text is delivered as it was written, however the network splits it."""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -27,18 +26,6 @@ TEXTS = {
 }
 
 
-@pytest.fixture
-def server() -> Iterator[wire.WireServer]:
-    with wire.WireServer() as started:
-        yield started
-
-
-@pytest.fixture
-def client(server: wire.WireServer) -> Iterator[BosBase]:
-    with connect(server) as made:
-        yield made
-
-
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
 @pytest.mark.parametrize("ascii", [False, True], ids=["utf-8", "escaped"])
 def test_text_in_a_record_arrives_as_written(
@@ -54,7 +41,7 @@ def test_text_in_a_record_arrives_as_written(
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
-def test_text_in_a_filter_reaches_the_server_and_its_topic_comes_back(
+def test_text_in_a_filter_reaches_the_server_unchanged(
     server: wire.WireServer, client: BosBase, text: str
 ) -> None:
     """Text in a filter is sent unchanged to the read, and as ASCII in the topic."""
@@ -94,23 +81,23 @@ def test_frames_in_pieces_of_one_byte_arrive_whole(
     assert [event.record for event in seen.wait(len(records))] == records
 
 
-def test_a_greeting_in_pieces_of_one_byte_is_understood(server: wire.WireServer) -> None:
+def test_pb_connect_in_pieces_of_one_byte_is_read(server: wire.WireServer) -> None:
     """A PB_CONNECT that arrives byte by byte sets `client_id`."""
 
-    def greet(stream: wire.Stream) -> None:
+    def send_connect(stream: wire.Stream) -> None:
         for byte in stream.frame("PB_CONNECT", {"clientId": stream.client_id}):
             stream.send_raw(bytes([byte]))
 
-    server.stream_answers.append(wire.stream(greet=False, then=greet))
+    server.stream_answers.append(wire.stream(greet=False, then=send_connect))
     with connect(server) as client:
         client.collection("posts").subscribe("*", lambda _: None)
         assert client.realtime.client_id == server.stream.client_id
 
 
-def test_events_in_the_same_read_as_the_greeting_are_delivered(server: wire.WireServer) -> None:
+def test_events_in_the_same_read_as_pb_connect_are_delivered(server: wire.WireServer) -> None:
     """An event that arrives together with PB_CONNECT is delivered."""
 
-    def greet(stream: wire.Stream) -> None:
+    def send_connect(stream: wire.Stream) -> None:
         stream.send_many(
             [
                 stream.frame("PB_CONNECT", {"clientId": stream.client_id}),
@@ -118,7 +105,7 @@ def test_events_in_the_same_read_as_the_greeting_are_delivered(server: wire.Wire
             ]
         )
 
-    server.stream_answers.append(wire.stream(greet=False, then=greet))
+    server.stream_answers.append(wire.stream(greet=False, then=send_connect))
     with connect(server) as client:
         seen: Seen[Any] = Seen()
         client.realtime.observe("chat").subscribe(seen)
@@ -140,9 +127,7 @@ def test_half_an_event_at_the_end_of_a_stream_is_never_delivered(
     assert seen.wait(1)[0].record == {"id": "next"}
 
 
-def test_a_large_event_counts_whole_in_the_queue_and_only_once(
-    server: wire.WireServer, client: BosBase
-) -> None:
+def test_a_large_event_counts_once_in_the_queue(server: wire.WireServer, client: BosBase) -> None:
     """An event of 3 MB counts once in `queue_bytes`, which is 0 after the delivery."""
     entered, go_on = threading.Event(), threading.Event()
     seen: Seen[Event] = Seen()

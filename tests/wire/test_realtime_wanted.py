@@ -1,4 +1,4 @@
-"""Rows 9, 11 and 12 of the realtime list: the server's set is the wanted set, whoever asks."""
+"""The server's set of topics becomes the wanted set: bursts, identities and limits."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import os
 import random
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
 from support import wire_server as wire
-from support.realtime_client import connect, statuses, wait_state, wait_until
+from support.realtime_client import connect, ignore, statuses, wait_state, wait_until
 from support.seen import LIMIT, Seen, run_thread
 
 from rxbosbase import AuthState, AuthStore, BackoffPolicy, BosBase, ClientResponseError, RecordEvent
@@ -21,29 +20,13 @@ from rxbosbase.runtime.thread_scheduler import ThreadScheduler
 Event = RecordEvent[dict[str, Any]]
 
 LONG = bool(os.environ.get("RXBOSBASE_LONG"))
-"""Set in the environment, the storm of threads lasts the ten seconds of the promise."""
+"""Set in the environment, the threads of the stress test run for ten seconds."""
 
 
-@pytest.fixture
-def server() -> Iterator[wire.WireServer]:
-    with wire.WireServer() as started:
-        yield started
+# -- bursts
 
 
-@pytest.fixture
-def client(server: wire.WireServer) -> Iterator[BosBase]:
-    with connect(server) as made:
-        yield made
-
-
-def ignore(_: Any) -> None:
-    pass
-
-
-# -- row 9: bursts
-
-
-def test_row_9_a_thousand_subscriptions_in_a_loop_cost_at_most_three_posts(
+def test_a_thousand_subscriptions_in_a_loop_need_at_most_three_posts(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """1000 subscriptions in a loop take at most 3 POSTs, and so do 999 disposals."""
@@ -60,7 +43,7 @@ def test_row_9_a_thousand_subscriptions_in_a_loop_cost_at_most_three_posts(
     assert len(server.posts) - made <= 3
 
 
-def test_row_9_a_burst_on_an_open_connection_is_coalesced_too(
+def test_a_burst_on_an_open_connection_is_coalesced_too(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """999 subscriptions on an open connection take at most 3 further POSTs."""
@@ -72,7 +55,7 @@ def test_row_9_a_burst_on_an_open_connection_is_coalesced_too(
     assert len(server.posts[-1]) == 1000
 
 
-def test_row_9_one_post_is_in_flight_and_the_next_holds_all_that_came_meanwhile(
+def test_one_post_is_in_flight_and_the_next_has_all_topics_added_meanwhile(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """One POST is in flight at a time; the next one has all topics added meanwhile."""
@@ -94,7 +77,7 @@ def test_row_9_one_post_is_in_flight_and_the_next_holds_all_that_came_meanwhile(
     assert sorted(server.posts[1]) == ["posts/*", "posts/r1", "posts/r2", "posts/r3"]
 
 
-def test_row_9_a_topic_that_comes_and_goes_within_a_burst_costs_no_post(
+def test_a_topic_added_and_disposed_within_a_burst_causes_no_post(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """A topic added and disposed while a POST is in flight causes no POST."""
@@ -110,7 +93,7 @@ def test_row_9_a_topic_that_comes_and_goes_within_a_burst_costs_no_post(
     assert len(server.posts) == 2
 
 
-def test_row_9_while_posts_fail_further_subscribing_adds_no_posts_of_its_own(
+def test_topics_added_during_the_backoff_of_a_post_cause_no_post(
     server: wire.WireServer,
 ) -> None:
     """Topics added during the backoff of a POST cause no POST before its end."""
@@ -126,12 +109,12 @@ def test_row_9_while_posts_fail_further_subscribing_adds_no_posts_of_its_own(
         with pytest.raises(TimeoutError):
             client.realtime.wait_active(0.05)
         assert server.posts == [["posts/*"]]
-        client.realtime.reconnect_now()  # a new stream owes nothing to the old one's failures
+        client.realtime.reconnect_now()  # a new stream does not wait for the old one's backoff
         client.realtime.wait_active(LIMIT)
         assert len(server.posts[-1]) == 101
 
 
-def test_row_9_subscribing_during_posts_that_fail_piles_up_no_timers(
+def test_subscribing_while_posts_fail_leaves_few_timers(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """Subscribing while POSTs fail leaves at most 3 timers."""
@@ -149,7 +132,7 @@ def test_row_9_subscribing_during_posts_that_fail_piles_up_no_timers(
     client.realtime.wait_active(LIMIT)
 
 
-def test_row_9_threads_that_subscribe_and_dispose_leave_the_wanted_set_on_the_server(
+def test_threads_that_subscribe_and_dispose_leave_the_wanted_set_on_the_server(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """20 threads that subscribe and dispose leave exactly the remaining topics."""
@@ -159,17 +142,17 @@ def test_row_9_threads_that_subscribe_and_dispose_leave_the_wanted_set_on_the_se
 
     def storm(seed: int) -> None:
         chance = random.Random(seed)
-        held: list[tuple[str, Any]] = []
+        subscriptions: list[tuple[str, Any]] = []
         while time.monotonic() < end:
-            if held and chance.random() < 0.5:
-                held.pop(chance.randrange(len(held)))[1].dispose()
+            if subscriptions and chance.random() < 0.5:
+                subscriptions.pop(chance.randrange(len(subscriptions)))[1].dispose()
                 continue
             name = f"r{chance.randrange(6)}" if chance.random() < 0.7 else f"own{seed}"
             if chance.random() < 0.05:
-                held.append((name, posts.subscribe(name, ignore, timeout=20.0)))
+                subscriptions.append((name, posts.subscribe(name, ignore, timeout=20.0)))
             else:
-                held.append((name, posts.observe(name).subscribe(ignore)))
-        for name, _ in held:
+                subscriptions.append((name, posts.observe(name).subscribe(ignore)))
+        for name, _ in subscriptions:
             kept(f"posts/{name}")
 
     def guarded(seed: int) -> None:
@@ -191,7 +174,7 @@ def test_row_9_threads_that_subscribe_and_dispose_leave_the_wanted_set_on_the_se
     assert server.gets == 1
 
 
-def test_row_9_a_storm_over_a_failing_network_ends_with_the_wanted_set(
+def test_random_changes_over_a_failing_network_end_with_the_wanted_set(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """Random changes of topics over a failing network end with the right topics."""
@@ -200,26 +183,29 @@ def test_row_9_a_storm_over_a_failing_network_ends_with_the_wanted_set(
     server.on_post = lambda n: chance.choice(faults) if n % 2 else None
     server.on_stream = lambda n: wire.status(503) if n % 3 == 0 else None
     posts = client.collection("posts")
-    held: dict[str, Any] = {}
+    subscriptions: dict[str, Any] = {}
     for step in range(300):
         name = f"r{chance.randrange(20)}"
-        if name in held:
-            held.pop(name).dispose()
+        if name in subscriptions:
+            subscriptions.pop(name).dispose()
         else:
-            held[name] = posts.observe(name).subscribe(ignore)
+            subscriptions[name] = posts.observe(name).subscribe(ignore)
         if step % 25 == 0:
             for stream in server.streams:
                 stream.cut()
             client.realtime.reconnect_now()
-    if not held:
-        held["r0"] = posts.observe("r0").subscribe(ignore)
+    if not subscriptions:
+        subscriptions["r0"] = posts.observe("r0").subscribe(ignore)
     client.realtime.wait_active(20.0)
     server.wait_for(
-        lambda: server.streams and set(server.streams[-1].topics) == {f"posts/{n}" for n in held}
+        lambda: (
+            server.streams
+            and set(server.streams[-1].topics) == {f"posts/{n}" for n in subscriptions}
+        )
     )
 
 
-# -- row 11: identity
+# -- identity
 
 
 @pytest.fixture
@@ -231,7 +217,7 @@ def logged_in(server: wire.WireServer, client: BosBase) -> wire.Stream:
 
 
 @pytest.mark.parametrize("who", ["", "bob"])
-def test_row_11_a_logout_and_another_user_renew_the_stream(
+def test_a_logout_and_another_user_renew_the_stream(
     server: wire.WireServer, client: BosBase, logged_in: wire.Stream, who: str
 ) -> None:
     """A logout or another user's login opens a new stream, without `on_disconnect`."""
@@ -250,9 +236,7 @@ def test_row_11_a_logout_and_another_user_renew_the_stream(
     assert lost.items == []
 
 
-def test_row_11_a_login_renews_the_stream_of_a_guest(
-    server: wire.WireServer, client: BosBase
-) -> None:
+def test_a_login_renews_a_stream_without_a_login(server: wire.WireServer, client: BosBase) -> None:
     """A login replaces the stream that was opened without a login."""
     seen: Seen[Event] = Seen()
     client.collection("posts").subscribe("*", seen)
@@ -266,7 +250,7 @@ def test_row_11_a_login_renews_the_stream_of_a_guest(
     seen.wait(1)
 
 
-def test_row_11_a_refresh_of_the_same_user_submits_again_on_the_same_stream(
+def test_a_refresh_of_the_same_user_submits_again_on_the_same_stream(
     server: wire.WireServer, client: BosBase, logged_in: wire.Stream
 ) -> None:
     """A refresh of the same user submits again on the same stream, with the new token."""
@@ -280,7 +264,7 @@ def test_row_11_a_refresh_of_the_same_user_submits_again_on_the_same_stream(
 
 
 @pytest.mark.parametrize("topics_before", [0, 1])
-def test_row_11_a_refresh_during_a_post_submits_again_under_the_new_token(
+def test_a_refresh_during_a_post_submits_again_under_the_new_token(
     server: wire.WireServer, client: BosBase, topics_before: int
 ) -> None:
     """A refresh while a POST is in flight submits again with the new token."""
@@ -298,7 +282,7 @@ def test_row_11_a_refresh_during_a_post_submits_again_under_the_new_token(
     assert server.gets == 1
 
 
-def test_row_11_a_topic_wanted_before_the_login_is_known_here_is_no_loss(
+def test_a_topic_added_in_an_observer_of_a_login_is_no_loss(
     server: wire.WireServer,
 ) -> None:
     """A topic added in an observer of a login does not call `on_disconnect`."""
@@ -306,7 +290,7 @@ def test_row_11_a_topic_wanted_before_the_login_is_known_here_is_no_loss(
     clients: list[BosBase] = []
 
     def first_to_hear(state: AuthState) -> None:
-        # On the stream of ann the server refuses what comes with the token of bob.
+        # On the stream of ann the server refuses a POST with the token of bob.
         for each in clients:
             each.collection("posts").subscribe("r1", ignore)
 
@@ -323,9 +307,7 @@ def test_row_11_a_topic_wanted_before_the_login_is_known_here_is_no_loss(
         assert lost.items == []
 
 
-def test_row_11_a_login_during_a_hanging_post_is_not_held_up_by_it(
-    server: wire.WireServer, client: BosBase
-) -> None:
+def test_a_login_is_not_delayed_by_a_hanging_post(server: wire.WireServer, client: BosBase) -> None:
     """A login opens a new stream at once, also while a POST gets no response."""
     server.post_answers.append(wire.hang())
     client.collection("posts").observe("*").subscribe(ignore)
@@ -336,7 +318,7 @@ def test_row_11_a_login_during_a_hanging_post_is_not_held_up_by_it(
     assert server.gets == 2
 
 
-def test_row_11_a_login_while_there_is_no_connection_waits_for_the_next(
+def test_a_login_without_a_connection_is_used_by_the_next(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """A login without a connection is used by the next one, with one POST."""
@@ -350,7 +332,7 @@ def test_row_11_a_login_while_there_is_no_connection_waits_for_the_next(
     assert len(server.posts) == 1
 
 
-def test_row_11_many_logins_end_with_the_last_one(
+def test_many_logins_end_with_the_last_one(
     server: wire.WireServer, client: BosBase, logged_in: wire.Stream
 ) -> None:
     """31 logins in a row end with one stream of the last identity."""
@@ -362,10 +344,10 @@ def test_row_11_many_logins_end_with_the_last_one(
     server.wait_streams(1)
 
 
-# -- row 12: limits
+# -- limits
 
 
-def test_row_12_a_topic_that_is_too_long_is_refused_here(
+def test_a_topic_that_is_too_long_is_refused_before_it_is_sent(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """A topic of more than 2500 bytes raises a 400 error and is not sent."""
@@ -382,11 +364,11 @@ def test_row_12_a_topic_that_is_too_long_is_refused_here(
 
 
 def client_ids(connects: list[Any]) -> list[str]:
-    """The client ids in messages of PB_CONNECT, sorted."""
+    """Return the client ids in messages of PB_CONNECT, sorted."""
     return sorted(message["clientId"] for message in connects)
 
 
-def test_row_12_more_than_a_thousand_topics_spread_over_more_connections(
+def test_more_than_a_thousand_topics_need_more_connections(
     server: wire.WireServer, client: BosBase
 ) -> None:
     """1005 topics take two streams; a loss of both is restored and reported once."""
@@ -395,7 +377,9 @@ def test_row_12_more_than_a_thousand_topics_spread_over_more_connections(
     lost: Seen[list[str]] = Seen()
     client.realtime.on_disconnect = lost
     posts = client.collection("posts")
-    held = [posts.observe(f"r{n}", check=False).subscribe(seen) for n in range(MAX_TOPICS + 5)]
+    subscriptions = [
+        posts.observe(f"r{n}", check=False).subscribe(seen) for n in range(MAX_TOPICS + 5)
+    ]
     client.realtime.observe("PB_CONNECT").subscribe(connects)
     client.realtime.wait_active(LIMIT)
     server.wait_streams(2)
@@ -413,14 +397,14 @@ def test_row_12_more_than_a_thousand_topics_spread_over_more_connections(
     assert [len(topics) for topics in lost.items] == [MAX_TOPICS + 6]  # + PB_CONNECT
     assert sorted(len(stream.topics) for stream in server.streams) == [5, MAX_TOPICS]
     assert client_ids(connects.wait(4)) == [stream.client_id for stream in server.all_streams]
-    for subscription in held[MAX_TOPICS:]:
+    for subscription in subscriptions[MAX_TOPICS:]:
         subscription.dispose()
     server.wait_streams(1)
     assert wait_state(client, "active").client_id == server.stream.client_id
     assert client.realtime.is_connected
 
 
-def test_row_12_a_second_connection_that_failed_does_not_spoil_the_status_for_ever(
+def test_a_failed_second_connection_does_not_keep_the_status_failed(
     server: wire.WireServer,
 ) -> None:
     """A second connection that failed does not keep `status` at `failed`."""

@@ -1,4 +1,4 @@
-"""What leaves this machine, where it goes to, and that nothing smuggles itself in between."""
+"""What is sent, to which host, and that no text can add to a request."""
 
 from __future__ import annotations
 
@@ -27,14 +27,8 @@ TOKEN = wire.make_token("user1")
 
 
 @pytest.fixture
-def server() -> Iterator[wire.WireServer]:
-    with wire.WireServer() as running:
-        yield running
-
-
-@pytest.fixture
 def elsewhere() -> Iterator[wire.WireServer]:
-    """Another host, as far as anybody can tell: another origin."""
+    """Yield a server that stands for another host: it has another origin."""
     with wire.WireServer() as running:
         yield running
 
@@ -56,7 +50,7 @@ def test_a_redirected_request_does_not_carry_the_token_to_another_host(
     target = {"Location": f"{elsewhere.url}/api/health"}
     server.on_request = lambda _: wire.status(code, headers=target)
     with logged_in(server.url) as client:
-        for ask in (
+        for call in (
             client.health,
             lambda: client.send("POST", "/api/x", body={}),
             lambda: client.collection("posts").get_one("abc"),
@@ -64,8 +58,8 @@ def test_a_redirected_request_does_not_carry_the_token_to_another_host(
             lambda: client.collection("users").auth_refresh(),
         ):
             with pytest.raises(ProtocolError, match="redirects are not followed") as caught:
-                ask()
-            assert elsewhere.url in str(caught.value)  # where to look for the right address
+                call()
+            assert elsewhere.url in str(caught.value)  # the right address
     assert elsewhere.connections == 0
 
 
@@ -93,7 +87,7 @@ def test_a_redirected_post_of_topics_does_not_carry_the_token_to_another_host(
     server.post_answers.append(wire.status(code, headers=target))
     with logged_in(server.url) as client:
         client.collection("posts").observe("*", check=False).subscribe()
-        server.wait_accepted(1)  # tried again at the right place
+        server.wait_accepted(1)  # repeated at the right server
     assert elsewhere.connections == 0
 
 
@@ -108,7 +102,7 @@ def test_a_path_cannot_name_another_host(server: wire.WireServer, path: str) -> 
     assert len(server.requests) == 1
 
 
-def test_a_path_that_does_not_begin_with_a_slash_is_refused(server: wire.WireServer) -> None:
+def test_a_path_that_does_not_start_with_a_slash_is_refused(server: wire.WireServer) -> None:
     """A path that does not begin with `/` raises `ValueError`; nothing is sent."""
     with logged_in(server.url) as client:
         for path in ("http://evil.example/", "@evil.example/", ".evil.example/", ":99/"):
@@ -117,7 +111,7 @@ def test_a_path_that_does_not_begin_with_a_slash_is_refused(server: wire.WireSer
     assert server.connections == 0
 
 
-def test_netrc_never_takes_the_place_of_the_token(
+def test_netrc_never_replaces_the_token(
     server: wire.WireServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Requests and the stream send the token or none, never netrc credentials."""
@@ -136,7 +130,7 @@ def test_netrc_never_takes_the_place_of_the_token(
     assert not [request for request in server.requests if "Basic" in request.auth]
 
 
-def test_a_proxy_of_the_environment_sees_nothing_of_what_no_proxy_names(
+def test_a_host_in_no_proxy_is_reached_without_the_proxy(
     server: wire.WireServer, elsewhere: wire.WireServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A host in `no_proxy` is reached without the proxy of the environment."""
@@ -160,7 +154,7 @@ def test_a_proxy_of_the_environment_sees_nothing_of_what_no_proxy_names(
         ("s3cret:nothing", ProtocolError, "HTTP_PROXY"),
     ],
 )
-def test_a_proxy_of_the_environment_that_cannot_serve_is_named_without_its_password(
+def test_an_unusable_proxy_is_named_without_its_password(
     monkeypatch: pytest.MonkeyPatch, proxy: str, kind: type[Exception], message: str
 ) -> None:
     """The error of an unusable proxy of the environment does not show its password."""
@@ -174,7 +168,7 @@ def test_a_proxy_of_the_environment_that_cannot_serve_is_named_without_its_passw
     assert all("s3cret" not in str(link) for link in chain(caught.value))
 
 
-def test_guests_send_no_authorization_and_logins_none_of_before(server: wire.WireServer) -> None:
+def test_login_and_logout_send_no_authorization_of_before(server: wire.WireServer) -> None:
     """A login request and a request after a logout have no Authorization header."""
     with logged_in(server.url) as client:
         client.collection("users").auth_with_password("ann", "geheim12")
@@ -191,14 +185,14 @@ def test_guests_send_no_authorization_and_logins_none_of_before(server: wire.Wir
 
 @pytest.fixture
 def secure(monkeypatch: pytest.MonkeyPatch) -> Iterator[wire.WireServer]:
-    """A server whose certificate no authority of the system has signed."""
+    """Yield a server whose certificate no authority of the system has signed."""
     for variable in (*FILES, FOLDERS):
         monkeypatch.delenv(variable, raising=False)
     with wire.WireServer(tls=True) as running:
         yield running
 
 
-def test_tls_is_verified_by_default_and_the_error_says_what_to_do(secure: wire.WireServer) -> None:
+def test_tls_is_verified_by_default_and_the_error_has_the_remedy(secure: wire.WireServer) -> None:
     """TLS is verified by default: nothing is sent, and the error proposes `verify`."""
     with logged_in(secure.url) as client:
         with pytest.raises(ConnectionFailedError, match=r"verify='/path/to/ca\.pem'"):
@@ -211,18 +205,18 @@ def test_tls_is_verified_by_default_and_the_error_says_what_to_do(secure: wire.W
 
 def test_a_path_to_the_authority_serves_requests_and_the_stream(secure: wire.WireServer) -> None:
     """`verify` with the path of a CA file works for requests and the stream."""
-    heard: list[Any] = []
+    received: list[Any] = []
     with logged_in(secure.url, verify=secure.ca_file) as client:
         assert client.health()["code"] == 200
-        client.collection("posts").subscribe("*", heard.append)
+        client.collection("posts").subscribe("*", received.append)
         secure.send("posts/*", {"id": "a"}, "create")
         client.realtime.events.subscribe(lambda _: secure.notify())
         secure.send("posts/*", {"id": "b"}, "create")
-        secure.wait_for(lambda: len(heard) == 2)
-    assert [event.record["id"] for event in heard] == ["a", "b"]
+        secure.wait_for(lambda: len(received) == 2)
+    assert [event.record["id"] for event in received] == ["a", "b"]
 
 
-def test_close_wakes_a_reader_that_waits_on_tls(secure: wire.WireServer) -> None:
+def test_close_ends_a_reader_that_waits_on_tls(secure: wire.WireServer) -> None:
     """`close` ends a reader that waits for data on a TLS connection."""
     client = logged_in(secure.url, verify=secure.ca_file)
     client.collection("posts").subscribe("*", lambda _: None)
@@ -230,7 +224,7 @@ def test_close_wakes_a_reader_that_waits_on_tls(secure: wire.WireServer) -> None
     secure.wait_streams(0)  # and conftest.py sees that the thread has ended
 
 
-def test_the_environments_bundle_does_not_outrank_the_clients_own(
+def test_verify_takes_precedence_over_the_environments_bundle(
     secure: wire.WireServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`verify` takes precedence over `REQUESTS_CA_BUNDLE`."""
@@ -262,7 +256,7 @@ def test_verify_false_silences_no_warning_about_other_hosts(secure: wire.WireSer
 
 
 @pytest.mark.parametrize("verify", [None, 0, b"", []])
-def test_what_is_merely_false_does_not_switch_the_check_off(verify: Any) -> None:
+def test_other_false_values_do_not_switch_the_check_off(verify: Any) -> None:
     """A false `verify` that is no bool (None, 0, `[]`) raises `TypeError`."""
     with pytest.raises(TypeError, match="verify must be a bool or a path"):
         BosBase("https://127.0.0.1", verify=verify)
@@ -275,13 +269,13 @@ def test_a_path_to_no_certificates_is_refused_at_once(verify: str) -> None:
         BosBase("https://127.0.0.1", verify=verify)
 
 
-# -- nothing smuggles itself into a request -------------------------------------------------------
+# -- no text can add to a request -----------------------------------------------------------------
 
 BREAKS = ["\r\n", "\n", "\r", "\0", "\x0b", "\x1f"]
 
 
 @pytest.mark.parametrize("bad", BREAKS)
-def test_line_breaks_and_nul_are_refused_wherever_text_goes_to_the_wire(
+def test_line_breaks_and_nul_are_refused_in_all_text_that_is_sent(
     server: wire.WireServer, bad: str
 ) -> None:
     """Control characters in a header, id, topic, URL or token raise `ValueError`."""
@@ -338,16 +332,16 @@ def test_an_odd_name_or_id_reaches_no_other_endpoint(server: wire.WireServer, na
         posts.delete(name)
         odd.get_list()
         odd.get_one("abc")
-        asks: list[Callable[[], object]] = [
+        calls: list[Callable[[], object]] = [
             lambda: odd.auth_with_password("ann", "geheim12"),
             odd.auth_refresh,
             lambda: client.collections.get(name),
         ]
-        for ask in asks:
+        for call in calls:
             try:
-                ask()
+                call()
             except BosBaseError:
-                assert server.requests  # a 404 of the right endpoint is an answer too
+                assert server.requests  # a 404 of the right endpoint is a response too
     seen = [request.path for request in server.requests]
     assert seen == [
         f"/api/collections/posts/records/{name}",
@@ -362,7 +356,7 @@ def test_an_odd_name_or_id_reaches_no_other_endpoint(server: wire.WireServer, na
 
 
 @pytest.mark.parametrize("name", ["..", ".", "../../users", "a/b", "a?b", "a#b", "a\\b", "", " a"])
-def test_a_name_that_leads_elsewhere_is_refused(server: wire.WireServer, name: str) -> None:
+def test_a_name_that_changes_the_path_is_refused(server: wire.WireServer, name: str) -> None:
     """A collection name that would change the path raises `ValueError`; nothing is sent."""
     with logged_in(server.url) as client:
         for use in (
@@ -377,7 +371,7 @@ def test_a_name_that_leads_elsewhere_is_refused(server: wire.WireServer, name: s
 
 
 @pytest.mark.parametrize("id", ["..", ".", "../../users", "a/..", "a/./b", "..\\a", "", "a\r\nb"])
-def test_an_id_that_leads_elsewhere_is_refused(server: wire.WireServer, id: str) -> None:
+def test_an_id_that_changes_the_path_is_refused(server: wire.WireServer, id: str) -> None:
     """An empty id or one with dot segments raises `ValueError`; nothing is sent."""
     with logged_in(server.url) as client:
         posts = client.collection("posts")
@@ -417,7 +411,7 @@ def test_unicode_and_outer_spaces_in_headers_mean_the_same_in_a_read_and_in_a_to
         posts.get_list(headers={"X-Who": " Żółć "})
         posts.subscribe("*", print, headers={"X-Who": "Żółć"}, timeout=5)
     sent = [request.headers.get("x-who") for request in server.requests_to("/api/collections")]
-    # Header bytes are read as Latin-1 by the wire server; the real one takes them for UTF-8.
+    # The wire server reads header bytes as Latin-1; the real one reads UTF-8.
     assert [str(each).encode("latin-1").decode() for each in sent] == ["Żółć", "Żółć"]
 
 
@@ -456,7 +450,7 @@ def test_no_error_shows_the_query_of_its_request(server: wire.WireServer) -> Non
     problems: list[BaseException] = []
     with logged_in(server.url, timeout=0.3) as client:
 
-        def ask(answer: wire.Answer | int) -> None:
+        def call(answer: wire.Answer | int) -> None:
             server.on_request = lambda _: answer
             for path, query in (("/api/x?token=s3cret", None), ("/api/x", {"token": "s3cret"})):
                 with pytest.raises(BosBaseError) as caught:
@@ -464,13 +458,13 @@ def test_no_error_shows_the_query_of_its_request(server: wire.WireServer) -> Non
                 problems.append(caught.value)
 
         for answer in (500, wire.drop(), wire.reset(), wire.hang(), wire.raw(b"nonsense\r\n\r\n")):
-            ask(answer)
-        ask(wire.status(200, "<html>", {"Content-Encoding": "gzip"}))
-        ask(wire.status(302, headers={"Location": "/x"}))
-        # How a server leads from http to https: the query comes back.
-        ask(wire.status(308, headers={"Location": "https://127.0.0.1/api/x?token=s3cret"}))
+            call(answer)
+        call(wire.status(200, "<html>", {"Content-Encoding": "gzip"}))
+        call(wire.status(302, headers={"Location": "/x"}))
+        # A server redirects from http to https with the query.
+        call(wire.status(308, headers={"Location": "https://127.0.0.1/api/x?token=s3cret"}))
         server.refuse_connections()
-        ask(500)
+        call(500)
     for problem in problems:
         shown = "".join(traceback.format_exception(problem)) + repr(problem) + str(problem)
         assert "s3cret" not in shown, type(problem)
@@ -479,7 +473,7 @@ def test_no_error_shows_the_query_of_its_request(server: wire.WireServer) -> Non
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """All exceptions behind one, whether a traceback would show them or not."""
+    """Return all causes and contexts of an exception, whether a traceback shows them or not."""
     seen: list[BaseException] = [error]
     for each in seen:
         for other in (each.__cause__, each.__context__):
@@ -488,8 +482,8 @@ def chain(error: BaseException) -> Iterator[BaseException]:
     yield from seen
 
 
-def test_certificates_that_are_gone_are_told_as_such(tmp_path: Path) -> None:
-    """The error for a `verify` file that was deleted meanwhile says that it is gone."""
+def test_certificates_deleted_meanwhile_are_named_in_the_error(tmp_path: Path) -> None:
+    """The error for a `verify` file that was deleted meanwhile states that it is gone."""
     with wire.WireServer(tls=True) as server:
         authority = tmp_path / "ca.pem"
         authority.write_bytes(Path(str(server.ca_file)).read_bytes())

@@ -1,4 +1,4 @@
-"""Connecting, by every address a name has, and waiting for no longer than the timeout says."""
+"""Connecting, by every address of a name, and waiting no longer than the timeout."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ NO_FAMILY = 9999
 
 
 def answer_first(monkeypatch: pytest.MonkeyPatch, *found: tuple[Any, ...]) -> None:
-    """The system's resolver gives these before what it knows."""
+    """Let the system's resolver return these addresses before its own."""
     resolve = socket.getaddrinfo
     monkeypatch.setattr(
         socket, "getaddrinfo", lambda *args, **options: [*found, *resolve(*args, **options)]
     )
 
 
-def test_an_address_of_a_family_that_is_switched_off_is_passed_over(
+def test_an_address_of_an_unsupported_family_is_skipped(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An address of an unsupported family is skipped and the next one tried."""
@@ -34,16 +34,16 @@ def test_an_address_of_a_family_that_is_switched_off_is_passed_over(
         assert client.health()
 
 
-def test_an_address_that_refuses_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_that_refuses_is_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
     """An address that refuses the connection is skipped and the next one tried."""
     with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))  # and does not listen
+        unused.bind(("127.0.0.1", 0))  # without a listener
         answer_first(monkeypatch, (socket.AF_INET, socket.SOCK_STREAM, 0, "", unused.getsockname()))
         with wire.WireServer() as server, BosBase(server.url) as client:
             assert client.health()
 
 
-def test_the_last_problem_is_told_where_no_address_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_last_problem_is_raised_where_no_address_works(monkeypatch: pytest.MonkeyPatch) -> None:
     """If no address of a name works, the error has the last one's problem."""
     only = [(NO_FAMILY, socket.SOCK_STREAM, 0, "", ("::1", 1, 0, 0))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **options: only)
@@ -60,7 +60,7 @@ def test_the_last_problem_is_told_where_no_address_is_left(monkeypatch: pytest.M
     ids=["before the head", "in mid-body"],
 )
 @pytest.mark.parametrize(("of_all", "of_one"), [(0.1, None), (60.0, 0.1)])
-def test_an_answer_that_stalls_anywhere_is_a_timeout(
+def test_a_response_that_stalls_anywhere_is_a_timeout(
     answer: wire.Answer, of_all: float, of_one: float | None
 ) -> None:
     """A response that stalls raises `RequestTimeoutError`; the request's own limit wins."""

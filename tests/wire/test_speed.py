@@ -1,6 +1,6 @@
-"""That events stay cheap: a small run of the benchmarks, held to wide margins.
+"""The cost of an event: a small run of the benchmarks, with wide margins.
 
-Only ratios within the run and counts are looked at, so that a slow or busy machine passes.
+Only ratios within the run, and counts, are compared, so that a slow or busy machine passes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TIMEOUT = 50.0  # seconds; it takes less than 15 on an idle machine
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """The rows of the benchmarks' small run."""
+    """Return the rows of the benchmarks' small run."""
     target = tmp_path_factory.mktemp("speed") / "results.json"
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", "--quick", "--only", "check", "--json", str(target)],
@@ -38,7 +38,7 @@ def test_an_event_costs_little_more_cpu_than_decoding_its_json(
     assert measured[f"{size} observe"]["CPU × limit"]["high"] >= share
 
 
-def test_the_number_of_topics_does_not_make_an_event_dearer(
+def test_the_number_of_topics_does_not_raise_the_cost_of_an_event(
     measured: dict[str, dict[str, Any]],
 ) -> None:
     """An event takes at most 1.6 times as much CPU with 1000 topics as with one."""

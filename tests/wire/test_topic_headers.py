@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, TypeAlias
 
 import pytest
 from support import wire_server as wire
-from support.realtime_client import connect, wait_state
+from support.realtime_client import connect, ignore, wait_state
 
 from rxbosbase import BosBase, aio
 from rxbosbase.collection import Collection
@@ -20,16 +20,6 @@ SECRET = "s3cr3t-value"
 
 Posts: TypeAlias = Collection[dict[str, Any]]
 Use: TypeAlias = Callable[[Posts, Any], AbstractContextManager[object]]
-
-
-@pytest.fixture
-def server() -> Iterator[wire.WireServer]:
-    with wire.WireServer() as started:
-        yield started
-
-
-def ignore(_: object) -> None:
-    pass
 
 
 USES: dict[str, Use] = {
@@ -129,13 +119,16 @@ def test_the_topic_with_the_clients_headers_gets_its_events(server: wire.WireSer
         assert next(events).record["id"] == "r1"
 
 
-def test_a_custom_topic_has_the_headers_that_are_given_for_it_alone(
+def test_a_custom_topic_gets_only_its_own_headers(
     server: wire.WireServer,
 ) -> None:
-    """A custom topic does not get the `topic_headers` of the client."""
+    """A custom topic gets the headers given for it, but not the client's `topic_headers`."""
     with connect(server, topic_headers={"X-Tenant": "a"}) as client:
         client.realtime.subscribe("chat", ignore)
         assert server.posts[-1] == ["chat"]
+        client.realtime.subscribe("news", ignore, headers={"X-Other": "b"})
+        sent = {parse_topic(wire)[0]: parse_topic(wire)[2] for wire in server.posts[-1]}
+        assert sent == {"chat": {}, "news": {"x-other": "b"}}
 
 
 def test_a_client_warns_once_whatever_it_subscribes_to(server: wire.WireServer) -> None:

@@ -1,4 +1,4 @@
-"""What the network does to a request in flight, and what a request given up does to the network."""
+"""The network's effect on a request in flight, and that of an abandoned request on the network."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rxbosbase.errors import AnswerTooLargeError
 
 
 def lose_host(*_: Any) -> NoReturn:
-    """What the system says of a host that has not answered it for long enough."""
+    """Raise the system's error for a host that has not responded for long enough."""
     raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
 
 
@@ -43,7 +43,7 @@ def lose_in_mid_body(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("lose", [lose_while_connecting, lose_before_the_head, lose_in_mid_body])
-def test_a_host_that_the_system_gave_up_is_a_failed_connection(
+def test_a_timeout_of_the_system_is_a_failed_connection(
     monkeypatch: pytest.MonkeyPatch, lose: Callable[[pytest.MonkeyPatch], None]
 ) -> None:
     """An ETIMEDOUT of the system raises `ConnectionFailedError`, not a timeout."""
@@ -64,7 +64,7 @@ def test_a_host_that_the_system_gave_up_is_a_failed_connection(
     ],
     ids=["too large", "in an encoding"],
 )
-def test_the_server_sees_that_an_answer_was_given_up(
+def test_a_refused_response_closes_its_connection(
     headers: dict[str, str], kind: type[BosBaseError]
 ) -> None:
     """A response that is too large or in an unknown encoding closes its connection."""
@@ -72,6 +72,6 @@ def test_the_server_sees_that_an_answer_was_given_up(
         server.on_request = lambda _: wire.status(200, "{", {"Content-Length": "100", **headers})
         with pytest.raises(kind) as caught:
             client.health()
-        error = caught.value  # as a program may keep it: its traceback holds the open answer
+        error = caught.value  # as a program may keep it: its traceback holds the open response
         server.wait_connections(0)
         assert (server.connections, type(error)) == (1, kind)

@@ -1,4 +1,4 @@
-"""Whom the environment says to trust: for requests, the event stream, doctor and the commands."""
+"""Trusted certificates of the environment: for requests, streams, doctor and the commands."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from support.realtime_client import connect
 from support.seen import Seen
 
 from rxbosbase import BosBase, ConnectionFailedError, RecordEvent
-from rxbosbase.cli.diagnosis import examine
-from rxbosbase.http.certificates import FILES, FOLDERS, Trust, trust_of
+from rxbosbase.cli.connection_checks import run_checks
+from rxbosbase.http.certificates import FILES, FOLDERS, TrustedCertificates, trusted_certificates
 
 VARIABLES = (*FILES, FOLDERS)
 
 
 @pytest.fixture
 def secure(monkeypatch: pytest.MonkeyPatch) -> Iterator[wire.WireServer]:
-    """A server whose certificate no authority of the system has signed."""
+    """Yield a server whose certificate no authority of the system has signed."""
     for variable in VARIABLES:
         monkeypatch.delenv(variable, raising=False)
     with wire.WireServer(tls=True) as running:
@@ -38,9 +38,9 @@ def authority(server: wire.WireServer) -> str:
 
 
 def folder_of(server: wire.WireServer, folder: Path) -> Path:
-    """A folder as OpenSSL wants it: each file is named by the hash of its subject."""
-    asked = ["openssl", "x509", "-noout", "-hash", "-in", authority(server)]
-    name = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=30).stdout
+    """Return a folder in OpenSSL's form: each file is named by the hash of its subject."""
+    command = ["openssl", "x509", "-noout", "-hash", "-in", authority(server)]
+    name = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
     folder.mkdir()
     shutil.copy(authority(server), folder / f"{name.strip()}.0")
     return folder
@@ -64,7 +64,7 @@ def test_a_file_that_the_environment_names_serves_requests_and_the_stream(
     serves_requests_and_the_stream(secure)
 
 
-def test_so_does_a_folder_of_a_list_and_beside_a_file(
+def test_a_folder_of_the_environment_works_beside_a_file(
     secure: wire.WireServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """`SSL_CERT_DIR` may be a list and is used beside `SSL_CERT_FILE` alone."""
@@ -83,14 +83,14 @@ def test_the_first_variable_counts(first: int) -> None:
     """The first variable in the order of `FILES` names the CA file, for https alone."""
     there = [str(Path(__file__).parents[n]) for n in range(len(FILES))]
     environ: dict[str, str] = dict(list(zip(FILES, there, strict=True))[first:])
-    expected = Trust(there[first], "", f" by {FILES[first]}={there[first]}")
+    expected = TrustedCertificates(there[first], "", f" by {FILES[first]}={there[first]}")
     for url in ("https://localhost", "HTTPS://localhost"):
-        assert trust_of(True, url, environ) == expected
-    assert trust_of(True, "http://localhost", environ) == Trust()
-    assert trust_of(False, "https://localhost", environ) == Trust(False)
+        assert trusted_certificates(True, url, environ) == expected
+    assert trusted_certificates(True, "http://localhost", environ) == TrustedCertificates()
+    assert trusted_certificates(False, "https://localhost", environ) == TrustedCertificates(False)
 
 
-def test_what_the_client_is_told_goes_before_the_environment(
+def test_verify_takes_precedence_over_the_environment(
     secure: wire.WireServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The `verify` of a client takes precedence over the environment."""
@@ -103,7 +103,7 @@ def test_what_the_client_is_told_goes_before_the_environment(
 
 
 @pytest.mark.parametrize("variable", VARIABLES)
-def test_a_variable_that_names_nothing_is_an_error_at_once_where_there_is_tls(
+def test_a_variable_that_names_no_file_is_an_error_for_https(
     monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     """A variable that names no file raises `ValueError` at once, for https alone."""
@@ -118,7 +118,7 @@ def test_a_variable_that_names_nothing_is_an_error_at_once_where_there_is_tls(
 
 
 @pytest.mark.parametrize("wrong", ["no certificate", "another authority"])
-def test_an_error_says_which_variable_named_the_file(
+def test_an_error_has_the_variable_that_named_the_file(
     secure: wire.WireServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wrong: str
 ) -> None:
     """An error of an untrusted certificate has the variable that named the CA file."""
@@ -136,7 +136,7 @@ def test_an_error_says_which_variable_named_the_file(
             client.realtime.wait_active(0.5)
 
 
-def test_a_file_that_is_gone_since_is_named(
+def test_a_file_deleted_meanwhile_is_named(
     secure: wire.WireServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The error for a CA file that was deleted meanwhile has its variable and path."""
@@ -149,17 +149,17 @@ def test_a_file_that_is_gone_since_is_named(
             client.health()
 
 
-def test_doctor_and_the_commands_trust_the_same(
+def test_doctor_and_the_commands_use_the_same_certificates(
     secure: wire.WireServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`doctor` and `examine` use the CA file of the environment or report it missing."""
+    """`doctor` and `run_checks` use the CA file of the environment or report it missing."""
     env = {"SSL_CERT_FILE": authority(secure)}
     done = run("doctor", secure.url, env=env)
     assert "health: the server is healthy" in done.stdout, done.stderr
     assert "PB_CONNECT" in done.stdout
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere")
     with pytest.raises(ValueError, match="SSL_CERT_FILE"):
-        list(examine(secure.url))
+        list(run_checks(secure.url))
     missing = run("doctor", secure.url, env={"SSL_CERT_FILE": "/nowhere"})
     assert missing.returncode == 1
     assert missing.stderr.startswith("rxbosbase: SSL_CERT_FILE of the environment names no file")

@@ -1,26 +1,20 @@
-"""The scripted server as a good one, met with raw sockets and ``http.client``."""
+"""The scripted server without faults, tested with raw sockets and ``http.client``."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from support import wire_server as wire
-from support.wire_client import Raw, ask, subscribe
-
-
-@pytest.fixture
-def server() -> Iterator[wire.WireServer]:
-    with wire.WireServer() as started:
-        yield started
+from support.wire_client import RawClient, ask, subscribe
 
 
 def test_a_stream_begins_with_the_client_id_as_one_chunk(server: wire.WireServer) -> None:
     """A stream of `WireServer` begins with PB_CONNECT and its client id in one chunk."""
-    with Raw(server) as client:
+    with RawClient(server) as client:
         client.ask()
         head = client.until(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200 OK\r\n")
@@ -39,8 +33,8 @@ def test_a_post_replaces_the_topics_and_events_reach_exactly_those(
 ) -> None:
     """A POST replaces the topics, and events are sent for exactly those."""
     filtered = "posts/*?options=%7B%7D"
-    with Raw(server) as client:
-        name = client.listen()
+    with RawClient(server) as client:
+        name = client.open_stream()
         assert subscribe(server, name, "old/*") == (204, b"")
         assert subscribe(server, name, "posts/*", filtered) == (204, b"")
         assert server.posts == [["old/*"], ["posts/*", filtered]]
@@ -68,8 +62,8 @@ def test_too_many_or_too_long_topics_are_refused(
     server: wire.WireServer, topics: list[str], code: int
 ) -> None:
     """More than 1000 topics, or one of more than 2500 bytes, are refused with 400."""
-    with Raw(server) as client:
-        assert subscribe(server, client.listen(), *topics)[0] == code
+    with RawClient(server) as client:
+        assert subscribe(server, client.open_stream(), *topics)[0] == code
 
 
 def test_an_unknown_client_is_not_found(server: wire.WireServer) -> None:
@@ -79,12 +73,12 @@ def test_an_unknown_client_is_not_found(server: wire.WireServer) -> None:
     assert json.loads(body)["status"] == 404
 
 
-def test_only_a_guest_may_become_someone_else(server: wire.WireServer) -> None:
+def test_a_stream_takes_an_identity_once(server: wire.WireServer) -> None:
     """A stream without a login takes an identity once; a POST of another one gets 403."""
     ann, again, bob = wire.make_token("ann"), wire.make_token("ann", n=2), wire.make_token("bob")
     assert ann != again
-    with Raw(server) as client:
-        name = client.listen()
+    with RawClient(server) as client:
+        name = client.open_stream()
         assert subscribe(server, name, "t")[0] == 204
         assert subscribe(server, name, "t", auth=ann)[0] == 204
         assert subscribe(server, name, "t", auth=again)[0] == 204
@@ -100,7 +94,7 @@ def test_requests_are_recorded_with_query_headers_body_and_connection(
     server: wire.WireServer,
 ) -> None:
     """Requests are recorded with path, query, headers, body, connection and time."""
-    with Raw(server) as client:
+    with RawClient(server) as client:
         for body in (b'{"a":1}', b"{}"):
             client.ask("POST", "/api/collections/p%20q/records?filter=a%3D%22b%26c%22&x=", body)
             client.until(b"}")
@@ -157,7 +151,7 @@ def test_an_ordinary_answer_may_wait_for_a_gate(server: wire.WireServer, by: str
         server.collections["posts"] = wire.delay(gate)
     else:
         server.on_request = lambda _: wire.delay(gate)
-    with Raw(server) as client:
+    with RawClient(server) as client:
         client.ask("GET", "/api/collections/posts/records")
         server.wait_requests(1)
         assert client.silent()
@@ -181,7 +175,7 @@ def test_logging_in_and_refreshing_give_new_tokens_of_one_identity(
     assert first["record"] == second["record"]
     assert first["token"] != second["token"]
     assert ask(server, "POST", path + "auth-refresh")[0] == 401
-    with Raw(server) as client:
-        name = client.listen()
+    with RawClient(server) as client:
+        name = client.open_stream()
         assert subscribe(server, name, auth=first["token"])[0] == 204
         assert subscribe(server, name, auth=second["token"])[0] == 204

@@ -1,4 +1,4 @@
-"""The scripted server as a bad one: every way to end, refuse, hang and close."""
+"""The faults of the scripted server: every way to end, refuse, hang and close."""
 
 from __future__ import annotations
 
@@ -9,40 +9,34 @@ import json
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from support import wire_server as wire
-from support.wire_client import CLIENT_LIMIT, Raw, ask, subscribe
-
-
-@pytest.fixture
-def server() -> Iterator[wire.WireServer]:
-    with wire.WireServer() as started:
-        yield started
+from support.wire_client import CLIENT_LIMIT, RawClient, ask, subscribe
 
 
 def test_a_finished_stream_ends_its_body_and_keeps_the_connection(
     server: wire.WireServer,
 ) -> None:
     """`finish` ends the body of a stream and keeps its connection usable."""
-    with Raw(server) as client:
-        name = client.listen()
+    with RawClient(server) as client:
+        name = client.open_stream()
         server.stream.finish()
         assert client.until(b"0\r\n\r\n") == b"0\r\n\r\n"
         assert server.streams == []
         assert subscribe(server, name, "t")[0] == 404
         client.ask("GET", "/api/health")
         assert client.until(b"\r\n").startswith(b"HTTP/1.1 200")
-        assert client.listen() != name
+        assert client.open_stream() != name
         assert server.requests[-1].connection == 1
 
 
 def test_a_cut_ends_the_stream_without_its_last_chunk(server: wire.WireServer) -> None:
     """`cut` closes a stream's connection without the last chunk."""
-    with Raw(server) as client:
-        client.listen()
+    with RawClient(server) as client:
+        client.open_stream()
         held = server.stream
         held.send_unframed(b"ff\r\nhalf")
         held.cut()
@@ -53,8 +47,8 @@ def test_a_cut_ends_the_stream_without_its_last_chunk(server: wire.WireServer) -
 
 def test_a_reset_is_a_reset(server: wire.WireServer) -> None:
     """`reset` ends a stream with a TCP reset."""
-    with Raw(server) as client:
-        client.listen()
+    with RawClient(server) as client:
+        client.open_stream()
         server.stream.reset()
         with pytest.raises(ConnectionResetError):
             client.rest()
@@ -62,8 +56,8 @@ def test_a_reset_is_a_reset(server: wire.WireServer) -> None:
 
 def test_a_client_that_leaves_is_noticed(server: wire.WireServer) -> None:
     """A stream whose client disconnects is removed and marked as ended by the client."""
-    with Raw(server) as client:
-        client.listen()
+    with RawClient(server) as client:
+        client.open_stream()
         (held,) = server.wait_streams(1)
     assert server.wait_streams(0) == []
     assert held.ended_by == "client"
@@ -71,8 +65,8 @@ def test_a_client_that_leaves_is_noticed(server: wire.WireServer) -> None:
 
 def test_a_stalled_stream_stays_open_and_says_nothing(server: wire.WireServer) -> None:
     """A stream after `stall` stays open and sends nothing."""
-    with Raw(server) as client:
-        client.listen()
+    with RawClient(server) as client:
+        client.open_stream()
         server.stream.stall()
         assert not server.stream.send_frame("t", {})
         assert client.silent()
@@ -80,8 +74,8 @@ def test_a_stalled_stream_stays_open_and_says_nothing(server: wire.WireServer) -
 
 def test_many_frames_are_chunks_of_their_own_in_one_write(server: wire.WireServer) -> None:
     """`send_many` sends each frame as a chunk of its own."""
-    with Raw(server) as client:
-        client.listen()
+    with RawClient(server) as client:
+        client.open_stream()
         frames = [server.stream.frame("t", str(n)) for n in range(3)]
         assert server.stream.send_many(frames)
         for each in frames:
@@ -104,14 +98,14 @@ def test_the_next_answer_alone_is_the_scripted_one(
 ) -> None:
     """A scripted response is used for the next GET or POST of the realtime API alone."""
     server.stream_answers.append(answer)
-    with Raw(server) as client:
+    with RawClient(server) as client:
         client.ask()
         client.until(expected)
         assert server.streams == []
-    with Raw(server) as client:
-        client.listen()
+    with RawClient(server) as client:
+        client.open_stream()
     server.post_answers.append(answer)
-    with Raw(server) as client:
+    with RawClient(server) as client:
         client.ask("POST", body=b'{"clientId":"x","subscriptions":["t"]}')
         client.until(expected)
     assert server.posts == [["t"]]
@@ -121,10 +115,10 @@ def test_the_next_answer_alone_is_the_scripted_one(
 def test_a_dropped_request_ends_and_a_reset_one_is_reset(server: wire.WireServer) -> None:
     """`drop` closes a request's connection without a response, `reset` resets it."""
     server.stream_answers.extend([wire.drop(), wire.reset()])
-    with Raw(server) as client:
+    with RawClient(server) as client:
         client.ask()
         assert client.rest() == b""
-    with Raw(server) as client:
+    with RawClient(server) as client:
         client.ask()
         with pytest.raises(ConnectionResetError):
             client.rest()
@@ -133,7 +127,7 @@ def test_a_dropped_request_ends_and_a_reset_one_is_reset(server: wire.WireServer
 def test_a_hanging_request_is_not_answered(server: wire.WireServer) -> None:
     """A request scripted with `hang` gets no response; its connection stays open."""
     server.stream_answers.append(wire.hang())
-    with Raw(server) as client:
+    with RawClient(server) as client:
         client.ask()
         server.wait_gets(1)
         assert client.silent()
@@ -146,8 +140,8 @@ def test_on_stream_and_on_post_are_asked_with_the_number(server: wire.WireServer
     server.on_stream = lambda n: wire.status(503) if n < 3 else None
     server.on_post = lambda n: wire.status(500) if n == 1 else None
     assert [ask(server, "GET", "/api/realtime")[0] for _ in range(2)] == [503, 503]
-    with Raw(server) as client:
-        name = client.listen()
+    with RawClient(server) as client:
+        name = client.open_stream()
         assert [subscribe(server, name, "t")[0] for _ in range(2)] == [500, 204]
         assert server.stream.topics == ["t"]
 
@@ -155,7 +149,7 @@ def test_on_stream_and_on_post_are_asked_with_the_number(server: wire.WireServer
 def test_a_stream_may_be_opened_without_a_greeting(server: wire.WireServer) -> None:
     """`stream(greet=False)` opens a stream without PB_CONNECT."""
     server.stream_answers.append(wire.stream(greet=False))
-    with Raw(server) as client:
+    with RawClient(server) as client:
         client.ask()
         client.until(b"\r\n\r\n")
         server.wait_streams(1)
@@ -166,7 +160,7 @@ def test_a_stream_may_be_opened_without_a_greeting(server: wire.WireServer) -> N
 def test_a_stream_without_chunks_ends_with_its_connection(server: wire.WireServer) -> None:
     """`stream(chunked=False)` sends plain data; its end closes the connection."""
     server.stream_answers.append(wire.stream(chunked=False))
-    with Raw(server) as client:
+    with RawClient(server) as client:
         client.ask()
         assert client.until(b"\r\n\r\n").startswith(b"HTTP/1.0 200 OK")
         client.until(b"\n\n")
@@ -181,8 +175,8 @@ def test_a_stream_may_end_right_after_its_greeting(
 ) -> None:
     """`stream(then=...)` can finish or cut a stream right after PB_CONNECT."""
     server.stream_answers.append(wire.stream(then=end))
-    with Raw(server) as client:
-        client.listen()
+    with RawClient(server) as client:
+        client.open_stream()
         if end is wire.Stream.cut:
             assert client.rest() == b""
         else:
@@ -193,8 +187,8 @@ def test_a_delayed_post_takes_effect_when_its_gate_opens(server: wire.WireServer
     """A delayed POST sets the topics and gets its response when its gate opens."""
     gate = wire.Gate()
     server.post_answers.append(wire.delay(gate))
-    with Raw(server) as stream, Raw(server) as client:
-        body = {"clientId": stream.listen(), "subscriptions": ["t"]}
+    with RawClient(server) as stream, RawClient(server) as client:
+        body = {"clientId": stream.open_stream(), "subscriptions": ["t"]}
         client.ask("POST", body=json.dumps(body).encode())
         server.wait_post(1)
         assert client.silent()
@@ -208,8 +202,8 @@ def test_a_delayed_post_takes_effect_when_its_gate_opens(server: wire.WireServer
 def test_a_post_may_take_effect_without_an_answer(server: wire.WireServer) -> None:
     """`applied_then(drop())` sets the topics and closes without a response."""
     server.post_answers.append(wire.applied_then(wire.drop()))
-    with Raw(server) as client:
-        name = client.listen()
+    with RawClient(server) as client:
+        name = client.open_stream()
         with pytest.raises(http.client.RemoteDisconnected):
             subscribe(server, name, "t")
         assert server.stream.topics == ["t"]
@@ -221,14 +215,14 @@ def test_refusing_keeps_the_port_and_treats_open_streams_as_told(
     server: wire.WireServer, streams: Any
 ) -> None:
     """`refuse_connections` keeps, cuts or resets the open streams and keeps the port."""
-    with Raw(server) as client, Raw(server) as idle:
-        client.listen()
+    with RawClient(server) as client, RawClient(server) as idle:
+        client.open_stream()
         idle.ask("GET", "/api/health")
         idle.until(b"{}}")
         server.refuse_connections(streams)
         assert idle.rest() == b""
         with pytest.raises(ConnectionRefusedError):
-            Raw(server)
+            RawClient(server)
         if streams == "keep":
             assert server.stream.send_frame("t", "x")
             client.until(b"data:x\n\n\r\n")
@@ -245,19 +239,19 @@ def test_a_black_hole_accepts_and_never_answers() -> None:
     """After `black_hole` connections are accepted but nothing is sent any more."""
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(wire.WireServer())
-        with Raw(server) as client, Raw(server) as kept_alive:
-            client.listen()
+        with RawClient(server) as client, RawClient(server) as kept_alive:
+            client.open_stream()
             kept_alive.ask("GET", "/api/health")
             kept_alive.until(b"{}}")
             server.black_hole()
-            with Raw(server) as late:
+            with RawClient(server) as late:
                 late.ask("GET", "/api/health")
                 server.wait_connections(3)
                 kept_alive.ask("GET", "/api/health")
                 server.wait_requests(2, "/api/health")
                 assert not server.stream.send_frame("t", {})
                 stack.close()
-                # All is closed now: this is everything that was ever said.
+                # All is closed now: these are all bytes that were sent.
                 assert [kept_alive.rest(), client.rest()] == [b"", b""]
                 with pytest.raises(ConnectionResetError):  # it was not even read
                     late.rest()
@@ -276,8 +270,8 @@ def test_tls_carries_streams_and_verifies_with_the_ca_file() -> None:
         context = ssl.create_default_context(cafile=server.ca_file)
         plain = socket.create_connection(("127.0.0.1", server.port), CLIENT_LIMIT)
         with context.wrap_socket(plain, server_hostname="127.0.0.1") as sock:
-            client = Raw(server, sock)
-            client.listen()
+            client = RawClient(server, sock)
+            client.open_stream()
             frames = [server.stream.frame("t", "x" * 1000)] * 500
             sender = threading.Thread(target=server.stream.send_many, args=(frames,))
             sender.start()
@@ -322,8 +316,8 @@ def test_a_handler_that_raises_fails_the_test_that_wrote_it() -> None:
 
 def test_a_writer_held_up_by_a_slow_reader_is_freed_by_the_end_of_the_stream() -> None:
     """`reset` ends a `send_many` that waits for a slow reader; it returns False."""
-    with wire.WireServer(send_buffer=4096) as server, Raw(server) as client:
-        client.listen()
+    with wire.WireServer(send_buffer=4096) as server, RawClient(server) as client:
+        client.open_stream()
         held = server.stream
         results: list[bool] = []
         frames = [held.frame("t", "x" * 100_000)] * 200
@@ -343,14 +337,14 @@ def test_close_ends_every_thread_and_socket_whatever_they_are_at() -> None:
     server = wire.WireServer()
     with server:
         server.post_answers.extend([wire.hang(), wire.delay(gate)])
-        clients = [Raw(server) for _ in range(5)]
-        clients[0].listen()
+        clients = [RawClient(server) for _ in range(5)]
+        clients[0].open_stream()
         for client in clients[1:3]:
             client.ask("POST", body=b'{"clientId":"x","subscriptions":[]}')
         clients[3].sock.sendall(b"GET /half")
         server.wait_post(2)
         server.black_hole()
-        clients.append(Raw(server))
+        clients.append(RawClient(server))
         server.wait_for(lambda: server.connections == 6)
     server.close()
     assert set(threading.enumerate()) <= before

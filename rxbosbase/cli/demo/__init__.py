@@ -1,1 +1,1 @@
-"""``rxbosbase demo``: what the library does, shown on a real server that dies half-way."""
+"""``rxbosbase demo``: the library with a real server, which is killed half-way and restarted."""

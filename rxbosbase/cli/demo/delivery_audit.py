@@ -1,51 +1,51 @@
-"""The books of the demo: what was written, what was received, and what that proves. Pure.
-
-Moments are seconds on any clock that only goes forward; the caller brings them.
+"""The audit of the demo: which writes were confirmed, which events arrived, and which are missing.
 
 A write counts as made *while connected* if the status was "active" from before the request was
-sent until after it was answered; its event must arrive. What was sent or answered within the last
-100 ms before the kill counts apart, whatever the status said: the server may have died with the
-event unsent. Everything else was written *while down*, and nobody could send it.
+sent until after its response; its event must arrive. A write sent or confirmed within the last
+100 ms before the kill is counted separately, whatever the status was: the server may have ended
+before it sent the event. Every other write was made *while down*, when there was no stream.
 """
 
 from __future__ import annotations
 
 import math
+import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Any
 
-from rxbosbase.cli.sample_writes import Key
+from rxbosbase.cli.sample_writes import WriteKey
 
 __all__ = ["BEFORE_KILL_SECONDS", "Count", "DeliveryAudit", "Summary", "ViewCheck", "percentile"]
 
 BEFORE_KILL_SECONDS = 0.1
 RECONNECT_LIMIT = 2.5
-"""Seconds the stream may take to be back once the server is healthy again."""
+"""Seconds until the stream must be active again, from when the server is healthy again."""
 
 
 @dataclass(slots=True)
 class Count:
-    """How many writes, and how many of their events came."""
+    """The number of writes, and of their events that arrived."""
 
     written: int = 0
     received: int = 0
 
     @property
     def missed(self) -> int:
-        """Writes whose event never came."""
+        """The number of writes whose event did not arrive."""
         return self.written - self.received
 
 
 @dataclass(frozen=True, slots=True)
 class ViewCheck:
-    """The live view against a fresh query, once writing has stopped.
+    """The comparison of the live view with a new query, after the writing has ended.
 
     Attributes:
-        records: how many the view shows.
-        equal: they are what the query returns, in its order.
-        seconds: how long after the end of the writing that was so.
+        records: the number of records in the view.
+        equal: they are the records that the query returns, in its order.
+        seconds: from the end of the writing until this comparison.
     """
 
     records: int
@@ -55,18 +55,18 @@ class ViewCheck:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """How the demo went.
+    """The result of the demo.
 
     Attributes:
-        total: all writes the server confirmed.
-        connected, before_kill, down: the same, by when they were made.
-        actions: how many of the confirmed writes were creates, updates and deletes.
-        unconfirmed: writes whose connection broke; they may be done, or not. Not in `total`.
-        duplicates: events that came more than once for one write.
+        total: all writes that the server confirmed.
+        connected, before_kill, down: the same, by the time at which they were made.
+        actions: the number of confirmed creates, updates and deletes.
+        unconfirmed: writes without a response; they may be done or not. Not in `total`.
+        duplicates: events that arrived again for the same write.
         server_down: seconds from the kill until the server was healthy again.
-        reconnect: seconds from then until the stream was active; 0.0 if it was faster.
+        reconnect: seconds from then until the stream was active; 0.0 if it was active earlier.
         latencies: seconds from sending each write to receiving its event, sorted.
-        view: how the live view ended up; None if it was not looked at.
+        view: the check of the live view; None if there was none.
     """
 
     total: Count
@@ -83,7 +83,7 @@ class Summary:
 
     @property
     def problems(self) -> list[str]:
-        """Why the demo failed; empty if all is well."""
+        """The reasons why the demo failed; empty if it succeeded."""
         found = []
         if not self.connected.written:
             found.append("nothing was written while connected")
@@ -99,7 +99,7 @@ class Summary:
         return found
 
     def as_json(self) -> dict[str, Any]:
-        """The summary for scripts. Times are in the unit their names end with."""
+        """Return the summary for scripts. The name of a time ends with its unit."""
         return {
             "ok": not self.problems,
             "problems": self.problems,
@@ -124,80 +124,108 @@ class Summary:
 @dataclass(slots=True)
 class _Entry:
     began: float
-    answered: float | None = None
+    confirmed: float | None = None
     broken: bool = False
     received: float | None = None
 
 
 class DeliveryAudit:
-    """Takes in what happens, in any order of writing and receiving. Not for several threads."""
+    """Records writes, events and the connection's state, in any order. Safe for several threads.
 
-    def __init__(self) -> None:
-        self._entries: dict[Key, _Entry] = {}
+    The threads of the writers, the delivery thread and the main thread call it.
+
+    Args:
+        clock: returns the time in seconds; it never goes back.
+    """
+
+    def __init__(self, clock: Callable[[], float] = perf_counter) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._entries: dict[WriteKey, _Entry] = {}
         self._active: list[tuple[float, float]] = []  # from, until
         self._active_since: float | None = None
         self._killed: float | None = None
         self._healthy: float | None = None
         self._duplicates = 0
 
-    def began(self, key: Key, at: float) -> None:
-        """A write is about to be sent, for the first time or again."""
-        entry = self._entries.setdefault(key, _Entry(at))
-        entry.began = at
+    def began(self, key: WriteKey) -> None:
+        """Record that a write is about to be sent, for the first time or again."""
+        with self._lock:
+            at = self._clock()
+            entry = self._entries.setdefault(key, _Entry(at))
+            entry.began = at
 
-    def answered(self, key: Key, at: float) -> None:
-        """The server has confirmed a write."""
-        self._entries[key].answered = at
+    def confirmed(self, key: WriteKey) -> None:
+        """Record that the server has confirmed a write."""
+        at = self._clock()
+        with self._lock:
+            self._entries[key].confirmed = at
 
-    def unanswered(self, key: Key) -> None:
-        """The connection broke before the answer to a write."""
-        self._entries[key].broken = True
+    def unconfirmed(self, key: WriteKey) -> None:
+        """Record that the connection broke before the response to a write."""
+        with self._lock:
+            self._entries[key].broken = True
 
-    def received(self, key: Key, at: float) -> float | None:
-        """An event came; the seconds since its write was sent, None if nobody here wrote it."""
-        entry = self._entries.get(key)
-        if entry is None:
-            return None
-        if entry.received is not None:
-            self._duplicates += 1
-            return None
-        entry.received = at
-        return at - entry.began
+    def received(self, key: WriteKey) -> float | None:
+        """Record an event; return the seconds since its write was sent.
 
-    def status(self, state: str, at: float) -> None:
-        """The connection's status has changed."""
-        if state == "active":
-            self._active_since = at if self._active_since is None else self._active_since
-        elif self._active_since is not None:
-            self._active.append((self._active_since, at))
-            self._active_since = None
+        None for an event of an unknown write, and for one that arrived before.
+        """
+        at = self._clock()
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is None:
+                return None
+            if entry.received is not None:
+                self._duplicates += 1
+                return None
+            entry.received = at
+            return at - entry.began
 
-    def killed(self, at: float) -> None:
-        """The server is about to be killed."""
-        self._killed = at
+    def status(self, state: str) -> None:
+        """Record that the connection's state has changed."""
+        at = self._clock()
+        with self._lock:
+            if state == "active":
+                self._active_since = at if self._active_since is None else self._active_since
+            elif self._active_since is not None:
+                self._active.append((self._active_since, at))
+                self._active_since = None
 
-    def healthy(self, at: float) -> None:
-        """The server is up again."""
-        self._healthy = at
+    def killed(self) -> None:
+        """Record that the server is about to be killed."""
+        with self._lock:
+            self._killed = self._clock()
+
+    def healthy(self) -> None:
+        """Record that the server is healthy again."""
+        with self._lock:
+            self._healthy = self._clock()
 
     @property
     def is_settled(self) -> bool:
-        """True once every event that must come has come."""
-        active = self._active_times()
-        return not any(
-            entry.received is None and self._phase(entry, active) == "connected"
-            for entry in self._entries.values()
-        )
+        """True once every event that must arrive has arrived."""
+        with self._lock:
+            active = self._active_times()
+            return not any(
+                entry.received is None and self._phase(entry, active) == "connected"
+                for entry in self._entries.values()
+            )
 
     @property
     def is_back(self) -> bool:
         """True once the stream is active again after the kill."""
-        return self._killed is not None and any(
-            since > self._killed for since, _ in self._active_times()
-        )
+        with self._lock:
+            return self._killed is not None and any(
+                since > self._killed for since, _ in self._active_times()
+            )
 
     def summary(self) -> Summary:
-        """What it all comes to."""
+        """Return the counts and times recorded so far."""
+        with self._lock:
+            return self._summary()
+
+    def _summary(self) -> Summary:
         phases = {name: Count() for name in ("total", "connected", "before_kill", "down")}
         active = self._active_times()
         actions: Counter[str] = Counter()
@@ -205,7 +233,7 @@ class DeliveryAudit:
         for key, entry in self._entries.items():
             if entry.received is not None and not entry.broken:
                 latencies.append(entry.received - entry.began)
-            if entry.answered is None:
+            if entry.confirmed is None:
                 continue
             actions[key.action] += 1
             for count in (phases["total"], phases[self._phase(entry, active)]):
@@ -217,7 +245,7 @@ class DeliveryAudit:
             before_kill=phases["before_kill"],
             down=phases["down"],
             actions=dict(sorted(actions.items())),
-            unconfirmed=sum(entry.answered is None for entry in self._entries.values()),
+            unconfirmed=sum(entry.confirmed is None for entry in self._entries.values()),
             duplicates=self._duplicates,
             server_down=_between(self._killed, self._healthy),
             reconnect=self._reconnect(active),
@@ -225,12 +253,12 @@ class DeliveryAudit:
         )
 
     def _phase(self, entry: _Entry, active: list[tuple[float, float]]) -> str:
-        if entry.answered is None:
+        if entry.confirmed is None:
             return "unconfirmed"
         killed = self._killed
-        if killed is not None and entry.began <= killed < entry.answered + BEFORE_KILL_SECONDS:
+        if killed is not None and entry.began <= killed < entry.confirmed + BEFORE_KILL_SECONDS:
             return "before_kill"
-        covered = any(s <= entry.began and entry.answered <= until for s, until in active)
+        covered = any(s <= entry.began and entry.confirmed <= until for s, until in active)
         return "connected" if covered else "down"
 
     def _active_times(self) -> list[tuple[float, float]]:
@@ -246,7 +274,7 @@ class DeliveryAudit:
 
 
 def percentile(ordered: Sequence[float], share: float) -> float | None:
-    """The smallest value that `share` of the sorted values do not exceed; None of nothing.
+    """Return the smallest value that `share` of the sorted values do not exceed; None of none.
 
     >>> percentile([1.0, 2.0, 3.0, 4.0], 0.5)
     2.0

@@ -1,4 +1,4 @@
-"""The demo's pipeline: from four collections' events to one picture, a few times a second.
+"""The demo's pipeline: from the events of four collections to metrics, eight times a second.
 
 ::
 
@@ -22,13 +22,14 @@ from reactivex import GroupedObservable, Observable
 from reactivex import operators as ops
 
 from rxbosbase import operators as rxb
-from rxbosbase.cli.demo.delivery_audit import percentile
 from rxbosbase.client import BosBase
-from rxbosbase.events import RecordEvent
+from rxbosbase.events import Event
 from rxbosbase.live import Snapshot
 from rxbosbase.live.view import LiveView
 from rxbosbase.realtime.session.status import Status
 from rxbosbase.runtime.streams import Stream
+
+from .delivery_audit import percentile
 
 __all__ = ["OPEN_ORDERS", "WATCHED", "FeedLine", "Latency", "Metrics", "open_orders", "watch"]
 
@@ -38,31 +39,29 @@ WATCHED = {
     "comments": "author,post",
     "orders": "customer",
 }
-"""The collections, and the relations to bring along."""
+"""The collections, and the relations to expand."""
 
 OPEN_ORDERS: Mapping[str, str] = {
     "filter": 'status != "sent"', "sort": "-quantity,item", "expand": "customer",
 }  # fmt: skip
 """The query of the live view: orders leave it when they are sent."""
 
-PICTURE_SECONDS = 0.125
+SAMPLE_SECONDS = 0.125
 RATE_WINDOW_SECONDS = 2.0
-FEED_SECONDS = 0.4  # one line each: fast enough to be alive, slow enough to be read
+FEED_SECONDS = 0.4  # per line, so that the lines can be read
 FEED_LINES = 12
 LATENCY_SECONDS = 0.5
-LATENCIES_KEPT = 1000
-
-Event = RecordEvent[dict[str, Any]]
+MAX_LATENCIES = 1000
 
 
-class _Seen(NamedTuple):
+class _Received(NamedTuple):
     event: Event
     latency: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class FeedLine:
-    """One line of the feed: the newest event, and how many it stands for besides."""
+    """A line of the feed: the newest event, and the number of others that it stands for."""
 
     event: Event
     more: int
@@ -70,7 +69,7 @@ class FeedLine:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Seconds from sending a write to receiving its event, over the latest of them."""
+    """Seconds from sending a write to receiving its event, for the latest `count` events."""
 
     p50: float | None = None
     p99: float | None = None
@@ -79,7 +78,7 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """The picture of one moment. `rates` are events per second by action."""
+    """The values to show at one moment. `rates` are events per second by action."""
 
     status: Status = field(default_factory=Status)
     rates: Mapping[str, float] = field(default_factory=dict)
@@ -90,24 +89,24 @@ class Metrics:
 
 
 def open_orders(client: BosBase) -> LiveView[dict[str, Any]]:
-    """The live view beside the raw feed. Equal views are one, so ask for it wherever needed."""
+    """Return the live view of the open orders; equal views are shared."""
     return client.collection("orders").live(
         filter=OPEN_ORDERS["filter"], sort=OPEN_ORDERS["sort"], expand=OPEN_ORDERS["expand"]
     )
 
 
 def watch(client: BosBase, latency_of: Callable[[Event], float | None]) -> Stream[Metrics]:
-    """The pictures of what `client` receives. `latency_of` is called once for each event.
+    """Return the metrics of what `client` receives. `latency_of` is called once for each event.
 
-    All timers run on the client's delivery thread: streams of the library see to that.
+    All timers run on the client's delivery thread: it is the default scheduler of the streams.
     """
     streams = [
         client.collection(name).observe("*", expand=relations)
         for name, relations in WATCHED.items()
     ]
-    events: Stream[_Seen] = streams[0].pipe(
+    events: Stream[_Received] = streams[0].pipe(
         ops.merge(*streams[1:]),
-        ops.map(lambda event: _Seen(event, latency_of(event))),
+        ops.map(lambda event: _Received(event, latency_of(event))),
         ops.share(),
     )
     parts = [
@@ -117,33 +116,33 @@ def watch(client: BosBase, latency_of: Callable[[Event], float | None]) -> Strea
         events.pipe(ops.scan(lambda count, _: count + 1, 0), ops.start_with(0)),
         open_orders(client).pipe(ops.start_with(None)),
     ]
-    pictures: Stream[Metrics] = client.realtime.status.pipe(
+    metrics: Stream[Metrics] = client.realtime.status.pipe(
         ops.combine_latest(*parts),
-        ops.sample(PICTURE_SECONDS),
+        ops.sample(SAMPLE_SECONDS),
         ops.map(lambda values: Metrics(*values)),
     )
-    return pictures
+    return metrics
 
 
-def _rates(events: Stream[_Seen], client: BosBase) -> Observable[dict[str, float]]:
-    def of_group(group: GroupedObservable[str, _Seen]) -> Observable[tuple[str, float]]:
+def _rates(events: Stream[_Received], client: BosBase) -> Observable[dict[str, float]]:
+    def of_group(group: GroupedObservable[str, _Received]) -> Observable[tuple[str, float]]:
         rate = rxb.rate(RATE_WINDOW_SECONDS, scheduler=client.scheduler)
         return group.pipe(rate, ops.map(lambda value: (group.key, value)))
 
     nothing: dict[str, float] = {}
     rates: Observable[dict[str, float]] = events.pipe(
-        ops.group_by(lambda seen: seen.event.action),
+        ops.group_by(lambda received: received.event.action),
         ops.flat_map(of_group),
-        ops.scan(lambda known, news: {**known, news[0]: news[1]}, nothing),
+        ops.scan(lambda rates, new: {**rates, new[0]: new[1]}, nothing),
         ops.start_with(nothing),
     )
     return rates
 
 
-def _feed(events: Stream[_Seen]) -> Observable[tuple[FeedLine, ...]]:
+def _feed(events: Stream[_Received]) -> Observable[tuple[FeedLine, ...]]:
     nothing: tuple[FeedLine, ...] = ()
 
-    def add(lines: tuple[FeedLine, ...], batch: list[_Seen]) -> tuple[FeedLine, ...]:
+    def add(lines: tuple[FeedLine, ...], batch: list[_Received]) -> tuple[FeedLine, ...]:
         return (*lines, FeedLine(batch[-1].event, len(batch) - 1))[-FEED_LINES:]
 
     feed: Observable[tuple[FeedLine, ...]] = events.pipe(
@@ -155,16 +154,18 @@ def _feed(events: Stream[_Seen]) -> Observable[tuple[FeedLine, ...]]:
     return feed
 
 
-def _latency(events: Stream[_Seen]) -> Observable[Latency]:
+def _latency(events: Stream[_Received]) -> Observable[Latency]:
     nothing: list[float] = []
     latency: Observable[Latency] = events.pipe(
-        ops.map(lambda seen: seen.latency),
+        ops.map(lambda received: received.latency),
         ops.filter(lambda latency: latency is not None),
         ops.buffer_with_time(LATENCY_SECONDS),
         ops.filter(bool),
-        ops.scan(lambda kept, batch: (kept + batch)[-LATENCIES_KEPT:], nothing),
+        ops.scan(lambda latest, batch: (latest + batch)[-MAX_LATENCIES:], nothing),
         ops.map(sorted),
-        ops.map(lambda kept: Latency(percentile(kept, 0.5), percentile(kept, 0.99), len(kept))),
+        ops.map(
+            lambda latest: Latency(percentile(latest, 0.5), percentile(latest, 0.99), len(latest))
+        ),
         ops.start_with(Latency()),
     )
     return latency

@@ -1,4 +1,4 @@
-"""The summary for people. Pure."""
+"""The summary of the demo as text, drawn with rich. Pure."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from rxbosbase.cli.demo.delivery_audit import Count, Summary, percentile
+from .delivery_audit import Count, Summary, percentile
 
 __all__ = ["report"]
 
 
 def report(summary: Summary) -> RenderableType:
-    """What was written and what arrived, and the verdict."""
+    """Return the counts of writes and events, the times, and the verdict."""
     return Group(Text(), _counts(summary), Text(), *_remarks(summary), Text(), *_verdict(summary))
 
 

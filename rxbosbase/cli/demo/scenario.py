@@ -1,4 +1,4 @@
-"""The demo's plot: users write, the server is killed, it comes back, the books are balanced."""
+"""The demo's scenario: users write, the server is killed and restarted, the events are counted."""
 
 from __future__ import annotations
 
@@ -9,45 +9,54 @@ from typing import Any
 
 from reactivex.disposable import CompositeDisposable
 
-from rxbosbase.cli.demo.books import Books
-from rxbosbase.cli.demo.delivery_audit import Summary, ViewCheck
-from rxbosbase.cli.demo.displays import NoDisplay
-from rxbosbase.cli.demo.metrics import OPEN_ORDERS, open_orders, watch
+from rxbosbase.cli.sample_writes import key_of
 from rxbosbase.cli.writers import Writers, new_password, writing
 from rxbosbase.client import BosBase
 from rxbosbase.live.view import LiveView
 from rxbosbase.server import EmbeddedServer
 from rxbosbase.server.sample import SAMPLE_USERS, create_sample
 
-__all__ = ["tell"]
+from .delivery_audit import DeliveryAudit, Summary, ViewCheck
+from .displays import NoDisplay
+from .metrics import OPEN_ORDERS, open_orders, watch
+
+__all__ = ["run_scenario"]
 
 TICK_SECONDS = 0.05
-MOST_DOWN_SECONDS = 1.5
-DOWN_SHARE = 1 / 8  # of the whole, so that a short demo has time to recover
-BACK_SECONDS = 10.0  # waited at most for the stream to come back
-SETTLE_SECONDS = 3.0  # waited at most for the last events
+MAX_DOWN_SECONDS = 1.5
+DOWN_SHARE = 1 / 8  # of all seconds, so that a short demo has time to recover
+BACK_SECONDS = 10.0  # to wait at most until the stream is active again
+SETTLE_SECONDS = 3.0  # to wait at most for the last events
 
 
-def tell(seconds: float, rate: float, view: NoDisplay) -> Summary:
-    """Plays the demo for `seconds` of writing, and says how it went."""
-    view.say("starting a server, with sample collections and users")
+def run_scenario(seconds: float, rate: float, display: NoDisplay) -> Summary:
+    """Run the demo with `seconds` of writing, and return its result.
+
+    Args:
+        rate: writes per second, of all users together.
+        display: shows the progress.
+
+    Raises:
+        BosBaseError: the server does not start, or a write fails.
+    """
+    display.show_message("starting a server, with sample collections and users")
     password = new_password()
     with EmbeddedServer() as server, server.client(superuser=True) as client:
         create_sample(client, password=password)
-        books = Books()
+        audit = DeliveryAudit()
         orders = open_orders(client)
-        with orders, _watching(client, books, view):
+        with orders, _watching(client, audit, display):
             client.realtime.wait_active(BACK_SECONDS)
-            view.say(f"watching {server.url}; {len(SAMPLE_USERS)} users begin to write")
-            with writing(server.url, rate, password=password, listener=books) as writers:
-                _Play(server, books, view, writers, seconds).play()
+            display.show_message(f"watching {server.url}; {len(SAMPLE_USERS)} users begin to write")
+            with writing(server.url, rate, password=password, listener=audit) as writers:
+                _Run(server, audit, display, writers, seconds).run()
             stopped = monotonic()
-            _wait(lambda: books.is_settled, SETTLE_SECONDS)
-            return replace(books.summary(), view=_check(client, orders, stopped))
+            _wait(lambda: audit.is_settled, SETTLE_SECONDS)
+            return replace(audit.summary(), view=_check(client, orders, stopped))
 
 
 def _check(client: BosBase, view: LiveView[dict[str, Any]], stopped: float) -> ViewCheck:
-    """Asks the server, and gives the view the time it may take to settle."""
+    """Compare the view with a query, after the time that the view may take to settle."""
     query = client.collection("orders").get_full_list(
         filter=OPEN_ORDERS["filter"],
         sort=f"{OPEN_ORDERS['sort']},id",
@@ -58,45 +67,47 @@ def _check(client: BosBase, view: LiveView[dict[str, Any]], stopped: float) -> V
     return ViewCheck(len(shown.records), shown.records == query, monotonic() - stopped)
 
 
-def _watching(client: BosBase, books: Books, view: NoDisplay) -> CompositeDisposable:
+def _watching(client: BosBase, audit: DeliveryAudit, display: NoDisplay) -> CompositeDisposable:
     return CompositeDisposable(
-        client.realtime.status.subscribe(books.status),
-        watch(client, books.received).subscribe(view.show),
+        client.realtime.status.subscribe(lambda status: audit.status(status.state)),
+        watch(client, lambda event: audit.received(key_of(event))).subscribe(display.show),
     )
 
 
-class _Play:
+class _Run:
+    """One run of the scenario, on the main thread."""
+
     def __init__(
         self,
         server: EmbeddedServer,
-        books: Books,
-        view: NoDisplay,
+        audit: DeliveryAudit,
+        display: NoDisplay,
         writers: Writers,
         seconds: float,
     ) -> None:
         self._server = server
-        self._books = books
-        self._view = view
+        self._audit = audit
+        self._display = display
         self._writers = writers
         self._seconds = seconds
         self._began = monotonic()
 
-    def play(self) -> None:
-        """The three acts."""
-        view, books = self._view, self._books
+    def run(self) -> None:
+        """Let the users write for `seconds`; kill the server at half of them, and restart it."""
+        display, audit = self._display, self._audit
         self._until(self._seconds / 2)
-        books.killed()
+        audit.killed()
         self._server.kill()
-        view.say("killed the server (SIGKILL): writers retry, the stream backs off")
-        down = min(MOST_DOWN_SECONDS, self._seconds * DOWN_SHARE)
+        display.show_message("killed the server (SIGKILL): writers retry, the stream backs off")
+        down = min(MAX_DOWN_SECONDS, self._seconds * DOWN_SHARE)
         self._until(self._seconds / 2 + down)
         self._server.restart()
-        books.healthy()
-        view.say("restarted the server; the stream finds its way back by itself")
+        audit.healthy()
+        display.show_message("restarted the server; the stream finds its way back by itself")
         healthy = self._elapsed
-        self._until(healthy + BACK_SECONDS, lambda: books.is_back)
-        if books.is_back:
-            view.say("the stream is back, and every topic is subscribed again")
+        self._until(healthy + BACK_SECONDS, lambda: audit.is_back)
+        if audit.is_back:
+            display.show_message("the stream is back, and every topic is subscribed again")
         self._until(self._seconds)
 
     @property
@@ -106,7 +117,7 @@ class _Play:
     def _until(self, elapsed: float, done: Callable[[], bool] = lambda: False) -> None:
         while self._elapsed < elapsed and not done():
             self._writers.check()
-            self._view.tick(self._elapsed)
+            self._display.tick(self._elapsed)
             sleep(TICK_SECONDS)
 
 

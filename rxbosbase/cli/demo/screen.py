@@ -1,4 +1,4 @@
-"""The demo's picture on a terminal. Pure: a board and a story in, something rich can print out."""
+"""The demo on a terminal, drawn with rich. Pure: metrics and progress in, a renderable out."""
 
 from __future__ import annotations
 
@@ -13,61 +13,62 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from rxbosbase.cli.demo.metrics import FeedLine, Metrics
 from rxbosbase.cli.event_text import ACTION_STYLES
 from rxbosbase.encoding.control_characters import one_line
 from rxbosbase.realtime.session.status import Status
 
-__all__ = ["Scene", "describe", "screen"]
+from .metrics import FeedLine, Metrics
 
-STORY_LINES = 5
-LEAST_FEED_LINES, MOST_FEED_LINES = 3, 12
+__all__ = ["Progress", "describe", "render"]
+
+MESSAGE_LINES = 5
+MIN_FEED_LINES, MAX_FEED_LINES = 3, 12
 OTHER_LINES = 16  # of the screen, besides the feed
 RATE_BAR = 10  # characters
 FULL_RATE = 40.0  # events per second that fill the bar, at least
 
-LAMPS = {"active": "green", "connected": "yellow", "connecting": "yellow", "waiting": "red"}
+STATE_STYLES = {"active": "green", "connected": "yellow", "connecting": "yellow", "waiting": "red"}
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
-    """Where the story stands: `elapsed` of `seconds`, and what was said, with its second."""
+class Progress:
+    """The seconds that have passed, of all; and the messages so far, each with its second."""
 
     elapsed: float
     seconds: float
-    story: Sequence[tuple[float, str]] = ()
+    messages: Sequence[tuple[float, str]] = ()
 
 
-def screen(board: Metrics, scene: Scene, height: int) -> RenderableType:
-    """The whole picture, no higher than `height` lines as long as that is 19 or more."""
-    lines = max(LEAST_FEED_LINES, min(MOST_FEED_LINES, height - OTHER_LINES))
+def render(metrics: Metrics, progress: Progress, height: int) -> RenderableType:
+    """Return the whole display; it fits into `height` lines if that is 19 or more."""
+    lines = max(MIN_FEED_LINES, min(MAX_FEED_LINES, height - OTHER_LINES))
     return Group(
-        _title(scene),
-        _panels(board),
-        _side_by_side(board, lines),
-        _panel("what happens", _story(scene)),
+        _title(progress),
+        _panels(metrics),
+        _side_by_side(metrics, lines),
+        _panel("what happens", _messages(progress)),
     )
 
 
-def _title(scene: Scene) -> RenderableType:
+def _title(progress: Progress) -> RenderableType:
     row = Table.grid(expand=True, padding=(0, 1))
     row.add_column()
     row.add_column(ratio=1)
     row.add_column(justify="right")
-    bar = ProgressBar(total=scene.seconds, completed=min(scene.elapsed, scene.seconds))
-    clock = f"{min(scene.elapsed, scene.seconds):4.1f} of {scene.seconds:g} s"
+    bar = ProgressBar(total=progress.seconds, completed=min(progress.elapsed, progress.seconds))
+    clock = f"{min(progress.elapsed, progress.seconds):4.1f} of {progress.seconds:g} s"
     row.add_row(Text("rxbosbase demo", style="bold"), bar, clock)
     return row
 
 
-def _panels(board: Metrics) -> RenderableType:
+def _panels(metrics: Metrics) -> RenderableType:
     row = Table.grid(expand=True)
     for _ in range(3):
         row.add_column(ratio=1)
     row.add_row(
-        _panel("connection", _connection(board)),
-        _panel("events per second", _rates(board.rates)),
-        _panel("from write to event", _latency(board)),
+        _panel("connection", _connection(metrics)),
+        _panel("events per second", _rates(metrics.rates)),
+        _panel("from write to event", _latency(metrics)),
     )
     return row
 
@@ -76,13 +77,13 @@ def _panel(title: str, content: RenderableType) -> Panel:
     return Panel(content, title=title, title_align="left", box=box.ROUNDED, border_style="dim")
 
 
-def _connection(board: Metrics) -> RenderableType:
-    status = board.status
-    first = Text.assemble(("● ", LAMPS.get(status.state, "dim")), (status.state, "bold"))
+def _connection(metrics: Metrics) -> RenderableType:
+    status = metrics.status
+    first = Text.assemble(("● ", STATE_STYLES.get(status.state, "dim")), (status.state, "bold"))
     return Group(
         first,
         Text(_detail(status), style="dim", no_wrap=True, overflow="ellipsis"),
-        Text(f"{board.received} events"),
+        Text(f"{metrics.received} events"),
     )
 
 
@@ -104,27 +105,27 @@ def _rates(rates: Mapping[str, float]) -> RenderableType:
     return table
 
 
-def _latency(board: Metrics) -> RenderableType:
+def _latency(metrics: Metrics) -> RenderableType:
     table = Table.grid(padding=(0, 1))
-    for name, value in (("p50", board.latency.p50), ("p99", board.latency.p99)):
+    for name, value in (("p50", metrics.latency.p50), ("p99", metrics.latency.p99)):
         table.add_row(name, "–" if value is None else f"{value * 1000:7.1f} ms")
-    return Group(table, Text(f"of the last {board.latency.count}", style="dim"))
+    return Group(table, Text(f"of the last {metrics.latency.count}", style="dim"))
 
 
-def _side_by_side(board: Metrics, lines: int) -> RenderableType:
+def _side_by_side(metrics: Metrics, lines: int) -> RenderableType:
     row = Table.grid(expand=True)
     row.add_column(ratio=3)
     row.add_column(ratio=2)
     row.add_row(
-        _panel("feed: newest events", _feed(board, lines)),
-        _panel("live view: open orders", _view(board, lines)),
+        _panel("feed: newest events", _feed(metrics, lines)),
+        _panel("live view: open orders", _view(metrics, lines)),
     )
     return row
 
 
-def _view(board: Metrics, lines: int) -> RenderableType:
-    """The live view: how many there are and whether they can be trusted, and the first of them."""
-    snapshot = board.view
+def _view(metrics: Metrics, lines: int) -> RenderableType:
+    """Return the live view: the number of records, whether it is fresh, and its first records."""
+    snapshot = metrics.view
     if snapshot is None:
         return Group(*[Text("")] * lines)
     mark = ("● fresh", "green") if snapshot.fresh else ("○ stale", "red")
@@ -139,12 +140,12 @@ def _order(record: Mapping[str, Any]) -> str:
     return one_line(f"{record['quantity']} × {record['item']}, {name} ({record['status']})")
 
 
-def _feed(board: Metrics, lines: int) -> RenderableType:
+def _feed(metrics: Metrics, lines: int) -> RenderableType:
     table = Table.grid(expand=True, padding=(0, 1, 0, 0))
     table.add_column(width=6)
     table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     table.add_column(justify="right", width=4)
-    newest = board.feed[-lines:]
+    newest = metrics.feed[-lines:]
     for line in newest:
         table.add_row(*_feed_row(line))
     for _ in range(lines - len(newest)):
@@ -161,17 +162,17 @@ def _feed_row(line: FeedLine) -> tuple[RenderableType, ...]:
     )
 
 
-def _story(scene: Scene) -> RenderableType:
-    newest = list(scene.story[-STORY_LINES:])
+def _messages(progress: Progress) -> RenderableType:
+    newest = list(progress.messages[-MESSAGE_LINES:])
     lines = [
         Text.assemble((f"{at:5.1f} s  ", "dim"), line, no_wrap=True, overflow="ellipsis")
         for at, line in newest
     ]
-    return Group(*lines, *[Text("")] * (STORY_LINES - len(lines)))
+    return Group(*lines, *[Text("")] * (MESSAGE_LINES - len(lines)))
 
 
 def describe(record: Mapping[str, Any]) -> str:
-    """A sample record in a few words.
+    """Return a short text about a sample record.
 
     >>> describe({"room": "help", "text": "Hello?", "expand": {"author": {"name": "Ada"}}})
     '#help Ada: Hello?'

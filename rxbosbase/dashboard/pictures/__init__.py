@@ -1,1 +1,1 @@
-"""What the panes show: each a `Picture`, made of HTML and SVG, and of no Panel."""
+"""The contents of the panes: each is a `Picture` of HTML and SVG, without Panel."""

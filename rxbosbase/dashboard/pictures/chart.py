@@ -1,4 +1,4 @@
-"""Charts as SVG whose colours come from the page, so that light and dark need no redrawing."""
+"""Charts as SVG. Their colours come from the page's style, for light and dark alike."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from rxbosbase.dashboard.text import count
 __all__ = ["bars", "line"]
 
 WIDTH, HEIGHT = 600.0, 100.0
-"""Units of the drawing, which is stretched to its place; labels are text beside it, unstretched."""
+"""Units of the drawing, which is stretched to its place; its labels are text outside of it."""
 
 GAP = 1.5
 
 
 def bars(stacks: Sequence[Sequence[float]], kinds: Sequence[str], label: str, ago: float) -> str:
-    """Stacked bars over time, the newest on the right.
+    """Return stacked bars over time, the newest on the right, as HTML.
 
     Args:
-        stacks: for each span of time, how high each kind is.
-        kinds: the kinds' names, which are CSS classes too.
-        label: what it shows, for those who do not see it.
+        stacks: for each span of time, the height of each kind.
+        kinds: the kinds' names, which are also used in CSS classes.
+        label: what it shows, for screen readers.
         ago: seconds from the first span to now.
     """
     top = _ceiling(max((sum(stack) for stack in stacks), default=0.0))
@@ -40,7 +40,7 @@ def bars(stacks: Sequence[Sequence[float]], kinds: Sequence[str], label: str, ag
 
 
 def line(values: Sequence[float | None], label: str, ago: float, unit: str = "") -> str:
-    """A line over time; None is a gap."""
+    """Return a line over time; None is a gap."""
     top = _ceiling(max((value for value in values if value is not None), default=0.0))
     step = WIDTH / max(1, len(values) - 1)
     runs: list[list[str]] = [[]]
@@ -76,7 +76,7 @@ def _frame(inside: str, top: float, label: str, ago: float, unit: str = "") -> s
 
 
 def _ceiling(value: float) -> float:
-    """A round number above all values, so that the scale rarely moves.
+    """Return a round number above all values, so that the scale rarely moves.
 
     >>> [_ceiling(v) for v in (0, 3, 12, 90, 4100)]
     [2.0, 4.0, 20.0, 100.0, 5000.0]

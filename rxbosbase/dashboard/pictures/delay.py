@@ -1,4 +1,4 @@
-"""How long events take: from the server's `updated` until they are here."""
+"""The delay of events: from the server's `updated` until they are received."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ __all__ = ["DelayPicture"]
 SECONDS = 60
 
 MAX_SAMPLES = 50
-"""Events a second that are looked at; a burst is judged by its first ones."""
+"""Events measured in a second; of a burst, the first ones."""
 
 PLAUSIBLE = 60.0
-"""Seconds. More, in either direction, is a clock that is wrong, or a clock of long ago."""
+"""Seconds. A larger difference, in either direction, is of a wrong clock or an old `updated`."""
 
 
 class DelayPicture(Picture):
-    """The median of each second, as a line. It compares two clocks: the server's and ours."""
+    """The median of each second, as a line. It compares the server's clock with this machine's."""
 
     def __init__(
         self, events: Observable[RecordEvent[Any]], now: Callable[[], float] = time.time
@@ -44,7 +44,7 @@ class DelayPicture(Picture):
             self._add(event)
             changed()
 
-        # A stream that ends leaves the chart as it is: its error is told where its events are.
+        # A stream that ends leaves the chart as it is: its error is shown beside its events.
         return self._events.subscribe(take, lambda _: changed())
 
     def html(self) -> str:
@@ -52,19 +52,19 @@ class DelayPicture(Picture):
         with self._lock:
             seconds = [self._samples.get(s, [])[:] for s in range(last - SECONDS + 1, last + 1)]
         every = [sample for samples in seconds for sample in samples]
-        told = "no sample yet"
+        text = "no sample yet"
         if every:
             high = quantiles(every, n=20)[-1] if len(every) > 1 else every[0]
-            told = f"median {median(every):.0f} ms · 95 % within {high:.0f} ms"
+            text = f"median {median(every):.0f} ms · 95 % within {high:.0f} ms"
         medians = [median(samples) if samples else None for samples in seconds]
         return (
             '<section class="card" aria-label="Delay"><div class="head">'
-            f'<h2 class="grow">Delay</h2><span class="muted small">{told}</span></div>'
+            f'<h2 class="grow">Delay</h2><span class="muted small">{text}</span></div>'
             f"{line(medians, 'Milliseconds from the server to here', SECONDS, ' ms')}</section>"
         )
 
     def _add(self, event: RecordEvent[Any]) -> None:
-        # A delete carries the record as it last was: its time tells nothing.
+        # A delete carries the record as it last was: its time has no meaning here.
         written = event.record.get("updated") if event.action != "delete" else None
         now = self._now()
         with self._lock:

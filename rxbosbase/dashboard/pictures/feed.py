@@ -1,4 +1,4 @@
-"""The events as they come, the newest on top, with a pause that loses nothing."""
+"""The last events, the newest on top. A pause keeps the events received in it."""
 
 from __future__ import annotations
 
@@ -12,19 +12,17 @@ from reactivex import Observable, abc
 
 from rxbosbase.dashboard.picture import Picture
 from rxbosbase.dashboard.text import clock, count, error_text, escaped, shorter, value_text
-from rxbosbase.events import RecordEvent
+from rxbosbase.events import Event
 
 __all__ = ["MAX_WAITING", "FeedPicture"]
 
 MAX_WAITING = 2000
-"""Events that wait while paused. Of more, the oldest go, and the feed says how many."""
+"""Events kept while paused. Of more, the oldest are dropped, and their number is shown."""
 
-BOOKKEEPING = frozenset(
+SYSTEM_FIELDS = frozenset(
     {"id", "collectionId", "collectionName", "created", "updated", "expand", "revision"}
 )
-"""Fields a person can do without in a line; the inspector has them all."""
-
-Event = RecordEvent[Any]
+"""Fields left out of an event's line; the inspector shows them all."""
 
 
 class _Entry(NamedTuple):
@@ -34,7 +32,7 @@ class _Entry(NamedTuple):
 
 
 class FeedPicture(Picture):
-    """The last `keep` events; all that came in a pause, after it."""
+    """The last `keep` events; after a pause, all that were received in it."""
 
     def __init__(
         self,
@@ -52,7 +50,7 @@ class FeedPicture(Picture):
         self._lock = threading.Lock()
         self._entries: deque[_Entry] = deque(maxlen=keep)
         self._waiting: deque[_Entry] = deque(maxlen=MAX_WAITING)
-        self._came_paused = 0
+        self._received_in_pause = 0
         self._paused = False
         self._total = 0
         self._error: Exception | None = None
@@ -64,7 +62,7 @@ class FeedPicture(Picture):
                 entry = _Entry(self._total, self._now(), event)
                 if self._paused:
                     self._waiting.append(entry)
-                    self._came_paused += 1
+                    self._received_in_pause += 1
                 else:
                     self._entries.append(entry)
             changed()
@@ -76,19 +74,19 @@ class FeedPicture(Picture):
         return self._events.subscribe(take, end)
 
     def pause(self) -> None:
-        """What is shown stays; what comes waits."""
+        """Keep new events back until `resume`; those shown stay."""
         with self._lock:
             self._paused = True
 
     def resume(self) -> None:
-        """Shows all that has waited."""
+        """Show all events that were kept back."""
         with self._lock:
             self._paused = False
-            # Longer than usual, so that none goes before it was seen; until the next pause.
+            # More than `keep` if needed, so that all of them are shown.
             keep = max(self._keep, len(self._waiting))
             self._entries = deque([*self._entries, *self._waiting], maxlen=keep)
             self._waiting.clear()
-            self._came_paused = 0
+            self._received_in_pause = 0
 
     def act(self, act: str, value: str, fields: Mapping[str, str]) -> None:
         if act == "pause":
@@ -100,7 +98,7 @@ class FeedPicture(Picture):
         with self._lock:
             entries = list(reversed(self._entries))
             paused, waiting, total = self._paused, len(self._waiting), self._total
-            lost = self._came_paused - waiting
+            lost = self._received_in_pause - waiting
         title = escaped(self._title)
         error = (
             f'<p class="problem" role="alert">{escaped(error_text(self._error))}</p>'
@@ -131,20 +129,20 @@ def _lines(entries: Iterable[_Entry]) -> Iterable[str]:
     for number, arrived, event in entries:
         record = event.record
         collection = event.topic.partition("/")[0]
-        words = ", ".join(_words(record))
+        texts = ", ".join(_field_texts(record))
         action = escaped(event.action)
         yield (
             f'<li data-key="{number}"><span class="muted small">{clock(arrived)}</span>'
             f'<span class="{action} small">{action}</span>'
             f'<span title="{escaped(record.get("id", ""))}"><b>{escaped(collection)}</b> '
-            f'<span class="muted">{escaped(shorter(words))}</span></span></li>'
+            f'<span class="muted">{escaped(shorter(texts))}</span></span></li>'
         )
 
 
-def _words(record: Mapping[str, Any]) -> Iterable[str]:
+def _field_texts(record: Mapping[str, Any]) -> Iterable[str]:
     expanded = record.get("expand")
     known = expanded if isinstance(expanded, Mapping) else {}
     for name, value in record.items():
         shown = known.get(name, value)
-        if name not in BOOKKEEPING and shown not in (None, ""):
+        if name not in SYSTEM_FIELDS and shown not in (None, ""):
             yield shorter(value_text(shown))

@@ -1,4 +1,4 @@
-"""One record in full, with what its last change has changed."""
+"""One record with all fields, and what its last change has changed."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from rxbosbase.live.engine.snapshot import Change, Snapshot
 __all__ = ["MAX_CHANGES", "InspectorPicture"]
 
 MAX_CHANGES = 1000
-"""Records whose last change is remembered; then the oldest is forgotten."""
+"""Records whose last change is kept; of more, the oldest are dropped."""
 
-VERBS = {"added": "added", "modified": "changed", "removed": "removed"}
+CHANGE_LABELS = {"added": "added", "modified": "changed", "removed": "removed"}
 
 
 class InspectorPicture(Picture):
-    """The record that was picked; before one is, the one that changed last."""
+    """The picked record; without one, the record that changed last."""
 
     def __init__(self, view: Observable[Snapshot[Any]], title: str = "Inspector") -> None:
         self._view = view
@@ -34,26 +34,26 @@ class InspectorPicture(Picture):
         self._snapshot: Snapshot[Any] | None = None
         self._changes: OrderedDict[str, tuple[float, Change[Any]]] = OrderedDict()
         self._picked: str | None = None
-        self._begun = False
+        self._has_first = False
 
     def start(self, changed: Callable[[], None]) -> abc.DisposableBase:
         def take(snapshot: Snapshot[Any]) -> None:
             with self._lock:
                 self._snapshot = snapshot
-                if self._begun:  # what was there at first has not changed
-                    self._note(snapshot)
-                self._begun = True
+                if self._has_first:  # the first snapshot contains no change to show
+                    self._record_changes(snapshot)
+                self._has_first = True
             changed()
 
         return self._view.subscribe(take, lambda _: changed())
 
     @property
     def picked(self) -> str | None:
-        """The record that was picked; None while it follows the last change."""
+        """The id of the picked record; None while it follows the last change."""
         return self._picked
 
     def pick(self, id: str | None) -> None:
-        """Shows this record; None follows the last change again."""
+        """Show this record; None follows the last change again."""
         self._picked = id or None
 
     def act(self, act: str, value: str, fields: Mapping[str, str]) -> None:
@@ -77,7 +77,7 @@ class InspectorPicture(Picture):
             f'<h2 class="grow">{title}</h2>{follow}</div>{_FORM}{body}</section>'
         )
 
-    def _note(self, snapshot: Snapshot[Any]) -> None:
+    def _record_changes(self, snapshot: Snapshot[Any]) -> None:
         moment = time.time()
         for change in snapshot.changes:
             id = change.record["id"]
@@ -97,15 +97,15 @@ class InspectorPicture(Picture):
         before = None
         if change is not None and change.type == "modified":
             before = flatten(change.before or {})
-        told = (
-            f"{VERBS[change.type]} at {clock(moment)}"
+        text = (
+            f"{CHANGE_LABELS[change.type]} at {clock(moment)}"
             if change is not None
             else "not changed since this page was opened"
         )
         rows = "".join(_row(name, record, before) for name in _names(record, before))
         return (
             f'<p class="small"><b class="mono">{escaped(id)}</b> '
-            f'<span class="muted">{told}</span></p>'
+            f'<span class="muted">{text}</span></p>'
             f'<div class="scroll" tabindex="0" role="region" aria-label="Fields">'
             f"<dl>{rows}</dl></div>"
         )
@@ -120,7 +120,7 @@ _FORM = (
 
 
 def _names(record: Mapping[str, Any], before: Mapping[str, Any] | None) -> list[str]:
-    """What has changed first."""
+    """Return the field names, those that have changed first."""
     names = dict.fromkeys([*record, *(before or ())])
     return sorted(names, key=lambda n: before is None or before.get(n) == record.get(n))
 
@@ -134,7 +134,7 @@ def _row(name: str, record: Mapping[str, Any], before: Mapping[str, Any] | None)
 
 
 def _text(value: Any) -> str:
-    """All of it: JSON where there is structure."""
+    """Return the whole value; a list or an object as JSON."""
     if isinstance(value, Mapping | list) and value:
         return json.dumps(value, indent=2, ensure_ascii=False)
     return value_text(value)

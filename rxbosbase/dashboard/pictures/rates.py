@@ -1,4 +1,4 @@
-"""How many events of each action there were in each second."""
+"""The number of events in each second, by action."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SECONDS = 60
 
 
 class Tally:
-    """Counts by action and second, of the last `SECONDS` seconds. Any thread."""
+    """Counts by action and second, of the last `SECONDS` seconds. Thread-safe."""
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._now = now
@@ -32,7 +32,7 @@ class Tally:
         self.total: Counter[str] = Counter()
 
     def add(self, action: str) -> None:
-        """One event, now."""
+        """Count one event, now."""
         second = int(self._now())
         with self._lock:
             self.total[action] += 1
@@ -44,7 +44,7 @@ class Tally:
             counts[action] += 1
 
     def stacks(self) -> list[list[int]]:
-        """For each second, the oldest first and the running one last: counts by action."""
+        """Return the counts by action of each second, the oldest first, the current one last."""
         last = int(self._now())
         with self._lock:
             return [
@@ -53,7 +53,7 @@ class Tally:
             ]
 
     def latest(self) -> int:
-        """Events in the last full second."""
+        """Return the number of events in the last full second."""
         return sum(self.stacks()[-2])
 
 
@@ -73,7 +73,7 @@ class RatePicture(Picture):
             self.tally.add(event.action)
             changed()
 
-        # A stream that ends leaves the chart as it is: its error is told where its events are.
+        # A stream that ends leaves the chart as it is: its error is shown beside its events.
         return self._events.subscribe(take, lambda _: changed())
 
     def html(self) -> str:

@@ -1,4 +1,4 @@
-"""The connection: its state, how long, and the countdown to the next attempt."""
+"""The state of the connection, and the countdown to the next attempt."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from rxbosbase.realtime.session.status import Status
 
 __all__ = ["StatusPicture", "pill"]
 
-# What a person calls it, and how good that is.
-WORDS = {
+# The label of each state, and its CSS class.
+STATE_LABELS = {
     "idle": ("not listening", ""),
     "connecting": ("connecting", "busy"),
     "connected": ("subscribing", "busy"),
@@ -26,30 +26,30 @@ WORDS = {
 
 
 def pill(status: Status, now: float) -> str:
-    """The state in a word and a colour, with the countdown while it waits.
+    """Return the state as a label with a colour, and the countdown while it waits.
 
     >>> status = Status("waiting", attempt=2, retry_in=1.5, since=100.0)
     >>> print(pill(status, now=100.5))
     <span class="pill bad" role="status"><i></i>reconnecting in 1.0 s · attempt 2</span>
     """
-    word, quality = WORDS[status.state]
+    label, quality = STATE_LABELS[status.state]
     if status.state == "connecting" and status.attempt:
-        word, quality = "reconnecting", "bad"
+        label, quality = "reconnecting", "bad"
     if status.retry_in is not None:
-        word += f" in {max(0.0, status.since + status.retry_in - now):.1f} s"
+        label += f" in {max(0.0, status.since + status.retry_in - now):.1f} s"
     if status.attempt:
-        word += f" · attempt {status.attempt}"
-    return f'<span class="pill {quality}" role="status"><i></i>{escaped(word)}</span>'
+        label += f" · attempt {status.attempt}"
+    return f'<span class="pill {quality}" role="status"><i></i>{escaped(label)}</span>'
 
 
 class StatusPicture(Picture):
     """The status of a client, as it changes."""
 
     def __init__(self, client: BosBase) -> None:
-        self.period = 0.25  # the countdown runs; while it does not, nothing is sent
+        self.period = 0.25  # for the countdown; HTML that has not changed is not sent
         self._statuses: Observable[Status] = client.realtime.status
         self._url = client.base_url
-        self._now = client.scheduler.wall_time  # of the clock that `since` is told by
+        self._now = client.scheduler.wall_time  # the clock of `since`
         self._status = Status()
 
     def start(self, changed: Callable[[], None]) -> abc.DisposableBase:

@@ -10,41 +10,40 @@ from reactivex import Observable, abc
 
 from rxbosbase.dashboard.picture import Picture
 from rxbosbase.dashboard.text import count, error_text, escaped, shorter, value_text
+from rxbosbase.encoding.record import ReadOnlyRecord
 from rxbosbase.live.engine.snapshot import Snapshot
 
 __all__ = ["MAX_ROWS", "TablePicture", "table_html"]
 
 MAX_ROWS = 100
-"""Rows shown. The count above the table is of all there are."""
+"""Rows shown. The count above the table includes all others."""
 
 MAX_COLUMNS = 12
-"""Columns shown unless they were chosen."""
+"""The most columns shown if none were chosen."""
 
-HIDDEN = frozenset({"collectionId", "collectionName", "expand"})
-LAST = ("created", "updated")
-
-Record = Mapping[str, Any]
+HIDDEN_COLUMNS = frozenset({"collectionId", "collectionName", "expand"})
+TIME_COLUMNS = ("created", "updated")
 
 
 def table_html(
-    records: Iterable[Record], columns: Sequence[str] | None, picked: str | None = None
+    records: Iterable[ReadOnlyRecord], columns: Sequence[str] | None, picked: str | None = None
 ) -> str:
-    """The rows as a table; a row is picked by a click or Enter."""
+    """Return the rows as a table; a row is picked by a click or Enter."""
     rows = list(islice(records, MAX_ROWS))
     names = list(columns) if columns is not None else _columns(rows)
     numbers = {name for name in names if _is_number(rows, name)}
     head = "".join(
-        f'<th scope="col"{_number(name in numbers)}>{escaped(name)}</th>' for name in names
+        f'<th scope="col"{_number_class(name in numbers)}>{escaped(name)}</th>' for name in names
     )
     body = "".join(_row(row, names, numbers, picked) for row in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _row(row: Record, names: Sequence[str], numbers: set[str], picked: str | None) -> str:
+def _row(row: ReadOnlyRecord, names: Sequence[str], numbers: set[str], picked: str | None) -> str:
     id = escaped(row.get("id", ""))
     mark = ' class="picked" aria-selected="true"' if picked and row.get("id") == picked else ""
     cells = "".join(
-        f"<td data-flash{_number(name in numbers)}>{escaped(_cell(row, name))}</td>"
+        f"<td data-flash{_number_class(name in numbers)}>{escaped(_cell(row, name))}</td>"
         for name in names
     )
     return (
@@ -53,31 +52,31 @@ def _row(row: Record, names: Sequence[str], numbers: set[str], picked: str | Non
     )
 
 
-def _cell(row: Record, name: str) -> str:
+def _cell(row: ReadOnlyRecord, name: str) -> str:
     expanded = row.get("expand")
     if isinstance(expanded, Mapping) and name in expanded:
         return shorter(value_text(expanded[name]))
     return shorter(value_text(row.get(name)))
 
 
-def _columns(rows: Iterable[Record]) -> list[str]:
+def _columns(rows: Iterable[ReadOnlyRecord]) -> list[str]:
     seen: dict[str, None] = {"id": None}
     for row in rows:
-        seen.update(dict.fromkeys(name for name in row if name not in HIDDEN))
-    names = [name for name in seen if name not in LAST]
+        seen.update(dict.fromkeys(name for name in row if name not in HIDDEN_COLUMNS))
+    names = [name for name in seen if name not in TIME_COLUMNS]
     kept = names[: MAX_COLUMNS - 1]
     return kept + [name for name in ("updated",) if name in seen]
 
 
-def _is_number(rows: Iterable[Record], name: str) -> bool:
+def _is_number(rows: Iterable[ReadOnlyRecord], name: str) -> bool:
     values = [row[name] for row in rows if row.get(name) is not None]
     return bool(values) and all(
         isinstance(value, int | float) and not isinstance(value, bool) for value in values
     )
 
 
-def _number(yes: bool) -> str:
-    return ' class="number"' if yes else ""
+def _number_class(is_number: bool) -> str:
+    return ' class="number"' if is_number else ""
 
 
 class TablePicture(Picture):
@@ -85,9 +84,9 @@ class TablePicture(Picture):
 
     Args:
         view: ``collection.live(…)``.
-        columns: which fields; None: those that are there, the last change last.
+        columns: the fields; None: those of the records, with `updated` last.
         title: above the table.
-        on_pick: is told the id of the row that was clicked.
+        on_pick: called with the id of the row that was clicked.
     """
 
     def __init__(
@@ -107,7 +106,7 @@ class TablePicture(Picture):
 
     @property
     def is_empty(self) -> bool:
-        """True once it is known that there is no record."""
+        """True if a fresh snapshot has no record."""
         snapshot = self._snapshot
         return snapshot is not None and snapshot.fresh and not snapshot.records
 
@@ -136,7 +135,7 @@ class TablePicture(Picture):
         )
 
     def state(self) -> str:
-        """How many there are, and whether that is up to date."""
+        """Return the number of records as HTML, and whether the view is up to date."""
         snapshot = self._snapshot
         if snapshot is None:
             return '<span class="muted small">loading…</span>' if self._error is None else ""
@@ -146,7 +145,7 @@ class TablePicture(Picture):
         return f'<span class="muted small">{shown} record{"" if total == 1 else "s"}{stale}</span>'
 
     def body(self) -> str:
-        """The rows, or why there are none."""
+        """Return the rows as HTML, or why there are none."""
         if self._error is not None:
             return f'<p class="problem" role="alert">{escaped(error_text(self._error))}</p>'
         snapshot = self._snapshot

@@ -1,1 +1,1 @@
-"""The web page of ``rxbosbase dashboard``: a client for each login, a page for each tab, a gate."""
+"""The web page of ``rxbosbase dashboard``: a client for each login, a `Page` for each tab."""

@@ -1,4 +1,4 @@
-"""How often somebody may try to log in."""
+"""Limits how often an address may try to log in."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from collections.abc import Callable
 __all__ = ["Attempts"]
 
 BURST = 5
-"""Attempts that may follow one another at once."""
+"""Attempts that are allowed at once."""
 
 SECONDS_EACH = 10.0
-"""After these, one more is allowed."""
+"""Seconds after which one more is allowed."""
 
-MOST_ADDRESSES = 1000
-"""Remembered at once. Whoever comes when there is no more room shares one count."""
+MAX_ADDRESSES = 1000
+"""Addresses with a count of their own. Beyond that, all others share one count."""
 
-NO_ROOM = "others"
+OTHER_ADDRESSES = "others"
 
 
 class Attempts:
-    """Counts the logins of each remote address; not for several threads.
+    """Counts the logins of each remote address. Not thread-safe.
 
-    An IPv6 address counts with its /64, which is one subscriber's.
+    IPv6 addresses of one /64 share a count: a /64 belongs to one subscriber.
 
     Args:
-        clock: seconds that only grow.
+        clock: a monotonic clock, in seconds.
 
     Example:
         >>> attempts = Attempts(lambda: 0.0)
@@ -36,10 +36,10 @@ class Attempts:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._spent: dict[str, float] = {}
-        """When the last of an address's attempts is forgotten."""
+        """The time from which an address has all its attempts again."""
 
     def take(self, address: str) -> float:
-        """Counts an attempt: 0 if it is allowed, else the seconds until one is."""
+        """Count an attempt; return 0 if it is allowed, else the seconds until one is."""
         now = self._clock()
         key = self._key(address, now)
         until = max(self._spent.get(key, now), now) + SECONDS_EACH
@@ -51,10 +51,10 @@ class Attempts:
 
     def _key(self, address: str, now: float) -> str:
         key = _subscriber(address)
-        if key in self._spent or len(self._spent) < MOST_ADDRESSES:
+        if key in self._spent or len(self._spent) < MAX_ADDRESSES:
             return key
         self._spent = {each: until for each, until in self._spent.items() if until > now}
-        return key if len(self._spent) < MOST_ADDRESSES else NO_ROOM
+        return key if len(self._spent) < MAX_ADDRESSES else OTHER_ADDRESSES
 
 
 def _subscriber(address: str) -> str:

@@ -1,4 +1,4 @@
-"""One client for each login; those who are not logged in share one."""
+"""One client for each login, and one that all pages without a login share."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["Clients", "Lease"]
 
 
 class Lease:
-    """A page's share of a client. `release` it when the page is closed.
+    """A page's use of a client. Call `release` when the page is closed.
 
     Attributes:
-        client: to look with.
-        name: who is logged in; "" for a guest.
-        notice: what a guest should know, such as why nobody is logged in.
+        client: the page's client.
+        name: the user who is logged in; "" without a login.
+        notice: shown to a page without a login, such as why the last one ended.
     """
 
     def __init__(
@@ -33,26 +33,26 @@ class Lease:
         return not self.name
 
     @property
-    def is_lost(self) -> bool:
-        """True once the server does not accept the login any more. It does not come back."""
+    def is_revoked(self) -> bool:
+        """True once the server no longer accepts the login; it stays so."""
         return bool(self.name) and not self.client.auth_store.token
 
     def release(self) -> None:
-        """Gives the share back; the last one closes the client. May be called again."""
+        """End the use; the last one closes the client. May be called again."""
         end, self._end = self._end, None
         if end is not None:
             end()
 
 
 class Clients:
-    """Gives out leases.
+    """Makes the clients of all pages, and counts the pages of each.
 
-    A login's client is its own, and never gets the token of another login: who has lost the
-    rights of one does not regain them by the next.
+    Each login has a client of its own, which never gets the token of another login: a revoked
+    login does not regain its rights by the next one.
 
     Args:
-        make: makes a client that nobody is logged in on.
-        check_every: seconds between two looks whether the server still accepts a login.
+        make: makes a client without a login.
+        check_every: seconds between two checks whether the server still accepts a login.
     """
 
     def __init__(self, make: Callable[[], BosBase], *, check_every: float = CHECK_EVERY) -> None:
@@ -60,36 +60,36 @@ class Clients:
         self._check_every = check_every
         self._lock = threading.Lock()
         self._users: dict[BosBase, int] = {}
-        self._guests: BosBase | None = None
+        self._guest_client: BosBase | None = None
 
     @property
     def count(self) -> int:
-        """How many clients there are now."""
+        """The number of open clients."""
         return len(self._users)
 
     @property
-    def shares(self) -> int:
-        """How many pages there are of them."""
+    def lease_count(self) -> int:
+        """The number of leases of all clients."""
         return sum(self._users.values())
 
     def guest(self, notice: str = "") -> Lease:
-        """A share of the client nobody is logged in on."""
+        """Return a lease of the client without a login."""
         made = self._make()
         with self._lock:
-            known = self._guests
+            known = self._guest_client
             client = known if known is not None and known in self._users else made
-            self._guests = client
+            self._guest_client = client
             self._users[client] = self._users.get(client, 0) + 1
         if client is not made:
             made.close()
         return Lease(client, "", lambda: self._release(client), notice)
 
     def log_in(self, collection: str, identity: str, password: str) -> Lease:
-        """A client of one's own, logged in. Blocks for the server's answer.
+        """Return a lease of a new client, logged in. Blocks until the server responds.
 
         Raises:
             ClientResponseError: the server refuses the login.
-            BosBaseError: no answer, or an odd one.
+            BosBaseError: no response, or an unexpected one.
         """
         client = self._make()
         try:
@@ -103,11 +103,11 @@ class Clients:
             self._users[client] = 1
         return Lease(client, name, lambda: self._release(client))
 
-    def again(self, lease: Lease) -> Lease:
-        """A further share of the same login; once that is lost, a guest's, with a notice."""
+    def share(self, lease: Lease) -> Lease:
+        """Return a further lease of the login; if it is revoked, one without, with a notice."""
         with self._lock:
             client = lease.client
-            good = client in self._users and not lease.is_lost
+            good = client in self._users and not lease.is_revoked
             if good:
                 self._users[client] += 1
         if good:
@@ -118,7 +118,7 @@ class Clients:
         )
 
     def close(self) -> None:
-        """Closes all clients, whoever has a share."""
+        """Close all clients, also those in use."""
         with self._lock:
             clients, self._users = list(self._users), {}
         for client in clients:

@@ -1,4 +1,4 @@
-"""A collection's table with a box for the filter."""
+"""A collection's table with a form for the filter."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from rxbosbase.errors import BosBaseError, ClientResponseError
 from rxbosbase.live.engine.snapshot import Snapshot
 from rxbosbase.live.view import LiveView
 
-from .follower import Follower
+from .view_switcher import ViewSwitcher
 
 __all__ = ["ROWS", "CollectionPicture"]
 
 ROWS = 100
-"""The records a page's table follows: those that changed last."""
+"""The records in a page's table: those that changed last."""
 
 NEWEST_FIRST = "-updated"
 
@@ -27,9 +27,9 @@ View = LiveView[dict[str, Any]]
 
 
 class CollectionPicture(TablePicture):
-    """The records that changed last, of those that match the filter in the box.
+    """The records that changed last, of those that match the filter.
 
-    A filter the server refuses leaves the table as it is, live, and says why.
+    If the server refuses a filter, the table shows why, and its view stays live.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class CollectionPicture(TablePicture):
         is_guest: bool,
         on_pick: Callable[[str], None],
         on_view: Callable[[View], None],
-        on_ask: Callable[[], None],
+        on_login_needed: Callable[[], None],
     ) -> None:
         super().__init__(self._make(client, name, expand, None, NEWEST_FIRST), title=name)
         self._client = client
@@ -49,10 +49,10 @@ class CollectionPicture(TablePicture):
         self._is_guest = is_guest
         self._on_pick = on_pick
         self._on_view = on_view
-        self._on_ask = on_ask
+        self._on_login_needed = on_login_needed
         self._filter = ""
         self._refused: Exception | None = None
-        self._follower = Follower()
+        self._switcher = ViewSwitcher()
         self._changed: Callable[[], None] = _nothing
 
     @staticmethod
@@ -64,22 +64,22 @@ class CollectionPicture(TablePicture):
     def start(self, changed: Callable[[], None]) -> abc.DisposableBase:
         self._changed = changed
         self._follow(None, NEWEST_FIRST)
-        return self._follower
+        return self._switcher
 
     def act(self, act: str, value: str, fields: Mapping[str, str]) -> None:
         if act == "filter":
             self._filter = fields.get("filter", "").strip()
             self._follow(self._filter or None, NEWEST_FIRST)
         elif act == "ask":
-            self._on_ask()
+            self._on_login_needed()
         else:
             super().act(act, value, fields)
 
     def _follow(self, filter: str | None, sort: str | None) -> None:
-        """Takes a new view in place of the old one, once it is there."""
+        """Switch to a new view, once it has a snapshot."""
         try:
             view = self._make(self._client, self._name, self._expand, filter, sort)
-        except (BosBaseError, ValueError) as error:  # too long to be asked
+        except (BosBaseError, ValueError) as error:  # such as a filter that is too long
             self._refuse(error)
             return
 
@@ -97,12 +97,12 @@ class CollectionPicture(TablePicture):
             else:
                 self._refuse(error)
 
-        self._follower.follow(view, take, end)
+        self._switcher.follow(view, take, end)
 
     def _refuse(self, error: Exception) -> None:
         forbidden = isinstance(error, ClientResponseError) and error.status in (401, 403)
         if forbidden and self._is_guest:
-            self._on_ask()
+            self._on_login_needed()
         if self._snapshot is None:
             self._error = error
         else:
@@ -113,11 +113,11 @@ class CollectionPicture(TablePicture):
         title = escaped(self._title)
         return (
             f'<section class="card" aria-label="{title}"><div class="head"><h2>{title}</h2>'
-            f"{self.state()}<span class='grow'></span>{self._box()}</div>"
+            f"{self.state()}<span class='grow'></span>{self._filter_form()}</div>"
             f"{self._message()}{self.body()}</section>"
         )
 
-    def _box(self) -> str:
+    def _filter_form(self) -> str:
         return (
             f'<form class="row filter" data-act="filter"><input name="filter" data-key="filter" '
             f'aria-label="Filter {escaped(self._name)}" '
@@ -128,8 +128,8 @@ class CollectionPicture(TablePicture):
 
     def _message(self) -> str:
         if self._refused is not None:
-            told = escaped(error_text(self._refused))
-            return f'<p class="problem" role="alert">{told} The rows below are those of before.</p>'
+            text = escaped(error_text(self._refused))
+            return f'<p class="problem" role="alert">{text} The rows below are those of before.</p>'
         if self._is_guest and self.is_empty and not self._filter:
             return (
                 '<p class="small muted">There may be more for those who log in. '
@@ -139,4 +139,4 @@ class CollectionPicture(TablePicture):
 
 
 def _nothing() -> None:
-    """Before it has been started."""
+    """Do nothing: the default before `start`."""

@@ -1,4 +1,4 @@
-"""The top of the page: the connection, who is logged in, and the form to change that."""
+"""The top of the page: the connection, the login, and its form."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .clients import Lease
 __all__ = ["HeaderPicture", "LogIn"]
 
 LogIn = Callable[[str, str, str], None]
-"""Called with collection, identity and password; must not wait."""
+"""Called with collection, identity and password; must not block."""
 
 LOGO = (
     '<svg viewBox="0 0 24 24" aria-hidden="true"><g fill="none" stroke="var(--accent)" '
@@ -27,8 +27,8 @@ class HeaderPicture(StatusPicture):
     """The status as a bar, with the login.
 
     Args:
-        lease: whose page it is.
-        hint: a line below the form, such as who can log in.
+        lease: the client of the page.
+        hint: a line below the form, such as which users can log in.
     """
 
     def __init__(
@@ -43,13 +43,13 @@ class HeaderPicture(StatusPicture):
         self._busy = False
         self._refused = ""
 
-    def ask(self) -> None:
-        """Opens the form. From any thread; it is seen with the next frame."""
+    def open_form(self) -> None:
+        """Open the login form. From any thread; it is shown with the next paint."""
         self._open = True
 
-    def refuse(self, told: str) -> None:
-        """The login has failed, and why."""
-        self._busy, self._refused = False, told
+    def refuse(self, text: str) -> None:
+        """Show why the login has failed."""
+        self._busy, self._refused = False, text
 
     def act(self, act: str, value: str, fields: Mapping[str, str]) -> None:
         if act == "ask":
@@ -74,19 +74,19 @@ class HeaderPicture(StatusPicture):
         return (
             '<header class="card"><div class="bar">'
             f'<div class="brand">{LOGO}<h1>rxbosbase</h1></div>{pill(status, time.time())}'
-            f'<span class="muted grow">{escaped(self._url)}</span>{self._who()}'
+            f'<span class="muted grow">{escaped(self._url)}</span>{self._login_state()}'
             '<button type="button" data-key="theme" data-local="theme">Light / dark</button>'
             f"</div>{error}{self._notice()}{self._form()}</header>"
         )
 
-    def _who(self) -> str:
+    def _login_state(self) -> str:
         if self._lease.is_guest:
             pressed = str(self._open).lower()
             return (
                 '<span class="muted">Guest</span><button type="button" data-key="ask" '
                 f'data-act="ask" aria-expanded="{pressed}">Log in</button>'
             )
-        lost = self._lease.is_lost
+        lost = self._lease.is_revoked
         return (
             f"<span>{escaped(self._lease.name)}{': login lost' if lost else ''}</span>"
             '<button type="button" data-key="out" data-act="out">'

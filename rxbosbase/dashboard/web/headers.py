@@ -1,4 +1,4 @@
-"""The headers of every answer: what a browser may do with it, and nobody else."""
+"""The security headers of every response."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SCRIPT = re.compile(rb"<script(?=[\s>])")
 
 
 class SafeHeaders(OutputTransform):
-    """Sets them, whichever handler answers, and gives the page's own scripts their nonce."""
+    """Sets the headers on the responses of all handlers, and the nonce of the page's scripts."""
 
     def __init__(self, request: HTTPServerRequest) -> None:
         super().__init__(request)
@@ -32,14 +32,14 @@ class SafeHeaders(OutputTransform):
         self, status_code: int, headers: HTTPHeaders, chunk: bytes, finishing: bool
     ) -> tuple[int, HTTPHeaders, bytes]:
         nonce = secrets.token_urlsafe(16)
-        ok = status_code == 200  # then the gate knows the name
+        ok = status_code == 200  # then the access check has allowed the host
         for name, value in FIXED.items():
             headers[name] = value
         headers["Content-Security-Policy"] = self._policy(nonce, self._host if ok else "")
-        # Which server it is, and which version, is of use to attackers alone.
+        # The name and version of the server help only attackers.
         headers.pop("Server", None)
         if headers.get("Content-Type", "").startswith("text/html"):
-            # The text is Panel's template alone: what records hold comes by the WebSocket.
+            # The text is only Panel's template: the records come by the WebSocket.
             chunk = SCRIPT.sub(b'<script nonce="%s"' % nonce.encode(), chunk)
             if "Content-Length" in headers:
                 headers["Content-Length"] = str(len(chunk))
@@ -47,8 +47,8 @@ class SafeHeaders(OutputTransform):
 
     @staticmethod
     def _policy(nonce: str, host: str) -> str:
-        # `blob:` is how Panel loads a component's script, inline style how Bokeh lays out. Older
-        # browsers take 'self' for http alone, and not for the WebSocket.
+        # Panel loads a component's script by `blob:`, and Bokeh uses inline styles. In older
+        # browsers 'self' includes http only, and not the WebSocket.
         sockets = f" ws://{host} wss://{host}" if host else ""
         rules = {
             "default-src": "'none'",

@@ -1,4 +1,4 @@
-"""One inspector for several tables: it shows the record that was picked in any of them."""
+"""One inspector for several tables: it shows the record picked in any of them."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ View = LiveView[dict[str, Any]]
 
 
 class InspectorsPicture(Picture):
-    """The inspector of the table that was picked in last; it follows that table's view.
+    """The inspector of the table with the last picked row; it follows that table's view.
 
     Args:
-        first: the table it begins with.
+        first: the table to start with.
     """
 
     def __init__(self, first: str) -> None:
@@ -37,15 +37,15 @@ class InspectorsPicture(Picture):
         self._changed = changed
         return self._current
 
-    def offer(self, name: str, view: View) -> None:
-        """The table `name` shows this view now. From any thread."""
+    def set_view(self, name: str, view: View) -> None:
+        """Set the view that the table `name` shows now. From any thread."""
         self._views[name] = view
         picked = self._inner.picked if self._inner is not None else None
         if self._name in ("", name) or (name == self._first and picked is None):
             self._follow(name, picked)
 
     def pick(self, name: str, id: str) -> None:
-        """A row of the table `name` was picked."""
+        """Show the picked row of the table `name`."""
         if name != self._name:
             self._follow(name, id)
         elif self._inner is not None:

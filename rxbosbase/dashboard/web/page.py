@@ -1,4 +1,4 @@
-"""One browser tab: its panes, and the login they are seen with."""
+"""One browser tab: its panes, and its login."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ from .header import HeaderPicture
 from .inspectors import InspectorsPicture
 from .tiles import TilesPicture
 
-__all__ = ["Page", "Wanted"]
+__all__ = ["Page", "PageOptions"]
 
 log = logging.getLogger("rxbosbase.dashboard")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class PageOptions:
     """What a page shows.
 
     Attributes:
         collections: their names.
-        expand: relations to bring along, where a collection has them: ``"messages=author"``.
+        expand: relations to expand, where a collection has them: ``"messages=author"``.
         hint: shown below the login form.
-        start: makes the lease a new page begins with.
+        start: returns the lease of a new page.
     """
 
     collections: Sequence[str]
@@ -53,21 +53,21 @@ class Wanted:
 
 
 class Page:
-    """Made once for each session, on its document's thread.
+    """One browser tab. Made on its document's thread.
 
     Args:
-        attempts: counts the logins that are tried, on all pages.
+        attempts: counts the login attempts of all pages.
     """
 
-    def __init__(self, clients: Clients, wanted: Wanted, attempts: Attempts) -> None:
+    def __init__(self, clients: Clients, options: PageOptions, attempts: Attempts) -> None:
         self._clients = clients
-        self._wanted = wanted
+        self._options = options
         self._attempts = attempts
         self._document: Any = pn.state.curdoc
         self._remote = str(self._document.session_context.request.remote_ip)
-        self._lease = wanted.start()
+        self._lease = options.start()
         self._closed = False
-        self._arriving: Lease | None = None
+        self._new_lease: Lease | None = None
         self._header, pictures = self._pictures(self._lease)
         self._panes = [Pane(picture) for picture in pictures]
         header, tiles, rates, delay, feed, inspector, *tables = self._panes
@@ -81,38 +81,38 @@ class Page:
         )
 
     def close(self) -> None:
-        """The tab is gone: frees what it has subscribed to."""
+        """End the subscriptions of a tab that is closed."""
         self._closed = True
         for pane in self._panes:
             pane.stop()
         self._lease.release()
-        if self._arriving is not None:
-            self._arriving.release()
+        if self._new_lease is not None:
+            self._new_lease.release()
 
     def _pictures(self, lease: Lease) -> tuple[HeaderPicture, list[Picture]]:
-        """What the identity of the lease may see, in the order of the panes."""
-        wanted = self._wanted
+        """Return the header and all pictures for the lease's identity, in the order of panes."""
+        options = self._options
         client = lease.client
-        header = HeaderPicture(lease, self._log_in, self._log_out, wanted.hint)
+        header = HeaderPicture(lease, self._log_in, self._log_out, options.hint)
         streams = [
-            client.collection(name).observe("*", expand=wanted.expand.get(name), check=False)
-            for name in wanted.collections
+            client.collection(name).observe("*", expand=options.expand.get(name), check=False)
+            for name in options.collections
         ]
-        events: Observable[RecordEvent[Any]] = reactivex.merge(*map(_forgiving, streams))
-        inspector = InspectorsPicture(wanted.collections[0])
+        events: Observable[RecordEvent[Any]] = reactivex.merge(*map(_without_error, streams))
+        inspector = InspectorsPicture(options.collections[0])
         tables = [
             CollectionPicture(
-                client, name, wanted.expand.get(name), lease.is_guest,
-                on_pick=partial(inspector.pick, name), on_view=partial(inspector.offer, name),
-                on_ask=header.ask,
+                client, name, options.expand.get(name), lease.is_guest,
+                on_pick=partial(inspector.pick, name), on_view=partial(inspector.set_view, name),
+                on_login_needed=header.open_form,
             )
-            for name in wanted.collections
+            for name in options.collections
         ]  # fmt: skip
         shown = [TilesPicture(client, events), RatePicture(events), DelayPicture(events)]
         return header, [header, *shown, FeedPicture(events), inspector, *tables]
 
-    def _become(self, lease: Lease) -> None:
-        """The page of another identity: nothing of the old one stays."""
+    def _switch_to(self, lease: Lease) -> None:
+        """Replace all pictures by those of another identity."""
         if self._closed:
             lease.release()
             return
@@ -122,7 +122,7 @@ class Page:
             pane.replace(picture)
         old.release()
 
-    # -- who looks at it
+    # -- the login ------
 
     def _log_in(self, collection: str, identity: str, password: str) -> None:
         wait = self._attempts.take(self._remote)
@@ -135,20 +135,20 @@ class Page:
         def work() -> None:
             try:
                 lease = self._clients.log_in(collection, identity, password)
-            except Exception as error:  # whatever it is, somebody waits for it
-                self._soon(partial(self._refuse, error))
+            except Exception as error:  # any error is shown: the user waits for a result
+                self._schedule(partial(self._refuse, error))
                 return
-            self._arriving = lease  # the tab may be closed before its document takes it
-            if not self._soon(partial(self._enter, lease)):
+            self._new_lease = lease  # the tab may close before its document uses it
+            if not self._schedule(partial(self._finish_login, lease)):
                 lease.release()
 
         # The document's thread must not wait for the server.
         threading.Thread(target=work, name="rxbosbase-login", daemon=True).start()
 
-    def _enter(self, lease: Lease) -> None:
-        self._arriving = None
+    def _finish_login(self, lease: Lease) -> None:
+        self._new_lease = None
         try:
-            self._become(lease)
+            self._switch_to(lease)
         except Exception as error:
             lease.release()
             self._refuse(error)
@@ -158,23 +158,23 @@ class Page:
         self._header.refuse(error_text(error))
 
     def _log_out(self) -> None:
-        self._become(self._clients.guest())
+        self._switch_to(self._clients.guest())
 
-    def _soon(self, call: Callable[[], None]) -> bool:
-        """Has it called on the document's thread; False if the tab is gone."""
+    def _schedule(self, call: Callable[[], None]) -> bool:
+        """Call it on the document's thread; return False if the tab is closed."""
         if self._closed:
             return False
         self._document.add_next_tick_callback(call)
         return True
 
 
-def _forgiving(stream: Observable[Any]) -> Observable[Any]:
-    """Without the error that ends it: the collection's table tells it, and the others go on."""
+def _without_error(stream: Observable[Any]) -> Observable[Any]:
+    """Return the stream without its error: the collection's table shows that."""
     return stream.pipe(ops.catch(lambda *_: reactivex.never()))
 
 
 def _columns(*parts: tuple[Any, int]) -> Any:
-    """Side by side where there is room, in these proportions; else one below the other."""
+    """Return a row in these proportions, which wraps on a narrow page."""
     boxes = [
         pn.Column(
             part,

@@ -1,4 +1,4 @@
-"""Serves the page, until it is told to stop."""
+"""Serves the page until a signal or the caller's `check` stops it."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ from tornado.websocket import WebSocketClosedError
 from rxbosbase.dashboard.markup import pn
 from rxbosbase.errors import ConnectionFailedError
 
+from .access_check import MAX_PAGES, AccessCheck
+from .allowed_hosts import AllowedHosts, in_url
 from .attempts import Attempts
 from .clients import Clients
-from .gate import MOST_PAGES, Gate
 from .headers import SafeHeaders
-from .names import Names, in_url
-from .page import Page, Wanted
+from .page import Page, PageOptions
 
 __all__ = ["serve_pages"]
 
-LOOK_SECONDS = 0.2
-"""Between two calls of `check`."""
+CHECK_SECONDS = 0.2
+"""Seconds between two calls of `check`."""
 
 OPENING_SECONDS = 30
-"""How long a browser may take to load a page, before its subscriptions go."""
+"""Seconds that a browser may take to load a page before its subscriptions end."""
 
-LONGEST_MESSAGE = 2**20
-"""Bytes of what a page sends: clicks, and what was typed into a form."""
+MAX_MESSAGE_BYTES = 2**20
+"""Bytes of a WebSocket message from a page: a click, or a form's fields."""
 
-LONGEST_BODY = 2**16
-"""Bytes of a request's body, which the gate refuses: so much is read before."""
+MAX_BODY_BYTES = 2**16
+"""Bytes of a request's body that are read before the access check refuses it."""
 
 PING_SECONDS = 20
-"""Between two pings of a WebSocket, and until the answer has to be there."""
+"""Seconds between two pings of a WebSocket, and until the response is due."""
 
-NO_END = 10 * 365 * 24 * 3600
-"""Seconds: a page's token ends with its session, for the gate looks for that."""
+TOKEN_SECONDS = 10 * 365 * 24 * 3600
+"""Ten years: a token is valid as long as its session, which the access check looks up."""
 
 TITLE = "rxbosbase dashboard"
 
@@ -58,7 +58,7 @@ PAGE_STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
 
 async def serve_pages(
     clients: Clients,
-    wanted: Wanted,
+    options: PageOptions,
     *,
     address: str,
     port: int,
@@ -66,13 +66,13 @@ async def serve_pages(
     ready: Callable[[str], None],
     check: Callable[[], None],
 ) -> None:
-    """Serves until Ctrl-C, or until `check` raises.
+    """Serve until Ctrl-C, or until `check` raises.
 
     Args:
         address: where to listen: an IP address or a name, "" or 0.0.0.0 for all.
         port: 0 takes a free one.
-        hosts: further names the page may be opened by: ``name`` or ``name:port``.
-        ready: is told the page's address.
+        hosts: further host names by which the page may be opened: ``name`` or ``name:port``.
+        ready: called with the page's address.
         check: called a few times a second.
 
     Raises:
@@ -83,9 +83,9 @@ async def serve_pages(
     pages: set[Page] = set()
 
     def page() -> Any:
-        if clients.shares >= MOST_PAGES:  # those that come together pass the gate together
+        if clients.lease_count >= MAX_PAGES:  # simultaneous requests pass the access check together
             return pn.pane.HTML("<p>Too many pages are open already: close one.</p>")
-        opened = Page(clients, wanted, attempts)
+        opened = Page(clients, options, attempts)
         pages.add(opened)
         pn.state.on_session_destroyed(lambda _: close(opened))
         return opened.layout
@@ -97,7 +97,9 @@ async def serve_pages(
     sockets = _listen(address, port)
     port = sockets[0].getsockname()[1]
     listening = [each.getsockname()[0] for each in sockets]
-    gate, server = _server(page, sockets, Names(listening, port, [*hosts, *_name_of(address)]))
+    access_check, server = _server(
+        page, sockets, AllowedHosts(listening, port, [*hosts, *_host_name(address)])
+    )
     stopped = _stopped_by_signals()
     asyncio.get_running_loop().set_exception_handler(_report)
     try:
@@ -105,9 +107,9 @@ async def serve_pages(
         ready(f"http://{_reachable(address)}:{port}/")
         while not stopped.is_set():
             check()
-            gate.end_closed_tabs()
+            access_check.end_closed_tabs()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stopped.wait(), LOOK_SECONDS)
+                await asyncio.wait_for(stopped.wait(), CHECK_SECONDS)
     finally:
         server.stop()
         for opened in pages.copy():  # Bokeh does not destroy its sessions
@@ -116,27 +118,27 @@ async def serve_pages(
 
 
 def _server(
-    page: Callable[[], Any], sockets: Sequence[socket.socket], names: Names
-) -> tuple[Gate, BaseServer]:
-    """What `panel.serve` makes, with the gate in front of it."""
+    page: Callable[[], Any], sockets: Sequence[socket.socket], allowed_hosts: AllowedHosts
+) -> tuple[AccessCheck, BaseServer]:
+    """Return the server that `panel.serve` would make, with the access check before it."""
     pn.config.raw_css = [PAGE_STYLE]
     application = BokehTornado(
         build_applications({"/": page}, title=TITLE, location=False),
-        extra_websocket_origins=["*"],  # the gate has looked at the origin
-        include_headers=[], include_cookies=[],  # the page's token holds none of them
-        session_token_expiration=NO_END,
+        extra_websocket_origins=["*"],  # the access check has checked the origin
+        include_headers=[], include_cookies=[],  # the page's token contains none of them
+        session_token_expiration=TOKEN_SECONDS,
         check_unused_sessions_milliseconds=1000,
         unused_session_lifetime_milliseconds=OPENING_SECONDS * 1000,
-        websocket_max_message_size_bytes=LONGEST_MESSAGE,
-        # Else a browser that lost its network would stay connected, and could not come back.
+        websocket_max_message_size_bytes=MAX_MESSAGE_BYTES,
+        # Otherwise a browser that lost its network would stay connected, and could not reconnect.
         websocket_ping_interval=PING_SECONDS, websocket_ping_timeout=PING_SECONDS,
         transforms=[SafeHeaders],
         log_function=_silent,
     )  # fmt: skip
-    gate = Gate(application, names)
-    http = HTTPServer(gate, max_body_size=LONGEST_BODY)
+    access_check = AccessCheck(application, allowed_hosts)
+    http = HTTPServer(access_check, max_body_size=MAX_BODY_BYTES)
     http.add_sockets(sockets)
-    return gate, BaseServer(IOLoop.current(), application, http)
+    return access_check, BaseServer(IOLoop.current(), application, http)
 
 
 def _listen(address: str, port: int) -> list[socket.socket]:
@@ -150,17 +152,17 @@ def _listen(address: str, port: int) -> list[socket.socket]:
 
 
 def _silent(_: object) -> None:
-    """A page asks for its files again and again: nobody wants to read that."""
+    """Log nothing: a page requests its files very often."""
 
 
 def _report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """What a task raised that nobody waits for. That a tab has gone is no defect."""
+    """Log the error of a task that is not awaited, except that a tab has closed."""
     if not isinstance(context.get("exception"), WebSocketClosedError):
         loop.default_exception_handler(context)
 
 
 def _stopped_by_signals() -> asyncio.Event:
-    """Set by Ctrl-C and SIGTERM: an exception out of the middle of the loop would tear it."""
+    """Return an event that Ctrl-C and SIGTERM set: an exception inside the loop would break it."""
     stopped = asyncio.Event()
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -168,8 +170,8 @@ def _stopped_by_signals() -> asyncio.Event:
     return stopped
 
 
-def _name_of(address: str) -> list[str]:
-    """The address to listen at, where it is a name: the address that is printed has it, too."""
+def _host_name(address: str) -> list[str]:
+    """Return the address to listen at, if it is a name: the printed URL contains it."""
     try:
         ipaddress.ip_address(address or "::")
     except ValueError:
@@ -178,5 +180,5 @@ def _name_of(address: str) -> list[str]:
 
 
 def _reachable(address: str) -> str:
-    """How this machine opens what listens there."""
+    """Return the host by which this machine opens the page."""
     return {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(address, in_url(address))

@@ -19,7 +19,7 @@ KILOBYTE = 1000
 
 
 class TilesPicture(Picture):
-    """Events, events a second, bytes, reconnects, skipped frames, and what waits."""
+    """Events, events a second, bytes, reconnects, queued events and skipped frames."""
 
     def __init__(self, client: BosBase, events: Observable[RecordEvent[Any]]) -> None:
         self.period = 1.0

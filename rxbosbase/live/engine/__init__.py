@@ -1,1 +1,1 @@
-"""What a live view knows, shows and asks for: inputs with the time in, effects out. Pure."""
+"""The rules of a live view: inputs with the time in, effects out. Pure."""

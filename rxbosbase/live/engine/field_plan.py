@@ -1,7 +1,8 @@
-"""The fields a view cannot do without: asked for beside the user's, and taken away again. Pure.
+"""The fields a view cannot do without: requested beside the user's, and removed from its rows.
+Pure.
 
-A view needs the id and the age of each record and of what it expands, and what it sorts by. The
-user who asked for ``fields="title"`` gets just that.
+A view needs the id and ``updated`` of each record and of what it expands, and what it sorts by. A
+user who requested ``fields="title"`` gets just that.
 """
 
 from __future__ import annotations
@@ -10,37 +11,37 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-__all__ = ["AGE", "FieldPlan", "plan_fields"]
+__all__ = ["VERSION_FIELDS", "FieldPlan", "plan_fields"]
 
 Path: TypeAlias = tuple[str, ...]
-"""Where a value stands in a row: ``("expand", "author", "id")``."""
+"""The place of a value in a row: ``("expand", "author", "id")``."""
 
-AGE = ("id", "updated")
+VERSION_FIELDS = ("id", "updated")
 """What a row, and each record it expands, is recognised and compared by."""
 
 
 @dataclass(frozen=True, slots=True)
 class FieldPlan:
-    """What to ask for, and what to make of it.
+    """The fields to request, and how to reduce the rows to the user's.
 
     Attributes:
         asked: the server's ``fields``; "" for all.
-        strip: takes away from a row what only the view needed; None if there is nothing.
+        strip: removes from a row what only the view needed; None if there is nothing.
         relations: where the records stand that a row may expand.
-        blurs: the user has the server change a field that is sorted by (``title:excerpt(20)``),
-            so that a row does not tell its place.
+        alters_sort_field: the user has the server change a field that is sorted by
+            (``title:excerpt(20)``), so that a row does not have the value it is sorted by.
         sorted_by: the ``fields`` of what a row is sorted by, and its id.
     """
 
     asked: str
     strip: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     relations: tuple[Path, ...] = ()
-    blurs: bool = False
+    alters_sort_field: bool = False
     sorted_by: str = "id"
 
 
 def plan_fields(fields: str, sort: str = "", expand: str = "") -> FieldPlan:
-    """The plan for a view's arguments.
+    """Return the plan for a view's arguments.
 
     >>> plan = plan_fields("title", "-n")
     >>> plan.asked
@@ -57,17 +58,19 @@ def plan_fields(fields: str, sort: str = "", expand: str = "") -> FieldPlan:
     given = [_path(token) for token in tokens]
     if not any(path[0] in ("*", "expand") for path in [*given, *sorted_by]):
         relations = ()  # what is expanded is not among the fields
-    needed: list[Path] = [(name,) for name in AGE] + sorted_by
-    needed += [(*place, name) for place in relations for name in (*AGE, "collectionName")]
+    needed: list[Path] = [(name,) for name in VERSION_FIELDS] + sorted_by
+    needed += [
+        (*place, name) for place in relations for name in (*VERSION_FIELDS, "collectionName")
+    ]
     own = [path for path in dict.fromkeys(needed) if not _is_covered(path, given)]
     asked = ",".join([*tokens, *(".".join(path) for path in own)])
-    strip = _hidden(own, given).strip if own else None
-    blurs = any(":" in token and _path(token) in sorted_by for token in tokens)
-    return FieldPlan(asked, strip, relations, blurs, keys)
+    strip = _removal(own, given).strip if own else None
+    alters_sort_field = any(":" in token and _path(token) in sorted_by for token in tokens)
+    return FieldPlan(asked, strip, relations, alters_sort_field, keys)
 
 
 def _relation_places(expand: str) -> Iterator[Path]:
-    """Where each record of an ``expand`` stands.
+    """Iterate over the places of the records of an ``expand``.
 
     >>> list(_relation_places("author.team"))
     [('expand', 'author'), ('expand', 'author', 'expand', 'team')]
@@ -83,12 +86,12 @@ def _relation_places(expand: str) -> Iterator[Path]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Hidden:
-    """What to take out of an object; what is left empty goes too, unless it was asked for."""
+class _Removal:
+    """The names to remove from an object; one that becomes empty goes too, unless requested."""
 
     names: set[str] = field(default_factory=set)
-    inside: dict[str, _Hidden] = field(default_factory=dict)
-    is_wanted: bool = False
+    inside: dict[str, _Removal] = field(default_factory=dict)
+    is_requested: bool = False
 
     def strip(self, row: dict[str, Any]) -> dict[str, Any]:
         kept = {}
@@ -98,7 +101,7 @@ class _Hidden:
             inner = self.inside.get(name)
             if inner is not None:
                 value = inner.strip_any(value)
-                if not value and not inner.is_wanted:
+                if not value and not inner.is_requested:
                     continue
             kept[name] = value
         return kept
@@ -106,17 +109,17 @@ class _Hidden:
     def strip_any(self, value: Any) -> Any:
         if isinstance(value, list):
             stripped = [self.strip_any(each) for each in value]
-            return stripped if self.is_wanted or any(stripped) else []
+            return stripped if self.is_requested or any(stripped) else []
         return self.strip(value) if isinstance(value, dict) else value
 
 
-def _hidden(own: Iterable[Path], given: list[Path]) -> _Hidden:
-    root = _Hidden()
+def _removal(own: Iterable[Path], given: list[Path]) -> _Removal:
+    root = _Removal()
     for path in own:
         node = root
         for depth, name in enumerate(path[:-1], 1):
-            wanted = any(each[:depth] == path[:depth] for each in given)
-            node = node.inside.setdefault(name, _Hidden(is_wanted=wanted))
+            requested = any(each[:depth] == path[:depth] for each in given)
+            node = node.inside.setdefault(name, _Removal(is_requested=requested))
         node.names.add(path[-1])
     return root
 
@@ -132,7 +135,7 @@ def _sort_paths(sort: str) -> Iterator[Path]:
 
 
 def _is_covered(path: Path, given: Iterable[Path]) -> bool:
-    """True if one of the given fields brings this one along."""
+    """Return True if one of the given fields includes this one."""
     return any(_covers(each, path) for each in given)
 
 
@@ -148,7 +151,7 @@ def _path(token: str) -> Path:
 
 
 def _split(fields: str) -> Iterator[str]:
-    """The fields, whose modifiers may hold commas: ``title:excerpt(20,true)``."""
+    """Iterate over the fields, whose modifiers may hold commas: ``title:excerpt(20,true)``."""
     depth, start = 0, 0
     for at, character in enumerate(fields + ","):
         depth += (character == "(") - (character == ")")

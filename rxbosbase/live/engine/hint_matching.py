@@ -1,9 +1,10 @@
-"""What was heard of each record lately, and which hint belongs to which event.
+"""Which events and hints of each record were received lately, and which hint belongs to which
+event.
 
-One change of a record that a filtered view can see is heard twice: as an event on the view's own
-topic and as a hint on the unfiltered watch, in either order. Both carry the same action and the
-same ``updated``, and that pair is all there is to match them by. Ties are common, so matching is
-by count: as many events as hints under one pair of words, and every hint has found its event.
+One change of a record that a filtered view can see is received twice: as an event on the view's
+own topic and as a hint on the unfiltered watch, in either order. Both carry the same action and the
+same ``updated``, and there is nothing else to match them by. Ties are common, so matching is by
+count: with as many events as hints for one action and ``updated``, every hint has its event.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from itertools import islice
 
-__all__ = ["HintMatcher", "Trace"]
+__all__ = ["HintMatcher", "RecordFrames"]
 
 
 @dataclass(slots=True)
-class _Heard:
-    """How often one (action, updated) was heard, and when last."""
+class _Received:
+    """How often one (action, updated) was received, and when last."""
 
     at: float = 0.0
     events: int = 0
@@ -26,127 +27,135 @@ class _Heard:
 
     @property
     def changes(self) -> int:
-        """How many changes of the record this must be, at least."""
+        """The least number of changes of the record that explains these frames."""
         return max(self.events, self.hints)
 
 
-class Trace:
-    """What was heard of one record. Steps count the reducer's inputs, as a clock without ties."""
+class RecordFrames:
+    """The frames received for one record lately. Steps count the reducer's inputs, as a clock
+    without ties."""
 
-    __slots__ = ("_heard", "at", "event_step", "step")
+    __slots__ = ("_received", "at", "event_step", "step")
 
     def __init__(self) -> None:
-        self._heard: OrderedDict[tuple[str, str], _Heard] = OrderedDict()  # oldest first
+        self._received: OrderedDict[tuple[str, str], _Received] = OrderedDict()  # oldest first
         self.at = 0.0
         self.step = 0
         self.event_step = 0
 
     def mark(self, now: float, step: int) -> None:
-        """Something was heard that is neither event nor hint of the record itself."""
+        """Record that something was received that is neither event nor hint of the record
+        itself."""
         self.at, self.step = now, step
 
-    def note_event(
+    def add_event(
         self,
         action: str,
         updated: str,
         now: float,
         step: int,
         *,
-        is_known: bool,
+        is_repeat: bool,
         is_after_gap: bool = False,
     ) -> None:
-        """Takes in an event; ``is_known`` if it says nothing new, and so may be a second copy;
-        ``is_after_gap`` if its hint may be among the frames that were lost."""
-        heard = self._note(action, updated, now, step)
-        heard.events += not (is_known and heard.events)
-        heard.is_after_gap |= is_after_gap
+        """Add an event.
+
+        Args:
+            is_repeat: it has nothing new, and so may be a second copy.
+            is_after_gap: its hint may be among the frames that were lost.
+        """
+        received = self._note(action, updated, now, step)
+        received.events += not (is_repeat and received.events)
+        received.is_after_gap |= is_after_gap
         self.event_step = step
 
-    def note_hint(self, action: str, updated: str, now: float, step: int) -> None:
-        """Takes in a hint."""
+    def add_hint(self, action: str, updated: str, now: float, step: int) -> None:
+        """Add a hint."""
         self._note(action, updated, now, step).hints += 1
 
-    def _note(self, action: str, updated: str, now: float, step: int) -> _Heard:
+    def _note(self, action: str, updated: str, now: float, step: int) -> _Received:
         self.mark(now, step)
-        heard = self._heard.setdefault((action, updated), _Heard())
-        self._heard.move_to_end((action, updated))
-        heard.at = now
-        return heard
+        received = self._received.setdefault((action, updated), _Received())
+        self._received.move_to_end((action, updated))
+        received.at = now
+        return received
 
     def forget_before(self, time: float) -> None:
-        """Frees what was heard before ``time``."""
-        while self._heard and next(iter(self._heard.values())).at < time:
-            self._heard.popitem(last=False)
+        """Free what was received before ``time``."""
+        while self._received and next(iter(self._received.values())).at < time:
+            self._received.popitem(last=False)
 
     def forget_events(self) -> None:
-        """Frames were lost, perhaps these events' hints: let no later hint pair with them."""
-        for heard in self._heard.values():
-            heard.events = 0
+        """Let no later hint match these events: their own hints may be among lost frames."""
+        for received in self._received.values():
+            received.events = 0
 
-    def is_alone(self, since: float) -> bool:
-        """True if at most one change was heard since then."""
-        newest = islice(reversed(self._heard.values()), 2)
-        return sum(heard.changes for heard in newest if heard.at >= since) <= 1
+    def is_single_change(self, since: float) -> bool:
+        """Return True if at most one change was received since then."""
+        newest = islice(reversed(self._received.values()), 2)
+        return sum(received.changes for received in newest if received.at >= since) <= 1
 
     def is_unpaired(self, action: str, updated: str) -> bool:
-        """True if there are more such hints than events to go with them.
+        """Return True if there are more such hints than events to match them.
 
-        Without an ``updated`` nothing tells one change from the next: such a hint never pairs.
+        Without an ``updated`` changes cannot be distinguished: such a hint never matches.
         """
-        heard = self._heard[action, updated]
-        return not updated or heard.hints > heard.events
+        received = self._received[action, updated]
+        return not updated or received.hints > received.events
 
     def may_be_unpaired(self, action: str, updated: str) -> bool:
-        """True if such a hint may be of another change than the event that it goes with, whose own
-        hint was lost: two changes can have one ``updated``."""
-        return self._heard[action, updated].is_after_gap
+        """Return True if such a hint may be of another change than the event it matches, whose
+        own hint was lost: two changes can have one ``updated``."""
+        return self._received[action, updated].is_after_gap
 
     def has_unpaired(self) -> bool:
-        """True if a hint still waits for its event."""
-        return any(heard.hints > heard.events for heard in self._heard.values())
+        """Return True if a hint has no event yet."""
+        return any(received.hints > received.events for received in self._received.values())
 
-    def overshadows(self, updated: str) -> bool:
-        """True if a hint without event is not older: an event of that age may be history."""
+    def may_be_outdated(self, updated: str) -> bool:
+        """Return True if a hint without event is not older: an event with this ``updated`` may be
+        outdated."""
         return any(
-            heard.hints > heard.events and (not updated or not hinted or hinted >= updated)
-            for (_, hinted), heard in self._heard.items()
+            received.hints > received.events and (not updated or not hinted or hinted >= updated)
+            for (_, hinted), received in self._received.items()
         )
 
 
 class HintMatcher:
-    """The traces of all records heard of within the last ``remember`` seconds."""
+    """The frames of all records received within the last ``remember`` seconds."""
 
     def __init__(self, remember: float) -> None:
         self._remember = remember
-        self._traces: OrderedDict[str, Trace] = OrderedDict()  # the one heard last comes last
+        self._records: OrderedDict[str, RecordFrames] = OrderedDict()  # by last frame
 
     def __contains__(self, id: object) -> bool:
-        return id in self._traces
+        return id in self._records
 
-    def get(self, id: str) -> Trace | None:
-        """The record's trace, if it has one."""
-        return self._traces.get(id)
+    def get(self, id: str) -> RecordFrames | None:
+        """Return the record's frames, if any."""
+        return self._records.get(id)
 
-    def touch(self, id: str, now: float) -> Trace:
-        """The record's trace, made if need be, and freed of what is too old to matter."""
-        trace = self._traces.get(id)
-        if trace is None:
-            trace = self._traces[id] = Trace()
+    def touch(self, id: str, now: float) -> RecordFrames:
+        """Return the record's frames, made if need be, and free those that are too old to
+        matter."""
+        frames = self._records.get(id)
+        if frames is None:
+            frames = self._records[id] = RecordFrames()
         else:
-            self._traces.move_to_end(id)
-            trace.forget_before(now - self._remember)
-        return trace
+            self._records.move_to_end(id)
+            frames.forget_before(now - self._remember)
+        return frames
 
     def forget(self, now: float, reading_since: int | None) -> None:
-        """Frees old traces, but none that the read in flight may have raced with."""
-        while self._traces:
-            id, oldest = next(iter(self._traces.items()))
+        """Free old frames, but none that the read in flight may have raced with."""
+        while self._records:
+            id, oldest = next(iter(self._records.items()))
             raced = reading_since is not None and oldest.step > reading_since
             if raced or oldest.at >= now - self._remember:
                 return
-            del self._traces[id]
+            del self._records[id]
 
     def forget_events(self) -> None:
-        """`Trace.forget_events` of every record."""
-        for trace in self._traces.values():
-            trace.forget_events()
+        """Call `RecordFrames.forget_events` for every record."""
+        for frames in self._records.values():
+            frames.forget_events()

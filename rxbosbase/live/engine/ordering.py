@@ -3,10 +3,10 @@
 PocketBase sorts in SQLite: nulls first, then numbers (false is 0, true is 1), then text by its
 UTF-8 bytes, dates being text. Python compares ``str`` by code point, which is the same order as
 UTF-8 bytes. The last key is always ``id``, so that no two records tie. Other databases sort text by
-the rules of a language, and put nulls and other kinds of values elsewhere: `sorting` finds out, and
-`Order.ranked` takes what it has found.
+the rules of a language, and put nulls and other kinds of values elsewhere: `order_evidence` finds
+out, and `Order.ranked` takes the result.
 
-What the client cannot order as the server does, the server must be asked for: see `Order.parse`
+For what the client cannot order as the server does, the server's order is read: see `Order.parse`
 (``@random``, ``@rowid``, modifiers, back relations, JSON paths, relations that are not expanded)
 and `Order.key` (lists, objects and fields that this client may not see).
 """
@@ -27,7 +27,7 @@ Kind: TypeAlias = Literal["null", "number", "bool", "empty", "date", "uuid", "te
 """What a value is for a database that sorts: two of one kind, bar text, sort alike everywhere."""
 
 Values: TypeAlias = tuple[tuple[Kind, Any], ...]
-"""What a record is sorted by: the kind and the value of each key."""
+"""The values a record is sorted by: kind and value of each key."""
 
 Ranks: TypeAlias = Mapping[Kind, int]
 """Which kinds of a key come before which others."""
@@ -45,7 +45,7 @@ SQLITE: Ranks = {"null": 0, "number": 1, "bool": 1, "empty": 2, "date": 2, "uuid
 
 
 class UnorderableError(ValueError):
-    """Only the server can order this: read the rows in its order instead."""
+    """Only the server can order these rows: read them in its order instead."""
 
 
 class _Reversed:
@@ -71,7 +71,8 @@ class SortKey:
     descending: bool = False
 
     def value(self, record: Mapping[str, Any]) -> Any:
-        """What the record is sorted by. Raises `UnorderableError` if the record does not tell."""
+        """Return the value the record is sorted by. Raises `UnorderableError` if the record
+        lacks it."""
         name = self.path[-1]
         is_own = len(self.path) == 1 and name in record
         value = record[name] if is_own else _value_at(record, self.path)
@@ -80,7 +81,8 @@ class SortKey:
         return value
 
     def part(self, value: Any, ranks: Ranks) -> tuple[int, Any]:
-        """The place of a value by this key alone, to be compared with that of other values."""
+        """Return the place of a value by this key alone, to be compared with that of other
+        values."""
         if isinstance(value, str):
             rank = ranks["text"] if ranks is SQLITE else ranks[kind_of(value)]
             return (-rank, _Reversed(value)) if self.descending else (rank, value)
@@ -91,7 +93,7 @@ class SortKey:
 
 
 def kind_of(value: Any) -> Kind:
-    """The kind of a value that can be sorted by.
+    """Return the kind of a value that can be sorted by.
 
     >>> kind_of(None), kind_of(True), kind_of(1.5), kind_of("2026-01-02 03:04:05.678Z")
     ('null', 'bool', 'number', 'date')
@@ -126,7 +128,7 @@ class Order:
 
     @classmethod
     def parse(cls, sort: str | None = None, *, expand: str | None = None) -> Order:
-        """The order of a ``sort`` such as ``"-created,+title,author.name"``; None is by id.
+        """Return the order of a ``sort`` such as ``"-created,+title,author.name"``; None is by id.
 
         ``expand`` is the view's: a path through a relation needs it expanded.
         Raises `UnorderableError` for what only the server can order.
@@ -138,23 +140,26 @@ class Order:
         return cls(tuple(keys[:end]), (SQLITE,) * end)  # no two ids are equal: it ends there
 
     def ranked(self, ranks: tuple[Ranks, ...]) -> Order:
-        """The same keys, with another order of the kinds."""
+        """Return the same keys with another order of the kinds."""
         return replace(self, ranks=ranks)
 
     def key(self, record: Mapping[str, Any]) -> tuple[Any, ...]:
-        """The record's place: sort by it. Raises `UnorderableError` if the record does not tell."""
+        """Return the record's place. Raises `UnorderableError` if it lacks a value it is sorted
+        by."""
         parts = zip(self.keys, self.ranks, strict=True)
         return tuple([key.part(key.value(record), ranks) for key, ranks in parts])
 
     def values(self, record: Mapping[str, Any]) -> Values:
-        """What the record is sorted by. Raises `UnorderableError` as `key` does."""
+        """Return the values the record is sorted by. Raises `UnorderableError` as `key` does."""
         values = [key.value(record) for key in self.keys]
         return tuple([(kind_of(value), value) for value in values])
 
     def guess(self, values: Values, depth: int) -> tuple[Any, ...]:
-        """A place that is right as far as the first `depth` keys decide it. Behind them it is near
-        the right one for text that a language's rules sort: those look at case and punctuation
-        last."""
+        """Return a place that is right as far as the first `depth` keys decide it.
+
+        Behind them it is near the right one for text sorted by the rules of a language: those look
+        at case and punctuation last.
+        """
         return tuple(
             _loosely(key, value, ranks[kind])
             if kind in TEXTS and at >= depth

@@ -50,7 +50,7 @@ class RecordSequence(Sequence[T]):
 
     @classmethod
     def build(cls, entries: Iterable[Row[T]]) -> RecordSequence[T]:
-        """All at once, in any order: much cheaper than one by one."""
+        """Build it from entries in any order: much cheaper than inserting one by one."""
         ordered = sorted(entries, key=lambda entry: entry.key)
         pieces = (ordered[at : at + CHUNK] for at in range(0, len(ordered), CHUNK))
         return cls(tuple(_chunk_of(piece) for piece in pieces))
@@ -86,7 +86,7 @@ class RecordSequence(Sequence[T]):
         return f"RecordSequence({list(self)!r})"
 
     def inserted(self, entry: Row[T]) -> tuple[RecordSequence[T], int]:
-        """With the entry, and its index."""
+        """Return the sequence with the entry, and its index."""
         if not self._chunks:
             return RecordSequence((_chunk_of([entry]),)), 0
         at = max(bisect_right(self._firsts, entry.key) - 1, 0)
@@ -97,7 +97,7 @@ class RecordSequence(Sequence[T]):
         return self._with(at, _split(_Chunk(keys, records))), self._starts[at] + within
 
     def without(self, key: Key) -> tuple[RecordSequence[T], int]:
-        """Without the record at ``key``, and the index it had. It must be there."""
+        """Return the sequence without the record at ``key``, which must be there, and its index."""
         at = bisect_right(self._firsts, key) - 1
         keys, records = self._chunks[at]
         within = bisect_left(keys, key)
@@ -107,7 +107,7 @@ class RecordSequence(Sequence[T]):
         return self._with(at, (left,) if left.keys else ()), self._starts[at] + within
 
     def replaced(self, entry: Row[T]) -> tuple[RecordSequence[T], int]:
-        """With another record at a key that is there, and its index."""
+        """Return the sequence with another record at a key that is there, and its index."""
         at = bisect_right(self._firsts, entry.key) - 1
         keys, records = self._chunks[at]
         within = bisect_left(keys, entry.key)
@@ -140,7 +140,7 @@ class RowsById(Mapping[str, T]):
 
     @classmethod
     def build(cls, items: Mapping[str, T]) -> RowsById[T]:
-        """All at once."""
+        """Build it from all items at once."""
         buckets: tuple[dict[str, T], ...] = tuple({} for _ in range(BUCKETS))
         for id, value in items.items():
             buckets[hash(id) % BUCKETS][id] = value
@@ -156,7 +156,8 @@ class RowsById(Mapping[str, T]):
         return self._buckets[hash(id) % BUCKETS][id]
 
     def pairs(self) -> Iterator[tuple[str, T]]:
-        """The ids with their values: much cheaper than `items`, which looks each up."""
+        """Iterate over the ids with their values: much cheaper than `items`, which looks each
+        up."""
         return chain.from_iterable(bucket.items() for bucket in self._buckets)
 
     def __reduce__(self) -> Any:
@@ -164,18 +165,18 @@ class RowsById(Mapping[str, T]):
         return RowsById.build, (dict(self),)
 
     def set(self, id: str, value: T) -> RowsById[T]:
-        """With this value for the id."""
+        """Return the mapping with this value for the id."""
         bucket = self._buckets[hash(id) % BUCKETS]
         return self._with(id, {**bucket, id: value}, self._size + (id not in bucket))
 
     def without(self, id: str) -> RowsById[T]:
-        """Without the id, which must be there."""
+        """Return the mapping without the id, which must be there."""
         bucket = dict(self._buckets[hash(id) % BUCKETS])
         del bucket[id]
         return self._with(id, bucket, self._size - 1)
 
     def differing(self, other: RowsById[T]) -> Iterator[str]:
-        """The ids whose values are not the very same object in both."""
+        """Iterate over the ids whose values are not the very same object in both."""
         for mine, theirs in zip(self._buckets, other._buckets, strict=True):
             if mine is not theirs:
                 for id in {**theirs, **mine}:

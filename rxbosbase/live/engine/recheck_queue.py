@@ -1,4 +1,4 @@
-"""The records the server must be asked about, and when."""
+"""The records to read again, and when."""
 
 from __future__ import annotations
 
@@ -17,81 +17,82 @@ class _Recheck:
 
 
 class RecheckQueue:
-    """Records in doubt. Each is due once it was quiet for a moment, and does not wait for ever.
+    """The records to recheck. Each is due once it was quiet for a moment, or after a longest wait.
 
-    A doubt is *firm* if only an answer ends it, and *urgent* if it need not wait for quiet. One
-    that is not firm is withdrawn when the hint that raised it finds its event.
+    A recheck is *firm* if only an answer ends it, and *urgent* if it need not wait for quiet. One
+    that is not firm is withdrawn when the hint that caused it finds its event.
     """
 
     def __init__(self, quiet: float, patience: float) -> None:
         self._quiet = quiet
         self._patience = patience
-        self._open: dict[str, _Recheck] = {}
+        self._pending: dict[str, _Recheck] = {}
         self._queue: list[tuple[float, str]] = []  # never later than due; corrected when reached
 
     def __len__(self) -> int:
-        return len(self._open)
+        return len(self._pending)
 
     def __contains__(self, id: object) -> bool:
-        return id in self._open
+        return id in self._pending
 
     def ids(self) -> list[str]:
-        """The records in doubt."""
-        return list(self._open)
+        """Return the records to recheck."""
+        return list(self._pending)
 
-    def open(self, id: str, now: float, *, firm: bool = True, urgent: bool = False) -> None:
-        """Puts the record in doubt; if it is already, the stronger doubt counts."""
-        doubt = self._open.get(id)
-        is_new = doubt is None
-        if doubt is None:
-            doubt = self._open[id] = _Recheck(now, now)
-        doubt.last = now
-        doubt.firm |= firm
-        if is_new or (urgent and not doubt.urgent):
-            doubt.urgent = urgent
-            heappush(self._queue, (self._due(doubt), id))
+    def add(self, id: str, now: float, *, firm: bool = True, urgent: bool = False) -> None:
+        """Queue the record; if it is queued already, it becomes firm or urgent where this call
+        is."""
+        recheck = self._pending.get(id)
+        is_new = recheck is None
+        if recheck is None:
+            recheck = self._pending[id] = _Recheck(now, now)
+        recheck.last = now
+        recheck.firm |= firm
+        if is_new or (urgent and not recheck.urgent):
+            recheck.urgent = urgent
+            heappush(self._queue, (self._due(recheck), id))
 
     def touch(self, id: str, now: float) -> None:
-        """The record was heard of: if it is in doubt, it is not quiet yet."""
-        doubt = self._open.get(id)
-        if doubt is not None:
-            doubt.last = now
+        """Note that a frame of the record was received: if it is queued, it is not quiet yet."""
+        recheck = self._pending.get(id)
+        if recheck is not None:
+            recheck.last = now
 
     def withdraw(self, id: str) -> None:
-        """Ends a doubt that is not firm."""
-        doubt = self._open.get(id)
-        if doubt is not None and not doubt.firm:
-            del self._open[id]
+        """Remove a recheck that is not firm."""
+        recheck = self._pending.get(id)
+        if recheck is not None and not recheck.firm:
+            del self._pending[id]
 
-    def close(self, id: str) -> None:
-        """Ends the doubt: the server has answered."""
-        self._open.pop(id, None)
+    def remove(self, id: str) -> None:
+        """Remove the recheck: the server has answered."""
+        self._pending.pop(id, None)
 
     def next_due(self) -> float | None:
-        """When the next doubt is due."""
+        """Return when the next recheck is due."""
         while self._queue:
             queued, id = self._queue[0]
-            doubt = self._open.get(id)
-            if doubt is not None and self._due(doubt) <= queued:
+            recheck = self._pending.get(id)
+            if recheck is not None and self._due(recheck) <= queued:
                 return queued
             heappop(self._queue)
-            if doubt is not None:
-                heappush(self._queue, (self._due(doubt), id))
+            if recheck is not None:
+                heappush(self._queue, (self._due(recheck), id))
         return None
 
     def take_due(self, now: float, limit: int) -> tuple[str, ...]:
-        """Ends at most ``limit`` doubts that are due, the longest due first, to ask about them."""
+        """Remove and return at most ``limit`` records that are due, the longest due first."""
         taken: list[str] = []
         while len(taken) < limit:
             due = self.next_due()
             if due is None or due > now:
                 break
             _, id = heappop(self._queue)
-            del self._open[id]
+            del self._pending[id]
             taken.append(id)
         return tuple(taken)
 
-    def _due(self, doubt: _Recheck) -> float:
-        if doubt.urgent:
-            return doubt.first
-        return min(doubt.last + self._quiet, doubt.first + self._patience)
+    def _due(self, recheck: _Recheck) -> float:
+        if recheck.urgent:
+            return recheck.first
+        return min(recheck.last + self._quiet, recheck.first + self._patience)

@@ -5,27 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from rxbosbase.live.engine.messages import ReadPage, Record
+from rxbosbase.encoding.record import Record
 from rxbosbase.records.paging import Passed
+
+from .messages import ReadPage
 
 __all__ = ["ReconcilePass"]
 
 
 @dataclass(slots=True)
 class ReconcilePass:
-    """Where a pass stands.
+    """The progress of a pass.
 
     Attributes:
         begun: when it began.
-        step: the reducer's step then: what is found missing was so at some moment after.
-        whole: whole rows are read, and each is an answer; otherwise only stamps are compared.
-        mends: it mends a gap: the view is not fresh before it is through.
+        step: the reducer's step then: what is found missing was missing at some moment after.
+        whole: whole rows are read, and each is an answer; otherwise only row versions are compared.
+        closes_gap: the view is not fresh before this pass ends.
         missing: the ids that were known when it began, and that no page had; none where it proves
-            nothing of the rows that it does not read.
-        since: a short pass over the rows changed since then, which proves nothing of the others.
+            nothing about the rows that it does not read.
+        since: a short pass over the rows changed since then, which proves nothing about the others.
         is_one_page: all rows are expected to fit into one page.
-        arranged: that page has the view's own order, not that of the ids.
-        is_turn: a pass of one page, behind `after`, which proves nothing of the others either.
+        in_view_order: that page has the view's own order, not that of the ids.
+        is_page_check: a pass over one page, after `after`, which proves nothing about the others.
         after: the id that the last page ended with, "" at the start.
         ids: those of its pages so far, in the server's order of ids.
     """
@@ -33,14 +35,14 @@ class ReconcilePass:
     begun: float
     step: int
     whole: bool
-    mends: bool
-    # Which page a record belongs to is not ours to say: databases sort ids by rules of their own.
-    # So one is missing if none of the pages had it.
+    closes_gap: bool
+    # Databases sort ids by rules of their own, so the client does not know a record's page: a
+    # record is missing if none of the pages had it.
     missing: set[str] = field(default_factory=set)
     since: str = ""
     is_one_page: bool = False
-    arranged: bool = False
-    is_turn: bool = False
+    in_view_order: bool = False
+    is_page_check: bool = False
     after: str = ""
     ids: list[str] = field(default_factory=list)
     _passed: Passed = field(default_factory=Passed)
@@ -48,30 +50,30 @@ class ReconcilePass:
     @property
     def is_complete(self) -> bool:
         """True if it goes over all rows."""
-        return not self.since and not self.is_turn
+        return not self.since and not self.is_page_check
 
     def next_page(self) -> ReadPage:
-        """The page to read next."""
-        return ReadPage(self.after, self.whole, self.since, self.arranged)
+        """Return the page to read next."""
+        return ReadPage(self.after, self.whole, self.since, self.in_view_order)
 
     def check(self, last_id: str) -> None:
-        """A page that ended with `last_id`, and is not the last, was read.
+        """Check a page that ended with `last_id`, and is not the last.
 
         Raises:
-            ProtocolError: the pass was there before.
+            ProtocolError: an earlier page of the pass ended with the same id.
         """
-        if not self.arranged:
+        if not self.in_view_order:
             self._passed.add(last_id)
 
     def advance(self, rows: Iterable[Record]) -> None:
-        """Moves behind this page."""
+        """Move past this page."""
         for row in rows:
             self.after = row["id"]
             self.ids.append(row["id"])
             self.missing.discard(row["id"])
 
-    def goes_on(self, *, whole: bool) -> None:
-        """The rows do not fit into one page: goes over all of them in the order of ids."""
-        if self.arranged:
+    def continue_over_all(self, *, whole: bool) -> None:
+        """Go over all rows in the order of ids: they do not fit into one page."""
+        if self.in_view_order:
             self.after, self.ids = "", []
-        self.whole, self.is_one_page, self.arranged = whole, False, False
+        self.whole, self.is_one_page, self.in_view_order = whole, False, False

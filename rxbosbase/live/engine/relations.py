@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rxbosbase.live.engine.row_versions import expanded_records
+from .row_versions import expanded_records
 
 __all__ = ["Relations"]
 
@@ -19,41 +19,41 @@ class Relations:
 
     def __init__(self) -> None:
         self._holders: dict[str, dict[str, None]] = {}  # a dict for its order, to be deterministic
-        self._heard: dict[str, tuple[float, int]] = {}  # when and in which step; oldest first
+        self._changes: dict[str, tuple[float, int]] = {}  # when and in which step; oldest first
 
     def __bool__(self) -> bool:
         return bool(self._holders)
 
-    def hear(self, related_id: str, now: float, step: int) -> None:
-        """A related record has changed: an expansion made before that may still be on its way."""
-        self._heard.pop(related_id, None)
-        self._heard[related_id] = (now, step)
+    def record_changed(self, related_id: str, now: float, step: int) -> None:
+        """Note that a related record has changed: frames with older expansions may still arrive."""
+        self._changes.pop(related_id, None)
+        self._changes[related_id] = (now, step)
 
     def forget(self, before: float, reading_since: int | None) -> None:
-        """Frees what was heard before a time, unless a read that began earlier is under way."""
-        while self._heard:
-            oldest = next(iter(self._heard))
-            heard, step = self._heard[oldest]
-            if heard >= before or (reading_since is not None and step > reading_since):
+        """Free the changes before a time, unless a read that began earlier is under way."""
+        while self._changes:
+            oldest = next(iter(self._changes))
+            changed_at, step = self._changes[oldest]
+            if changed_at >= before or (reading_since is not None and step > reading_since):
                 return
-            del self._heard[oldest]
+            del self._changes[oldest]
 
-    def heard_after(self, record: Mapping[str, Any], step: int = -1) -> bool:
-        """True if anything that the record expands was heard of after that step, and is not
-        forgotten."""
-        if not self._heard or "expand" not in record:
+    def changed_after(self, record: Mapping[str, Any], step: int = -1) -> bool:
+        """Return True if a record that this one expands has changed after that step, and the
+        change is not freed."""
+        if not self._changes or "expand" not in record:
             return False
         ids = (str(related.get("id")) for related in expanded_records(record))
-        return any(self._heard[id][1] > step for id in ids if id in self._heard)
+        return any(self._changes[id][1] > step for id in ids if id in self._changes)
 
     def holders(self, related_id: str) -> tuple[str, ...]:
-        """The ids of the records that expand it."""
+        """Return the ids of the records that expand it."""
         return tuple(self._holders.get(related_id, ()))
 
     def replace(
         self, id: str, before: Mapping[str, Any] | None, record: Mapping[str, Any] | None
     ) -> None:
-        """The view's record ``id`` was ``before`` and is ``record``."""
+        """Update the index: the view's record ``id`` was ``before`` and is ``record``."""
         if before is not None and "expand" in before:
             for related in expanded_records(before):
                 self._drop(str(related.get("id")), id)

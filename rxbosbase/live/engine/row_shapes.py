@@ -1,7 +1,8 @@
 """Which fields the rows of a view have, as reads have shown them.
 
 An event can lack what a read gives: hidden fields, and what a hook adds to reads alone. And a
-collection can get other fields while its rows are shown. Neither is told, and no stamp moves.
+collection can get other fields while its rows are shown. No event reports either, and no row
+version moves.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
-from rxbosbase.live.engine.row_versions import expanded_records
+from .row_versions import expanded_records
 
 __all__ = ["RowShapes", "filled", "have_other_keys"]
 
@@ -18,7 +19,7 @@ Shape: TypeAlias = tuple[bool, frozenset[str]]
 out: whether that is there differs from record to record."""
 
 MAX_SHAPES = 100
-"""More shapes than a schema has: then a new one tells nothing of the others."""
+"""More shapes than a schema has: beyond that a new one shows nothing about the others."""
 
 
 class RowShapes:
@@ -41,7 +42,7 @@ class RowShapes:
         self._alike: set[tuple[str, ...]] = set()  # names as they came, of rows that are known
 
     def learn(self, row: Mapping[str, Any]) -> bool:
-        """A read gave this row; True if none had its fields before."""
+        """Add a row that a read gave; return True if none had its fields before."""
         names = tuple(row)
         if names in self._alike:
             return False
@@ -57,11 +58,12 @@ class RowShapes:
         return is_new
 
     def are_known(self, record: Mapping[str, Any]) -> bool:
-        """True if reads gave rows with these very fields."""
+        """Return True if reads gave rows with these very fields."""
         return all(shape in self._known for shape in _shapes_of(record))
 
     def lacks(self, record: Mapping[str, Any]) -> bool:
-        """True if every row that a read gave has a field that this one has not, or there were none.
+        """Return True if every row that a read gave has a field that this one has not, or there
+        were none.
 
         Nothing lacks anything before all rows were read.
         """
@@ -70,12 +72,12 @@ class RowShapes:
         return not any(is_row and names <= record.keys() for is_row, names in self._known)
 
     def collect(self) -> None:
-        """All rows are read from now on: forget the shapes that none of them has."""
+        """Begin a read of all rows, which frees the shapes that none of them has."""
         self._collected = set()
         self._alike.clear()
 
     def collected(self) -> bool:
-        """All rows were read; True if that was for the first time."""
+        """End the read of all rows; return True if it was the first."""
         self._known, self._collected = self._collected or self._known, None
         self._alike.clear()
         is_first, self._is_complete = not self._is_complete, True
@@ -92,7 +94,8 @@ def _shapes_of(row: Mapping[str, Any]) -> Iterator[Shape]:
 
 
 def have_other_keys(record: Mapping[str, Any], held: Mapping[str, Any]) -> bool:
-    """True if the two versions of a row, or of a record that both expand, differ in their fields.
+    """Return True if two versions of a row, or of a record that both expand, differ in their
+    fields.
 
     >>> have_other_keys({"id": "a", "n": 2}, {"id": "a", "n": 1}), have_other_keys({"id": "a"}, {})
     (False, True)
@@ -109,7 +112,7 @@ def have_other_keys(record: Mapping[str, Any], held: Mapping[str, Any]) -> bool:
 
 
 def filled(record: dict[str, Any], held: Mapping[str, Any]) -> dict[str, Any]:
-    """The record, with the fields that it lacks as they are held; ``updated`` is its own affair.
+    """Return the record with the fields that it lacks, ``updated`` excepted, as they are held.
 
     >>> filled({"id": "a", "n": 2}, {"id": "a", "n": 1, "secret": "x"})
     {'id': 'a', 'n': 2, 'secret': 'x'}

@@ -1,28 +1,28 @@
-"""The shortest way from one arrangement of ids to another, as removals, insertions and moves."""
+"""The shortest way from one sequence of ids to another, as removals, insertions and moves."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Sequence
 
-__all__ = ["arrangement"]
+__all__ = ["sequence_diff"]
 
 
-def arrangement(
+def sequence_diff(
     old: Sequence[str], new: Sequence[str], changed: Collection[str]
 ) -> Iterator[tuple[str, int | None, int | None]]:
-    """Steps ``(id, old index, new index)`` that turn ``old`` into ``new``, applied in order.
+    """Iterate over steps ``(id, old index, new index)`` that turn ``old`` into ``new``, in order.
 
     Each index is valid after the steps before. An id of ``changed`` gets a step also where it
     stays. No more records move than must.
 
-    >>> list(arrangement(["a", "b", "c"], ["b", "c", "d", "a"], ()))
+    >>> list(sequence_diff(["a", "b", "c"], ["b", "c", "d", "a"], ()))
     [('d', None, 3), ('a', 0, 3)]
     """
-    wanted = set(new)
+    kept = set(new)
     work = list(old)
     for index in reversed(range(len(work))):
-        if work[index] not in wanted:
+        if work[index] not in kept:
             yield work.pop(index), index, None
     present = set(work)
     staying = _longest_run(work, new)
@@ -45,7 +45,7 @@ def arrangement(
 
 
 def _longest_run(old: Sequence[str], new: Sequence[str]) -> set[str]:
-    """The most ids that are in the same order in both: the longest increasing subsequence."""
+    """Return the most ids in the same order in both: the longest increasing subsequence."""
     places = {id: index for index, id in enumerate(old)}
     tails: list[int] = []  # the smallest last place of a run of each length
     ends: list[str] = []  # … and its id

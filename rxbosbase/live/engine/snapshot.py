@@ -1,4 +1,4 @@
-"""What a live view shows: immutable snapshots, and the exact changes from one to the next.
+"""The snapshots of a live view: immutable, with the exact changes from one to the next.
 
 A snapshot of 10 000 records shares all but a few hundred slots with the one before, so that an
 event costs microseconds, and keeping old snapshots costs little.
@@ -11,12 +11,14 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
+from rxbosbase.encoding.record import Record
 from rxbosbase.encoding.unreadable import UnreadableRecord, UnreadableRow
-from rxbosbase.live.engine.messages import Edit, Record
-from rxbosbase.live.engine.persistent_rows import RecordSequence, Row, RowsById
-from rxbosbase.live.engine.row_versions import same
-from rxbosbase.live.engine.sequence_diff import arrangement
-from rxbosbase.live.engine.sorting import ViewOrder
+
+from .messages import Edit
+from .persistent_rows import RecordSequence, Row, RowsById
+from .row_versions import are_equal
+from .sequence_diff import sequence_diff
+from .sorting import ViewOrder
 
 __all__ = ["Change", "Reordered", "Snapshot", "apply_changes"]
 
@@ -49,7 +51,7 @@ class Change(Generic[T]):
 
 
 def apply_changes(records: Iterable[T], changes: Iterable[Change[T]]) -> list[T]:
-    """The records after the changes.
+    """Return the records after the changes.
 
     >>> apply_changes(["a", "b"], [Change("removed", "a", "a", 0, None)])
     ['b']
@@ -71,7 +73,7 @@ class _Lineage(Generic[T]):
     collection: str
 
     def __reduce__(self) -> Any:
-        # What is read of a pickle advances no more, and a model's callable has no place in one.
+        # A snapshot from a pickle does not advance, and a model's callable may not be picklable.
         return _Lineage, (_as_it_is, self.collection)
 
 
@@ -140,7 +142,7 @@ class Snapshot(Generic[T]):
         unreadable: dict[str, UnreadableRecord],
     ) -> None:
         self._lineage = lineage
-        self._order = order  # None: the server arranged it
+        self._order = order  # None: the server's
         self._rows = rows
         self._entries = entries
         self.changes = changes
@@ -152,7 +154,7 @@ class Snapshot(Generic[T]):
     def empty(
         cls, order: ViewOrder | None, decode: Any = None, collection: str = ""
     ) -> Snapshot[Any]:
-        """A view of nothing. ``order`` None: the rows come arranged by the server.
+        """Return a view without rows. ``order`` None: the rows come in the server's order.
 
         ``decode`` makes what the user sees of a row, None if the row is not to be seen; it is
         called once for each version of a row. ``collection`` is named where a record is left out.
@@ -173,26 +175,27 @@ class Snapshot(Generic[T]):
     @property
     def unreadable(self) -> Mapping[str, UnreadableRecord]:
         """The records of the query that are left out, by id: a value in them is nested too deeply
-        to be decoded, or it is larger than an answer may be. Each comes as soon as it is mended."""
+        to be decoded, or it is larger than an answer may be. Each is shown once it can be read."""
         return MappingProxyType(self._unreadable)
 
     def advance(
         self, edits: Iterable[Edit], *, fresh: bool, reordered: Reordered | None = None
     ) -> Snapshot[T]:
-        """The next snapshot of an ordered view; with `reordered`, in another order from now on.
+        """Return the next snapshot of an ordered view; with `reordered`, in another order from now
+        on.
 
         Where nothing differs but how the order is known, it has the same version as this one.
-        Raises `UnorderableError` if a record does not tell its place; this snapshot stays valid.
+        Raises `UnorderableError` if a record lacks what it is sorted by; this snapshot stays valid.
         """
         order = self._order if reordered is None else reordered.order
         if order is None:
-            raise ValueError("the server arranges this view: use arrange()")
+            raise ValueError("the server arranges this view: use with_rows()")
         moves: list[_Move[T]] = []
         unreadable = self._unreadable.copy()
         for edit in edits:
             entry, row = None, edit.record
             if isinstance(row, UnreadableRow):
-                unreadable[edit.id] = row.told(self._lineage.collection)
+                unreadable[edit.id] = row.summary(self._lineage.collection)
             else:
                 unreadable.pop(edit.id, None)
                 record = None if row is None else self._lineage.decode(row)
@@ -223,16 +226,17 @@ class Snapshot(Generic[T]):
             after.version, after.changes = self.version, self.changes
         return after
 
-    def arrange(self, rows: Sequence[Record], *, fresh: bool, caught_up: bool) -> Snapshot[T]:
-        """The next snapshot of a view that the server arranges: it shows just these rows.
+    def with_rows(self, rows: Sequence[Record], *, fresh: bool, caught_up: bool) -> Snapshot[T]:
+        """Return the next snapshot of a view in the server's order: it shows just these rows.
 
-        From here on the server arranges it, also where the view was ordered before.
+        From here on the view has the server's order, also where it was ordered by the client
+        before.
         """
         entries: dict[str, Row[T]] = {}
         unreadable: dict[str, UnreadableRecord] = {}
         for at, row in enumerate(rows):
             if isinstance(row, UnreadableRow):
-                unreadable[row["id"]] = row.told(self._lineage.collection)
+                unreadable[row["id"]] = row.summary(self._lineage.collection)
             elif (record := self._lineage.decode(row)) is not None:
                 old = self._entries.get(row["id"])
                 entries[row["id"]] = _kept(old, Row((at,), record))
@@ -242,7 +246,8 @@ class Snapshot(Generic[T]):
         return after
 
     def since(self, older: Snapshot[T]) -> tuple[Change[T], ...]:
-        """The exact difference to an older snapshot of this view: applied to it, they give this.
+        """Return the exact changes since an older snapshot of this view: applied to it, they give
+        this.
 
         One change for each record that differs. Raises ValueError for a snapshot of another view,
         or a newer one.
@@ -262,7 +267,7 @@ class Snapshot(Generic[T]):
         return older._fold(moves, self.fresh).changes
 
     def refreshed(self, fresh: bool) -> Snapshot[T]:
-        """The next version, with the same records."""
+        """Return the next version, with the same records."""
         return self._fold([], fresh)
 
     def _fold(self, moves: Sequence[_Move[T]], fresh: bool) -> Snapshot[T]:
@@ -291,7 +296,7 @@ class Snapshot(Generic[T]):
         fresh: bool,
         caught_up: Container[str],
     ) -> Snapshot[T]:
-        """The next snapshot, with just these entries."""
+        """Return the next snapshot, with just these entries."""
         new = _in_order(entries.items())
         changes = tuple(_rearranged(_in_order(self._entries.pairs()), new, caught_up))
         return Snapshot(
@@ -310,8 +315,8 @@ _Move = tuple[str, Row[T] | None, bool]
 
 
 def _kept(old: Row[T] | None, new: Row[T]) -> Row[T]:
-    """The new place; with the very record that is shown already, if that is the same."""
-    return new if old is None or not same(old.record, new.record) else Row(new.key, old.record)
+    """Return the new place; with the record that is shown already, if the two are equal."""
+    return new if old is None or not are_equal(old.record, new.record) else Row(new.key, old.record)
 
 
 def _as_it_is(record: Any) -> Any:
@@ -321,7 +326,7 @@ def _as_it_is(record: Any) -> Any:
 def _move(
     rows: RecordSequence[T], before: Row[T] | None, entry: Row[T] | None
 ) -> tuple[RecordSequence[T], Change[T] | None]:
-    """The rows with the record at its new place, and the change that this is, if it is one."""
+    """Return the rows with the record at its new place, and the change, if there is one."""
     if before is None:
         if entry is None:
             return rows, None
@@ -336,8 +341,8 @@ def _move(
     else:
         rows, old = rows.without(before.key)
         rows, new = rows.inserted(entry)
-    if old == new and same(before.record, entry.record):
-        return rows, None  # nothing of it can be seen
+    if old == new and are_equal(before.record, entry.record):
+        return rows, None  # the same record at the same place
     return rows, Change("modified", entry.record, before.record, old, new)
 
 
@@ -348,9 +353,9 @@ def _in_order(entries: Iterable[tuple[str, Row[T]]]) -> dict[str, Row[T]]:
 def _rearranged(
     was: Mapping[str, Row[T]], now: Mapping[str, Row[T]], caught_up: Container[str] = ()
 ) -> Iterator[Change[T]]:
-    """The changes from some entries to others; both are in their order."""
+    """Iterate over the changes from some entries to others; both are in their order."""
     changed = {id for id in now if id in was and was[id].record is not now[id].record}
-    for id, old, new in arrangement(list(was), list(now), changed):
+    for id, old, new in sequence_diff(list(was), list(now), changed):
         late = id in caught_up
         if new is None:
             yield Change("removed", was[id].record, was[id].record, old, None, late)

@@ -1,25 +1,27 @@
-"""What ``updated`` can be trusted with: how new the newest is, and whether it moves at all."""
+"""How far ``updated`` serves as a clock: the newest value, and whether it moves at all."""
 
 from __future__ import annotations
 
-from rxbosbase.live.engine.messages import Record, Rules
-from rxbosbase.live.engine.row_versions import earlier, is_stamped, stamp_of, updated_of
+from rxbosbase.encoding.record import Record
+
+from .messages import Rules
+from .row_versions import earlier, has_version, updated_of, version_of
 
 __all__ = ["UpdateClock", "is_newer"]
 
 
 def is_newer(record: Record, than: Record) -> bool:
-    """True if both say when they were updated, and ``record`` later."""
+    """Return True if both have an ``updated``, and that of ``record`` is later."""
     other = updated_of(than)
     return bool(other) and updated_of(record) > other
 
 
 class UpdateClock:
-    """The stamps of one view, seen as a clock.
+    """The ``updated`` values of one view, as a clock.
 
     Attributes:
-        trusted: True if ``updated`` moves with every write, so that equal stamps mean equal rows.
-            None until a write was heard that proves it; False for good if one disproves it.
+        trusted: True if ``updated`` moves with every write, so that equal versions mean equal rows.
+            None until a write was received that proves it; False for good if one disproves it.
     """
 
     def __init__(self, rules: Rules) -> None:
@@ -28,25 +30,25 @@ class UpdateClock:
         self._newest_alive = ""
         self.trusted = rules.trust_updated
 
-    def heard(self, updated: str) -> None:
-        """A frame came: so the stream was alive when the newest stamp so far was made."""
+    def frame_received(self, updated: str) -> None:
+        """Note a frame: the stream was alive when the newest ``updated`` so far was set."""
         self._newest = self._newest_alive = max(self._newest, updated)
 
     def acknowledged(self) -> None:
-        """The stream is alive now, and nothing newer is known than what is."""
+        """Note that the stream is alive now, with nothing newer than the newest so far."""
         self._newest_alive = self._newest
 
-    def saw(self, record: Record) -> None:
-        """The view holds this row now."""
+    def row_held(self, record: Record) -> None:
+        """Note that the view holds this row now."""
         self._newest = max(self._newest, updated_of(record))
-        if not is_stamped(record):
+        if not has_version(record):
             self.trusted = False
 
-    def judge(self, action: str, held: Record, record: Record) -> bool:
-        """Learns from a write that was heard whether ``updated`` moves with it.
+    def observe_write(self, action: str, held: Record, record: Record) -> bool:
+        """Observe by a received write whether ``updated`` moves.
 
         Returns:
-            True if that leaves no doubt that ``record`` was written after what is held.
+            True if ``record`` was certainly written after what is held.
         """
         is_later = is_newer(record, held)
         if is_later:
@@ -58,13 +60,13 @@ class UpdateClock:
         return is_later
 
     def may_tie(self, record: Record, floor: str) -> bool:
-        """True if the row, or one it expands, is not older than ``floor``."""
-        return any(updated >= floor for _, updated in stamp_of(record))
+        """Return True if the row, or one it expands, is not older than ``floor``."""
+        return any(updated >= floor for _, updated in version_of(record))
 
     def floor(self) -> str:
-        """A lost write whose stamp equals one that was seen is not older than this."""
+        """Return what a lost write whose ``updated`` equals a known one is not older than."""
         return earlier(self._newest_alive, self._rules.before_loss)
 
     def recent(self) -> str:
-        """What a short gap swallowed is not older than this; "" if that cannot be told."""
+        """Return what a write in a short gap is not older than; "" if that is not known."""
         return earlier(self._newest, self._rules.recent) if self.trusted else ""

@@ -1,14 +1,14 @@
-"""A live view that the server arranges: a ``limit``, or a sort only the server can do.
+"""A live view in the server's order: a ``limit``, or a sort that only the server can do.
 
-Which record moves into a window when another leaves it, the stream does not tell. So nothing is
-kept record by record: whatever is heard makes the window *dirty*, and a dirty window is read again
-as a whole, at most once per ``interval``.
+The stream does not report which record moves into a window when another leaves it. So no state is
+kept record by record: each frame makes the window *dirty*, and a dirty window is read again as a
+whole, at most once per ``interval``.
 
-Why it converges: an answer is the truth of a moment after all that was heard before its read was
-asked for. Whatever is heard later makes it dirty again, except hints about records that it does
-not show: what brings those into the query is an event. So the read after the last frame is right.
-Where the sort looks into related records, one of these may move a row into the window that was not
-there: then whatever is heard of them makes it dirty.
+Why it converges: an answer is the truth of a moment after all frames received before its read was
+returned. Each later frame makes it dirty again, except hints about records that it does not show:
+what brings those into the query is an event. So the read after the last frame is right. Where the
+sort looks into related records, one of these may move a row into the window that was not there:
+then every frame about them makes it dirty.
 
 The driver does as for `Reducer`, and gives the rows, in the server's order, to ``rows_read``.
 """
@@ -18,9 +18,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import inf
 
-from rxbosbase.live.engine.messages import Effects, ReadRequest, ReadWindow, Record, Rules
-from rxbosbase.live.engine.row_versions import expanded_records
+from rxbosbase.encoding.record import Record
 from rxbosbase.runtime.retry_delay import Backoff
+
+from .messages import Effects, ReadRequest, ReadWindow, Rules
+from .row_versions import expanded_records
 
 __all__ = ["Window"]
 
@@ -51,7 +53,7 @@ class Window:
     def _start_over(self) -> None:
         self._backoff = Backoff(self._rules.delay)
         self._shown: frozenset[str] = frozenset()  # ids of the rows and of what they expand
-        self._hinted: set[str] = set()  # … heard of while a read was under way
+        self._hinted: set[str] = set()  # ids with a hint while a read was under way
         self._read: ReadWindow | None = None
         self._acknowledged = False
         self._loaded = False
@@ -61,7 +63,7 @@ class Window:
         self._reconcile_at = inf
 
     def acknowledged(self, now: float) -> Effects:
-        """The server has accepted the topics: from here on changes are heard."""
+        """The server has acknowledged the topics: from here on changes are received."""
         self._acknowledged = True
         self._backoff.shorten(now)
         return self.skipped(now)
@@ -72,7 +74,7 @@ class Window:
         return self.skipped(now)
 
     def skipped(self, now: float) -> Effects:
-        """Frames were lost: only a read that begins now can tell."""
+        """Frames were lost: only a read that begins now is complete."""
         self._gap_open = True
         self._read = None
         self._not_before = 0.0
@@ -92,15 +94,15 @@ class Window:
 
     def hint(self, action: str, id: str, updated: str, now: float) -> Effects:
         """A frame of the unfiltered watch: it matters if the record is shown."""
-        self._heard(id, now, matters=False)
+        self._record_changed(id, now, matters=False)
         return self._finish(now)
 
     def related(self, id: str, now: float) -> Effects:
-        """A record that others may expand has changed, been made or been deleted."""
-        self._heard(id, now, matters=self._sorts_by_related)
+        """A record that others may expand was created, updated or deleted."""
+        self._record_changed(id, now, matters=self._sorts_by_related)
         return self._finish(now)
 
-    def _heard(self, id: str, now: float, *, matters: bool) -> None:
+    def _record_changed(self, id: str, now: float, *, matters: bool) -> None:
         if matters or id in self._shown:
             self._dirty_since = min(self._dirty_since, now)
         elif self._read is not None:
@@ -123,7 +125,7 @@ class Window:
         return self._finish(now, tuple(rows), caught_up)
 
     def failed(self, read: ReadRequest, now: float, retry_after: float = 0.0) -> Effects:
-        """The read gave no answer. It is made again a little later, or after ``retry_after``."""
+        """The read failed. It is made again a little later, or after ``retry_after``."""
         if read is self._read:
             self._read = None
             self._backoff.failed(now, retry_after)
@@ -149,5 +151,5 @@ class Window:
         return Effects((), read, self._loaded, fresh, wake, rows, caught_up)
 
     def _due(self) -> float:
-        wanted = min(self._dirty_since, self._reconcile_at)
-        return max(wanted, self._not_before, self._backoff.until)
+        due = min(self._dirty_since, self._reconcile_at)
+        return max(due, self._not_before, self._backoff.until)

@@ -1,1 +1,1 @@
-"""The wire format of the event stream: topics, chunked bodies and frames. Pure."""
+"""The wire format of the event stream: topics, bodies and frames. Pure."""

@@ -1,13 +1,14 @@
-"""From a body's raw bytes to frames: chunked coding undone and frames cut, at once where possible.
+"""From a body's raw bytes to frames: decodes the chunked coding and cuts the frames.
 
-Pure. `ChunkedDecoder` and `FrameParser` know every shape there is. The server writes one event in
-one chunk, always alike, and a busy stream holds nothing else: six lines an event. One loop checks
-and cuts them; what comes behind the first unusual event of a read takes the long way.
+Pure. `ChunkedDecoder` and `FrameParser` accept every valid form. The server writes each event as
+one chunk of six lines, and a busy stream has nothing else: one loop checks and cuts these. From the
+first event of another form on, the rest of a read goes through the two general parsers.
 """
 
 from __future__ import annotations
 
-from .chunked import ChunkedDecoder
+from rxbosbase.http.chunked import ChunkedDecoder
+
 from .frames import Frame, FrameParser
 
 __all__ = ["BodyDecoder"]
@@ -21,16 +22,17 @@ class BodyDecoder:
     """The body of one event stream.
 
     Args:
-        parser: cuts what is unusual; it also tells what was skipped.
-        chunked: the body is in chunks; else `length` bytes, or all until the connection ends.
+        parser: cuts events of other forms, and lists the frames that were skipped.
+        chunked: True for a chunked body.
+        length: the bytes of a body that is not chunked; -1 for all until the connection ends.
 
     Attributes:
         finished: True once the body has ended as it should.
 
-    >>> intake = BodyDecoder(FrameParser(), chunked=True)
-    >>> intake.feed(b"19\\r\\nid:c1\\nevent:a/*\\ndata:{}\\n\\n\\r\\n0\\r\\n\\r\\n")
+    >>> decoder = BodyDecoder(FrameParser(), chunked=True)
+    >>> decoder.feed(b"19\\r\\nid:c1\\nevent:a/*\\ndata:{}\\n\\n\\r\\n0\\r\\n\\r\\n")
     [('a/*', b'{}')]
-    >>> intake.finished
+    >>> decoder.finished
     True
     """
 
@@ -43,14 +45,14 @@ class BodyDecoder:
 
     @property
     def may_end(self) -> bool:
-        """True if the connection's end is the body's: neither chunks nor a length say otherwise."""
+        """True if the body may end with the connection: it has neither chunks nor bytes left."""
         return self._chunks is None and self._left <= 0
 
     def feed(self, raw: bytes) -> list[Frame]:
-        """Take the next bytes as they were received, return the frames they complete.
+        """Decode the next bytes as they were received; return the frames that they complete.
 
         Raises:
-            ProtocolError: the bytes are no chunked body.
+            ProtocolError: the bytes are not a chunked body.
         """
         chunks = self._chunks
         if chunks is None:
@@ -63,12 +65,12 @@ class BodyDecoder:
         out: list[Frame] = []
         rest = chunks.rest_of_chunk
         if rest:
-            # The end of a chunk that began the long way; whole ones may follow.
+            # The end of a chunk that the general parser began; whole ones may follow.
             out = self._parser.feed(chunks.feed(raw[:rest]))
             raw = raw[rest:]
         if chunks.is_between and self._parser.is_between:
             behind = self._usual(raw, out)
-            # Until an event ends there is a blank line, or a CR more than that of the size.
+            # A complete event has a blank line, or one more CR than that of the chunk size.
             if len(behind) < len(raw) and behind.find(b"\n\n") < 0 and behind.count(_CR) < 2:
                 self._tail = behind
                 return out
@@ -79,10 +81,7 @@ class BodyDecoder:
         return out
 
     def _usual(self, raw: bytes, out: list[Frame]) -> bytes:
-        """Append the frames of the usual events that come first: the hot loop.
-
-        Return what is behind them.
-        """
+        """Append to `out` the frames of the leading events in the usual form; return the rest."""
         lines = raw.split(b"\n")
         last = lines.pop()  # the only one without an end
         if len(lines) < _LINES or len(raw) > self._parser.max_bytes:
@@ -91,7 +90,7 @@ class BodyDecoder:
         if not id_line.startswith(b"id:") or _CR in id_line:
             return raw
         names, before, append = self._parser.names, len(out), out.append
-        known = names.get  # a hit costs less so
+        known = names.get  # faster than names[…] for a known name
         fixed = len(id_line) + _NEWLINES
         each = iter(lines)
         for size, same, event, data, blank, end in zip(

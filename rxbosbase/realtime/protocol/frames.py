@@ -1,9 +1,8 @@
-"""Frames: the stream's bytes, cut into server-sent events, however the network has cut them.
+"""Frames: the stream's bytes, cut into server-sent events, however the network has split them.
 
-Pure. An event ends with a blank line. The server writes each in one shape,
-``id:…\\nevent:…\\ndata:…\\n\\n``, and three lines that look like that are a frame. What looks
-otherwise (comments, several data lines, a space behind the colon) is read by ``sseclient``, which
-knows the standard.
+Pure. An event ends with a blank line. The server writes each in one form,
+``id:…\\nevent:…\\ndata:…\\n\\n``: three such lines are a frame. Other forms (comments, several data
+lines, a space after the colon) are read by ``sseclient``, which implements the standard.
 """
 
 from __future__ import annotations
@@ -19,15 +18,15 @@ from rxbosbase.encoding.json import MAX_EXPANSION, decoded_size
 __all__ = ["Frame", "FrameParser", "Skipped"]
 
 Frame: TypeAlias = tuple[str, bytes]
-"""Event name (the topic's wire text) and data: a plain tuple, since it is built for every event."""
+"""Event name (the topic's wire text) and data: a plain tuple, as one is built for every event."""
 
-MAX_FRAME_BYTES = 16 * 1024 * 1024  # a larger event is dropped as it comes, and reported
+MAX_FRAME_BYTES = 16 * 1024 * 1024  # a larger event is dropped as it is received, and reported
 MAX_UNUSUAL_WORK = 2**31  # lines x bytes of an unusual event: sseclient copies it with every line
-MAX_NAMES = 4096  # decoded event names kept; beyond that the memory of them starts afresh
-MAX_KEPT_NAME = 4096  # bytes of a name that is kept; no topic is that long, an event line may be
-MAX_REPORTS = 1000  # skipped frames listed one by one; one more stands for all that follow
-_HEAD_BYTES = 16 * 1024  # where the topic of a skipped frame is looked for; it comes first
-_PIECE_BYTES = 1024 * 1024  # a larger chunk is taken in pieces: its lines are a list for a moment
+MAX_NAMES = 4096  # decoded event names that are cached; at the limit the cache is cleared
+MAX_KEPT_NAME = 4096  # bytes of a cached name; no topic is that long, an event line may be
+MAX_REPORTS = 1000  # skipped frames that are listed; one more entry stands for all others
+_HEAD_BYTES = 16 * 1024  # the first bytes of a skipped frame, in which its topic is searched
+_PIECE_BYTES = 1024 * 1024  # larger chunks are split in pieces, to bound the list of lines
 
 _BOM = b"\xef\xbb\xbf"
 _NEWLINE = 10
@@ -35,12 +34,12 @@ _NEWLINE = 10
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A frame that came and was not handed on.
+    """A frame that was received and not delivered.
 
     Attributes:
-        reason: why, for people.
+        reason: why, as text for users.
         size: its length in bytes.
-        topic: its event name where that was readable; None may be any topic.
+        topic: its event name; None if that could not be read.
     """
 
     reason: str
@@ -49,7 +48,7 @@ class Skipped:
 
 
 class _Names(dict[bytes, str | None]):
-    """Event lines as they came -> the names in them; None where only the long way can tell."""
+    """Event lines -> the names in them; None where only the general parser can read it."""
 
     def __missing__(self, line: bytes) -> str | None:
         name = None
@@ -64,13 +63,13 @@ class _Names(dict[bytes, str | None]):
 
 
 class FrameParser:
-    """Cuts one stream, from its first byte on; make a new one for each connection.
+    """Cuts one stream, from its first byte on; each connection needs a new parser.
 
     Attributes:
-        frames, bytes: how many were handed out, and how many bytes came in.
-        skipped: how many frames were dropped; ``take_skipped()`` tells which.
+        frames, bytes: how many frames were returned, and how many bytes were read.
+        skipped: how many frames were dropped; ``take_skipped()`` returns them.
         max_bytes: a longer event is dropped.
-        names: what event lines say, as far as it is remembered.
+        names: the names in event lines, cached.
 
     >>> parser = FrameParser()
     >>> parser.feed(b'id:c1\\nevent:posts/*\\nda')
@@ -88,9 +87,13 @@ class FrameParser:
         self.max_bytes = max_bytes
         self.names = _Names()
         self._piece = min(max_bytes, _PIECE_BYTES)
-        self._start: bytes | None = b""  # what may become a BOM; None once that is settled
+        self._start: bytes | None = (
+            b""  # the beginning of a possible BOM; None once that is decided
+        )
         self._after_cr = False
-        self._held = bytearray()  # the event in progress; its last byte alone once it is too large
+        self._buffer = (
+            bytearray()
+        )  # the event in progress; its last byte alone once it is too large
         self._size = 0  # that event's length so far
         self._dropping = False
         self._topic: str | None = None  # the topic of the event that is being dropped
@@ -98,18 +101,18 @@ class FrameParser:
 
     @property
     def pending(self) -> int:
-        """Bytes held because their event is not complete; never much more than ``max_bytes``."""
-        return len(self._held) + len(self._start or b"")
+        """Bytes kept because their event is not complete; never much more than ``max_bytes``."""
+        return len(self._buffer) + len(self._start or b"")
 
     @property
     def is_between(self) -> bool:
         """True if the next byte begins an event, and no BOM may stand before it."""
-        return not self._held and self._start is None
+        return not self._buffer and self._start is None
 
     def feed(self, chunk: bytes) -> list[Frame]:
-        """Take the next bytes, return the frames they complete. Never raises, whatever they are.
+        """Read the next bytes; return the frames that they complete. Never raises.
 
-        An event that the stream's end has cut in half is never returned.
+        An event that the stream's end has cut off is never returned.
         """
         out: list[Frame] = []
         self.bytes += len(chunk)
@@ -118,12 +121,12 @@ class FrameParser:
         if self._after_cr or b"\r" in chunk:
             chunk = self._with_newlines_only(chunk)
         for start in range(0, len(chunk), self._piece):
-            self._take(chunk[start : start + self._piece], out)
+            self._read_piece(chunk[start : start + self._piece], out)
         self.frames += len(out)
         return out
 
     def take_skipped(self) -> list[Skipped]:
-        """The frames dropped since the last call, in their order; the list starts afresh."""
+        """Return the frames dropped since the last call, in order, and clear the list."""
         reports, self._reports = self._reports, []
         return reports
 
@@ -136,7 +139,7 @@ class FrameParser:
         return start.removeprefix(_BOM)
 
     def _with_newlines_only(self, chunk: bytes) -> bytes:
-        # A CR ends a line at once; a LF behind it belongs to it, also when it comes a chunk later.
+        # A CR ends a line at once; a LF after it belongs to it, also if the next chunk has it.
         if not chunk:
             return chunk
         if self._after_cr and chunk[0] == _NEWLINE:
@@ -144,52 +147,52 @@ class FrameParser:
         self._after_cr = chunk.endswith(b"\r")
         return chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
-    def _take(self, piece: bytes, out: list[Frame]) -> None:
+    def _read_piece(self, piece: bytes, out: list[Frame]) -> None:
         if self._size:
             piece = self._finish(piece, out)
         if piece:
-            self._cut(piece, out)
+            self._split(piece, out)
 
     def _finish(self, piece: bytes, out: list[Frame]) -> bytes:
-        """Bring the event in progress to its end, or further; return what comes behind it."""
-        if self._held[-1] == _NEWLINE and piece[0] == _NEWLINE:
-            del self._held[-1]
+        """Continue the event in progress, to its end if that is here; return what follows it."""
+        if self._buffer[-1] == _NEWLINE and piece[0] == _NEWLINE:
+            del self._buffer[-1]
             self._size -= 1
             end, rest = 0, 1
         else:
             end = piece.find(b"\n\n")
             if end < 0:
-                self._hold(piece)
+                self._append(piece)
                 return b""
             rest = end + 2
-        self._hold(piece[:end])
+        self._append(piece[:end])
         most = MAX_EXPANSION * self.max_bytes
         if self._dropping:
             reason = f"it is larger than {self.max_bytes} bytes"
             self._report(Skipped(reason, self._size, self._topic))
-        elif self._size > _PIECE_BYTES and decoded_size(self._held) > most:
+        elif self._size > _PIECE_BYTES and decoded_size(self._buffer) > most:
             reason = f"decoded, it would take more than {most} bytes of memory"
-            topic = self._topic_in(bytes(self._held[:_HEAD_BYTES]))
+            topic = self._topic_in(bytes(self._buffer[:_HEAD_BYTES]))
             self._report(Skipped(reason, self._size, topic))
         else:
-            self._read(bytes(self._held).split(b"\n", 3), out)
-        self._held.clear()
+            self._read(bytes(self._buffer).split(b"\n", 3), out)
+        self._buffer.clear()
         self._size = 0
         self._dropping = False
         return piece[rest:]
 
-    def _hold(self, part: bytes) -> None:
-        self._held += part
+    def _append(self, part: bytes) -> None:
+        self._buffer += part
         self._size += len(part)
-        # A last newline may be the first half of the end: it does not count yet.
-        if not self._dropping and self._size - self._held.endswith(b"\n") > self.max_bytes:
+        # A last newline may be the first half of the end: it is not counted yet.
+        if not self._dropping and self._size - self._buffer.endswith(b"\n") > self.max_bytes:
             self._dropping = True
-            self._topic = self._topic_in(bytes(self._held[: min(self.max_bytes, _HEAD_BYTES)]))
+            self._topic = self._topic_in(bytes(self._buffer[: min(self.max_bytes, _HEAD_BYTES)]))
         if self._dropping:
-            del self._held[:-1]
+            del self._buffer[:-1]
 
-    def _cut(self, piece: bytes, out: list[Frame]) -> None:
-        """Cut a piece that begins where an event does; it is no longer than an event may be."""
+    def _split(self, piece: bytes, out: list[Frame]) -> None:
+        """Split a piece that begins with an event; it is no longer than `max_bytes`."""
         lines = piece.split(b"\n")
         last = lines.pop()  # the only one without an end
         event: list[bytes] = []
@@ -200,10 +203,10 @@ class FrameParser:
                 self._read(event, out)
                 event = []
         event.append(last)
-        self._hold(b"\n".join(event))
+        self._append(b"\n".join(event))
 
     def _read(self, lines: list[bytes], out: list[Frame]) -> None:
-        """Read the lines of one event, usual or not; the last may hold more than one."""
+        """Read the lines of one event, in any form; the last item may contain several lines."""
         if len(lines) == 3:
             id_line, event_line, data_line = lines
             field, _, data = data_line.partition(b":")
@@ -216,7 +219,7 @@ class FrameParser:
             topic = self._topic_in(block[:_HEAD_BYTES])
             self._report(Skipped("it has too many lines for its size", len(block), topic))
             return
-        # In Latin-1 every byte is a character: the data comes back as the bytes it was.
+        # In Latin-1 every byte is one character: encoding restores the same bytes.
         for event in SSEClient(iter([block + b"\n\n"]), char_enc="latin-1").events():
             try:
                 name = event.event.encode("latin-1").decode()

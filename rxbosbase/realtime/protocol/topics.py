@@ -1,11 +1,11 @@
-"""Topics: what a subscriber asks for, and the exact text that asks the server for it.
+"""Topics: what a subscriber subscribes to, and the exact text of it that the server gets.
 
-Pure. A record topic is ``collection/target`` and its options ride behind it::
+Pure. A record topic is ``collection/target``, followed by its options::
 
     posts/*?options={"headers":{"x-tenant":"a"},"query":{"filter":"n > 1"}}      (URL-encoded)
 
-The server sends a topic's text back with every event, so equal wishes must be one text, byte for
-byte: the JSON is compact, its keys are sorted, header names are in lower case.
+The server sends a topic's text back with every event, so equal topics must have the same text, byte
+for byte: the JSON is compact, its keys are sorted, header names are in lower case.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict, Unpack
 from urllib.parse import parse_qs, quote
 
 from rxbosbase.encoding.json import decode, encode_sorted
@@ -28,6 +28,7 @@ __all__ = [
     "MAX_TOPIC_LENGTH",
     "Options",
     "Topic",
+    "TopicOptions",
     "check_collection",
     "check_id",
     "check_topic_headers",
@@ -39,7 +40,7 @@ __all__ = [
 ]
 
 MAX_TOPIC_LENGTH = 2500  # bytes of UTF-8; the server answers a POST with a longer one with 400
-MAX_TOPICS = 1000  # and a POST with more topics too: one connection carries no more
+MAX_TOPICS = 1000  # of one connection; the server answers a POST with more with 400
 
 _LIKE_ENCODE_URI_COMPONENT = "!'()*-._~"
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -47,7 +48,7 @@ _NOT_IN_A_NAME = re.compile(r"[/?#\\]|\.\.|^\.$")
 _DOTS = re.compile(r"(?:^|[/\\])\.{1,2}(?:[/\\]|$)")
 _NOT_IN_AN_ID = re.compile("[\x00-\x1f]")
 _NOT_IN_A_TOPIC = re.compile(r"[/\\?]")
-# The server looks for options by Go's url.Parse, which finds none in a text that is no URL to it.
+# The server finds options with Go's url.Parse, which fails on a text that is not a valid URL.
 _HIDES_OPTIONS = re.compile("[#\x7f]|%(?![0-9A-Fa-f]{2})")
 _HEADER_NAME = re.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2: a token
 _NOT_IN_A_HEADER = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
@@ -56,11 +57,11 @@ _CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One subscription as the server knows it.
+    """One subscription, in the form that the server gets.
 
     Attributes:
-        wire: the exact text that is submitted, and comes back with each event.
-        name: the part without options, as users know it: ``posts/*``.
+        wire: the exact text that is submitted, and that each event contains.
+        name: the part without options: ``posts/*``.
     """
 
     wire: str
@@ -69,20 +70,30 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a read or a topic is asked with: text pairs, sorted, absent ones left out."""
+    """The query and headers of a read or a topic: sorted text pairs, without absent ones."""
 
     query: tuple[tuple[str, str], ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
 
     @property
     def suffix(self) -> str:
-        """``?options=…`` for the end of a topic, or nothing where there are none."""
+        """``?options=…`` for the end of a topic; "" without options."""
         pairs = {"query": dict(self.query), "headers": dict(self.headers)}
         given = {key: value for key, value in pairs.items() if value}
         if not given:
             return ""
         text = encode_sorted(given)
         return "?options=" + quote(text, safe=_LIKE_ENCODE_URI_COMPONENT)
+
+
+class TopicOptions(TypedDict, total=False):
+    """The keywords of a read that a topic takes, too; `normalise_options` has their defaults."""
+
+    filter: str | None
+    expand: str | None
+    fields: str | None
+    query: Mapping[str, Any] | None
+    headers: Mapping[str, Any] | None
 
 
 def normalise_options(
@@ -92,11 +103,11 @@ def normalise_options(
     query: Mapping[str, Any] | None = None,
     headers: Mapping[str, Any] | None = None,
 ) -> Options:
-    """Bring options into their one form, so that equal options compare equal.
+    """Return options in one form, so that equal options compare equal.
 
-    Values may be str, int, float and bool, and what `values.plain` makes one of them; a None, and
-    an empty ``filter``, ``expand`` or ``fields``, count as not given. Header names are compared
-    without regard to case.
+    Values may be str, int, float and bool, and what `values.plain` converts to one of these; a
+    None, and an empty ``filter``, ``expand`` or ``fields``, count as not given. The case of header
+    names is ignored.
 
     Raises:
         ValueError: something is given twice, is not finite, or would break a header.
@@ -119,34 +130,25 @@ def normalise_options(
     return Options(tuple(sorted(pairs.items())), tuple(sorted(_header_texts(headers).items())))
 
 
-def record_topic(
-    collection: str,
-    target: str,
-    *,
-    filter: str | None = None,
-    expand: str | None = None,
-    fields: str | None = None,
-    query: Mapping[str, Any] | None = None,
-    headers: Mapping[str, Any] | None = None,
-) -> Topic:
-    """The topic of a collection's records (``target`` is ``"*"``) or of one record (its id).
+def record_topic(collection: str, target: str, **options: Unpack[TopicOptions]) -> Topic:
+    """Return the topic of a collection's records (``target="*"``) or of one record (its id).
 
     Raises:
-        ClientResponseError: 400, the topic is longer than the server takes.
-        ValueError, TypeError: a name or an option that cannot be right.
+        ClientResponseError: 400, the topic is longer than the server accepts.
+        ValueError, TypeError: an invalid name or option.
 
     >>> record_topic("posts", "*", filter="n=1").wire
     'posts/*?options=%7B%22query%22%3A%7B%22filter%22%3A%22n%3D1%22%7D%7D'
     """
     name = f"{check_collection(collection)}/{_target(target)}"
-    return _topic(name, normalise_options(filter, expand, fields, query, headers))
+    return _topic(name, normalise_options(**options))
 
 
 def check_collection(name: str) -> str:
-    """A collection's name or id. It may hold nothing that leads elsewhere.
+    """Return a collection's name or id, if it changes no path that contains it.
 
     Raises:
-        ValueError, TypeError: it cannot be one.
+        ValueError, TypeError: it is not valid.
     """
     name = _text("collection", name)
     if _NOT_IN_A_NAME.search(name):
@@ -155,11 +157,13 @@ def check_collection(name: str) -> str:
 
 
 def check_id(id: str, what: str = "id") -> str:
-    """A record's id. Collections choose the pattern of theirs, and views have any text as one;
-    but in no URL a segment of dots alone is a name.
+    """Return a record's id, if a URL can contain it.
+
+    Collections define the pattern of their ids, and those of views may be any text; but a URL
+    cannot have a segment ``.`` or ``..``.
 
     Raises:
-        ValueError, TypeError: no request can name it.
+        ValueError, TypeError: no request can contain it.
 
     >>> check_id("#hash")
     '#hash'
@@ -184,13 +188,13 @@ def custom_topic(
     query: Mapping[str, Any] | None = None,
     headers: Mapping[str, Any] | None = None,
 ) -> Topic:
-    """Any other topic of the connection: ``PB_CONNECT``, or one your server's hooks send.
+    """Return any topic of the connection: also ``PB_CONNECT``, or one your server's hooks send.
 
-    A topic that carries its own ``?options=`` is passed on as it is.
+    A topic that contains ``?options=`` already is used unchanged.
 
     Raises:
-        ClientResponseError: 400, the topic is longer than the server takes.
-        ValueError, TypeError: a topic or an option that cannot be right.
+        ClientResponseError: 400, the topic is longer than the server accepts.
+        ValueError, TypeError: an invalid topic or option.
 
     >>> custom_topic("chat/lobby")
     Topic(wire='chat/lobby', name='chat/lobby')
@@ -207,10 +211,10 @@ def custom_topic(
 
 
 def check_topic_headers(headers: Mapping[str, Any] | None) -> dict[str, str | None]:
-    """The headers of a topic, with names in lower case; None stays None: "not in topics".
+    """Return the headers of a topic, with names in lower case; None stays None: "not in topics".
 
     Raises:
-        ValueError: a credential, or what no header may be; a name that is given twice.
+        ValueError: a credential, an invalid header, or a name that is given twice.
         TypeError: a value that has no text form.
 
     >>> check_topic_headers({"X-Tenant": "a", "X-Proxy-Key": None})
@@ -225,7 +229,7 @@ def check_topic_headers(headers: Mapping[str, Any] | None) -> dict[str, str | No
 
 
 def header_name(name: str) -> str:
-    """The form that stands for all that are the same header to a rule.
+    """Return the one form of all spellings that are the same header to a rule.
 
     >>> header_name("X_Tenant")
     'x-tenant'
@@ -234,7 +238,7 @@ def header_name(name: str) -> str:
 
 
 def parse_topic(wire: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    """Take a topic's text apart into name, query and headers; never raises on odd text.
+    """Split a topic's text into name, query and headers; malformed options are left out.
 
     >>> parse_topic(record_topic("posts", "*", filter="n=1").wire)
     ('posts/*', {'filter': 'n=1'}, {})

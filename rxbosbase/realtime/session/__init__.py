@@ -1,1 +1,1 @@
-"""The state machine of one connection: inputs with the time in, commands out. Pure."""
+"""The state machine of one connection, and the registry of topics. Pure."""

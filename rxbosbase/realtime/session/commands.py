@@ -1,4 +1,4 @@
-"""What a `Session` asks of its driver: pure values. A stream is what the driver means by one."""
+"""The commands of a `Session` to its driver: pure values. `stream` is the driver's object."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from msgspec import Struct
 from .lifecycle import Signal
 
 __all__ = [
-    "Abandon", "Acknowledged", "Command", "Failed", "Gap", "HangUp", "Hurry", "Left", "Lost",
-    "Post", "Publish", "Refused", "Start", "Stop", "WakeAt",
+    "Abandon", "Acknowledged", "Command", "EndStream", "Failed", "Gap", "Lost", "Post", "Publish",
+    "Refused", "RetryNow", "Start", "Stop", "Unwanted", "WakeAt",
 ]  # fmt: skip
 
 
@@ -24,17 +24,17 @@ class Stop(Struct, frozen=True):
     """Dispose the pipeline."""
 
 
-class Hurry(Struct, frozen=True):
-    """Cut a wait of the pipeline short."""
+class RetryNow(Struct, frozen=True):
+    """End the pipeline's wait, if it waits, and connect at once."""
 
 
 class Abandon(Struct, frozen=True):
-    """This stream was dialled in vain: its pipeline is disposed already."""
+    """Do not open this stream: its pipeline is disposed already."""
 
     stream: Any
 
 
-class HangUp(Struct, frozen=True):
+class EndStream(Struct, frozen=True):
     """End this stream, or the attempt to open it: as routine, or with an error."""
 
     stream: Any
@@ -42,7 +42,7 @@ class HangUp(Struct, frozen=True):
 
 
 class Post(Struct, frozen=True, eq=False):
-    """Submit these topics on this stream: they are the wanted set of `version`."""
+    """Submit these topics on this stream: the wanted set of `version`."""
 
     stream: Any
     version: int
@@ -56,7 +56,7 @@ class WakeAt(Struct, frozen=True):
 
 
 class Publish(Struct, frozen=True):
-    """Show the status, which `signal` has changed; without one, the wanted set alone."""
+    """Publish the status, which `signal` has changed; without one, only the wanted set changed."""
 
     signal: Signal | None = None
 
@@ -69,19 +69,19 @@ class Acknowledged(Struct, frozen=True):
 
 
 class Gap(Struct, frozen=True):
-    """The open stream has ended, by whatever cause: events may be missing from here on."""
+    """The open stream has ended, for any reason: events may be missing from here on."""
 
 
 class Lost(Struct, frozen=True):
     """The open stream ended otherwise than by routine."""
 
 
-class Left(Struct, frozen=True):
+class Unwanted(Struct, frozen=True):
     """The open stream was ended, since no topic is wanted any more."""
 
 
 class Refused(Struct, frozen=True):
-    """The server will never take the topics of version `upto`; up to `since` it took them."""
+    """The server refuses the topics of version `upto` for good; it accepted those up to `since`."""
 
     since: int
     upto: int
@@ -95,6 +95,6 @@ class Failed(Struct, frozen=True):
 
 
 Command: TypeAlias = (
-    Start | Stop | Hurry | Abandon | HangUp | Post | WakeAt | Publish | Acknowledged | Gap | Lost
-    | Left | Refused | Failed
+    Start | Stop | RetryNow | Abandon | EndStream | Post | WakeAt | Publish | Acknowledged | Gap
+    | Lost | Unwanted | Refused | Failed
 )  # fmt: skip

@@ -1,9 +1,9 @@
-"""The life of one connection, as one table.
+"""The states of one connection, and their transitions as one table.
 
 A connection is *idle* until a topic is wanted, *connecting* until the server has given it a
 client id, *connected* while the server's set is not yet the wanted set, and *active* when it
-is. A loss sends it *waiting*; the server's routine closes do not. What is not in the table
-cannot happen, and raises.
+is. After a loss it is *waiting*; not after the server's routine closes. A transition that is not in
+the table is a defect, and raises.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["TRANSITIONS", "IllegalTransition", "Signal", "State", "transition"]
 
 
 class State(StrEnum):
-    """Where a connection stands; the words of ``Status.state``."""
+    """The state of a connection; the values of ``Status.state``."""
 
     IDLE = "idle"
     CONNECTING = "connecting"
@@ -30,7 +30,7 @@ class Signal(StrEnum):
 
     WANTED = "a topic is wanted"
     OPENED = "the server gave a client id"
-    ACKNOWLEDGED = "the server took the wanted set"
+    ACKNOWLEDGED = "the server acknowledged the wanted set"
     REFUSED = "a POST failed, and is repeated"
     CHANGED = "the wanted set changed"
     RENEWED = "routine close or renewal"
@@ -64,11 +64,14 @@ TRANSITIONS: dict[tuple[State, Signal], State] = {
 
 
 class IllegalTransition(AssertionError):
-    """A signal came in a state in which it cannot: a defect of this library, never of its user."""
+    """A signal in a state in which it cannot happen: a defect of this library, not of its user."""
 
 
 def transition(state: State, signal: Signal) -> State:
-    """The state after `signal`.
+    """Return the state after `signal`.
+
+    Raises:
+        IllegalTransition: the table has no such transition.
 
     >>> transition(State.CONNECTING, Signal.OPENED).value
     'connected'

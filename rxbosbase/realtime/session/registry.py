@@ -1,8 +1,10 @@
-"""Who wants which topic, and which connection carries it. Pure: the wanted set lives here alone.
+"""The subscribers of each topic, and the connection that carries it. Pure.
 
-`entries` is also the routing table. Delivery reads it without a lock: an entry's tuples of
-subscribers are replaced, never changed, and looking a key up in a dict is one step of the
-interpreter. All other methods are to be called under their owner's lock.
+The registry has the only copy of the wanted set.
+
+`Registry.entries` is also the routing table. Delivery reads it without a lock: an entry's tuples
+of subscribers are replaced, never changed, and the lookup of a key in a dict is atomic. All methods
+must be called under the owner's lock.
 """
 
 from __future__ import annotations
@@ -16,26 +18,26 @@ __all__ = ["Registry", "Subscriber", "TopicEntry", "TopicShard"]
 
 
 def _ignore(_: Any) -> None:
-    """What a disposed subscriber's events go to: cheaper than a flag asked for each event."""
+    """Ignore an event of a disposed subscriber: cheaper than a flag that is read for each event."""
 
 
 class Subscriber:
     """One observer or callback of one topic.
 
     Attributes:
-        on_next, on_error, on_completed: where its events go.
-        entry: the topic it is subscribed to; None once it is out.
-        raw: True for one that takes `Message`s, whatever the topic; else `RecordEvent`s.
-        check: True if the preflight's verdict may end it.
-        keeps: True if it stays subscribed though it raised (a callback; an observer does not).
-        actions: the only actions it lets through; None for all.
-        checked: True once the preflight has spoken, or was not asked for.
-        error: why it was ended, for one who waits.
+        on_next, on_error, on_completed: called with its events.
+        entry: the topic it is subscribed to; None once it is removed.
+        raw: True if it receives `Message`s, whatever the topic; else `RecordEvent`s.
+        check: True if the preflight may end it.
+        keep_on_error: True if it stays subscribed after it raised: a callback, not an observer.
+        actions: the only actions it receives; None for all.
+        checked: True once the preflight has passed, or if there is none.
+        error: why it was ended, for a waiting thread.
     """
 
     __slots__ = (
-        "actions", "check", "checked", "entry", "error", "keeps", "on_completed", "on_error",
-        "on_next", "raw",
+        "actions", "check", "checked", "entry", "error", "keep_on_error", "on_completed",
+        "on_error", "on_next", "raw",
     )  # fmt: skip
 
     def __init__(
@@ -46,7 +48,7 @@ class Subscriber:
         *,
         raw: bool = False,
         check: bool = False,
-        keeps: bool = False,
+        keep_on_error: bool = False,
         actions: frozenset[str] | None = None,
     ) -> None:
         self.on_next = on_next
@@ -55,39 +57,39 @@ class Subscriber:
         self.raw = raw
         self.check = check
         self.checked = not check
-        self.keeps = keeps
+        self.keep_on_error = keep_on_error
         self.actions = actions
         self.entry: TopicEntry | None = None
         self.error: Exception | None = None
 
     def silence(self) -> None:
-        """Nothing reaches it from now on, not even the event that is being delivered."""
+        """Stop all calls from now on, also for the event that is being delivered."""
         self.on_next = self.on_error = _ignore
         self.on_completed = _nothing
 
 
 def _nothing() -> None:
-    """As `_ignore`, for completion."""
+    """Ignore the completion of a disposed subscriber."""
 
 
 class TopicEntry:
-    """One wanted topic: its subscribers, and the share that carries it.
+    """One wanted topic: its subscribers, and the shard that carries it.
 
     Attributes:
-        records, messages: the subscribers that take events, and those that take `Message`s.
-        actions: what any of `records` wants; None if one wants all.
-        is_plain: True if all subscribers take events, whatever their action. Kept, not computed:
-            each event of a burst asks for it.
+        records, messages: the subscribers of `RecordEvent`s, and those of `Message`s.
+        actions: the actions that any of `records` receives; None if one receives all.
+        is_plain: True if all subscribers receive events of all actions. Stored, since it is read
+            for each event of a burst.
     """
 
     __slots__ = (
-        "actions", "is_plain", "messages", "name", "records", "share", "topic", "version"
+        "actions", "is_plain", "messages", "name", "records", "shard", "topic", "version"
     )  # fmt: skip
 
-    def __init__(self, topic: Topic, share: TopicShard, version: int) -> None:
+    def __init__(self, topic: Topic, shard: TopicShard, version: int) -> None:
         self.topic = topic
         self.name = topic.name
-        self.share = share
+        self.shard = shard
         self.version = version
         self.records: tuple[Subscriber, ...] = ()
         self.messages: tuple[Subscriber, ...] = ()
@@ -95,9 +97,9 @@ class TopicEntry:
         self.is_plain = False
 
     def set_records(self, records: tuple[Subscriber, ...]) -> None:
-        """Replaces the subscribers that take events."""
+        """Replace the subscribers of `RecordEvent`s."""
         wanted = [subscriber.actions for subscriber in records if subscriber.actions is not None]
-        # Wide before, narrow after: delivery reads the two one after the other.
+        # Allow all actions in between: delivery reads `records` and `actions` without a lock.
         self.actions = None
         self.records = records
         if records and len(wanted) == len(records):
@@ -105,7 +107,7 @@ class TopicEntry:
         self._set_plain()
 
     def set_messages(self, messages: tuple[Subscriber, ...]) -> None:
-        """Replaces the subscribers that take `Message`s."""
+        """Replace the subscribers of `Message`s."""
         self.messages = messages
         self._set_plain()
 
@@ -114,7 +116,7 @@ class TopicEntry:
 
     @property
     def subscribers(self) -> tuple[Subscriber, ...]:
-        """All of them, of both kinds."""
+        """All subscribers, of both kinds."""
         return self.records + self.messages
 
 
@@ -123,7 +125,7 @@ class TopicShard:
 
     Args:
         index: the number of the connection.
-        local: topics that are listened to, never submitted: the server sends them unasked.
+        local: topics that are never submitted: the server sends them without a subscription.
     """
 
     __slots__ = ("entries", "index", "local", "version")
@@ -136,11 +138,11 @@ class TopicShard:
 
     @property
     def is_empty(self) -> bool:
-        """True if nobody wants any topic of it."""
+        """True if it has no topic."""
         return not self.entries
 
     def topics(self) -> tuple[str, ...]:
-        """The texts to submit."""
+        """Return the texts to submit."""
         return tuple(wire for wire in self.entries if wire not in self.local)
 
 
@@ -148,25 +150,30 @@ class Registry:
     """The wanted topics.
 
     Args:
-        local: topics that are listened to, never submitted (``PB_CONNECT``).
-        limit: topics a connection carries at most.
+        local: topics that are never submitted (``PB_CONNECT``).
+        limit: topics that a connection carries at most.
+
+    Attributes:
+        entries: the wanted topics by their wire text; the routing table.
+        global_subscribers: those that receive every message of every topic.
+        shards: one for each connection.
     """
 
     def __init__(self, local: frozenset[str] = frozenset(), limit: int = MAX_TOPICS) -> None:
         self.entries: dict[str, TopicEntry] = {}
-        self.everything: tuple[Subscriber, ...] = ()
-        self.shares: list[TopicShard] = []
+        self.global_subscribers: tuple[Subscriber, ...] = ()
+        self.shards: list[TopicShard] = []
         self.local = local
         self._limit = limit
 
     def add(self, topic: Topic, subscriber: Subscriber) -> TopicEntry:
-        """Subscribes; the topic's share has a new version if the topic is new."""
+        """Subscribe; a new topic gives its shard a new version."""
         entry = self.entries.get(topic.wire)
         if entry is None:
-            share = self._share_with_room(topic.wire)
-            share.version += 1
-            entry = TopicEntry(topic, share, share.version)
-            share.entries[topic.wire] = self.entries[topic.wire] = entry
+            shard = self._shard_with_room(topic.wire)
+            shard.version += 1
+            entry = TopicEntry(topic, shard, shard.version)
+            shard.entries[topic.wire] = self.entries[topic.wire] = entry
         if subscriber.raw:
             entry.set_messages((*entry.messages, subscriber))
         else:
@@ -175,7 +182,7 @@ class Registry:
         return entry
 
     def remove(self, subscriber: Subscriber) -> TopicEntry | None:
-        """Unsubscribes; the entry if that took its topic out of the wanted set."""
+        """Unsubscribe; return the entry if that removed its topic from the wanted set."""
         subscriber.silence()
         entry = subscriber.entry
         if entry is None:
@@ -189,8 +196,8 @@ class Registry:
             return None
         return self._drop(entry)
 
-    def take_out(self, entry: TopicEntry) -> tuple[Subscriber, ...]:
-        """Removes the topic with all its subscribers, and returns them unsilenced."""
+    def remove_topic(self, entry: TopicEntry) -> tuple[Subscriber, ...]:
+        """Remove the topic; return its subscribers, which can still be completed."""
         subscribers = entry.subscribers
         if self.entries.get(entry.topic.wire) is not entry:
             return ()
@@ -202,23 +209,23 @@ class Registry:
         return subscribers
 
     def matching(self, wanted: Callable[[str], bool]) -> list[TopicEntry]:
-        """The entries whose topic's name (without options) is wanted."""
+        """Return the entries whose topic's name without options is wanted."""
         return [entry for entry in self.entries.values() if wanted(entry.name)]
 
     def __iter__(self) -> Iterator[TopicEntry]:
         return iter(tuple(self.entries.values()))
 
     def _drop(self, entry: TopicEntry) -> TopicEntry:
-        entry.share.version += 1
+        entry.shard.version += 1
         del self.entries[entry.topic.wire]
-        del entry.share.entries[entry.topic.wire]
+        del entry.shard.entries[entry.topic.wire]
         return entry
 
-    def _share_with_room(self, wire: str) -> TopicShard:
-        for share in self.shares:
-            # A local topic costs no room on the server.
-            topics = len(share.entries) - len(share.entries.keys() & self.local)
+    def _shard_with_room(self, wire: str) -> TopicShard:
+        for shard in self.shards:
+            # A local topic does not count for the server's limit.
+            topics = len(shard.entries) - len(shard.entries.keys() & self.local)
             if wire in self.local or topics < self._limit:
-                return share
-        self.shares.append(TopicShard(len(self.shares), self.local))
-        return self.shares[-1]
+                return shard
+        self.shards.append(TopicShard(len(self.shards), self.local))
+        return self.shards[-1]

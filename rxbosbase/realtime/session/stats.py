@@ -1,4 +1,4 @@
-"""Counters of a client's connections, for dashboards and for looking into trouble."""
+"""Counters of a client's connections, for dashboards and diagnosis."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ __all__ = ["Stats"]
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """The counts since the client was made, over all its connections.
+    """The counts since the client was made, of all its connections.
 
     Attributes:
-        frames: frames that came, ``PB_CONNECT`` included.
-        bytes: bytes of event streams that came.
-        events: frames that were handed to somebody.
-        skipped: frames that were too large or malformed, and were left out.
+        frames: frames that were received, ``PB_CONNECT`` included.
+        bytes: bytes of event streams that were received.
+        events: frames that were delivered to a subscriber.
+        skipped: frames that were left out as too large or malformed.
         connects: connections that were opened.
-        reconnects: those of them that took the place of an earlier one.
+        reconnects: those of them that replaced an earlier one.
         posts: POSTs of topics.
-        queue_events, queue_bytes: what waits for the delivery thread now.
-        last_event_age: seconds since a frame came last; None before the first.
+        queue_events, queue_bytes: events, and their bytes, in the delivery queue now.
+        last_event_age: seconds since the newest frame; None before the first.
         topics: topics wanted now.
     """
 
@@ -37,7 +37,7 @@ class Stats:
     topics: int = 0
 
     def __add__(self, other: Stats) -> Stats:
-        """Both together; of the ages the smaller."""
+        """Return the sums, and the smaller age."""
         counts = {
             each.name: getattr(self, each.name) + getattr(other, each.name)
             for each in fields(self)

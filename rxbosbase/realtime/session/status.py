@@ -1,4 +1,4 @@
-"""What the user is told of the connections: one immutable value, derived, never kept twice."""
+"""The public status of the connections: one immutable value, computed from the sessions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["SessionStatus", "StateName", "Status", "summarize"]
 
 StateName = Literal["idle", "connecting", "connected", "active", "waiting", "failed", "closed"]
 
-# From the worst to the best: of several connections the worst one is shown.
+# From the worst to the best: the status of several connections is that of the worst.
 _SEVERITY = (
     State.CLOSED,
     State.FAILED,
@@ -28,24 +28,24 @@ _SEVERITY = (
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The state of a client's realtime connections at one moment, of live views' too: the worst of
-    them, and all their topics.
+    """The state of a client's realtime connections at one moment, those of live views included: the
+    worst of them, and all their topics.
 
     Attributes:
         state: ``"idle"`` (nothing wanted), ``"connecting"``, ``"connected"`` (stream open, the
             topics not all acknowledged yet), ``"active"`` (all acknowledged), ``"waiting"`` (for
             the next attempt), ``"failed"`` (attempts used up) or ``"closed"``.
-        client_id: the server's name for the first connection, "" while there is none.
+        client_id: the id that the server gave the first connection, "" while there is none.
         attempt: how many attempts in a row have failed.
         retry_in: seconds from `since` until the next attempt; None unless waiting.
-        error: why the last attempt failed, or what was last skipped; None after a success. An
-            `AuthLostError` when the login was lost, until the next login. Else why a live view
+        error: why the last attempt failed, or which event was last skipped; None after a success.
+            An `AuthLostError` when the login was lost, until the next login. Else why a live view
             cannot read, until it can.
         topics: the wanted topics as the server knows them, options included.
         since: when this state began, in seconds since the epoch.
-        unreadable: the records that live views of this client leave out, since a value in them is
-            nested too deeply to be decoded, or since they are larger than an answer may be; 100 of
-            them at most.
+        unreadable: the records that live views of this client leave out, because a value in them is
+            nested too deeply to be decoded, or because they are larger than an answer may be; at
+            most 100.
     """
 
     state: StateName = "idle"
@@ -60,7 +60,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class SessionStatus:
-    """One connection's share of the status."""
+    """The status of one connection."""
 
     state: State = State.IDLE
     client_id: str = ""
@@ -71,7 +71,7 @@ class SessionStatus:
 
 
 def summarize(sessions: Sequence[SessionStatus], topics: tuple[str, ...]) -> Status:
-    """The status of several connections: that of the worst, with the client id of the first.
+    """Return the status of several connections: that of the worst, with the client id of the first.
 
     >>> summarize([SessionStatus(State.ACTIVE), SessionStatus(State.WAITING)], ()).state
     'waiting'

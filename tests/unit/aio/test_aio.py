@@ -21,7 +21,7 @@ from support.seen import run_thread, wait_event
 from rxbosbase import BosBase, RecordEvent, RequestTimeoutError, aio
 from rxbosbase.aio._waiting import off_loop
 from rxbosbase.errors import ClientClosedError
-from rxbosbase.runtime.handover import BATCH
+from rxbosbase.runtime.bounded_queue import BATCH
 from rxbosbase.testing import FakeRealtime
 
 LIMIT = 5.0
@@ -160,7 +160,7 @@ def test_leaving_the_block_disposes_at_once_and_ends_the_iteration() -> None:
     run(main)
 
 
-def test_a_waiting_task_hears_that_another_closed() -> None:
+def test_aclose_ends_the_iteration_of_a_waiting_task() -> None:
     """`aclose` ends the iteration of another task that waits for the next event."""
     source = Source()
 
@@ -237,7 +237,7 @@ def test_a_break_without_a_block_disposes() -> None:
     run(main)
 
 
-def test_a_step_may_be_given_up_and_tried_again() -> None:
+def test_anext_may_time_out_and_be_called_again() -> None:
     """After a timeout of `anext`, the next `anext` returns the next event; none is lost."""
     source = Source()
 
@@ -266,7 +266,7 @@ def test_two_tasks_may_not_wait_for_the_same_events() -> None:
     run(main)
 
 
-def test_a_task_that_never_waits_lets_the_loop_go_on() -> None:
+def test_a_task_that_never_waits_lets_other_tasks_run() -> None:
     """Reading queued events yields to the event loop at least once per `BATCH` events."""
     source = Source()
 
@@ -374,7 +374,7 @@ def test_conflate_keeps_the_newest_event_of_each_record() -> None:
     run(main)
 
 
-def test_error_ends_the_loop_and_leaves_the_source() -> None:
+def test_error_ends_the_iteration_and_unsubscribes() -> None:
     """With `error`, a full queue unsubscribes; after the queued values the iteration raises."""
     source = Source()
 
@@ -389,7 +389,7 @@ def test_error_ends_the_loop_and_leaves_the_source() -> None:
     run(main)
 
 
-def test_a_producer_on_the_loops_own_thread_is_not_left_to_wait_for_itself() -> None:
+def test_a_full_queue_on_the_loops_own_thread_is_an_error() -> None:
     """With `block`, a source that fills the queue on the loop's own thread raises an error."""
 
     async def main() -> None:
@@ -402,7 +402,7 @@ def test_a_producer_on_the_loops_own_thread_is_not_left_to_wait_for_itself() -> 
 
 
 @pytest.mark.parametrize("end", ["cancel", "aclose", "break"])
-def test_a_producer_who_waits_is_let_go(end: str) -> None:
+def test_a_blocked_producer_continues_after_cancel_close_and_break(end: str) -> None:
     """A blocked producer continues when the iteration is cancelled, closed or broken off."""
     source = Source()
     got = asyncio.Event()
@@ -431,7 +431,7 @@ def test_a_producer_who_waits_is_let_go(end: str) -> None:
     run(main)
 
 
-def test_arguments_that_cannot_be_right_are_refused_at_once() -> None:
+def test_wrong_arguments_of_events_are_refused_at_once() -> None:
     """A wrong `size` or `overflow` raises ValueError, a missing loop RuntimeError, at once."""
     with pytest.raises(ValueError, match="size must be 1 or more"):
         aio.events(Source(), size=0)
@@ -462,7 +462,7 @@ def test_a_closed_loop_is_no_error_for_the_producer_and_ends_the_subscription(
     del events
 
 
-def test_a_producer_who_waits_is_let_go_when_the_loop_is_closed() -> None:
+def test_a_blocked_producer_continues_when_the_loop_is_closed() -> None:
     """A producer blocked by a full queue continues when the loop is closed."""
     source = Source()
     loop = asyncio.new_event_loop()
@@ -475,7 +475,7 @@ def test_a_producer_who_waits_is_let_go_when_the_loop_is_closed() -> None:
     assert source.subscribed == 0
 
 
-def test_events_that_nobody_holds_are_left_by_the_next_value_at_the_latest() -> None:
+def test_unreferenced_events_unsubscribe_at_the_next_value() -> None:
     """Events without a reference are unsubscribed at the next value at the latest."""
     source = Source()
     loop = asyncio.new_event_loop()
@@ -490,7 +490,7 @@ def test_events_that_nobody_holds_are_left_by_the_next_value_at_the_latest() -> 
     loop.close()
 
 
-def test_the_end_of_asyncio_run_disposes_what_tasks_have_left() -> None:
+def test_the_end_of_asyncio_run_disposes_the_subscriptions_of_its_tasks() -> None:
     """The end of `asyncio.run` disposes the subscriptions of tasks that still iterate."""
     source = Source()
 
@@ -503,7 +503,7 @@ def test_the_end_of_asyncio_run_disposes_what_tasks_have_left() -> None:
     assert source.subscribed == 0
 
 
-def test_another_loop_is_told_that_these_events_are_not_its_own() -> None:
+def test_events_of_another_loop_are_an_error() -> None:
     """`anext` on another event loop than the one of the events raises RuntimeError."""
     loop = asyncio.new_event_loop()
     events = aio.events(Source())
@@ -519,7 +519,7 @@ def test_another_loop_is_told_that_these_events_are_not_its_own() -> None:
 
 
 @pytest.mark.parametrize("end", ["completed", "failed", "left", "broken off"])
-def test_a_task_that_lives_long_keeps_none_of_the_events_that_have_ended(end: str) -> None:
+def test_a_long_task_keeps_no_reference_to_ended_events(end: str) -> None:
     """A task keeps no reference to the queue of an iteration that has ended."""
     ended: list[weakref.ref[Any]] = []
 
@@ -570,7 +570,7 @@ def test_tasks_that_wait_in_a_view_end_when_it_is_closed(virtual_time: FakeRealt
     run(main)
 
 
-def test_a_view_that_never_rests_lets_the_loop_go_on(virtual_time: FakeRealtime) -> None:
+def test_a_view_with_constant_changes_lets_other_tasks_run(virtual_time: FakeRealtime) -> None:
     """A view with a new snapshot at every step still lets the loop's other tasks run."""
     posts = virtual_time.client.collection("posts")
 
@@ -600,7 +600,7 @@ def test_a_view_that_never_rests_lets_the_loop_go_on(virtual_time: FakeRealtime)
 # -- first and for_each ----------------------------------------------------------------------------
 
 
-def test_first_gives_the_first_value_and_leaves() -> None:
+def test_first_returns_the_first_value_and_unsubscribes() -> None:
     """`first` returns the first value that satisfies the predicate and unsubscribes at once."""
     source = Source()
 
@@ -614,7 +614,7 @@ def test_first_gives_the_first_value_and_leaves() -> None:
     run(main)
 
 
-def test_first_says_when_there_is_none() -> None:
+def test_first_raises_without_a_value_or_after_its_timeout() -> None:
     """`first` raises for an empty source, after its timeout, and for a timeout of 0."""
 
     async def main() -> None:
@@ -628,7 +628,7 @@ def test_first_says_when_there_is_none() -> None:
     run(main)
 
 
-def test_first_hands_the_sources_own_timeout_on() -> None:
+def test_first_raises_the_sources_own_timeout() -> None:
     """A TimeoutError of the source is raised unchanged, not as the timeout of `first`."""
 
     async def main() -> None:
@@ -651,7 +651,7 @@ def test_for_each_awaits_one_at_a_time_and_in_order() -> None:
     assert log == ["1 begins", "1 ends", "2 begins", "2 ends"]
 
 
-def test_what_the_callback_of_for_each_raises_comes_out_and_unsubscribes() -> None:
+def test_for_each_raises_the_callbacks_error_and_unsubscribes() -> None:
     """`for_each` raises the callback's error and unsubscribes; it refuses a non-callable."""
     source: Subject[int] = Subject()
 
@@ -691,7 +691,7 @@ def test_context_variables_are_those_of_the_task() -> None:
 # -- blocking calls --------------------------------------------------------------------------------
 
 
-def test_a_blocking_call_leaves_the_loop_free_and_gives_what_it_raises() -> None:
+def test_off_loop_lets_the_loop_run_and_raises_the_calls_error() -> None:
     """`off_loop` lets the loop run during a blocking call, and raises the call's error."""
 
     async def main() -> None:
@@ -710,7 +710,7 @@ def test_a_blocking_call_leaves_the_loop_free_and_gives_what_it_raises() -> None
     run(main)
 
 
-def test_a_cancelled_wait_holds_nobody_up() -> None:
+def test_a_cancelled_blocking_call_does_not_delay_the_loops_end() -> None:
     """`off_loop` can be cancelled; `asyncio.run` ends although the blocking call still runs."""
     release, ended = threading.Event(), threading.Event()
 
@@ -766,7 +766,7 @@ def _posts() -> Any:
         lambda _: off_loop(lambda: None),
     ],
 )
-def test_without_a_loop_it_is_said_at_once_what_is_needed(
+def test_without_a_running_loop_each_call_raises_at_once(
     start: Callable[[Source], Coroutine[Any, Any, object]],
 ) -> None:
     """Without a running asyncio loop each call raises RuntimeError and subscribes nothing."""

@@ -1,4 +1,4 @@
-"""The login in a file: nobody else's to read, never half, and no file can do harm."""
+"""The login in a file: private, never half-written, and safe against hostile files."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.lstat().st_mode)
 
 
-# -- keeping --------------------------------------------------------------------------------------
+# -- saving ---------------------------------------------------------------------------------------
 
 
 def test_a_login_survives_in_its_file(path: Path) -> None:
@@ -100,7 +100,7 @@ def test_the_home_folder_is_found_and_missing_folders_are_made_private(
     assert mode(tmp_path / ".config/app") == 0o700
 
 
-def test_the_file_is_written_before_anybody_is_told(path: Path) -> None:
+def test_the_file_is_written_before_observers_are_called(path: Path) -> None:
     """When an observer of `changes` is called, the file already contains the new login."""
     store = FileAuthStore(path)
     found: list[str] = []
@@ -127,7 +127,7 @@ def test_an_observer_may_use_the_store_from_another_thread(path: Path) -> None:
     assert store.token == ""
 
 
-def test_file_and_memory_agree_on_who_came_last(
+def test_file_and_memory_hold_the_same_login_after_concurrent_saves(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After two concurrent `save` calls, the file and the store contain the same login."""
@@ -139,7 +139,7 @@ def test_file_and_memory_agree_on_who_came_last(
         real_replace(*names)
         if second.ident is None:
             second.start()
-            second.join(0.1)  # without a lock it would be done by then
+            second.join(0.1)  # without a lock it ends within this time
 
     monkeypatch.setattr(os, "replace", overtaken)
     store.save("the.first.one")
@@ -218,7 +218,7 @@ def test_repr_shows_no_token(path: Path) -> None:
     assert repr(store) == "<FileAuthStore: logged in>"
 
 
-# -- whose it is ----------------------------------------------------------------------------------
+# -- owner and mode -------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("careless_umask")
@@ -256,9 +256,7 @@ def test_a_file_that_others_could_read_becomes_the_owners_alone(
     assert TOKEN not in caplog.text
 
 
-def test_a_file_that_another_user_put_there_logs_nobody_in(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_of_another_user_gives_no_login(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file owned by another user gives no login and is renamed to `.broken`."""
     FileAuthStore(path).save(TOKEN)
     monkeypatch.setattr(os, "geteuid", lambda: path.stat().st_uid + 12345)
@@ -316,7 +314,7 @@ def test_a_link_that_is_swapped_in_for_what_is_kept_aside_changes_no_other_file(
     real_replace = os.replace
 
     def swap(*_: Any) -> bool:
-        """Just behind the move, or behind a look at what was moved."""
+        """Runs just after the rename, or after the check of the renamed file."""
         aside.unlink()
         aside.symlink_to(other)
         return False
@@ -351,7 +349,7 @@ def test_what_becomes_no_file_at_the_last_moment_is_not_read(
 
 
 @pytest.mark.parametrize(("bits", "warned"), [(0o777, True), (0o1777, False), (0o775, False)])
-def test_a_folder_where_everybody_may_replace_the_file_is_told(
+def test_a_world_writable_folder_is_warned_of(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, bits: int, warned: bool
 ) -> None:
     """A folder that every user can write to, without the sticky bit, causes a warning."""
@@ -439,7 +437,7 @@ def test_an_unreadable_file_is_kept_aside(path: Path, monkeypatch: pytest.Monkey
     assert path.with_name("login.json.broken").exists()
 
 
-def test_a_file_that_cannot_even_be_kept_aside_logs_nobody_in(
+def test_an_invalid_file_that_cannot_be_renamed_gives_no_login(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An invalid file that cannot be renamed gives no login, stays unchanged and is logged."""
@@ -501,7 +499,7 @@ def test_a_folder_that_cannot_be_used_is_an_error_at_once(tmp_path: Path) -> Non
 
 @contextlib.contextmanager
 def forked_saver(path: Path) -> Generator[tuple[int, int]]:
-    """A child that saves as fast as it can; its id, and a pipe that gets a byte for each save."""
+    """The id of a child that saves without a pause, and a pipe that gets a byte for each save."""
     reading, writing = os.pipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # the child runs no threads
@@ -553,7 +551,7 @@ def test_what_a_killed_program_left_half_written_is_removed(path: Path) -> None:
     os.utime(old, (then, then))
     FileAuthStore(path)
     assert not old.exists()
-    assert new.exists()  # it may be in the making
+    assert new.exists()  # another program may still write it
 
 
 def test_two_programs_that_share_a_file_never_see_half_a_login(path: Path) -> None:

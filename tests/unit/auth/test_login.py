@@ -1,4 +1,4 @@
-"""What a login returns: a dict in all but what it looks like."""
+"""The response to a login: a dict except for its repr, which hides the token."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_it_is_a_dict_whole_by_key(login: Login) -> None:
     assert pickle.loads(pickle.dumps(login)) == plain
 
 
-def test_with_what_is_no_dict_it_is_joined_as_a_dict_is(login: Login) -> None:
+def test_or_with_no_dict_behaves_as_for_a_dict(login: Login) -> None:
     """`login | other` uses the `__ror__` of an operand that is no dict, as a dict does."""
     more = UserDict(more=1)
     assert type(login | more) is UserDict

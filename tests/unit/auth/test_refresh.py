@@ -1,4 +1,4 @@
-"""Logins over time, in virtual time: renewed early, checked in between, and lost aloud."""
+"""Logins over time, in virtual time: renewal, checks, and the report of a lost login."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from support.seen import run_thread
 
 from rxbosbase.auth.refresh import SHORTEST_LIFE, AutoRefresh, SingleFlight
 from rxbosbase.auth.store import AuthState, AuthStore
-from rxbosbase.backoff import BackoffPolicy
 from rxbosbase.errors import BosBaseError, ClientResponseError, ConnectionFailedError, ProtocolError
+from rxbosbase.runtime.backoff import BackoffPolicy
 
 HOUR = 3600.0
 DAY = 24 * HOUR
 
 
-class World:
-    """A clock, a server that issues tokens and refreshes them, and a login that is kept alive.
+class RefreshScenario:
+    """A clock, a server that issues and refreshes tokens, and a client with automatic refresh.
 
     Attributes:
-        asked: when the server was asked, in seconds since the start.
-        renewed: when a new token was kept.
-        lost: why the login was lost, and when.
-        down: what the server answers in place of its own; None lets it work.
-        revoked: the server accepts the token no more.
-        ahead: seconds by which our clock is ahead of the server's.
-        renewable: False gives the same token again.
+        asked: when the server got a refresh, in seconds since the start.
+        renewed: when a new token was saved.
+        lost: when and why the login was lost.
+        down: the error of each refresh; None for none.
+        revoked: the server no longer accepts the token.
+        ahead: seconds by which the client's clock is ahead of the server's.
+        renewable: False makes each refresh return the same token.
     """
 
     def __init__(self, life: float, *, threshold: float = 1800.0, check_every: float = 60.0):
@@ -116,240 +116,240 @@ def token(**claims: Any) -> str:
 
 def test_a_token_is_renewed_the_threshold_before_it_expires() -> None:
     """A token is renewed `threshold` seconds before it expires, each time again."""
-    world = World(2 * HOUR, check_every=DAY)
-    world.log_in()
-    world.start()
-    world.pass_time(5 * HOUR)
-    assert world.renewed == [1.5 * HOUR, 3 * HOUR, 4.5 * HOUR]
-    assert world.asked == world.renewed
-    assert world.lost == []
+    scenario = RefreshScenario(2 * HOUR, check_every=DAY)
+    scenario.log_in()
+    scenario.start()
+    scenario.pass_time(5 * HOUR)
+    assert scenario.renewed == [1.5 * HOUR, 3 * HOUR, 4.5 * HOUR]
+    assert scenario.asked == scenario.renewed
+    assert scenario.lost == []
 
 
 def test_a_token_near_its_end_is_renewed_at_once() -> None:
     """A token that expires within `threshold` at the start is renewed at once."""
-    world = World(2 * HOUR)
-    world.log_in(life=10 * 60.0)
-    world.start()
-    world.pass_time(1)
-    assert world.renewed == [0.0]
+    scenario = RefreshScenario(2 * HOUR)
+    scenario.log_in(life=10 * 60.0)
+    scenario.start()
+    scenario.pass_time(1)
+    assert scenario.renewed == [0.0]
 
 
 def test_a_token_that_lives_shorter_than_the_threshold_is_renewed_at_half_its_life() -> None:
     """A token with a lifetime below `threshold` is renewed after half of its lifetime."""
-    world = World(100.0, check_every=DAY)
-    world.log_in()
-    world.start()
-    world.pass_time(249)
-    assert world.renewed == [0.0, 50.0, 100.0, 150.0, 200.0]
-    assert world.lost == []
+    scenario = RefreshScenario(100.0, check_every=DAY)
+    scenario.log_in()
+    scenario.start()
+    scenario.pass_time(249)
+    assert scenario.renewed == [0.0, 50.0, 100.0, 150.0, 200.0]
+    assert scenario.lost == []
 
 
 def test_checks_in_between_do_not_put_the_renewal_off_or_forward() -> None:
     """Checks every `check_every` seconds do not change the time of the renewal."""
-    world = World(100.0, check_every=20.0)
-    world.log_in()
-    world.start()
-    world.pass_time(109)
-    assert world.renewed == [0.0, 50.0, 100.0]
-    assert world.asked == [0, 20, 40, 50, 70, 90, 100]
+    scenario = RefreshScenario(100.0, check_every=20.0)
+    scenario.log_in()
+    scenario.start()
+    scenario.pass_time(109)
+    assert scenario.renewed == [0.0, 50.0, 100.0]
+    assert scenario.asked == [0, 20, 40, 50, 70, 90, 100]
 
 
 def test_a_server_with_the_shortest_tokens_is_asked_once_a_second_at_most() -> None:
     """With tokens of 1.2 s, a refresh is sent once per `SHORTEST_LIFE`, not more often."""
-    world = World(1.2)
-    world.log_in()
-    world.start()
-    world.pass_time(60)
-    assert world.renewed == pytest.approx([n * SHORTEST_LIFE for n in range(61)])
-    assert world.asked == world.renewed
+    scenario = RefreshScenario(1.2)
+    scenario.log_in()
+    scenario.start()
+    scenario.pass_time(60)
+    assert scenario.renewed == pytest.approx([n * SHORTEST_LIFE for n in range(61)])
+    assert scenario.asked == scenario.renewed
 
 
 @pytest.mark.parametrize("hours", [1, 3])
-def test_a_clock_that_is_hours_ahead_does_not_hammer_the_server(hours: int) -> None:
+def test_a_clock_that_is_hours_ahead_sends_one_refresh_a_minute_at_most(hours: int) -> None:
     """With a clock ahead of the server's by hours, at most one refresh per minute is sent."""
-    world = World(HOUR, check_every=60.0)
-    world.ahead = hours * HOUR
-    world.log_in()
-    world.start()
-    world.pass_time(HOUR)
-    assert len(world.asked) <= 61
-    assert world.lost == []
+    scenario = RefreshScenario(HOUR, check_every=60.0)
+    scenario.ahead = hours * HOUR
+    scenario.log_in()
+    scenario.start()
+    scenario.pass_time(HOUR)
+    assert len(scenario.asked) <= 61
+    assert scenario.lost == []
 
 
 def test_a_token_without_an_end_is_checked_and_never_renewed() -> None:
     """A token without `exp` is checked every `check_every` seconds and never replaced."""
-    world = World(HOUR)
-    world.store.save(token(id="u1"), {"id": "u1"})
-    world.start()
-    world.pass_time(301)
-    assert world.asked == [60, 120, 180, 240, 300]
-    assert world.renewed == []
+    scenario = RefreshScenario(HOUR)
+    scenario.store.save(token(id="u1"), {"id": "u1"})
+    scenario.start()
+    scenario.pass_time(301)
+    assert scenario.asked == [60, 120, 180, 240, 300]
+    assert scenario.renewed == []
 
 
 def test_a_token_that_cannot_be_renewed_is_asked_for_rarely_and_lost_at_its_end() -> None:
     """If refreshes return the same token, few are sent; the login is lost at its expiry."""
-    world = World(HOUR, check_every=DAY)
-    world.renewable = False
-    world.log_in()
-    world.start()
-    world.pass_time(HOUR + 2)
-    assert world.renewed == []
-    assert [when for when, _ in world.lost] == pytest.approx([HOUR], abs=SHORTEST_LIFE)
-    assert len(world.asked) <= 15
+    scenario = RefreshScenario(HOUR, check_every=DAY)
+    scenario.renewable = False
+    scenario.log_in()
+    scenario.start()
+    scenario.pass_time(HOUR + 2)
+    assert scenario.renewed == []
+    assert [when for when, _ in scenario.lost] == pytest.approx([HOUR], abs=SHORTEST_LIFE)
+    assert len(scenario.asked) <= 15
 
 
 def test_a_token_that_comes_again_as_it_was_just_made_is_renewed_in_time() -> None:
     """If the first refresh returns the same token, it is renewed after half of its lifetime."""
-    world = World(HOUR, threshold=2 * HOUR)
-    world.renewable = False
-    world.log_in()
-    world.start()
-    world.pass_time(1)
-    world.renewable = True
-    world.pass_time(HOUR)
-    assert world.asked[0] == 0
-    assert world.renewed[0] == HOUR / 2
-    assert world.lost == []
+    scenario = RefreshScenario(HOUR, threshold=2 * HOUR)
+    scenario.renewable = False
+    scenario.log_in()
+    scenario.start()
+    scenario.pass_time(1)
+    scenario.renewable = True
+    scenario.pass_time(HOUR)
+    assert scenario.asked[0] == 0
+    assert scenario.renewed[0] == HOUR / 2
+    assert scenario.lost == []
 
 
 def test_a_year_of_renewals_loses_nothing() -> None:
     """A login with tokens of five days is renewed for a year without being lost."""
-    world = World(5 * DAY, check_every=HOUR)
-    world.log_in()
-    world.start()
-    world.pass_time(365 * DAY)
-    assert 73 <= len(world.renewed) <= 75
-    assert world.lost == []
+    scenario = RefreshScenario(5 * DAY, check_every=HOUR)
+    scenario.log_in()
+    scenario.start()
+    scenario.pass_time(365 * DAY)
+    assert 73 <= len(scenario.renewed) <= 75
+    assert scenario.lost == []
 
 
 def test_an_expiry_beyond_the_longest_timer_is_still_met() -> None:
     """A token of 10 days, longer than the longest timer, is renewed on time."""
-    world = World(10 * DAY, check_every=100 * DAY)
-    world.log_in()
-    world.start()
-    world.pass_time(11 * DAY)
-    assert world.renewed == [10 * DAY - 1800]
+    scenario = RefreshScenario(10 * DAY, check_every=100 * DAY)
+    scenario.log_in()
+    scenario.start()
+    scenario.pass_time(11 * DAY)
+    assert scenario.renewed == [10 * DAY - 1800]
 
 
 def test_a_clock_that_is_set_forward_is_noticed_within_a_day() -> None:
     """After the clock is set forward by days, the token is renewed within a day."""
-    world = World(10 * DAY, check_every=100 * DAY)
-    world.log_in()
-    world.start()
-    world.pass_time(HOUR)
-    world.ahead = 10 * DAY - 2 * HOUR
-    world.pass_time(DAY - HOUR - 1)
-    assert world.renewed == []
-    world.pass_time(1)
-    assert world.renewed == [DAY]
+    scenario = RefreshScenario(10 * DAY, check_every=100 * DAY)
+    scenario.log_in()
+    scenario.start()
+    scenario.pass_time(HOUR)
+    scenario.ahead = 10 * DAY - 2 * HOUR
+    scenario.pass_time(DAY - HOUR - 1)
+    assert scenario.renewed == []
+    scenario.pass_time(1)
+    assert scenario.renewed == [DAY]
 
 
 # -- logins and logouts ---------------------------------------------------------------------------
 
 
-def test_a_guest_is_never_refreshed_and_a_later_login_is() -> None:
+def test_without_a_login_nothing_is_refreshed_and_a_later_login_is() -> None:
     """Without a login no refresh is sent; a later login is renewed on time."""
-    world = World(HOUR)
-    world.start()
-    world.pass_time(DAY)
-    assert world.asked == []
-    world.log_in()
-    world.pass_time(HOUR - 1)
-    assert world.renewed == [DAY + 1800]
+    scenario = RefreshScenario(HOUR)
+    scenario.start()
+    scenario.pass_time(DAY)
+    assert scenario.asked == []
+    scenario.log_in()
+    scenario.pass_time(HOUR - 1)
+    assert scenario.renewed == [DAY + 1800]
 
 
 def test_a_logout_ends_the_refreshing() -> None:
     """After a logout no refresh is sent."""
-    world = World(HOUR)
-    world.log_in()
-    world.start()
-    world.pass_time(61)
-    world.store.clear()
-    world.pass_time(DAY)
-    assert world.asked == [60]
+    scenario = RefreshScenario(HOUR)
+    scenario.log_in()
+    scenario.start()
+    scenario.pass_time(61)
+    scenario.store.clear()
+    scenario.pass_time(DAY)
+    assert scenario.asked == [60]
 
 
-def test_no_timer_runs_for_a_guest_or_after_dispose() -> None:
+def test_no_timer_runs_without_a_login_or_after_dispose() -> None:
     """No timer is pending without a login, or after `dispose` during a refresh."""
-    world = World(HOUR)
-    refresher = world.start()
-    world.time.start()  # for as long as any timer is left
-    assert world.now == 0
-    world.before_answer = refresher.dispose
-    world.log_in(life=60.0)
-    world.time.start()
-    assert (world.asked, world.now) == ([0], 0)
+    scenario = RefreshScenario(HOUR)
+    refresher = scenario.start()
+    scenario.time.start()  # for as long as any timer is left
+    assert scenario.now == 0
+    scenario.before_answer = refresher.dispose
+    scenario.log_in(life=60.0)
+    scenario.time.start()
+    assert (scenario.asked, scenario.now) == ([0], 0)
 
 
 def test_dispose_ends_it_and_may_be_repeated() -> None:
     """After `dispose`, called twice, no refresh is sent, not even for a new login."""
-    world = World(HOUR)
-    world.log_in()
-    refresher = world.start()
-    world.pass_time(61)
+    scenario = RefreshScenario(HOUR)
+    scenario.log_in()
+    refresher = scenario.start()
+    scenario.pass_time(61)
     refresher.dispose()
     refresher.dispose()
-    world.pass_time(DAY)
-    world.log_in()
-    world.pass_time(DAY)
-    assert world.asked == [60]
+    scenario.pass_time(DAY)
+    scenario.log_in()
+    scenario.pass_time(DAY)
+    assert scenario.asked == [60]
 
 
 def test_an_answer_for_a_login_that_is_gone_is_not_kept() -> None:
     """The response to a refresh is discarded if the login was cleared meanwhile."""
-    world = World(HOUR)
-    world.log_in(life=60.0)
-    world.before_answer = world.store.clear
-    world.start()
-    world.pass_time(DAY)
-    assert world.asked == [0]
-    assert world.store.token == ""
+    scenario = RefreshScenario(HOUR)
+    scenario.log_in(life=60.0)
+    scenario.before_answer = scenario.store.clear
+    scenario.start()
+    scenario.pass_time(DAY)
+    assert scenario.asked == [0]
+    assert scenario.store.token == ""
 
 
 def test_a_refusal_of_a_login_that_is_gone_does_not_end_the_new_one() -> None:
     """A 401 to the refresh of a replaced login does not end the new login, which is renewed."""
-    world = World(HOUR)
-    world.log_in()
-    world.start()
+    scenario = RefreshScenario(HOUR)
+    scenario.log_in()
+    scenario.start()
 
     def another_login() -> None:
-        world.before_answer = lambda: None
-        world.log_in()
+        scenario.before_answer = lambda: None
+        scenario.log_in()
         raise ClientResponseError(401)
 
-    world.before_answer = another_login
-    world.pass_time(61)
-    assert world.lost == []
-    world.pass_time(HOUR)
-    assert world.renewed  # the new login is looked after
+    scenario.before_answer = another_login
+    scenario.pass_time(61)
+    assert scenario.lost == []
+    scenario.pass_time(HOUR)
+    assert scenario.renewed  # the new login is refreshed
 
 
-def test_a_login_while_a_refresh_is_under_way_is_looked_after_too() -> None:
+def test_a_login_while_a_refresh_is_under_way_is_refreshed_too() -> None:
     """A login saved while a refresh is in flight is renewed once that refresh has ended."""
-    world = World(HOUR)
-    world.log_in()
-    world.start()
-    world.slow = True
-    world.pass_time(61)
-    world.log_in(life=30.0)
-    world.pass_time(1)  # due at once, but the old one is still in flight
-    world.slow = False
-    (late,) = world.waiting
+    scenario = RefreshScenario(HOUR)
+    scenario.log_in()
+    scenario.start()
+    scenario.slow = True
+    scenario.pass_time(61)
+    scenario.log_in(life=30.0)
+    scenario.pass_time(1)  # due at once, but the old one is still in flight
+    scenario.slow = False
+    (late,) = scenario.waiting
     late()
-    world.pass_time(1)
-    assert world.renewed[0] < 64
+    scenario.pass_time(1)
+    assert scenario.renewed[0] < 64
 
 
 def test_dispose_while_a_refresh_is_under_way_keeps_nothing() -> None:
     """After `dispose` during a refresh, its new token is not stored."""
-    world = World(HOUR)
-    world.log_in(life=60.0)
-    refresher = world.start()
-    world.before_answer = refresher.dispose
-    before = world.store.token
-    world.pass_time(DAY)
-    assert world.store.token == before
-    assert world.asked == [0]
+    scenario = RefreshScenario(HOUR)
+    scenario.log_in(life=60.0)
+    refresher = scenario.start()
+    scenario.before_answer = refresher.dispose
+    before = scenario.store.token
+    scenario.pass_time(DAY)
+    assert scenario.store.token == before
+    assert scenario.asked == [0]
 
 
 # -- losing it ------------------------------------------------------------------------------------
@@ -358,16 +358,16 @@ def test_dispose_while_a_refresh_is_under_way_keeps_nothing() -> None:
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
 def test_a_revoked_token_is_noticed_within_check_every(status: int) -> None:
     """A 400, 401, 403 or 404 to a check ends the login once, within `check_every` seconds."""
-    world = World(HOUR, check_every=60.0)
-    world.log_in()
-    world.start()
-    world.pass_time(100)
-    world.down = ClientResponseError(status, message="no")
-    world.pass_time(60)
-    assert world.lost == [(120.0, world.down)]
-    world.pass_time(DAY)
-    assert len(world.lost) == 1
-    assert len(world.asked) == 2
+    scenario = RefreshScenario(HOUR, check_every=60.0)
+    scenario.log_in()
+    scenario.start()
+    scenario.pass_time(100)
+    scenario.down = ClientResponseError(status, message="no")
+    scenario.pass_time(60)
+    assert scenario.lost == [(120.0, scenario.down)]
+    scenario.pass_time(DAY)
+    assert len(scenario.lost) == 1
+    assert len(scenario.asked) == 2
 
 
 @pytest.mark.parametrize(
@@ -385,63 +385,63 @@ def test_a_revoked_token_is_noticed_within_check_every(status: int) -> None:
 )
 def test_trouble_is_no_loss_and_is_tried_again_with_backoff(trouble: Exception) -> None:
     """Any other error keeps the login; the refresh is retried with backoff until success."""
-    world = World(HOUR, check_every=100.0)
-    world.log_in()
-    world.start()
-    world.down = trouble
-    world.pass_time(131)
-    assert world.asked == [100, 101, 103, 107, 115, 123, 131]
-    assert world.lost == []
-    world.down = None
-    world.pass_time(8)
-    assert world.asked[-1] == 139
-    world.pass_time(99)
-    assert world.asked[-1] == 139  # back to the usual pace
-    world.pass_time(1)
-    assert world.asked[-1] == 239
+    scenario = RefreshScenario(HOUR, check_every=100.0)
+    scenario.log_in()
+    scenario.start()
+    scenario.down = trouble
+    scenario.pass_time(131)
+    assert scenario.asked == [100, 101, 103, 107, 115, 123, 131]
+    assert scenario.lost == []
+    scenario.down = None
+    scenario.pass_time(8)
+    assert scenario.asked[-1] == 139
+    scenario.pass_time(99)
+    assert scenario.asked[-1] == 139  # back to the usual pace
+    scenario.pass_time(1)
+    assert scenario.asked[-1] == 239
 
 
 def test_trouble_after_a_success_begins_its_backoff_anew() -> None:
     """A successful check resets the backoff, even if it renews nothing."""
-    world = World(DAY, check_every=100.0)
-    world.log_in()
-    world.start()
+    scenario = RefreshScenario(DAY, check_every=100.0)
+    scenario.log_in()
+    scenario.start()
     for begins in (100, 203):
-        world.down = ConnectionFailedError("gone")
-        world.pass_time(begins + 1 - world.now)
-        assert world.asked[-2:] == [begins, begins + 1]
-        world.down = None
-        world.pass_time(2)
-        assert world.asked[-1] == begins + 3
-    assert world.renewed == []  # a success that renews nothing
+        scenario.down = ConnectionFailedError("gone")
+        scenario.pass_time(begins + 1 - scenario.now)
+        assert scenario.asked[-2:] == [begins, begins + 1]
+        scenario.down = None
+        scenario.pass_time(2)
+        assert scenario.asked[-1] == begins + 3
+    assert scenario.renewed == []  # a success that renews nothing
 
 
 @pytest.mark.parametrize(("asked", "waits"), [(50.0, 50), (1e12, 300), (math.inf, 300)])
-def test_a_server_that_asks_to_wait_is_asked_again_when_it_said(asked: float, waits: int) -> None:
+def test_a_refresh_is_retried_after_retry_after(asked: float, waits: int) -> None:
     """A refresh is retried after `retry_after` of a 429, and after 300 s at the latest."""
-    world = World(DAY, check_every=100.0)
-    world.log_in()
-    world.start()
-    world.down = ClientResponseError(429, retry_after=asked)
-    world.pass_time(100 + 2 * waits)
-    assert world.asked == [100, 100 + waits, 100 + 2 * waits]
+    scenario = RefreshScenario(DAY, check_every=100.0)
+    scenario.log_in()
+    scenario.start()
+    scenario.down = ClientResponseError(429, retry_after=asked)
+    scenario.pass_time(100 + 2 * waits)
+    assert scenario.asked == [100, 100 + waits, 100 + 2 * waits]
 
 
 def test_a_store_that_cannot_keep_the_new_token_is_trouble_too() -> None:
     """If the new token cannot be stored, the refresh is retried with backoff."""
-    world = World(HOUR)
-    world.log_in(life=60.0)
-    world.disk_is_full = True
-    world.start()
-    world.pass_time(6)
-    assert world.asked == [0, 1, 3]
-    assert world.renewed == []
-    world.disk_is_full = False
-    world.pass_time(2)
-    assert world.renewed == [7]
+    scenario = RefreshScenario(HOUR)
+    scenario.log_in(life=60.0)
+    scenario.disk_is_full = True
+    scenario.start()
+    scenario.pass_time(6)
+    assert scenario.asked == [0, 1, 3]
+    assert scenario.renewed == []
+    scenario.disk_is_full = False
+    scenario.pass_time(2)
+    assert scenario.renewed == [7]
 
 
-# -- one request, however many ask ----------------------------------------------------------------
+# -- one request for all concurrent callers -------------------------------------------------------
 
 
 def test_callers_at_one_time_share_one_call_and_its_result() -> None:
@@ -464,18 +464,20 @@ def test_callers_at_one_time_share_one_call_and_its_result() -> None:
     assert entered.wait(5)
     go.set()
     join(threads)
-    # A thread may come so late that it needs a flight of its own; none shares half of one.
+    # A late thread may make a call of its own; every other one shares a whole result.
     assert len(results) == 20
     assert len(set(map(id, results))) == len(calls)
 
 
 def test_callers_at_one_time_share_the_error() -> None:
-    """Concurrent callers with one key each get the error that the call raises."""
+    """Concurrent callers with one key each get the error that the shared call raises."""
     flights = SingleFlight()
     go = threading.Event()
+    calls: list[int] = []
     errors: list[BaseException] = []
 
     def call() -> None:
+        calls.append(1)
         assert go.wait(5)
         raise BosBaseError("no")
 
@@ -488,6 +490,7 @@ def test_callers_at_one_time_share_the_error() -> None:
     go.set()
     join(threads)
     assert len(errors) == 5
+    assert len(set(map(id, errors))) == len(calls)
 
 
 def test_other_keys_and_later_callers_have_calls_of_their_own() -> None:
@@ -567,7 +570,7 @@ def test_another_thread_that_asks_meanwhile_gets_the_refusal_as_its_outcome() ->
 def run_joined(
     flights: SingleFlight, call: Callable[[], object]
 ) -> tuple[Callable[[], Any], Callable[[], Any]]:
-    """The results of two threads that ask for the same: the first has `call` made, once the second
+    """The results of two threads that run the same key: the first makes `call` once the second
     waits for it."""
     entered = threading.Event()
     joined = Joined()
@@ -584,7 +587,7 @@ def run_joined(
 
 
 class Joined(threading.Event):
-    """An event that tells when somebody waits for it."""
+    """An event that sets another one when a thread waits for it."""
 
     def __init__(self) -> None:
         super().__init__()

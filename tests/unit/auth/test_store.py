@@ -1,4 +1,4 @@
-"""The login: its store, its token, and who is told."""
+"""The login: its store, its token, and the observers of its changes."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def test_a_token_counts_as_expired_a_little_early(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("rxbosbase.auth.store.time", lambda: 1000.0)
     assert AuthState(jwt(exp=1000 + EARLY_SECONDS + 1)).is_valid
     assert not AuthState(jwt(exp=1000 + EARLY_SECONDS)).is_valid
-    assert not AuthState(jwt()).is_valid  # it does not say
+    assert not AuthState(jwt()).is_valid  # without `exp`
     assert not AuthState(jwt(exp="soon")).is_valid
-    assert not AuthState(jwt(exp=10**400)).is_valid  # nor is that a time
+    assert not AuthState(jwt(exp=10**400)).is_valid  # no float holds this `exp`
     assert not AuthState().is_valid
     assert AuthState(jwt(exp=1500)).expires == 1500.0
 
@@ -64,7 +64,7 @@ def test_nothing_shows_a_token() -> None:
     assert repr(store) == "<AuthStore: logged in>"
 
 
-def test_changes_replay_the_current_state_and_tell_each_change_once() -> None:
+def test_changes_emit_the_current_state_and_each_change_once() -> None:
     """`changes` emits the current state, then each different state once, until disposed."""
     store = AuthStore()
     seen: list[str] = []
@@ -98,7 +98,7 @@ def test_an_observer_that_raises_harms_neither_the_login_nor_the_others(
     assert "in an auth observer" in caplog.text
 
 
-def test_a_change_made_by_an_observer_is_the_last_word_for_all() -> None:
+def test_a_change_made_by_an_observer_reaches_all_observers_last() -> None:
     """If an observer clears the login, every observer gets the cleared state last."""
     store = AuthStore()
     seen: list[str] = []

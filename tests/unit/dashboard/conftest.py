@@ -1,4 +1,4 @@
-"""Nothing here can even be imported without Panel: then each file is a skip that says so."""
+"""Without Panel these files cannot be imported: each is skipped as a whole."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def has_panel() -> bool:
     return True
 
 
-class Unimportable(pytest.Module):
+class SkippedModule(pytest.Module):
     """A file of tests that is skipped as a whole."""
 
     def collect(self) -> list[pytest.Item | pytest.Collector]:
@@ -28,5 +28,5 @@ def pytest_pycollect_makemodule(
 ) -> pytest.Module | None:
     if has_panel():
         return None
-    made: Unimportable = Unimportable.from_parent(parent, path=module_path)
-    return made
+    module: SkippedModule = SkippedModule.from_parent(parent, path=module_path)
+    return module

@@ -1,4 +1,4 @@
-"""Panes without a browser: their life, and their still picture."""
+"""Panes without a browser: start and stop, and their static HTML."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def panes() -> Iterator[list[dashboard.Pane]]:
         pane.stop()
 
 
-def test_a_pane_follows_its_source_from_when_it_is_shown_until_it_is_stopped(
+def test_a_pane_subscribes_when_shown_and_unsubscribes_at_stop(
     events: Subject[Event], panes: list[dashboard.Pane]
 ) -> None:
     """A pane subscribes when it is shown and unsubscribes at `stop`, which may be repeated."""
@@ -44,7 +44,7 @@ def test_a_pane_follows_its_source_from_when_it_is_shown_until_it_is_stopped(
     assert states == [(0, False), (1, True), (0, False), (0, False)]
 
 
-def test_where_there_is_no_front_end_it_is_a_still_picture(
+def test_without_a_front_end_a_pane_is_static_html(
     events: Subject[Event], panes: list[dashboard.Pane]
 ) -> None:
     """A pane's MIME bundle has static HTML of its current content, without a script."""
@@ -57,7 +57,7 @@ def test_where_there_is_no_front_end_it_is_a_still_picture(
     assert "<script" not in data["text/html"]
 
 
-def test_what_comes_is_painted_on_a_thread_of_its_own(
+def test_a_pane_is_painted_on_its_own_thread(
     events: Subject[Event], panes: list[dashboard.Pane]
 ) -> None:
     """A pane is painted on the thread `rxbosbase-dashboard`, not on the source's thread."""
@@ -66,18 +66,18 @@ def test_what_comes_is_painted_on_a_thread_of_its_own(
     shown = pane.__panel__()
     painted, threads = threading.Event(), []
 
-    def look(change: Any) -> None:
+    def record_paint(change: Any) -> None:
         threads.append(threading.current_thread().name)
         if "Hello" in change.new:
             painted.set()
 
-    shown.param.watch(look, "html")
+    shown.param.watch(record_paint, "html")
     events.on_next(RecordEvent("posts/*", "create", {"id": "a", "title": "Hello"}))
     assert painted.wait(5)
     assert set(threads) == {"rxbosbase-dashboard"}
 
 
-def test_a_pane_that_is_never_painted_is_refused(events: Subject[Event]) -> None:
+def test_zero_paints_per_second_are_refused(events: Subject[Event]) -> None:
     """Raise ValueError for `per_second=0`."""
     with pytest.raises(ValueError, match="per_second must be more than 0"):
         dashboard.feed(events, per_second=0)
@@ -87,7 +87,7 @@ def test_a_pane_that_is_never_painted_is_refused(events: Subject[Event]) -> None
 
 
 class Shell:
-    """As much of IPython's shell as a cell is known by."""
+    """The part of IPython's shell by which cells are identified."""
 
     def __init__(self) -> None:
         self.callbacks: list[Callable[[Any], None]] = []
@@ -99,7 +99,7 @@ class Shell:
             call(SimpleNamespace(cell_id=id, raw_cell=text))
 
 
-class Stopped:
+class StoppablePane:
     def __init__(self) -> None:
         self.stopped = False
 
@@ -117,8 +117,8 @@ def shell(monkeypatch: pytest.MonkeyPatch) -> Shell:
 
 def test_running_a_cell_again_stops_its_panes_and_no_others(shell: Shell) -> None:
     """Running a notebook cell again stops the panes of that cell and no others."""
-    cells.CELLS.add(Stopped())  # from now on it listens
-    first, second = Stopped(), Stopped()
+    cells.CELLS.add(StoppablePane())  # registers the callback
+    first, second = StoppablePane(), StoppablePane()
     shell.run("1")
     cells.CELLS.add(first)
     shell.run("2")
@@ -128,9 +128,9 @@ def test_running_a_cell_again_stops_its_panes_and_no_others(shell: Shell) -> Non
     assert [before, (first.stopped, second.stopped)] == [(False, False), (True, False)]
 
 
-def test_a_cell_without_an_id_is_known_by_its_text(shell: Shell) -> None:
+def test_a_cell_without_an_id_is_identified_by_its_text(shell: Shell) -> None:
     """A notebook cell without an id is identified by its text."""
-    pane = Stopped()
+    pane = StoppablePane()
     cells.CELLS.add(pane)
     shell.run(None, "other")
     before = pane.stopped
@@ -138,9 +138,9 @@ def test_a_cell_without_an_id_is_known_by_its_text(shell: Shell) -> None:
     assert [before, pane.stopped] == [False, True]
 
 
-def test_a_pane_that_has_stopped_is_forgotten(shell: Shell) -> None:
+def test_a_removed_pane_is_not_stopped_again(shell: Shell) -> None:
     """A pane that was removed is not stopped again when its cell runs again."""
-    pane = Stopped()
+    pane = StoppablePane()
     cells.CELLS.add(pane)
     cells.CELLS.remove(pane)
     shell.run(None, "first")

@@ -1,4 +1,4 @@
-"""What the panes show."""
+"""The HTML of the pictures."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from rxbosbase.testing import FakeRealtime
 Record = dict[str, Any]
 Event = RecordEvent[Record]
 
-NASTY = "<script>alert('\"')</script>"
+MARKUP = "<script>alert('\"')</script>"
 
 
 def event(action: str = "create", /, **record: Any) -> Event:
     return RecordEvent("orders/*", action, {"id": "a", **record})
 
 
-def nothing() -> None:
-    """Nobody paints here."""
+def ignore_change() -> None:
+    """Do nothing: these tests paint no pane."""
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def events() -> Subject[Event]:
 def test_the_feed_keeps_the_last_events_the_newest_on_top(events: Subject[Event]) -> None:
     """The feed shows the last `keep` events, the newest first, and counts all."""
     feed = FeedPicture(events, keep=2)
-    feed.start(nothing)
+    feed.start(ignore_change)
     for n in range(1, 4):
         events.on_next(event(text=f"number {n}"))
     shown = feed.html()
@@ -60,12 +60,12 @@ def test_the_feed_keeps_the_last_events_the_newest_on_top(events: Subject[Event]
     assert "3 so far" in shown
 
 
-def test_what_comes_in_a_pause_waits_and_is_shown_all_even_beyond_keep(
+def test_all_events_of_a_pause_are_shown_after_it_even_beyond_keep(
     events: Subject[Event],
 ) -> None:
     """Events received in a pause are counted, and all shown on resume, even beyond `keep`."""
     feed = FeedPicture(events, keep=2)
-    feed.start(nothing)
+    feed.start(ignore_change)
     events.on_next(event(text="before"))
     feed.act("pause", "", {})
     for n in range(5):
@@ -78,43 +78,43 @@ def test_what_comes_in_a_pause_waits_and_is_shown_all_even_beyond_keep(
     assert "Resume · 0 waiting" in feed.html()
 
 
-def test_a_pause_that_is_too_long_says_how_many_it_left_out(
+def test_a_long_pause_counts_the_events_it_left_out(
     events: Subject[Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A pause keeps the newest `MAX_WAITING` events and shows how many it left out."""
     monkeypatch.setattr(feed_module, "MAX_WAITING", 3)
     feed = FeedPicture(events)
-    feed.start(nothing)
+    feed.start(ignore_change)
     feed.pause()
     for _ in range(5):
         events.on_next(event())
     assert "Resume · 3 waiting, 2 older left out" in feed.html()
 
 
-def test_the_feeds_error_is_told(events: Subject[Event]) -> None:
+def test_the_feed_shows_its_error_without_the_url(events: Subject[Event]) -> None:
     """The feed shows the error's status and message, and not its URL."""
     feed = FeedPicture(events)
-    feed.start(nothing)
+    feed.start(ignore_change)
     events.on_error(ClientResponseError(403, "http://secret", message="Only superusers."))
     assert "403: Only superusers." in feed.html()
     assert "secret" not in feed.html()
 
 
-def test_nothing_of_a_record_becomes_markup(events: Subject[Event], view: View) -> None:
+def test_feed_table_and_inspector_escape_records(events: Subject[Event], view: View) -> None:
     """Feed, table and inspector escape HTML in ids, field names and values."""
     feed = FeedPicture(events)
     table, inspector = TablePicture(view.stream), InspectorPicture(view.stream)
     for picture in (feed, table, inspector):
-        picture.start(nothing)
-    events.on_next(event(text=NASTY, expand={"text": {"name": NASTY}}))
-    view.write({"id": NASTY, NASTY: NASTY})
-    view.write({"id": NASTY, NASTY: [NASTY]})
+        picture.start(ignore_change)
+    events.on_next(event(text=MARKUP, expand={"text": {"name": MARKUP}}))
+    view.write({"id": MARKUP, MARKUP: MARKUP})
+    view.write({"id": MARKUP, MARKUP: [MARKUP]})
     for picture in (feed, table, inspector):
         assert "script" in picture.html()
         assert "<script" not in picture.html()
 
 
-def test_a_feed_that_keeps_nothing_is_refused() -> None:
+def test_a_feed_of_zero_events_is_refused() -> None:
     """Raise ValueError for `keep=0`."""
     with pytest.raises(ValueError, match="keep must be"):
         FeedPicture(Subject(), keep=0)
@@ -126,17 +126,17 @@ def test_a_feed_that_keeps_nothing_is_refused() -> None:
 def test_the_table_shows_the_first_rows_and_counts_all(view: View) -> None:
     """The table shows the first `MAX_ROWS` rows and the number of all."""
     table = TablePicture(view.stream)
-    table.start(nothing)
+    table.start(ignore_change)
     view.write(*({"id": f"r{n:03}", "n": n} for n in range(MAX_ROWS + 20)))
     shown = table.html()
     assert shown.count("<tr tabindex") == MAX_ROWS
     assert f"first {MAX_ROWS} of {MAX_ROWS + 20} records" in shown
 
 
-def test_the_table_says_when_it_is_not_up_to_date(view: View) -> None:
+def test_the_table_shows_when_it_is_not_up_to_date(view: View) -> None:
     """The table shows "catching up" while its view is not fresh."""
     table = TablePicture(view.stream)
-    table.start(nothing)
+    table.start(ignore_change)
     view.write({"id": "a"})
     view.lose()
     assert "catching up" in table.html()
@@ -149,17 +149,17 @@ def test_the_table_shows_expanded_records_by_their_name_and_chosen_columns_alone
 ) -> None:
     """The table shows only the chosen columns, and an expanded record by its name."""
     table = TablePicture(view.stream, ["author"])
-    table.start(nothing)
+    table.start(ignore_change)
     view.write({"id": "a", "author": "u1", "n": 77, "expand": {"author": {"name": "Ann"}}})
     assert "Ann" in table.html()
     assert "77" not in table.html()
 
 
-def test_a_picked_row_is_marked_and_told(view: View) -> None:
+def test_a_picked_row_is_marked_and_on_pick_is_called(view: View) -> None:
     """A selected row is marked in the table, and `on_pick` is called with its id."""
     picked: list[str] = []
     table = TablePicture(view.stream, on_pick=picked.append)
-    table.start(nothing)
+    table.start(ignore_change)
     view.write({"id": "a"}, {"id": "b"})
     table.act("pick", "b", {})
     assert picked == ["b"]
@@ -169,7 +169,7 @@ def test_a_picked_row_is_marked_and_told(view: View) -> None:
 def test_a_view_that_is_refused_shows_the_servers_message(view: View) -> None:
     """The table of a refused view shows the server's status and message."""
     table = TablePicture(view.stream)
-    table.start(nothing)
+    table.start(ignore_change)
     view.refuse(404, "Missing collection context.")
     assert "404: Missing collection context." in table.html()
 
@@ -180,7 +180,7 @@ def test_a_view_that_is_refused_shows_the_servers_message(view: View) -> None:
 def test_the_inspector_follows_the_last_change_until_a_record_is_picked(view: View) -> None:
     """The inspector shows the last changed record, or only the selected one until released."""
     inspector = InspectorPicture(view.stream)
-    inspector.start(nothing)
+    inspector.start(ignore_change)
     view.hold({"id": "a", "t": "one"}, {"id": "b", "t": "two"})
     view.stream.wait_fresh()
     assert "Pick a row" in inspector.html()
@@ -196,34 +196,34 @@ def test_the_inspector_follows_the_last_change_until_a_record_is_picked(view: Vi
 def test_a_removed_record_is_shown_as_it_last_was(view: View) -> None:
     """The inspector shows a removed record with its last values and the time."""
     inspector = InspectorPicture(view.stream)
-    inspector.start(nothing)
-    view.write({"id": "a", "t": "last words"})
+    inspector.start(ignore_change)
+    view.write({"id": "a", "t": "last value"})
     view.delete("a")
-    assert "last words" in inspector.html() and "removed at" in inspector.html()
+    assert "last value" in inspector.html() and "removed at" in inspector.html()
 
 
-def test_the_inspector_remembers_a_bounded_number_of_changes(
+def test_the_inspector_keeps_a_bounded_number_of_changes(
     view: View,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The inspector keeps the last `MAX_CHANGES` changes and discards the older ones."""
     monkeypatch.setattr(inspect_module, "MAX_CHANGES", 2)
     inspector = InspectorPicture(view.stream)
-    inspector.start(nothing)
+    inspector.start(ignore_change)
     view.hold({"id": "0"})
     view.stream.wait_fresh()
     for n in range(1, 5):
         view.write({"id": str(n), "t": 1})
-    for id, told in [("2", "not changed since"), ("3", "added at"), ("4", "added at")]:
+    for id, text in [("2", "not changed since"), ("3", "added at"), ("4", "added at")]:
         inspector.pick(id)
-        assert told in inspector.html()
+        assert text in inspector.html()
 
 
 # -- the rest
 
 
 @pytest.mark.parametrize(
-    ("status", "told"),
+    ("status", "text"),
     [
         (Status("active"), ">live<"),
         (Status("connecting"), ">connecting<"),
@@ -233,12 +233,12 @@ def test_the_inspector_remembers_a_bounded_number_of_changes(
         (Status("failed"), ">given up<"),
     ],
 )
-def test_the_state_is_a_word_with_a_countdown(status: Status, told: str) -> None:
+def test_the_state_is_a_label_with_a_countdown(status: Status, text: str) -> None:
     """The state has the attempt, or the seconds until the next one, never less than 0."""
-    assert told in pill(status, now=10.0)
+    assert text in pill(status, now=10.0)
 
 
-def test_a_tally_counts_by_second_and_forgets_after_a_minute() -> None:
+def test_a_tally_counts_the_last_minute_by_second() -> None:
     """A tally counts actions per second for the last minute, and keeps the total."""
     now = [100.0]
     tally = Tally(lambda: now[0])
@@ -254,10 +254,10 @@ def test_a_tally_counts_by_second_and_forgets_after_a_minute() -> None:
     assert tally.total.total() == 4
 
 
-def test_the_delay_is_from_the_servers_time_to_ours(events: Subject[Event]) -> None:
+def test_the_delay_is_from_updated_to_arrival(events: Subject[Event]) -> None:
     """The delay is from `updated` to arrival; deletes and old or empty times are ignored."""
     delay = DelayPicture(events, now=lambda: 10.25)
-    delay.start(nothing)
+    delay.start(ignore_change)
     assert "no sample yet" in delay.html()
     events.on_next(event("update", updated="1970-01-01 00:00:10.200Z"))
     events.on_next(event("delete", updated="1970-01-01 00:00:01.000Z"))

@@ -1,4 +1,4 @@
-"""Painting by frame, in virtual time."""
+"""The throttle of paints, in virtual time."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 from reactivex.disposable import Disposable
 from reactivex.testing import TestScheduler
 
-from rxbosbase.dashboard.throttle import Painters, Throttle
+from rxbosbase.dashboard.throttle import PaintThread, Throttle
 from rxbosbase.testing import VirtualClock, VirtualScheduler
 
 
-class Screen:
-    """Paints at once unless it is slow; then when told."""
+class PaintRecorder:
+    """Records the times of paints. A slow one ends when its `unfinished` callback is called."""
 
     def __init__(self, slow: bool = False, period: float | None = None) -> None:
         self.clock = TestScheduler()
@@ -37,44 +37,44 @@ class Screen:
 
 def test_the_first_mark_is_painted_at_once() -> None:
     """The first mark paints without a delay."""
-    screen = Screen()
-    screen.mark_at(5)
-    screen.clock.advance_to(6)
-    assert screen.times == [5]
+    recorder = PaintRecorder()
+    recorder.mark_at(5)
+    recorder.clock.advance_to(6)
+    assert recorder.times == [5]
 
 
 def test_a_burst_is_painted_once_an_interval_and_its_last_state_too() -> None:
     """Many marks paint once per interval, and once more after the last mark."""
-    screen = Screen()
-    screen.mark_at(*range(1, 34))
-    screen.clock.advance_to(200)
-    assert screen.times == [1, 11, 21, 31, 41]
+    recorder = PaintRecorder()
+    recorder.mark_at(*range(1, 34))
+    recorder.clock.advance_to(200)
+    assert recorder.times == [1, 11, 21, 31, 41]
 
 
-def test_what_is_quiet_is_not_painted() -> None:
+def test_without_a_mark_nothing_is_painted() -> None:
     """Without a mark nothing is painted."""
-    screen = Screen()
-    screen.mark_at(1, 50)
-    screen.clock.advance_to(200)
-    assert screen.times == [1, 50]
+    recorder = PaintRecorder()
+    recorder.mark_at(1, 50)
+    recorder.clock.advance_to(200)
+    assert recorder.times == [1, 50]
 
 
-def test_nothing_is_painted_while_the_document_is_busy_with_the_last() -> None:
+def test_marks_during_a_paint_cause_one_paint_after_it() -> None:
     """Marks during an unfinished paint cause one paint, after it is done."""
-    screen = Screen(slow=True)
-    screen.mark_at(1, 2, 3)
-    screen.clock.advance_to(100)
-    assert screen.times == [1]
-    screen.unfinished[0]()
-    screen.clock.advance_to(111)
-    assert screen.times == [1, 110]
+    recorder = PaintRecorder(slow=True)
+    recorder.mark_at(1, 2, 3)
+    recorder.clock.advance_to(100)
+    assert recorder.times == [1]
+    recorder.unfinished[0]()
+    recorder.clock.advance_to(111)
+    assert recorder.times == [1, 110]
 
 
-def test_what_changes_with_time_is_painted_without_a_mark() -> None:
+def test_with_a_period_it_paints_without_a_mark() -> None:
     """With a `period` it paints once per period without a mark."""
-    screen = Screen(period=25)
-    screen.clock.advance_to(80)
-    assert screen.times == [25, 50, 75]
+    recorder = PaintRecorder(period=25)
+    recorder.clock.advance_to(80)
+    assert recorder.times == [25, 50, 75]
 
 
 def test_after_a_paint_that_raised_the_next_mark_paints_again(
@@ -99,31 +99,31 @@ def test_after_a_paint_that_raised_the_next_mark_paints_again(
     assert [record.exc_info and record.exc_info[0] for record in caplog.records] == [LookupError]
 
 
-def test_stopped_it_paints_no_more() -> None:
+def test_after_stop_nothing_is_painted() -> None:
     """After `stop` neither a mark nor the period paints."""
-    screen = Screen(period=25)
-    screen.mark_at(1, 2, 60)
-    screen.clock.schedule_absolute(5, lambda *_: screen.throttle.stop())
-    screen.clock.advance_to(200)
-    assert screen.times == [1]
+    recorder = PaintRecorder(period=25)
+    recorder.mark_at(1, 2, 60)
+    recorder.clock.schedule_absolute(5, lambda *_: recorder.throttle.stop())
+    recorder.clock.advance_to(200)
+    assert recorder.times == [1]
 
 
-def test_all_panes_share_a_thread_that_ends_with_the_last() -> None:
+def test_all_panes_share_a_thread_that_ends_with_the_last_one() -> None:
     """All panes share one paint thread, closed when the last one releases it."""
-    painters = Painters()
-    first, second = painters.acquire(), painters.acquire()
+    paint_thread = PaintThread()
+    first, second = paint_thread.acquire(), paint_thread.acquire()
     closed: list[bool] = []
     for _ in range(2):
-        painters.release()
+        paint_thread.release()
         closed.append(first.is_closed)
     assert first is second
     assert closed == [False, True]
-    assert painters.acquire() is not first
-    painters.release()
+    assert paint_thread.acquire() is not first
+    paint_thread.release()
 
 
 class EagerScheduler(TestScheduler):
-    """Has done what is due at once before it returns, as a faster thread may have."""
+    """Runs an action that is due at once before `schedule` returns, as a faster thread may."""
 
     def schedule_relative(self, duetime: Any, action: Any, state: Any = None) -> Any:
         if self.to_seconds(duetime) <= 0:
@@ -135,7 +135,7 @@ class EagerScheduler(TestScheduler):
         return self.schedule_relative(0, action, state)
 
 
-def test_a_painter_that_is_faster_than_who_marks_does_not_stop_for_ever() -> None:
+def test_a_paint_that_ends_before_mark_returns_does_not_block_later_marks() -> None:
     """A paint that is done before `mark` returns does not block later marks."""
     clock, painted = EagerScheduler(), [0]
 

@@ -41,8 +41,8 @@ def view(virtual_time: FakeRealtime) -> View:
 
 @pytest.fixture
 def frame(view: View) -> Iterator[LiveFrame]:
-    with live_frame(view.stream) as following:
-        yield following
+    with live_frame(view.stream) as frame:
+        yield frame
 
 
 # -- one snapshot
@@ -64,7 +64,7 @@ def test_each_kind_of_value_has_its_dtype() -> None:
     assert df.tags["a"] == ["a"]
 
 
-def test_what_a_record_lacks_is_missing_and_an_empty_date_is_no_time() -> None:
+def test_an_absent_field_and_an_empty_date_are_missing_values() -> None:
     """A field that a record lacks, and an empty date, are missing values in the frame."""
     df = to_dataframe([{"id": "a", "n": 1, "at": DATE}, {"id": "b", "ok": True, "at": ""}])
     assert df.n.isna().tolist() == [False, True]
@@ -73,7 +73,7 @@ def test_what_a_record_lacks_is_missing_and_an_empty_date_is_no_time() -> None:
 
 
 @pytest.mark.parametrize("value", [1, 0.5, True, [1]])
-def test_an_empty_text_before_the_first_number_stays_one(value: Any) -> None:
+def test_an_empty_text_before_the_first_other_value_is_kept(value: Any) -> None:
     """A column of an empty text, None and another value keeps each value and its type."""
     cells = ["", None, value]
     df = to_dataframe([{"n": each} for each in cells], index=None)
@@ -90,22 +90,22 @@ def test_expanded_relations_become_columns_by_their_path() -> None:
     assert df["expand.tags"]["a"] == [{"id": "t"}]
 
 
-def test_the_collections_name_is_a_column_only_where_asked_for() -> None:
+def test_the_collections_name_is_a_column_only_if_requested() -> None:
     """`collectionName` is a column only when `columns` contains it."""
     record = {"id": "a", "collectionName": "posts", "n": 1}
     assert list(to_dataframe([record])) == ["n"]
     assert list(to_dataframe([record], columns=["collectionName"])) == ["collectionName"]
 
 
-def test_columns_come_in_the_order_asked_for_also_those_nobody_has() -> None:
+def test_columns_have_the_given_order_and_may_be_missing_in_all_records() -> None:
     """`columns` sets names and order; a column that no record has contains missing values."""
-    df = to_dataframe([{"id": "a", "n": 1, "m": 2}], columns=["m", "nobody", "n"])
-    assert list(df) == ["m", "nobody", "n"]
+    df = to_dataframe([{"id": "a", "n": 1, "m": 2}], columns=["m", "absent", "n"])
+    assert list(df) == ["m", "absent", "n"]
     assert df.index.tolist() == ["a"]
-    assert df.nobody.isna().all()
+    assert df.absent.isna().all()
 
 
-def test_the_index_is_the_field_asked_for_or_a_plain_range() -> None:
+def test_the_index_is_the_given_field_or_a_range() -> None:
     """`index` names the index field; with None the index is a range and `id` stays a column."""
     rows = [{"id": "a", "n": 7}, {"id": "b", "n": 8}]
     assert to_dataframe(rows, index="n").index.tolist() == [7, 8]
@@ -113,7 +113,7 @@ def test_the_index_is_the_field_asked_for_or_a_plain_range() -> None:
     assert "id" in to_dataframe(rows, index=None)
 
 
-def test_a_snapshot_comes_in_its_order(virtual_time: FakeRealtime) -> None:
+def test_the_rows_of_a_snapshot_keep_its_order(virtual_time: FakeRealtime) -> None:
     """The frame of a sorted view's snapshot has its rows in the order of the snapshot."""
     view = View(virtual_time, "-n")
     view.hold({"id": "a", "n": 1}, {"id": "b", "n": 3}, {"id": "c", "n": 2})
@@ -130,10 +130,10 @@ def test_a_text_for_a_list_of_names_is_refused() -> None:
 def test_records_of_a_model_are_refused_with_a_remedy() -> None:
     """Raise TypeError for model instances, with the advice to use a view without `model=`."""
     with pytest.raises(TypeError, match="without model="):
-        to_dataframe([object()])  # type: ignore[list-item]  # what a typed view would give
+        to_dataframe([object()])  # type: ignore[list-item]  # a view with `model=` emits such
 
 
-def test_a_list_is_no_category_and_the_error_says_what_to_do() -> None:
+def test_a_list_as_a_category_is_refused_with_a_remedy() -> None:
     """Raise ValueError, with the remedy, when a column of `categories` contains lists."""
     with pytest.raises(ValueError, match="leave the column out of categories="):
         to_dataframe([{"id": "a", "tags": ["x"]}], categories=["tags"])
@@ -152,16 +152,16 @@ def test_without_pandas_the_error_says_what_to_install(monkeypatch: pytest.Monke
 def test_a_live_frame_equals_the_snapshot_after_each_change(virtual_time: FakeRealtime) -> None:
     """A live frame equals the snapshot after 300 additions, changes, moves and removals."""
     view = View(virtual_time, "-n")
-    with live_frame(view.stream) as following:
+    with live_frame(view.stream) as frame:
         for step in range(300):
             id = f"r{step * 7 % 40:02}"
             if step % 5 == 4:
                 view.delete(id, f"r{step * 3 % 40:02}")
             else:
                 view.write({"id": id, "n": step * 13 % 17, "title": f"t{step}"})
-            if step % 3 == 0:  # else several snapshots are caught up with at once
+            if step % 3 == 0:  # otherwise one read catches up with several snapshots
                 expected = [(r["id"], r["n"], r["title"]) for r in view.snapshot.records]
-                assert list(following.df.itertuples(name=None)) == expected
+                assert list(frame.df.itertuples(name=None)) == expected
 
 
 def test_a_live_frame_grows_with_its_view(view: View, frame: LiveFrame) -> None:
@@ -177,7 +177,7 @@ def test_a_live_frame_is_empty_before_the_first_snapshot(frame: LiveFrame) -> No
     assert (frame.version, frame.fresh) == (0, False)
 
 
-def test_a_row_that_came_and_went_between_two_reads_leaves_no_column(
+def test_a_row_added_and_removed_between_two_reads_adds_no_column(
     view: View, frame: LiveFrame
 ) -> None:
     """A row added and removed between two reads adds no column to the frame."""
@@ -192,31 +192,31 @@ def test_a_row_that_came_and_went_between_two_reads_leaves_no_column(
     assert list(frame.df) == list(table.frame()) == ["n"]
 
 
-def test_what_was_waited_for_is_in_the_frame_though_it_was_not_delivered_yet(view: View) -> None:
+def test_wait_fresh_returns_rows_that_were_not_delivered_yet(view: View) -> None:
     """`wait_fresh` returns the rows of a fresh view before its snapshot was delivered."""
     view.hold({"id": "a", "n": 1})
     with view.stream as stream:
         stream.wait_fresh()
-        with live_frame(view.stream) as following:
-            assert following.version == 0
-            assert following.wait_fresh().index.tolist() == ["a"]
-            assert following.version == 1
+        with live_frame(view.stream) as frame:
+            assert frame.version == 0
+            assert frame.wait_fresh().index.tolist() == ["a"]
+            assert frame.version == 1
 
 
-def test_an_older_snapshot_that_comes_late_does_not_take_the_frame_back(view: View) -> None:
+def test_an_older_snapshot_that_arrives_late_is_ignored(view: View) -> None:
     """A live frame ignores a snapshot that is older than the one it already contains."""
     snapshots: Subject[Snapshot[Record]] = Subject()
-    with view.stream, live_frame(snapshots) as following:
+    with view.stream, live_frame(snapshots) as frame:
         view.write({"id": "a", "n": 1})
         older = view.snapshot
         view.write({"id": "a", "n": 2})
         for snapshot in (view.snapshot, older):
             snapshots.on_next(snapshot)
-            assert following.df.n.tolist() == [2]
-            assert following.version == view.snapshot.version
+            assert frame.df.n.tolist() == [2]
+            assert frame.version == view.snapshot.version
 
 
-def test_dtypes_stay_when_the_values_that_told_them_are_gone(view: View, frame: LiveFrame) -> None:
+def test_dtypes_stay_after_the_values_that_determined_them(view: View, frame: LiveFrame) -> None:
     """A column keeps its dtype after the rows that determined it were deleted."""
     view.write({"id": "a", "n": 1, "at": DATE})
     assert str(frame.df.n.dtype) == "Int64"
@@ -258,7 +258,7 @@ def test_a_value_that_does_not_fit_widens_the_column_and_nothing_is_lost(
         assert df.x["b"] == (pd.Timestamp(second) if second == DATE else second)
 
 
-def test_categories_stay_in_the_order_they_were_seen(
+def test_categories_keep_the_order_of_their_first_appearance(
     view: View, virtual_time: FakeRealtime
 ) -> None:
     """Categories keep the order of their first appearance; a missing value is no category."""
@@ -267,14 +267,12 @@ def test_categories_stay_in_the_order_they_were_seen(
         assert frame.df.status.cat.categories.tolist() == ["new", "paid"]
         view.delete("a")
         view.write({"id": "c", "status": "sent"}, {"id": "d"})
-        virtual_time.advance(0.1)  # what lacks a field is read before it is shown
+        virtual_time.advance(0.1)  # a record that lacks a field is read again before it is shown
         assert frame.df.status.cat.categories.tolist() == ["new", "paid", "sent"]
         assert frame.df.status.isna().tolist() == [False, False, True]
 
 
-def test_a_frame_that_was_read_never_changes_and_belongs_to_its_reader(
-    view: View, frame: LiveFrame
-) -> None:
+def test_each_read_returns_an_independent_frame(view: View, frame: LiveFrame) -> None:
     """Each read of `df` returns an independent frame that later changes do not alter."""
     view.write({"id": "a", "n": 1})
     mine, other = frame.df, frame.df
@@ -283,21 +281,21 @@ def test_a_frame_that_was_read_never_changes_and_belongs_to_its_reader(
     assert (mine.n["a"], other.n["a"], frame.df.n["a"]) == (100, 1, 2)
 
 
-def test_a_fields_first_appearance_is_a_column_from_then_on(view: View, frame: LiveFrame) -> None:
+def test_a_field_that_appears_later_becomes_a_column(view: View, frame: LiveFrame) -> None:
     """A field that first appears in a later record becomes a column, missing in older rows."""
     view.write({"id": "a"})
     view.write({"id": "b", "late": 1})
     assert frame.df.late.isna().tolist() == [True, False]
 
 
-def test_what_ends_the_view_is_raised_to_the_reader(view: View, frame: LiveFrame) -> None:
+def test_the_error_of_the_view_is_raised_to_the_reader(view: View, frame: LiveFrame) -> None:
     """After the view ended with an error, reading `df` raises that error."""
     view.refuse(400, "bad filter")
     with pytest.raises(ClientResponseError, match="bad filter"):
         _ = frame.df
 
 
-def test_disposed_it_stays_as_it_was(view: View, frame: LiveFrame) -> None:
+def test_a_disposed_frame_keeps_its_last_rows(view: View, frame: LiveFrame) -> None:
     """A disposed live frame keeps its last rows, and its view ends; `dispose` is idempotent."""
     view.write({"id": "a"})
     frame.dispose()
@@ -309,7 +307,7 @@ def test_disposed_it_stays_as_it_was(view: View, frame: LiveFrame) -> None:
 
 
 class RecordWithReadHook(dict[str, Any]):
-    """A record that calls `on_read` when its values are read, in the middle of building a frame."""
+    """A record that calls `on_read` when its values are read, while a frame is built."""
 
     def __init__(self, on_read: Callable[[], object], **values: Any) -> None:
         super().__init__(values)
@@ -321,7 +319,7 @@ class RecordWithReadHook(dict[str, Any]):
 
 
 class LockWithWaitHook:
-    """A lock that calls `on_wait` when somebody has to wait for it."""
+    """A lock that calls `on_wait` before a thread waits for it."""
 
     def __init__(self, on_wait: Callable[[], object]) -> None:
         self._lock = threading.RLock()
@@ -336,14 +334,14 @@ class LockWithWaitHook:
         self._lock.release()
 
 
-@pytest.mark.parametrize("comes", ["a reader", "a writer"])
-def test_a_frame_is_built_whole_though_another_thread_comes_in_the_middle(comes: str) -> None:
+@pytest.mark.parametrize("role", ["a reader", "a writer"])
+def test_a_build_is_not_changed_by_another_thread(role: str) -> None:
     """A frame being built is not changed by another reader or by a new snapshot."""
     building, other_is_there = threading.Event(), threading.Event()
 
     def on_read() -> None:
         if building.is_set():
-            other_is_there.set()  # and builds as well
+            other_is_there.set()  # the other thread builds, too
         else:
             building.set()
             wait_event(other_is_there)
@@ -354,23 +352,23 @@ def test_a_frame_is_built_whole_though_another_thread_comes_in_the_middle(comes:
     third = second.advance([Edit("a", new, {"id": "a", "n": 3})], fresh=True)
     snapshots: Subject[Snapshot[Record]] = Subject()
 
-    def come() -> list[int]:
-        if comes == "a writer":
+    def other_thread() -> list[int]:
+        if role == "a writer":
             snapshots.on_next(third)
             other_is_there.set()
-        found: list[int] = following.df.n.tolist()
+        found: list[int] = live.df.n.tolist()
         return found
 
-    with live_frame(snapshots) as following:
-        following._lock = LockWithWaitHook(other_is_there.set)  # type: ignore[assignment]
+    with live_frame(snapshots) as live:
+        live._lock = LockWithWaitHook(other_is_there.set)  # type: ignore[assignment]
         snapshots.on_next(first)
-        assert following.df.n.tolist() == [1]
+        assert live.df.n.tolist() == [1]
         snapshots.on_next(second)
-        reader = run_thread(lambda: following.df.n.tolist())
+        reader = run_thread(lambda: live.df.n.tolist())
         wait_event(building)
-        other = run_thread(come)
+        other = run_thread(other_thread)
         assert reader() == [2, 2]
-        assert other() == following.df.n.tolist() == ([3, 2] if comes == "a writer" else [2, 2])
+        assert other() == live.df.n.tolist() == ([3, 2] if role == "a writer" else [2, 2])
 
 
 # -- events
@@ -389,7 +387,7 @@ def test_a_window_of_a_count_holds_the_last_events_with_their_arrival() -> None:
     assert list(df)[:3] == ["arrived", "action", "topic"]
 
 
-def test_a_window_of_seconds_empties_itself_while_nothing_comes() -> None:
+def test_a_window_of_seconds_removes_events_without_new_ones() -> None:
     """`window(seconds=n)` removes an event after n seconds without a new one; dtypes stay."""
     clock, source = TestScheduler(), Subject[RecordEvent[Record]]()
     with window(source, seconds=10, scheduler=clock) as last:
@@ -402,7 +400,7 @@ def test_a_window_of_seconds_empties_itself_while_nothing_comes() -> None:
     assert str(df.n.dtype) == "Int64"
 
 
-def test_a_window_of_seconds_is_bounded_and_tells_what_it_dropped(
+def test_a_window_of_seconds_is_bounded_and_counts_dropped_events(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """`window(seconds=n)` keeps at most `MAX_EVENTS` events and counts others in `dropped`."""
@@ -415,7 +413,7 @@ def test_a_window_of_seconds_is_bounded_and_tells_what_it_dropped(
         assert last.dropped == 2
 
 
-def test_a_records_own_action_does_not_hide_the_events() -> None:
+def test_a_field_named_action_becomes_record_action() -> None:
     """A record's field `action` becomes `record.action`, beside the event's `action`."""
     source = Subject[RecordEvent[Record]]()
     with window(source, count=5, scheduler=TestScheduler()) as last:
@@ -432,7 +430,7 @@ def test_a_window_needs_one_positive_bound(options: dict[str, Any]) -> None:
         window(Subject(), **options)
 
 
-def test_rates_have_a_row_for_each_span_also_for_silent_ones() -> None:
+def test_rates_have_a_row_for_each_interval_also_without_events() -> None:
     """`rate_frame` has one row per interval, with zeros for intervals without an event."""
     clock, source = TestScheduler(), Subject[RecordEvent[Record]]()
     with rate_frame(source, every="2s", scheduler=clock) as rates:
@@ -476,16 +474,16 @@ def test_rates_bound_their_columns_and_their_rows(monkeypatch: pytest.MonkeyPatc
     assert df.other.tolist() == [1, 1, 1]
 
 
-def test_a_function_that_raises_is_told_to_the_reader() -> None:
+def test_an_error_of_the_grouping_function_is_raised_to_the_reader() -> None:
     """An error of the grouping function is raised when `df` is read."""
     source = Subject[RecordEvent[Record]]()
-    with rate_frame(source, lambda e: e.record["nobody"]) as rates:
+    with rate_frame(source, lambda e: e.record["absent"]) as rates:
         source.on_next(event("create"))
         with pytest.raises(KeyError):
             _ = rates.df
 
 
-def test_a_span_that_is_none_is_refused() -> None:
+def test_an_interval_of_zero_is_refused() -> None:
     """`rate_frame` raises ValueError for `every=0`."""
     with pytest.raises(ValueError, match="every"):
         rate_frame(Subject(), every=0)

@@ -1,4 +1,4 @@
-"""What commands a terminal is escaped, whole, and nothing else is."""
+"""Control characters of a terminal are escaped, and nothing else is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 import unicodedata
 
 import pytest
-from support.terminals import COMMANDS, HOSTILE
+from support.terminals import CONTROL_CHARACTERS, HOSTILE
 
 from rxbosbase.encoding.control_characters import one_line, plain_json
 from rxbosbase.encoding.json import encode
@@ -29,12 +29,12 @@ def test_no_control_and_no_bidirectional_override_is_left() -> None:
         assert one_line(each).isascii() and one_line(each).isprintable(), ascii(each)
 
 
-def test_all_that_is_said_to_command_is_escaped_in_text_and_in_json() -> None:
+def test_terminal_commands_are_escaped_in_text_and_in_json() -> None:
     """No terminal command is left in a text or in JSON; the JSON's value is the same."""
-    assert not COMMANDS.search(one_line(HOSTILE))
+    assert not CONTROL_CHARACTERS.search(one_line(HOSTILE))
     text = encode({HOSTILE: [HOSTILE, {"deep": HOSTILE}]}).decode()
-    assert COMMANDS.search(text)
-    assert not COMMANDS.search(plain_json(text))
+    assert CONTROL_CHARACTERS.search(text)
+    assert not CONTROL_CHARACTERS.search(plain_json(text))
     assert json.loads(plain_json(text)) == json.loads(text)
 
 
@@ -50,12 +50,12 @@ def test_the_value_of_a_json_text_is_the_same_for_every_character() -> None:
 @pytest.mark.parametrize(
     "text", ["Zażółć gęślą jaźń", "👨‍👩‍👧 ok", "日本語", "5 × “tea”…", "می‌خواهم", "עברית"]
 )
-def test_text_that_does_no_harm_stays_as_it_is(text: str) -> None:
+def test_text_without_control_characters_is_unchanged(text: str) -> None:
     """Text without control characters is unchanged: accents, emoji, other scripts."""
     assert one_line(text) == text
     assert plain_json(f'["{text}"]') == f'["{text}"]'
 
 
-def test_what_the_caller_keeps_is_kept_and_no_more() -> None:
+def test_only_the_characters_of_keep_stay_unescaped() -> None:
     """Only the characters of `keep` are left unescaped."""
     assert one_line("a\nb\tc\x1b", keep="\n") == "a\nb\\tc\\x1b"

@@ -1,4 +1,4 @@
-"""JSON text: what has a form, what has none, and errors of two types alone."""
+"""JSON text: values with a form, values without one, and errors of two types alone."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ values = st.recursive(
 
 
 @given(values)
-def test_what_is_encoded_comes_back(value: Any) -> None:
+def test_encoded_values_decode_to_equal_ones(value: Any) -> None:
     """A JSON value is equal after `encode` or `encode_sorted` and `decode`."""
     assert decode(encode(value)) == value
     assert decode(encode_sorted(value)) == value
@@ -34,7 +34,7 @@ def test_what_is_encoded_comes_back(value: Any) -> None:
 
 
 @given(values)
-def test_it_reads_what_others_write(value: Any) -> None:
+def test_decode_reads_the_output_of_other_encoders(value: Any) -> None:
     """`decode` reads the output of Python's `json`, as text or bytes, ASCII or not."""
     for text in (json.dumps(value), json.dumps(value, ensure_ascii=False)):
         assert decode(text) == decode(text.encode()) == value
@@ -50,7 +50,7 @@ nearly_json = st.builds(
 
 
 @given(st.binary() | nearly_json | nearly_json.map(str.encode))
-def test_what_is_no_json_is_a_value_error(text: bytes | str) -> None:
+def test_invalid_json_is_a_value_error(text: bytes | str) -> None:
     """`decode` raises only ValueError; an accepted text has the value that `json` reads."""
     value = None
     with contextlib.suppress(ValueError):
@@ -97,7 +97,7 @@ class Point:
     ],
     ids=str,
 )
-def test_values_beyond_json_have_the_form_one_expects(value: object, text: str) -> None:
+def test_values_beyond_json_have_a_json_form(value: object, text: str) -> None:
     """Dates, UUIDs, decimals, enums, subclasses, dataclasses and tuples have a JSON form."""
     assert encode(value).decode() == text
 
@@ -122,7 +122,7 @@ HOLDS_ITSELF.append(HOLDS_ITSELF)
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_what_has_no_form_is_a_type_error_that_says_so(value: object, why: str) -> None:
+def test_a_value_without_a_json_form_is_a_type_error(value: object, why: str) -> None:
     """Raise TypeError that names the type for bytes, sets, objects, surrogates and cycles."""
     for encoded in (encode, encode_sorted):
         with pytest.raises(TypeError, match=why):
@@ -156,7 +156,7 @@ OBJECT, ARRAY, KEY, TEXT, COMMA = 100, 90, 48, 32, 32
         ('{"a":[{}],"b":"c"}', 2 * OBJECT + ARRAY + 2 * KEY + TEXT + COMMA),
     ],
 )  # fmt: skip
-def test_the_memory_of_a_text_is_its_length_and_the_price_of_each_part(
+def test_the_memory_of_a_text_is_its_length_and_the_cost_of_each_part(
     text: str, prices: int
 ) -> None:
     """`decoded_size` is the text's length plus a fixed cost per object, array, key and text."""
@@ -177,9 +177,7 @@ def test_equal_values_have_equal_sorted_texts() -> None:
         (Decimal("1.50"), "1.5"), (0.1 + 0.2, "0.30000000000000004"), (-7, "-7"),
     ],
 )  # fmt: skip
-def test_what_is_compared_with_a_json_field_is_written_as_the_server_does(
-    number: Any, text: str
-) -> None:
+def test_encode_stored_writes_as_the_server_does(number: Any, text: str) -> None:
     """`encode_stored` sorts keys and writes numbers as the server does in a JSON field."""
     assert encode_stored({"b": [number], "a": {}}).decode() == f'{{"a":{{}},"b":[{text}]}}'
 

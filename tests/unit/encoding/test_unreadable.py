@@ -1,4 +1,4 @@
-"""Records that are nested too deeply: what stands beside the deep value is read all the same."""
+"""Records that are nested too deeply: what is beside the deep value is decoded nevertheless."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from rxbosbase.encoding.unreadable import (
     UnreadableRecord,
     UnreadableRow,
     find_unreadable,
-    read_answer,
     read_record,
+    read_response,
 )
 
-LEVELS = 12_000  # more than any interpreter follows
+LEVELS = 12_000  # more than any interpreter can decode
 
 
 def nested(levels: int, inner: str = "") -> str:
@@ -31,7 +31,7 @@ NO_RECORD = "malformed|truncated|has no end|is no object|is no array|trailing|co
 
 
 def cut(text: str) -> UnreadableRow:
-    """The row of a record that cannot be decoded whole."""
+    """Return the row of a record that cannot be decoded whole."""
     row = read_record(text.encode())
     assert isinstance(row, UnreadableRow)
     return row
@@ -63,7 +63,7 @@ def test_escaped_unicode_keys_are_decoded_and_name_the_field() -> None:
     assert facts(row) == ({'ż"': 1, "": None}, "😀", LEVELS)
 
 
-def test_whitespace_may_stand_everywhere() -> None:
+def test_whitespace_may_be_everywhere() -> None:
     """Whitespace between all tokens, also inside the deep value, changes nothing."""
     blank = " \t\r\n"
     spaced = blank.join(["", "{", '"id"', ":", '"a"', ",", '"d"', ":", ""])
@@ -88,7 +88,7 @@ def test_a_deep_value_inside_an_array_of_objects_counts_all_its_levels() -> None
     assert facts(row) == ({"a": [1], "b": {}}, "d", LEVELS + 2)
 
 
-def test_objects_and_arrays_in_turn_are_counted_alike() -> None:
+def test_objects_and_arrays_each_count_as_one_level() -> None:
     """Objects and arrays each count as one level of nesting."""
     row = cut('{"d": ' + '{"x":[' * LEVELS + "]}" * LEVELS + ', "id": "a"}')
     assert facts(row) == ({"id": "a"}, "d", 2 * LEVELS)
@@ -100,7 +100,7 @@ def test_a_record_that_can_be_decoded_is_a_plain_dict() -> None:
 
 
 @pytest.mark.parametrize("text", ["", " ", "1", "null", '"a"', "[]", "[1, 2]", "nonsense", "{"])
-def test_what_is_no_object_is_no_record(text: str) -> None:
+def test_a_text_that_is_no_object_is_no_record(text: str) -> None:
     """`read_record` raises ValueError for a text that is no JSON object."""
     with pytest.raises(ValueError, match=NO_RECORD):
         read_record(text.encode())
@@ -108,7 +108,7 @@ def test_what_is_no_object_is_no_record(text: str) -> None:
 
 BROKEN = {
     "no comma": '{"a": 1 "d": DEEP}',
-    "no comma behind": '{"d": DEEP "a": 1}',
+    "no comma after": '{"d": DEEP "a": 1}',
     "two commas": '{"a": 1,, "d": DEEP}',
     "a comma first": '{, "a": 1, "d": DEEP}',
     "no value": '{"a", "d": DEEP}',
@@ -123,17 +123,17 @@ BROKEN = {
     "half a surrogate pair": '{"a": "\\ud800x", "d": DEEP}',
     "a bare line feed in a string": '{"a": "\n", "d": DEEP}',
     "a leading zero": '{"a": 01, "d": DEEP}',
-    "a colon behind": '{"id": "a", "d": DEEP:}',
+    "a colon after": '{"id": "a", "d": DEEP:}',
     "a comma last": '{"d": DEEP,}',
-    "more behind the end": '{"d": DEEP} garbage',
+    "more after the end": '{"d": DEEP} garbage',
     "one bracket too many": '{"d": DEEP]}',
     "the other closing bracket": '{"d": DEEP]',
-    "a word behind": '{"d": DEEPx}',
+    "a word after": '{"d": DEEPx}',
     "two commas between records": '{"page": 1, "items": [{"id": "a", "d": DEEP},, {"id": "b"}]}',
     "records that are no array": '{"page": 1, "items": {"a": DEEP}}',
     "records that are arrays": '{"page": 1, "items": [[1, DEEP]]}',
     "an event's record that is no object": '{"action": "create", "record": [DEEP]}',
-    "more behind a record": '{"action": "create", "record": {"id": "a", "d": DEEP}junk}',
+    "more after a record": '{"action": "create", "record": {"id": "a", "d": DEEP}junk}',
     "a byte order mark": '\ufeff{"d": DEEP}',
 }
 
@@ -142,16 +142,16 @@ BROKEN = {
 def test_broken_json_that_is_deep_is_an_error_and_no_record(text: str) -> None:
     """Invalid JSON that is nested too deeply raises ValueError and gives no record."""
     with pytest.raises(ValueError, match=NO_RECORD):
-        read_answer(text.replace("DEEP", DEEP).encode())
+        read_response(text.replace("DEEP", DEEP).encode())
 
 
 @pytest.mark.parametrize("text", [DEEP, f'[{{"id": "a", "d": {DEEP}}}]'], ids=["bare", "records"])
-def test_a_deep_array_is_no_record_and_an_answer_that_is_too_deep(text: str) -> None:
+def test_a_deep_array_is_no_record_and_a_response_that_is_too_deep(text: str) -> None:
     """A deep array raises ValueError as a record, and `TooDeepError` as a response."""
     with pytest.raises(ValueError, match="is no object"):
         read_record(text.encode())
     with pytest.raises(TooDeepError):
-        read_answer(text.encode())
+        read_response(text.encode())
 
 
 def test_bytes_that_are_no_utf_8_are_an_error() -> None:
@@ -168,7 +168,7 @@ def test_bytes_that_are_no_utf_8_are_an_error() -> None:
 def test_a_body_that_ends_too_early_is_an_error(before: str, behind: str) -> None:
     """A deep record or response that ends before its last bracket raises ValueError."""
     whole = f'{{"a": 1, "d": {DEEP}, '
-    for read in (read_record, read_answer):
+    for read in (read_record, read_response):
         with pytest.raises(ValueError, match=NO_RECORD):
             read(f"{whole}{behind}".encode())
         with pytest.raises(ValueError, match=NO_RECORD):
@@ -183,7 +183,7 @@ def test_a_body_that_ends_inside_the_deep_value_is_an_error(missing: int) -> Non
         read_record(text[:-missing].encode())
 
 
-def test_of_equal_names_the_last_value_stands_beside_the_deep_one() -> None:
+def test_of_equal_keys_the_last_value_counts() -> None:
     """Of equal keys the last value counts; if it replaces a deep one, the record is a dict."""
     assert facts(cut(f'{{"a": 1, "a": 2, "d": {DEEP}}}')) == ({"a": 2}, "d", LEVELS)
     again = cut(f'{{"id": "a", "d": {nested(LEVELS + 9)}, "d": {DEEP}}}')
@@ -236,13 +236,13 @@ def levels_of(value: Any) -> int:
     return 1 + max(map(levels_of, inner), default=0)
 
 
-# -- answers
+# -- responses
 
 
-def test_deep_records_among_good_ones_stand_at_their_places() -> None:
+def test_deep_records_of_a_list_keep_their_places() -> None:
     """In a list, deep records become `UnreadableRow` in their places; the rest are dicts."""
     items = f'{{"id": "a"}}, {{"id": "b", "d": {DEEP}}}, {{"id": "c"}}, {{"d": {DEEP}, "id": "e"}}'
-    answer = read_answer(f'{{"page": 1, "items": [{items}], "totalItems": 4}}'.encode())
+    answer = read_response(f'{{"page": 1, "items": [{items}], "totalItems": 4}}'.encode())
     assert type(answer) is dict
     assert (answer["page"], answer["totalItems"]) == (1, 4)
     rows = answer["items"]
@@ -251,10 +251,10 @@ def test_deep_records_among_good_ones_stand_at_their_places() -> None:
     assert find_unreadable(answer) == (rows[1], rows[3])
 
 
-def test_the_record_of_an_event_is_cut_and_its_action_stands() -> None:
+def test_the_deep_record_of_an_event_is_unreadable_and_its_action_is_kept() -> None:
     """The deep record of an event becomes an `UnreadableRow`; the action is kept."""
     event = f'{{"action": "update", "record": {{"id": "a", "n": 1, "d": {DEEP}}}}}'
-    answer = read_answer(event.encode())
+    answer = read_response(event.encode())
     assert answer["action"] == "update"
     assert facts(answer["record"]) == ({"id": "a", "n": 1}, "d", LEVELS)
     assert find_unreadable(answer) == (answer["record"],)
@@ -263,27 +263,27 @@ def test_the_record_of_an_event_is_cut_and_its_action_stands() -> None:
 @pytest.mark.parametrize("name", ["items", "record"])
 def test_a_records_own_field_of_that_name_is_a_field(name: str) -> None:
     """A record's own field `items` or `record` is read as a field, not as a list of records."""
-    answer = read_answer(f'{{"{name}": [{DEEP}], "id": "a"}}'.encode())
+    answer = read_response(f'{{"{name}": [{DEEP}], "id": "a"}}'.encode())
     assert facts(answer) == ({"id": "a"}, name, LEVELS + 1)
     assert find_unreadable(answer) == (answer,)
     shallow = f'{{"id": "a", "{name}": [{{"id": "b"}}], "d": {DEEP}}}'
-    answer = read_answer(shallow.encode())
+    answer = read_response(shallow.encode())
     assert facts(answer) == ({"id": "a", name: [{"id": "b"}]}, "d", LEVELS)
-    without_id = read_answer(f'{{"title": "x", "{name}": {{"y": {DEEP}}}}}'.encode())
+    without_id = read_response(f'{{"title": "x", "{name}": {{"y": {DEEP}}}}}'.encode())
     assert facts(without_id) == ({"title": "x"}, name, LEVELS + 1)
     assert find_unreadable(answer) == (answer,)
 
 
-def test_what_is_deep_beside_the_records_of_an_answer_is_told_too() -> None:
+def test_a_deep_field_beside_the_record_makes_the_response_unreadable() -> None:
     """A deep field beside a response's record makes the whole response an `UnreadableRow`."""
-    answer = read_answer(f'{{"token": "t", "meta": {DEEP}, "record": {{"id": "a"}}}}'.encode())
+    answer = read_response(f'{{"token": "t", "meta": {DEEP}, "record": {{"id": "a"}}}}'.encode())
     assert facts(answer) == ({"token": "t", "record": {"id": "a"}}, "meta", LEVELS)
 
 
 @pytest.mark.parametrize("text", ["null", "3", '"a"', "[]", '{"items": 1}', '{"items": [{}]}'])
-def test_an_answer_that_can_be_decoded_is_read_as_it_is(text: str) -> None:
+def test_a_response_that_can_be_decoded_has_no_unreadable_rows(text: str) -> None:
     """A response that can be decoded is what `json` reads, without unreadable rows."""
-    answer = read_answer(text.encode())
+    answer = read_response(text.encode())
     assert answer == json.loads(text)
     assert find_unreadable(answer) == ()
 
@@ -308,15 +308,15 @@ def test_a_row_equals_only_a_row_with_the_same_fields_and_the_same_cause() -> No
         assert not row == other  # noqa: SIM201 (both operators are the row's own)
 
 
-def test_a_row_is_told_by_its_collection_its_id_and_its_cause() -> None:
-    """`told` returns collection, id, field and depth; a value that is no text becomes empty."""
+def test_a_row_is_described_by_collection_id_and_cause() -> None:
+    """`summary` returns collection, id, field and depth; a value that is no text becomes empty."""
     row = UnreadableRow({"id": "a", "collectionName": "posts"}, "d", 9)
-    assert row.told() == UnreadableRecord("posts", "a", "d", 9)
-    assert row.told("given") == UnreadableRecord("given", "a", "d", 9)
+    assert row.summary() == UnreadableRecord("posts", "a", "d", 9)
+    assert row.summary("given") == UnreadableRecord("given", "a", "d", 9)
     odd = UnreadableRow({"id": 3, "collectionName": ["x"]}, "d", 9)
-    assert odd.told() == UnreadableRecord("", "", "d", 9)
-    assert str(row.told()) == "record 'a' of 'posts': its field 'd' is nested 9 levels deep"
-    assert str(odd.told()) == "a record: its field 'd' is nested 9 levels deep"
+    assert odd.summary() == UnreadableRecord("", "", "d", 9)
+    assert str(row.summary()) == "record 'a' of 'posts': its field 'd' is nested 9 levels deep"
+    assert str(odd.summary()) == "a record: its field 'd' is nested 9 levels deep"
 
 
 # -- time
@@ -327,7 +327,7 @@ def test_a_row_is_told_by_its_collection_its_id_and_its_cause() -> None:
     ["[", '{"a":', "[[],", '[{"a":"]"},', '["\\"",', "[0,"],
     ids=["arrays", "objects", "siblings", "strings", "escapes", "numbers"],
 )
-def test_the_time_grows_as_the_text_does(unit: str) -> None:
+def test_the_time_does_not_grow_with_the_square_of_the_text(unit: str) -> None:
     """Reading 16 times the text takes less than 100 times the time, however it is nested."""
 
     def seconds(size: int) -> float:

@@ -21,7 +21,7 @@ Call = Callable[[BosBase, str], Any]
 
 @pytest.fixture
 def client() -> Iterator[BosBase]:
-    """A request that is made all the same is a `ConnectionFailedError`."""
+    """Yield a client whose requests, if it sends any, raise `ConnectionFailedError`."""
     with BosBase("http://127.0.0.1:1", filter_dialect="plain") as made:
         yield made
 
@@ -38,7 +38,7 @@ async def subscribe_aio(client: BosBase, text: str) -> None:
 
 
 def by_keywords(method: str, *names: str) -> dict[str, Call]:
-    """The text as each of the keywords of a collection's method."""
+    """Return the text as each of the keywords of a collection's method."""
 
     def entrance(name: str) -> Call:
         return lambda client, text: getattr(client.collection("a"), method)(**{name: text})
@@ -137,9 +137,7 @@ ENTRANCES: dict[str, Call] = {
 
 
 @pytest.mark.parametrize("entrance", ENTRANCES)
-def test_half_a_surrogate_pair_is_refused_by_name_and_before_any_io(
-    client: BosBase, entrance: str
-) -> None:
+def test_half_a_surrogate_pair_is_refused_before_any_io(client: BosBase, entrance: str) -> None:
     """Half a surrogate pair in any argument is a ValueError or TypeError before any I/O."""
     with pytest.raises((ValueError, TypeError)) as refused:
         ENTRANCES[entrance](client, LOST)
@@ -165,7 +163,7 @@ def test_a_field_is_named_and_its_value_is_not_quoted(client: BosBase) -> None:
 
 def test_the_name_of_a_file_on_disk_need_not_be_text(tmp_path: Path) -> None:
     """A file name with an undecodable byte is sent with `_` in its place."""
-    path = tmp_path / "caf\udce9.txt"  # as `os.fsdecode` has it where the name is Latin-1
+    path = tmp_path / "caf\udce9.txt"  # what `os.fsdecode` makes of a name in Latin-1
     path.write_bytes(b"x")
     with path.open("rb") as opened:
         for given in (path, opened, ("caf\udce9.txt", b"x")):
@@ -174,7 +172,7 @@ def test_the_name_of_a_file_on_disk_need_not_be_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", ["\U0001f98a", "é", 5, None, b"\xff", {"a": ("b", [None])}])
-def test_whole_characters_pass_and_the_place_of_half_a_pair_is_told(value: Any) -> None:
+def test_whole_characters_pass_and_half_a_pair_is_refused_with_its_place(value: Any) -> None:
     """`check_encodable` accepts complete characters and names the index of half a pair."""
     check_encodable("it", value)
     with pytest.raises(ValueError, match=r"^it\[1\] holds"):

@@ -1,4 +1,4 @@
-"""What users give: a body and a filter take the same, in the same form."""
+"""Values of the user: a body and a filter accept the same, in the same form."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from rxbosbase.testing import FakeRealtime
 
 
 class FakeDatetime(datetime):
-    """As freezegun's: its methods give one of its own kind."""
+    """Like freezegun's: its methods return one of the same class."""
 
     def astimezone(self, tz: tzinfo | None = None) -> Any:
         moment = super().astimezone(tz)
@@ -37,7 +37,7 @@ class FakeDatetime(datetime):
 
 
 class Timestamp(datetime):
-    """As that of pandas: more digits in its text."""
+    """Like that of pandas: more digits in its text."""
 
     def isoformat(self, sep: str = "T", timespec: str = "auto") -> str:
         return super().isoformat(sep, "microseconds") + "789"
@@ -48,7 +48,7 @@ class FakeDate(date):
 
 
 class FarTimestamp(datetime):
-    """As that of pandas, in the year 10000."""
+    """Like that of pandas, in the year 10000."""
 
     @property
     def year(self) -> int:
@@ -61,7 +61,7 @@ class FarTimestamp(datetime):
 
 
 class Scalar:
-    """As one of numpy: no subclass of any number."""
+    """Like one of numpy: no subclass of any number."""
 
     ndim = 0
 
@@ -77,7 +77,7 @@ class Scalar:
 
 
 class Array:
-    """As one of numpy, of any number of dimensions: no list, and iterated by its items."""
+    """Like one of numpy, of any number of dimensions: no list, and iterated by its items."""
 
     ndim, dtype = 1, SimpleNamespace(kind="M")
 
@@ -92,7 +92,7 @@ class Array:
 
 
 class Bare:
-    """As little as a scalar may have, of a type that has no kind."""
+    """The least that a scalar may have, of a type without a kind."""
 
     dtype = object()
 
@@ -222,12 +222,14 @@ def name_of(value: Any) -> str:
 
 @pytest.fixture(autouse=True)
 def pandas(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The two objects that are known by the module that holds them."""
+    """Provide the two objects that are recognized by the module that holds them."""
     monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(NaT=NAT, NA=NA))
 
 
 @pytest.mark.parametrize(("value", "expected"), ACCEPTED, ids=name_of)
-def test_a_body_and_a_filter_take_the_same_in_the_same_form(value: Any, expected: Any) -> None:
+def test_a_body_and_a_filter_accept_the_same_values_in_the_same_form(
+    value: Any, expected: Any
+) -> None:
     """Each accepted value has the same JSON form in a body, a filter and a multipart body."""
     assert plain(value) == expected
     assert type(plain(value)) is type(expected)
@@ -243,7 +245,7 @@ def test_a_body_and_a_filter_take_the_same_in_the_same_form(value: Any, expected
 
 
 @pytest.mark.parametrize(("value", "why"), REFUSED, ids=name_of)
-def test_both_refuse_the_rest_at_once_and_say_what_to_give(value: Any, why: str) -> None:
+def test_body_and_filter_refuse_other_values_with_a_remedy(value: Any, why: str) -> None:
     """Body and filter raise an error with the remedy for a value without a JSON form."""
     for each in (value, [value], {"a": (value,)}):
         for use in (plain, encode, lambda value: build_filter("a = {:v}", v=value)):
@@ -260,7 +262,7 @@ def test_a_time_with_a_zone_is_the_same_in_utc_wherever_the_program_runs() -> No
 
 
 @given(st.text())
-def test_a_text_stays_as_it_is(text: str) -> None:
+def test_a_subclass_of_str_becomes_an_equal_text(text: str) -> None:
     """An instance of a subclass of `str` becomes an equal text."""
     assert plain(Text(text)) == text
 
@@ -282,14 +284,14 @@ def test_nested_values_take_one_call_for_each_level(wrap: Callable[[Any], Any]) 
     assert encode(value).count(b"1") == 1
 
 
-def test_the_values_given_are_left_as_they_were() -> None:
+def test_plain_does_not_change_its_argument() -> None:
     """`plain` does not change the value that it is given."""
     body = {"a": [date(2026, 1, 2), {"b": (1,)}]}
     plain(body)
     assert body == {"a": [date(2026, 1, 2), {"b": (1,)}]}
 
 
-def test_options_take_scalars_and_times(tmp_path: Path) -> None:
+def test_options_accept_scalars_and_times(tmp_path: Path) -> None:
     """Query options accept scalars and times, omit missing values, and refuse containers."""
     options = normalise_options(query={"n": Scalar(3, "i"), "at": Timestamp(2026, 1, 2), "no": NA})
     assert options.query == (("at", DAY), ("n", "3"))
@@ -298,11 +300,11 @@ def test_options_take_scalars_and_times(tmp_path: Path) -> None:
             normalise_options(query={"n": value})
 
 
-def test_the_fake_keeps_what_the_server_would_read(virtual_time: FakeRealtime) -> None:
+def test_the_fake_stores_the_json_form_of_values(virtual_time: FakeRealtime) -> None:
     """The fake stores, emits and returns the JSON form of the values it is given."""
     posts = virtual_time.client.collection("posts")
-    heard: list[Mapping[str, Any]] = []
-    posts.observe("*").subscribe(lambda event: heard.append(event.record))
+    received: list[Mapping[str, Any]] = []
+    posts.observe("*").subscribe(lambda event: received.append(event.record))
     given = {
         "id": "a",
         "at": date(2026, 1, 2),
@@ -312,15 +314,15 @@ def test_the_fake_keeps_what_the_server_would_read(virtual_time: FakeRealtime) -
     }
     kept = {"id": "a", "at": DAY, "n": 3, "none": None, "l": [[3]]}
     virtual_time.push("posts", "create", given)
-    assert virtual_time.records["posts"]["a"] == heard[0] == posts.get_one("a") == kept
-    assert posts.update("a", {"at": date(2026, 1, 3)}) == heard[1]
+    assert virtual_time.records["posts"]["a"] == received[0] == posts.get_one("a") == kept
+    assert posts.update("a", {"at": date(2026, 1, 3)}) == received[1]
     with pytest.raises(TypeError, match="set has no JSON form"):
         posts.update("a", {"at": {1}})
     with pytest.raises(TypeError, match="set has no JSON form"):
         virtual_time.push("posts", "update", {"id": "a", "at": {1}})
 
 
-def test_a_row_is_refused_as_a_body_with_a_word_on_how_to_give_it(
+def test_an_object_with_to_dict_is_refused_as_a_body(
     virtual_time: FakeRealtime,
 ) -> None:
     """An object with `to_dict` as a body raises TypeError that names `to_dict()`."""
@@ -329,7 +331,7 @@ def test_a_row_is_refused_as_a_body_with_a_word_on_how_to_give_it(
         virtual_time.client.collection("posts").create(row)
 
 
-def test_a_form_takes_them_too() -> None:
+def test_form_fields_accept_the_same_values() -> None:
     """`form_fields` gives each field its form value: JSON text for containers; bytes stay."""
     body = {"n": Scalar(3, "i"), "at": Timestamp(2026, 1, 2), "on": True, "l": [NA, {"a": 1}, [1]]}
     fields = form_fields({**body, "raw": b"x"})
@@ -338,7 +340,7 @@ def test_a_form_takes_them_too() -> None:
     assert form_fields(b"raw") == b"raw"
 
 
-def test_keys_that_are_one_text_are_refused() -> None:
+def test_keys_that_become_the_same_text_are_refused() -> None:
     """A dict whose keys 1 and "1" become the same text raises TypeError."""
     with pytest.raises(TypeError, match="two keys of a dict are the same text"):
         plain({"a": {1: "x", "1": "y"}})

@@ -28,7 +28,7 @@ def test_fields_beside_files_keep_their_types() -> None:
     assert files == [("doc", ("a.txt", b"x"))]
 
 
-def test_every_form_of_a_file_is_taken(tmp_path: Path) -> None:
+def test_every_form_of_a_file_is_accepted(tmp_path: Path) -> None:
     """A path, an open file and a tuple of name, content and optional type are files."""
     path = tmp_path / "photo.png"
     path.write_bytes(b"png")
@@ -53,24 +53,24 @@ def test_every_form_of_a_file_is_taken(tmp_path: Path) -> None:
         ]
 
 
-def test_only_the_last_part_of_a_path_is_told_to_the_server(tmp_path: Path) -> None:
+def test_only_the_last_part_of_a_path_is_sent(tmp_path: Path) -> None:
     """An open file's name is sent without its folders; a name that is no text is `file`."""
     file = io.BytesIO(b"x")
     file.name = "/home/ann/secret/photo.png"
     assert split_files({"photo": file})[1] == [("photo", ("photo.png", file))]
-    file.name = 3  # a descriptor's number
+    file.name = 3  # the number of a descriptor
     assert split_files({"photo": file})[1] == [("photo", ("file", file))]
 
 
 @pytest.mark.parametrize(
     ("name", "sent"), [("a\\", "a_"), ("a\r\nb", "a__b"), ("\0", "_"), ("", "file"), ("ą", "ą")]
 )
-def test_a_name_the_server_would_stumble_over_is_mended(name: str, sent: str) -> None:
+def test_characters_that_a_file_name_cannot_have_are_replaced(name: str, sent: str) -> None:
     """Backslash and control characters in a file's name become `_`; an empty name is `file`."""
     assert split_files({"doc": (name, b"x")})[1] == [("doc", (sent, b"x"))]
 
 
-def test_a_list_of_files_is_several_and_modifiers_go_along() -> None:
+def test_a_list_of_files_is_one_part_each_and_modifiers_are_kept() -> None:
     """A list of files is sent as one part each under the same field, with its `+` modifier."""
     _, files = split_files({"docs+": [("a", b"1"), ("b", b"2")]})
     assert files == [("docs+", ("a", b"1")), ("docs+", ("b", b"2"))]
@@ -95,7 +95,7 @@ def test_a_type_that_would_break_its_header_is_refused(kind: Any) -> None:
         split_files({"doc": ("a.txt", b"x", kind)})
 
 
-def test_bare_bytes_beside_a_file_say_what_a_file_looks_like() -> None:
+def test_bare_bytes_beside_a_file_are_refused_with_the_forms_of_a_file() -> None:
     """Bytes beside a file raise TypeError that names the two accepted forms of a file."""
     with pytest.raises(TypeError, match=r"pathlib\.Path or \(name, content\)"):
         split_files({"doc": ("a", b"x"), "other": b"bare"})
@@ -119,7 +119,7 @@ def test_the_address_of_a_file(client: BosBase) -> None:
     assert by_name == "http://localhost:8090/base/api/files/posts/abc/a.png"
 
 
-def test_thumb_token_and_download_are_asked_for_by_query(client: BosBase) -> None:
+def test_thumb_token_and_download_are_query_parameters(client: BosBase) -> None:
     """`thumb`, `token` and `download` become query parameters, percent-encoded."""
     url = client.file_url(RECORD, "a.png", thumb="100x100", token="t&k", download=True)
     assert url.endswith("/a.png?thumb=100x100&token=t%26k&download=1")

@@ -1,4 +1,4 @@
-"""What a base URL and headers may be, what goes out with a request, and what its errors say."""
+"""Valid base URLs and headers, what is sent with a request, and the texts of its errors."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from urllib3.exceptions import MaxRetryError
 
 from rxbosbase import BosBase, ConnectionFailedError, ProtocolError
 from rxbosbase.errors import BosBaseError, ClientClosedError
-from rxbosbase.http import transport as transport_room
-from rxbosbase.http.transport import MAX_COOKIE_JAR, Transport, check_headers
+from rxbosbase.http import transport as module
+from rxbosbase.http.transport import MAX_COOKIE_JAR, HTTPTransport, check_headers
 from rxbosbase.http.urls import check_base_url
 
 URL = "http://127.0.0.1:8090"
-ASKED = f"{URL}/api/x"
+TARGET = f"{URL}/api/x"
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def client() -> Iterator[BosBase]:
 
 
 def sent(web: responses.RequestsMock) -> dict[str, Any]:
-    """The headers of the last request, as text, by their names in lower case."""
+    """Return the headers of the last request, as text, by their names in lower case."""
     headers: dict[str, Any] = dict(web.calls[-1].request.headers)
     return {k.lower(): v.decode() if isinstance(v, bytes) else v for k, v in headers.items()}
 
@@ -67,7 +67,7 @@ def test_a_base_url_is_kept_without_its_last_slash(url: str, kept: str) -> None:
         (b"http://host", TypeError, "base_url must be a str such as .*, not a bytes"),
     ],
 )
-def test_row_13_a_base_url_that_cannot_be_right_is_refused_in_words(
+def test_an_invalid_base_url_is_refused_with_the_reason(
     url: Any, kind: type[Exception], message: str
 ) -> None:
     """An invalid base URL raises an error that names the reason and not the password."""
@@ -101,8 +101,8 @@ def test_headers_are_copied() -> None:
     assert check_headers(None) == {}
 
 
-def make(**options: Any) -> Transport:
-    return Transport("http://h/", timeout=1.0, headers=None, token=lambda: "", **options)
+def make(**options: Any) -> HTTPTransport:
+    return HTTPTransport("http://h/", timeout=1.0, headers=None, token=lambda: "", **options)
 
 
 def test_every_path_stays_on_the_base_urls_origin() -> None:
@@ -113,7 +113,7 @@ def test_every_path_stays_on_the_base_urls_origin() -> None:
     transport.close()
 
 
-def test_dots_lead_nowhere_in_a_path_and_are_text_in_a_query() -> None:
+def test_dots_are_refused_in_a_path_and_are_text_in_a_query() -> None:
     """`..` as a segment of a path, also encoded, raises ValueError; in a query it is text."""
     transport = make()
     for path in ("/a/../b", "/a/%2E%2e?c=d", "/a/..?c=d?e"):
@@ -123,7 +123,7 @@ def test_dots_lead_nowhere_in_a_path_and_are_text_in_a_query() -> None:
     transport.close()
 
 
-def test_a_closed_transport_gives_nothing_out() -> None:
+def test_a_closed_transport_refuses_channels_and_requests() -> None:
     """A closed transport raises `ClientClosedError` for a channel and for a request."""
     transport = make()
     transport.close()
@@ -134,18 +134,20 @@ def test_a_closed_transport_gives_nothing_out() -> None:
         transport.request("GET", "/")
 
 
-def test_not_checking_certificates_is_warned_of() -> None:
+def test_switching_off_the_check_of_certificates_warns() -> None:
     """`verify=False` emits a UserWarning that the certificate is not checked."""
     with pytest.warns(UserWarning, match="certificate is not checked"):
         make(verify=False).close()
 
 
-# -- what goes out --------------------------------------------------------------------------------
+# -- what is sent ---------------------------------------------------------------------------------
 
 
-def test_what_every_request_carries(web: responses.RequestsMock, client: BosBase) -> None:
+def test_every_request_has_exactly_the_expected_headers(
+    web: responses.RequestsMock, client: BosBase
+) -> None:
     """A GET has exactly the expected headers, those of the client included, and no body."""
-    web.get(ASKED, json={})
+    web.get(TARGET, json={})
     client.send("GET", "/api/x")
     expected = {
         "accept-encoding": "gzip", "accept-language": "en-US", "user-agent": "rxbosbase",
@@ -159,7 +161,7 @@ def test_outer_spaces_and_tabs_are_no_part_of_a_header(
     web: responses.RequestsMock, client: BosBase
 ) -> None:
     """Spaces and tabs around a header's value are removed; a no-break space is kept."""
-    web.get(ASKED, json={})
+    web.get(TARGET, json={})
     client.send("GET", "/api/x", headers={"X-A": " \tXaX\u00a0\t "})
     assert sent(web)["x-a"] == "XaX\u00a0"
 
@@ -170,7 +172,7 @@ def test_a_content_type_of_the_callers_own_is_sent(
     web: responses.RequestsMock, name: str, everywhere: dict[str, str]
 ) -> None:
     """A call's own Content-Type is sent; the client's is ignored for a JSON body."""
-    web.post(ASKED, json={})
+    web.post(TARGET, json={})
     with BosBase(URL, headers=everywhere) as client:
         client.send("POST", "/api/x", body={})
         assert sent(web)["content-type"] == "application/json"
@@ -178,11 +180,11 @@ def test_a_content_type_of_the_callers_own_is_sent(
         assert sent(web)["content-type"] == "application/csp-report"
 
 
-def test_files_go_out_as_a_form_beside_the_fields(
+def test_files_are_sent_as_a_form_beside_the_fields(
     web: responses.RequestsMock, client: BosBase
 ) -> None:
     """Files are sent as multipart form data together with the fields of the body."""
-    web.post(ASKED, json={})
+    web.post(TARGET, json={})
     client.send("POST", "/api/x", body={"title": "Hi"}, files=[("photo", ("a.png", b"\x89PNG"))])
     assert sent(web)["content-type"].startswith("multipart/form-data; boundary=")
     body: Any = web.calls[-1].request.body
@@ -191,52 +193,52 @@ def test_files_go_out_as_a_form_beside_the_fields(
 
 
 @pytest.mark.parametrize("beyond", [0, 1])
-def test_cookies_are_sent_back_up_to_a_limit_and_then_all_forgotten(
+def test_cookies_are_sent_back_up_to_a_limit_and_then_all_dropped(
     web: responses.RequestsMock, client: BosBase, beyond: int
 ) -> None:
     """Cookies up to `MAX_COOKIE_JAR` bytes are sent back; above that, none is."""
     name, value = "n" * 4000, "v" * (MAX_COOKIE_JAR - 4000 + beyond)
-    web.get(ASKED, json={}, headers={"Set-Cookie": f"{name}={value}; Path=/"})
+    web.get(TARGET, json={}, headers={"Set-Cookie": f"{name}={value}; Path=/"})
     client.send("GET", "/api/x")
     client.send("GET", "/api/x")
     assert sent(web).get("cookie") == (None if beyond else f"{name}={value}")
 
 
-# -- what an error says ---------------------------------------------------------------------------
+# -- texts of errors ------------------------------------------------------------------------------
 
 
 def reached_through(*causes: Exception) -> Exception:
-    """The first, raised because of the next, and so on."""
+    """Return the first, with each as the context of the one before."""
     for error, cause in itertools.pairwise(causes):
         error.__context__ = cause
     return causes[0]
 
 
 INVALID = requests.exceptions.InvalidHeader("x")
-AWAY = OSError(113, "No route to host")
-SAYS_AWAY = "OSError: [Errno 113] No route to host"
+UNREACHABLE = OSError(113, "No route to host")
+NO_ROUTE = "OSError: [Errno 113] No route to host"
 
 
 @pytest.mark.parametrize(
-    ("raised", "says", "cause"),
+    ("raised", "text", "cause"),
     [
         (
             requests.ConnectionError(http.client.BadStatusLine("s3cret")),
             "cannot reach {url}: BadStatusLine",
             None,
         ),
-        (requests.ConnectionError(AWAY), f"cannot reach {{url}}: {SAYS_AWAY}", AWAY),
+        (requests.ConnectionError(UNREACHABLE), f"cannot reach {{url}}: {NO_ROUTE}", UNREACHABLE),
         (
-            requests.ConnectionError(MaxRetryError(None, "/api/x", AWAY)),  # type: ignore[arg-type]
-            f"cannot reach {{url}}: {SAYS_AWAY}",
-            AWAY,
+            requests.ConnectionError(MaxRetryError(None, "/api/x", UNREACHABLE)),  # type: ignore[arg-type]
+            f"cannot reach {{url}}: {NO_ROUTE}",
+            UNREACHABLE,
         ),
         (
-            reached_through(requests.ConnectionError("x"), ValueError("y"), AWAY),
-            f"cannot reach {{url}}: {SAYS_AWAY}",
-            AWAY,
+            reached_through(requests.ConnectionError("x"), ValueError("y"), UNREACHABLE),
+            f"cannot reach {{url}}: {NO_ROUTE}",
+            UNREACHABLE,
         ),
-        (AWAY, f"cannot reach {{url}}: {SAYS_AWAY}", AWAY),
+        (UNREACHABLE, f"cannot reach {{url}}: {NO_ROUTE}", UNREACHABLE),
         (OSError("x" * 1000), "cannot reach {url}: OSError: " + "x" * 291, OSError),
         (INVALID, "the request to {url} failed: InvalidHeader", INVALID),
         (
@@ -254,27 +256,27 @@ SAYS_AWAY = "OSError: [Errno 113] No route to host"
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
 @pytest.mark.parametrize("query", ["", "?a=b&token=s3cret?"])
-def test_an_error_says_what_failed_and_quotes_neither_query_nor_body(
+def test_an_error_names_its_cause_and_quotes_neither_query_nor_body(
     web: responses.RequestsMock,
     raised: Exception,
-    says: str,
+    text: str,
     cause: Any,
     query: str,
 ) -> None:
     """An error of a request names URL and cause, without query and response text."""
-    web.get(ASKED, body=raised)
+    web.get(TARGET, body=raised)
     with (
         BosBase(URL, verify=certifi.where()) as client,
         pytest.raises(BosBaseError) as caught,
     ):
         client.send("GET", f"/api/x{query}")
-    assert str(caught.value) == says.format(url=ASKED, ca=certifi.where())
+    assert str(caught.value) == text.format(url=TARGET, ca=certifi.where())
     found = caught.value.__cause__
     assert isinstance(found, cause) if isinstance(cause, type) else found is cause
     assert isinstance(caught.value, (ConnectionFailedError, ProtocolError))
 
 
-def test_a_body_that_cannot_be_read_is_told_with_the_kind_of_the_problem(
+def test_a_body_that_cannot_be_read_is_an_error_with_the_exceptions_type(
     web: responses.RequestsMock, client: BosBase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An exception while a body is read becomes `ProtocolError` with the exception's type."""
@@ -282,7 +284,9 @@ def test_a_body_that_cannot_be_read_is_told_with_the_kind_of_the_problem(
     def break_off(*_: Any) -> None:
         raise AttributeError("of a socket that is gone")
 
-    web.get(ASKED, json={})
-    monkeypatch.setattr(transport_room, "read_body", break_off)
-    with pytest.raises(ProtocolError, match=f"^the answer of {ASKED} cannot be read: AttributeErr"):
+    web.get(TARGET, json={})
+    monkeypatch.setattr(module, "read_body", break_off)
+    with pytest.raises(
+        ProtocolError, match=f"^the answer of {TARGET} cannot be read: AttributeErr"
+    ):
         client.send("GET", "/api/x")

@@ -1,4 +1,4 @@
-"""States of stories: how they are copied, and when two of them are the same.
+"""States of sequences: how they are copied, and when two of them are the same.
 
 The search of `exhaustive` goes on from each state once. Two states are the same if the same can
 follow: so times count from now, and of a step, the reducer's clock without ties, counts only
@@ -22,8 +22,8 @@ from rxbosbase.live.engine.messages import Rules
 __all__ = ["HORIZON", "PAGE", "digest", "freeze", "make_rules", "seen_from", "thaw"]
 
 PAGE = 3  # rows, more than there are records
-HORIZON = 100.0  # s in which any doubt is over
-NEVER = 1e6  # s between two reconciles: not within any story
+HORIZON = 100.0  # s in which any recheck has ended
+NEVER = 1e6  # s between two reconciles: not within any sequence
 LONG_AGO = 30.0  # s
 
 PLAIN = frozenset({str, bool, int, type(None)})
@@ -34,25 +34,25 @@ SLOTS: dict[type, tuple[str, ...]] = {}
 
 @cache
 def make_rules(trusted: bool | None) -> Rules:
-    """The rules of the views in all stories, where no read fails."""
+    """The rules of the views in all sequences, where no read fails."""
     return Rules(batch=2, page=PAGE, reconcile=NEVER, delay=float, trust_updated=trusted)
 
 
 class _Pickler(pickle.Pickler):
-    """Of the rules only what tells them apart: pickling a dataclass costs more than all else."""
+    """Of the rules only what differs: pickling a dataclass costs more than all else."""
 
     dispatch_table = {Rules: lambda rules: (make_rules, (rules.trust_updated,))}  # noqa: RUF012
 
 
 def freeze(state: object) -> bytes:
-    """A copy, to be thawed as often as need be."""
+    """Return a copy as bytes, for `thaw`."""
     buffer = io.BytesIO()
     _Pickler(buffer, 5).dump(state)
     return buffer.getvalue()
 
 
 def thaw(frozen: bytes) -> Any:
-    """What was frozen, once more."""
+    """Return a new copy of what was frozen."""
     return pickle.loads(frozen)
 
 

@@ -1,4 +1,4 @@
-"""What a live view is refused for, at once and without a server."""
+"""Arguments of live views that raise at once, without a server."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Whatever the server, the network and the reads do, a live view ends up equal to its query.
 
-100 stories of each kind in a plain run, 300 in CI. A long run::
+100 scenarios of each kind in a plain run, 300 in CI. A long run::
 
     RXBOSBASE_LIVE_EXAMPLES=20000 python -m pytest tests/unit/live/test_convergence.py
 """
@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.live_model import run
-from support.live_stories import NEVER, Scenario, make_scenario, random_scenario
+from support.live_sequences import NEVER, Scenario, make_scenario, random_scenario
 
 from rxbosbase.live.engine.snapshot import apply_changes
 
@@ -44,7 +44,7 @@ def test_a_quiet_view_equals_its_query(scenario: Scenario) -> None:
 
 
 @pytest.mark.parametrize("block", range(max(EXAMPLES // 100, 1)))
-def test_long_stories_end_well_too(block: int) -> None:
+def test_long_scenarios_end_well_too(block: int) -> None:
     """Scenarios of up to 60 steps end with a view that equals its query."""
     for seed in range(block * 100, block * 100 + 100):
         for expands, varied in product((False, True), repeat=2):
@@ -62,17 +62,17 @@ def test_since_leads_from_any_version_to_any_later_one(seed: int) -> None:
 
 
 def eventful(seed: int) -> Scenario:
-    """A story that shows more than a few records one after the other: not every story does."""
+    """Return a scenario in which at least ten records change: not every one has so many."""
     seeds = range(seed * 100, seed * 100 + 100)
     return next(
-        story
-        for story in (random_scenario(each, varied=seed % 2 == 1) for each in seeds)
-        if sum(len(version.changes) for version in run(story).versions) >= 10
+        scenario
+        for scenario in (random_scenario(each, varied=seed % 2 == 1) for each in seeds)
+        if sum(len(version.changes) for version in run(scenario).versions) >= 10
     )
 
 
-def test_a_quiet_view_asks_nothing() -> None:
+def test_a_settled_view_makes_no_reads() -> None:
     """Once all records are settled, a view waits for nothing but the next reconcile."""
     for seed in range(100):
-        story = random_scenario(seed, expands=seed % 2 == 1, varied=seed % 4 > 1)
-        assert run(replace(story, reconcile=NEVER)).idle, f"seed {seed}"
+        scenario = random_scenario(seed, expands=seed % 2 == 1, varied=seed % 4 > 1)
+        assert run(replace(scenario, reconcile=NEVER)).idle, f"seed {seed}"

@@ -1,4 +1,4 @@
-"""Which views are shared, which are not, and that each keeps its own intervals."""
+"""Which views are shared, which are not, and the intervals and pauses of each."""
 
 from __future__ import annotations
 
@@ -50,52 +50,52 @@ def live(fake: FakeRealtime, **options: Any) -> View:
 def live_record(fake: FakeRealtime, id: str = "a", reconcile: float = 60.0, **options: Any) -> View:
     reader = fake.client.collection("posts")._reader
     query = make_query("posts", **options)
-    hub = fake.client.live_hub
-    return make_record_view(hub, query, id, reader, reconcile=reconcile, owner=fake)
+    manager = fake.client.live_manager
+    return make_record_view(manager, query, id, reader, reconcile=reconcile, owner=fake)
 
 
-def are_one(*views: View) -> bool:
-    """True if they show one and the same snapshot."""
-    with ExitStack() as held:
-        shown = [held.enter_context(view).wait_fresh() for view in views]
+def are_shared(*views: View) -> bool:
+    """Return whether the views share one snapshot."""
+    with ExitStack() as entered:
+        shown = [entered.enter_context(view).wait_fresh() for view in views]
         assert all(snapshot.records for snapshot in shown)
         return all(snapshot is shown[0] for snapshot in shown)
 
 
-def test_equal_views_are_one(fake: FakeRealtime) -> None:
+def test_equal_views_are_shared(fake: FakeRealtime) -> None:
     """Views with equal arguments share one snapshot; a default equals its explicit value."""
-    assert are_one(live(fake, **SAME), live(fake, **SAME), live(fake, **SAME))
-    assert are_one(live(fake), live(fake, reconcile=60.0, interval=0.25, sort=""))
-    assert are_one(live_record(fake), live_record(fake, reconcile=60.0))
+    assert are_shared(live(fake, **SAME), live(fake, **SAME), live(fake, **SAME))
+    assert are_shared(live(fake), live(fake, reconcile=60.0, interval=0.25, sort=""))
+    assert are_shared(live_record(fake), live_record(fake, reconcile=60.0))
 
 
 @pytest.mark.parametrize("other", OTHER, ids=str)
-def test_views_that_differ_in_any_argument_are_not_one(
+def test_views_that_differ_in_any_argument_are_not_shared(
     fake: FakeRealtime, other: dict[str, Any]
 ) -> None:
     """Views that differ in any one argument, `query` and `headers` included, are not shared."""
-    assert not are_one(live(fake, **SAME), live(fake, **{**SAME, **other}))
+    assert not are_shared(live(fake, **SAME), live(fake, **{**SAME, **other}))
 
 
 @pytest.mark.parametrize("other", [{"reconcile": 61.0}, {"id": "b"}, {"expand": "author"}], ids=str)
-def test_views_of_a_record_that_differ_in_any_argument_are_not_one(
+def test_views_of_a_record_that_differ_in_any_argument_are_not_shared(
     fake: FakeRealtime, other: dict[str, Any]
 ) -> None:
     """Record views that differ in one argument are not shared, nor one with a query's view."""
-    assert not are_one(live_record(fake), live_record(fake, **other))
-    assert not are_one(live_record(fake), live(fake))
+    assert not are_shared(live_record(fake), live_record(fake, **other))
+    assert not are_shared(live_record(fake), live(fake))
 
 
 def loaded(view: View) -> Engine:
-    """What decides when the view reads, after a first read at 0.0."""
-    brain = view._make()._brain
-    effects = brain.acknowledged(0.0)
+    """Return the engine of the view, after a first read at 0.0."""
+    engine = view._make()._engine
+    effects = engine.acknowledged(0.0)
     assert effects.read is not None
-    assert brain.read_done(effects.read, [{"id": "a", "updated": "2026"}], True, 0.0).fresh
-    return brain
+    assert engine.read_done(effects.read, [{"id": "a", "updated": "2026"}], True, 0.0).fresh
+    return engine
 
 
-def test_each_view_compares_as_often_as_its_own_reconcile_says(fake: FakeRealtime) -> None:
+def test_each_view_reconciles_after_its_own_interval(fake: FakeRealtime) -> None:
     """A view, a window and a record view each reconcile after their own `reconcile` seconds."""
     for seconds in (7.0, 61.0):
         for view in (
@@ -109,17 +109,17 @@ def test_each_view_compares_as_often_as_its_own_reconcile_says(fake: FakeRealtim
 @pytest.mark.parametrize(
     "make", [live, partial(live, limit=5), live_record], ids=["a view", "a window", "a record"]
 )
-def test_views_that_failed_at_one_moment_are_not_read_again_at_one(
+def test_views_that_failed_at_one_moment_retry_at_different_times(
     make: Callable[[FakeRealtime], View],
 ) -> None:
     """With jitter, views whose reads fail at one moment retry spread over the whole pause."""
     with FakeRealtime(backoff=BackoffPolicy()) as fake:
-        brains = [make(fake)._make()._brain for _ in range(100)]
+        engines = [make(fake)._make()._engine for _ in range(100)]
     now = 0.0
     for least in (1.0, 2.0, 4.0, 8.0, 15.0, 15.0):
-        begun = [brain.tick(now) if now else brain.acknowledged(now) for brain in brains]
+        begun = [engine.tick(now) if now else engine.acknowledged(now) for engine in engines]
         reads = [each.read for each in begun if each.read is not None]
-        failed = [brain.failed(read, now) for brain, read in zip(brains, reads, strict=True)]
+        failed = [engine.failed(read, now) for engine, read in zip(engines, reads, strict=True)]
         waits = [(each.wake or now) - now for each in failed]
         quarters = {floor(4 * (wait / least - 1.0) + 1e-9) for wait in waits}
         assert quarters == {0, 1, 2, 3}, "of the time from the least to twice as much"
@@ -127,20 +127,20 @@ def test_views_that_failed_at_one_moment_are_not_read_again_at_one(
 
 
 @pytest.mark.parametrize("make", [live, partial(live, limit=5), live_record])
-def test_without_jitter_each_wait_is_known(
+def test_without_jitter_each_wait_is_exact(
     fake: FakeRealtime, make: Callable[[FakeRealtime], View]
 ) -> None:
     """Without jitter the retry after a first failed read comes after exactly 1 s."""
-    brain = make(fake)._make()._brain
-    read = brain.acknowledged(0.0).read
-    assert read is not None and brain.failed(read, 0.0).wake == 1.0
+    engine = make(fake)._make()._engine
+    read = engine.acknowledged(0.0).read
+    assert read is not None and engine.failed(read, 0.0).wake == 1.0
 
 
-def test_a_window_is_read_as_often_as_its_own_interval_says(fake: FakeRealtime) -> None:
+def test_a_window_is_read_at_most_once_per_interval(fake: FakeRealtime) -> None:
     """A window is read again no sooner than its own `interval` after the last read."""
     for seconds in (0.1, 3.0):
-        brain = loaded(live(fake, limit=5, interval=seconds))
-        effects = brain.event("update", {"id": "a"}, 10.0)
+        engine = loaded(live(fake, limit=5, interval=seconds))
+        effects = engine.event("update", {"id": "a"}, 10.0)
         assert effects.read is not None
-        brain.read_done(effects.read, [], True, 10.0)
-        assert brain.event("update", {"id": "a"}, 10.01).wake == 10.0 + seconds
+        engine.read_done(effects.read, [], True, 10.0)
+        assert engine.event("update", {"id": "a"}, 10.01).wake == 10.0 + seconds

@@ -8,69 +8,69 @@ from itertools import chain
 import pytest
 from support.live_model import run
 from support.live_mutants import MUTANTS
-from support.live_stories import NEVER, Scenario, random_scenario
+from support.live_sequences import NEVER, Scenario, random_scenario
 from support.live_world import Make
 
 FOUND_AT = {
-    "NoGraves": 2955,
-    "GravesFreedEarly": 2955,
+    "NoTombstones": 2955,
+    "TombstonesFreedEarly": 2955,
     "EqualIsNewer": 492,
-    "NobodySwaps": 708,
+    "SwapsIgnored": 708,
     "NoHints": 4,
     "HintsForgotten": 1010,
     "OlderIsDropped": 1244,
     "RacedAnswersAreFinal": 50,
     "PagesOverEvents": 167,
     "GapsEndAtOnce": 1613,
-    "StampsAreProof": 166,
-    "DoubtsEndWithTheStream": 31,
-    "OldDoubtsAreNotUrgent": 69,
+    "EqualVersionsAreProof": 166,
+    "RechecksEndWithTheStream": 31,
+    "OldRechecksAreNotUrgent": 69,
     "UpdatedAlwaysMoves": 483,
     "EventsForgottenWhileReading": 616,
     "RelatedForgottenWhileReading": 1611,
     "RelationsUnwatched": 1,
     "ExpansionsAreNew": 4414,
     "AnsweredExpansionsAreNew": 499,
-    "OwnStampsAlone": 614,
+    "OwnVersionsAlone": 614,
     "ReadsBeforeAcknowledged": 2,
     "NoCatchUp": 12,
-    "SkipsAreNothing": 65,
-    "AbsenceIsNoNews": 18,
+    "SkipsIgnored": 65,
+    "MissingRowsStay": 18,
     "LackingEventsAreWhole": 47,
     "CreatedEventsAreWhole": 16,
     "NothingIsFilled": 4,
-    "NothingIsHeldBack": 221,
+    "NothingIsWithheld": 221,
     "MissingByCodePoint": 9,
     "OnePageIsAll": 63,
-    "OrderIsNoGap": 69,
-    "NoTurns": 178,
-    "TurnsBeginAnew": 282,
-    "StampsAlone": 87,
-    "NewShapesAreNothing": 5781,
+    "OrderIsNotAwaited": 69,
+    "NoPageChecks": 178,
+    "PageChecksStartOver": 282,
+    "VersionsAlone": 87,
+    "NewShapesIgnored": 5781,
     "TextByBytes": 105,
-    "NothingMoves": 69,
+    "MovesIgnored": 69,
     "OrderAnswersAreFinal": 309,
-    "OrderNeverRests": 12,
+    "OrderReadsNeverPause": 12,
     "SqliteIsEverywhere": 8,
-    "DatesTellTies": 893,
+    "EqualDatesAreTies": 893,
     "ContradictionsIgnored": 599,
 }
-"""A seed whose stories find the mutant."""
+"""A seed whose scenarios find the mutant."""
 
 TRIES = 12000
-"""Seeds to try where that one no longer does, since the model or its stories have changed: one that
-finds the mutant takes its place."""
+"""Seeds to try where that one no longer finds the mutant, since the model or its scenarios have
+changed: one that finds it takes its place."""
 
 
-def stories(seed: int) -> tuple[Scenario, ...]:
+def scenarios(seed: int) -> tuple[Scenario, ...]:
     """One without authors; a short one with them, as what comes later would cover a mistake; and
     one without a filter, hence without hints, that is compared after each step and never after it.
     The same on servers that sort, and change, in ways of their own.
     """
-    return (*_stories(seed, varied=False), *_stories(seed, varied=True))
+    return (*_scenarios(seed, varied=False), *_scenarios(seed, varied=True))
 
 
-def _stories(seed: int, *, varied: bool) -> tuple[Scenario, ...]:
+def _scenarios(seed: int, *, varied: bool) -> tuple[Scenario, ...]:
     third = random_scenario(seed, steps=16, varied=varied)
     return (
         random_scenario(seed, varied=varied),
@@ -96,14 +96,14 @@ def test_each_mutant_has_a_seed_and_each_seed_a_mutant() -> None:
 def test_each_rule_is_needed(name: str) -> None:
     """Without the rule that the mutant breaks, some scenario ends with a wrong view."""
     seeds = chain([FOUND_AT[name]], range(TRIES))
-    tells = (
-        seed for seed in seeds if any(is_found_out(MUTANTS[name], each) for each in stories(seed))
+    found = (
+        seed for seed in seeds if any(is_found_out(MUTANTS[name], each) for each in scenarios(seed))
     )
-    assert next(tells, None) == FOUND_AT[name], "another seed finds it, or none does"
+    assert next(found, None) == FOUND_AT[name], "another seed finds it, or none does"
 
 
-def test_no_story_that_finds_a_mutant_finds_fault_with_all_the_rules() -> None:
+def test_scenarios_that_find_mutants_pass_with_all_rules() -> None:
     """With all rules in place, each of these scenarios ends with the right view."""
     for seed in FOUND_AT.values():
-        for story in stories(seed):
-            assert run(story).problems == [], f"seed {seed}"
+        for scenario in scenarios(seed):
+            assert run(scenario).problems == [], f"seed {seed}"

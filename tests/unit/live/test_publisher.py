@@ -1,4 +1,4 @@
-"""What the users of a view see of it, whoever builds its snapshots and whatever ends that."""
+"""The snapshots that a publisher builds, on any thread, and what its observers get of them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import pytest
 from support.seen import LIMIT, Seen, run_thread, wait_event
 from support.waiting import WatchedCondition
 
+from rxbosbase.encoding.record import Record
 from rxbosbase.live.engine.engine import RecordEngine
-from rxbosbase.live.engine.messages import Edit, Effects, ReadOrder, Record
+from rxbosbase.live.engine.messages import Edit, Effects, ReadOrder
 from rxbosbase.live.engine.order_evidence import TextOrder
 from rxbosbase.live.engine.ordering import Order
 from rxbosbase.live.engine.snapshot import Snapshot, apply_changes
@@ -32,13 +33,13 @@ def as_it_is(record: Record) -> Record:
     return record
 
 
-def screen_of(delivery: SerialScheduler, model: Model, failed: Failed = print) -> Publisher[Any]:
+def publisher_of(delivery: SerialScheduler, model: Model, failed: Failed = print) -> Publisher[Any]:
     empty = Snapshot.empty(Order.parse(), model)
     return Publisher(RecordEngine(), empty, delivery, failed, lambda: "active", lambda: None)
 
 
 def rows(*ids: str, fresh: bool = True) -> Effects:
-    """These records are new."""
+    """Return effects that add these records."""
     edits = tuple(Edit(id, None, {"id": id}) for id in ids)
     return Effects(edits, None, loaded=True, fresh=fresh, wake=None)
 
@@ -53,25 +54,25 @@ def observer(seen: Callable[[Any], object]) -> Subscriber:
 
 @pytest.fixture
 def delivery() -> Iterator[ThreadScheduler]:
-    loop = ThreadScheduler("rxbosbase-test-delivery")
-    yield loop
-    loop.close()
-    loop.join(LIMIT)
+    scheduler = ThreadScheduler("rxbosbase-test-delivery")
+    yield scheduler
+    scheduler.close()
+    scheduler.join(LIMIT)
 
 
 # -- waiting while another thread builds ----------------------------------------------------------
 
 
 class Build:
-    """A build that goes on, on the delivery thread, until it is told how to end.
+    """A build on the delivery thread that blocks until `end`, while another thread waits.
 
     Attributes:
-        result: waits for what a `wait_fresh` on another thread gives, which waits already.
-        failed: what ended the view.
+        result: joins the thread of that `wait_fresh`, and returns or raises what it did.
+        failed: the errors that ended the view.
     """
 
     def __init__(self, delivery: ThreadScheduler) -> None:
-        self._go_on, self._busy = threading.Event(), threading.Event()
+        self._may_end, self._may_deliver = threading.Event(), threading.Event()
         self._ends: list[BaseException] = []
         self.failed: Seen[Any] = Seen()
         entered = threading.Event()
@@ -79,32 +80,32 @@ class Build:
         def model(record: Record) -> Record:
             if record["id"] == "b" and not entered.is_set():
                 entered.set()
-                wait_event(self._go_on)
+                wait_event(self._may_end)
                 if self._ends:
-                    # Nobody but the one who waits can build what was interrupted.
-                    delivery.post(lambda: self._busy.wait(LIMIT))
+                    # Only the waiting thread is free to repeat the interrupted build.
+                    delivery.post(lambda: self._may_deliver.wait(LIMIT))
                     raise self._ends.pop()
             return record
 
-        self.screen = screen_of(delivery, model, self.failed)
-        self.screen._changed = gate = WatchedCondition()
-        self.screen.show(rows("a"))
-        assert ids(self.screen.wait_fresh(LIMIT)) == ["a"]
-        self.screen.show(rows("b"))
+        self.publisher = publisher_of(delivery, model, self.failed)
+        self.publisher._changed = gate = WatchedCondition()
+        self.publisher.show(rows("a"))
+        assert ids(self.publisher.wait_fresh(LIMIT)) == ["a"]
+        self.publisher.show(rows("b"))
         wait_event(entered)
         before = gate.waits.count
-        self.result = run_thread(lambda: self.screen.wait_fresh(LIMIT / 2))
+        self.result = run_thread(lambda: self.publisher.wait_fresh(LIMIT / 2))
         gate.waits.wait(before + 1)
 
     def end(self, error: BaseException | None = None) -> None:
-        """Lets the build go on to its end."""
+        """Let the build end, with this error if one is given."""
         if error is not None:
             self._ends.append(error)
-        self._go_on.set()
+        self._may_end.set()
 
     def free(self) -> None:
-        """The delivery thread goes on."""
-        self._busy.set()
+        """Let the delivery thread run its queue."""
+        self._may_deliver.set()
 
 
 def test_wait_fresh_returns_once_the_build_of_another_thread_has_ended(
@@ -116,7 +117,7 @@ def test_wait_fresh_returns_once_the_build_of_another_thread_has_ended(
     assert ids(build.result()) == ["a", "b"]
 
 
-def test_wait_fresh_builds_itself_what_another_thread_was_interrupted_in(
+def test_wait_fresh_repeats_a_build_that_was_interrupted_in_another_thread(
     delivery: ThreadScheduler,
 ) -> None:
     """`wait_fresh` builds a snapshot itself if its build in another thread was interrupted."""
@@ -142,7 +143,7 @@ def test_wait_fresh_raises_what_a_model_raised_in_another_thread(delivery: Threa
 def test_wait_fresh_raises_what_ends_the_view_meanwhile(delivery: ThreadScheduler) -> None:
     """An error that ends the view is raised by a waiting `wait_fresh`, during a build, too."""
     build, error = Build(delivery), ValueError("the server's")
-    build.screen.fail(error)
+    build.publisher.fail(error)
     with pytest.raises(ValueError, match="the server's"):
         build.result()
     build.end()
@@ -151,15 +152,15 @@ def test_wait_fresh_raises_what_ends_the_view_meanwhile(delivery: ThreadSchedule
 # -- builds that are interrupted ------------------------------------------------------------------
 
 
-def by_current(screen: Publisher[Any], clock: VirtualClock) -> object:
-    return screen.current
+def by_current(publisher: Publisher[Any], clock: VirtualClock) -> object:
+    return publisher.current
 
 
-def by_wait_fresh(screen: Publisher[Any], clock: VirtualClock) -> object:
-    return screen.wait_fresh(LIMIT)
+def by_wait_fresh(publisher: Publisher[Any], clock: VirtualClock) -> object:
+    return publisher.wait_fresh(LIMIT)
 
 
-def by_the_delivery(screen: Publisher[Any], clock: VirtualClock) -> object:
+def by_the_delivery(publisher: Publisher[Any], clock: VirtualClock) -> object:
     clock.run()
     return None
 
@@ -180,67 +181,67 @@ def test_an_interrupted_build_is_delivered_later(
             raise interrupts.pop()
         return record
 
-    screen = screen_of(VirtualScheduler(clock), model)
+    publisher = publisher_of(VirtualScheduler(clock), model)
     seen: Seen[Snapshot[Record]] = Seen()
-    screen.attach(observer(seen), lambda: None)
-    screen.show(rows("a", "b"))
+    publisher.attach(observer(seen), lambda: None)
+    publisher.show(rows("a", "b"))
     with pytest.raises(kind):
-        build(screen, clock)
+        build(publisher, clock)
     assert seen.items == []
     clock.run()
     assert [(each.version, ids(each)) for each in seen.items] == [(1, ["a", "b"])]
-    screen.show(rows("c"))
+    publisher.show(rows("c"))
     clock.run()
     assert [ids(each) for each in seen.items[1:]] == [["a", "b", "c"]]
 
 
-# -- what stays ------------------------------------------------------------------------------------
+# -- references ------------------------------------------------------------------------------------
 
 
-class Held(Subscriber):
+class ReferableSubscriber(Subscriber):
     """A subscriber that a weak reference can point to."""
 
     __slots__ = ("__weakref__",)
 
 
-@pytest.mark.parametrize("welcomed", [True, False], ids=["welcomed", "before the welcome"])
-def test_after_subscribe_and_dispose_nothing_stays_attached(welcomed: bool) -> None:
+@pytest.mark.parametrize("delivered", [True, False], ids=["after a delivery", "before any"])
+def test_after_subscribe_and_dispose_nothing_stays_attached(delivered: bool) -> None:
     """After subscribe and dispose the view keeps no reference to the observer."""
     clock = VirtualClock()
-    screen = screen_of(VirtualScheduler(clock), as_it_is)
+    publisher = publisher_of(VirtualScheduler(clock), as_it_is)
     seen, other = Seen[Any](), Seen[Any]()
-    screen.attach(observer(other), lambda: None)
-    held = Held(seen, seen, lambda: None)
+    publisher.attach(observer(other), lambda: None)
+    observed = ReferableSubscriber(seen, seen, lambda: None)
 
     def leave() -> None:
-        """Never called: nobody raises."""
+        """Never called: no observer raises."""
 
-    kept: list[weakref.ref[Any]] = [weakref.ref(held), weakref.ref(leave)]
-    screen.attach(held, leave)
-    if welcomed:
-        screen.show(rows("a"))
+    references: list[weakref.ref[Any]] = [weakref.ref(observed), weakref.ref(leave)]
+    publisher.attach(observed, leave)
+    if delivered:
+        publisher.show(rows("a"))
         clock.run()
-    screen.detach(held)
-    screen.show(rows("b"))
+    publisher.detach(observed)
+    publisher.show(rows("b"))
     clock.run()
-    assert (seen.count, other.count) == ((1, 2) if welcomed else (0, 1))
-    del held, leave
+    assert (seen.count, other.count) == ((1, 2) if delivered else (0, 1))
+    del observed, leave
     gc.collect()
-    assert [ref() for ref in kept] == [None, None]
-    screen.complete()
+    assert [ref() for ref in references] == [None, None]
+    publisher.complete()
 
 
-def test_who_leaves_while_a_snapshot_is_delivered_does_not_get_it() -> None:
+def test_an_observer_detached_during_a_delivery_gets_nothing() -> None:
     """An observer detached during a delivery gets neither that snapshot nor later ones."""
     clock = VirtualClock()
-    screen = screen_of(VirtualScheduler(clock), as_it_is)
+    publisher = publisher_of(VirtualScheduler(clock), as_it_is)
     gone, stays = Seen[Any](), Seen[Any]()
     left = observer(gone)
-    screen.attach(observer(lambda _: screen.detach(left)), lambda: None)
-    screen.attach(left, lambda: None)
-    screen.attach(observer(stays), lambda: None)
+    publisher.attach(observer(lambda _: publisher.detach(left)), lambda: None)
+    publisher.attach(left, lambda: None)
+    publisher.attach(observer(stays), lambda: None)
     for id in "ab":
-        screen.show(rows(id))
+        publisher.show(rows(id))
         clock.run()
     assert (gone.count, stays.count) == (0, 2)
 
@@ -249,38 +250,38 @@ def test_who_leaves_while_a_snapshot_is_delivered_does_not_get_it() -> None:
 
 
 class Sorted:
-    """A view by title of a server that sorts by a language, on a screen in virtual time."""
+    """A view by title of a server that sorts by a language, on a publisher in virtual time."""
 
     def __init__(self, *titles: str) -> None:
         text = TextOrder()
         text.by_bytes = False
         order = Order.parse("title")
         self.clock = VirtualClock()
-        self.brain = RecordEngine(sorting=Sorting(order, text))
+        self.engine = RecordEngine(sorting=Sorting(order, text))
         delivery = VirtualScheduler(self.clock)
         empty = Snapshot.empty(order, as_it_is)
-        self.screen = Publisher(
-            self.brain, empty, delivery, lambda _: None, lambda: "active", lambda: None
+        self.publisher = Publisher(
+            self.engine, empty, delivery, lambda _: None, lambda: "active", lambda: None
         )
         self.seen: Seen[Snapshot[Record]] = Seen()
-        self.screen.attach(observer(self.seen), lambda: None)
-        self.answer(self.brain.acknowledged(0.0), *titles, now=0.1)
+        self.publisher.attach(observer(self.seen), lambda: None)
+        self.answer(self.engine.acknowledged(0.0), *titles, now=0.1)
 
     def rows(self, *titles: str) -> list[Record]:
         return [{"id": title, "title": title, "updated": "2026"} for title in titles]
 
     def feed(self, effects: Effects) -> Effects:
-        self.screen.show(effects)
+        self.publisher.show(effects)
         return effects
 
     def answer(self, effects: Effects, *titles: str, now: float) -> Effects:
         """The read that has begun finds the rows in this order."""
         assert effects.read is not None
-        return self.feed(self.brain.read_done(effects.read, self.rows(*titles), True, now))
+        return self.feed(self.engine.read_done(effects.read, self.rows(*titles), True, now))
 
     def reorder(self, *titles: str, now: float) -> None:
-        """A comparison finds the rows in this order."""
-        self.answer(self.brain.tick(now), *titles, now=now)
+        """Let a reconcile pass return the rows in this order."""
+        self.answer(self.engine.tick(now), *titles, now=now)
 
     @property
     def shown(self) -> list[list[str]]:
@@ -296,47 +297,47 @@ def test_an_order_that_moves_rows_is_shown_though_no_row_has_changed() -> None:
     assert view.shown == [["a", "B", "c"], ["B", "c", "a"]]
     last = view.seen.items[-1]
     assert [(change.type, change.record["id"]) for change in last.changes] == [("modified", "a")]
-    assert view.screen.current is last
+    assert view.publisher.current is last
 
 
-def test_orders_that_nobody_has_seen_yet_are_shown_as_the_last_of_them() -> None:
+def test_undelivered_orders_are_merged() -> None:
     """Of several orders before a delivery only the last is shown, with its current rows."""
     view = Sorted("a", "B", "c")
     assert view.shown == [["a", "B", "c"]]
     view.reorder("B", "c", "a", now=100.0)
     view.reorder("c", "B", "a", now=200.0)
     gone, new = view.rows("B", "d")
-    view.feed(view.brain.event("delete", gone, 210.0))
-    view.feed(view.brain.event("create", new, 210.0))
+    view.feed(view.engine.event("delete", gone, 210.0))
+    view.feed(view.engine.event("create", new, 210.0))
     assert [sorted(each) for each in view.shown[1:]] == [["a", "c", "d"]]
     assert view.shown[1].index("c") < view.shown[1].index("a")
     assert apply_changes(view.seen.items[0].records, view.seen.items[1].changes) == list(
         view.seen.items[1].records
     )
-    assert view.screen.current is view.seen.items[1]
+    assert view.publisher.current is view.seen.items[1]
 
 
-def test_an_order_in_which_nothing_differs_is_delivered_to_nobody() -> None:
+def test_an_order_that_moves_no_row_is_not_delivered() -> None:
     """An order that moves no row is not delivered."""
     view = Sorted("a", "B", "c")
     assert len(view.shown) == 1
-    before = view.screen.current
+    before = view.publisher.current
     (row,) = view.rows("a b")
-    effects = view.feed(view.brain.event("create", row, 10.0))
+    effects = view.feed(view.engine.event("create", row, 10.0))
     assert view.shown[1:] == [["a", "a b", "B", "c"]]
     assert isinstance(effects.read, ReadOrder)
     view.answer(effects, "a", "a b", "B", "c", now=20.0)
     assert len(view.shown) == 2
-    assert view.screen.current.since(before) == view.seen.items[1].changes
+    assert view.publisher.current.since(before) == view.seen.items[1].changes
 
 
 def test_another_identity_empties_a_view_in_the_servers_order() -> None:
     """A change of identity empties a view in the server's order, which then gets a new one."""
     view = Sorted("a", "B", "c")
     assert len(view.shown) == 1
-    view.feed(view.brain.reset(10.0))
+    view.feed(view.engine.reset(10.0))
     assert view.shown[1:] == [[]]
-    view.answer(view.brain.acknowledged(11.0), "x", "a", now=11.1)
+    view.answer(view.engine.acknowledged(11.0), "x", "a", now=11.1)
     assert view.shown[2:] == [["x", "a"]]
 
 
@@ -346,7 +347,7 @@ def test_an_order_is_shown_with_the_rows_of_its_time() -> None:
     assert len(view.shown) == 1
     view.reorder("B", "c", "a", now=100.0)
     (gone,) = view.rows("B")
-    effects = view.brain.event("delete", gone, 110.0)
-    assert ids(view.screen.current) == ["B", "c", "a"]
+    effects = view.engine.event("delete", gone, 110.0)
+    assert ids(view.publisher.current) == ["B", "c", "a"]
     view.feed(effects)
     assert view.shown[-1] == ["c", "a"]

@@ -26,7 +26,7 @@ from support.marbles import pending
 
 from rxbosbase import operators as rxb
 from rxbosbase.errors import BosBaseError
-from rxbosbase.runtime.handover import Handover
+from rxbosbase.runtime.bounded_queue import BoundedQueue
 from rxbosbase.runtime.thread_scheduler import ThreadScheduler
 
 SOON = 5.0
@@ -149,7 +149,7 @@ def test_blocking_loses_nothing_between_real_threads(worker: Worker, size: int) 
     assert came == list(range(3000))
 
 
-def test_blocking_waits_for_a_scheduler_that_cannot_tell_its_thread() -> None:
+def test_blocking_works_with_a_scheduler_of_many_threads() -> None:
     """`block` loses nothing with a scheduler that starts a thread for each delivery."""
     came: list[int] = []
     done = threading.Event()
@@ -293,8 +293,8 @@ def test_a_push_from_inside_the_subscriber_does_not_wait_for_itself(
     assert "wait for itself" in str(came[2])
 
 
-@pytest.mark.parametrize("make", [Worker, lambda: ThreadScheduler("test loop")])
-def test_a_producer_on_the_scheduler_it_hands_over_to_does_not_wait_for_itself(
+@pytest.mark.parametrize("make", [Worker, lambda: ThreadScheduler("test scheduler")])
+def test_a_producer_on_the_target_scheduler_does_not_wait_for_itself(
     make: Callable[[], Any],
 ) -> None:
     """A producer on the target scheduler gets an error, before the first delivery, too."""
@@ -347,15 +347,17 @@ def test_a_producer_that_delivered_before_does_not_wait_for_itself() -> None:
     assert came[:2] == [1, 2] and "wait for itself" in str(came[2])
 
 
-def handover(runner: ByHand, drops: list[int], came: list[Any]) -> Handover[int]:
+def make_queue(runner: ByHand, drops: list[int], came: list[Any]) -> BoundedQueue[int]:
     observer: Observer[int] = Observer(came.append, came.append, lambda: came.append("end"))
-    return Handover(observer, runner, 1, "drop_newest", drops.append, RuntimeError, Disposable())
+    return BoundedQueue(
+        observer, runner, 1, "drop_newest", drops.append, RuntimeError, Disposable()
+    )
 
 
-def test_whoever_delivers_one_by_one_is_told_when_there_is_nothing_more() -> None:
+def test_deliver_one_returns_whether_it_delivered() -> None:
     """`deliver_one` returns True for a value, False for the end and for an empty queue."""
     runner, drops, came = ByHand(), list[int](), list[Any]()
-    queue = handover(runner, drops, came)
+    queue = make_queue(runner, drops, came)
     assert not queue.deliver_one()
     queue.on_next(1)
     queue.end()
@@ -363,10 +365,10 @@ def test_whoever_delivers_one_by_one_is_told_when_there_is_nothing_more() -> Non
     assert came == [1, "end"] and len(runner.actions) == 1
 
 
-def test_a_queue_that_was_disposed_takes_nothing_and_gives_nothing() -> None:
+def test_a_disposed_queue_accepts_and_delivers_nothing() -> None:
     """A disposed queue accepts no value, counts no drop and delivers nothing."""
     runner, drops, came = ByHand(), list[int](), list[Any]()
-    queue = handover(runner, drops, came)
+    queue = make_queue(runner, drops, came)
     queue.dispose()
     for value in range(3):
         queue.on_next(value)
@@ -427,7 +429,7 @@ def fail(_: int) -> None:
 
 
 @pytest.mark.parametrize(("overflow", "on_drop"), [("error", None), ("drop_oldest", fail)])
-def test_an_overflow_leaves_the_source_at_once(overflow: Any, on_drop: Any) -> None:
+def test_an_overflow_disposes_the_source_at_once(overflow: Any, on_drop: Any) -> None:
     """An overflow error disposes the source at once, before the queue is delivered."""
     source: Subject[int] = Subject()
     source.pipe(rxb.bounded_observe_on(TestScheduler(), 1, overflow, on_drop=on_drop)).subscribe(

@@ -75,7 +75,7 @@ def test_only_a_list_has_numbered_parts_and_no_others(path: str) -> None:
     assert seen([save(tags=["x"], title="x"), save(tags=["y"], title="y")], path) == []
 
 
-def test_a_change_can_be_changed_without_harm_to_the_next() -> None:
+def test_a_modified_change_does_not_affect_the_next() -> None:
     """Modifying the dicts of a `FieldChange` does not affect later comparisons."""
     after: list[int] = []
 
@@ -101,7 +101,7 @@ def test_a_call_without_fields_is_refused(fields: Any) -> None:
         rxb.changed(*fields)
 
 
-def test_an_event_without_an_id_says_what_to_do() -> None:
+def test_an_event_without_an_id_is_refused_with_the_remedy() -> None:
     """An event without an `id` raises `ValueError` with the advice to add 'id'."""
     nameless = RecordEvent[dict[str, Any]]("posts/*", "update", {"n": 1})
     with pytest.raises(ValueError, match="add 'id'"):

@@ -9,7 +9,7 @@ import pytest
 from support.marbles import Diagram, diagrams, play, timeline
 
 from rxbosbase import operators
-from rxbosbase.backoff import BackoffPolicy
+from rxbosbase.runtime.backoff import BackoffPolicy
 
 NAMES: dict[str, Any] = {name: getattr(operators, name) for name in operators.__all__}
 OPERATORS = {name: value for name, value in NAMES.items() if inspect.isfunction(value)}
@@ -23,7 +23,7 @@ DIAGRAMS = [
 
 
 @pytest.mark.parametrize("name", OPERATORS)
-def test_each_operator_is_drawn(name: str) -> None:
+def test_each_operator_has_a_diagram(name: str) -> None:
     """Every operator has a diagram, and the diagram is about that operator."""
     drawn = diagrams(OPERATORS[name])
     assert drawn, f"{name} has no marble diagram in its docstring"
@@ -31,14 +31,14 @@ def test_each_operator_is_drawn(name: str) -> None:
 
 
 @pytest.mark.parametrize("diagram", DIAGRAMS)
-def test_the_operator_does_what_its_diagram_draws(diagram: Diagram) -> None:
+def test_the_operator_does_what_its_diagram_shows(diagram: Diagram) -> None:
     """The operator, run in virtual time, gives the drawn result at the drawn times."""
     came, drawn = play(diagram, NAMES)
     assert drawn, "an empty result line would agree with anything that gives nothing"
     assert came == drawn, str(diagram)
 
 
-def test_a_marble_nobody_knows_is_refused() -> None:
+def test_an_unknown_marble_is_refused() -> None:
     """An unknown marble raises `ValueError` with its column."""
     with pytest.raises(ValueError, match="column 2"):
         timeline("--?", {})

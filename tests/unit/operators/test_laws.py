@@ -16,7 +16,7 @@ from reactivex.testing import Recorded, TestScheduler
 from support.marbles import event, pending
 
 from rxbosbase import operators as rxb
-from rxbosbase.backoff import BackoffPolicy
+from rxbosbase.runtime.backoff import BackoffPolicy
 
 Operator = Callable[[Observable[Any]], Observable[Any]]
 Make = Callable[[TestScheduler], Operator]
@@ -213,7 +213,7 @@ def test_a_callback_that_raises_goes_to_on_error(name: str) -> None:
 
 
 @EACH
-def test_a_subscriber_that_raises_is_heard_of(law: Law) -> None:
+def test_an_exception_of_on_next_reaches_the_caller(law: Law) -> None:
     """An exception of the subscriber's `on_next` reaches its caller, not `on_error`."""
     stage = Stage(law.make, broken)
     with pytest.raises(LookupError):  # noqa: PT012 - some raise at once, some at a later time
@@ -225,7 +225,7 @@ def test_a_subscriber_that_raises_is_heard_of(law: Law) -> None:
 
 
 @EACH
-def test_a_push_from_inside_on_next_is_taken(law: Law) -> None:
+def test_a_push_from_inside_on_next_is_delivered(law: Law) -> None:
     """Events pushed from inside `on_next` are delivered; nothing blocks or follows the end."""
     pushed = False
 

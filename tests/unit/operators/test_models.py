@@ -86,7 +86,7 @@ def test_changed_reads_a_models_attributes(
 
 
 @pytest.mark.parametrize("path", ["id.upper", "n.real", "author.age"])
-def test_a_path_to_what_is_no_field_leads_nowhere(path: str) -> None:
+def test_a_path_to_no_field_is_no_change(path: str) -> None:
     """A path to an attribute that is no field, or that is missing, gives no change."""
     changes = reactivex.of(save("a", 1), save("a", 2)).pipe(rxb.changed(path), ops.to_list())
     assert changes.run() == []

@@ -94,7 +94,7 @@ def test_two_threads_that_drain_at_once_keep_the_order() -> None:
     assert came == [1, 2]
 
 
-def test_an_interrupt_does_not_jam_it() -> None:
+def test_drain_works_after_an_interrupt() -> None:
     """After a `KeyboardInterrupt` in a subscriber the next drain delivers the rest."""
     came: list[int] = []
 

@@ -65,7 +65,7 @@ def test_lateness_does_not_add_up() -> None:
 
 
 @pytest.mark.parametrize("seconds", [-3600, 2, 3600])
-def test_a_clock_that_is_moved_neither_delays_nor_hastens_the_next_report(seconds: int) -> None:
+def test_a_moved_clock_does_not_shift_the_next_report(seconds: int) -> None:
     """A clock that is moved neither delays nor advances the next reports."""
     time = TestScheduler()
 
@@ -110,6 +110,6 @@ def test_a_window_that_cannot_be_divided_is_refused(
         rxb.rate(window, every=every)
 
 
-def test_a_window_may_have_as_many_parts_as_are_promised() -> None:
+def test_a_window_may_have_max_buckets_parts() -> None:
     """A window of exactly `MAX_BUCKETS` parts is accepted."""
     assert callable(rxb.rate(MAX_BUCKETS, every=1))

@@ -17,9 +17,9 @@ from reactivex.disposable import Disposable
 from reactivex.scheduler import CurrentThreadScheduler, EventLoopScheduler, ImmediateScheduler
 from reactivex.testing import TestScheduler
 
-from rxbosbase.backoff import BackoffPolicy
 from rxbosbase.operators._retry import RESET_AFTER
 from rxbosbase.operators.retry_with_backoff import retry_with_backoff
+from rxbosbase.runtime.backoff import BackoffPolicy
 from rxbosbase.runtime.retry_delay import MAX_RETRY_AFTER
 from rxbosbase.runtime.thread_scheduler import ThreadScheduler
 
@@ -161,7 +161,7 @@ def test_a_policy_is_a_value() -> None:
         EVEN.initial = 3  # type: ignore[misc]
 
 
-def test_exhausted_says_when_the_last_allowed_failure_has_come() -> None:
+def test_exhausted_is_true_from_max_attempts_on() -> None:
     """`exhausted` is True from failure `max_attempts` on, and never without a maximum."""
     assert not EVEN.exhausted(10**9)
     assert [BackoffPolicy(max_attempts=2).exhausted(n) for n in (1, 2, 3)] == [False, True, True]
@@ -182,7 +182,7 @@ def test_attempts_follow_the_waits_of_the_policy(clock: TestScheduler) -> None:
     assert waits[:3] == [(1, 0.2, BOOM), (2, 0.4, BOOM), (3, 0.8, BOOM)]
 
 
-def test_jitter_asks_the_given_chance_once_per_wait(clock: TestScheduler) -> None:
+def test_jitter_calls_random_once_per_wait(clock: TestScheduler) -> None:
     """`random` is called once per wait and gives the share of the wait to use."""
     script = Script(clock, fail(), fail(), stay)
     chances = iter([0.5, 0.25])
@@ -380,7 +380,7 @@ def test_a_wake_from_inside_on_wait_is_not_lost(clock: TestScheduler) -> None:
     assert script.times == [0.0, 0.0]
 
 
-def test_the_attempt_that_a_wake_asks_for_begins_after_on_wait_has_returned() -> None:
+def test_a_wake_inside_on_wait_starts_its_attempt_after_on_wait() -> None:
     """The attempt after a `wake` from inside `on_wait` starts once `on_wait` has returned."""
     wake: Subject[None] = Subject()
     order: list[str] = []
@@ -580,7 +580,7 @@ def test_two_subscriptions_count_for_themselves(clock: TestScheduler) -> None:
 
 def test_no_attempt_survives_a_dispose_from_another_thread() -> None:
     """Disposing from another thread at any moment leaves no attempt open."""
-    scheduler = ThreadScheduler("test loop")
+    scheduler = ThreadScheduler("test scheduler")
     still_open = 0
     lock = threading.Lock()
 

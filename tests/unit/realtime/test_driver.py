@@ -1,4 +1,4 @@
-"""What the driver adds to the session: timers that are never early."""
+"""The driver's timers: never early."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_tick_is_not_before_its_time_though_the_timer_was_rounded(
         monkeypatch.setattr(Session, "tick", noted)
         driver.session.commands.append(WakeAt(DUE))
         with fake.client.service.monitor.changed:
-            driver.touch()
+            driver.topics_changed()
         fake.advance(DUE)
         assert NOW + (DUE - NOW) < DUE
         assert ticks[-1] == DUE

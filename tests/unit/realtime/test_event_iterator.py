@@ -37,17 +37,17 @@ class Source:
 
 
 @pytest.fixture
-def loop() -> Iterator[ThreadScheduler]:
+def scheduler() -> Iterator[ThreadScheduler]:
     made = ThreadScheduler("rxbosbase-test-iterate")
     yield made
     made.close()
     made.join(LIMIT)
 
 
-def test_events_come_in_order_and_completion_ends_it(loop: ThreadScheduler) -> None:
+def test_events_come_in_order_and_completion_ends_it(scheduler: ThreadScheduler) -> None:
     """Events are returned in order, and a completion ends the iteration."""
     source = Source()
-    with EventIterator(source.open, 10, loop) as events, events as same:
+    with EventIterator(source.open, 10, scheduler) as events, events as same:
         assert (same is events, source.opened) == (True, 1)
         for n in range(3):
             source.next(n)
@@ -57,10 +57,10 @@ def test_events_come_in_order_and_completion_ends_it(loop: ThreadScheduler) -> N
     assert source.disposed == 1
 
 
-def test_an_error_is_raised_behind_the_events_before_it(loop: ThreadScheduler) -> None:
+def test_an_error_is_raised_after_the_events_before_it(scheduler: ThreadScheduler) -> None:
     """An error is raised after the events before it were returned."""
     source = Source()
-    with EventIterator(source.open, 10, loop) as events:
+    with EventIterator(source.open, 10, scheduler) as events:
         source.next(1)
         source.error(ValueError("the end"))
         assert next(events) == 1
@@ -68,10 +68,12 @@ def test_an_error_is_raised_behind_the_events_before_it(loop: ThreadScheduler) -
             next(events)
 
 
-def test_a_full_one_holds_its_source_back_until_there_is_room(loop: ThreadScheduler) -> None:
+def test_a_full_iterator_blocks_its_source_until_an_event_is_taken(
+    scheduler: ThreadScheduler,
+) -> None:
     """A full iterator blocks its source until an event is taken, and no event is lost."""
     source = Source()
-    with EventIterator(source.open, 2, loop) as events:
+    with EventIterator(source.open, 2, scheduler) as events:
         done = [run_thread(lambda n=n: source.next(n)) for n in range(6)]  # type: ignore[misc]
         assert sorted(next(events) for _ in range(6)) == list(range(6))
         for result in done:
@@ -79,25 +81,27 @@ def test_a_full_one_holds_its_source_back_until_there_is_room(loop: ThreadSchedu
 
 
 @pytest.mark.parametrize("how", ["leave", "close the client"])
-def test_a_source_that_is_held_back_is_let_go(loop: ThreadScheduler, how: str) -> None:
+def test_a_blocked_source_is_released_at_the_end(scheduler: ThreadScheduler, how: str) -> None:
     """A blocked source is released when the iterator is left or the client is closed."""
     source = Source()
-    with EventIterator(source.open, 1, loop) as events:
+    with EventIterator(source.open, 1, scheduler) as events:
         source.next(1)
         result = run_thread(lambda: source.next(2))
         if how != "leave":
-            loop.close()
+            scheduler.close()
             result()
     result()
     assert list(events) == [1]
 
 
-def test_waiting_on_the_delivery_thread_is_refused_but_taking_is_not(loop: ThreadScheduler) -> None:
+def test_next_on_the_delivery_thread_raises_only_where_it_would_wait(
+    scheduler: ThreadScheduler,
+) -> None:
     """On the delivery thread `next` returns queued events, but raises where it would wait."""
     source = Source()
     outcome: list[Any] = []
     done = threading.Event()
-    with EventIterator(source.open, 5, loop) as events:
+    with EventIterator(source.open, 5, scheduler) as events:
 
         def on_delivery() -> None:
             source.next(1)
@@ -107,22 +111,22 @@ def test_waiting_on_the_delivery_thread_is_refused_but_taking_is_not(loop: Threa
             except RuntimeError as error:
                 outcome.append(str(error))
             source.completed()
-            outcome.append(list(events))  # it has ended: there is nothing to wait for
+            outcome.append(list(events))  # it has ended, so it does not wait
             done.set()
 
-        loop.post(on_delivery)
+        scheduler.post(on_delivery)
         wait_event(done)
     first, error, rest = outcome
     assert (first, rest) == (1, [])
     assert "waiting for events in a callback would wait for itself" in error
 
 
-def test_it_must_be_opened_and_its_size_must_be_a_count(loop: ThreadScheduler) -> None:
+def test_next_needs_an_open_iterator_and_a_valid_size(scheduler: ThreadScheduler) -> None:
     """`next` before opening raises `RuntimeError`; a size that is no count is refused."""
-    unopened = EventIterator(Source().open, 1, loop)
+    unopened = EventIterator(Source().open, 1, scheduler)
     with pytest.raises(RuntimeError, match="open it first"):
         next(unopened)
     unopened.close()
     for size, kind in ((0, ValueError), (-1, ValueError), (True, TypeError), (1.5, TypeError)):
         with pytest.raises(kind, match="size must be"):
-            EventIterator(Source().open, size, loop)  # type: ignore[arg-type]
+            EventIterator(Source().open, size, scheduler)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What is one loss, in virtual time: streams that notice it early, late, and twice."""
+"""Which ends of streams are one loss, in virtual time."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 import pytest
 
 from rxbosbase import BackoffPolicy
-from rxbosbase.realtime.monitor import SAME_LOSS, ConnectionMonitor
+from rxbosbase.realtime.monitor import LOSS_WINDOW, ConnectionMonitor
 from rxbosbase.realtime.session.stats import Stats
 from rxbosbase.testing import FakeRealtime
 
-WAIT = 4 * SAME_LOSS
+WAIT = 4 * LOSS_WINDOW
 ALL = ["mine/*", "posts/*"]
 
 
 @dataclass
-class Scene:
+class TwoStreams:
     """A client with a stream of its own (0) and one of its live views (1)."""
 
     fake: FakeRealtime
@@ -29,7 +29,7 @@ class Scene:
 
     def cut(self, stream: int) -> None:
         client = self.fake.client
-        (driver,) = (client.service, client.live_hub.service)[stream].drivers
+        (driver,) = (client.service, client.live_manager.service)[stream].drivers
         for each in list(self.fake._network.streams):
             if each.client_id == driver.status.client_id:
                 each.finish(b"")
@@ -41,10 +41,10 @@ class Scene:
 
 
 @pytest.fixture
-def scene() -> Iterator[Scene]:
+def streams() -> Iterator[TwoStreams]:
     policy = BackoffPolicy(initial=WAIT, maximum=WAIT, jitter=False)
     with FakeRealtime(backoff=policy) as fake:
-        made = Scene(fake)
+        made = TwoStreams(fake)
         fake.client.realtime.on_disconnect = made.lost.append
         mine = fake.client.collection("mine").observe("*").subscribe(print)
         view = fake.client.collection("posts").live().subscribe(print)
@@ -56,59 +56,59 @@ def scene() -> Iterator[Scene]:
 
 
 @pytest.mark.parametrize("first", [0, 1])
-def test_streams_that_notice_while_the_first_is_away_belong_to_its_loss(
-    scene: Scene, first: int
+def test_streams_lost_while_the_first_is_down_belong_to_its_loss(
+    streams: TwoStreams, first: int
 ) -> None:
     """A stream that is lost while the first one is still away belongs to the same loss."""
-    scene.cut(first)
-    scene.fake.advance(WAIT - 0.1)  # much longer than the time within which all are one
-    scene.cut(1 - first)
-    assert scene.lost == [ALL] and scene.state == "waiting"
-    scene.fake.advance(2 * WAIT)
-    assert scene.lost == [ALL] and scene.state == "active"
+    streams.cut(first)
+    streams.fake.advance(WAIT - 0.1)  # much longer than the window
+    streams.cut(1 - first)
+    assert streams.lost == [ALL] and streams.state == "waiting"
+    streams.fake.advance(2 * WAIT)
+    assert streams.lost == [ALL] and streams.state == "active"
 
 
-def test_streams_that_notice_soon_after_belong_to_it_though_the_first_is_back(
-    scene: Scene,
+def test_streams_lost_within_the_window_belong_to_the_same_loss(
+    streams: TwoStreams,
 ) -> None:
-    """A stream lost within `SAME_LOSS` belongs to the same loss, though the first is back."""
-    scene.cut(0)
-    scene.fake.client.realtime.reconnect_now()
-    scene.fake.advance(SAME_LOSS - 0.1)
-    assert scene.state == "active"
-    scene.cut(1)
-    assert scene.lost == [ALL]
+    """A stream lost within `LOSS_WINDOW` belongs to the same loss, though the first is back."""
+    streams.cut(0)
+    streams.fake.client.realtime.reconnect_now()
+    streams.fake.advance(LOSS_WINDOW - 0.1)
+    assert streams.state == "active"
+    streams.cut(1)
+    assert streams.lost == [ALL]
 
 
-def test_later_it_is_another_loss(scene: Scene) -> None:
-    """A stream lost `SAME_LOSS` seconds after the first is another loss."""
-    scene.cut(0)
-    scene.fake.client.realtime.reconnect_now()
-    scene.fake.advance(SAME_LOSS)
-    scene.cut(1)
-    assert scene.lost == [ALL, ALL]
+def test_a_stream_lost_after_the_window_is_another_loss(streams: TwoStreams) -> None:
+    """A stream lost `LOSS_WINDOW` seconds after the first is another loss."""
+    streams.cut(0)
+    streams.fake.client.realtime.reconnect_now()
+    streams.fake.advance(LOSS_WINDOW)
+    streams.cut(1)
+    assert streams.lost == [ALL, ALL]
 
 
-def test_a_stream_that_is_lost_again_is_another_loss_however_soon(scene: Scene) -> None:
+def test_a_stream_that_is_lost_again_is_another_loss_however_soon(streams: TwoStreams) -> None:
     """A stream that is lost a second time is another loss, however soon."""
     for times in (1, 2, 3):
-        scene.cut(0)
-        scene.cut(1)
-        assert scene.lost == [ALL] * times
-        scene.fake.client.realtime.reconnect_now()
-        scene.fake.advance(0)
-        assert scene.state == "active"
+        streams.cut(0)
+        streams.cut(1)
+        assert streams.lost == [ALL] * times
+        streams.fake.client.realtime.reconnect_now()
+        streams.fake.advance(0)
+        assert streams.state == "active"
 
 
-def test_a_loss_tells_what_is_wanted_then_and_the_last_end_that_nothing_is(scene: Scene) -> None:
+def test_on_disconnect_gets_the_topics_that_are_left(streams: TwoStreams) -> None:
     """`on_disconnect` gets the topics left; the end of a stream without topics is no loss."""
-    realtime = scene.fake.client.realtime
+    realtime = streams.fake.client.realtime
     realtime.unsubscribe()
-    scene.fake.advance(0)
-    assert scene.lost == [] and realtime.is_connected
+    streams.fake.advance(0)
+    assert streams.lost == [] and realtime.is_connected
     assert realtime.client_id == "fake-client-2"
-    scene.cut(1)
-    assert scene.lost == [["posts/*"]]
+    streams.cut(1)
+    assert streams.lost == [["posts/*"]]
 
 
 def test_counts_are_added_and_the_younger_age_counts() -> None:
@@ -121,21 +121,21 @@ def test_counts_are_added_and_the_younger_age_counts() -> None:
     assert Stats() + Stats() == Stats()
 
 
-def test_what_ends_while_the_client_closes_is_told_once(scene: Scene) -> None:
+def test_streams_that_end_while_the_client_closes_are_one_loss(streams: TwoStreams) -> None:
     """Streams that end while the client closes call `on_disconnect` once, with no topics."""
-    monitor = scene.monitor
+    monitor = streams.monitor
     assert monitor.close()
-    scene.cut(0)
-    monitor.on_left()
-    assert scene.lost == []
-    scene.fake.close()
-    assert scene.lost == [[]]
+    streams.cut(0)
+    monitor.on_unwanted()
+    assert streams.lost == []
+    streams.fake.close()
+    assert streams.lost == [[]]
 
 
-def test_a_skipped_event_does_not_list_the_topics_anew(scene: Scene) -> None:
+def test_a_skipped_event_does_not_compute_the_topics_again(streams: TwoStreams) -> None:
     """A skipped event sets the error of the status and keeps its topics object."""
-    monitor, before = scene.monitor, scene.fake.client.realtime.status.value
+    monitor, before = streams.monitor, streams.fake.client.realtime.status.value
     error = ValueError("malformed")
     monitor.on_skipped(error)
-    after = scene.fake.client.realtime.status.value
+    after = streams.fake.client.realtime.status.value
     assert after.error is error and after.topics is before.topics

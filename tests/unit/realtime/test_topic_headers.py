@@ -1,4 +1,4 @@
-"""Headers of a client's topics: merged, kept free of credentials, and asked for on purpose."""
+"""Headers of a client's topics: merged, without credentials, and with a warning for others."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def test_the_clients_headers_are_those_of_each_topic() -> None:
 
 
 @pytest.mark.parametrize("name", ["X-Tenant", "x-tenant", "X-TENANT", "x_tenant"])
-def test_what_is_given_for_one_topic_goes_before_the_clients(name: str) -> None:
+def test_a_header_of_one_topic_replaces_the_clients(name: str) -> None:
     """A header of one topic replaces the client's, whatever its case, for that topic only."""
     headers = TopicHeaders({"X-Tenant": "a", "X-Lang": "pl"}, None)
     assert headers.merged({name: "b"}) == {name: "b", "x-lang": "pl"}
     assert headers.merged(None) == {"x-tenant": "a", "x-lang": "pl"}, "only for that one"
 
 
-def test_none_for_one_topic_takes_the_clients_header_away() -> None:
+def test_none_for_one_topic_removes_the_clients_header() -> None:
     """None as a topic's header replaces the client's header by None."""
     headers = TopicHeaders({"X-Tenant": "a"}, None)
     assert headers.merged({"x-tenant": None}) == {"x-tenant": None}
@@ -46,7 +46,7 @@ def test_without_headers_of_the_client_a_topics_own_are_left_as_they_are(
 
 
 @pytest.mark.parametrize("given", [3, "text", [("a", "b")]])
-def test_what_is_no_mapping_is_refused_by_who_takes_it(given: Any) -> None:
+def test_headers_that_are_no_mapping_are_refused_by_observe(given: Any) -> None:
     """Headers that are no mapping are not merged, and `observe` raises TypeError."""
     assert TopicHeaders({"X-Tenant": "a"}, None).merged(given) is given
     client = BosBase("http://127.0.0.1:1", topic_headers={"X-Tenant": "a"})
@@ -54,7 +54,7 @@ def test_what_is_no_mapping_is_refused_by_who_takes_it(given: Any) -> None:
         client.collection("posts").observe("*", headers=given)
 
 
-# -- what requests send and topics do not
+# -- headers of requests that topics lack
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def warned() -> Iterator[list[warnings.WarningMessage]]:
 Warned = list[warnings.WarningMessage]
 
 
-def test_a_header_of_requests_alone_is_warned_of_once_by_name_with_what_to_do(
+def test_a_header_of_requests_alone_causes_one_warning_with_a_remedy(
     warned: Warned,
 ) -> None:
     """A header in `headers` only causes one warning with name and remedy, without its value."""
@@ -131,7 +131,7 @@ def test_ordinary_headers_of_requests_are_not_warned_of(warned: Warned) -> None:
     assert warned == []
 
 
-# -- what no topic may carry
+# -- headers that no topic may have
 
 
 @pytest.mark.parametrize("name", CREDENTIALS)
@@ -171,7 +171,7 @@ def test_credentials_are_refused_in_a_topic(name: str) -> None:
         ([("X-A", "1")], TypeError, "headers must be a dict, not list"),
     ],
 )
-def test_topic_headers_that_no_header_may_be_are_refused_at_once(
+def test_invalid_topic_headers_are_refused_at_once(
     given: Any, kind: type[Exception], message: str
 ) -> None:
     """`BosBase` raises for `topic_headers` with an invalid or repeated name or value."""
@@ -179,7 +179,7 @@ def test_topic_headers_that_no_header_may_be_are_refused_at_once(
         BosBase("http://127.0.0.1:1", topic_headers=given)
 
 
-def test_names_are_brought_to_lower_case_and_none_is_kept() -> None:
+def test_names_become_lower_case_and_none_is_kept() -> None:
     """Names of `topic_headers` become lower case, values text; None stays."""
     given = {"X-Tenant": "a", "X-Proxy-Key": None, "X-N": 3, "X-B": True}
     known = {"x-tenant": "a", "x-proxy-key": None, "x-n": "3", "x-b": "true"}

@@ -1,4 +1,4 @@
-"""Filters: a value goes in as data and comes out as data, whatever it holds."""
+"""Filters: any value is written so that servers read it as the same value."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ d ?= {:a} || 'it\\'s' = e && f = {:n}"""
 
 
 def meant(a: str, b: str) -> Any:
-    """What `PLACES` says, in any dialect."""
+    """The tree of `PLACES`, in any dialect."""
 
     def text(value: str) -> tuple[str, str]:
         return "text", value
@@ -60,7 +60,7 @@ GUARD_TREES = {dialect: read_filter(guard, dialect) for dialect, guard in GUARDS
 
 
 def read(filter: str, dialect: Dialect) -> Any:
-    """What a server of this dialect reads, its own guard aside; "refused" if nothing."""
+    """The tree that a server of this dialect reads, without its guard; "refused" for an error."""
     try:
         tree = read_filter(filter, dialect)
     except Refused:
@@ -263,7 +263,7 @@ def test_a_final_backslash_cannot_be_written_in_the_plain_dialect() -> None:
     assert build_filter("a = {:v}", "escaped", v="a\\") == r"'\\'='\\' && (a = 'a\\')"
 
 
-def test_a_guard_is_true_at_home_and_no_filter_elsewhere() -> None:
+def test_a_guard_is_true_in_its_dialect_and_invalid_in_others() -> None:
     """A dialect's guard is true on its own servers and a syntax error on all others."""
     for dialect, guard in GUARDS.items():
         ((_, (left, sign, right)),) = read_filter(guard, dialect)

@@ -1,4 +1,4 @@
-"""Decoding: what each annotation takes, what it refuses, and in which words."""
+"""Decoding: which values each annotation takes and refuses, and the errors."""
 
 from __future__ import annotations
 
@@ -222,7 +222,7 @@ def test_a_value_that_does_not_fit_is_refused_by_its_place_and_kind_alone(
 
 
 @pytest.mark.parametrize("record", [{}, {"id": 5}, "abc", ["abc"], None], ids=str)
-def test_a_record_without_an_id_is_told_as_such(record: Any) -> None:
+def test_the_error_of_a_record_without_an_id_has_no_id(record: Any) -> None:
     """Without a text id, or for what is no record, the error has an empty `record_id`."""
     with pytest.raises(RecordDecodeError, match=r"^a record of 'posts' does not fit") as caught:
         decoder_for(Author, "posts")(record)
@@ -240,7 +240,8 @@ def test_fields_go_by_their_names_and_unknown_keys_are_ignored() -> None:
 
 
 def test_a_missing_key_takes_the_fields_default_or_is_refused() -> None:
-    """A missing key of a field without a default raises `RecordDecodeError`."""
+    """A missing key gives the field's default; without one it raises `RecordDecodeError`."""
+    assert decoder_for(Post)({"id": "a", "collectionName": "posts", "title": "Hi"}).n == 0
     with pytest.raises(RecordDecodeError, match="'title' must be str and is missing"):
         decoder_for(Post)({"id": "a", "collectionName": "posts"})
 
@@ -254,7 +255,7 @@ def test_expanded_records_become_what_the_field_expand_is_annotated_with() -> No
     assert made.expand == Expanded(Author("u", "Ada"), [nested])
 
 
-def test_the_place_of_a_misfit_is_told_from_the_top_of_the_record() -> None:
+def test_the_error_has_the_full_path_of_the_misfit() -> None:
     """The error's `field` is the full path of the misfit, like `expand.comments.1.text`."""
     expand = {"author": {"id": "u", "name": "Ada"}, "comments": [{"text": "a"}, {"text": 1}]}
     with pytest.raises(RecordDecodeError) as caught:
@@ -269,7 +270,7 @@ def test_a_field_may_go_by_another_key() -> None:
         decoder_for(Renamed)({})
 
 
-def test_what_a_dataclass_checks_itself_is_told_without_its_words() -> None:
+def test_an_error_of_post_init_is_raised_without_its_message() -> None:
     """An error of `__post_init__` becomes `RecordDecodeError` without its message."""
     with pytest.raises(RecordDecodeError) as caught:
         decoder_for(Checked, "posts")({"id": "a", "n": -1})
@@ -331,7 +332,7 @@ def test_what_a_callable_raises_is_a_record_that_does_not_fit(model: Any, name: 
     assert isinstance(caught.value.original, KeyError)
 
 
-def test_a_callable_made_of_a_decoder_hands_its_error_on() -> None:
+def test_the_error_of_a_nested_decoder_is_passed_on() -> None:
     """A `RecordDecodeError` of a nested decoder is raised with its own field."""
     inner = decoder_for(Post, "posts")
     with pytest.raises(RecordDecodeError) as caught:
@@ -368,7 +369,7 @@ def test_an_init_var_is_no_field_of_the_record() -> None:
     assert decoder_for(WithInit)({"n": 2, "scale": 9}).n == 4
 
 
-# -- what becomes of a record that does not fit ----------------------------------------------------
+# -- the policy for a record that does not fit -----------------------------------------------------
 
 GOOD, BAD = {"id": "a", "name": "A"}, {"id": "b", "name": SECRET.encode()}
 
@@ -391,7 +392,7 @@ def test_skip_leaves_it_out_of_a_list_and_still_refuses_it_alone() -> None:
         reader.one(BAD)
 
 
-def test_a_callable_says_what_to_take_instead_or_leaves_it_out() -> None:
+def test_a_callable_returns_a_replacement_or_leaves_it_out() -> None:
     """A callable policy returns a replacement, or None: left out of a list, else an error."""
     reader = RecordReader("users", Author, instead)
     assert reader.many([GOOD, BAD, {"id": "c"}]) == [Author("a", "A"), Author("b", "name")]
@@ -400,7 +401,7 @@ def test_a_callable_says_what_to_take_instead_or_leaves_it_out() -> None:
         reader.one({"id": "c"})
 
 
-def test_a_policy_that_is_none_is_refused() -> None:
+def test_an_unknown_policy_is_refused() -> None:
     """An unknown `on_decode_error`, or one without a model, raises ValueError."""
     with pytest.raises(ValueError, match="'raise', 'skip' or a callable, not 'ignore'"):
         RecordReader("users", Author, "ignore")  # type: ignore[arg-type]
@@ -438,8 +439,8 @@ Events = Subject[RecordEvent[dict[str, Any]]]
 
 
 def stream_of(reader: RecordReader[T], source: Events) -> Stream[RecordEvent[T]]:
-    loop = ThreadScheduler("rxbosbase-unused")
-    return reader.stream(Stream(lambda observer, _: source.subscribe(observer), loop))
+    scheduler = ThreadScheduler("rxbosbase-unused")
+    return reader.stream(Stream(lambda observer, _: source.subscribe(observer), scheduler))
 
 
 def event(record: dict[str, Any]) -> RecordEvent[dict[str, Any]]:
@@ -507,12 +508,14 @@ def test_an_event_is_decoded_once_however_many_subscribe() -> None:
     assert seen == [1, 1, 1, 2, 2, 2]
 
 
-def test_without_a_model_nothing_stands_between() -> None:
+def test_without_a_model_nothing_is_wrapped() -> None:
     """Without a model, streams, callbacks and records are returned unchanged."""
     source: Events = Subject()
-    loop = ThreadScheduler("rxbosbase-unused")
+    scheduler = ThreadScheduler("rxbosbase-unused")
     reader: RecordReader[dict[str, Any]] = RecordReader("users")
-    plain: Stream[RecordEvent[dict[str, Any]]] = Stream(lambda to, _: source.subscribe(to), loop)
+    plain: Stream[RecordEvent[dict[str, Any]]] = Stream(
+        lambda to, _: source.subscribe(to), scheduler
+    )
     assert reader.stream(plain) is plain
     assert reader.callback(print) is print
     assert reader.one(GOOD) is GOOD
@@ -542,5 +545,5 @@ def test_a_view_shows_no_record_that_is_skipped_until_it_fits() -> None:
 def test_a_view_that_the_server_arranges_shows_none_of_them_either() -> None:
     """With `skip`, a view in the server's order leaves out a record that does not fit."""
     view: Snapshot[Author] = Snapshot.empty(None, RecordReader("users", Author, "skip").read)
-    first = view.arrange([BAD, GOOD], fresh=True, caught_up=False)
+    first = view.with_rows([BAD, GOOD], fresh=True, caught_up=False)
     assert list(first.records) == [Author("a", "A")]

@@ -63,7 +63,7 @@ def test_the_id_is_asked_for_and_taken_out_again(fields: str, asked: str | None)
     for options in ({"fields": fields}, {"query": {"fields": fields}}):
         sent = with_id(options)
         assert (sent.get("fields") if asked else None) == asked
-        read_options(sent)  # is not given twice now
+        read_options(sent)  # no option is given twice
         kept = without_id({"id": "a", "title": "b"}, options)
         assert ("id" in kept) is (asked is None)
 
@@ -95,7 +95,7 @@ def test_a_body_is_copied_and_must_be_fields() -> None:
         check_body(wrong)
 
 
-def test_a_query_that_is_no_dict_is_refused_in_words() -> None:
+def test_a_query_that_is_no_dict_is_a_type_error() -> None:
     """A `query` that is no dict raises TypeError in every function that reads it."""
     for check in (read_options, with_id, lambda options: is_given(options, "sort")):
         with pytest.raises(TypeError, match="query must be a dict, not str"):

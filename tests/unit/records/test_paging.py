@@ -1,22 +1,19 @@
-"""Pages as large as an answer can hold, and lists that end."""
+"""The size of pages, and the end of lists."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rxbosbase import AnswerTooLargeError
+from rxbosbase.encoding.record import Record
 from rxbosbase.encoding.unreadable import UnreadableRow
 from rxbosbase.records.paging import PageSize, read_by_offset, read_fitting
 
-Record = dict[str, Any]
-
 
 class Table:
-    """Rows with a weight each, of which an answer holds 100."""
+    """Rows with a weight each; a response holds a weight of 100."""
 
     def __init__(self, weights: list[int]) -> None:
         self.rows: list[Record] = [{"id": f"{n:04d}", "w": w} for n, w in enumerate(weights)]
@@ -29,7 +26,7 @@ class Table:
             raise AnswerTooLargeError("http://x", "100 bytes")
         return found
 
-    def stamps(self, number: int, size: int) -> list[Record]:
+    def versions(self, number: int, size: int) -> list[Record]:
         return [{"id": row["id"]} for row in self.rows[(number - 1) * size : number * size]]
 
 
@@ -37,12 +34,12 @@ weights = st.lists(st.integers(0, 130), max_size=80)
 
 
 @given(weights, st.integers(1, 60), st.none() | st.integers(1, 90))
-def test_every_record_is_read_once_whatever_they_weigh(
+def test_every_record_is_read_once_whatever_its_size(
     given: list[int], size: int, limit: int | None
 ) -> None:
     """Each record is returned once, in order; one too large for a response as unreadable."""
     table = Table(given)
-    found = read_by_offset(PageSize(size), table.page, table.stamps, limit=limit)
+    found = read_by_offset(PageSize(size), table.page, table.versions, limit=limit)
     assert [row["id"] for row in found] == [row["id"] for row in table.rows][:limit]
     for row in found:
         too_large = given[int(row["id"])] > 100
@@ -50,7 +47,7 @@ def test_every_record_is_read_once_whatever_they_weigh(
 
 
 @given(st.lists(st.integers(101, 130), min_size=1, max_size=5))
-def test_without_stamps_a_single_record_that_is_too_large_is_an_error(given: list[int]) -> None:
+def test_without_versions_a_single_record_that_is_too_large_is_an_error(given: list[int]) -> None:
     """Without a read of ids alone, a record too large for a response raises the error."""
     with pytest.raises(AnswerTooLargeError):
         read_by_offset(PageSize(10), Table(given).page)
@@ -60,7 +57,7 @@ def test_a_table_of_large_records_costs_few_reads_that_fail() -> None:
     """Reading 300 large records takes fewer requests than one per record."""
     table = Table([30] * 300)  # three fit
     read_by_offset(PageSize(100), table.page)
-    assert table.reads < 300  # one by one it would be as many
+    assert table.reads < 300  # one by one takes 300
 
 
 def test_light_records_behind_heavy_ones_are_read_many_at_a_time_again() -> None:
@@ -94,11 +91,11 @@ def test_a_small_record_that_takes_the_place_of_a_large_one_is_read() -> None:
     """If a too large record is deleted meanwhile, the record in its place is returned."""
     table = Table([120, 1, 1])
 
-    def stamps(number: int, size: int) -> list[Record]:
-        table.rows = [row for row in table.rows if row["w"] < 100]  # it is deleted meanwhile
-        return table.stamps(number, size)
+    def versions(number: int, size: int) -> list[Record]:
+        table.rows = [row for row in table.rows if row["w"] < 100]  # the large one is deleted
+        return table.versions(number, size)
 
-    found = read_by_offset(PageSize(10), table.page, stamps)
+    found = read_by_offset(PageSize(10), table.page, versions)
     assert [row["id"] for row in found] == ["0001", "0002"]
     assert not any(isinstance(row, UnreadableRow) for row in found)
 

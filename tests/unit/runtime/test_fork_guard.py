@@ -12,21 +12,27 @@ from collections.abc import Callable
 import pytest
 
 from rxbosbase import BosBase, ClientClosedError
-from rxbosbase.http.transport import Transport
+from rxbosbase.http.transport import HTTPTransport
 from rxbosbase.realtime.connection import Connection, connect
-from rxbosbase.runtime.fork_guard import check_process
+from rxbosbase.runtime.fork_guard import ForkGuard
 from rxbosbase.runtime.pool import ReadPool
 from rxbosbase.runtime.thread_scheduler import ThreadScheduler
 
 
-def test_another_process_than_its_own_is_told_to_make_a_client_for_itself() -> None:
-    """`check_process` raises `ClientClosedError`, with the remedy, in another process."""
-    check_process(os.getpid())
+def test_the_check_raises_in_another_process_with_the_remedy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`ForkGuard.check` raises `ClientClosedError`, with the remedy, in another process alone."""
+    guard = ForkGuard()
+    guard.check()
+    was_child, other = guard.is_child, os.getpid() + 1
+    monkeypatch.setattr(os, "getpid", lambda: other)
+    assert (was_child, guard.is_child) == (False, True)
     with pytest.raises(ClientClosedError, match="make a new one in the child process"):
-        check_process(os.getpid() + 1)
+        guard.check()
 
 
-def test_what_begins_while_the_interpreter_ends_says_nothing(
+def test_nothing_is_logged_when_threads_cannot_start_at_shutdown(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """If no thread can start at interpreter shutdown, nothing is logged or emitted."""
@@ -35,22 +41,22 @@ def test_what_begins_while_the_interpreter_ends_says_nothing(
     def refused(_: threading.Thread) -> None:
         raise RuntimeError("can't create new thread at interpreter shutdown")
 
-    pool, loop = ReadPool(), ThreadScheduler("rxbosbase-ending")
+    pool, scheduler = ReadPool(), ThreadScheduler("rxbosbase-ending")
     with monkeypatch.context() as at_the_end:
         at_the_end.setattr(threading.Thread, "start", refused)
         pool.submit(print)
-        loop.post(print)
-        transport = Transport("http://127.0.0.1:9", timeout=1.0, headers=None, token=str)
-        connection = Connection(transport, loop.time, idle_timeout=1.0, max_event_bytes=1000)
+        scheduler.post(print)
+        transport = HTTPTransport("http://127.0.0.1:9", timeout=1.0, headers=None, token=str)
+        connection = Connection(transport, scheduler.time, idle_timeout=1.0, max_event_bytes=1000)
         errors: list[Exception] = []
         connect(lambda: connection).subscribe(on_error=errors.append).dispose()
     assert caplog.text == "" and errors == []
     connection.retire()
-    for each in (pool, loop, transport):
+    for each in (pool, scheduler, transport):
         each.close()
 
 
-def test_in_a_child_every_use_is_an_error_and_disposing_is_harmless() -> None:
+def test_in_a_child_each_use_is_an_error_and_disposing_is_not() -> None:
     """In a forked child each use raises `ClientClosedError`; `dispose` and `close` do not."""
     client = BosBase("http://127.0.0.1:1")
     subscription = client.collection("posts").observe("*", check=False).subscribe()
@@ -72,15 +78,15 @@ def test_in_a_child_every_use_is_an_error_and_disposing_is_harmless() -> None:
         client.close()
 
     assert in_a_child(child) == 0
-    assert not client.is_closed  # what the child did is the child's
+    assert not client.is_closed  # the child closed its own copy
     subscription.dispose()
     client.close()
 
 
 def in_a_child(work: Callable[[], None]) -> int:
-    """The exit code of a forked child that does `work`."""
+    """Return the exit code of a forked child that calls `work`."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # with threads: that is the point
+        warnings.simplefilter("ignore", DeprecationWarning)  # of a fork with threads
         child = os.fork()
     if child == 0:
         code = 1

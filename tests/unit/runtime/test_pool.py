@@ -11,7 +11,7 @@ from support.seen import LIMIT, Seen, wait_event
 from support.threads import started_threads
 from support.waiting import WatchedCondition
 
-from rxbosbase.runtime import pool as pool_room
+from rxbosbase.runtime import pool as module
 from rxbosbase.runtime.pool import ReadPool
 
 
@@ -69,7 +69,7 @@ def test_idle_threads_are_used_again(pool: ReadPool, gate: WatchedCondition) -> 
     assert len(set(seen.threads)) == 2
 
 
-def test_a_read_that_comes_as_an_idle_threads_time_ends_is_run_by_it(
+def test_a_read_submitted_as_an_idle_thread_times_out_is_run_by_it(
     pool: ReadPool, gate: WatchedCondition
 ) -> None:
     """A read submitted as an idle thread times out is run by that thread."""
@@ -96,11 +96,11 @@ def test_two_reads_at_once_run_in_parallel_although_one_thread_is_idle(
     assert sorted(seen.wait(2)) == [0, 1]
 
 
-def test_idle_threads_leave_and_others_come_in_their_place(
+def test_idle_threads_end_and_later_reads_start_new_ones(
     pool: ReadPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Threads end after `IDLE_SECONDS` without a read, and later reads start new ones."""
-    monkeypatch.setattr(pool_room, "IDLE_SECONDS", 0.005)
+    monkeypatch.setattr(module, "IDLE_SECONDS", 0.005)
 
     def work(seen: Seen[None], go_on: threading.Event) -> None:
         seen(None)
@@ -120,7 +120,7 @@ def test_idle_threads_leave_and_others_come_in_their_place(
         assert threads() == []
 
 
-def test_work_that_raises_is_logged_and_harms_no_other(
+def test_a_read_that_raises_is_logged_and_the_next_ones_run(
     pool: ReadPool, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An exception of a read is logged, and the pool runs the next reads."""
@@ -139,7 +139,7 @@ def test_work_that_raises_is_logged_and_harms_no_other(
     assert caplog.text.count("a background read raised") == 3
 
 
-def test_close_discards_what_waits_and_waits_for_nobody(pool: ReadPool) -> None:
+def test_close_discards_queued_reads_and_does_not_wait(pool: ReadPool) -> None:
     """`close` returns while reads run, and discards queued and later reads."""
     entered, go_on = threading.Event(), threading.Event()
     seen: Seen[str] = Seen()
@@ -160,7 +160,7 @@ def test_close_discards_what_waits_and_waits_for_nobody(pool: ReadPool) -> None:
     assert seen.items == []
 
 
-def test_a_read_whose_thread_cannot_start_is_told_and_waits_for_the_next_read(
+def test_a_read_whose_thread_cannot_start_is_logged_and_runs_with_the_next(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """If a thread cannot start, it is logged, and the read runs before the next one."""

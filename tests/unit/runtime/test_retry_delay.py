@@ -30,12 +30,12 @@ def test_the_first_wait_is_no_longer_than_the_bound_either() -> None:
     assert longest_wait(1, initial=7.0, factor=2.0, maximum=5.0) == 5.0
 
 
-def test_after_more_failures_than_a_float_can_count_the_wait_is_the_bound() -> None:
+def test_after_a_million_failures_the_wait_is_the_bound() -> None:
     """After a million failures the wait is `maximum`, without an overflow."""
     assert longest_wait(10**6, initial=0.2, factor=2.0, maximum=5.0) == 5.0
 
 
-def test_nothing_to_multiply_stays_nothing_also_where_a_float_ends() -> None:
+def test_an_initial_wait_of_zero_stays_zero_without_overflow() -> None:
     """With an `initial` of 0 the wait is 0, also after a million failures."""
     assert longest_wait(10**6, initial=0.0, factor=2.0, maximum=5.0) == 0.0
 
@@ -52,7 +52,7 @@ def test_a_wait_is_never_shorter_than_the_one_before(
     assert 0 <= wait(failures) <= wait(failures + 1) <= maximum
 
 
-def test_failures_in_a_row_are_counted_and_a_success_begins_a_new_count() -> None:
+def test_failures_in_a_row_are_counted_and_a_success_resets_the_count() -> None:
     """`failed` counts failures in a row; `succeeded` resets the count and keeps `until`."""
     backoff = Backoff(doubling)
     assert (backoff.failures, backoff.until) == (0, 0.0)
@@ -63,7 +63,7 @@ def test_failures_in_a_row_are_counted_and_a_success_begins_a_new_count() -> Non
     assert backoff.failed(30.0) == 2.0
 
 
-def test_a_server_that_asks_for_more_time_gets_it() -> None:
+def test_a_longer_retry_after_replaces_the_wait() -> None:
     """A longer time that the server requests replaces the wait; a shorter one does not."""
     backoff = Backoff(doubling)
     assert backoff.failed(10.0, 60.0) == 60.0
@@ -80,7 +80,7 @@ def test_a_long_wait_is_cut_to_that_of_a_first_failure() -> None:
     assert (backoff.failures, backoff.until) == (0, 52.0)
 
 
-def test_a_wait_that_is_over_sooner_is_not_made_longer() -> None:
+def test_shorten_never_makes_a_wait_longer() -> None:
     """`shorten` never moves `until` to a later time."""
     backoff = Backoff(doubling)
     backoff.failed(10.0)
@@ -108,14 +108,12 @@ class Asked(Exception):
         (None, 0.0),
     ],
 )
-def test_what_a_server_asks_for_counts_if_it_is_a_number_of_seconds(
-    wish: object, seconds: float
-) -> None:
+def test_retry_after_counts_if_it_is_a_number_of_seconds(wish: object, seconds: float) -> None:
     """`asked_to_wait` returns a numeric `retry_after`, limited to 0 and `MAX_RETRY_AFTER`."""
     assert asked_to_wait(Asked(wish)) == seconds
 
 
-def test_an_error_without_a_wish_asks_for_nothing() -> None:
+def test_an_error_without_retry_after_gives_zero() -> None:
     """`asked_to_wait` returns 0 for an error without `retry_after`."""
     assert asked_to_wait(ValueError("x")) == 0.0
 

@@ -21,7 +21,7 @@ from rxbosbase.runtime.thread_scheduler import ThreadScheduler
 
 
 def virtual() -> Any:
-    """A clock in place of the loop: a stream asks of either only to schedule."""
+    """Return a virtual scheduler in place of the thread's: a stream only schedules on either."""
     return TestScheduler()
 
 
@@ -54,23 +54,23 @@ def test_timers_of_what_is_piped_run_on_the_streams_scheduler(how: str) -> None:
 
 def test_run_keeps_its_timers_on_the_streams_scheduler_too() -> None:
     """Timers of a piped or chained stream also run on its scheduler with `run`."""
-    loop = ThreadScheduler("run-test")
+    scheduler = ThreadScheduler("run-test")
     names: list[str] = []
 
-    def told(_: object) -> str:
+    def late_value() -> str:
         names.append(threading.current_thread().name)
         return "late"
 
-    quiet: Stream[str] = Stream(lambda observer, scheduler: Disposable(), loop)
-    late = reactivex.defer(lambda _: reactivex.of(told(None)))
+    quiet: Stream[str] = Stream(lambda *_: Disposable(), scheduler)
+    late = reactivex.defer(lambda _: reactivex.of(late_value()))
     assert quiet.pipe(ops.timeout(0.01, late)).run() == "late"
     assert quiet.timeout(0.01, late).run() == "late"
-    loop.close()
-    loop.join(LIMIT)
+    scheduler.close()
+    scheduler.join(LIMIT)
     assert names == ["run-test"] * 2
 
 
-def test_a_scheduler_given_to_subscribe_or_to_the_operator_wins() -> None:
+def test_a_scheduler_given_to_subscribe_or_to_the_operator_takes_precedence() -> None:
     """A scheduler given to `subscribe` replaces the stream's own."""
     mine, other = virtual(), virtual()
     seen: list[int] = []
@@ -83,7 +83,7 @@ def test_a_scheduler_given_to_subscribe_or_to_the_operator_wins() -> None:
     assert seen == [1, 1]
 
 
-def test_an_observer_object_is_taken_like_callbacks() -> None:
+def test_an_observer_object_is_accepted_like_callbacks() -> None:
     """`subscribe` of a stream accepts an observer object in place of callbacks."""
     clock: Any = virtual()
     seen: list[int] = []
@@ -102,7 +102,7 @@ def test_a_connectable_and_what_is_no_observable_pass_through() -> None:
 
 
 @pytest.fixture
-def loop() -> Iterator[ThreadScheduler]:
+def scheduler() -> Iterator[ThreadScheduler]:
     made = ThreadScheduler("rxbosbase-test-latest")
     yield made
     made.close()
@@ -110,10 +110,10 @@ def loop() -> Iterator[ThreadScheduler]:
 
 
 def test_a_subscriber_gets_the_current_value_and_then_each_change_in_order(
-    loop: ThreadScheduler,
+    scheduler: ThreadScheduler,
 ) -> None:
-    """`Latest` emits the current value, then each change in order, on the loop's thread."""
-    latest = Latest(0, loop)
+    """`Latest` emits the current value, then each change in order, on the scheduler's thread."""
+    latest = Latest(0, scheduler)
     early: Seen[int] = Seen()
     late: Seen[int] = Seen()
     latest.subscribe(early)
@@ -128,10 +128,10 @@ def test_a_subscriber_gets_the_current_value_and_then_each_change_in_order(
 
 
 def test_the_order_is_the_same_for_all_while_threads_set_and_subscribe(
-    loop: ThreadScheduler,
+    scheduler: ThreadScheduler,
 ) -> None:
     """While four threads set and subscribe, each observer gets every later value in order."""
-    latest = Latest(0, loop)
+    latest = Latest(0, scheduler)
     observers: list[Seen[int]] = []
     lock = threading.Lock()
 
@@ -153,11 +153,11 @@ def test_the_order_is_the_same_for_all_while_threads_set_and_subscribe(
         assert items == list(range(items[0], 201))
 
 
-def test_an_observer_that_raises_harms_no_other_and_a_disposed_one_hears_no_more(
-    loop: ThreadScheduler, caplog: pytest.LogCaptureFixture
+def test_an_observer_that_raises_affects_no_other_and_a_disposed_one_gets_nothing(
+    scheduler: ThreadScheduler, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An observer's error is logged, others get each value, a disposed one no further value."""
-    latest = Latest("a", loop)
+    latest = Latest("a", scheduler)
 
     def bad(_: str) -> None:
         raise ValueError("in a status observer")
@@ -176,10 +176,10 @@ def test_an_observer_that_raises_harms_no_other_and_a_disposed_one_hears_no_more
 
 
 def test_at_the_end_all_get_the_last_value_and_completion(
-    loop: ThreadScheduler, caplog: pytest.LogCaptureFixture
+    scheduler: ThreadScheduler, caplog: pytest.LogCaptureFixture
 ) -> None:
     """`close` emits a last value and completes; a later subscriber gets that value only."""
-    latest = Latest("open", loop)
+    latest = Latest("open", scheduler)
     seen: Seen[str] = Seen()
     completed = threading.Event()
 
@@ -201,7 +201,7 @@ def test_at_the_end_all_get_the_last_value_and_completion(
     assert late.items == ["closed"]
 
 
-# -- run() waits for what the loop brings, so never inside a callback of it
+# -- run() waits for what the scheduler delivers, so never inside a callback of it
 
 COMPOSED: dict[str, Callable[[Stream[int]], Any]] = {
     "stream": lambda stream: stream,
@@ -217,18 +217,20 @@ COMPOSED: dict[str, Callable[[Stream[int]], Any]] = {
 each_composed = pytest.mark.parametrize("compose", COMPOSED.values(), ids=COMPOSED.keys())
 
 
-class Hot:
-    """A source that gives `values` and ends by work of the loop.
+class ScheduledSource:
+    """A source that emits `values` and ends in work of the scheduler.
 
     Attributes:
-        subscribed: how many were subscribed so far.
-        held: how many of them still are.
+        subscribed: the number of subscriptions so far.
+        held: the number of them that are not disposed.
     """
 
-    def __init__(self, loop: ThreadScheduler, *values: int, error: Exception | None = None) -> None:
+    def __init__(
+        self, scheduler: ThreadScheduler, *values: int, error: Exception | None = None
+    ) -> None:
         self.subscribed = self.held = 0
-        self.stream: Stream[int] = Stream(self._subscribe, loop)
-        self._loop = loop
+        self.stream: Stream[int] = Stream(self._subscribe, scheduler)
+        self._scheduler = scheduler
         self._values = values
         self._error = error
 
@@ -238,7 +240,7 @@ class Hot:
         self.subscribed += 1
         self.held += 1
 
-        def give() -> None:
+        def emit() -> None:
             for value in self._values:
                 observer.on_next(value)
             if self._error is not None:
@@ -246,15 +248,15 @@ class Hot:
             else:
                 observer.on_completed()
 
-        self._loop.post(give)
+        self._scheduler.post(emit)
         return Disposable(self._leave)
 
     def _leave(self) -> None:
         self.held -= 1
 
 
-def outcome_on(loop: ThreadScheduler, call: Callable[[], object]) -> object:
-    """What ``call()`` gives, or raises, on the loop's thread."""
+def outcome_on(scheduler: ThreadScheduler, call: Callable[[], object]) -> object:
+    """Return what ``call()`` returns, or raises, on the scheduler's thread."""
     outcomes: Seen[object] = Seen()
 
     def work() -> None:
@@ -263,87 +265,92 @@ def outcome_on(loop: ThreadScheduler, call: Callable[[], object]) -> object:
         except Exception as error:
             outcomes(error)
 
-    loop.post(work)
+    scheduler.post(work)
     return outcomes.wait(1)[0]
 
 
 @each_composed
 def test_run_inside_a_callback_is_refused_before_it_subscribes(
-    loop: ThreadScheduler, compose: Callable[[Stream[int]], Any]
+    scheduler: ThreadScheduler, compose: Callable[[Stream[int]], Any]
 ) -> None:
-    """`run` on the loop's thread raises RuntimeError and does not subscribe."""
-    hot = Hot(loop, 1, 2)
-    refused = outcome_on(loop, compose(hot.stream).run)
+    """`run` on the scheduler's thread raises RuntimeError and does not subscribe."""
+    scheduled = ScheduledSource(scheduler, 1, 2)
+    refused = outcome_on(scheduler, compose(scheduled.stream).run)
     assert isinstance(refused, RuntimeError)
     assert "run() in a callback would wait for itself: subscribe instead" in str(refused)
-    assert hot.subscribed == 0
+    assert scheduled.subscribed == 0
 
 
-def test_run_of_a_connectable_inside_a_callback_is_refused(loop: ThreadScheduler) -> None:
-    """`run` of a connectable on the loop's thread raises RuntimeError."""
-    for connectable in (Hot(loop, 1).stream.publish(), Hot(loop, 1).stream.pipe(ops.publish())):
-        refused = outcome_on(loop, connectable.run)
+def test_run_of_a_connectable_inside_a_callback_is_refused(scheduler: ThreadScheduler) -> None:
+    """`run` of a connectable on the scheduler's thread raises RuntimeError."""
+    for connectable in (
+        ScheduledSource(scheduler, 1).stream.publish(),
+        ScheduledSource(scheduler, 1).stream.pipe(ops.publish()),
+    ):
+        refused = outcome_on(scheduler, connectable.run)
         assert isinstance(refused, RuntimeError)
         assert "would wait for itself" in str(refused)
 
 
-def test_run_is_refused_where_a_thread_does_the_loops_work(loop: ThreadScheduler) -> None:
-    """`run` raises RuntimeError on a thread that does the loop's work with `lent`."""
-    hot = Hot(loop, 1)
-    with loop.lent(), pytest.raises(RuntimeError, match="would wait for itself"):
-        hot.stream.run()
-    assert hot.subscribed == 0
-    assert hot.stream.run() == 1
+def test_run_is_refused_on_a_thread_that_does_the_schedulers_work(
+    scheduler: ThreadScheduler,
+) -> None:
+    """`run` raises RuntimeError on a thread that does the scheduler's work with `as_scheduled`."""
+    scheduled = ScheduledSource(scheduler, 1)
+    with scheduler.as_scheduled(), pytest.raises(RuntimeError, match="would wait for itself"):
+        scheduled.stream.run()
+    assert scheduled.subscribed == 0
+    assert scheduled.stream.run() == 1
 
 
 @each_composed
 def test_run_outside_gives_the_last_value_and_unsubscribes(
-    loop: ThreadScheduler, compose: Callable[[Stream[int]], Any]
+    scheduler: ThreadScheduler, compose: Callable[[Stream[int]], Any]
 ) -> None:
     """`run` on another thread subscribes once, returns the last value and unsubscribes."""
-    hot = Hot(loop, 1, 2, 3)
-    assert run_thread(compose(hot.stream).run)() == 3
-    assert (hot.subscribed, hot.held) == (1, 0)
+    scheduled = ScheduledSource(scheduler, 1, 2, 3)
+    assert run_thread(compose(scheduled.stream).run)() == 3
+    assert (scheduled.subscribed, scheduled.held) == (1, 0)
 
 
 @each_composed
 def test_run_raises_the_streams_own_error(
-    loop: ThreadScheduler, compose: Callable[[Stream[int]], Any]
+    scheduler: ThreadScheduler, compose: Callable[[Stream[int]], Any]
 ) -> None:
     """`run` raises the error of the stream itself and unsubscribes."""
     error = ValueError("of the stream")
-    hot = Hot(loop, 1, error=error)
+    scheduled = ScheduledSource(scheduler, 1, error=error)
     with pytest.raises(ValueError, match="of the stream") as caught:
-        run_thread(compose(hot.stream).run)()
+        run_thread(compose(scheduled.stream).run)()
     assert caught.value is error
-    assert hot.held == 0
+    assert scheduled.held == 0
 
 
 @each_composed
-def test_run_of_a_stream_without_a_value_says_so(
-    loop: ThreadScheduler, compose: Callable[[Stream[int]], Any]
+def test_run_of_a_stream_without_a_value_raises(
+    scheduler: ThreadScheduler, compose: Callable[[Stream[int]], Any]
 ) -> None:
     """`run` of a stream without a value raises `SequenceContainsNoElementsError`."""
-    hot = Hot(loop)
+    scheduled = ScheduledSource(scheduler)
     with pytest.raises(SequenceContainsNoElementsError):
-        run_thread(compose(hot.stream).run)()
-    assert hot.held == 0
+        run_thread(compose(scheduled.stream).run)()
+    assert scheduled.held == 0
 
 
 def test_run_of_a_connectable_gives_the_last_value_once_it_is_connected(
-    loop: ThreadScheduler,
+    scheduler: ThreadScheduler,
 ) -> None:
     """`run` of a connectable returns the last value after another thread connects it."""
     waits = threading.Event()
-    connectable = Hot(loop, 1, 2).stream.pipe(ops.publish())
+    connectable = ScheduledSource(scheduler, 1, 2).stream.pipe(ops.publish())
     subscribe = connectable.subject.subscribe
 
-    def told(*args: Any, **options: Any) -> abc.DisposableBase:
+    def subscribe_and_signal(*args: Any, **options: Any) -> abc.DisposableBase:
         subscription: abc.DisposableBase = subscribe(*args, **options)
         waits.set()
         return subscription
 
-    connectable.subject.subscribe = told
+    connectable.subject.subscribe = subscribe_and_signal
     result = run_thread(connectable.run)
     wait_event(waits)
     connectable.connect()
@@ -351,7 +358,7 @@ def test_run_of_a_connectable_gives_the_last_value_once_it_is_connected(
 
 
 class Interrupting(ThreadScheduler):
-    """Its work sends Ctrl-C to the main thread, once that waits for it."""
+    """A scheduler whose work sends Ctrl-C to the main thread, once that waits for it."""
 
     def wait(self, gate: threading.Condition, done: Callable[[], object]) -> None:
         main = threading.main_thread().ident or 0
@@ -359,11 +366,11 @@ class Interrupting(ThreadScheduler):
         super().wait(gate, done)
 
 
-# One that auto_connect has connected stays so by RxPY's own rule.
+# RxPY keeps what auto_connect has connected.
 @pytest.mark.parametrize("how", sorted(COMPOSED.keys() - {"auto_connect"}))
 def test_ctrl_c_in_the_waiting_thread_leaves_no_subscription(how: str) -> None:
-    """Ctrl-C during `run` raises KeyboardInterrupt, unsubscribes, and the loop still works."""
-    loop = Interrupting("rxbosbase-test-ctrl-c")
+    """Ctrl-C during `run` raises KeyboardInterrupt, unsubscribes, and the scheduler still works."""
+    scheduler = Interrupting("rxbosbase-test-ctrl-c")
     held: list[object] = []
 
     def quiet(observer: abc.ObserverBase[int], _: abc.SchedulerBase | None) -> abc.DisposableBase:
@@ -371,10 +378,10 @@ def test_ctrl_c_in_the_waiting_thread_leaves_no_subscription(how: str) -> None:
         return Disposable(held.clear)
 
     with pytest.raises(KeyboardInterrupt):
-        COMPOSED[how](Stream(quiet, loop)).run()
+        COMPOSED[how](Stream(quiet, scheduler)).run()
     assert held == []
     seen: Seen[int] = Seen()
-    Hot(loop, 7).stream.subscribe(seen)
-    assert seen.wait(1) == [7], "the loop is as good as before"
-    loop.close()
-    loop.join(LIMIT)
+    ScheduledSource(scheduler, 7).stream.subscribe(seen)
+    assert seen.wait(1) == [7], "the scheduler still works"
+    scheduler.close()
+    scheduler.join(LIMIT)

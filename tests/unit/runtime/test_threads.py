@@ -1,4 +1,4 @@
-"""The check that each test goes through: which threads are its own."""
+"""The check that runs for each test: which threads the test has started."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from support.threads import started_threads
 
 
 @pytest.fixture(scope="module", autouse=True)
-def stranger() -> Iterator[None]:
-    """A thread that is there before the test, as one of another test that is about to end."""
+def earlier_thread() -> Iterator[None]:
+    """Start a thread before the test, like one of another test that is about to end."""
     end = threading.Event()
     thread = threading.Thread(target=end.wait, name="rxbosbase-dashboard")
     thread.start()
@@ -21,13 +21,13 @@ def stranger() -> Iterator[None]:
     thread.join()
 
 
-def test_a_thread_that_was_there_before_is_not_the_tests() -> None:
+def test_a_thread_from_before_the_test_is_not_reported() -> None:
     """`library_threads` does not report a thread that was started before the test."""
     assert library_threads() == []
     assert "rxbosbase-dashboard" in {thread.name for thread in threading.enumerate()}
 
 
-def test_a_thread_that_the_test_starts_is() -> None:
+def test_a_thread_that_the_test_starts_is_reported() -> None:
     """`library_threads` reports a thread started by the test until it has ended."""
     end = threading.Event()
     thread = threading.Thread(target=end.wait, name="rxbosbase-mine")

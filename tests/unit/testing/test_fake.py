@@ -1,4 +1,4 @@
-"""The test kit: what code under test meets is the library itself, in a time that tests command."""
+"""The fake: code under test runs the real library, in virtual time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from reactivex import operators as ops
-from reactivex.testing import TestScheduler
 
 from rxbosbase import (
     AuthLostError,
@@ -23,24 +22,15 @@ from rxbosbase import (
     RequestTimeoutError,
     aio,
 )
-from rxbosbase import operators as rxb
 from rxbosbase.events import RecordEvent
 from rxbosbase.records.filters import GUARDS
 from rxbosbase.testing import (
     FakeRealtime,
     VirtualClock,
     VirtualScheduler,
-    record_stream,
-    replay_stream,
 )
 
 Seen = list[Any]
-
-
-@pytest.fixture
-def fake() -> Any:
-    with FakeRealtime() as made:
-        yield made
 
 
 def states(fake: FakeRealtime) -> Seen:
@@ -56,13 +46,13 @@ def test_the_fake_knows_ids_of_any_kind() -> None:
     """The fake stores, updates and emits records whose ids contain `#`, `/` or non-ASCII."""
     with FakeRealtime() as fake:
         posts = fake.client.collection("posts")
-        heard: list[RecordEvent[dict[str, Any]]] = []
-        posts.observe("#hash").subscribe(heard.append)
+        received: list[RecordEvent[dict[str, Any]]] = []
+        posts.observe("#hash").subscribe(received.append)
         fake.advance(1)
         for id in ("#hash", "a/b", "é"):
             posts.create({"id": id, "n": 1})
             assert posts.update(id, {"n": 2})["n"] == posts.get_one(id)["n"] == 2
-        assert [event.action for event in heard] == ["create", "update"]
+        assert [event.action for event in received] == ["create", "update"]
 
 
 def test_a_pushed_event_reaches_observers_callbacks_and_records_topics(fake: FakeRealtime) -> None:
@@ -112,7 +102,7 @@ def test_all_pages_of_a_long_list_are_read(fake: FakeRealtime) -> None:
     assert len(posts.get_full_list(batch=10, filter="n > 0")) == 25
 
 
-def test_a_filter_is_what_the_test_says_it_is(fake: FakeRealtime) -> None:
+def test_a_filter_is_the_function_that_the_test_sets(fake: FakeRealtime) -> None:
     """A function in `fake.filters` decides which events a filtered topic receives."""
     seen: Seen = []
     fake.filters["n > 1"] = lambda record: record["n"] > 1
@@ -122,7 +112,7 @@ def test_a_filter_is_what_the_test_says_it_is(fake: FakeRealtime) -> None:
     assert seen == [2, 3]
 
 
-def test_a_filter_nobody_explained_is_an_error_that_says_what_to_write(fake: FakeRealtime) -> None:
+def test_an_unknown_filter_is_an_error_with_the_missing_line(fake: FakeRealtime) -> None:
     """A filter without an entry in `fake.filters` raises ValueError with the missing line."""
     fake.client.collection("posts").observe("*", filter="n > 1").subscribe()
     with pytest.raises(ValueError, match=r"fake\.filters\['n > 1'\] = lambda record"):
@@ -146,7 +136,7 @@ def test_a_custom_topic_gets_its_messages(fake: FakeRealtime) -> None:
     assert seen == ["Ada"]
 
 
-def test_the_last_one_out_takes_the_topic_off_the_server(fake: FakeRealtime) -> None:
+def test_disposing_the_last_subscription_removes_the_topic(fake: FakeRealtime) -> None:
     """Disposing the last subscription removes the topic from the fake; the client is idle."""
     subscription = fake.client.collection("posts").observe("*").subscribe()
     assert fake.topics == {"posts/*"}
@@ -217,7 +207,7 @@ def test_the_fake_reads_a_backslash_as_new_servers_do(fake: FakeRealtime) -> Non
     assert made == rf"{GUARDS['escaped']} && (path = 'C:\\new\\')"
 
 
-def test_a_view_with_a_filter_of_a_backslash_shows_what_the_test_says_it_means(
+def test_a_view_with_a_backslash_in_its_filter_uses_the_function_of_the_test(
     fake: FakeRealtime,
 ) -> None:
     """A filter with a backslash and its guard is found in `fake.filters` by views and reads."""
@@ -238,7 +228,7 @@ def test_a_view_with_a_filter_of_a_backslash_shows_what_the_test_says_it_means(
     assert [row["id"] for row in posts.get_full_list(filter=condition, batch=1)] == ["a", "c"]
 
 
-def test_a_filter_of_a_backslash_that_nobody_explained_says_what_to_write(
+def test_an_unknown_filter_with_a_backslash_is_an_error_with_the_missing_line(
     fake: FakeRealtime,
 ) -> None:
     """A filter with a backslash but no entry in `fake.filters` raises ValueError."""
@@ -289,7 +279,7 @@ def test_a_user_of_the_fake_logs_in_and_a_wrong_password_does_not(fake: FakeReal
     assert users.get_one(ada["id"])["name"] == "Ada"
 
 
-def test_a_user_may_be_of_any_collection_and_have_an_id(fake: FakeRealtime) -> None:
+def test_a_user_may_be_of_any_collection_and_have_a_given_id(fake: FakeRealtime) -> None:
     """`add_user` takes an id and a collection; login elsewhere fails with the missing line."""
     fake.add_user("root", "password123", {"id": "r1"}, collection="_superusers")
     admin = fake.client.collection("_superusers")
@@ -333,7 +323,9 @@ def test_a_deleted_user_loses_the_login_as_the_client_chose(choice: Any) -> None
 # -- the connection
 
 
-def test_a_dropped_connection_is_told_and_comes_back_by_its_backoff(fake: FakeRealtime) -> None:
+def test_a_dropped_connection_is_reported_and_comes_back_after_its_backoff(
+    fake: FakeRealtime,
+) -> None:
     """After `drop`, the status is `waiting`; the client reconnects when its backoff is over."""
     seen = states(fake)
     lost: Seen = []
@@ -350,7 +342,7 @@ def test_a_dropped_connection_is_told_and_comes_back_by_its_backoff(fake: FakeRe
     assert seen[-4:] == ["waiting", "connecting", "connected", "active"]
 
 
-def test_what_happens_during_the_gap_is_lost_as_it_would_be(fake: FakeRealtime) -> None:
+def test_an_event_without_a_connection_is_lost(fake: FakeRealtime) -> None:
     """An event pushed while disconnected is not delivered, but its record is stored."""
     seen: Seen = []
     fake.client.collection("posts").observe("*").subscribe(seen.append)
@@ -416,14 +408,14 @@ def test_a_refused_collection_is_the_error_the_server_would_give(
     posts.subscribe("*", print)
 
 
-def test_a_refusal_silences_what_is_subscribed_and_is_seen_by_who_comes(fake: FakeRealtime) -> None:
+def test_a_refusal_ends_events_and_fails_new_subscriptions(fake: FakeRealtime) -> None:
     """After `refuse`, existing topics receive nothing, and new ones fail with 403."""
     posts = fake.client.collection("posts")
     seen: Seen = []
     posts.subscribe("*", seen.append)
     fake.refuse("posts")
     assert fake.push("posts", "create", {}) == 0
-    fake.advance(30)  # so long a collection that was found good is not asked about again
+    fake.advance(30)  # a successful preflight is cached for so long
     with pytest.raises(ClientResponseError, match="403"):
         posts.subscribe("*", print)
     assert seen == []
@@ -510,29 +502,29 @@ def test_the_counters_count(fake: FakeRealtime) -> None:
     fake.push("posts", "create", {"id": "a"})
     fake.advance(2)
     stats = fake.client.realtime.stats
-    # PB_CONNECT is a frame, and nobody has asked for that event.
+    # PB_CONNECT is a frame, but not a delivered event: it has no subscriber.
     assert (stats.frames, stats.events, stats.topics, stats.queue_events) == (3, 2, 2, 0)
     assert (stats.connects, stats.posts, stats.last_event_age) == (1, 1, 2)
     assert stats.bytes > 100
 
 
-def test_time_does_not_go_back() -> None:
+def test_a_negative_time_is_refused() -> None:
     """`advance` raises ValueError for a negative time."""
-    with pytest.raises(ValueError, match="time does not go back"):
+    with pytest.raises(ValueError, match="time goes forward"):
         VirtualClock().advance(-1)
 
 
-def test_work_that_breeds_work_for_ever_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_work_that_posts_itself_without_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     """Work that posts itself without end raises RuntimeError after `MAX_STEPS` steps."""
     monkeypatch.setattr("rxbosbase.testing.virtual_time.MAX_STEPS", 50)
-    loop = VirtualScheduler()
+    scheduler = VirtualScheduler()
 
     def again() -> None:
-        loop.post(again)
+        scheduler.post(again)
 
-    loop.post(again)
+    scheduler.post(again)
     with pytest.raises(RuntimeError, match="50 pieces of work"):
-        loop.clock.run()
+        scheduler.clock.run()
 
 
 def test_asyncio_code_meets_the_same_events(fake: FakeRealtime) -> None:
@@ -653,94 +645,6 @@ def test_a_live_view_of_a_refused_collection_ends_with_its_error(fake: FakeRealt
     fake.client.collection("posts").live().subscribe(on_error=errors.append)
     fake.advance(0)
     assert [error.status for error in errors] == [404]
-
-
-# -- tapes
-
-
-def record(path: Path) -> None:
-    """A tape of three events, at 0.5, 1 and 3 seconds."""
-    with FakeRealtime() as fake:
-        stream = fake.client.collection("posts").observe("*")
-        stream.pipe(record_stream(path)).subscribe()
-        for n, wait in enumerate((0.5, 0.5, 2)):
-            fake.advance(wait)
-            fake.push("posts", "create", {"id": str(n), "text": "Cześć"})
-
-
-def test_a_replay_gives_the_recorded_events_at_their_times(tmp_path: Path) -> None:
-    """`replay_stream` emits the recorded events at their times divided by `speed`."""
-    record(tmp_path / "tape")
-    scheduler = TestScheduler()
-    replay = replay_stream(tmp_path / "tape", speed=2, scheduler=scheduler)
-    seen: Seen = []
-    replay.subscribe(
-        lambda event: seen.append((scheduler.clock, event)),
-        on_completed=lambda: seen.append((scheduler.clock, "end")),
-    )
-    scheduler.start()
-    times, events = zip(*seen, strict=True)
-    assert [round(time, 3) for time in times] == [0.25, 0.5, 1.5, 1.5]
-    assert events[0] == RecordEvent("posts/*", "create", {"id": "0", "text": "Cześć"})
-
-
-@pytest.mark.parametrize("loop", [VirtualScheduler(), TestScheduler()])
-def test_what_is_piped_onto_a_replay_runs_in_its_time(tmp_path: Path, loop: Any) -> None:
-    """Operators piped to a replay use the scheduler of the replay."""
-    record(tmp_path / "tape")
-    seen: Seen = []
-    replay = replay_stream(tmp_path / "tape", scheduler=loop)
-    replay.pipe(ops.debounce(1.0), rxb.records()).subscribe(seen.append)
-    if isinstance(loop, VirtualScheduler):
-        loop.clock.advance(2.5)
-    else:
-        loop.advance_to(2.5)
-    assert [record["id"] for record in seen] == ["1"]
-
-
-def test_a_replay_without_waiting_and_each_subscriber_has_its_own(tmp_path: Path) -> None:
-    """With `speed=None` a replay takes no time; each subscriber gets it from the start."""
-    record(tmp_path / "tape")
-    loop = VirtualScheduler()
-    replay = replay_stream(tmp_path / "tape", speed=None, scheduler=loop)
-    first: Seen = []
-    second: Seen = []
-    replay.subscribe(first.append)
-    replay.pipe(ops.take(1)).subscribe(second.append)
-    loop.clock.run()
-    assert (len(first), len(second), loop.clock.now) == (3, 1, 0)
-
-
-def test_a_tape_that_cannot_be_read_is_an_error_with_its_line(tmp_path: Path) -> None:
-    """An invalid line ends a replay with its line number, a missing file with its error."""
-    record(tmp_path / "tape")
-    with (tmp_path / "tape").open("a", encoding="utf-8") as file:
-        file.write('{"after": 4}\n')
-    errors: Seen = []
-    for name in ("tape", "none"):
-        loop = VirtualScheduler()
-        replay_stream(tmp_path / name, scheduler=loop).subscribe(on_error=errors.append)
-        loop.clock.advance(10)
-    assert "line 4 is no recorded event" in str(errors[0])
-    assert isinstance(errors[1], FileNotFoundError)
-
-
-def test_one_tape_is_not_recorded_by_two_at_once(tmp_path: Path, fake: FakeRealtime) -> None:
-    """A second recording to the same file is an error until the first is disposed."""
-    errors: Seen = []
-    stream = fake.client.collection("posts").observe("*").pipe(record_stream(tmp_path / "tape"))
-    first = stream.subscribe()
-    stream.subscribe(on_error=errors.append)
-    assert "is being recorded already: share()" in str(errors[0])
-    first.dispose()
-    stream.subscribe(on_error=errors.append).dispose()
-    assert len(errors) == 1
-
-
-def test_a_speed_of_nothing_is_refused(tmp_path: Path) -> None:
-    """`replay_stream` raises ValueError for `speed=0`."""
-    with pytest.raises(ValueError, match=r"speed must be 0\.001 or more"):
-        replay_stream(tmp_path / "tape", speed=0)
 
 
 # -- the plugin

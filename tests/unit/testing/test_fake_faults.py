@@ -1,8 +1,7 @@
-"""What the fake can play: frames that come late or never, ends of streams, refusals, logins."""
+"""Faults of the fake: late and lost frames, ends of streams, refusals, lost logins."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
@@ -17,24 +16,18 @@ from rxbosbase.testing import virtual_time as clock
 Seen = list[Any]
 
 
-@pytest.fixture
-def fake() -> Iterator[FakeRealtime]:
-    with FakeRealtime() as made:
-        yield made
-
-
 class Shown:
-    """What a live view of the posts shows: their titles, in time."""
+    """The titles that a live view of the posts shows, with their times."""
 
     def __init__(self, fake: FakeRealtime, **options: Any) -> None:
         self.fake = fake
         self.snapshots: list[tuple[float, list[Any], bool]] = []
         self.errors: Seen = []
         view = fake.client.collection("posts").live(**options)
-        view.subscribe(self._take, on_error=self.errors.append)
+        view.subscribe(self._add, on_error=self.errors.append)
         fake.advance(0)
 
-    def _take(self, snapshot: Snapshot[dict[str, Any]]) -> None:
+    def _add(self, snapshot: Snapshot[dict[str, Any]]) -> None:
         titles = [row["title"] for row in snapshot.records]
         self.snapshots.append((round(self.fake.clock.now, 3), titles, snapshot.fresh))
 
@@ -47,11 +40,11 @@ class Shown:
         return self.snapshots[-1][2]
 
 
-def stamp(second: int) -> str:
+def updated_at(second: int) -> str:
     return f"2026-01-01 00:00:{second:02}.000Z"
 
 
-# -- late, lost and overtaken
+# -- late, lost and reordered events
 
 
 def test_an_event_takes_its_time_and_later_ones_overtake_it(fake: FakeRealtime) -> None:
@@ -99,7 +92,7 @@ def test_what_is_on_its_way_is_lost_with_the_connection(fake: FakeRealtime) -> N
 def test_a_view_is_right_again_after_frames_were_swapped(order: Any, stamps: bool) -> None:
     """After two events arrive in reverse order, a view shows the newest record within 3 s."""
     with FakeRealtime(order=order) as fake:
-        written = [{"updated": stamp(n)} if stamps else {} for n in range(3)]
+        written = [{"updated": updated_at(n)} if stamps else {} for n in range(3)]
         shown = Shown(fake, sort="title")
         fake.push("posts", "create", {"id": "a", "title": "first", **written[0]})
         fake.push("posts", "create", {"id": "b", "title": "other", **written[0]})
@@ -112,7 +105,7 @@ def test_a_view_is_right_again_after_frames_were_swapped(order: Any, stamps: boo
         assert (["other", "second"] in [titles for _, titles, _ in shown.snapshots]) != stamps
 
 
-def test_a_view_finds_what_it_was_not_told_at_its_next_comparison(fake: FakeRealtime) -> None:
+def test_a_view_finds_a_lost_event_at_its_next_reconcile_pass(fake: FakeRealtime) -> None:
     """A lost event is found by the reconcile pass after `reconcile` seconds."""
     shown = Shown(fake, reconcile=30.0)
     fake.push("posts", "create", {"id": "a", "title": "lost"}, delay=None)
@@ -128,15 +121,15 @@ def test_a_view_finds_what_it_was_not_told_at_its_next_comparison(fake: FakeReal
 def test_a_record_that_leaves_a_filter_disappears_after_200_ms(fake: FakeRealtime) -> None:
     """A record that no longer matches the filter is removed from the view after 200 ms."""
     fake.filters["open = 1"] = lambda record: bool(record["open"])
-    shown, heard = Shown(fake, filter="open = 1"), []
+    shown, received = Shown(fake, filter="open = 1"), []
     posts = fake.client.collection("posts")
-    posts.observe("*", filter="open = 1").subscribe(lambda event: heard.append(event.action))
-    posts.observe("*").subscribe(lambda event: heard.append("unfiltered"))
+    posts.observe("*", filter="open = 1").subscribe(lambda event: received.append(event.action))
+    posts.observe("*").subscribe(lambda event: received.append("unfiltered"))
     fake.push("posts", "create", {"id": "a", "title": "x", "open": 1})
-    assert sorted(heard) == ["create", "unfiltered"] and shown.titles == ["x"]
+    assert sorted(received) == ["create", "unfiltered"] and shown.titles == ["x"]
     fake.advance(10)
     assert fake.push("posts", "update", {"id": "a", "open": 0}) == 1
-    assert heard[2:] == ["unfiltered"] and shown.titles == ["x"]
+    assert received[2:] == ["unfiltered"] and shown.titles == ["x"]
     fake.advance(0.19)
     assert shown.titles == ["x"]
     fake.advance(0.01)
@@ -164,7 +157,7 @@ def test_a_routine_end_is_no_loss_and_misses_little(fake: FakeRealtime) -> None:
     assert seen == ["a"] and shown.titles == ["after"] and shown.fresh
 
 
-def test_a_view_catches_up_with_what_a_routine_end_swallowed(fake: FakeRealtime) -> None:
+def test_a_view_catches_up_with_events_lost_at_a_regular_end(fake: FakeRealtime) -> None:
     """A view shows at once a record whose event was lost at a regular end of the stream."""
     shown = Shown(fake)
     fake.advance(1800)
@@ -183,7 +176,7 @@ def test_a_stream_that_ends_right_after_it_began_counts_as_broken(fake: FakeReal
     assert fake.client.realtime.is_connected
 
 
-def test_a_view_catches_up_after_a_gap_and_says_so(fake: FakeRealtime) -> None:
+def test_a_view_catches_up_after_a_gap_and_marks_the_changes(fake: FakeRealtime) -> None:
     """While the fake is stopped a view keeps its rows, not fresh; then it catches up."""
     shown = Shown(fake, sort="title")
     fake.push("posts", "create", {"id": "a", "title": "before"})
@@ -263,10 +256,10 @@ def test_a_refused_collection_ends_its_views_when_they_read_next(fake: FakeRealt
     assert [error.status for error in shown.errors] == [403]
 
 
-# -- filters that nobody has explained
+# -- unknown filters
 
 
-def test_a_view_with_a_filter_nobody_explained_tells_the_test_and_ends(fake: FakeRealtime) -> None:
+def test_a_view_with_an_unknown_filter_ends_and_advance_raises(fake: FakeRealtime) -> None:
     """A view with an unknown filter ends with a 400, and `advance` raises ValueError once."""
     errors: Seen = []
     fake.client.collection("posts").live(filter="n > 1").subscribe(on_error=errors.append)
@@ -277,7 +270,7 @@ def test_a_view_with_a_filter_nobody_explained_tells_the_test_and_ends(fake: Fak
     assert "fake.filters['n > 1']" in errors[0].message
 
 
-def test_who_waits_for_such_a_view_gets_the_same_error_and_only_once(fake: FakeRealtime) -> None:
+def test_wait_fresh_of_a_view_with_an_unknown_filter_raises_once(fake: FakeRealtime) -> None:
     """With an unknown filter `wait_fresh` raises ValueError, later use the view's error."""
     with fake.client.collection("posts").live(filter="n > 1") as view:
         with pytest.raises(ValueError, match=r"fake\.filters\['n > 1'\]"):
@@ -288,21 +281,21 @@ def test_who_waits_for_such_a_view_gets_the_same_error_and_only_once(fake: FakeR
 
 
 @pytest.mark.parametrize("filter", ["n > 1 && m > 1", "n > 1 || m > 1 // both"])
-def test_a_filter_is_known_in_the_pages_and_questions_of_a_view(
+def test_a_filter_is_known_in_the_pages_and_rechecks_of_a_view(
     fake: FakeRealtime, filter: str
 ) -> None:
     """An entry of `fake.filters` also applies within the conditions that the library adds."""
     fake.filters[filter] = lambda record: record["n"] > 1
     fake.records["posts"] = {
-        id: {"id": id, "title": n, "n": n, "updated": stamp(0)}
+        id: {"id": id, "title": n, "n": n, "updated": updated_at(0)}
         for n in range(2500)
         if (id := f"{n:04}")
     }
     shown = Shown(fake, filter=filter)
     assert shown.titles == list(range(2, 2500))
     for n in (7, 8):
-        fake.push("posts", "update", {"id": f"{n:04}", "n": 0, "updated": stamp(1)})
-    fake.push("posts", "update", {"id": "0009", "title": "new", "updated": stamp(1)})
+        fake.push("posts", "update", {"id": f"{n:04}", "n": 0, "updated": updated_at(1)})
+    fake.push("posts", "update", {"id": "0009", "title": "new", "updated": updated_at(1)})
     fake.advance(0.2)
     assert shown.titles == [*range(2, 7), "new", *range(10, 2500)]
     fake.drop()
@@ -316,20 +309,20 @@ def test_a_filter_is_known_in_the_pages_and_questions_of_a_view(
 
 def test_fields_are_what_topics_and_reads_have(fake: FakeRealtime) -> None:
     """`fields` selects the fields of events, reads and views, also nested in `expand`."""
-    heard: Seen = []
+    received: Seen = []
     row = {"id": "a", "title": "x", "n": 1, "expand": {"by": {"id": "u", "name": "Ada"}}}
     posts = fake.client.collection("posts")
-    posts.observe("*", fields="id,n").subscribe(lambda event: heard.append(event.record))
+    posts.observe("*", fields="id,n").subscribe(lambda event: received.append(event.record))
     shown = Shown(fake, fields="title,expand.by.name:excerpt(3,true)")
     fake.push("posts", "create", row)
-    assert heard == [{"id": "a", "n": 1}]
+    assert received == [{"id": "a", "n": 1}]
     assert posts.get_one("a", fields="*,expand.by.id")["expand"] == {"by": {"id": "u"}}
     (found,) = posts.get_full_list(fields="title,expand.by.name")
     assert found == {"title": "x", "expand": {"by": {"name": "Ada"}}}
     assert shown.titles == ["x"]
 
 
-def test_a_stream_belongs_to_who_submitted_its_topics(fake: FakeRealtime) -> None:
+def test_each_login_gets_a_stream_of_its_own(fake: FakeRealtime) -> None:
     """Each login gets a new stream, and a view stays fresh and receives events on it."""
     shown = Shown(fake)
     ids = [fake.client.realtime.client_id]
@@ -355,7 +348,7 @@ def test_two_fakes_share_nothing() -> None:
         assert len(seen) == 1 and "posts" not in other.records
 
 
-# -- mistakes of the test itself
+# -- errors of the test itself
 
 
 def fails(*_: object) -> Any:
@@ -404,7 +397,7 @@ def test_what_an_answer_of_the_test_raises_reaches_the_test(fake: FakeRealtime) 
         fake.advance(0)
 
 
-def test_a_callback_that_calls_itself_again_is_told_of(
+def test_a_callback_that_calls_itself_without_end_is_an_error(
     fake: FakeRealtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A callback whose write calls it again without end raises RuntimeError from `push`."""
@@ -419,7 +412,7 @@ def test_a_callback_that_calls_itself_again_is_told_of(
         fake.push("posts", "create", {"title": "a"})
 
 
-def test_time_does_not_go_on_for_ever(fake: FakeRealtime) -> None:
+def test_an_infinite_time_is_refused(fake: FakeRealtime) -> None:
     """`advance` raises ValueError for an infinite time."""
     with pytest.raises(ValueError, match="not inf"):
         fake.advance(float("inf"))
@@ -433,7 +426,7 @@ def test_a_message_may_be_null(fake: FakeRealtime) -> None:
     assert seen == [None]
 
 
-def test_a_record_without_a_stamp_is_newer_than_nothing(fake: FakeRealtime) -> None:
+def test_a_record_without_updated_matches_no_lower_bound(fake: FakeRealtime) -> None:
     """A record with `updated` None does not match `updated >= …`."""
     fake.records["posts"] = {"a": {"id": "a", "updated": None}, "b": {"id": "b", "updated": "3"}}
     found = fake.client.collection("posts").get_full_list(filter="updated >= '2'")

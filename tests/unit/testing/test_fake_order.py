@@ -1,4 +1,4 @@
-"""The fake with PostgreSQL's order, and with fields that events lack."""
+"""The fake with PostgreSQL's order, and with fields that events do not have."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rxbosbase.testing.literals import UnknownFilterError, read_filter
 Seen = list[Any]
 
 TITLES = ["", "🦊", "10", "9", "-a", "a", "A", "á", "a b", "b", "Z"]
-"""As PostgreSQL sorts them with ``en_US.utf8``."""
+"""In the order of PostgreSQL with ``en_US.utf8``."""
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def fake() -> Iterator[FakeRealtime]:
 
 
 def fill(fake: FakeRealtime, values: list[Any]) -> None:
-    """Records with these values as ``n``, in an order that is not theirs."""
+    """Create records with these values as ``n``, in another order."""
     rows = [{"id": f"{at:03}", "n": value} for at, value in enumerate(values)]
     fake.records["posts"] = {row["id"]: row for row in rows[1::2] + rows[::2]}
 
@@ -77,7 +77,7 @@ def test_what_is_no_text_is_sorted_as_expected(fake: FakeRealtime, values: list[
     assert read(fake, "-n") == values[::-1]
 
 
-def test_ties_are_told_apart_by_the_next_keys_and_the_id(fake: FakeRealtime) -> None:
+def test_ties_are_ordered_by_the_next_keys_and_the_id(fake: FakeRealtime) -> None:
     """Records equal in the first sort key are ordered by the next key, then by id."""
     rows = [("b", 1, "x"), ("A", 1, "x"), ("a", 1, "y"), ("c", 0, "x")]
     fake.records["posts"] = {id: {"id": id, "n": n, "m": m} for id, n, m in rows}
@@ -193,7 +193,7 @@ def test_what_the_library_adds_to_a_filter_is_read(condition: str, ids: list[str
     assert [row["id"] for row in ROWS if matches(row)] == ids
 
 
-# -- ids, and who wrote
+# -- ids, and the fields of the writer
 
 
 def test_ids_are_uuids_in_the_order_of_time_and_the_same_in_each_run(fake: FakeRealtime) -> None:
@@ -215,7 +215,7 @@ def test_ids_are_uuids_in_the_order_of_time_and_the_same_in_each_run(fake: FakeR
     )
 
 
-def test_records_tell_who_wrote_them(fake: FakeRealtime) -> None:
+def test_records_have_the_user_who_wrote_them(fake: FakeRealtime) -> None:
     """With `postgres` a client's writes set `createdBy` and `updatedBy`; `push` does not."""
     posts = fake.client.collection("posts")
     made = posts.create({"n": 1})
@@ -229,7 +229,7 @@ def test_records_tell_who_wrote_them(fake: FakeRealtime) -> None:
     assert fake.records["posts"][made["id"]]["updatedBy"] == ada["id"]
 
 
-def test_the_other_order_has_neither() -> None:
+def test_sqlite_has_short_ids_and_no_writer_fields() -> None:
     """With `sqlite` records have short ids and neither `createdBy` nor `updatedBy`."""
     with FakeRealtime() as fake:
         assert fake.client.collection("posts").create({"n": 1}) == {"id": "fake00000000001", "n": 1}
@@ -253,7 +253,7 @@ def test_a_live_view_shows_the_rows_in_the_servers_order(fake: FakeRealtime, lim
         ("delete", {"id": "new"}),
     ):
         fake.push("posts", action, record)  # type: ignore[arg-type]
-        fake.advance(0.25)  # only the server knows this order, and is asked for it
+        fake.advance(0.25)  # the view reads the order from the server
         seen += shown[-1:]
     expected = [
         ["a b", "Z", None],
@@ -280,7 +280,7 @@ def test_the_changes_of_a_live_view_lead_to_what_it_shows(fake: FakeRealtime) ->
 
         view.subscribe(follow)
         fake.push("posts", "update", {"id": "000", "n": "A-"})
-        assert moves == [("000", 2, 1)]  # near its place, until the server is asked for the order
+        assert moves == [("000", 2, 1)]  # near its position, until the view reads the order
         fake.advance(0.25)
         assert moves == [("000", 2, 1), ("001", 2, 1)]
     with fake.client.collection("posts").live(sort="n") as view:
@@ -304,7 +304,7 @@ def test_a_live_view_with_a_sort_that_the_server_refuses_ends_with_its_error(
     assert [error.status for error in errors] == [400]
 
 
-# -- fields that events lack
+# -- fields that events do not have
 
 
 @pytest.mark.parametrize("order", ["sqlite", "postgres"])
@@ -312,28 +312,28 @@ def test_events_lack_hidden_fields_and_reads_have_them(order: Any) -> None:
     """Events lack the fields in `fake.hidden`; reads and live views contain them."""
     with FakeRealtime(order=order) as fake:
         fake.hidden["users"] = {"secret"}
-        users, heard, seen = fake.client.collection("users"), [], []
-        users.observe("*").subscribe(lambda event: heard.append((event.action, event.record)))
+        users, received, seen = fake.client.collection("users"), [], []
+        users.observe("*").subscribe(lambda event: received.append((event.action, event.record)))
         users.live(sort="name").subscribe(lambda snapshot: seen.append(snapshot.records[:]))
         fake.push("users", "create", {"id": "a", "name": "Ada", "secret": 1})
         assert users.update("a", {"secret": 2})["secret"] == 2
         assert users.get_one("a")["secret"] == users.get_full_list()[0]["secret"] == 2
-        fake.advance(0.2)  # the view asks for what the event may have left out
+        fake.advance(0.2)  # the view reads what the event may not have
         assert [row["secret"] for rows in seen for row in rows] == [1, 2]
         fake.push("users", "delete", {"id": "a"})
-        assert [action for action, _ in heard] == ["create", "update", "delete"]
-        assert all("secret" not in record and record["name"] == "Ada" for _, record in heard)
+        assert [action for action, _ in received] == ["create", "update", "delete"]
+        assert all("secret" not in record and record["name"] == "Ada" for _, record in received)
 
 
 def test_a_filter_sees_hidden_fields_and_other_collections_hide_nothing(fake: FakeRealtime) -> None:
     """Filters see hidden fields, and a field is hidden in its own collection only."""
     fake.hidden["users"] = {"secret"}
     fake.filters["secret = 1"] = lambda record: record["secret"] == 1
-    heard: Seen = []
+    received: Seen = []
     for name in ("users", "posts"):
         topic = fake.client.collection(name).observe("*", filter="secret = 1")
-        topic.subscribe(lambda event: heard.append("secret" in event.record))
+        topic.subscribe(lambda event: received.append("secret" in event.record))
     assert fake.push("users", "create", {"secret": 1}) == 1
     assert fake.push("users", "create", {"secret": 2}) == 0
     assert fake.push("posts", "create", {"secret": 1}) == 1
-    assert heard == [False, True]
+    assert received == [False, True]

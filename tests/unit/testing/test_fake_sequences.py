@@ -1,6 +1,6 @@
-"""Random stories in the fake, with all that it can play: in the end every view is its query.
+"""Random sequences of operations on the fake, after which every view equals its query.
 
-The whole of the library runs in them, from the bytes of the stream to the snapshots.
+The whole library runs in them, from the bytes of the stream to the snapshots.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ OVERLOADED = (
 )  # fmt: skip
 
 
-class Story:
-    """Views of one client, and what happens to them.
+class Scenario:
+    """Views of one client, and random operations of the server and the client.
 
     Args:
-        seed: of all chances.
-        loses: some events are lost, which only the next comparison finds.
+        seed: the seed of all random choices.
+        loses: some events are lost, which only the next reconcile pass finds.
     """
 
     def __init__(self, fake: FakeRealtime, seed: int, *, loses: bool) -> None:
         self._chance = random.Random(seed)
         self._fake = fake
         self._loses = loses
-        self._tick = self._chance.choice((0, 1, 1, 1000))  # milliseconds; 0 for no stamps
+        self._tick = self._chance.choice((0, 1, 1, 1000))  # milliseconds; 0 for no `updated`
         fake.filters["n > 1"] = lambda record: bool(record["n"] > 1)
         fake.add_user("ada", "password123")
         self.posts: Collection[dict[str, Any]] = fake.client.collection("posts")
@@ -57,7 +57,7 @@ class Story:
         self.posts.observe("*").subscribe(on_error=self.errors.append)
 
     def step(self) -> None:
-        """Something happens, or time passes."""
+        """Run a random operation, or let time pass."""
         chance = self._chance
         rare: list[Callable[[], object]] = [
             self._fake.drop, self._fake.end_streams, self._stop, self._fake.start,
@@ -73,9 +73,9 @@ class Story:
 
     def _write(self) -> None:
         chance, id = self._chance, self._chance.choice(IDS)
-        there = id in self._fake.records.get("posts", {})
+        exists = id in self._fake.records.get("posts", {})
         record: dict[str, Any] = {"id": id}
-        action: Any = chance.choice(("update", "update", "delete")) if there else "create"
+        action: Any = chance.choice(("update", "update", "delete")) if exists else "create"
         if action != "delete":
             if action == "create" or chance.random() < 0.5:
                 record["title"] = chance.choice(TITLES)
@@ -101,20 +101,20 @@ class Story:
         self._fake.client.collection("users").auth_with_password("ada", "password123")
 
     def _resubscribe(self) -> None:
-        """The views' topics are submitted anew, and may lose what comes meanwhile."""
+        """Make the client submit its topics again, which may lose events in between."""
         self.posts.live(filter="n > 1", query={"x": str(self._chance.random())}).subscribe()
 
-    def rest(self) -> None:
-        """Nothing happens for a while: each view is its query then, and says so."""
+    def check(self) -> None:
+        """Let time pass without operations; assert that each view is fresh and equals its query."""
         self._fake.start()
-        self._fake.advance(5)  # what was overloaded is so no more
+        self._fake.advance(5)  # until the overload ends
         self._fake.advance(2 * RECONCILE + 10 if self._loses else 10)
         assert self.errors == []
         for view, query in zip(self.views, self.queries, strict=True):
             assert view.current.fresh, query
-            assert self.is_true(view, query), query
+            assert self.equals_query(view, query), query
 
-    def is_true(self, view: LiveView[Any], query: dict[str, Any]) -> bool:
+    def equals_query(self, view: LiveView[Any], query: dict[str, Any]) -> bool:
         asked = {**query, "sort": query.get("sort", "id")}
         size = asked.pop("limit", 500)
         if asked["sort"] != "id":
@@ -126,11 +126,13 @@ class Story:
 @pytest.mark.parametrize("order", ["sqlite", "postgres"])
 @pytest.mark.parametrize("loses", [False, True])
 @pytest.mark.parametrize("seed", range(12))
-def test_in_the_end_every_view_is_its_query(order: Any, loses: bool, seed: int) -> None:
+def test_after_random_operations_every_view_equals_its_query(
+    order: Any, loses: bool, seed: int
+) -> None:
     """After random writes, lost events and reconnects, each view equals its query."""
     with FakeRealtime(order=order) as fake:
-        story = Story(fake, seed, loses=loses)
+        scenario = Scenario(fake, seed, loses=loses)
         for _ in range(10):
             for _ in range(15):
-                story.step()
-            story.rest()
+                scenario.step()
+            scenario.check()

@@ -1,8 +1,7 @@
-"""The fake's wire: the very bytes of a server, and its rules for streams and their topics."""
+"""The fake's transport: the bytes of a server, and its rules for streams and topics."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -17,21 +16,15 @@ PATH = "/api/realtime"
 
 
 @pytest.fixture
-def fake() -> Iterator[FakeRealtime]:
-    with FakeRealtime() as made:
-        yield made
-
-
-@pytest.fixture
 def network(fake: FakeRealtime) -> MemoryTransport:
     return fake._network
 
 
 class Receiver:
-    """Keeps what it is told.
+    """Collects the bytes and ends of a stream.
 
     Attributes:
-        wants: reads no more once it is False.
+        wants: False ends the stream at the next read.
     """
 
     timeout = 30.0
@@ -54,10 +47,10 @@ class Receiver:
         self.ends.append(error)
 
 
-def listen(fake: FakeRealtime) -> tuple[MemoryStream, Receiver]:
+def open_stream(fake: FakeRealtime) -> tuple[MemoryStream, Receiver]:
     stream, receiver = fake._network.channel(), Receiver()
     stream.listen(PATH, receiver)
-    assert receiver.read == []  # never at once
+    assert receiver.read == []  # only when the scheduler runs
     fake.advance(0)
     return stream, receiver
 
@@ -67,7 +60,7 @@ def submit(stream: MemoryStream, *topics: str) -> None:
     stream.request("POST", PATH, body=body, timeout=None, only=204)
 
 
-def refusal(stream: MemoryStream, *topics: str) -> int:
+def refused_status(stream: MemoryStream, *topics: str) -> int:
     with pytest.raises(ClientResponseError) as refused:
         submit(stream, *topics)
     return refused.value.status
@@ -75,7 +68,7 @@ def refusal(stream: MemoryStream, *topics: str) -> int:
 
 def test_a_stream_begins_with_its_client_id_and_has_an_event_in_a_chunk(fake: FakeRealtime) -> None:
     """The fake's stream has PocketBase's bytes: PB_CONNECT first, each event in a chunk."""
-    stream, receiver = listen(fake)
+    stream, receiver = open_stream(fake)
     submit(stream, "posts/*", wire := record_topic("posts", "*", fields="n").wire)
     fake.push("posts", "create", {"id": "a", "n": 1})
     hello, events = receiver.read
@@ -92,7 +85,7 @@ def test_a_stream_begins_with_its_client_id_and_has_an_event_in_a_chunk(fake: Fa
 
 def test_topics_replace_those_of_before(fake: FakeRealtime) -> None:
     """A submission of topics replaces the topics that were submitted before."""
-    stream, receiver = listen(fake)
+    stream, receiver = open_stream(fake)
     submit(stream, "posts/*", "users/*")
     submit(stream, "users/*")
     fake.push("posts", "create", {})
@@ -109,7 +102,7 @@ def test_a_stream_ends_once_and_its_topics_with_it(
     fake: FakeRealtime, end: str, last: bytes, error: type[Exception] | None
 ) -> None:
     """A dropped or regularly ended stream ends once; later topics on it get a 404."""
-    stream, receiver = listen(fake)
+    stream, receiver = open_stream(fake)
     submit(stream, "posts/*")
     receiver.wants = False
     getattr(fake, end)()
@@ -118,19 +111,19 @@ def test_a_stream_ends_once_and_its_topics_with_it(
     assert receiver.read[1:] == [last]
     assert [each and type(each) for each in receiver.ends] == [error]
     assert stream.aborted and fake.topics == set()
-    assert refusal(stream, "posts/*") == 404
+    assert refused_status(stream, "posts/*") == 404
 
 
 def test_nothing_is_read_of_a_stream_that_was_aborted(fake: FakeRealtime) -> None:
-    """An aborted stream delivers nothing more and ends later on the fake's loop."""
-    stream, receiver = listen(fake)
+    """An aborted stream delivers nothing more and ends later on the fake's scheduler."""
+    stream, receiver = open_stream(fake)
     submit(stream, "posts/*")
     fake.push("posts", "create", {}, delay=1.0)
     stream.abort()
-    assert stream.aborted and receiver.ends == []  # not on the caller's own thread
+    assert stream.aborted and receiver.ends == []  # later, by the scheduler
     fake.advance(2)
     assert len(receiver.read) == 1 and receiver.ends == [None]
-    assert refusal(stream, "posts/*") == 404
+    assert refused_status(stream, "posts/*") == 404
 
 
 def test_a_stream_that_is_aborted_before_it_opens_never_does(
@@ -149,7 +142,7 @@ def test_a_receiver_that_fails_ends_its_stream(
     fake: FakeRealtime, network: MemoryTransport
 ) -> None:
     """An exception of the receiver ends its stream with that exception."""
-    stream, receiver = listen(fake)
+    stream, receiver = open_stream(fake)
     receiver.received = lambda _: 1 / 0  # type: ignore[method-assign,assignment,return-value]
     submit(stream, "posts/*")
     fake.push("posts", "create", {})
@@ -157,10 +150,10 @@ def test_a_receiver_that_fails_ends_its_stream(
     assert network.streams == []
 
 
-def test_only_a_guest_may_become_somebody_else_on_a_stream(fake: FakeRealtime) -> None:
+def test_only_a_stream_without_a_login_may_change_its_user(fake: FakeRealtime) -> None:
     """Only a stream without a login may change to a user; any other change gets a 403."""
     users = fake.client.collection("users")
-    stream, _ = listen(fake)
+    stream, _ = open_stream(fake)
     submit(stream, "posts/*")
     tokens = [""]
     for name in ("ada", "ben"):
@@ -173,24 +166,24 @@ def test_only_a_guest_may_become_somebody_else_on_a_stream(fake: FakeRealtime) -
         if allowed:
             submit(stream, f"{name}/*")
         else:
-            assert refusal(stream, f"{name}/*") == 403
+            assert refused_status(stream, f"{name}/*") == 403
     assert fake.topics == {"ada/*"}
 
 
 def test_a_server_that_is_down_takes_no_stream_and_no_topics(fake: FakeRealtime) -> None:
     """A stopped fake ends new streams and submissions with `ConnectionFailedError`."""
-    stream, _ = listen(fake)
+    stream, _ = open_stream(fake)
     fake._network.accepts = False
     with pytest.raises(ConnectionFailedError, match=r"http://fake\.invalid/api/realtime.*stopped"):
         submit(stream, "posts/*")
-    _, receiver = listen(fake)
+    _, receiver = open_stream(fake)
     assert receiver.read == []
     assert [type(error) for error in receiver.ends] == [ConnectionFailedError]
 
 
 def test_a_closed_transport_makes_no_stream_and_no_request(fake: FakeRealtime) -> None:
     """After `close`, delayed events are lost, and streams and requests raise."""
-    stream, receiver = listen(fake)
+    stream, receiver = open_stream(fake)
     submit(stream, "posts/*")
     fake.push("posts", "create", {}, delay=1.0)
     fake.close()

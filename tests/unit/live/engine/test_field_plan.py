@@ -81,5 +81,5 @@ def test_a_modifier_with_commas_is_one_field_and_blurs_a_sort_by_it() -> None:
     """A modifier with commas is one field, and a sort by a modified field counts as blurred."""
     plan = plan_fields("title:excerpt(20,true), n", "-title")
     assert plan.asked == "title:excerpt(20,true),n,id,updated"
-    assert plan.blurs
-    assert not plan_fields("title:excerpt(20,true),n", "-n").blurs
+    assert plan.alters_sort_field
+    assert not plan_fields("title:excerpt(20,true),n", "-n").alters_sort_field

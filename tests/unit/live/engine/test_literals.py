@@ -1,4 +1,4 @@
-"""The literals that tell how a server sorts text."""
+"""The literals that show how a server sorts text."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_the_condition_is_made_of_its_pairs() -> None:
     assert "\\" not in BY_BYTES  # which the dialects of filters read differently
 
 
-def test_there_are_at_least_eight_pairs_beside_the_one_that_was_measured() -> None:
+def test_at_least_nine_pairs_are_no_controls() -> None:
     """`BY_BYTES` has the pair Z < a and at least eight further pairs that are no controls."""
     assert ("Z", "a") in PAIRS and len(set(PAIRS) - CONTROLS) >= 9
 
@@ -43,7 +43,7 @@ def test_no_pair_but_the_controls_is_true_by_the_rules_of_a_language(one: str, o
     assert (collation_key(one) < collation_key(other)) is ((one, other) in CONTROLS)
 
 
-def test_a_pair_tells_bytes_from_the_units_of_utf_16() -> None:
+def test_a_pair_distinguishes_bytes_from_utf_16_units() -> None:
     """At least one pair is false where text is compared by its UTF-16 code units."""
     assert any(other.encode("utf-16-be") < one.encode("utf-16-be") for one, other in PAIRS)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rxbosbase.live.engine.order_evidence import SeenOrder, TextOrder
+from rxbosbase.live.engine.order_evidence import OrderEvidence, TextOrder
 from rxbosbase.live.engine.ordering import SQLITE, Order, Values
 
 DAY, NEXT_DAY = "2026-01-01 00:00:00.000Z", "2026-01-02 00:00:00.000Z"
@@ -15,7 +15,7 @@ UUID = "01890000-0000-7000-8000-00000000000{}"
 
 
 class Table:
-    """One that sorts as it is told, and what is known of that.
+    """A server with the given order, and the evidence of that order.
 
     Args:
         by_bytes: how text is known to be sorted.
@@ -25,7 +25,7 @@ class Table:
         self.order = Order.parse(sort)
         self.text = TextOrder()
         self.text.by_bytes = by_bytes
-        self.seen = SeenOrder(self.order, self.text)
+        self.seen = OrderEvidence(self.order, self.text)
 
     def row(self, *values: Any) -> Values:
         """A row with these values; its id is its last, or a number that none of them is."""
@@ -33,14 +33,14 @@ class Table:
         values = values if len(values) == len(names) else (*values, UUID.format(0))
         return self.order.values(dict(zip(names, values, strict=True)))
 
-    def saw(self, *values: Any) -> None:
+    def add_rows(self, *values: Any) -> None:
         """Rows with these values of the first key."""
         for value in values:
-            self.seen.saw(self.row(value))
+            self.seen.add_row(self.row(value))
 
     def learn(self, *values: Any) -> bool:
         """The server has rows with these values of the first key in this order."""
-        self.saw(*values)
+        self.add_rows(*values)
         return self.seen.learn([self.row(value) for value in values])
 
     def knows(self) -> bool:
@@ -55,14 +55,14 @@ class Table:
         return [row[names[0]] for row in sorted(rows, key=order.key)]
 
 
-def test_a_kind_is_new_to_its_key_once() -> None:
+def test_add_row_reports_a_kind_of_a_key_once() -> None:
     """`saw` returns True only for the first value of a kind in a key, nulls included."""
     table = Table("a,b")
-    assert table.seen.saw(table.row(1, None))
-    assert not table.seen.saw(table.row(2, None))
-    assert table.seen.saw(table.row(2, 3))
-    assert table.seen.saw(table.row(None, 3))
-    assert not table.seen.saw(table.row(None, None))
+    assert table.seen.add_row(table.row(1, None))
+    assert not table.seen.add_row(table.row(2, None))
+    assert table.seen.add_row(table.row(2, 3))
+    assert table.seen.add_row(table.row(None, 3))
+    assert not table.seen.add_row(table.row(None, None))
 
 
 @pytest.mark.parametrize("by_bytes", [None, False, True])
@@ -70,15 +70,15 @@ def test_a_kind_is_new_to_its_key_once() -> None:
 def test_values_of_one_kind_are_sorted_alike_everywhere(value: Any, by_bytes: bool | None) -> None:
     """Values of one kind other than text have a known order from the first row on."""
     table = Table("x", by_bytes)
-    table.saw(value)
+    table.add_rows(value)
     assert table.knows() and table.seen.ranks()[0] == SQLITE
 
 
 @pytest.mark.parametrize("by_bytes", [None, False, True])
-def test_text_is_not_unless_bytes_sort_it(by_bytes: bool | None) -> None:
+def test_text_order_is_known_only_if_sorted_by_bytes(by_bytes: bool | None) -> None:
     """The order of text counts as known only where the server sorts text by bytes."""
     table = Table("x", by_bytes)
-    table.saw("a")
+    table.add_rows("a")
     assert table.knows() is (by_bytes is True)
     assert table.seen.needs_text() is (by_bytes is not True)
 
@@ -86,22 +86,22 @@ def test_text_is_not_unless_bytes_sort_it(by_bytes: bool | None) -> None:
 def test_only_the_first_key_that_is_not_known_may_need_text() -> None:
     """`needs_text` looks only at the first key whose order is unknown."""
     table = Table("a,b")
-    table.seen.saw(table.row(1, 2))
+    table.seen.add_row(table.row(1, 2))
     assert table.seen.depth() == 3 and not table.seen.needs_text()
-    table.seen.saw(table.row(1, "x"))
+    table.seen.add_row(table.row(1, "x"))
     assert table.seen.depth() == 1 and table.seen.needs_text()
-    table.seen.saw(table.row(None, "x"))
+    table.seen.add_row(table.row(None, "x"))
     assert table.seen.depth() == 0 and not table.seen.needs_text()
 
 
 def test_the_kinds_of_rows_that_have_left_need_not_be_known() -> None:
     """`holds` drops the kinds of rows that have left, so that they need not be known."""
     table = Table("a,b")
-    table.seen.holds([table.row(None, 2), table.row(1, "x")])
+    table.seen.set_rows([table.row(None, 2), table.row(1, "x")])
     assert table.seen.depth() == 0
-    table.seen.holds([table.row(1, 2)])
+    table.seen.set_rows([table.row(1, 2)])
     assert table.seen.depth() == 3
-    assert table.seen.saw(table.row(None, 2)) and table.seen.depth() == 0
+    assert table.seen.add_row(table.row(None, 2)) and table.seen.depth() == 0
 
 
 MIXES = [
@@ -118,7 +118,7 @@ def test_two_kinds_are_sorted_as_the_server_was_seen_to_sort_them(
     """Two kinds sort as the server sorted them in a response, ascending and descending."""
     by_bytes = True if "b" in order else None
     table = Table("-x" if descending else "x", by_bytes)
-    table.saw(*order)
+    table.add_rows(*order)
     assert not table.knows()
     assert table.learn(*order)
     assert table.knows() and not table.learn(*order)
@@ -126,7 +126,7 @@ def test_two_kinds_are_sorted_as_the_server_was_seen_to_sort_them(
 
 
 @pytest.mark.parametrize(
-    ("sort", "order", "tells"),
+    ("sort", "order", "is_evidence"),
     [
         ("x", (None, False), True),
         ("x", (None, True), False),
@@ -138,20 +138,20 @@ def test_two_kinds_are_sorted_as_the_server_was_seen_to_sort_them(
         ("-x", (True, None), False),
     ],
 )
-def test_of_two_bools_the_outer_one_tells_what_comes_beyond_both(
-    sort: str, order: tuple[Any, Any], tells: bool
+def test_null_beside_a_bool_fixes_an_order_only_at_the_outer_bool(
+    sort: str, order: tuple[Any, Any], is_evidence: bool
 ) -> None:
     """Null beside a bool fixes the order of both kinds only if the bool is the outer one."""
     table = Table(sort)
-    assert table.learn(*order) is tells
-    assert table.knows() is tells
+    assert table.learn(*order) is is_evidence
+    assert table.knows() is is_evidence
 
 
 @pytest.mark.parametrize("order", [*permutations([None, 7, DAY])], ids=str)
-def test_what_three_kinds_show_by_two_pairs_follows_for_the_third(order: tuple[Any, ...]) -> None:
+def test_two_pairs_fix_the_order_of_three_kinds(order: tuple[Any, ...]) -> None:
     """Two pairs of kinds that share one fix the order of all three kinds."""
     table = Table("x")
-    table.saw(*order)
+    table.add_rows(*order)
     assert table.learn(*order[:2]) and not table.knows()
     assert table.learn(*order[1:]) and table.knows()
     assert table.sorts(*order[::-1]) == [*order]
@@ -161,11 +161,11 @@ def test_what_follows_for_kinds_follows_by_any_number_of_others() -> None:
     """The order of two kinds follows through any number of others, also from separate reads."""
     table = Table("x", by_bytes=True)
     for pair in [(True, None), (7, True), ("b", 7)]:
-        table.saw(*pair)
+        table.add_rows(*pair)
     for pair in [(True, None), ("b", 7), (7, None)]:
         table.seen.learn([table.row(value) for value in pair])
     assert not table.knows()  # where bools are among numbers and text
-    table.seen.holds([table.row(value) for value in ("b", 7, None)])
+    table.seen.set_rows([table.row(value) for value in ("b", 7, None)])
     assert table.knows() and table.sorts(None, 7, "b") == ["b", 7, None]
 
 
@@ -174,11 +174,11 @@ def test_nothing_follows_from_pairs_that_have_no_kind_in_common() -> None:
     table = Table("x")
     table.learn(None, 7)
     table.learn(True, "")
-    table.seen.holds([table.row(value) for value in (None, "")])
+    table.seen.set_rows([table.row(value) for value in (None, "")])
     assert not table.knows()
 
 
-def test_kinds_seen_in_a_ring_are_not_known() -> None:
+def test_a_cycle_of_kinds_is_unknown() -> None:
     """Pairs of kinds that form a cycle leave their order unknown."""
     table = Table("x")
     for pair in [(None, 7), (7, DAY), (DAY, None)]:
@@ -189,9 +189,9 @@ def test_kinds_seen_in_a_ring_are_not_known() -> None:
 def test_the_kinds_of_text_are_one_where_bytes_sort_it() -> None:
     """Where bytes sort text, empty text, dates and UUIDs count as one kind with other text."""
     table = Table("x", by_bytes=True)
-    table.saw("", "a", DAY, UUID.format(1))
+    table.add_rows("", "a", DAY, UUID.format(1))
     assert table.knows() and table.seen.ranks()[0] == SQLITE
-    table.saw(None)
+    table.add_rows(None)
     assert not table.knows()
     for text in ("", "a", DAY, UUID.format(1)):
         assert table.learn(text, None)
@@ -232,7 +232,7 @@ def test_what_is_learned_counts_for_its_key_alone() -> None:
     table = Table("a,b", by_bytes=True)
     rows = [table.row(1, 2), table.row(1, None), table.row(None, None), table.row(None, 1)]
     for each in rows:
-        table.seen.saw(each)
+        table.seen.add_row(each)
     assert table.seen.learn(rows[:3])
     ranks = table.seen.ranks()
     assert table.seen.depth() == 3
@@ -270,21 +270,21 @@ def test_text_that_bytes_do_not_sort_is_trusted_no_more_in_its_key() -> None:
     table = Table("a,b", by_bytes=True)
     rows = [table.row("x", "1"), table.row("Y", "1")]
     for each in rows:
-        table.seen.saw(each)
+        table.seen.add_row(each)
     assert table.seen.depth() == 3
     assert table.seen.learn(rows)
     assert table.seen.depth() == 0 and table.text.by_bytes is True
-    other = SeenOrder(Order.parse("a"), table.text)
-    other.saw(Order.parse("a").values({"a": "x", "id": UUID.format(0)}))
+    other = OrderEvidence(Order.parse("a"), table.text)
+    other.add_row(Order.parse("a").values({"a": "x", "id": UUID.format(0)}))
     assert other.depth() == 2
 
 
-def test_dates_that_look_equal_and_are_none_leave_their_rows_to_the_server() -> None:
+def test_ids_out_of_order_behind_equal_dates_end_the_known_keys() -> None:
     """Equal dates whose ids are out of order make the order behind the date key unknown."""
     table = Table("d", by_bytes=True)
     rows = [table.row(DAY, UUID.format(2)), table.row(DAY, UUID.format(1))]
     for each in rows:
-        table.seen.saw(each)
+        table.seen.add_row(each)
     assert table.seen.depth() == 2
     assert table.seen.learn(rows)
     assert table.seen.depth() == 1 and table.text.by_bytes is True
@@ -296,7 +296,7 @@ def test_a_contradiction_leaves_its_key_and_all_behind_it_to_the_server() -> Non
     table = Table("a,b,c")
     rows = [table.row(1, 2, 3), table.row(1, 1, 4)]
     for each in rows:
-        table.seen.saw(each)
+        table.seen.add_row(each)
     assert table.seen.depth() == 4
     assert table.seen.learn(rows)
     assert table.seen.depth() == 1
@@ -306,12 +306,10 @@ def test_a_contradiction_leaves_its_key_and_all_behind_it_to_the_server() -> Non
 
 
 @pytest.mark.parametrize(("by_bytes", "depth"), [(None, 1), (False, 1), (True, 2)])
-def test_dates_may_hide_digits_where_text_is_not_known_to_be_sorted_by_bytes(
-    by_bytes: bool | None, depth: int
-) -> None:
+def test_keys_behind_a_date_need_byte_order(by_bytes: bool | None, depth: int) -> None:
     """The order behind a date key is known only where the server sorts text by bytes."""
     table = Table("d", by_bytes)
-    table.saw(DAY)
+    table.add_rows(DAY)
     assert table.seen.depth() == depth
 
 
@@ -340,7 +338,7 @@ def test_ids_that_bytes_do_not_sort_are_known_to_be_such(sort: str, depth: int) 
     table = Table(sort)
     keys = [key.path[0] for key in table.order.keys]
     record: dict[str, Any] = {"id": UUID.format(1), "n": 1}
-    table.seen.saw(table.order.values(record))
+    table.seen.add_row(table.order.values(record))
     assert table.seen.depth() == len(keys)
     assert table.seen.learn_ids([UUID.format(2), UUID.format(1)])
     assert not table.seen.learn_ids([UUID.format(2), UUID.format(1)])

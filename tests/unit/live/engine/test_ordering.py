@@ -1,4 +1,4 @@
-"""The client orders records as SQLite does, and says where it cannot."""
+"""The client orders records as SQLite does, and raises where it cannot."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rxbosbase.live.engine.messages import Record
+from rxbosbase.encoding.record import Record
 from rxbosbase.live.engine.ordering import SQLITE, Order, Ranks, UnorderableError, kind_of
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=4)
@@ -96,8 +96,8 @@ def test_a_relation_sorts_by_its_expanded_record() -> None:
     order = Order.parse("author.name", expand="author")
     ann: Record = {"id": "1", "author": "u1", "expand": {"author": {"id": "u1", "name": "ann"}}}
     bob: Record = {"id": "2", "author": "u2", "expand": {"author": {"id": "u2", "name": "bob"}}}
-    nobody: Record = {"id": "3", "author": ""}
-    assert sorted([bob, ann, nobody], key=order.key) == [nobody, ann, bob]
+    no_author: Record = {"id": "3", "author": ""}
+    assert sorted([bob, ann, no_author], key=order.key) == [no_author, ann, bob]
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_a_relation_sorts_by_its_expanded_record() -> None:
         {"id": "a", "x": {"lon": 1}},
     ],
 )
-def test_a_record_that_does_not_tell_its_place_is_refused(record: dict[str, Any]) -> None:
+def test_a_record_without_a_sortable_value_is_refused(record: dict[str, Any]) -> None:
     """A sort field that is missing, a list or an object raises `UnorderableError`."""
     with pytest.raises(UnorderableError, match="x"):
         Order.parse("x").key(record)
@@ -171,13 +171,13 @@ def test_the_values_of_true_and_1_differ() -> None:
     assert order.values(one) != order.values(true)
 
 
-@pytest.mark.parametrize(("sort", "wanted"), [("x", "321"), ("-x", "123")])
-def test_kinds_come_in_the_order_of_their_ranks(sort: str, wanted: str) -> None:
+@pytest.mark.parametrize(("sort", "expected"), [("x", "321"), ("-x", "123")])
+def test_kinds_come_in_the_order_of_their_ranks(sort: str, expected: str) -> None:
     """Kinds sort by the ranks of their own key; a descending sort reverses them."""
     ranks: Ranks = {**SQLITE, "text": 0, "number": 1, "null": 2}
     order = Order.parse(sort).ranked((ranks, SQLITE))
     rows: list[Record] = [{"id": "1", "x": None}, {"id": "2", "x": 7}, {"id": "3", "x": "a"}]
-    assert [row["id"] for row in sorted(rows, key=order.key)] == [*wanted]
+    assert [row["id"] for row in sorted(rows, key=order.key)] == [*expected]
     assert order.keys == Order.parse(sort).keys
     assert order != Order.parse(sort) == order.ranked((SQLITE, SQLITE))
     back = Order.parse("n,x").ranked((SQLITE, ranks, SQLITE))
@@ -204,9 +204,9 @@ def test_a_guess_is_right_as_far_as_the_order_is_known() -> None:
     assert guessed("x", "a", "B", "-c", depth=1) == ["-c", "B", "a"]
     order = Order.parse("x,y")
     rows = [{"id": "1", "x": "a", "y": "B"}, {"id": "2", "x": "a", "y": "a"}]
-    for depth, wanted in [(1, ["2", "1"]), (2, ["1", "2"])]:
+    for depth, expected in [(1, ["2", "1"]), (2, ["1", "2"])]:
         guesses = {row["id"]: order.guess(order.values(row), depth) for row in rows}
-        assert sorted(guesses, key=guesses.__getitem__) == wanted
+        assert sorted(guesses, key=guesses.__getitem__) == expected
 
 
 def test_a_guess_is_right_for_all_but_text() -> None:

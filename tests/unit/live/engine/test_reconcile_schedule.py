@@ -1,18 +1,18 @@
-"""When all of a view is compared with the server, and how: by stamps, or by whole rows."""
+"""When all of a view is compared with the server, and how: by row versions, or by whole rows."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
-from support.virtual_view import VirtualView, row, stamp
+from support.virtual_view import VirtualView, row, updated_at
 
-from rxbosbase.live.engine.messages import Ask, ReadLiterals, ReadOrder, ReadPage, ReadRequest
+from rxbosbase.live.engine.messages import ReadIds, ReadLiterals, ReadOrder, ReadPage, ReadRequest
 
 RECONCILE = 60.0
 START = 30.0  # s: so long after the acknowledgement that each event is trusted
 
-WHOLE, ARRANGED, STAMPS = ReadPage(), ReadPage(arranged=True), ReadPage(whole=False)
+WHOLE, ARRANGED, VERSIONS = ReadPage(), ReadPage(in_view_order=True), ReadPage(whole=False)
 
 
 def view_of(count: int, *, page: int = 10, first: float = 1.0, **options: Any) -> VirtualView:
@@ -40,9 +40,9 @@ def test_a_view_of_one_page_compares_whole_rows_by_one_read_each_time() -> None:
     """A view of one page reads its whole rows once per reconcile and finds silent changes."""
     view = view_of(9)
     assert [read for _, read in view.reads] == [WHOLE]
-    for turn in (1, 2, 3):
-        view.table["03"] = row("03", 3, n=100 * turn)  # past the hooks: no event, no other stamp
-        assert view.run(turn * RECONCILE + 1) == [WHOLE]
+    for round_ in (1, 2, 3):
+        view.table["03"] = row("03", 3, n=100 * round_)  # no event and no new `updated`
+        assert view.run(round_ * RECONCILE + 1) == [WHOLE]
         assert view.is_true
 
 
@@ -61,21 +61,21 @@ def test_a_comparison_begins_so_long_after_the_last_has_ended() -> None:
     assert begun == [RECONCILE, 2 * RECONCILE + 5, 3 * RECONCILE + 10]
 
 
-# -- turns -----------------------------------------------------------------------------------------
+# -- page checks -----------------------------------------------------------------------------------
 
 
 PAGES: list[list[ReadRequest]] = [
     [WHOLE], [after("09", whole=True)], [after("19", whole=True)],
 ]  # fmt: skip
-ALL_STAMPS: list[ReadRequest] = [STAMPS, after("09", whole=False), after("19", whole=False)]
+ALL_VERSIONS: list[ReadRequest] = [VERSIONS, after("09", whole=False), after("19", whole=False)]
 
 
-def test_a_larger_view_compares_all_stamps_and_the_whole_rows_of_one_page_in_turn() -> None:
+def test_a_larger_view_compares_all_versions_and_one_whole_page_in_turn() -> None:
     """A view of several pages compares all row versions and, in turn, one whole page."""
     view = view_of(25)
-    for turn in range(1, 8):
-        reads = view.run(turn * RECONCILE + 1)
-        assert reads == ALL_STAMPS + PAGES[(turn - 1) % 3]
+    for round_ in range(1, 8):
+        reads = view.run(round_ * RECONCILE + 1)
+        assert reads == ALL_VERSIONS + PAGES[(round_ - 1) % 3]
         assert view.snapshot.fresh
 
 
@@ -85,14 +85,14 @@ def test_each_row_is_verified_within_as_many_comparisons_as_there_are_pages() ->
     for id in view.table:
         view.table[id] = {**view.table[id], "n": -1}
     mended = []
-    for turn in (1, 2, 3):
-        view.run(turn * RECONCILE + 1)
+    for round_ in (1, 2, 3):
+        view.run(round_ * RECONCILE + 1)
         mended.append(sum(each["n"] == -1 for each in view.shown))
     assert mended == [10, 20, 25] and view.is_true
 
 
-def test_a_turn_says_nothing_of_the_rows_that_it_does_not_read() -> None:
-    """A turn of one whole page removes no row; the next comparison of all ids does."""
+def test_a_page_check_removes_no_rows() -> None:
+    """A page check removes no row; the next comparison of all ids does."""
     view = view_of(25)
     view.run(RECONCILE + 1)
     del view.table["12"]
@@ -100,22 +100,22 @@ def test_a_turn_says_nothing_of_the_rows_that_it_does_not_read() -> None:
     while after("09", whole=True) not in reads:
         view.now = max(view.now, 2 * RECONCILE)
         if view.read is None:
-            view.feed(view.brain.tick(view.now))
+            view.feed(view.engine.tick(view.now))
         assert view.read is not None
         reads.append(view.read)
         rows, last = view.rows(view.read)
         if isinstance(view.read, ReadPage) and not view.read.whole:
             rows = [{"id": each["id"], "updated": each["updated"]} for each in view.shown]
             last = True  # read before it was deleted
-        view.feed(view.brain.read_done(view.read, rows, last, view.now))
+        view.feed(view.engine.read_done(view.read, rows, last, view.now))
         view.read = view.effects.read
     assert "12" in view.ids and len(view.ids) == 25
     view.run(3 * RECONCILE + 2)
     assert view.is_true
 
 
-def test_a_turn_that_reaches_the_end_begins_anew() -> None:
-    """The turns begin again at the first page after the last one, also in a shorter table."""
+def test_page_checks_begin_again_after_the_last_page() -> None:
+    """The page checks begin again at the first page after the last one, also in a shorter table."""
     view = view_of(25)
     view.run(2 * RECONCILE + 1)
     for id in [id for id in view.table if id > "13"]:
@@ -125,20 +125,20 @@ def test_a_turn_that_reaches_the_end_begins_anew() -> None:
     assert view.is_true
 
 
-def test_turns_go_on_after_a_reconnection_which_compares_stamps_at_once() -> None:
-    """A reconnect compares all row versions at once and does not disturb the turns."""
+def test_page_checks_continue_after_a_reconnect() -> None:
+    """A reconnect compares all row versions at once and does not disturb the page checks."""
     view = view_of(25)
-    for turn in range(1, 4):
-        reads = [read for read in view.run(turn * RECONCILE + 1) if is_whole(read)]
-        assert reads == PAGES[(turn - 1) % 3]
+    for round_ in range(1, 4):
+        reads = [read for read in view.run(round_ * RECONCILE + 1) if is_whole(read)]
+        assert reads == PAGES[(round_ - 1) % 3]
         view.lose()
         reads = view.run(view.now + 1)
-        assert [read for read in reads if isinstance(read, ReadPage)] == ALL_STAMPS
+        assert [read for read in reads if isinstance(read, ReadPage)] == ALL_VERSIONS
         assert view.snapshot.fresh and view.is_true
 
 
-def test_a_turn_that_a_loss_interrupts_is_made_again_at_once() -> None:
-    """A turn of whole rows that a loss interrupts is made again right after the catch-up."""
+def test_a_page_check_that_a_loss_interrupts_is_repeated_at_once() -> None:
+    """A page check that a loss interrupts is made again right after the catch-up."""
     view = view_of(25)
     while view.read != WHOLE:
         view.step()
@@ -146,21 +146,21 @@ def test_a_turn_that_a_loss_interrupts_is_made_again_at_once() -> None:
     view.lose()
     view.run(view.now + 1)
     reads = [read for _, read in view.reads[before:] if isinstance(read, ReadPage)]
-    assert reads == [*ALL_STAMPS, WHOLE]
+    assert reads == [*ALL_VERSIONS, WHOLE]
 
 
-def test_turns_are_due_when_they_are_though_losses_compare_more_often() -> None:
-    """Losses do not postpone the turns of whole rows: one is made every `reconcile` seconds."""
+def test_losses_do_not_postpone_page_checks() -> None:
+    """Losses do not postpone the page checks: one is made every `reconcile` seconds."""
     view = view_of(25)
     while view.now < 3.5 * RECONCILE:
         view.lose()
         view.run(view.now + 25.0)
-    turns = [at for at, read in view.reads[3:] if is_whole(read)]
-    assert turns == pytest.approx([RECONCILE, 2 * RECONCILE, 3 * RECONCILE])
+    checks = [at for at, read in view.reads[3:] if is_whole(read)]
+    assert checks == pytest.approx([RECONCILE, 2 * RECONCILE, 3 * RECONCILE])
 
 
-def test_a_comparison_of_all_whole_rows_is_the_turn_of_each_page() -> None:
-    """Without a trusted `updated`, a pass reads all pages whole and makes no further turn."""
+def test_a_pass_of_all_whole_rows_checks_each_page() -> None:
+    """Without a trusted `updated`, a pass reads all pages whole and makes no page check."""
     view = view_of(25, trust_updated=False)
     whole: list[ReadRequest] = [page for pages in PAGES for page in pages]
     assert view.run(3 * RECONCILE + 1) == whole * 3
@@ -170,9 +170,9 @@ def test_a_row_that_comes_back_while_all_are_compared_stays() -> None:
     """A row that an event brings back during a pass stays, though its page lacked it."""
     view = view_of(25)
     view.takes = 4.0
-    while view.read != STAMPS:
+    while view.read != VERSIONS:
         view.step()
-    back = {**view.table.pop("03"), "updated": stamp(500)}  # it has left the query, unheard
+    back = {**view.table.pop("03"), "updated": updated_at(500)}  # it has left the query, unheard
     view.step()
     view.write(back)
     while view.read != WHOLE:
@@ -183,15 +183,15 @@ def test_a_row_that_comes_back_while_all_are_compared_stays() -> None:
     assert view.is_true
 
 
-def test_a_row_that_a_question_finds_while_all_are_compared_stays() -> None:
+def test_a_row_found_by_a_recheck_during_a_pass_stays() -> None:
     """A row that a recheck finds during a pass stays, though its page lacked it."""
     view = view_of(25, before_loss=1000.0)
     view.now = RECONCILE
-    view.write({**view.table["03"], "n": -1})  # the stamp of before: in doubt
+    view.write({**view.table["03"], "n": -1})  # an equal `updated`: a recheck
     view.takes = 0.3
     back = view.table.pop("03")
     view.step()
-    assert [read for _, read in view.reads[-2:]] == [STAMPS, Ask(("03",))]
+    assert [read for _, read in view.reads[-2:]] == [VERSIONS, ReadIds(("03",))]
     view.table["03"] = back
     while view.read is not None:
         view.step()
@@ -202,18 +202,18 @@ def test_a_row_that_a_question_finds_while_all_are_compared_stays() -> None:
 
 
 @pytest.mark.parametrize("sort", ["n", None])
-def test_rows_that_fill_a_page_are_compared_whole_and_the_next_page_tells_the_end(
+def test_rows_that_fill_a_page_need_the_next_page_for_the_end(
     sort: str | None,
 ) -> None:
     """Rows that fill one page exactly are compared whole; a second page finds the end."""
     view = view_of(10, sort=sort)
-    for turn in (1, 2):
-        view.table["03"] = row("03", 3, n=3, more=turn)
-        assert view.run(turn * RECONCILE + 1) == [WHOLE, after("09", whole=True)]
+    for round_ in (1, 2):
+        view.table["03"] = row("03", 3, n=3, more=round_)
+        assert view.run(round_ * RECONCILE + 1) == [WHOLE, after("09", whole=True)]
         assert view.is_true
 
 
-def test_a_view_that_turns_out_to_have_more_rows_goes_on_by_stamps() -> None:
+def test_a_view_with_more_rows_than_expected_continues_by_versions() -> None:
     """A pass that finds more rows than one page goes on with row versions for the rest."""
     view = view_of(9)
     for n in range(9, 15):
@@ -221,7 +221,7 @@ def test_a_view_that_turns_out_to_have_more_rows_goes_on_by_stamps() -> None:
     reads = view.run(RECONCILE + 1)
     assert reads[:2] == [WHOLE, after("09", whole=False)] and len(reads) == 4
     assert view.is_true and view.snapshot.fresh
-    assert view.run(2 * RECONCILE + 1)[:2] == [STAMPS, after("09", whole=False)]
+    assert view.run(2 * RECONCILE + 1)[:2] == [VERSIONS, after("09", whole=False)]
 
 
 def test_a_view_that_had_more_rows_for_a_while_is_a_small_one_again() -> None:
@@ -242,7 +242,7 @@ def test_a_view_with_a_sort_begins_anew_by_id_where_its_rows_do_not_fit() -> Non
     for n in range(9, 15):
         view.table[f"{n:02d}"] = row(f"{n:02d}", n, n=n)
     reads = view.run(RECONCILE + 1)
-    assert reads[:3] == [ARRANGED, STAMPS, after("09", whole=False)]
+    assert reads[:3] == [ARRANGED, VERSIONS, after("09", whole=False)]
     assert view.is_true and view.snapshot.fresh
 
 
@@ -257,8 +257,8 @@ def test_a_snapshot_that_does_not_fit_into_one_page_is_read_whole(sort: str | No
     assert view.is_true
 
 
-def test_rows_too_large_for_one_answer_are_compared_by_stamps_and_turns() -> None:
-    """Rows too large for one response are compared by row versions and turns of whole rows."""
+def test_rows_too_large_for_one_answer_are_compared_by_versions_and_page_checks() -> None:
+    """Rows too large for one response are compared by row versions and page checks."""
     view = view_of(9)
     cut, whole_rows = 4, view.rows
 
@@ -270,13 +270,13 @@ def test_rows_too_large_for_one_answer_are_compared_by_stamps_and_turns() -> Non
 
     view.rows = rows  # type: ignore[method-assign]
     assert view.run(RECONCILE + 1) == [WHOLE, after("03", whole=False), WHOLE]
-    assert view.run(2 * RECONCILE + 1) == [STAMPS, after("03", whole=True)]
-    assert view.run(3 * RECONCILE + 1) == [STAMPS, after("07", whole=True)]
-    assert view.run(4 * RECONCILE + 1) == [STAMPS, WHOLE]
+    assert view.run(2 * RECONCILE + 1) == [VERSIONS, after("03", whole=True)]
+    assert view.run(3 * RECONCILE + 1) == [VERSIONS, after("07", whole=True)]
+    assert view.run(4 * RECONCILE + 1) == [VERSIONS, WHOLE]
     assert view.is_true
     del view.rows  # the rows are smaller now, and fit into one answer again
-    assert view.run(5 * RECONCILE + 1) == [STAMPS, after("03", whole=True)]
-    assert view.run(6 * RECONCILE + 1) == [STAMPS, WHOLE]
+    assert view.run(5 * RECONCILE + 1) == [VERSIONS, after("03", whole=True)]
+    assert view.run(6 * RECONCILE + 1) == [VERSIONS, WHOLE]
     assert view.run(7 * RECONCILE + 1) == [WHOLE]
 
 
@@ -296,7 +296,7 @@ def test_recent_rows_are_read_whole_to_the_last_page_after_a_resubmit() -> None:
     view = view_of(25, recent=1000.0)
     view.run(10.0)
     view.now = START
-    view.feed(view.brain.acknowledged(START))
+    view.feed(view.engine.acknowledged(START))
     reads = [read for read in view.run(START + 1) if isinstance(read, ReadPage)]
     since = "2025-12-31 23:43:44.000Z"
     assert reads == [
@@ -310,7 +310,7 @@ def test_the_first_row_of_an_empty_view_shows_its_fields_which_are_looked_for_on
     view = view_of(0)
     view.now = START
     view.write(row("a", 9), "create")
-    assert view.run(START + 20) == [Ask(("a",)), WHOLE] and view.is_true
+    assert view.run(START + 20) == [ReadIds(("a",)), WHOLE] and view.is_true
 
 
 # -- a changed schema ------------------------------------------------------------------------------
@@ -323,9 +323,9 @@ def test_a_row_with_other_fields_makes_all_pages_be_read_whole_at_once() -> None
     for id in view.table:
         view.table[id] = {**view.table[id], "more": ""}
     reads = view.run(2 * RECONCILE + 1)
-    assert reads == ALL_STAMPS + PAGES[1] + PAGES[0] + PAGES[1] + PAGES[2]
+    assert reads == ALL_VERSIONS + PAGES[1] + PAGES[0] + PAGES[1] + PAGES[2]
     assert view.is_true
-    assert view.run(3 * RECONCILE + 1) == ALL_STAMPS + PAGES[2]
+    assert view.run(3 * RECONCILE + 1) == ALL_VERSIONS + PAGES[2]
 
 
 def test_a_field_that_has_gone_is_another_schema_too() -> None:
@@ -333,7 +333,7 @@ def test_a_field_that_has_gone_is_another_schema_too() -> None:
     view = view_of(25)
     for id in view.table:
         view.table[id] = {"id": id, "updated": view.table[id]["updated"]}
-    assert view.run(RECONCILE + 1) == ALL_STAMPS + PAGES[0] + PAGES[0] + PAGES[1] + PAGES[2]
+    assert view.run(RECONCILE + 1) == ALL_VERSIONS + PAGES[0] + PAGES[0] + PAGES[1] + PAGES[2]
     assert view.is_true
 
 
@@ -344,13 +344,13 @@ def test_an_answer_about_one_row_may_show_another_schema() -> None:
     for id in view.table:
         view.table[id] = {**view.table[id], "more": ""}
     view.now = RECONCILE + START
-    view.write({**view.table["07"], "updated": stamp(500)})
+    view.write({**view.table["07"], "updated": updated_at(500)})
     asked, *pages = view.run(view.now + 1)
-    assert asked == Ask(("07",)) and pages == PAGES[0] + PAGES[1] + PAGES[2]
+    assert asked == ReadIds(("07",)) and pages == PAGES[0] + PAGES[1] + PAGES[2]
     assert view.is_true
 
 
-def test_all_is_read_for_the_fields_sake_once_a_comparison_at_most() -> None:
+def test_changed_fields_cause_one_full_read_per_pass() -> None:
     """Changed fields cause at most one whole read of all pages per reconcile pass."""
     view = view_of(25)
     view.run(RECONCILE + 1)
@@ -374,24 +374,24 @@ def test_the_fields_of_a_small_view_change_by_its_one_read() -> None:
     assert view.run(2 * RECONCILE - 1) == []
 
 
-# -- questions or pages ----------------------------------------------------------------------------
+# -- rechecks or pages -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("doubts", "reads_all"), [(6, False), (7, True)])
-def test_all_is_read_whole_where_questions_would_take_more_reads(
+def test_all_is_read_whole_where_rechecks_would_take_more_reads(
     doubts: int, reads_all: bool
 ) -> None:
     """All rows are read whole where rechecks would take more reads than there are pages."""
     view = view_of(25, batch=2)
     view.now = START
     for n in range(doubts):
-        view.write({**view.table[f"{n:02d}"], "n": -1})  # the stamp of before
+        view.write({**view.table[f"{n:02d}"], "n": -1})  # an equal `updated`
     reads = view.run(START + 1)
-    assert reads[0] == (WHOLE if reads_all else Ask(("00", "01")))
+    assert reads[0] == (WHOLE if reads_all else ReadIds(("00", "01")))
     assert len(reads) == 3 and view.is_true
 
 
-def test_a_gap_that_leaves_many_in_doubt_reads_all_whole() -> None:
+def test_a_gap_with_many_rechecks_reads_all_rows() -> None:
     """A gap that leaves many rows to recheck reads all rows whole."""
     view = view_of(9, batch=2)
     view.now = START
@@ -400,13 +400,13 @@ def test_a_gap_that_leaves_many_in_doubt_reads_all_whole() -> None:
     assert reads[0] == WHOLE and view.is_true and view.snapshot.fresh
 
 
-def test_a_gap_compares_stamps_where_few_are_in_doubt() -> None:
+def test_a_gap_with_few_rechecks_compares_versions() -> None:
     """A gap that leaves few rows to recheck compares row versions, in a small view, too."""
     view = view_of(9, before_loss=1.0)
     view.now = START
     view.lose()
     reads = view.run(START + 1)
-    assert STAMPS in reads and WHOLE not in reads
+    assert VERSIONS in reads and WHOLE not in reads
     assert view.run(RECONCILE + 2) == [WHOLE]  # when it was due
 
 

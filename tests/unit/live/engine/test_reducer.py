@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from rxbosbase import ProtocolError
-from rxbosbase.backoff import BackoffPolicy
-from rxbosbase.live.engine.messages import Ask, Edit, Effects, ReadPage, Record, Rules
+from rxbosbase.encoding.record import Record
+from rxbosbase.live.engine.messages import Edit, Effects, ReadIds, ReadPage, Rules
 from rxbosbase.live.engine.reducer import Reducer
 from rxbosbase.live.engine.row_versions import WITH_EXPONENT
+from rxbosbase.runtime.backoff import BackoffPolicy
 
 START = 100.0  # s: so long after the acknowledgement that each event is trusted
 
@@ -26,8 +27,8 @@ def page_of(effects: Effects) -> ReadPage:
     return effects.read
 
 
-def ask_of(effects: Effects) -> Ask:
-    assert isinstance(effects.read, Ask)
+def ask_of(effects: Effects) -> ReadIds:
+    assert isinstance(effects.read, ReadIds)
     return effects.read
 
 
@@ -95,7 +96,7 @@ def test_each_change_within_5_s_after_an_acknowledgement_is_settled(
     assert effects.wake == (pytest.approx(START + after + 0.2) if is_settled else START + 1001)
 
 
-def test_a_record_that_is_never_quiet_is_asked_about_every_2_s() -> None:
+def test_a_record_that_is_never_quiet_is_rechecked_every_2_s() -> None:
     """A record that changes all the time is rechecked about every 2 s."""
     reducer = loaded(row("a", 1))
     asked_at = []
@@ -143,7 +144,7 @@ def test_an_older_event_is_not_shown_but_settled() -> None:
     assert effects.wake == pytest.approx(START + 0.2)
 
 
-def test_what_is_heard_after_a_delete_does_not_bring_the_record_back() -> None:
+def test_an_event_after_a_delete_waits_for_a_recheck() -> None:
     """After a delete, a create is not shown before a recheck has found the record."""
     reducer = loaded(row("a", 5))
     assert shown(reducer.event("delete", row("a", 5), START)) == [("a", None)]
@@ -155,15 +156,15 @@ def test_what_is_heard_after_a_delete_does_not_bring_the_record_back() -> None:
 
 
 @pytest.mark.parametrize(
-    ("heard", "deleted", "is_settled"),
+    ("received", "deleted", "is_settled"),
     [(0.0, row("a", 5), False), (4.9, row("a", 5), True), (0.0, {"id": "a"}, True)],
 )
 def test_a_delete_that_may_be_of_an_earlier_record_with_its_id_is_settled(
-    heard: float, deleted: Record, is_settled: bool
+    received: float, deleted: Record, is_settled: bool
 ) -> None:
     """A delete is rechecked if another change came within 5 s or if it has no `updated`."""
     reducer = loaded(row("a", 1))
-    reducer.event("update", row("a", 5), START + heard)
+    reducer.event("update", row("a", 5), START + received)
     effects = reducer.event("delete", deleted, START + 9)
     assert shown(effects) == [("a", None)]
     assert effects.wake == (pytest.approx(START + 9.2) if is_settled else 1000.1)
@@ -209,7 +210,7 @@ def test_a_hint_and_its_event_cancel_in_either_order(
     assert effects[-1].wake == 1000.1
 
 
-def test_a_hint_that_found_its_event_leaves_the_doubt_of_another() -> None:
+def test_a_matched_hint_keeps_other_rechecks() -> None:
     """A hint that matches its event leaves other pending rechecks of the record in place."""
     reducer = loaded(row("a", 1), row("b", 5), row("c", 5))
     reducer.event("update", row("b", 4), START)
@@ -234,7 +235,7 @@ def test_two_changes_with_one_updated_pair_with_two_hints() -> None:
         assert effects.wake == 1000.1
 
 
-def test_a_hint_that_finds_no_event_asks_after_200_ms() -> None:
+def test_an_unmatched_hint_rechecks_after_200_ms() -> None:
     """A hint without an event rechecks the record after 200 ms, so that one that left goes."""
     reducer = loaded(row("a", 1))
     effects = reducer.hint("update", "a", row("a", 2)["updated"], START)
@@ -244,7 +245,7 @@ def test_a_hint_that_finds_no_event_asks_after_200_ms() -> None:
     assert shown(effects) == [("a", None)] and effects.wake == 1000.1
 
 
-def test_entering_and_leaving_shows_no_ghost() -> None:
+def test_an_event_not_newer_than_a_hint_waits_for_a_recheck() -> None:
     """An event not newer than a hint about a record not held waits for a recheck."""
     reducer = loaded()
     effects = reducer.hint("update", "a", row("a", 3)["updated"], START)
@@ -294,7 +295,7 @@ def test_a_second_copy_of_an_event_pairs_with_no_hint() -> None:
 
 @pytest.mark.parametrize("found", [[], [row("a", 5)], [row("a", 7)]])
 @pytest.mark.parametrize("taken", [0.2, 10.0])
-def test_an_answer_that_raced_with_a_frame_is_asked_for_again(
+def test_a_record_whose_answer_raced_with_a_frame_is_rechecked(
     taken: float, found: list[Record]
 ) -> None:
     """A recheck during which an event arrived is repeated, however long the read took."""
@@ -337,7 +338,7 @@ def test_a_page_that_raced_with_a_hint_is_shown_and_settled() -> None:
     assert effects.edits == () and effects.wake == pytest.approx(2000.4)
 
 
-def test_what_was_heard_when_a_page_is_asked_for_did_not_race_with_it() -> None:
+def test_a_frame_before_a_page_was_requested_did_not_race_with_it() -> None:
     """An event in the input that begins a read does not count as racing with that read."""
     reducer = loaded(row("a", 1), row("b", 1), trust=False)
     read = page_of(reducer.event("update", row("a", 2), 1000.1))
@@ -360,7 +361,7 @@ def test_a_record_that_left_and_is_written_all_the_time_goes() -> None:
         assert reducer.hint("update", "a", row("a", second)["updated"], START + second).edits == ()
 
 
-def test_questions_are_batched_and_one_at_a_time() -> None:
+def test_rechecks_are_batched_and_one_at_a_time() -> None:
     """A recheck has at most `batch` ids; after a full one the next follows at once."""
     reducer = loaded(*(row(f"{n:03d}", 5) for n in range(250)), page=100, batch=100)
     for n in range(150):
@@ -372,7 +373,7 @@ def test_questions_are_batched_and_one_at_a_time() -> None:
     assert len(ask_of(effects).ids) == 50  # at once, as the first was full
 
 
-def test_questions_gather_for_a_tenth_of_a_second() -> None:
+def test_rechecks_gather_for_100_ms() -> None:
     """A lone recheck starts when it is due; the next ones gather for 0.1 s."""
     reducer = loaded(row("a", 5), row("b", 5))
     reducer.event("update", row("a", 4), START)
@@ -388,7 +389,7 @@ def test_a_loss_makes_the_view_stale_until_all_is_compared() -> None:
     reducer = loaded(
         *(row("a", 1), row("b", 1), row("c", 41), row("d", 1), row("e", 40), row("f", 29))
     )
-    reducer.event("update", row("f", 30), START)  # its stamp is old, the frame is not
+    reducer.event("update", row("f", 30), START)  # its `updated` is old, the frame is not
     reducer.event("update", row("d", 51), START)
     effects = reducer.lost(START + 1)
     assert (effects.fresh, effects.read, effects.wake) == (False, None, None)
@@ -403,15 +404,15 @@ def test_a_loss_makes_the_view_stale_until_all_is_compared() -> None:
         now += 0.1
         read = effects.read
         seen.append(read)
-        if isinstance(read, Ask):
+        if isinstance(read, ReadIds):
             effects = reducer.answer(read, [table[id] for id in read.ids if id in table], now)
         else:
             effects = reducer.page(page_of(effects), list(table.values()), True, now)
         edits += effects.edits
-    page, question = seen
+    page, recheck = seen
     assert page == ReadPage(whole=False)
-    # b differs; c and d changed shortly before the loss, and f was heard of
-    assert set(question.ids) == {"b", "c", "d", "f"}
+    # b differs; c and d changed shortly before the loss, and f had a frame
+    assert set(recheck.ids) == {"b", "c", "d", "f"}
     assert {(edit.id, edit.record is None) for edit in edits} == {
         ("a", True),
         ("b", False),
@@ -420,7 +421,7 @@ def test_a_loss_makes_the_view_stale_until_all_is_compared() -> None:
     assert all(edit.caught_up for edit in edits)
 
 
-def test_what_was_in_doubt_before_a_loss_is_asked_about_at_once_after_it() -> None:
+def test_open_rechecks_are_made_at_once_after_a_loss() -> None:
     """A record to recheck before a loss is rechecked right after the catch-up page."""
     reducer = loaded(row("a", 5))
     assert reducer.event("update", row("a", 4), START).wake == pytest.approx(START + 0.2)
@@ -441,7 +442,7 @@ def test_whole_rows_are_compared_until_updated_was_seen_to_move() -> None:
     reducer.hint("update", "b", row("b", 59)["updated"], START + 1)
     reducer.lost(START + 2)
     effects = reducer.acknowledged(START + 3)
-    while isinstance(effects.read, Ask):
+    while isinstance(effects.read, ReadIds):
         effects = reducer.answer(effects.read, [row("a", 40)], START + 4)
     assert not page_of(effects).whole
 
@@ -478,7 +479,7 @@ def test_a_view_is_compared_in_full_after_a_resubmit(
     now = 1000.1 if compared_already else START
     assert (reducer.tick(now).read is not None) == compared_already
     effects = reducer.acknowledged(now)
-    while isinstance(effects.read, Ask):
+    while isinstance(effects.read, ReadIds):
         effects = reducer.answer(effects.read, rows, now + 1)
     assert page_of(effects) == ReadPage(whole=not trust)
 
@@ -488,7 +489,7 @@ def test_a_large_view_that_expands_is_compared_in_full_after_a_resubmit() -> Non
     author = row("u1", 1)
     reducer = loaded(*(row(f"{n}", n, expand={"author": author}) for n in range(9)), page=5)
     effects = reducer.acknowledged(START)
-    while isinstance(effects.read, Ask):
+    while isinstance(effects.read, ReadIds):
         rows = [row(id, int(id), expand={"author": author}) for id in effects.read.ids]
         effects = reducer.answer(effects.read, rows, START + 1)
     assert page_of(effects).since == ""
@@ -540,7 +541,7 @@ def test_a_page_that_is_answered_ends_the_pauses() -> None:
     assert reducer.failed(page_of(effects), 1.0).wake == 2.0
 
 
-def test_pages_that_come_again_are_asked_for_after_longer_and_longer_pauses() -> None:
+def test_repeated_pages_are_requested_after_longer_and_longer_pauses() -> None:
     """A page that comes twice raises `ProtocolError`; the read restarts after a pause."""
     reducer = Reducer(Rules(page=3, trust_updated=True))
     effects, now, pauses = reducer.acknowledged(0), 0.0, []
@@ -565,7 +566,7 @@ def test_pages_that_come_again_are_asked_for_after_longer_and_longer_pauses() ->
     assert reducer.failed(page_of(reducer.tick(now)), now).wake == now + 1  # as at first
 
 
-def test_a_question_that_failed_is_asked_again() -> None:
+def test_a_failed_recheck_is_repeated() -> None:
     """A failed recheck is repeated after the pause, though the record is not quiet."""
     reducer = loaded(row("a", 5))
     reducer.event("update", row("a", 4), START)
@@ -578,7 +579,7 @@ def test_a_question_that_failed_is_asked_again() -> None:
     assert reducer.failed(read, START + 1.5).wake == 1000.1
 
 
-def test_what_is_heard_in_a_pause_is_forgotten_like_anything_else() -> None:
+def test_related_changes_are_forgotten_during_a_pause() -> None:
     """A related change is forgotten after 5 s, also during a long pause after a failed read."""
     reducer = loaded(row("a", 5), by(row("u0", 0), id="c"))
     reducer.event("update", row("a", 4), START)
@@ -631,12 +632,12 @@ def test_a_comparison_sees_that_a_relation_changed() -> None:
     reducer.lost(START)
     read = page_of(reducer.acknowledged(START + 20.0))
     assert not read.whole
-    stamps = {**row("a", 1), "expand": {"author": row("u1", 2)}}
-    assert ask_of(reducer.page(read, [stamps], True, START + 20.1)).ids == ("a",)
+    versions = {**row("a", 1), "expand": {"author": row("u1", 2)}}
+    assert ask_of(reducer.page(read, [versions], True, START + 20.1)).ids == ("a",)
 
 
 @pytest.mark.parametrize(("changed", "reads_all"), [(6, False), (7, True), (25, True)])
-def test_reading_all_is_preferred_to_more_questions_than_pages(
+def test_reading_all_is_preferred_to_more_rechecks_than_pages(
     changed: int, reads_all: bool
 ) -> None:
     """All rows are read again where rechecks would take more reads than there are pages."""
@@ -645,14 +646,14 @@ def test_reading_all_is_preferred_to_more_questions_than_pages(
     for each in rows[:changed]:
         reducer.event("update", {**each, "n": 1}, START)
     read = reducer.tick(START + 0.2).read
-    assert read == (ReadPage(whole=True) if reads_all else Ask(("00", "01")))
+    assert read == (ReadPage(whole=True) if reads_all else ReadIds(("00", "01")))
 
 
 def by(author: Record, second: int = 1, id: str = "a") -> Record:
     return row(id, second, expand={"author": author})
 
 
-def test_a_record_is_asked_about_for_what_it_expands_now() -> None:
+def test_a_record_is_rechecked_for_what_it_expands_now() -> None:
     """A related change rechecks the records that expand the relation now, no earlier ones."""
     old, new = row("u1", 1), row("u2", 1)
     twice = row("a", 1, expand={"author": old, "editors": [old]})
@@ -666,7 +667,7 @@ def test_a_record_is_asked_about_for_what_it_expands_now() -> None:
     assert reducer.related("u1", START + 10).wake == 1000.1
 
 
-def test_an_expansion_made_before_its_record_changed_is_asked_about() -> None:
+def test_an_expansion_older_than_a_change_is_rechecked() -> None:
     """An event that expands a relation changed shortly before is shown and rechecked."""
     reducer = loaded()
     reducer.related("u1", START)
@@ -680,7 +681,7 @@ def test_an_expansion_made_before_its_record_changed_is_asked_about() -> None:
 
 
 @pytest.mark.parametrize("answered", [0.6, 10.6])
-def test_an_answer_that_began_before_a_related_record_changed_is_asked_again(
+def test_an_answer_older_than_a_related_change_is_rechecked(
     answered: float,
 ) -> None:
     """A recheck that began before a related change is repeated, however long it took."""
@@ -696,8 +697,10 @@ def test_an_answer_that_began_before_a_related_record_changed_is_asked_again(
     assert reducer.tick(START + answered + 10.0).read is None
 
 
-@pytest.mark.parametrize(("after", "asked"), [(5.0, Ask(("a",))), (5.1, None)])
-def test_a_related_change_more_than_5_s_ago_asks_nothing(after: float, asked: Ask | None) -> None:
+@pytest.mark.parametrize(("after", "asked"), [(5.0, ReadIds(("a",))), (5.1, None)])
+def test_a_related_change_more_than_5_s_ago_asks_nothing(
+    after: float, asked: ReadIds | None
+) -> None:
     """A related change more than 5 s before an event causes no recheck of its record."""
     reducer = loaded(by(row("u0", 0), id="c"))
     reducer.related("u1", START)

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from support.virtual_view import VirtualView, row
 
+from rxbosbase.encoding.record import Record
 from rxbosbase.live.engine.messages import (
-    Ask,
+    ReadIds,
     ReadLiterals,
     ReadOrder,
     ReadPage,
     ReadRequest,
-    Record,
 )
 
 START = 100.0
@@ -53,7 +53,7 @@ def kinds(reads: list[ReadRequest]) -> list[type]:
 def test_the_first_snapshot_of_one_page_comes_in_the_servers_order() -> None:
     """A first snapshot of one page is shown in the server's order and costs no further read."""
     view = VirtualView(*TABLE, sort="title", collates=True)
-    assert view.run(1.0) == [ReadPage(arranged=True)]
+    assert view.run(1.0) == [ReadPage(in_view_order=True)]
     assert view.is_true and view.snapshot.version == 1
 
 
@@ -71,7 +71,7 @@ def test_the_first_snapshot_of_more_waits_for_the_order() -> None:
     assert view.is_true and view.snapshot.fresh
 
 
-def test_a_server_that_sorts_by_bytes_is_asked_one_question_about_literals() -> None:
+def test_a_server_that_sorts_by_bytes_needs_one_read_of_literals() -> None:
     """A server that sorts by bytes costs one read of literals and no read of the order."""
     view = VirtualView(*TABLE, sort="title", page=4)
     reads = view.run(10.0)
@@ -86,7 +86,14 @@ def test_what_one_view_has_found_out_the_next_one_need_not_ask() -> None:
     assert set(kinds(view.run(10.0))) == {ReadPage} and view.is_true
 
 
-def test_views_that_sort_by_numbers_need_no_read_of_their_order() -> None:
+def test_views_that_sort_by_different_numbers_need_no_read_of_their_order() -> None:
+    """A view of several pages sorted by different numbers reads pages alone."""
+    view = VirtualView(*(row(f"{n}", n=n) for n in range(25)), sort="-n", page=10, collates=True)
+    assert set(kinds(view.run(10.0))) == {ReadPage}
+    assert view.is_true
+
+
+def test_views_that_sort_by_equal_numbers_are_right_where_text_is_collated() -> None:
     """A view of several pages sorted by a number is right on a server that collates text."""
     view = VirtualView(
         *(row(f"{n}", n=n % 7) for n in range(25)), sort="-n", page=10, collates=True
@@ -95,7 +102,7 @@ def test_views_that_sort_by_numbers_need_no_read_of_their_order() -> None:
     assert view.is_true
 
 
-def test_where_nulls_are_the_page_tells() -> None:
+def test_a_page_shows_where_nulls_sort() -> None:
     """A page shows where nulls sort, so that a new row with null costs no read."""
     view = view_of(*(row(f"{n}", n=n or None) for n in range(9)), by_bytes=True, sort="n")
     assert view.ids[-1] == "0"
@@ -103,7 +110,7 @@ def test_where_nulls_are_the_page_tells() -> None:
     assert view.is_true and view.run(START + 9) == []
 
 
-def test_where_nulls_are_the_first_page_of_several_tells() -> None:
+def test_the_first_page_of_several_shows_where_nulls_sort() -> None:
     """The first of several pages shows where nulls sort, so that no order is read."""
     view = VirtualView(*(row(f"{n}", n=n if n < 3 else None) for n in range(9)), sort="n", page=5)
     view.text.by_bytes = True
@@ -122,10 +129,10 @@ def test_a_view_without_a_sort_takes_the_order_of_ids_from_its_pages() -> None:
 def test_another_identity_waits_for_its_order_again() -> None:
     """After a change of identity a large view stays empty until its order was read."""
     view = view_of(*TABLE, page=4)
-    view.feed(view.brain.reset(START))
+    view.feed(view.engine.reset(START))
     assert view.shown == [] and not view.effects.loaded
     view.read = None
-    view.feed(view.brain.acknowledged(START))
+    view.feed(view.engine.acknowledged(START))
     while view.step(START + 1) and not view.effects.loaded:
         assert view.shown == []
     assert view.is_true
@@ -159,23 +166,23 @@ def test_a_change_of_other_fields_and_a_row_that_leaves_cost_no_read() -> None:
     assert view.is_true and view.run(START + 9) == []
 
 
-def test_rows_in_doubt_are_asked_about_as_ever() -> None:
+def test_rechecks_do_not_depend_on_the_order() -> None:
     """A row that moves and has to be rechecked costs one recheck and one read of the order."""
     view = view_of(*TABLE)
     view.write({**titled("9", "b", 0)})
     reads = view.run(START + 9)
-    assert sorted(kinds(reads), key=str) == [Ask, ReadOrder]
+    assert sorted(kinds(reads), key=str) == [ReadIds, ReadOrder]
     assert view.is_true
 
 
-def test_a_row_that_the_order_has_and_the_view_has_not_is_asked_about() -> None:
+def test_a_row_in_the_order_but_not_in_the_view_is_rechecked() -> None:
     """A row that only the order has, or only the view, is rechecked."""
     view = view_of(*TABLE)
     view.table["past"] = titled("past", "m", 9)
     del view.table["5"]
     view.write(titled("new", "a c", 9), "create")
     reads = view.run(START + 9)
-    assert {id for read in reads if isinstance(read, Ask) for id in read.ids} == {"past", "5"}
+    assert {id for read in reads if isinstance(read, ReadIds) for id in read.ids} == {"past", "5"}
     assert view.is_true
 
 
@@ -190,7 +197,7 @@ def test_what_changes_while_the_order_is_read_is_put_in_its_place_by_the_next_on
     view.now += 0.1
     view.write(titled("newer", "á b", 9), "create")
     view.now += 0.4
-    view.feed(view.brain.read_done(read, rows, True, view.now))
+    view.feed(view.engine.read_done(read, rows, True, view.now))
     view.read = view.effects.read
     view.run(START + 60)
     assert view.is_true
@@ -226,7 +233,7 @@ def test_an_order_that_is_dirty_when_a_gap_begins_keeps_the_view_stale_until_it_
     assert view.is_true
 
 
-def test_what_the_stream_tells_after_a_gap_is_no_matter_of_the_gap() -> None:
+def test_rows_that_join_after_a_gap_do_not_keep_the_view_stale() -> None:
     """After a gap a view is fresh once its order was read, though newer rows have no place."""
     view = view_of(*TABLE)
     view.table["new"] = titled("new", "a c", 9)
@@ -239,8 +246,8 @@ def test_what_the_stream_tells_after_a_gap_is_no_matter_of_the_gap() -> None:
     view.write(titled("newer", "á b", 9), "create")
     read, view.read = view.read, None
     view.now += 0.1
-    effects = view.feed(view.brain.read_done(read, rows, True, view.now))
-    assert view.brain._sorting.is_dirty and effects.fresh
+    effects = view.feed(view.engine.read_done(read, rows, True, view.now))
+    assert view.engine._sorting.is_dirty and effects.fresh
     view.run(START + 60)
     assert view.is_true
 
@@ -301,7 +308,7 @@ def test_a_view_that_changes_all_the_time_is_still_put_in_order() -> None:
     assert others.index("new") == others.index("8") + 1
 
 
-def test_an_order_is_read_before_doubts_and_never_beside_another_read() -> None:
+def test_the_order_is_read_before_rechecks_and_never_beside_another_read() -> None:
     """The order is read before rechecks, and no two reads overlap."""
     view = view_of(*TABLE)
     view.takes = 0.1
@@ -351,24 +358,24 @@ def test_a_loss_while_the_order_is_read_asks_for_it_again() -> None:
     view.write(titled("new", "a c", 9), "create")
     stale = view.read
     assert isinstance(stale, ReadOrder)
-    view.feed(view.brain.lost(START))
+    view.feed(view.engine.lost(START))
     assert not view.effects.fresh
-    view.feed(view.brain.read_done(stale, [], True, START))
+    view.feed(view.engine.read_done(stale, [], True, START))
     assert len(view.ids) == len(TABLE) + 1
     view.read = None
-    view.feed(view.brain.acknowledged(START))
+    view.feed(view.engine.acknowledged(START))
     view.run(START + 9)
     assert view.is_true and view.snapshot.fresh
 
 
-def test_a_stale_answer_about_literals_means_nothing() -> None:
+def test_literals_from_before_a_loss_are_ignored() -> None:
     """A read of literals that ends after a loss leaves the text order unknown."""
     view = VirtualView(*TABLE, sort="title", page=4)
     while not isinstance(view.read, ReadLiterals):
         assert view.step(10.0)
     stale = view.read
     view.lose()
-    view.feed(view.brain.read_done(stale, [{"id": "x"}], True, view.now))
+    view.feed(view.engine.read_done(stale, [{"id": "x"}], True, view.now))
     assert view.text.by_bytes is None
     view.run(10.0)
     assert view.is_true
@@ -379,10 +386,10 @@ def test_a_page_with_the_order_that_fails_leaves_the_order_as_it_was() -> None:
     view = view_of(*TABLE, reconcile=50.0)
     while not isinstance(view.read, ReadPage):
         assert view.step(START + 60)
-    assert view.read.arranged and view.effects.fresh
+    assert view.read.in_view_order and view.effects.fresh
     view.fail()
     assert view.effects.fresh
-    assert [*view.run(view.now + 2)][-1:] == [ReadPage(arranged=True)]
+    assert [*view.run(view.now + 2)][-1:] == [ReadPage(in_view_order=True)]
     assert view.is_true
 
 
@@ -411,7 +418,7 @@ def test_an_order_changed_past_the_hooks_is_found_by_a_comparison(page: int) -> 
 
 
 def test_the_order_of_a_larger_view_is_read_as_often_as_each_of_its_rows() -> None:
-    """A large view by text reads its order once per round of turns, one by number never."""
+    """A large view by text reads its order once per round of page checks, one by number never."""
     view = view_of(*TABLE, page=4, reconcile=60.0)
     view.now = 1.0
     reads = view.run(60.0 * 3 + 1)
@@ -425,9 +432,9 @@ def test_where_each_comparison_is_of_whole_rows_the_order_is_read_after_as_many_
     """Where each pass reads whole rows, the order is read once in as many passes as pages."""
     view = view_of(*TABLE, page=4, reconcile=60.0, trust_updated=False)
     view.now = 1.0
-    for turn in range(1, 6):
-        reads = view.run(60.0 * turn + 1)
-        order = [ReadOrder] * (turn in (2, 5))  # the first pass was the snapshot
+    for round_ in range(1, 6):
+        reads = view.run(60.0 * round_ + 1)
+        order = [ReadOrder] * (round_ in (2, 5))  # the first pass was the snapshot
         assert kinds(reads) == [ReadPage, ReadPage, ReadPage, *order]
 
 
@@ -435,7 +442,7 @@ def test_an_order_that_cannot_be_read_holds_up_nothing_else() -> None:
     """An order that cannot be read delays neither rechecks nor reconcile passes."""
     view = view_of(*TABLE, reconcile=150.0)
     view.write(titled("new", "a c", 9), "create")
-    view.feed(view.brain.event("update", titled("3", "an older title"), view.now))
+    view.feed(view.engine.event("update", titled("3", "an older title"), view.now))
     del view.table["2"]
     while view.now < START + 200:
         if isinstance(view.read, ReadOrder):
@@ -443,6 +450,6 @@ def test_an_order_that_cannot_be_read_holds_up_nothing_else() -> None:
         else:
             assert view.step(START + 300)
     assert view.snapshot.by_id == view.table
-    assert any(isinstance(read, Ask) for at, read in view.reads if at > START)
+    assert any(isinstance(read, ReadIds) for at, read in view.reads if at > START)
     asked = [at for at, read in view.reads if isinstance(read, ReadOrder) and at > START]
     assert len(asked) >= 5  # it is tried again, later and later

@@ -103,7 +103,7 @@ def test_rows_read_one_by_one_make_nothing_forgotten() -> None:
     assert shapes.are_known(FULL) and shapes.are_known(EVENT)
 
 
-def test_rows_of_a_table_without_an_end_of_shapes_are_as_if_known() -> None:
+def test_shapes_are_bounded() -> None:
     """Beyond `MAX_SHAPES` sets of fields, `learn` returns False for new ones."""
     shapes = RowShapes()
     news = [shapes.learn({"id": "a", f"f{n}": 1}) for n in range(MAX_SHAPES + 5)]

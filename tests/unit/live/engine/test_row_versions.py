@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from rxbosbase.live.engine.row_versions import (
+    are_equal,
     earlier,
     expanded_records,
-    is_kept_otherwise,
-    is_stamped,
-    same,
-    stamp_of,
+    has_version,
+    is_stored_differently,
+    version_of,
 )
 
 
@@ -24,7 +24,7 @@ def test_every_expanded_record_is_found_at_any_depth() -> None:
     post = {"id": "p", "updated": "1", "expand": {"by": ann, "liked_by": [ann, {"id": "bob"}]}}
     found = sorted(str(record["id"]) for record in expanded_records(post))
     assert found == ["ann", "ann", "bob", "t", "t"]
-    assert stamp_of(post) == (("p", "1"), ("ann", "2"), ("bob", ""), ("t", "3"))
+    assert version_of(post) == (("p", "1"), ("ann", "2"), ("bob", ""), ("t", "3"))
 
 
 def test_an_expansion_deeper_than_the_interpreters_stack_is_read_all_the_same() -> None:
@@ -51,11 +51,11 @@ def endless() -> list[Any]:
 
 def test_equal_rows_are_the_same_and_what_cannot_be_compared_is_not() -> None:
     """`same` is True for equal rows and one object, False where a comparison has no end."""
-    assert same({"id": "a", "tags": [1]}, {"id": "a", "tags": [1]})
-    assert not same({"id": "a"}, {"id": "b"})
+    assert are_equal({"id": "a", "tags": [1]}, {"id": "a", "tags": [1]})
+    assert not are_equal({"id": "a"}, {"id": "b"})
     one = endless()
-    assert same(one, one)
-    assert not same(one, endless())
+    assert are_equal(one, one)
+    assert not are_equal(one, endless())
 
 
 @pytest.mark.parametrize(
@@ -82,23 +82,23 @@ def test_a_number_that_a_database_keeps_in_another_form_is_noticed(
     value: object, expected: bool
 ) -> None:
     """Integers of more than 64 bits in a field and exponents at any depth are found."""
-    assert is_kept_otherwise({"id": "a", "data": value, "title": "x"}) is expected
-    assert is_kept_otherwise({"id": "a", "expand": {"by": {"n": value}}}) is False
+    assert is_stored_differently({"id": "a", "data": value, "title": "x"}) is expected
+    assert is_stored_differently({"id": "a", "expand": {"by": {"n": value}}}) is False
 
 
 def test_a_number_is_found_deeper_than_the_interpreters_stack() -> None:
     """A number is found in a value that is nested deeper than the interpreter's stack."""
     data = nested(2 * sys.getrecursionlimit())
-    assert not is_kept_otherwise({"id": "a", "data": data})
-    assert is_kept_otherwise({"id": "a", "data": [1e21, data]})
+    assert not is_stored_differently({"id": "a", "data": data})
+    assert is_stored_differently({"id": "a", "data": [1e21, data]})
 
 
-def test_a_row_is_stamped_if_it_and_all_that_it_expands_are() -> None:
+def test_a_row_has_a_version_if_it_and_all_that_it_expands_have_updated() -> None:
     """A row has a version only if it and all records that it expands have an `updated`."""
     by = {"id": "u", "updated": "2"}
-    assert is_stamped({"id": "a", "updated": "1", "expand": {"by": by}})
-    assert not is_stamped({"id": "a", "expand": {"by": by}})
-    assert not is_stamped({"id": "a", "updated": "1", "expand": {"by": {"id": "u"}}})
+    assert has_version({"id": "a", "updated": "1", "expand": {"by": by}})
+    assert not has_version({"id": "a", "expand": {"by": by}})
+    assert not has_version({"id": "a", "updated": "1", "expand": {"by": {"id": "u"}}})
 
 
 @pytest.mark.parametrize(
@@ -112,6 +112,6 @@ def test_a_row_is_stamped_if_it_and_all_that_it_expands_are() -> None:
         ("", ""),
     ],
 )
-def test_an_earlier_stamp_is_written_as_the_server_does(updated: str, before: str) -> None:
+def test_earlier_returns_the_servers_format(updated: str, before: str) -> None:
     """`earlier` returns the server's format, or an empty text where there is no such date."""
     assert earlier(updated, 5) == before

@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rxbosbase.encoding.record import Record
 from rxbosbase.encoding.unreadable import UnreadableRow
 from rxbosbase.live.engine import persistent_rows as rows_module
-from rxbosbase.live.engine.messages import Edit, Record
+from rxbosbase.live.engine.messages import Edit
 from rxbosbase.live.engine.ordering import Order, UnorderableError
 from rxbosbase.live.engine.persistent_rows import RecordSequence
-from rxbosbase.live.engine.sequence_diff import arrangement
+from rxbosbase.live.engine.sequence_diff import sequence_diff
 from rxbosbase.live.engine.snapshot import Change, Reordered, Snapshot, apply_changes
 from rxbosbase.live.engine.sorting import ServerOrder
 
@@ -89,14 +90,14 @@ ARRANGED = st.lists(st.tuples(ID, st.integers(0, 2)), max_size=8, unique_by=lamb
 
 
 @given(st.lists(ARRANGED, max_size=8), st.data())
-def test_arranged_views_have_exact_changes_too(
+def test_changes_are_exact_in_the_servers_order(
     windows: list[list[tuple[str, int]]], data: st.DataObject
 ) -> None:
     """`changes` and `since` are exact for any rows in any order that the server returns."""
     versions: list[Snapshot[Any]] = [Snapshot.empty(None)]
     for window in windows:
         shown = [{"id": id, "n": n} for id, n in window]
-        after = versions[-1].arrange(shown, fresh=True, caught_up=False)
+        after = versions[-1].with_rows(shown, fresh=True, caught_up=False)
         assert after.records == shown
         assert apply_changes(versions[-1].records, after.changes) == shown
         versions.append(after)
@@ -117,7 +118,7 @@ def test_a_view_that_is_handed_to_the_server_keeps_exact_changes_across_it(
     for window in windows:
         shown = [{"id": id, "n": n} for id, n in window]
         stale = versions[-1].refreshed(False)
-        after = stale.arrange(shown, fresh=True, caught_up=False)
+        after = stale.with_rows(shown, fresh=True, caught_up=False)
         assert apply_changes(stale.records, after.changes) == shown
         versions += [stale, after]
     assert [version.version for version in versions] == list(range(len(versions)))
@@ -135,7 +136,7 @@ def test_an_arrangement_moves_no_more_than_it_must(
     old: list[str], new: list[str], changed: set[str]
 ) -> None:
     """A sequence diff moves only rows outside the longest run that keeps its order."""
-    steps = list(arrangement(old, new, changed))
+    steps = list(sequence_diff(old, new, changed))
     work = list(old)
     for id, was, now in steps:
         if was is not None:
@@ -168,24 +169,26 @@ def test_a_row_that_moves_is_one_step(
     old: str, new: str, steps: list[tuple[str, Any, int]]
 ) -> None:
     """A row that moves is one step of the sequence diff, not a step of all the others."""
-    assert list(arrangement(old, new, ())) == steps
+    assert list(sequence_diff(old, new, ())) == steps
 
 
-def test_what_the_server_arranges_tells_each_change_and_keeps_what_is_equal() -> None:
+def test_unchanged_rows_keep_their_objects() -> None:
     """A row read again unchanged stays the same object; each other row is one change."""
     a, b, c = ({"id": id, "n": 1} for id in "abc")
-    first = Snapshot.empty(None).arrange([a, b, c], fresh=True, caught_up=False)
+    first = Snapshot.empty(None).with_rows([a, b, c], fresh=True, caught_up=False)
     newer, d = {"id": "c", "n": 2}, {"id": "d", "n": 1}
-    second = first.arrange([newer, dict(a), d], fresh=True, caught_up=True)
+    second = first.with_rows([newer, dict(a), d], fresh=True, caught_up=True)
     assert second.records[1] is a
     assert second.changes == (
         Change("removed", b, b, 1, None, True),
         Change("modified", newer, c, 1, 0, True),
         Change("added", d, None, None, 2, True),
     )
-    told = tuple(replace(change, caught_up=False) for change in second.changes)
-    assert second.since(first) == told
-    assert second.arrange([dict(newer), dict(a), dict(d)], fresh=True, caught_up=True).changes == ()
+    expected = tuple(replace(change, caught_up=False) for change in second.changes)
+    assert second.since(first) == expected
+    assert (
+        second.with_rows([dict(newer), dict(a), dict(d)], fresh=True, caught_up=True).changes == ()
+    )
 
 
 def test_a_change_carries_the_record_before_and_whether_it_was_caught_up() -> None:
@@ -245,7 +248,7 @@ def test_rows_that_decode_hides_are_not_shown() -> None:
     rows = [{"id": "a"}, {"id": "b", "title": "x"}, {"id": "c"}, {"id": "d", "title": "y"}]
     edits = [Edit(row["id"], None, row) for row in rows]
     by_client = Snapshot.empty(Order.parse(), shown).advance(edits, fresh=True)
-    by_server = Snapshot.empty(None, shown).arrange(rows, fresh=True, caught_up=False)
+    by_server = Snapshot.empty(None, shown).with_rows(rows, fresh=True, caught_up=False)
     assert list(by_client.records) == list(by_server.records) == ["x", "y"]
     assert set(by_client.by_id) == set(by_server.by_id) == {"b", "d"}
 
@@ -391,8 +394,8 @@ def test_rows_caught_up_along_with_another_order_say_so() -> None:
     first = numbered("a", "b", "c")
     edits = [Edit("d", None, {"id": "d", "n": 1}, True), Edit("b", {}, None)]
     second = first.advance(edits, fresh=True, reordered=in_order("c", "d", "a"))
-    told = {change.record["id"]: (change.type, change.caught_up) for change in second.changes}
-    assert told["d"] == ("added", True) and told["b"] == ("removed", False)
+    expected = {change.record["id"]: (change.type, change.caught_up) for change in second.changes}
+    assert expected["d"] == ("added", True) and expected["b"] == ("removed", False)
     assert apply_changes(first.records, second.changes) == list(second.records)
 
 

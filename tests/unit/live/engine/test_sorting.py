@@ -1,6 +1,6 @@
 """In which order a view shows its rows: its own where that is known, the server's where it is not.
 
-The server here sorts by the rules of a language where a test says so, with nulls last.
+The server here sorts by the rules of a language where a test asks for it, with nulls last.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from rxbosbase.backoff import BackoffPolicy
+from rxbosbase.encoding.record import Record
 from rxbosbase.encoding.unreadable import UnreadableRow
-from rxbosbase.live.engine.messages import ReadLiterals, ReadOrder, Record, Rules
+from rxbosbase.live.engine.messages import ReadLiterals, ReadOrder, Rules
 from rxbosbase.live.engine.order_evidence import TextOrder
 from rxbosbase.live.engine.ordering import Order
 from rxbosbase.live.engine.sorting import BY_BYTES, EVERYWHERE, ServerOrder, Sorting, Unsorted
+from rxbosbase.runtime.backoff import BackoffPolicy
 
 INTERVAL = 0.25
 
@@ -59,26 +60,26 @@ class View:
         return self.answered([self.held[id] for id in ids], now)
 
     def answered(
-        self, rows: Iterable[Record], now: float, *, in_one: bool = True, heard: Iterable[str] = ()
+        self, rows: Iterable[Record], now: float, *, in_one: bool = True, recent: Iterable[str] = ()
     ) -> list[str]:
         """The server has these rows in this order."""
-        odd = self.sorting.order_answered(
-            list(rows), self.held, now, in_one=in_one, heard=frozenset(heard)
+        differing = self.sorting.order_read(
+            list(rows), self.held, now, in_one=in_one, recent=frozenset(recent)
         )
         self.sorting.refresh(self.held)
-        return odd
+        return differing
 
-    def told(self, found: bool, now: float = 0.0) -> ReadLiterals:
+    def literals_read(self, found: bool, now: float = 0.0) -> ReadLiterals:
         """The next read is about literals, and finds a row or none."""
-        read = self.sorting.ask(now)
+        read = self.sorting.next_read(now)
         assert isinstance(read, ReadLiterals)
-        self.sorting.literals_answered(read, found, now)
+        self.sorting.literals_read(read, found, now)
         self.sorting.refresh(self.held)
         return read
 
     def read_order(self, now: float) -> None:
         """The next read gives the order."""
-        assert isinstance(self.sorting.ask(now), ReadOrder)
+        assert isinstance(self.sorting.next_read(now), ReadOrder)
 
     @property
     def shown(self) -> list[str]:
@@ -100,7 +101,7 @@ def titles(*texts: str) -> list[Record]:
 
 
 def collated(*texts: str, **rules: Any) -> View:
-    """A view whose server sorts text by the rules of a language, and has told its order."""
+    """A view whose server sorts text by the rules of a language, and whose order was read."""
     view = View("title", *titles(*texts), by_bytes=False, **rules)
     view.read_order(0.0)
     view.arranged(*texts)
@@ -116,7 +117,7 @@ def placed(sort: str, rows: Iterable[Record], depth: int = 0) -> ServerOrder:
     return ServerOrder(own, depth, {each["id"]: own.values(each) for each in rows})
 
 
-def test_one_row_that_no_guess_fits_leads_no_other_astray() -> None:
+def test_a_misplaced_row_does_not_mislead_the_guess() -> None:
     """A row far from its guessed place does not mislead the placing of other rows."""
     titles = [*"abcd", "étage", "\u0142ata", *"fghi"]
     rows = [row(f"{at}", title=title) for at, title in enumerate(titles)]
@@ -179,8 +180,8 @@ def test_rows_of_one_kind_that_all_databases_sort_alike_need_no_read(
     view = View(sort, *(row(f"{n}", x=x) for n, x in enumerate(values)), by_bytes=by_bytes)
     assert view.state == (True, False)
     assert view.sorting.due() == inf
-    wanted = sorted(values, reverse=sort.startswith("-"))
-    assert view.shown == [str(values.index(value)) for value in wanted]
+    expected = sorted(values, reverse=sort.startswith("-"))
+    assert view.shown == [str(values.index(value)) for value in expected]
 
 
 def test_an_empty_view_and_a_lone_row_need_no_read() -> None:
@@ -210,16 +211,16 @@ def test_an_order_that_is_dirty_stays_so_whatever_else_joins() -> None:
     view = View("-n,t", row("1", n=1, t="a"), row("2", n=1, t="B"), by_bytes=False)
     view.put(row("3", n=3, t="c"))
     assert view.state == (False, True)
-    view.sorting.check()
+    view.sorting.read_again()
     assert view.state == (False, True)
 
 
-def test_a_row_of_a_new_kind_is_looked_at_though_a_page_tells_nothing_new() -> None:
+def test_a_row_of_a_new_kind_is_looked_at_though_a_page_shows_nothing_new() -> None:
     """A row of a new kind makes the order dirty, though the page that brought it shows none."""
     view = View("x", row("1", x=1), by_bytes=True)
     view.held["2"] = row("2", x=None)
     view.sorting.row_changed(None, view.held["2"])
-    view.sorting.begins_with([])
+    view.sorting.first_page_read([])
     view.sorting.refresh(view.held)
     assert view.state == (True, True)
 
@@ -231,9 +232,9 @@ def test_an_order_is_read_four_times_a_second_at_most_if_nothing_else_is_said() 
     sorting, rows = Sorting(Order.parse("title"), text), titles("a", "B")
     held = {each["id"]: each for each in rows}
     sorting.refresh(held)
-    sorting.read_begins(10.0)
-    sorting.page_answered(rows, held, 10.0)
-    sorting.check()
+    sorting.read_began(10.0)
+    sorting.page_read(rows, held, 10.0)
+    sorting.read_again()
     assert sorting.due() == 10.25
 
 
@@ -297,7 +298,7 @@ def test_text_is_trusted_once_literals_have_shown_that_bytes_sort_it() -> None:
     """Once literals show that bytes sort text, text needs no read of its order."""
     view = View("title", *titles("a", "Z"))
     assert view.state == (False, True) and view.sorting.due() == 0.0
-    assert view.told(found=True).condition == BY_BYTES
+    assert view.literals_read(found=True).condition == BY_BYTES
     assert view.text.by_bytes is True
     assert view.state == (True, False) and view.shown == ["Z", "a"]
     assert view.sorting.due() == inf
@@ -305,30 +306,30 @@ def test_text_is_trusted_once_literals_have_shown_that_bytes_sort_it() -> None:
     assert view.state == (True, False)
 
 
-def test_where_the_literals_find_nothing_a_control_question_tells_why() -> None:
+def test_where_the_literals_find_nothing_a_control_condition_is_read() -> None:
     """Literals without a row, a control with one and no row again set `by_bytes` to False."""
     view = View("title", *titles("a", "Z"))
-    asked = [view.told(found).condition for found in (False, True, False)]
+    asked = [view.literals_read(found).condition for found in (False, True, False)]
     assert asked == [BY_BYTES, EVERYWHERE, BY_BYTES]
     assert view.text.by_bytes is False
     view.read_order(0.0)
 
 
-def test_literals_that_are_true_in_the_end_are_believed() -> None:
+def test_literals_found_when_repeated_set_by_bytes() -> None:
     """Literals that find a row when they are repeated set `by_bytes` to True."""
     view = View("title", *titles("a", "Z"))
     for found in (False, True, True):
-        view.told(found)
+        view.literals_read(found)
     assert view.text.by_bytes is True and view.state == (True, False)
 
 
-def test_where_nothing_is_found_at_all_the_literals_are_asked_about_later_and_later() -> None:
+def test_where_nothing_is_found_the_literals_are_read_after_longer_pauses() -> None:
     """If neither literals nor control find a row, they are repeated after growing pauses."""
     delay = BackoffPolicy(0.5, maximum=0.8, jitter=False).delay
     view = View("title", *titles("a", "Z"), delay=delay)
     now = 2.0
     for pause in (0.5, 0.8, 0.8):
-        asked = [view.told(found=False, now=now).condition for _ in range(2)]
+        asked = [view.literals_read(found=False, now=now).condition for _ in range(2)]
         assert asked == [BY_BYTES, EVERYWHERE]
         view.read_order(now)
         view.arranged(*sorted(view.held, key=str.lower), now=now)
@@ -337,7 +338,7 @@ def test_where_nothing_is_found_at_all_the_literals_are_asked_about_later_and_la
         now += pause
         view.read_order(now - 0.1)
         view.sorting.read_failed()
-    assert view.told(found=True, now=now).condition == BY_BYTES
+    assert view.literals_read(found=True, now=now).condition == BY_BYTES
     assert view.text.by_bytes is True
 
 
@@ -346,11 +347,11 @@ def test_what_another_view_found_out_meanwhile_counts(found: bool) -> None:
     """A text order found out by another view applies, whatever the own read then returns."""
     view = View("title", *titles("a", "Z"))
     for answer in (False, True):
-        view.told(answer)
-    read = view.sorting.ask(0.0)
+        view.literals_read(answer)
+    read = view.sorting.next_read(0.0)
     assert read == ReadLiterals(BY_BYTES)
     view.text.by_bytes = True
-    view.sorting.literals_answered(ReadLiterals(BY_BYTES), found, 0.1)
+    view.sorting.literals_read(ReadLiterals(BY_BYTES), found, 0.1)
     view.sorting.refresh(view.held)
     assert view.text.by_bytes is True and view.state == (True, False)
     view.text.by_bytes = False
@@ -369,7 +370,7 @@ def test_dates_of_a_database_that_may_keep_more_digits_leave_what_ties_to_the_se
     assert view.shown == ["b", "a"]
 
 
-def test_literals_are_asked_about_only_for_the_sake_of_text() -> None:
+def test_literals_are_read_only_for_text() -> None:
     """A view whose values have no text reads its order and no literals."""
     view = View("x", row("1", x=None), row("2", x=2))
     view.read_order(0.0)
@@ -381,7 +382,7 @@ def test_an_order_that_contradicts_bytes_ends_the_trust_in_them_for_its_key(
 ) -> None:
     """An order that contradicts bytes makes text unknown for its key, not for other keys."""
     view = View("title", *titles("a", "Z"), by_bytes=True)
-    view.sorting.read_begins(0.0)
+    view.sorting.read_began(0.0)
     view.arranged(*order)
     assert view.state == (True, False) and view.shown == order
     view.put(*titles("M"))
@@ -392,10 +393,10 @@ def test_an_order_that_contradicts_bytes_ends_the_trust_in_them_for_its_key(
 def test_ids_that_contradict_bytes_end_the_trust_in_them() -> None:
     """Ids out of byte order set `by_bytes` to False and make an order by text dirty."""
     view = View("title", *titles("a", "Z"), by_bytes=True)
-    view.sorting.sorted_by_id(["Z", "a"])
+    view.sorting.ids_read(["Z", "a"])
     view.sorting.refresh(view.held)
     assert view.state == (True, False)
-    view.sorting.sorted_by_id(["a", "Z"])
+    view.sorting.ids_read(["a", "Z"])
     view.sorting.refresh(view.held)
     assert view.text.by_bytes is False and view.is_dirty()
 
@@ -403,7 +404,7 @@ def test_ids_that_contradict_bytes_end_the_trust_in_them() -> None:
 def test_ids_that_contradict_bytes_are_not_sorted_by_them_though_text_may_be() -> None:
     """A view by `id` whose ids are out of byte order reads the order, and no literals."""
     view = View(None, row("a"), row("Z"))
-    view.sorting.sorted_by_id(["a", "Z"])
+    view.sorting.ids_read(["a", "Z"])
     view.text.by_bytes = True
     view.sorting.refresh(view.held)
     view.read_order(0.0)
@@ -412,7 +413,7 @@ def test_ids_that_contradict_bytes_are_not_sorted_by_them_though_text_may_be() -
 # -- reading the order -----------------------------------------------------------------------------
 
 
-def test_a_view_is_ready_once_the_server_has_told_its_order() -> None:
+def test_a_view_is_ready_once_its_order_was_read() -> None:
     """A view whose order has to be read is ready once the server has returned it."""
     view = View("title", *titles("Z", "a"), by_bytes=False)
     assert view.state == (False, True)
@@ -427,7 +428,7 @@ def test_an_order_that_stays_is_the_very_object_of_before() -> None:
     """An order that the server confirms stays the same object."""
     view = collated("-a", "A", "Z")
     before = view.sorting.order
-    view.sorting.read_begins(5.0)
+    view.sorting.read_began(5.0)
     view.arranged("-a", "A", "Z", now=5.0)
     assert view.sorting.order is before
     view.put(*titles("b"))
@@ -471,7 +472,7 @@ def test_what_ties_while_the_order_is_read_has_its_place_if_the_answer_has_it() 
     assert view.state == (True, False) and view.shown == ["a", "B", "M", "Z"]
 
 
-def test_a_row_that_is_not_the_same_in_the_answer_is_told_and_keeps_the_order_dirty() -> None:
+def test_a_row_that_differs_in_the_answer_is_returned_and_keeps_the_order_dirty() -> None:
     """A row that differs from the response is returned and keeps the order dirty."""
     view = collated("a", "M", "Z")
     view.put(row("M", title="m"))
@@ -489,15 +490,15 @@ def test_a_row_that_is_not_the_same_in_the_answer_is_told_and_keeps_the_order_di
 def test_where_no_rows_tie_what_differs_leaves_nothing_dirty() -> None:
     """Where no rows tie, a row that differs is returned but leaves the order clean."""
     view = View("-n,t", row("1", n=1, t="a"), row("2", n=2, t="B"), by_bytes=False)
-    view.sorting.read_begins(0.0)
+    view.sorting.read_began(0.0)
     assert view.arranged("2", now=0.1) == ["1"]
     assert view.state == (True, False)
 
 
-def test_where_all_is_known_nothing_is_told() -> None:
+def test_where_all_is_known_no_row_is_returned() -> None:
     """Where the whole order is known, no row that differs is returned."""
     view = View("-n", row("1", n=1), row("2", n=2), by_bytes=True)
-    view.sorting.read_begins(0.0)
+    view.sorting.read_began(0.0)
     assert view.arranged("2", now=0.1) == []
 
 
@@ -514,7 +515,7 @@ def test_a_read_that_failed_leaves_the_order_as_dirty_as_it_was() -> None:
     view.arranged("a", "M", "Z", now=30.0)
     view.sorting.read_failed()  # of some other read
     assert not view.is_dirty()
-    view.sorting.read_begins(40.0)  # a page in the order of the view, which nobody needed
+    view.sorting.read_began(40.0)  # a page in the order of the view, which was not needed
     view.sorting.read_failed()
     assert not view.is_dirty()
 
@@ -522,11 +523,11 @@ def test_a_read_that_failed_leaves_the_order_as_dirty_as_it_was() -> None:
 def test_a_read_of_literals_that_failed_is_made_again() -> None:
     """A failed read of literals is due again at once."""
     view = View("title", *titles("a", "Z"))
-    assert isinstance(view.sorting.ask(0.0), ReadLiterals)
+    assert isinstance(view.sorting.next_read(0.0), ReadLiterals)
     assert view.sorting.due() == inf
     view.sorting.read_failed()
     assert view.sorting.due() == 0.0
-    assert view.told(found=True).condition == BY_BYTES
+    assert view.literals_read(found=True).condition == BY_BYTES
 
 
 # -- how often -------------------------------------------------------------------------------------
@@ -548,13 +549,13 @@ def test_the_order_is_read_once_an_interval_and_for_a_quarter_of_the_time(
     assert view.sorting.due() == pytest.approx(rests_until)
 
 
-def differing(view: View, *ids: str, heard: Iterable[str], until: float = 10.0) -> list[float]:
+def differing(view: View, *ids: str, recent: Iterable[str], until: float = 10.0) -> list[float]:
     """The order is read again and again, and lacks these rows; the pauses."""
     now, pauses = until, []
     for _ in range(8):
         view.read_order(now)
         known = [each for each in view.held.values() if each["id"] not in ids]
-        assert view.answered(known, now, heard=heard) == [*ids]
+        assert view.answered(known, now, recent=recent) == [*ids]
         pauses.append(view.sorting.due() - now)
         now = view.sorting.due()
     return pauses
@@ -564,23 +565,23 @@ def test_rows_that_differ_each_time_are_read_less_and_less_often() -> None:
     """Rows that differ in each read lengthen the pauses up to 30 s, until a read matches."""
     view = collated("a", "Z", delay=BackoffPolicy(0.5, maximum=30.0, jitter=False).delay)
     view.put(*titles("M"))
-    assert differing(view, "M", heard=()) == [INTERVAL, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0]
+    assert differing(view, "M", recent=()) == [INTERVAL, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0]
     now = 110.0
     view.read_order(now)
     view.arranged("a", "M", "Z", now=now)
     view.put(*titles("B"))
-    assert differing(view, "B", heard=(), until=200.0)[:3] == [INTERVAL, 0.5, 1.0]
+    assert differing(view, "B", recent=(), until=200.0)[:3] == [INTERVAL, 0.5, 1.0]
 
 
 def test_rows_that_differ_because_they_are_written_are_read_as_often_as_ever() -> None:
     """Rows that differ because they were written meanwhile do not lengthen the pauses."""
     view = collated("a", "Z")
     view.put(*titles("M", "N"))
-    assert set(differing(view, "M", "N", heard={"M", "N", "O"})) == {INTERVAL}
-    assert differing(view, "M", "N", heard={"M"}, until=100.0)[:2] == [1.0, 2.0]
+    assert set(differing(view, "M", "N", recent={"M", "N", "O"})) == {INTERVAL}
+    assert differing(view, "M", "N", recent={"M"}, until=100.0)[:2] == [1.0, 2.0]
 
 
-def test_other_rows_that_differ_each_time_are_as_many_late_frames() -> None:
+def test_different_differing_rows_do_not_lengthen_pauses() -> None:
     """Other rows that differ in each read do not lengthen the pauses."""
     view = collated("a", "Z")
     for n in range(4):
@@ -591,7 +592,7 @@ def test_other_rows_that_differ_each_time_are_as_many_late_frames() -> None:
         assert view.sorting.due() == 10.0 * n + 10 + INTERVAL
 
 
-def test_an_order_that_nobody_asked_for_counts_as_read_at_once() -> None:
+def test_an_order_without_a_request_counts_as_read_at_once() -> None:
     """An order that arrives without a read counts as one that was read at that moment."""
     view = collated("a", "Z")
     view.arranged("a", "Z", now=50.0)
@@ -603,7 +604,7 @@ def test_an_order_that_nobody_asked_for_counts_as_read_at_once() -> None:
 
 
 @pytest.mark.parametrize("in_one", [True, False])
-def test_an_order_teaches_only_if_it_came_in_one_answer(in_one: bool) -> None:
+def test_only_an_order_of_one_response_is_learned(in_one: bool) -> None:
     """Only an order that came in one response shows how kinds are sorted."""
     rows = [row("1", x=2), row("2", x=3), row("3", x=None)]
     view = View("x", *rows, by_bytes=True)
@@ -619,8 +620,8 @@ def test_the_first_rows_of_many_teach_as_much_as_all() -> None:
     view = View("x", by_bytes=True)
     view.held = {each["id"]: each for each in [row("1", x=1), row("2", x=None), row("3", x=None)]}
     view.sorting.start_over()
-    view.sorting.read_begins(0.0)
-    view.sorting.begins_with([*view.held.values(), UnreadableRow(row("4", x=1), "x", 0)])
+    view.sorting.read_began(0.0)
+    view.sorting.first_page_read([*view.held.values(), UnreadableRow(row("4", x=1), "x", 0)])
     view.sorting.refresh(view.held)
     assert view.state == (True, False) and view.shown == ["1", "2", "3"]
     view.put(row("5", x=True))
@@ -631,10 +632,10 @@ def test_the_first_rows_make_all_be_looked_at_again_if_they_tell_anything_new() 
     """The first rows make a dirty order clean only if they show the order of its kinds."""
     view = View("x", row("1", x=1), row("2", x=None), by_bytes=True)
     assert view.state == (False, True)
-    view.sorting.begins_with([])
+    view.sorting.first_page_read([])
     view.sorting.refresh(view.held)
     assert view.state == (False, True)
-    view.sorting.begins_with([*view.held.values()])
+    view.sorting.first_page_read([*view.held.values()])
     view.sorting.refresh(view.held)
     assert view.state == (True, False) and view.shown == ["1", "2"]
 
@@ -644,13 +645,13 @@ def test_the_first_rows_make_all_be_looked_at_again_if_they_tell_anything_new() 
 
 def test_a_row_that_cannot_be_decoded_has_no_place_and_needs_none() -> None:
     """A row that cannot be decoded needs no place and leaves the order clean."""
-    odd = UnreadableRow(row("u", title="x"), "title", 0)
+    differing = UnreadableRow(row("u", title="x"), "title", 0)
     view = View("title", *titles("a"), by_bytes=False)
-    view.put(odd)
+    view.put(differing)
     assert view.state == (True, False)
     view.put(*titles("Z"))
     view.read_order(0.0)
-    rows = [*titles("a"), odd, *titles("Z")]
+    rows = [*titles("a"), differing, *titles("Z")]
     assert view.answered(rows, 0.1) == []
     assert view.state == (True, False)
 
@@ -658,18 +659,18 @@ def test_a_row_that_cannot_be_decoded_has_no_place_and_needs_none() -> None:
 @pytest.mark.parametrize("joins", [True, False], ids=["joins", "was there"])
 def test_a_row_that_does_not_tell_its_place_has_none(joins: bool) -> None:
     """A row whose sort value cannot be ordered needs no place and leaves the order clean."""
-    odd = row("b", title=["x"])
-    view = View("title", *titles("a"), *(() if joins else (odd,)), by_bytes=False)
+    differing = row("b", title=["x"])
+    view = View("title", *titles("a"), *(() if joins else (differing,)), by_bytes=False)
     if joins:
-        view.put(odd)
+        view.put(differing)
     assert view.state == (True, False) and view.sorting.due() == inf
     view.put(*titles("Z"))
     view.read_order(0.0)
-    assert view.answered([*titles("a"), odd, *titles("Z")], 0.1) == []
+    assert view.answered([*titles("a"), differing, *titles("Z")], 0.1) == []
     assert view.state == (True, False)
     view.put(row("b", title="m"))
     assert view.is_dirty()
-    view.put(odd)
+    view.put(differing)
     view.take("b")
     assert view.shown == ["a", "Z"]
 
@@ -679,7 +680,7 @@ def test_ids_that_all_databases_sort_alike_are_trusted_no_more_once_one_does_not
     ids = [f"01890000-0000-7000-8000-00000000000{n}" for n in (2, 1)]
     view = View(None, *map(row, ids), by_bytes=False)
     assert view.state == (True, False) and view.shown == ids[::-1]
-    assert view.sorting.all_by_id(ids, view.held)
+    assert view.sorting.all_ids_read(ids, view.held)
     assert view.state == (True, False) and view.shown == ids
 
 
@@ -689,7 +690,7 @@ def test_ids_that_all_databases_sort_alike_are_trusted_no_more_once_one_does_not
 def test_a_check_reads_the_order_again_where_it_is_the_servers() -> None:
     """`check` makes an order of the server dirty, so that it is read again."""
     view = collated("a", "Z")
-    view.sorting.check()
+    view.sorting.read_again()
     assert view.is_dirty() and view.sorting.due() == INTERVAL
     view.read_order(10.0)
     view.arranged("Z", "a", now=10.0)
@@ -703,15 +704,15 @@ def test_a_check_reads_nothing_where_the_order_is_the_views_own(
     """`check` leaves an order that the view itself knows clean."""
     rows = [row("1", n=1, title="a"), row("2", n=2, title="Z")]
     view = View(sort, *rows, by_bytes=by_bytes)
-    view.sorting.check()
+    view.sorting.read_again()
     assert view.state == (True, False)
 
 
 def test_a_page_with_all_rows_in_their_order_settles_it() -> None:
     """A page with all rows in the view's order makes the order clean."""
     view = View("title", *titles("Z", "a"), by_bytes=False)
-    view.sorting.read_begins(10.0)
-    view.sorting.page_answered(titles("a", "Z"), view.held, 11.0)
+    view.sorting.read_began(10.0)
+    view.sorting.page_read(titles("a", "Z"), view.held, 11.0)
     assert view.state == (True, False) and view.shown == ["a", "Z"]
     view.put(*titles("M"))
     assert view.sorting.due() == 14.0  # it took a second, too
@@ -728,13 +729,13 @@ def test_ids_of_mixed_case_are_shown_as_the_snapshot_finds_them() -> None:
     view = View(None, by_bytes=False)
     view.held = {id: row(id) for id in IDS}
     view.sorting.start_over()
-    view.sorting.all_by_id(IDS, view.held)
+    view.sorting.all_ids_read(IDS, view.held)
     assert view.state == (True, False) and view.shown == [*IDS]
     view.sorting.refresh(view.held)
     assert view.state == (True, False) and view.shown == [*IDS]
     view.put(row("EE"))
     assert view.state == (True, True)
-    view.sorting.all_by_id([*IDS, "EE"], view.held)
+    view.sorting.all_ids_read([*IDS, "EE"], view.held)
     assert view.state == (True, False) and view.shown == [*IDS, "EE"]
 
 
@@ -745,7 +746,7 @@ def test_the_order_of_ids_is_no_other_order(sort: str | None, by_bytes: bool | N
     """An order of ids is not adopted by another sort or where bytes sort text."""
     view = View(sort, *(row(id, x="y") for id in IDS), by_bytes=by_bytes)
     before, state = view.sorting.order, view.state
-    assert not view.sorting.all_by_id(IDS, view.held)
+    assert not view.sorting.all_ids_read(IDS, view.held)
     assert view.sorting.order is before and view.state == state
 
 
@@ -760,20 +761,20 @@ def test_ids_of_one_answer_are_an_order_before_anything_is_known_of_text(
     view = View(None, by_bytes=by_bytes, page=4)
     view.held = {id: row(id) for id in found}
     view.sorting.start_over()
-    assert view.sorting.all_by_id(found, view.held) is is_taken
+    assert view.sorting.all_ids_read(found, view.held) is is_taken
     view.sorting.refresh(view.held)
     assert view.state == (is_taken, not is_taken)
 
 
-def test_rows_whose_order_nobody_asks_for_are_always_settled() -> None:
+def test_unsorted_is_always_ready() -> None:
     """`Unsorted` is always ready and clean, and no read is ever due."""
     unsorted = Unsorted()
     unsorted.row_changed(None, row("a"))
     unsorted.refresh({})
-    unsorted.begins_with([row("b"), row("a")])
-    unsorted.check()
-    unsorted.page_answered([row("a")], {}, 0.0)
-    assert unsorted.is_by_id and not unsorted.all_by_id(["b", "a"], {})
+    unsorted.first_page_read([row("b"), row("a")])
+    unsorted.read_again()
+    unsorted.page_read([row("a")], {}, 0.0)
+    assert unsorted.is_by_id and not unsorted.all_ids_read(["b", "a"], {})
     assert (unsorted.is_ready, unsorted.is_dirty, unsorted.due()) == (True, False, inf)
-    assert unsorted.order_answered([row("a")], {}, 0.0, in_one=True, heard=()) == []
+    assert unsorted.order_read([row("a")], {}, 0.0, in_one=True, recent=()) == []
     assert (unsorted.is_dirty, unsorted.due()) == (False, inf)

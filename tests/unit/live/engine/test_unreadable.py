@@ -1,4 +1,4 @@
-"""What a snapshot and the status tell of records that are left out."""
+"""The records that a snapshot leaves out, in the snapshot and in the status."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def empty() -> Snapshot[Any]:
     return Snapshot.empty(Order.parse(), None, "posts")
 
 
-def test_a_record_is_told_until_it_is_mended_or_gone() -> None:
+def test_a_record_is_listed_until_it_is_readable_or_gone() -> None:
     """An unreadable record is listed until it becomes readable or is deleted."""
     two = empty().advance([bad("a"), bad("b"), good("c")], fresh=True)
     assert two.unreadable == {id: UnreadableRecord("posts", id, "data", 1500) for id in "ab"}
@@ -41,19 +41,19 @@ def test_a_record_is_told_until_it_is_mended_or_gone() -> None:
     assert after.advance([bad("c"), gone("c")], fresh=True).unreadable == {}
 
 
-def test_a_view_that_the_server_arranges_tells_of_them_too() -> None:
+def test_a_view_in_the_servers_order_lists_them_too() -> None:
     """A view in the server's order lists unreadable records and shows the other rows."""
     a, b, c = (UnreadableRow({"id": "a"}, "data", 1500), {"id": "b"}, {"id": "c"})
-    first = empty().arrange([a, b, c], fresh=True, caught_up=False)
+    first = empty().with_rows([a, b, c], fresh=True, caught_up=False)
     assert first.unreadable == {"a": UnreadableRecord("posts", "a", "data", 1500)}
     assert first.records == [b, c]
     assert repr(first) == "<Snapshot 1: 2 records, 1 unreadable, fresh>"
-    second = first.arrange([{"id": "a"}, b, c], fresh=False, caught_up=False)
+    second = first.with_rows([{"id": "a"}, b, c], fresh=False, caught_up=False)
     assert second.unreadable == {} and second.records == [{"id": "a"}, b, c]
     assert repr(second) == "<Snapshot 2: 3 records, stale>"
 
 
-def test_a_record_is_told_beside_so_many_others_that_they_are_built_at_once() -> None:
+def test_a_record_is_listed_in_a_snapshot_that_is_built_at_once() -> None:
     """An unreadable record stays listed when 600 rows join at once."""
     many = [good(f"{n:06}") for n in range(600)]
     assert set(empty().advance([bad("a")], fresh=True).advance(many, fresh=True).unreadable) == {
@@ -61,7 +61,7 @@ def test_a_record_is_told_beside_so_many_others_that_they_are_built_at_once() ->
     }
 
 
-def test_a_record_is_told_by_the_name_of_its_collection_if_the_view_has_none() -> None:
+def test_a_record_has_the_name_of_its_collection_if_the_view_has_none() -> None:
     """In a view without a collection the record's `collectionName` is reported."""
     row = UnreadableRow({"id": "a", "collectionName": "notes"}, "data", 1500)
     view = Snapshot.empty(Order.parse()).advance([Edit("a", None, row)], fresh=True)

@@ -1,10 +1,11 @@
-"""Whether `updated` moves with each write is learned from the writes that are heard."""
+"""Whether `updated` moves with each write is learned from the writes that are received."""
 
 from __future__ import annotations
 
 import pytest
 
-from rxbosbase.live.engine.messages import Record, Rules
+from rxbosbase.encoding.record import Record
+from rxbosbase.live.engine.messages import Rules
 from rxbosbase.live.engine.update_clock import UpdateClock
 
 
@@ -13,9 +14,9 @@ def row(second: int, created: str = "2025") -> Record:
 
 
 def ages(trust: bool | None) -> UpdateClock:
-    """Those of a view whose newest stamp is that of second 50."""
+    """Those of a view whose newest `updated` is that of second 50."""
     ages = UpdateClock(Rules(trust_updated=trust, before_loss=10.0))
-    ages.heard(row(50)["updated"])
+    ages.frame_received(row(50)["updated"])
     return ages
 
 
@@ -23,7 +24,7 @@ def ages(trust: bool | None) -> UpdateClock:
     ("trust", "action", "record", "trusted"),
     [
         (None, "update", row(31), True),
-        (None, "create", row(31), None),  # it may have been made again, with a first stamp
+        (None, "create", row(31), None),  # it may have been made again, with a first `updated`
         (None, "update", row(31, created="2026"), None),
         (None, "update", row(30), False),  # 20 s behind the newest: not a tie of two writes
         (True, "update", row(30), False),
@@ -31,22 +32,22 @@ def ages(trust: bool | None) -> UpdateClock:
         (False, "update", row(30), False),
     ],
 )
-def test_an_update_proves_or_disproves_that_updated_moves(
+def test_an_update_shows_whether_updated_moves(
     trust: bool | None, action: str, record: Record, trusted: bool | None
 ) -> None:
     """An update that moves `updated` proves that it moves; an equal `updated` disproves it."""
     judge = ages(trust)
-    judge.judge(action, row(30), record)
+    judge.observe_write(action, row(30), record)
     assert judge.trusted is trusted
 
 
 @pytest.mark.parametrize(("second", "trusted"), [(39, False), (40, None), (50, None)])
-def test_equal_stamps_within_10_s_of_the_newest_may_be_a_tie(
+def test_equal_versions_within_10_s_of_the_newest_may_be_a_tie(
     second: int, trusted: bool | None
 ) -> None:
     """An equal `updated` disproves nothing if it is at most 10 s behind the newest one."""
     judge = ages(None)
-    judge.judge("update", row(second), row(second))
+    judge.observe_write("update", row(second), row(second))
     assert judge.trusted is trusted
 
 
@@ -55,8 +56,8 @@ def test_what_was_disproved_once_is_never_proved_again(disprove: str) -> None:
     """Once `updated` was found not to move, `trusted` stays False."""
     judge = ages(None)
     if disprove == "an update without":
-        judge.judge("update", row(30), row(30))
+        judge.observe_write("update", row(30), row(30))
     else:
-        judge.saw({"id": "b"})
-    judge.judge("update", row(51), row(52))
+        judge.row_held({"id": "b"})
+    judge.observe_write("update", row(51), row(52))
     assert judge.trusted is False

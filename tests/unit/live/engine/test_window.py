@@ -1,4 +1,4 @@
-"""A window is read again as a whole whenever something is heard, and not more often than asked."""
+"""A window is read again as a whole after each frame, and not more often than the interval."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from rxbosbase.backoff import BackoffPolicy
-from rxbosbase.live.engine.messages import Effects, ReadRequest, Record, Rules
+from rxbosbase.encoding.record import Record
+from rxbosbase.live.engine.messages import Effects, ReadRequest, Rules
 from rxbosbase.live.engine.window import Window
+from rxbosbase.runtime.backoff import BackoffPolicy
 
 
 def loaded(*rows: Record) -> Window:
@@ -42,7 +43,7 @@ def test_nothing_is_read_before_an_acknowledgement(was_read: bool) -> None:
     assert effects == Effects((), read_of(effects), False, False, None)
 
 
-def test_without_a_reconcile_a_quiet_window_wakes_nobody() -> None:
+def test_a_quiet_window_without_reconcile_has_no_wake() -> None:
     """With an infinite `reconcile`, a quiet window has no next wake time."""
     window = Window(Rules(reconcile=inf))
     effects = window.rows_read(read_of(window.acknowledged(0.0)), [], 0.1)

@@ -1,4 +1,4 @@
-"""The short way through the intake gives what the long way gives, however the bytes are cut."""
+"""The fast loop of the body decoder gives the frames of the general parsers, for any cut."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from itertools import count
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.calls import calls_of
+from support.call_count import count_calls
 
 from rxbosbase.errors import ProtocolError
+from rxbosbase.http.chunked import ChunkedDecoder
 from rxbosbase.realtime.protocol import frames as frames_module
 from rxbosbase.realtime.protocol.body_decoder import BodyDecoder
-from rxbosbase.realtime.protocol.chunked import ChunkedDecoder
 from rxbosbase.realtime.protocol.frames import Frame, FrameParser
 
 ID = b"id:" + b"c" * 40
@@ -29,33 +29,33 @@ def chunk(body: bytes, mark: bytes = b"%x") -> bytes:
     return mark % len(body) + b"\r\n" + body + b"\r\n"
 
 
-GREETING = usual(b"PB_CONNECT", b'{"clientId":"c"}')
+CONNECT = usual(b"PB_CONNECT", b'{"clientId":"c"}')
 
 
-def the_long_way(raw: bytes) -> list[Frame]:
+def by_general_parsers(raw: bytes) -> list[Frame]:
     return FrameParser().feed(ChunkedDecoder().feed(raw))
 
 
 def opened(max_bytes: int = 1_000_000) -> tuple[BodyDecoder, FrameParser]:
-    """One whose first event has come; its parser has counted that one."""
+    """Return a decoder that has read PB_CONNECT, and its parser, which has counted it."""
     parser = FrameParser(max_bytes=max_bytes)
-    intake = BodyDecoder(parser, chunked=True)
-    assert intake.feed(chunk(GREETING)) == [("PB_CONNECT", b'{"clientId":"c"}')]
-    assert (parser.bytes, parser.frames) == (len(GREETING), 1)
-    return intake, parser
+    decoder = BodyDecoder(parser, chunked=True)
+    assert decoder.feed(chunk(CONNECT)) == [("PB_CONNECT", b'{"clientId":"c"}')]
+    assert (parser.bytes, parser.frames) == (len(CONNECT), 1)
+    return decoder, parser
 
 
-def took_the_short_way(parser: FrameParser) -> bool:
-    return (parser.bytes, parser.frames) == (len(GREETING), 1)
+def bypassed_the_parser(parser: FrameParser) -> bool:
+    return (parser.bytes, parser.frames) == (len(CONNECT), 1)
 
 
 def fed(raw: bytes, cuts: list[int]) -> list[Frame]:
-    intake, _ = opened()
+    decoder, _ = opened()
     frames: list[Frame] = []
     at = 0
     for cut in [*sorted(cut % (len(raw) + 1) for cut in cuts), len(raw)]:
         if cut > at:
-            frames += intake.feed(raw[at:cut])
+            frames += decoder.feed(raw[at:cut])
         at = cut
     return frames
 
@@ -98,7 +98,7 @@ MARKS = st.sampled_from([b"%x", b"%X", b"0%x", b"%x;name=value", b"%x "])
     st.lists(st.tuples(EVENTS, MARKS, st.booleans()), max_size=12),
     st.lists(st.integers(0, 5000), max_size=8),
 )
-def test_any_stream_in_any_pieces_gives_what_the_long_way_gives(
+def test_any_stream_in_any_pieces_gives_the_frames_of_the_general_parsers(
     events: list[tuple[bytes, bytes, bool]], cuts: list[int]
 ) -> None:
     """The body decoder returns the same frames as its separate steps, for any cut."""
@@ -106,18 +106,20 @@ def test_any_stream_in_any_pieces_gives_what_the_long_way_gives(
     for body, mark, halved in events:
         middle = len(body) // 2 if halved else 0
         raw += b"".join(chunk(part, mark) for part in (body[:middle], body[middle:]) if part)
-    assert fed(raw, cuts) == the_long_way(chunk(GREETING) + raw)[1:]
+    assert fed(raw, cuts) == by_general_parsers(chunk(CONNECT) + raw)[1:]
 
 
 @given(st.integers(2, 30), st.lists(st.integers(0, 5000), max_size=8))
-def test_a_busy_stream_in_any_pieces_loses_and_doubles_nothing(count: int, cuts: list[int]) -> None:
+def test_a_busy_stream_in_any_pieces_loses_and_repeats_no_event(
+    count: int, cuts: list[int]
+) -> None:
     """A busy stream in any pieces loses no event and returns none twice."""
     raw = b"".join(
         chunk(usual(data=b'{"record":{"id":"%d"},"action":"create"}' % number))
         for number in range(count)
     )
     frames = fed(raw, cuts)
-    assert frames == the_long_way(raw)
+    assert frames == by_general_parsers(raw)
     assert len(frames) == count
 
 
@@ -132,68 +134,68 @@ def test_a_busy_stream_in_any_pieces_loses_and_doubles_nothing(count: int, cuts:
     ids=["usual", "not ASCII", "long"],
 )
 @pytest.mark.parametrize("begun", [0, 2, 60])
-def test_usual_events_take_the_short_way(times: int, topic: bytes, data: bytes, begun: int) -> None:
+def test_usual_events_bypass_the_parser(times: int, topic: bytes, data: bytes, begun: int) -> None:
     """Usual events bypass the parser, also where a read ends within an event."""
-    intake, parser = opened()
+    decoder, parser = opened()
     event = chunk(usual(topic, data))
     frame = (topic.decode(), data)
-    assert intake.feed(event * times + event[:begun]) == [frame] * times
-    assert intake.feed(event[begun:] + event * times) == [frame] * (times + 1)
-    assert took_the_short_way(parser)
+    assert decoder.feed(event * times + event[:begun]) == [frame] * times
+    assert decoder.feed(event[begun:] + event * times) == [frame] * (times + 1)
+    assert bypassed_the_parser(parser)
 
 
-def test_the_short_way_goes_as_far_as_the_first_unusual_event() -> None:
+def test_usual_events_bypass_the_parser_up_to_the_first_unusual_one() -> None:
     """Usual events bypass the parser up to the first unusual one in a read."""
-    intake, parser = opened()
+    decoder, parser = opened()
     comment = b":\n\n"
-    frames = intake.feed(chunk(usual()) * 3 + chunk(comment))
-    assert frames == the_long_way(chunk(usual()) * 3)
-    assert (parser.bytes, parser.frames) == (len(GREETING) + len(comment), 1)
+    frames = decoder.feed(chunk(usual()) * 3 + chunk(comment))
+    assert frames == by_general_parsers(chunk(usual()) * 3)
+    assert (parser.bytes, parser.frames) == (len(CONNECT) + len(comment), 1)
 
 
-def test_a_stream_may_begin_with_a_bom_and_no_other_event_may() -> None:
+def test_a_bom_is_accepted_at_the_start_of_the_stream_only() -> None:
     """A BOM is accepted at the start of the stream only, not before a later event."""
     bom = b"\xef\xbb\xbf"
-    intake = BodyDecoder(FrameParser(), chunked=True)
-    frames = the_long_way(chunk(usual()) * 2)
-    assert intake.feed(chunk(bom + usual()) + chunk(usual())) == frames
-    assert intake.feed(chunk(usual()) * 2 + chunk(bom + b"data:{}\n\n")) == frames
+    decoder = BodyDecoder(FrameParser(), chunked=True)
+    frames = by_general_parsers(chunk(usual()) * 2)
+    assert decoder.feed(chunk(bom + usual()) + chunk(usual())) == frames
+    assert decoder.feed(chunk(usual()) * 2 + chunk(bom + b"data:{}\n\n")) == frames
 
 
 @pytest.mark.parametrize(
     "last", [b"data:{}\r\n\r\n", b"data:{}\r\r", b"data:{}\n\r", b":\n\n"], ids=count()
 )
-def test_an_event_of_any_line_ends_is_handed_out_at_once_behind_usual_ones(last: bytes) -> None:
+def test_an_event_with_any_line_ends_is_returned_at_once_behind_usual_ones(last: bytes) -> None:
     """An event with any line ends behind usual ones is returned before its chunk has ended."""
     whole = chunk(usual()) * 2 + chunk(last)
     for raw in (whole, whole[:-2]):
-        intake, _ = opened()
-        assert intake.feed(raw) == the_long_way(raw)
+        decoder, _ = opened()
+        assert decoder.feed(raw) == by_general_parsers(raw)
 
 
-def test_a_size_line_that_is_none_is_an_error_at_once() -> None:
+def test_a_malformed_chunk_size_is_an_error_at_once() -> None:
     """A malformed chunk size at the start of a read raises `ProtocolError` at once."""
-    intake, _ = opened()
+    decoder, _ = opened()
     with pytest.raises(ProtocolError):
-        intake.feed(b"zz\r\n")
+        decoder.feed(b"zz\r\n")
 
 
 @pytest.mark.parametrize("before", [b"", chunk(usual()) * 2], ids=["alone", "behind events"])
-def test_what_is_no_chunk_is_an_error_at_once(before: bytes) -> None:
+def test_bytes_that_are_no_chunk_are_an_error_at_once(before: bytes) -> None:
     """Bytes that are no chunk raise `ProtocolError` at once, alone and behind events."""
     for wrong in (b"zz\r\n\r\n", b"\n\n\r\n"):
-        intake, _ = opened()
+        decoder, _ = opened()
         with pytest.raises(ProtocolError):
-            intake.feed(before + wrong)
+            decoder.feed(before + wrong)
 
 
-def test_a_read_as_long_as_an_event_may_be_takes_the_short_way() -> None:
+def test_a_read_of_up_to_max_bytes_bypasses_the_parser() -> None:
     """A read of up to `max_bytes` bypasses the parser; a longer one does not."""
     raw = chunk(usual()) * 2
     for max_bytes, short in ((len(raw), True), (len(raw) - 1, False)):
-        intake, parser = opened(max_bytes)
-        assert len(intake.feed(raw)) == 2
-        assert took_the_short_way(parser) == short
+        decoder, parser = opened(max_bytes)
+        assert len(decoder.feed(raw)) == 2
+        assert bypassed_the_parser(parser) == short
 
 
 @pytest.mark.parametrize(
@@ -217,32 +219,32 @@ def test_a_read_as_long_as_an_event_may_be_takes_the_short_way() -> None:
     ],
     ids=count(),
 )
-def test_one_unusual_event_sends_the_read_the_long_way(odd: bytes) -> None:
+def test_a_read_with_an_unusual_event_goes_through_the_parser(odd: bytes) -> None:
     """A read with one unusual event goes through the parser, with the same frames in order."""
     good = chunk(usual())
     for raw in (odd + good * 2, good * 2 + odd, good + odd + good):
-        intake, parser = opened()
-        assert intake.feed(raw) == the_long_way(raw)
-        assert not took_the_short_way(parser)
+        decoder, parser = opened()
+        assert decoder.feed(raw) == by_general_parsers(raw)
+        assert not bypassed_the_parser(parser)
 
 
-def test_names_are_remembered_once_and_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_name_cache_of_the_fast_loop_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """At most `MAX_NAMES` names are cached where events bypass the parser."""
     monkeypatch.setattr(frames_module, "MAX_NAMES", 3)
-    intake, parser = opened()
+    decoder, parser = opened()
     for number in range(12):
         topic, data = b"t%d" % number, b'{"a":"' + b"x" * number + b'"}'
-        assert intake.feed(chunk(usual(topic, data))) == [(topic.decode(), data)]
+        assert decoder.feed(chunk(usual(topic, data))) == [(topic.decode(), data)]
         assert len(parser.names) <= 3
-    assert took_the_short_way(parser)
+    assert bypassed_the_parser(parser)
 
 
-def test_a_whole_event_is_not_held_back_for_the_end_of_its_chunk() -> None:
+def test_a_complete_event_is_returned_before_the_end_of_its_chunk() -> None:
     """A complete event is returned before the end of its chunk has arrived."""
-    intake, _ = opened()
+    decoder, _ = opened()
     raw = chunk(usual()) * 3
-    assert len(intake.feed(raw[:-2])) == 3
-    assert intake.feed(b"\r\n" + chunk(usual())) == [
+    assert len(decoder.feed(raw[:-2])) == 3
+    assert decoder.feed(b"\r\n" + chunk(usual())) == [
         ("posts/*", usual().split(b"data:")[1].strip())
     ]
 
@@ -258,9 +260,7 @@ def test_a_whole_event_is_not_held_back_for_the_end_of_its_chunk() -> None:
     ],
     ids=count(),
 )
-def test_a_size_that_does_not_fit_its_chunk_is_an_error_as_on_the_long_way(
-    right: bytes, wrong: bytes
-) -> None:
+def test_a_size_that_does_not_fit_its_chunk_is_an_error(right: bytes, wrong: bytes) -> None:
     """A size that does not fit its chunk raises `ProtocolError`, also behind usual events."""
     good = chunk(usual())
     bad = good.replace(right, wrong, 1)
@@ -270,15 +270,15 @@ def test_a_size_that_does_not_fit_its_chunk_is_an_error_as_on_the_long_way(
             opened()[0].feed(raw + good)
 
 
-def test_a_burst_cut_anywhere_gives_what_the_long_way_gives() -> None:
+def test_a_burst_cut_anywhere_gives_the_same_frames() -> None:
     """A burst cut at any one place gives the same frames."""
     raw = chunk(usual()) * 2 + chunk(usual(b"a/*", b"{}")) + chunk(b":\n\n") + chunk(usual())
-    expected = the_long_way(raw)
+    expected = by_general_parsers(raw)
     for cut in range(len(raw)):
         assert fed(raw, [cut]) == expected
 
 
-def test_an_event_without_its_id_between_others_is_read_as_the_standard_says() -> None:
+def test_an_event_without_an_id_between_others_is_read_as_the_standard_defines() -> None:
     """A data line in the place of the id, and as long, is parsed as data."""
     odd = usual(data=b"{}").replace(ID, b"data:" + b"c" * (len(ID) - 5))
     expected = [("posts/*", b"c" * (len(ID) - 5) + b"\n{}")]
@@ -286,32 +286,32 @@ def test_an_event_without_its_id_between_others_is_read_as_the_standard_says() -
     assert opened()[0].feed(chunk(odd)) == expected
 
 
-def test_usual_events_of_known_sizes_and_names_cost_no_call_of_their_own() -> None:
+def test_usual_events_need_no_python_call_each() -> None:
     """A read of 600 usual events takes no more Python calls than a read of two."""
     pair = chunk(usual()) + chunk(usual(b"a/*", b"{}"))
-    intake, _ = opened()
-    intake.feed(pair)
-    many = calls_of(lambda: intake.feed(pair * 300))
-    assert many == calls_of(lambda: intake.feed(pair))
+    decoder, _ = opened()
+    decoder.feed(pair)
+    many = count_calls(lambda: decoder.feed(pair * 300))
+    assert many == count_calls(lambda: decoder.feed(pair))
 
 
 def test_an_event_above_the_bound_is_skipped_in_a_busy_stream_too() -> None:
     """An event larger than `max_bytes` in a burst is skipped; the others are returned."""
-    intake, parser = opened(max_bytes=200)
+    decoder, parser = opened(max_bytes=200)
     large = usual(data=b'{"a":"' + b"x" * 500 + b'"}')
-    frames = intake.feed(chunk(usual()) * 3 + chunk(large) + chunk(usual()) * 3)
+    frames = decoder.feed(chunk(usual()) * 3 + chunk(large) + chunk(usual()) * 3)
     assert len(frames) == 6
     assert [skipped.topic for skipped in parser.take_skipped()] == ["posts/*"]
 
 
 def test_names_of_any_length_take_no_memory_once_they_are_read() -> None:
     """Names of 100 kB take no memory any more once their events were returned."""
-    intake, _ = opened()
+    decoder, _ = opened()
     tracemalloc.start()
     try:
         for number in range(40):
             raw = chunk(usual(topic=b"%0100000d" % number)) * 2
-            assert len(intake.feed(raw)) == 2
+            assert len(decoder.feed(raw)) == 2
             del raw
         grown, _ = tracemalloc.get_traced_memory()
     finally:
@@ -319,37 +319,37 @@ def test_names_of_any_length_take_no_memory_once_they_are_read() -> None:
     assert grown < 400_000
 
 
-def test_the_end_of_the_body_is_seen_behind_a_burst() -> None:
+def test_the_end_of_the_body_is_detected_behind_a_burst() -> None:
     """The end of the body behind a burst of events is noticed."""
-    intake, _ = opened()
-    assert len(intake.feed(chunk(usual()) * 5 + b"0\r\n\r\n")) == 5
-    assert intake.finished
+    decoder, _ = opened()
+    assert len(decoder.feed(chunk(usual()) * 5 + b"0\r\n\r\n")) == 5
+    assert decoder.finished
 
 
 @pytest.mark.parametrize("length", [-1, 2 * len(usual())])
-def test_a_body_without_chunks_is_cut_as_it_comes(length: int) -> None:
+def test_a_body_without_chunks_is_parsed_as_it_arrives(length: int) -> None:
     """A body without chunks is parsed as it arrives; only one with a length is `finished`."""
-    intake = BodyDecoder(FrameParser(), chunked=False, length=length)
-    assert len(intake.feed(usual() * 2)) == 2
-    assert intake.may_end
-    assert intake.finished == (length > 0)
+    decoder = BodyDecoder(FrameParser(), chunked=False, length=length)
+    assert len(decoder.feed(usual() * 2)) == 2
+    assert decoder.may_end
+    assert decoder.finished == (length > 0)
 
 
 @pytest.mark.parametrize("length", [0, 1, 2])
-def test_a_body_of_a_length_is_finished_with_its_last_byte(length: int) -> None:
+def test_a_body_with_a_length_is_finished_with_its_last_byte(length: int) -> None:
     """A body with a length is finished with its last byte, and later bytes are ignored."""
-    intake = BodyDecoder(FrameParser(), chunked=False, length=length)
+    decoder = BodyDecoder(FrameParser(), chunked=False, length=length)
     for _ in range(length):
-        assert (intake.finished, intake.may_end) == (False, False)
-        assert intake.feed(b"\n") == []
-    assert (intake.finished, intake.may_end) == (True, True)
-    assert intake.feed(b"\n") == []
-    assert intake.finished
+        assert (decoder.finished, decoder.may_end) == (False, False)
+        assert decoder.feed(b"\n") == []
+    assert (decoder.finished, decoder.may_end) == (True, True)
+    assert decoder.feed(b"\n") == []
+    assert decoder.finished
 
 
-def test_the_half_of_an_event_in_a_chunk_of_its_own_is_not_overtaken() -> None:
+def test_half_an_event_in_a_chunk_is_continued_by_the_next_chunk() -> None:
     """Half an event in a chunk of its own is continued by the next chunk."""
     half = b"data:{}\n"
-    intake, _ = opened()
-    assert intake.feed(chunk(half)) == []
-    assert intake.feed(chunk(usual())) == FrameParser().feed(half + usual())
+    decoder, _ = opened()
+    assert decoder.feed(chunk(half)) == []
+    assert decoder.feed(chunk(usual())) == FrameParser().feed(half + usual())

@@ -1,4 +1,4 @@
-"""Frames: the same for every cut of the same bytes, and never more memory than was promised."""
+"""Frames: the same for every cut of the same bytes, in bounded memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sseclient import SSEClient
-from support.calls import calls_of
+from support.call_count import count_calls
 
 from rxbosbase.realtime.protocol import frames as frames_module
 from rxbosbase.realtime.protocol.frames import MAX_REPORTS, Frame, FrameParser, Skipped
@@ -20,7 +20,7 @@ from rxbosbase.realtime.protocol.frames import MAX_REPORTS, Frame, FrameParser, 
 USUAL = b'id:c1\nevent:posts/*\ndata:{"action":"create","record":{"id":"a"}}\n\n'
 USUAL_FRAME = ("posts/*", b'{"action":"create","record":{"id":"a"}}')
 
-# Bytes in which the interesting things are likely, and whole lines that are.
+# Bytes and whole lines that make special cases likely.
 odd_bytes = st.lists(
     st.sampled_from(
         [b"\n", b"\r", b"\r\n", b"\n\n", b":", b" ", b"data:", b"data", b"event:", b"id:c1\n", b"x",
@@ -45,7 +45,7 @@ def parse(stream: bytes, at: Iterable[int] = (), **options: int) -> tuple[list[F
 
 
 def read_by_the_standard(stream: bytes) -> list[Frame]:
-    """The event stream interpretation of the HTML standard, line by line, as slow as it reads."""
+    """Read by the event stream interpretation of the HTML standard, line by line."""
     out: list[Frame] = []
     name = b""
     data: list[bytes] = []
@@ -55,7 +55,7 @@ def read_by_the_standard(stream: bytes) -> list[Frame]:
         value = value.removeprefix(b" ")
         if not line:
             if data:
-                with contextlib.suppress(UnicodeDecodeError):  # a topic nobody can have asked for
+                with contextlib.suppress(UnicodeDecodeError):  # it can be no topic
                     out.append((name.decode() or "message", b"\n".join(data)))
             name, data = b"", []
         elif field == b"event":
@@ -78,7 +78,9 @@ def test_the_servers_frame_is_its_topic_and_its_data() -> None:
 @example(USUAL[:-1], [])
 @example(b"data:x\r\n\r\n", [9])
 @settings(max_examples=300)
-def test_any_cut_of_any_bytes_gives_what_the_standard_says(stream: bytes, at: list[int]) -> None:
+def test_any_cut_of_any_bytes_gives_the_frames_of_the_standard(
+    stream: bytes, at: list[int]
+) -> None:
     """Any cut of any bytes gives the frames that the HTML standard defines."""
     frames, parser = parse(stream, at)
     assert frames == read_by_the_standard(stream)
@@ -98,7 +100,7 @@ events = st.lists(fields, min_size=1, max_size=5)
 
 @given(st.lists(events, max_size=5), st.sampled_from(["\n", "\r", "\r\n"]), cuts)
 @settings(max_examples=200)
-def test_it_agrees_with_sseclient_on_every_well_formed_stream(
+def test_a_well_formed_stream_gives_the_frames_of_sseclient(
     stream: list[list[str]], newline: str, at: list[int]
 ) -> None:
     """A well-formed stream gives the same frames as `sseclient`."""
@@ -151,8 +153,8 @@ def test_a_usual_event_costs_one_call() -> None:
     pair = USUAL + USUAL.replace(b"posts/*", b"a/*")
     parser = FrameParser()
     parser.feed(pair)
-    many = calls_of(lambda: parser.feed(pair * 300))
-    assert many == calls_of(lambda: parser.feed(pair)) + 2 * 299
+    many = count_calls(lambda: parser.feed(pair * 300))
+    assert many == count_calls(lambda: parser.feed(pair)) + 2 * 299
 
 
 @pytest.mark.parametrize("space", [b"", b" "])
@@ -161,7 +163,7 @@ def test_a_usual_event_costs_one_call() -> None:
     [(b"a b/*", "a b/*"), (b"t ", "t "), (b"", None), (b"\xff", None), (b"x" * 20_000, None)],
     ids=["spaces", "space at its end", "empty", "no text", "too far"],
 )
-def test_the_topic_of_a_skipped_frame_is_told_where_it_can_be(
+def test_a_skipped_frame_is_reported_with_its_topic_if_readable(
     space: bytes, name: bytes, topic: str | None
 ) -> None:
     """A skipped frame is reported with its topic, or None if that cannot be read."""
@@ -171,7 +173,7 @@ def test_the_topic_of_a_skipped_frame_is_told_where_it_can_be(
     assert [skipped.topic for skipped in parser.take_skipped()] == [topic]
 
 
-def test_an_event_that_would_grow_too_much_when_decoded_names_its_topic() -> None:
+def test_an_event_that_is_too_large_when_decoded_is_reported_by_topic() -> None:
     """An event whose decoded form would be far larger is skipped and reported by topic."""
     event = b"id:c\nevent:posts/*\ndata:" + b"[" + b"{}," * 1_000_000 + b"{}]\n\n"
     frames, parser = parse(event + USUAL, [1_000_000], max_bytes=len(event) + 10)
@@ -185,10 +187,17 @@ def test_an_event_that_would_grow_too_much_when_decoded_names_its_topic() -> Non
     [b"\xef\xbb\xbfevent:t\ndata:x\n\n", b"event:t\r\ndata:x\r\n\r\n"],
     ids=["BOM", "CRLF"],
 )
-def test_a_mark_of_more_bytes_than_one_may_be_cut_anywhere(stream: bytes) -> None:
+def test_a_bom_or_crlf_may_be_cut_anywhere(stream: bytes) -> None:
     """A BOM or CRLF may be cut between any two bytes."""
     for at in range(len(stream)):
         assert parse(stream, [at])[0] == [("t", b"x")]
+
+
+def test_an_empty_read_between_cr_and_lf_changes_nothing() -> None:
+    """A CR and a LF end one line, even if an empty read comes between them."""
+    parser = FrameParser()
+    reads = [b"event:a\r", b"", b"\ndata:1\r", b"", b"\n\r\n"]
+    assert [frame for read in reads for frame in parser.feed(read)] == [("a", b"1")]
 
 
 def test_a_bom_is_dropped_at_the_start_only() -> None:
@@ -198,7 +207,7 @@ def test_a_bom_is_dropped_at_the_start_only() -> None:
     assert parse(bom + bom + b"data:1\n\n")[0] == []
 
 
-def test_the_half_of_an_event_is_never_handed_out() -> None:
+def test_an_incomplete_event_is_never_returned() -> None:
     """An incomplete event is never returned; all its bytes are pending."""
     for end in range(len(USUAL)):
         frames, parser = parse(USUAL[:end])
@@ -206,7 +215,7 @@ def test_the_half_of_an_event_is_never_handed_out() -> None:
         assert parser.pending == end
 
 
-def test_an_event_name_that_is_no_text_is_skipped_and_reported() -> None:
+def test_a_frame_whose_name_is_not_utf8_is_skipped_and_reported() -> None:
     """A frame whose event name is not UTF-8 is skipped and reported once."""
     for bad in (b"id:c\nevent:\xff\ndata:{}\n\n", b"event: \xff\ndata: {}\n\n"):
         frames, parser = parse(bad + USUAL)
@@ -235,9 +244,7 @@ def test_a_frame_beyond_the_bound_is_skipped_and_the_next_one_is_not(step: int) 
 
 @given(odd_bytes, cuts, st.integers(1, 40))
 @settings(max_examples=200)
-def test_skipping_does_not_depend_on_the_cut_either(
-    stream: bytes, at: list[int], bound: int
-) -> None:
+def test_skipping_does_not_depend_on_the_cut(stream: bytes, at: list[int], bound: int) -> None:
     """Which frames are skipped does not depend on the cut, and pending bytes are bounded."""
     whole, parser = parse(stream, max_bytes=bound)
     pieces, other = parse(stream, at, max_bytes=bound)
@@ -251,11 +258,11 @@ def test_skipping_does_not_depend_on_the_cut_either(
     [b"x", b":", b"\n", b"\r", b":comment\n", b"header: value\r\n", b"data:x\n", b"event:t\n\n",
      b"id:c\nevent:\xff\ndata:{}\n\n", b"\xef\xbb\xbf", b"event:" + b"n" * 500 + b"\n"],
 )  # fmt: skip
-def test_endless_input_never_grows_memory(endless: bytes) -> None:
+def test_the_memory_of_the_parser_is_bounded(endless: bytes) -> None:
     """The parser's memory stays within its bound, however much is fed to it."""
     bound, chunk = 20_000, endless * (2048 // len(endless))
     parser = FrameParser(max_bytes=bound)
-    for _ in range(12):  # the reports are up to their bound then
+    for _ in range(12):  # then the list of reports is full
         parser.feed(chunk)
     tracemalloc.start()
     try:
@@ -265,10 +272,10 @@ def test_endless_input_never_grows_memory(endless: bytes) -> None:
         grown, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert grown < 1.5 * bound  # the event in progress was begun anew at most
+    assert grown < 1.5 * bound  # at most the event in progress is buffered again
 
 
-def test_the_list_of_skipped_frames_is_bounded_and_says_so() -> None:
+def test_the_list_of_skipped_frames_is_bounded_and_mentions_the_rest() -> None:
     """At most `MAX_REPORTS` skipped frames are listed; one more report mentions the others."""
     parser = FrameParser(max_bytes=10)
     for _ in range(MAX_REPORTS + 50):
@@ -280,7 +287,7 @@ def test_the_list_of_skipped_frames_is_bounded_and_says_so() -> None:
     assert reports[-1] == Skipped("more frames were skipped than are listed", 21, None)
 
 
-def test_names_are_remembered_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_name_cache_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """At most `MAX_NAMES` names are cached; frames with other names are parsed as well."""
     monkeypatch.setattr(frames_module, "MAX_NAMES", 3)
     parser = FrameParser()
@@ -295,17 +302,17 @@ def test_names_are_remembered_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> 
     [(b"event:  x\n", b"event: x\n"), (b"event: \xff\n", b"event:\xff\n"), (b"", b"event:\n")],
     ids=["space", "no text", "empty"],
 )
-def test_a_name_read_the_long_way_is_not_taken_for_another(odd: bytes, line: bytes) -> None:
+def test_a_cached_name_is_not_used_for_a_line_with_another_meaning(odd: bytes, line: bytes) -> None:
     """A cached event name is never used for a line that the standard reads differently."""
     first = b"id:c\nevent:posts/*\ndata:{}\n\n" + odd + b"data:{}\n\n"
     stream = first + b"id:c\n" + line + b"data:{}\n\n"
     assert parse(stream, [len(first)])[0] == read_by_the_standard(stream)
 
 
-def test_the_next_byte_begins_an_event_or_does_not() -> None:
+def test_is_between_is_true_only_after_a_complete_event() -> None:
     """`is_between` is True only after a complete event."""
     parser = FrameParser()
-    assert not parser.is_between  # a BOM may come
+    assert not parser.is_between  # a BOM may follow
     for size, is_between in ((1, False), (len(USUAL) - 2, False), (len(USUAL), True)):
         parser = FrameParser()
         parser.feed(USUAL[:size])
@@ -327,7 +334,7 @@ def test_names_of_any_length_take_no_memory_once_they_are_read() -> None:
     assert grown < 400_000
 
 
-def test_an_unusual_event_of_very_many_lines_is_skipped_rather_than_copied_for_ever() -> None:
+def test_an_unusual_event_of_very_many_lines_is_skipped() -> None:
     """An unusual event of 30 000 lines is skipped and reported; the next one is returned."""
     many = b"event:t\n" + b"data:\n" * 30_000 + b"\n"
     frames, parser = parse(many + USUAL)
@@ -337,14 +344,14 @@ def test_an_unusual_event_of_very_many_lines_is_skipped_rather_than_copied_for_e
     ]
 
 
-def test_large_events_are_held_without_being_searched_again() -> None:
+def test_large_events_are_buffered_without_being_searched_again() -> None:
     """An event of 8 MB in chunks of 1 KB arrives whole; no chunk is searched twice."""
     event = sized(8 * 1024 * 1024)
     frames, _ = parse(event, range(0, len(event), 1024))
     assert [len(data) for _, data in frames] == [len(event) - len(b"id:c1\nevent:big/*\ndata:\n\n")]
 
 
-def test_a_chunk_larger_than_a_piece_is_taken_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_chunk_larger_than_a_piece_is_parsed_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """A chunk larger than `_PIECE_BYTES` is parsed in pieces and gives the same frames."""
     monkeypatch.setattr(frames_module, "_PIECE_BYTES", 50)
     assert parse(USUAL * 20)[0] == [USUAL_FRAME] * 20

@@ -1,4 +1,4 @@
-"""The topic's text: one wish, one text, and no text the server would refuse."""
+"""Topics: equal topics have one text, and the server accepts it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_options_are_encoded_as_a_browser_would() -> None:
 @given(
     names, names, texts, st.dictionaries(texts, texts), st.dictionaries(header_names, header_values)
 )
-def test_parsing_a_topic_gives_back_what_it_was_made_of(
+def test_parsing_a_topic_returns_its_options(
     collection: str, target: str, filter: str, query: dict[str, str], headers: dict[str, str]
 ) -> None:
     """A topic parses back to its options; one longer than the server's limit is refused."""
@@ -154,7 +154,7 @@ def test_header_names_ignore_case_and_the_kind_of_hyphen_and_must_agree() -> Non
 
 
 @pytest.mark.parametrize("bad", ["\r", "\n", "\0"])
-def test_nothing_can_break_out_of_a_header(bad: str) -> None:
+def test_a_header_with_a_line_break_is_refused(bad: str) -> None:
     """A CR, LF or NUL in a header, and a blank name, raise `ValueError`."""
     for headers in ({f"x{bad}y": "v"}, {"x": f"v{bad}Injected: yes"}):
         with pytest.raises(ValueError, match="no CR, LF or NUL"):
@@ -163,12 +163,12 @@ def test_nothing_can_break_out_of_a_header(bad: str) -> None:
         normalise_options(headers={" ": "v"})
 
 
-def test_the_longest_topic_is_taken_and_one_byte_more_is_refused() -> None:
+def test_a_topic_of_the_maximum_length_is_accepted_and_one_byte_more_is_not() -> None:
     """A topic of 2500 bytes is accepted; one byte more raises a 400 that says to shorten it."""
-    room = MAX_TOPIC_LENGTH - len("posts/")
-    assert len(record_topic("posts", "x" * room).wire) == MAX_TOPIC_LENGTH
+    free = MAX_TOPIC_LENGTH - len("posts/")
+    assert len(record_topic("posts", "x" * free).wire) == MAX_TOPIC_LENGTH
     with pytest.raises(ClientResponseError, match=r"2501 bytes.*takes 2500: shorten") as caught:
-        record_topic("posts", "x" * (room + 1))
+        record_topic("posts", "x" * (free + 1))
     assert caught.value.status == 400
     problem = {"code": "topic_too_long", "message": "2501 of 2500"}
     assert caught.value.data == {"topic": problem}
@@ -183,7 +183,7 @@ def test_the_longest_topic_is_taken_and_one_byte_more_is_refused() -> None:
     "bad", ["", " ", "\t", "a/b", "a?b", "a#b", "a\\b", "..", ".", "a..b", "a\rb", "a\nb", "a\0b",
             "a\x85", " a", "a ", "\ud800"],
 )  # fmt: skip
-def test_names_that_could_lead_elsewhere_are_refused(bad: str) -> None:
+def test_names_that_could_change_the_path_are_refused(bad: str) -> None:
     """A collection name that could change the path or the topic raises `ValueError`."""
     with pytest.raises(ValueError, match=r"^collection"):
         record_topic(bad, "*")
@@ -193,7 +193,7 @@ def test_names_that_could_lead_elsewhere_are_refused(bad: str) -> None:
     "bad", ["", " ", "\t", ".", "..", "../a", "a/..", "a/../b", "a\\..\\b", "./a", "\ud800", "a\nb",
             "a\r", "a\0b"],
 )  # fmt: skip
-def test_an_id_that_no_url_can_name_is_refused(bad: str) -> None:
+def test_an_id_that_no_url_can_contain_is_refused(bad: str) -> None:
     """An id that no URL path can contain raises `ValueError`."""
     with pytest.raises(ValueError, match=r"^id (must|holds) "):
         check_id(bad)
@@ -202,7 +202,7 @@ def test_an_id_that_no_url_can_name_is_refused(bad: str) -> None:
 
 
 @pytest.mark.parametrize("id", ["a/b", "/a", "a\\b", "a?b", "a?options={}"])
-def test_an_id_that_would_be_another_topic_is_none_to_observe(id: str) -> None:
+def test_an_id_that_would_make_another_topic_cannot_be_observed(id: str) -> None:
     """An id that would make another topic is valid, but observing it raises `ValueError`."""
     assert check_id(id) == id
     with pytest.raises(ValueError, match=r"^target must hold no .* observe '\*'"):
@@ -210,7 +210,7 @@ def test_an_id_that_would_be_another_topic_is_none_to_observe(id: str) -> None:
 
 
 @pytest.mark.parametrize("id", ["a#b", "#hash", "a\x7fb", "%", "a%2", "%zz"])
-def test_options_that_the_server_would_not_see_are_refused(id: str) -> None:
+def test_options_that_the_server_would_not_find_are_refused(id: str) -> None:
     """Options for an id that hides them from the server raise `ValueError`."""
     assert record_topic("posts", id).wire == f"posts/{id}"
     given: list[dict[str, Any]] = [
@@ -270,7 +270,7 @@ def test_names_that_are_no_text_are_refused(bad: Any) -> None:
 
 
 @pytest.mark.parametrize("bad", ["", " ", "a\nb", "a\rb", "a\0b", " a", "?options=x", "\ud800"])
-def test_custom_topics_that_could_not_come_back_are_refused(bad: str) -> None:
+def test_custom_topics_that_the_server_could_not_send_back_are_refused(bad: str) -> None:
     """A custom topic that the server could not send back unchanged raises `ValueError`."""
     with pytest.raises(ValueError, match=r"^topic"):
         custom_topic(bad)
@@ -286,11 +286,11 @@ def test_a_custom_topic_may_hold_slashes_and_its_own_options() -> None:
     for topic in (own, "a#b"):
         with pytest.raises(ValueError, match=r"leave out .*query.* headers"):
             custom_topic(topic, query={"x": "1"})
-        custom_topic(topic, query={"x": None})  # nothing is given after all
+        custom_topic(topic, query={"x": None})  # a None counts as not given
 
 
 @given(st.one_of(st.text(), st.text().map(lambda text: "p/*?options=" + text)))
-def test_parsing_never_raises_on_odd_text(wire: str) -> None:
+def test_parsing_a_topic_never_raises(wire: str) -> None:
     """`parse_topic` returns a name and two dicts for any text and never raises."""
     name, query, headers = parse_topic(wire)
     assert name == wire.split("?")[0]
@@ -301,7 +301,7 @@ def test_parsing_never_raises_on_odd_text(wire: str) -> None:
 @pytest.mark.parametrize(
     "odd", ["[1]", "null", "{", '{"query":1,"headers":[]}', "%7B%", "[" * 5000]
 )
-def test_options_that_are_none_parse_as_none(odd: str) -> None:
+def test_malformed_options_parse_as_no_options(odd: str) -> None:
     """Malformed options parse as no options."""
     assert parse_topic("p/*?options=" + odd) == ("p/*", {}, {})
 
@@ -320,7 +320,7 @@ class Odd(Enum):
     LIST = [1]  # noqa: RUF012 - an Enum's member, not an attribute
 
 
-def test_values_with_a_plain_form_are_that_and_others_are_named_by_their_type() -> None:
+def test_values_with_a_plain_form_are_converted_and_others_refused_by_type() -> None:
     """Enums and dates become plain text; other values raise `TypeError` with their type."""
     assert normalise_options(query={"a": Odd.GOOD, "b": date(2026, 1, 2)}).query == (
         ("a", "5"),
@@ -336,7 +336,7 @@ def test_values_with_a_plain_form_are_that_and_others_are_named_by_their_type() 
             normalise_options(query={"k": bad})
 
 
-def test_what_pandas_writes_for_nothing_counts_as_not_given(
+def test_the_missing_values_of_pandas_count_as_not_given(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The missing values of pandas count as not given."""
@@ -356,7 +356,7 @@ def test_what_pandas_writes_for_nothing_counts_as_not_given(
         ({"fields": "\ud800"}, "fields"),
     ],
 )
-def test_half_a_surrogate_pair_is_refused_by_where_it_is(
+def test_half_a_surrogate_pair_in_an_option_is_refused_by_name(
     options: dict[str, Any], where: str
 ) -> None:
     """Half a surrogate pair raises `ValueError` with the name of the option."""
@@ -364,7 +364,7 @@ def test_half_a_surrogate_pair_is_refused_by_where_it_is(
         normalise_options(**options)
 
 
-def test_headers_for_all_topics_are_texts_in_lower_case_and_none_stays_none() -> None:
+def test_check_topic_headers_returns_lower_case_names_and_keeps_none() -> None:
     """`check_topic_headers` returns lower-case names with texts, and keeps None."""
     given = {"X-Tenant": 5, "X_Other": "b", "X-Proxy-Key": None, "x-proxy-key": None}
     expected = {"x-tenant": "5", "x-other": "b", "x-proxy-key": None}
@@ -384,7 +384,7 @@ def test_headers_for_all_topics_are_texts_in_lower_case_and_none_stays_none() ->
         ({"x": "a\nb"}, "^header 'x' must have a name"),
     ],
 )
-def test_headers_that_no_topic_may_have_are_refused(headers: dict[str, Any], why: str) -> None:
+def test_invalid_or_repeated_topic_headers_are_refused(headers: dict[str, Any], why: str) -> None:
     """A header that is given twice, is invalid or is a credential raises `ValueError`."""
     with pytest.raises(ValueError, match=why):
         check_topic_headers(headers)

@@ -1,4 +1,4 @@
-"""The life of a connection: every pair of state and signal is legal, or raises."""
+"""The transition table: every pair of state and signal is in it, or raises."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rxbosbase.realtime.session.lifecycle import (
 
 PAIRS = list(itertools.product(State, Signal))
 LEGAL = {
-    # written out once more by hand, so that a change of the table is on purpose
+    # repeated by hand, so that a change of the table is on purpose
     State.IDLE: {Signal.WANTED: "connecting", Signal.CLOSED: "closed"},
     State.CONNECTING: {
         Signal.OPENED: "connected",
@@ -55,7 +55,7 @@ LEGAL = {
 
 
 @pytest.mark.parametrize(("state", "signal"), PAIRS, ids=lambda value: value.name)
-def test_every_legal_pair_leads_where_it_says_and_every_other_raises(
+def test_every_legal_transition_has_its_state_and_every_other_raises(
     state: State, signal: Signal
 ) -> None:
     """A legal pair of state and signal leads to its state; others raise `IllegalTransition`."""
@@ -67,7 +67,7 @@ def test_every_legal_pair_leads_where_it_says_and_every_other_raises(
         assert transition(state, signal).value == expected
 
 
-def test_every_state_can_be_reached_and_every_one_but_closed_left() -> None:
+def test_every_state_can_be_reached_and_all_but_closed_left() -> None:
     """Each state can be reached, and each one but `CLOSED` can be left."""
     assert set(TRANSITIONS.values()) == set(State)
     assert {state for state, _ in TRANSITIONS} == set(State) - {State.CLOSED}

@@ -1,4 +1,4 @@
-"""The state of one connection: each input by itself, and all of them in any order."""
+"""The session: each input by itself, and random sequences of all of them."""
 
 from __future__ import annotations
 
@@ -24,35 +24,35 @@ from rxbosbase.realtime.session.commands import (
     Abandon,
     Acknowledged,
     Command,
+    EndStream,
     Failed,
     Gap,
-    HangUp,
-    Hurry,
-    Left,
     Lost,
     Post,
     Publish,
     Refused,
+    RetryNow,
     Start,
     Stop,
+    Unwanted,
     WakeAt,
 )
 from rxbosbase.realtime.session.lifecycle import IllegalTransition, Signal, State
 from rxbosbase.realtime.session.registry import TopicEntry, TopicShard
 from rxbosbase.realtime.session.session import Session
-from rxbosbase.realtime.session.topic_submission import CALM
+from rxbosbase.realtime.session.topic_submission import BURST_END
 
 NOW = 100.0
 LOSS = ConnectionFailedError("lost")
-STORIES = 4000
+SEQUENCES = 4000
 
 
-class Fed:
-    """A session whose inputs return what it says, with the identity of the bench."""
+class SessionInputs:
+    """A session whose inputs return its commands, with the identity of the bench."""
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
-        self._session = Session(bench.share, lambda failures: 10.0 * failures, quiet=QUIET)
+        self._session = Session(bench.shard, lambda failures: 10.0 * failures, quiet=QUIET)
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._session, name)
@@ -64,18 +64,18 @@ class Fed:
         elif name == "refused":
             given = (*given[:2], self._bench.identity, *given[2:])
         getattr(self._session, name)(*given, **options)
-        said = list(self._session.commands)
+        commands = list(self._session.commands)
         self._session.commands.clear()
-        return said
+        return commands
 
 
 class Bench:
-    """A session with topics that are easily wanted, and a stream for each number."""
+    """A session, and short ways to add topics and to open a stream."""
 
     def __init__(self) -> None:
         self.identity: str | Exception = "ann"
-        self.share = TopicShard(0, frozenset({"local"}))
-        self.session = Fed(self)
+        self.shard = TopicShard(0, frozenset({"local"}))
+        self.session = SessionInputs(self)
 
     @property
     def state(self) -> str:
@@ -83,21 +83,21 @@ class Bench:
         return state.value
 
     def want(self, *names: str, now: float = NOW, urgent: bool = False) -> list[Command]:
-        """Wants one more topic, or several."""
+        """Add topics."""
         for name in names:
-            self.share.version += 1
+            self.shard.version += 1
             topic = record_topic(name, "*")
-            self.share.entries[name] = TopicEntry(topic, self.share, self.share.version)
+            self.shard.entries[name] = TopicEntry(topic, self.shard, self.shard.version)
         return list(self.session.changed(now, urgent=urgent))
 
     def unwant(self, *names: str, now: float = NOW) -> list[Command]:
         for name in names:
-            self.share.version += 1
-            del self.share.entries[name]
+            self.shard.version += 1
+            del self.shard.entries[name]
         return list(self.session.changed(now))
 
     def open(self, *names: str) -> str:
-        """A stream is open, nothing is submitted yet."""
+        """Open a stream; nothing is submitted yet."""
         self.want(*names)
         self.session.tick(NOW)
         assert self.session.dialled(1, "s1") == []
@@ -106,12 +106,12 @@ class Bench:
         return "s1"
 
     def post(self, now: float = NOW + QUIET) -> Post:
-        """The POST that is due now."""
+        """Return the POST that is due now."""
         (post,) = [each for each in self.session.tick(now) if isinstance(each, Post)]
         return post
 
     def activate(self, *names: str) -> Post:
-        """The server has taken all topics."""
+        """Add topics, submit them, and acknowledge them."""
         self.open(*names)
         post = self.post()
         self.session.acknowledged(post, NOW + QUIET)
@@ -135,20 +135,20 @@ def test_a_topic_starts_the_pipeline_at_the_next_tick(it: Bench) -> None:
     assert it.session.tick(NOW) == []
 
 
-def test_a_second_change_asks_for_no_second_wake(it: Bench) -> None:
+def test_a_second_change_schedules_no_second_tick(it: Bench) -> None:
     """A second change before the tick schedules no second wake."""
     it.want("a")
     assert it.want("b") == []
 
 
-def test_a_tick_before_its_time_changes_nothing_and_asks_for_none(it: Bench) -> None:
+def test_a_tick_before_its_time_issues_no_command(it: Bench) -> None:
     """A tick before its time issues no command; the POST is issued at its time."""
     it.open("a")
     assert it.session.tick(NOW + QUIET / 2) == []
     assert it.post(NOW + QUIET).topics == ("a",)
 
 
-def test_a_tick_at_its_time_waits_on_if_the_burst_has_gone_on(it: Bench) -> None:
+def test_a_tick_during_a_burst_waits_longer(it: Bench) -> None:
     """A tick at its time waits longer if the burst of changes has gone on."""
     it.open("a")
     assert it.want("b", now=NOW + QUIET / 2) == []
@@ -156,27 +156,27 @@ def test_a_tick_at_its_time_waits_on_if_the_burst_has_gone_on(it: Bench) -> None
     assert it.post(NOW + QUIET * 1.5).topics == ("a", "b")
 
 
-def test_what_somebody_waits_for_is_submitted_without_a_pause(it: Bench) -> None:
+def test_an_urgent_change_is_submitted_without_a_pause(it: Bench) -> None:
     """An urgent change is submitted without a quiet pause."""
     it.open("a")
     assert it.want("b", urgent=True) == [WakeAt(NOW)]
     assert it.post(NOW).topics == ("a", "b")
 
 
-def test_the_first_stream_gets_the_topics_and_is_active_once_they_are_taken(it: Bench) -> None:
+def test_the_first_stream_is_active_once_its_topics_are_acknowledged(it: Bench) -> None:
     """The first stream submits the topics and is active once they are acknowledged."""
     it.open("a", "b")
     post = it.post()
     assert (post.stream, post.version, post.topics) == ("s1", 2, ("a", "b"))
-    assert it.session.held == -1
+    assert it.session.acknowledged_version == -1
     assert it.session.acknowledged(post, NOW) == [
         Publish(Signal.ACKNOWLEDGED),
         Acknowledged("s1", 2),
     ]
-    assert (it.state, it.session.held, it.session.is_open) == ("active", 2, True)
+    assert (it.state, it.session.acknowledged_version, it.session.is_open) == ("active", 2, True)
 
 
-def test_topics_that_come_unasked_need_a_stream_and_no_post(it: Bench) -> None:
+def test_local_topics_need_a_stream_and_no_post(it: Bench) -> None:
     """A stream with local topics only becomes active without a POST."""
     it.open("local")
     assert it.session.tick(NOW + QUIET) == [
@@ -186,7 +186,7 @@ def test_topics_that_come_unasked_need_a_stream_and_no_post(it: Bench) -> None:
     ]
 
 
-def test_a_topic_that_went_and_came_back_costs_no_post(it: Bench) -> None:
+def test_a_topic_that_is_removed_and_added_again_needs_no_post(it: Bench) -> None:
     """A topic that is removed and added again before the tick costs no POST."""
     it.activate("a")
     it.unwant("a", now=NOW + 1)
@@ -198,14 +198,14 @@ def test_a_topic_that_went_and_came_back_costs_no_post(it: Bench) -> None:
     ]
 
 
-def test_a_change_while_active_is_shown_at_once(it: Bench) -> None:
+def test_a_change_while_active_is_published_at_once(it: Bench) -> None:
     """A change while active sets the state back to `connected` at once."""
     it.activate("a")
     assert it.want("b", now=NOW + 9) == [Publish(Signal.CHANGED), WakeAt(NOW + 9 + QUIET)]
     assert it.state == "connected"
 
 
-def test_there_is_one_post_in_flight_and_what_changes_meanwhile_comes_behind_it(
+def test_one_post_is_in_flight_and_changes_meanwhile_follow_it(
     it: Bench,
 ) -> None:
     """Only one POST is in flight; changes made meanwhile are submitted after it."""
@@ -218,48 +218,49 @@ def test_there_is_one_post_in_flight_and_what_changes_meanwhile_comes_behind_it(
     assert it.post(NOW + 60).topics == ("a", "b")
 
 
-def test_what_changed_unheard_during_a_post_is_submitted_too(it: Bench) -> None:
+def test_a_change_during_a_post_without_notification_is_submitted_too(it: Bench) -> None:
     """A change during a POST is submitted after it, even without a notification of it."""
     it.open("a")
     first = it.post()
-    it.share.version += 1
+    it.shard.version += 1
     assert it.session.acknowledged(first, NOW + 1) == [
         WakeAt(NOW + 1 + QUIET),
         Acknowledged("s1", 1),
     ]
 
 
-def test_each_post_of_a_burst_makes_the_next_wait_longer_until_it_is_calm(it: Bench) -> None:
+def test_each_post_of_a_burst_makes_the_next_wait_longer(it: Bench) -> None:
     """A POST soon after another waits five times as long, until the burst is over."""
     it.activate("a")
-    soon = NOW + QUIET + CALM / 2
+    soon = NOW + QUIET + BURST_END / 2
     assert it.want("b", now=soon)[-1] == WakeAt(soon + 5 * QUIET)
     it.session.acknowledged(it.post(soon + 5 * QUIET), soon + 5 * QUIET)
-    later = soon + 5 * QUIET + CALM * 2
+    later = soon + 5 * QUIET + BURST_END * 2
     assert it.want("c", now=later)[-1] == WakeAt(later + QUIET)
 
 
-def test_without_topics_the_stream_is_ended_and_that_is_told(it: Bench) -> None:
+def test_without_topics_an_open_stream_is_ended_and_reported(it: Bench) -> None:
     """Without topics an open stream is ended and left; a new topic starts another pipeline."""
     it.activate("a")
     it.unwant("a", now=NOW + 9)
     assert it.session.tick(NOW + 10) == [
-        Publish(), HangUp("s1"), Gap(), Publish(Signal.UNWANTED), Stop(), Left(),
+        Publish(), EndStream("s1"), Gap(), Publish(Signal.UNWANTED), Stop(), Unwanted(),
     ]  # fmt: skip
-    assert (it.state, it.session.held, it.session.status.client_id) == ("idle", -1, "")
+    assert (it.state, it.session.status.client_id) == ("idle", "")
+    assert it.session.acknowledged_version == -1
     it.want("a", now=NOW + 20)
     assert it.session.tick(NOW + 20)[-1] == Start(2)
 
 
-def test_without_topics_an_attempt_is_ended_and_nothing_is_left(it: Bench) -> None:
-    """Without topics an attempt to connect is stopped, without a gap or `Left`."""
+def test_without_topics_an_attempt_is_stopped_and_not_reported(it: Bench) -> None:
+    """Without topics an attempt to connect is stopped, without a gap or `Unwanted`."""
     it.want("a")
     it.session.tick(NOW)
     it.unwant("a")
     assert it.session.tick(NOW) == [Publish(), Publish(Signal.UNWANTED), Stop()]
 
 
-def test_a_topic_that_went_before_anything_began_leads_to_nothing(it: Bench) -> None:
+def test_a_topic_removed_before_the_first_tick_starts_nothing(it: Bench) -> None:
     """A topic removed before the first tick starts nothing."""
     it.want("a")
     it.unwant("a")
@@ -269,13 +270,13 @@ def test_a_topic_that_went_before_anything_began_leads_to_nothing(it: Bench) -> 
 # -- the pipeline
 
 
-def test_a_loss_is_a_gap_and_a_loss_and_the_wait_is_shown(it: Bench) -> None:
+def test_a_loss_is_a_gap_and_a_loss_and_the_status_has_the_wait(it: Bench) -> None:
     """The loss of a stream is a gap and a loss, and the status shows the wait."""
     it.activate("a")
     assert it.session.lost(1, 3, 1.5, LOSS) == [Gap(), Publish(Signal.LOST), Lost()]
     status = it.session.status
     assert (status.state, status.attempt, status.retry_in) == (State.WAITING, 3, 1.5)
-    assert (status.error, status.client_id, it.session.held) == (LOSS, "", -1)
+    assert (status.error, status.client_id, it.session.acknowledged_version) == (LOSS, "", -1)
     assert it.session.dialled(1, "s2") == [Publish(Signal.RETRIED)]
     assert it.session.status.retry_in is None
     it.session.opened("s2", "other", NOW + 9)
@@ -291,7 +292,7 @@ def test_an_attempt_that_fails_is_no_loss(it: Bench) -> None:
     assert it.session.lost(1, 1, 1.0, LOSS) == [Publish(Signal.LOST)]
 
 
-def test_attempts_that_are_used_up_end_all_of_it(it: Bench) -> None:
+def test_exhausted_attempts_fail_the_session(it: Bench) -> None:
     """Exhausted attempts fail the session; only a new topic starts it again."""
     it.activate("a")
     assert it.session.exhausted(1, LOSS) == [
@@ -308,12 +309,12 @@ def test_a_routine_end_is_a_gap_and_no_loss(it: Bench) -> None:
     """A routine end of a stream is a gap and no loss; the next stream submits all topics."""
     it.activate("a")
     assert it.session.dialled(1, "s2") == [Gap(), Publish(Signal.RENEWED)]
-    assert (it.state, it.session.held) == ("connecting", -1)
+    assert (it.state, it.session.acknowledged_version) == ("connecting", -1)
     it.session.opened("s2", "other", NOW + 9)
     assert it.post(NOW + 9 + QUIET).topics == ("a",)
 
 
-def test_what_a_former_pipeline_still_says_is_ignored(it: Bench) -> None:
+def test_inputs_of_a_stopped_pipeline_are_ignored(it: Bench) -> None:
     """Inputs of a stopped pipeline are ignored, and its new stream is abandoned."""
     it.activate("a")
     it.unwant("a", now=NOW + 9)
@@ -345,7 +346,7 @@ def test_a_stream_opens_once(it: Bench) -> None:
 # -- POSTs that fail
 
 
-def test_a_post_that_fails_is_made_again_after_longer_and_longer_waits(it: Bench) -> None:
+def test_a_failed_post_is_repeated_after_growing_waits(it: Bench) -> None:
     """A POST that fails with 503 is repeated after growing waits; a success resets them."""
     it.open("a")
     busy = ClientResponseError(503, "/api/realtime")
@@ -364,7 +365,7 @@ def test_a_post_that_fails_is_made_again_after_longer_and_longer_waits(it: Bench
     assert it.session.refused(it.post(now), busy, now)[-1] == WakeAt(now + 10)
 
 
-def test_a_server_that_asks_for_more_time_gets_it_and_no_urgency_counts_against_it(
+def test_the_retry_after_of_a_post_also_delays_an_urgent_change(
     it: Bench,
 ) -> None:
     """The `retry_after` of a POST is waited for, also by an urgent change."""
@@ -376,7 +377,7 @@ def test_a_server_that_asks_for_more_time_gets_it_and_no_urgency_counts_against_
     assert it.post(NOW + 61).topics == ("a", "b")
 
 
-def test_a_new_stream_forgets_the_waits_of_the_one_before(it: Bench) -> None:
+def test_a_new_stream_submits_without_the_waits_of_the_previous_one(it: Bench) -> None:
     """A new stream submits without the waits of the stream before it."""
     it.open("a")
     it.session.refused(it.post(), ClientResponseError(503), NOW + 1)
@@ -386,7 +387,7 @@ def test_a_new_stream_forgets_the_waits_of_the_one_before(it: Bench) -> None:
     assert it.post(NOW + 2 + QUIET).stream == "s2"
 
 
-def test_topics_that_the_server_never_takes_are_told_with_what_it_took_before(
+def test_a_400_issues_refused_with_the_versions_acknowledged_and_refused(
     it: Bench,
 ) -> None:
     """A 400 to a POST issues `Refused` with the last acknowledged and the refused version."""
@@ -399,27 +400,27 @@ def test_topics_that_the_server_never_takes_are_told_with_what_it_took_before(
 
 
 @pytest.mark.parametrize("status", [403, 404])
-def test_a_stream_that_the_server_does_not_know_is_lost(it: Bench, status: int) -> None:
+def test_a_stream_unknown_to_the_server_is_lost(it: Bench, status: int) -> None:
     """A 403 or 404 to a POST ends the stream as lost."""
     it.open("a")
     error = ClientResponseError(status)
     (command,) = it.session.refused(it.post(), error, NOW + 1)
-    assert isinstance(command, HangUp) and isinstance(command.error, StreamLostError)
+    assert isinstance(command, EndStream) and isinstance(command.error, StreamLostError)
     assert command.stream == "s1" and command.error.__cause__ is error
     it.want("b", now=NOW + 2)
     assert it.session.tick(NOW + 9) == [Publish()]
 
 
-def test_a_refusal_that_a_login_explains_is_routine(it: Bench) -> None:
+def test_a_refusal_after_a_login_ends_the_stream_as_routine(it: Bench) -> None:
     """A 403 to a POST from before a change of identity ends the stream as routine."""
     it.open("a")
     post = it.post()
     it.identity = "bob"
-    assert it.session.refused(post, ClientResponseError(403), NOW + 1) == [HangUp("s1")]
+    assert it.session.refused(post, ClientResponseError(403), NOW + 1) == [EndStream("s1")]
     assert it.session.dialled(1, "s2") == [Gap(), Publish(Signal.RENEWED)]
 
 
-def test_a_post_that_its_streams_end_cut_off_says_nothing(it: Bench) -> None:
+def test_a_post_cut_off_by_its_streams_end_issues_no_command(it: Bench) -> None:
     """A POST cut off by the end of its stream issues no command."""
     it.open("a")
     assert it.session.refused(it.post(), ClientClosedError("ended"), NOW + 1) == []
@@ -427,7 +428,7 @@ def test_a_post_that_its_streams_end_cut_off_says_nothing(it: Bench) -> None:
     assert it.session.tick(NOW + 9) == [Publish()]
 
 
-def test_an_answer_that_comes_after_its_streams_end_counts_for_no_other(it: Bench) -> None:
+def test_an_answer_after_its_streams_end_does_not_count_for_the_next_stream(it: Bench) -> None:
     """A response that arrives after the end of its stream does not count for the next one."""
     it.open("a")
     post = it.post()
@@ -435,11 +436,11 @@ def test_an_answer_that_comes_after_its_streams_end_counts_for_no_other(it: Benc
     it.session.opened("s2", "other", NOW + 1)
     assert it.session.tick(NOW + 9) == []  # the one in flight is the only one
     assert it.session.acknowledged(post, NOW + 9) == [WakeAt(NOW + 1 + QUIET)]
-    assert it.session.held == -1
+    assert it.session.acknowledged_version == -1
     assert it.post(NOW + 9).stream == "s2"
 
 
-def test_a_failure_that_comes_after_its_streams_end_counts_for_no_other(it: Bench) -> None:
+def test_a_failure_after_its_streams_end_does_not_count_for_the_next_stream(it: Bench) -> None:
     """A failure that arrives after the end of its stream does not affect the next one."""
     it.open("a")
     post = it.post()
@@ -448,7 +449,7 @@ def test_a_failure_that_comes_after_its_streams_end_counts_for_no_other(it: Benc
     assert it.state == "connecting"
 
 
-def test_an_answer_that_nobody_waits_for_is_ignored(it: Bench) -> None:
+def test_an_answer_to_no_post_is_ignored(it: Bench) -> None:
     """A response to a POST that is no longer in flight is ignored."""
     post = it.activate("a")
     assert it.session.acknowledged(post, NOW) == []
@@ -463,7 +464,7 @@ def test_another_login_needs_another_stream(it: Bench) -> None:
     it.activate("a")
     it.identity = "bob"
     assert it.session.identity_changed(NOW + 9) == [
-        HangUp("s1"), Gap(), Publish(Signal.RENEWED), Hurry(),
+        EndStream("s1"), Gap(), Publish(Signal.RENEWED), RetryNow(),
     ]  # fmt: skip
     assert it.state == "connecting"
 
@@ -481,11 +482,11 @@ def test_a_renewed_token_submits_the_same_topics_once_more(it: Bench) -> None:
     """A renewed token submits the same topics once more on the same stream."""
     it.activate("a")
     assert it.session.identity_changed(NOW + 9) == [Publish(Signal.CHANGED), WakeAt(NOW + 9)]
-    assert it.session.held == -1
+    assert it.session.acknowledged_version == -1
     assert it.post(NOW + 9).topics == ("a",)
 
 
-def test_a_post_under_the_token_of_before_does_not_count(it: Bench) -> None:
+def test_a_post_under_the_previous_token_does_not_count(it: Bench) -> None:
     """A POST under the previous token does not count: the topics are submitted again."""
     it.open("a")
     post = it.post()
@@ -499,28 +500,28 @@ def test_a_post_under_the_token_of_before_does_not_count(it: Bench) -> None:
 def test_a_renewal_ends_the_open_stream_as_routine(it: Bench) -> None:
     """`renewed` ends an open stream as routine and connects at once."""
     it.activate("a")
-    assert it.session.renewed() == [HangUp("s1"), Gap(), Publish(Signal.RENEWED), Hurry()]
+    assert it.session.renewed() == [EndStream("s1"), Gap(), Publish(Signal.RENEWED), RetryNow()]
     assert it.session.dialled(1, "s2") == []
     assert it.state == "connecting"
 
 
-def test_a_renewal_cuts_a_wait_short(it: Bench) -> None:
+def test_a_renewal_ends_a_wait(it: Bench) -> None:
     """`renewed` during a wait ends the wait."""
     it.activate("a")
     it.session.lost(1, 1, 1.0, LOSS)
-    assert it.session.renewed() == [Hurry()]
+    assert it.session.renewed() == [RetryNow()]
 
 
-def test_a_renewal_where_nothing_runs_is_harmless(it: Bench) -> None:
-    """`renewed` on an idle session issues nothing but `Hurry`."""
-    assert it.session.renewed() == [Hurry()]
+def test_a_renewal_of_an_idle_session_is_harmless(it: Bench) -> None:
+    """`renewed` on an idle session issues nothing but `RetryNow`."""
+    assert it.session.renewed() == [RetryNow()]
 
 
-def test_nothing_follows_the_end(it: Bench) -> None:
+def test_nothing_follows_closed(it: Bench) -> None:
     """After `closed` no input has an effect, and a new stream is abandoned."""
     post = it.activate("a")
     it.want("b", now=NOW + 9)
-    assert it.session.closed() == [HangUp("s1"), Gap(), Publish(Signal.CLOSED), Stop()]
+    assert it.session.closed() == [EndStream("s1"), Gap(), Publish(Signal.CLOSED), Stop()]
     assert it.state == "closed" and it.session.status.retry_in is None
     inputs: list[Any] = [
         it.session.closed, it.session.renewed, lambda: it.want("c", now=NOW + 20),
@@ -533,12 +534,12 @@ def test_nothing_follows_the_end(it: Bench) -> None:
     assert it.session.dialled(1, "s2") == [Abandon("s2")]
 
 
-def test_the_end_of_one_that_never_began_is_shown(it: Bench) -> None:
+def test_closing_a_session_that_never_started_is_published(it: Bench) -> None:
     """`closed` on a session that never started publishes the state."""
     assert it.session.closed() == [Publish(Signal.CLOSED)]
 
 
-def test_who_is_logged_in_cannot_be_found_out_which_passes_as_a_failed_post_does(
+def test_an_identity_that_cannot_be_read_delays_the_post(
     it: Bench,
 ) -> None:
     """An identity that cannot be read delays the POST as a refusal does."""
@@ -553,14 +554,14 @@ def test_who_is_logged_in_cannot_be_found_out_which_passes_as_a_failed_post_does
     assert it.post(NOW + QUIET + 10).topics == ("a",)
 
 
-def test_attempts_can_be_used_up_while_it_waits(it: Bench) -> None:
+def test_attempts_can_be_used_up_during_a_wait(it: Bench) -> None:
     """Attempts exhausted during a wait fail the session without a second loss."""
     it.activate("a")
     it.session.lost(1, 1, 1.0, LOSS)
     assert it.session.exhausted(1, LOSS) == [Publish(Signal.EXHAUSTED), Failed(LOSS)]
 
 
-def test_a_signal_where_it_cannot_be_is_a_defect(it: Bench) -> None:
+def test_an_impossible_signal_raises(it: Bench) -> None:
     """A second `lost` during a wait raises `IllegalTransition`."""
     it.activate("a")
     it.session.lost(1, 1, 1.0, LOSS)
@@ -568,60 +569,60 @@ def test_a_signal_where_it_cannot_be_is_a_defect(it: Bench) -> None:
         it.session.lost(1, 2, 1.0, LOSS)
 
 
-def test_two_posts_of_the_same_topics_are_not_one() -> None:
+def test_two_posts_of_the_same_topics_are_not_equal() -> None:
     """Two POSTs with equal values are different POSTs."""
     post, twin = Post("s", 1, ("a",)), Post("s", 1, ("a",))
     assert post != twin and len({post, twin}) == 2
 
 
-# -- all of it in any order
+# -- sequences of inputs
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.integers(0, 10**6), max_size=150))
-def test_in_the_end_the_server_has_what_is_wanted(story: list[int]) -> None:
+def test_after_any_sequence_the_server_has_the_wanted_set_in_the_end(sequence: list[int]) -> None:
     """After any sequence of inputs the server holds the registered topics in the end."""
     world = World()
-    world.tell(story)
+    world.run_sequence(sequence)
     world.finish()
     assert world.session.status.state in (State.ACTIVE, State.IDLE, State.FAILED)
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.integers(0, 10**6), max_size=100), st.lists(st.integers(0, 10**6), max_size=30))
-def test_nothing_follows_the_end_whatever_came_before(before: list[int], after: list[int]) -> None:
+def test_after_any_sequence_nothing_follows_closed(before: list[int], after: list[int]) -> None:
     """After any sequence and `closed`, further inputs issue nothing but `Abandon`."""
     world = World()
-    world.tell(before)
+    world.run_sequence(before)
     world.close()
-    told = len(world.log)
-    world.tell(after)
-    assert all(isinstance(command, Abandon) for command in world.log[told:])
+    issued = len(world.log)
+    world.run_sequence(after)
+    assert all(isinstance(command, Abandon) for command in world.log[issued:])
     assert world.session.status.state is State.CLOSED
 
 
-def told_by(kind: type[Session], seed: int) -> World:
-    """The world after one story of chance, to its end."""
+def run_random(kind: type[Session], seed: int) -> World:
+    """Run one random sequence to its end; return its world."""
     chance = random.Random(seed)
     world = World(kind)
-    world.tell(chance.randrange(10**6) for _ in range(chance.randrange(1, 120)))
+    world.run_sequence(chance.randrange(10**6) for _ in range(chance.randrange(1, 120)))
     if seed % 4 == 0:
         world.close()
-        world.tell(chance.randrange(10**6) for _ in range(20))
+        world.run_sequence(chance.randrange(10**6) for _ in range(20))
     else:
         world.finish()
     return world
 
 
 @pytest.mark.parametrize("kind", MUTANTS, ids=lambda kind: kind.__name__)
-def test_the_stories_find_each_fault(kind: type[Session]) -> None:
+def test_random_sequences_find_each_fault(kind: type[Session]) -> None:
     """Random sequences of inputs find the fault of each mutant."""
-    stories = (told_by(kind, seed) for seed in range(STORIES))
+    worlds = (run_random(kind, seed) for seed in range(SEQUENCES))
     with pytest.raises((Broken, IllegalTransition)):
-        deque(stories, maxlen=0)
+        deque(worlds, maxlen=0)
 
 
-def test_the_stories_that_find_them_go_well_without_a_fault() -> None:
+def test_the_same_sequences_pass_without_a_fault() -> None:
     """The same sequences pass without a fault, and together they issue each command."""
-    told = {type(command) for seed in range(500) for command in told_by(Session, seed).log}
-    assert told == set(get_args(Command))
+    issued = {type(command) for seed in range(500) for command in run_random(Session, seed).log}
+    assert issued == set(get_args(Command))

@@ -40,6 +40,6 @@ def test_a_status_is_immutable_and_its_repr_leaves_the_topics_out() -> None:
     assert "secret" not in repr(status)
 
 
-def test_every_state_has_its_place() -> None:
+def test_every_state_has_a_severity() -> None:
     """The ranking from worst to best has each state exactly once."""
     assert sorted(FROM_WORST) == sorted(state.value for state in State)

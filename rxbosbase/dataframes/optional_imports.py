@@ -1,4 +1,4 @@
-"""The optional parts, imported when they are needed and not before."""
+"""The optional dependencies, imported on first use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ EXTRA = "notebook"
 
 
 def pandas() -> Any:
-    """The module; `MissingExtraError` says how to install it."""
+    """Return the module pandas, or raise `MissingExtraError`."""
     try:
         import pandas
     except ModuleNotFoundError as missing:
@@ -21,7 +21,7 @@ def pandas() -> Any:
 
 
 def numpy() -> Any:
-    """The module that pandas brings along."""
+    """Return the module numpy, which pandas requires."""
     pandas()
     import numpy
 

@@ -1,23 +1,23 @@
-"""By which names the dashboard may be opened."""
+"""The host names by which the dashboard may be opened."""
 
 from __future__ import annotations
 
 import pytest
 
-from rxbosbase.dashboard.web.names import Names, is_loopback
+from rxbosbase.dashboard.web.allowed_hosts import AllowedHosts, is_loopback
 
-LOOPBACK = Names(["127.0.0.1", "::1"], 5006)
-EVERYWHERE = Names(["0.0.0.0"], 5006, ["nas.lan"])
+LOOPBACK = AllowedHosts(["127.0.0.1", "::1"], 5006)
+EVERYWHERE = AllowedHosts(["0.0.0.0"], 5006, ["nas.lan"])
 
 
 @pytest.mark.parametrize(
     "host",
     ["localhost:5006", "LOCALHOST:5006", "127.0.0.1:5006", "[::1]:5006", "[0:0:0:0:0:0:0:1]:5006"],
 )
-def test_what_listens_on_loopback_is_known_by_loopback_names(host: str) -> None:
+def test_a_loopback_server_allows_the_loopback_hosts(host: str) -> None:
     """A server on loopback accepts the loopback host names with its port, in any spelling."""
-    assert LOOPBACK.knows_host(host)
-    assert LOOPBACK.knows_origin(f"http://{host}", "localhost:5006")
+    assert LOOPBACK.allows_host(host)
+    assert LOOPBACK.allows_origin(f"http://{host}", "localhost:5006")
 
 
 @pytest.mark.parametrize(
@@ -28,71 +28,71 @@ def test_what_listens_on_loopback_is_known_by_loopback_names(host: str) -> None:
      "localhost:5006 ", "localhost:5006\n", "localhost,evil:5006", "lOcalhoſt:5006",
      "localhost:٥٠٠٦", "localhost:999999", "localhost:99999", "*:5006"],
 )  # fmt: skip
-def test_and_by_no_other(host: str) -> None:
+def test_a_loopback_server_refuses_every_other_host(host: str) -> None:
     """A server on loopback refuses every other or malformed host and origin."""
-    assert not LOOPBACK.knows_host(host)
-    assert not LOOPBACK.knows_origin(f"http://{host}", "localhost:5006")
+    assert not LOOPBACK.allows_host(host)
+    assert not LOOPBACK.allows_origin(f"http://{host}", "localhost:5006")
 
 
-def test_one_loopback_address_does_not_stand_for_another() -> None:
+def test_a_loopback_server_refuses_another_loopback_address() -> None:
     """A server on one loopback address refuses another loopback address as its host."""
-    assert not Names(["::1"], 5006).knows_host("127.0.0.1:5006")
-    assert Names(["127.0.0.2"], 5006).knows_host("127.0.0.2:5006")
+    assert not AllowedHosts(["::1"], 5006).allows_host("127.0.0.1:5006")
+    assert AllowedHosts(["127.0.0.2"], 5006).allows_host("127.0.0.2:5006")
 
 
-def test_an_address_of_the_network_is_known_by_itself_alone() -> None:
+def test_a_server_on_one_address_allows_only_that_address() -> None:
     """A server on one network address accepts only that address as its host."""
-    names = Names(["192.0.2.7"], 5006)
-    assert names.knows_host("192.0.2.7:5006")
+    names = AllowedHosts(["192.0.2.7"], 5006)
+    assert names.allows_host("192.0.2.7:5006")
     for host in ("192.0.2.8:5006", "localhost:5006", "127.0.0.1:5006", "nas.lan:5006"):
-        assert not names.knows_host(host)
+        assert not names.allows_host(host)
 
 
-def test_where_all_addresses_are_listened_on_a_literal_one_is_good_and_a_name_is_not() -> None:
+def test_a_server_on_all_addresses_allows_literal_addresses_and_no_names() -> None:
     """On all addresses a literal address is accepted, and a host name only if it is allowed."""
     for host in ("192.0.2.7:5006", "[2001:db8::1]:5006", "localhost:5006", "nas.lan:5006"):
-        assert EVERYWHERE.knows_host(host)
+        assert EVERYWHERE.allows_host(host)
     for host in ("192.0.2.7:80", "192.0.2.7", "evil.example:5006", "192.0.2.7.evil.example:5006"):
-        assert not EVERYWHERE.knows_host(host)
+        assert not EVERYWHERE.allows_host(host)
 
 
-def test_a_page_of_another_literal_address_is_not_ours_for_that() -> None:
+def test_an_origin_with_another_literal_address_is_refused() -> None:
     """An origin with a literal address is accepted only if it equals the request's host."""
     own = "192.0.2.7:5006"
-    assert EVERYWHERE.knows_origin(f"http://{own}", own)
+    assert EVERYWHERE.allows_origin(f"http://{own}", own)
     for origin in ("http://192.0.2.8:5006", f"https://{own}", "http://192.0.2.7"):
-        assert not EVERYWHERE.knows_origin(origin, own)
-    assert EVERYWHERE.knows_origin("https://nas.lan", own)
+        assert not EVERYWHERE.allows_origin(origin, own)
+    assert EVERYWHERE.allows_origin("https://nas.lan", own)
 
 
-def test_an_allowed_name_is_good_at_our_port_and_the_default_one_or_at_its_own() -> None:
+def test_an_allowed_name_has_the_own_and_the_default_port_or_its_own() -> None:
     """An allowed name is accepted with the own and the default port, or only with its own."""
-    names = Names(["127.0.0.1"], 5006, ["dash.example", "NAS:8443", "[2001:db8::1]"])
+    names = AllowedHosts(["127.0.0.1"], 5006, ["dash.example", "NAS:8443", "[2001:db8::1]"])
     for host in ("dash.example", "dash.example:443", "dash.example:5006", "nas:8443"):
-        assert names.knows_host(host)
+        assert names.allows_host(host)
     for host in ("dash.example:8443", "nas", "nas:5006", "x.dash.example"):
-        assert not names.knows_host(host)
-    assert names.knows_host("[2001:db8::1]:5006")
+        assert not names.allows_host(host)
+    assert names.allows_host("[2001:db8::1]:5006")
 
 
-def test_an_origin_has_a_scheme_and_the_port_of_it() -> None:
+def test_an_origin_needs_a_scheme_a_host_and_no_path() -> None:
     """An origin needs `http` or `https`, a host and no path; other texts are refused."""
-    names = Names(["127.0.0.1"], 5006, ["dash.example"])
+    names = AllowedHosts(["127.0.0.1"], 5006, ["dash.example"])
     for origin in ("https://dash.example", "http://dash.example", "https://dash.example:5006"):
-        assert names.knows_origin(origin, "127.0.0.1:5006")
+        assert names.allows_origin(origin, "127.0.0.1:5006")
     for origin in ("dash.example", "ws://dash.example", "null", "", "https://dash.example/x",
                    "https://", "https:dash.example", "file://dash.example"):  # fmt: skip
-        assert not names.knows_origin(origin, "127.0.0.1:5006")
+        assert not names.allows_origin(origin, "127.0.0.1:5006")
 
 
 @pytest.mark.parametrize("name", ["", "*", "http://dash.example", "dash.example/", "a b", "ä.de"])
-def test_what_is_no_name_is_refused(name: str) -> None:
+def test_an_invalid_host_name_is_refused(name: str) -> None:
     """Raise ValueError for an allowed name that is empty, a wildcard, a URL or not ASCII."""
     with pytest.raises(ValueError, match="is no host name; give it as in"):
-        Names(["127.0.0.1"], 5006, [name])
+        AllowedHosts(["127.0.0.1"], 5006, [name])
 
 
-def test_what_is_loopback() -> None:
+def test_is_loopback_is_true_for_loopback_hosts_alone() -> None:
     """`is_loopback` is true for 127.0.0.0/8, `::1` and `localhost`, and for no other host."""
     assert all(map(is_loopback, ("127.0.0.1", "127.3.2.1", "::1", "localhost", "LocalHost")))
     assert not any(map(is_loopback, ("", "0.0.0.0", "::", "192.0.2.1", "nas.lan")))

@@ -1,6 +1,6 @@
-"""Stories for the live view's model: what is written, lost and late, and when.
+"""Scenarios for the live view's model: what is written, lost and late, and when.
 
-A story is drawn from integers, by hypothesis (which then shrinks it) or by a seeded generator
+A scenario is drawn from integers, by hypothesis (which then shrinks it) or by a seeded generator
 (which is much faster). See `live_model` for what is done with it.
 """
 
@@ -11,22 +11,30 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 __all__ = [
-    "AUTHORS", "NEVER", "SLOWEST", "TIE", "UNTOLD", "Scenario", "Step", "Traits",
-    "make_scenario", "random_scenario",
+    "AUTHORS",
+    "NEVER",
+    "SILENT",
+    "SLOWEST",
+    "TIE",
+    "Scenario",
+    "Step",
+    "Traits",
+    "make_scenario",
+    "random_scenario",
 ]  # fmt: skip
 
 Pick = Callable[[int, int], int]
 """Gives an integer between two bounds, both included: hypothesis, or a seeded generator."""
 
-NEVER = 100_000.0  # s between two reconciles: not within any story
+NEVER = 100_000.0  # s between two reconciles: not within any scenario
 IDS = tuple("abcdefg")
 MIXED_IDS = tuple("bAcBaDC")  # a collation sorts these otherwise than bytes do
 UUIDS = tuple(f"01234567-89ab-7cde-8f01-23456789abc{id}" for id in IDS)
 CLOCKS = ("fine", "coarse", "skewed", "absent", "frozen")
-TIE = 4.0  # s between two writes that surely have different stamps, however skewed the clock
+TIE = 4.0  # s between two writes that surely have different timestamps, however skewed the clock
 WRITES = ("update", "leave", "delete", "recreate", "update again", "leave again")
 TROUBLE = ("reconnect", "disconnect", "skip", "resubmit", "break link", "fail reads", "hide")
-UNTOLD = ("alter", "sneak")  # a changed schema, and a write past the server's hooks
+SILENT = ("alter", "sneak")  # a changed schema, and a write past the server's hooks
 SORTED_BY = ("title", "rank", "due", "data", "n", "id", "secret")
 SLOWEST = 15  # s a read is held up at most: three times as long as the rules remember
 AUTHORS = {id: "uv"[at % 2] for ids in (IDS, MIXED_IDS, UUIDS) for at, id in enumerate(ids)}
@@ -50,13 +58,13 @@ class Step:
 
 @dataclass(frozen=True)
 class Traits:
-    """What the server of a story has beside the rest: an order of its own, fields that change.
+    """What the server of a scenario has beside the rest: an order of its own, fields that change.
 
     Attributes:
-        sort: the view's, whose order must be the server's; None if nobody looks at the order.
+        sort: the view's, whose order must be the server's; None if the order is not compared.
         collates: text is sorted by a collation, JSON as jsonb, and dates by hidden microseconds;
             otherwise all is as in SQLite.
-        lies: it collates, and says of literals that they are sorted by bytes.
+        lies: it collates, and compares literals as if sorted by bytes.
         nulls_last: and not first.
         has_secret: rows have one field more than frames.
         interval: s between two reads of the order.
@@ -74,7 +82,7 @@ class Traits:
 
 @dataclass(frozen=True)
 class Scenario:
-    """One story."""
+    """A server, a view and a sequence of steps."""
 
     clock: str
     filtered: bool
@@ -96,9 +104,9 @@ class Scenario:
 def make_scenario(
     pick: Pick, steps: int = 30, *, expands: bool = False, varied: bool = False
 ) -> Scenario:
-    """Makes a story out of picked integers.
+    """Makes a scenario out of picked integers.
 
-    Each story knows only some of the actions and a few ids, so that what it does it does often.
+    Each scenario knows only some of the actions and a few ids, so that what it does it does often.
     Those that are ``varied`` have `Traits`.
     """
     clock = CLOCKS[pick(0, len(CLOCKS) - 1)]
@@ -110,7 +118,7 @@ def make_scenario(
     actions += ("rename", "rename") * expands
     ids = IDS[:count]
     if varied:
-        actions += tuple(each for each in UNTOLD if pick(0, 2) == 2)
+        actions += tuple(each for each in SILENT if pick(0, 2) == 2)
         ids = (IDS, MIXED_IDS, UUIDS)[pick(0, 2)][: (2, 4, 7)[pick(0, 2)]]
     return Scenario(
         clock=clock,
@@ -143,7 +151,7 @@ def _traits(pick: Pick) -> Traits:
 
 
 def _read_delays(pick: Pick) -> tuple[tuple[float, float], ...]:
-    """In one story of four, one read of five is slow: the table is read early or late in it."""
+    """In one scenario of four, one read of five is slow: the table is read early or late in it."""
     delays = [(_short(pick), _short(pick)) for _ in range(5)]
     if pick(0, 3) == 3:
         short, slow = _short(pick), float(pick(3, SLOWEST))
@@ -179,5 +187,5 @@ def _lateness(pick: Pick, late: float) -> float:
 def random_scenario(
     seed: int, steps: int = 30, *, expands: bool = False, varied: bool = False
 ) -> Scenario:
-    """The story of a seed: much faster than hypothesis, and it does not shrink."""
+    """The scenario of a seed: much faster than hypothesis, and it does not shrink."""
     return make_scenario(random.Random(seed).randint, steps, expands=expands, varied=varied)

@@ -1,10 +1,10 @@
-"""HTTP/1.1 chunked transfer coding, undone in bulk.
+"""HTTP/1.1 chunked transfer coding, decoded in bulk.
 
 Pure. The server sends each event as a chunk of its own, so a busy stream is thousands of small
-chunks a second; ``http.client`` takes several microseconds for each. Here one large read is taken
-apart with a pattern and slices. `BodyDecoder` cuts the usual ones itself; this is for the rest.
+chunks a second; ``http.client`` takes several microseconds for each. Here a large read is split
+by a pattern and slices. `BodyDecoder` splits the usual form itself; this is for the rest.
 
-A body, as RFC 9112 section 7.1 has it: ``size[;extension] CRLF data CRLF``, again and again, then
+A body, by RFC 9112 section 7.1: ``size[;extension] CRLF data CRLF``, any number of times, then
 ``0 CRLF``, then trailer lines, then an empty line.
 """
 
@@ -17,7 +17,7 @@ from rxbosbase.errors import ProtocolError
 __all__ = ["MAX_TRAILERS", "ChunkedDecoder"]
 
 MAX_LINE = 4096  # bytes of a size line with its extensions, or of a trailer; more is an error
-MAX_TRAILERS = 64 * 1024  # bytes of trailer lines behind the last chunk; more is an error
+MAX_TRAILERS = 64 * 1024  # bytes of trailer lines after the last chunk; more is an error
 
 _CRLF = b"\r\n"
 # With the CRLF of the chunk before, so that one search passes both.
@@ -25,10 +25,10 @@ _SIZE_LINE = re.compile(rb"\r\n([0-9A-Fa-f]+)[ \t]*(?:;.*?)?\r\n", re.DOTALL)
 
 
 class ChunkedDecoder:
-    """Undoes the chunked coding of one body; make a new one for each.
+    """Decodes the chunked coding of one body; make a new one for each.
 
     Attributes:
-        finished: True once the body has ended as it should; bytes behind that are ignored.
+        finished: True once the body has ended correctly; bytes after that are ignored.
 
     >>> decoder = ChunkedDecoder()
     >>> decoder.feed(b"5\\r\\nhel"), decoder.feed(b"lo\\r\\n0\\r\\n\\r\\n"), decoder.finished
@@ -38,10 +38,10 @@ class ChunkedDecoder:
     def __init__(self) -> None:
         self.finished = False
         self._left = 0  # bytes of the current chunk that are still to come
-        # What came behind the last chunk: CRLF, and the next line as far as it is there. A body
-        # begins as if behind a chunk.
+        # What follows the last chunk: CRLF, and the next line as far as received. A body starts as
+        # if after a chunk.
         self._partial = _CRLF
-        self._trailers: int | None = None  # their bytes so far, once the last chunk was seen
+        self._trailers: int | None = None  # their bytes so far, once the last chunk was received
 
     @property
     def is_between(self) -> bool:
@@ -54,10 +54,10 @@ class ChunkedDecoder:
         return max(0, self._left + len(_CRLF) - len(self._partial))
 
     def feed(self, raw: bytes) -> bytes:
-        """Take the next bytes as they were received, return the data among them, at once.
+        """Take the next bytes as received, and return the data among them.
 
         Raises:
-            ProtocolError: the bytes are no chunked body; the connection is of no use any more.
+            ProtocolError: the bytes are no chunked body; the connection is no longer usable.
         """
         out = [raw[: self._left]]
         raw = self._partial + raw[self._left :]
@@ -82,7 +82,7 @@ class ChunkedDecoder:
         return b"".join(out)
 
     def _skip_trailers(self, raw: bytes, at: int) -> int:
-        """Return where the line begins that is not whole yet; each has a CRLF in front."""
+        """Return where the incomplete line starts; each has a CRLF in front."""
         assert self._trailers is not None
         while not self.finished:
             end = raw.find(_CRLF, at + 2)
@@ -103,6 +103,6 @@ class ChunkedDecoder:
                 "the body has no valid chunk size where one belongs: "
                 "is there a proxy between you and the server that rewrites answers?"
             )
-        if len(partial) > MAX_LINE + 3:  # the CRLF in front; and one may be half of that behind
+        if len(partial) > MAX_LINE + 3:  # with the CRLF in front, and half of the next one
             raise ProtocolError(f"a line between chunks is longer than {MAX_LINE} bytes")
         self._partial = partial

@@ -1,4 +1,4 @@
-"""The chunked coding: undone the same in every cut, refused where it is none."""
+"""The chunked coding: decoded the same for every cut, refused where it is invalid."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.calls import calls_of
+from support.call_count import count_calls
 
 from rxbosbase.errors import ProtocolError
-from rxbosbase.realtime.protocol.chunked import MAX_LINE, MAX_TRAILERS, ChunkedDecoder
+from rxbosbase.http.chunked import MAX_LINE, MAX_TRAILERS, ChunkedDecoder
 
 END = b"0\r\n\r\n"
 
@@ -42,7 +42,7 @@ parts = st.lists(
     st.sampled_from([b"", b";name=value", b" ; a", b';q="\n"']),
     st.sampled_from([b"", b"Expires: never\r\nX: y\r\n"]),
 )
-def test_any_cut_of_a_body_gives_back_its_data(
+def test_any_cut_of_a_body_decodes_to_its_data(
     data: list[bytes], cuts: list[int], spelling: str, extension: bytes, trailers: bytes
 ) -> None:
     """A body decodes to its data for any cut, size spelling, extension and trailers."""
@@ -60,10 +60,10 @@ def test_a_body_without_its_end_is_not_finished(data: list[bytes], missing: int)
     assert not decode(body[: max(0, len(body) - missing)], [])[1].finished
 
 
-def test_data_is_passed_on_as_it_comes() -> None:
+def test_data_is_returned_as_it_arrives() -> None:
     """Data is returned as it arrives, before its chunk is complete."""
     decoder = ChunkedDecoder()
-    assert decoder.feed(b"ffffffff\r\nabc") == b"abc"  # 4 GB announced, none of it waited for
+    assert decoder.feed(b"ffffffff\r\nabc") == b"abc"  # 4 GB announced; it waits for none of it
     assert decoder.feed(b"def") == b"def"
 
 
@@ -77,7 +77,7 @@ def test_a_chunk_of_any_size_may_be_announced(digits: int) -> None:
 
 
 def test_bytes_behind_the_end_are_ignored() -> None:
-    """Bytes behind the end of the body are ignored."""
+    """Bytes after the end of the body are ignored."""
     decoder = ChunkedDecoder()
     assert decoder.feed(encode([b"a"]) + END + b"HTTP/1.1 200 OK\r\nX: y\r\n") == b"a"
     assert decoder.finished
@@ -89,7 +89,7 @@ def test_bytes_behind_the_end_are_ignored() -> None:
     "line", [b"", b"x", b"-1", b"+1", b"0x1", b"1_0", b" 1", b"1 2", b"g", b"\xff", b"1\n", b";a",
              b"<html>"],
 )  # fmt: skip
-def test_what_is_no_size_is_refused(line: bytes) -> None:
+def test_an_invalid_size_is_refused(line: bytes) -> None:
     """A chunk size that is no hexadecimal number raises `ProtocolError`."""
     for before in (b"", encode([b"a"])):
         for cuts in ([], list(range(20))):
@@ -99,15 +99,15 @@ def test_what_is_no_size_is_refused(line: bytes) -> None:
             decode(before + line + b"\r\n", [])  # at once
 
 
-@pytest.mark.parametrize("behind", [b"x\r\n", b"\rx", b"\n\r", b"a\r\n5\r\n"])
-def test_a_chunk_longer_than_its_size_is_refused(behind: bytes) -> None:
+@pytest.mark.parametrize("after", [b"x\r\n", b"\rx", b"\n\r", b"a\r\n5\r\n"])
+def test_a_chunk_longer_than_its_size_is_refused(after: bytes) -> None:
     """A chunk with more data than its size raises `ProtocolError`."""
     for cuts in ([], list(range(30))):
         with pytest.raises(ProtocolError, match="longer than its size"):
-            decode(encode([b"abc"]) + b"3\r\nabc" + behind, cuts)
+            decode(encode([b"abc"]) + b"3\r\nabc" + after, cuts)
 
 
-def test_a_size_line_is_bounded_also_while_it_comes() -> None:
+def test_a_size_line_is_bounded_also_before_it_is_complete() -> None:
     """A size line longer than `MAX_LINE` raises `ProtocolError`, also before it is complete."""
     longest = b"1;" + b"x" * (MAX_LINE - 2)
     for cuts in ([], list(range(MAX_LINE + 10))):
@@ -115,7 +115,7 @@ def test_a_size_line_is_bounded_also_while_it_comes() -> None:
         with pytest.raises(ProtocolError):
             decode(longest + b"x\r\na\r\n" + END, cuts)
     decoder = ChunkedDecoder()
-    for _ in range(MAX_LINE + 1):  # one more: it may be the CR behind the longest line
+    for _ in range(MAX_LINE + 1):  # one more: it may be the CR after the longest line
         decoder.feed(b"1")
     with pytest.raises(ProtocolError, match=f"longer than {MAX_LINE}"):
         decoder.feed(b"1")
@@ -136,7 +136,7 @@ def test_trailers_are_bounded() -> None:
 
 @pytest.mark.parametrize("before", [b"", encode([b"a" * 2000, b"b" * 70_000])])
 @pytest.mark.parametrize("size", [16, 2048])
-def test_the_longest_trailers_are_taken_and_one_byte_more_is_refused(
+def test_the_longest_trailers_are_accepted_and_one_byte_more_is_refused(
     size: int, before: bytes
 ) -> None:
     """Trailers of exactly `MAX_TRAILERS` bytes are accepted; one byte more is refused."""
@@ -149,7 +149,7 @@ def test_the_longest_trailers_are_taken_and_one_byte_more_is_refused(
         lines[-1] = lines[-1][1:]
 
 
-def test_the_longest_trailer_is_taken() -> None:
+def test_the_longest_trailer_is_accepted() -> None:
     """A trailer of exactly `MAX_LINE` bytes is accepted."""
     assert decode(b"0\r\n" + b"X" * MAX_LINE + b"\r\n\r\n", [])[1].finished
 
@@ -171,8 +171,8 @@ def test_chunks_cost_no_call_of_their_own() -> None:
     """A read of 600 chunks takes no more Python calls than a read of two."""
     pair = encode([b"a" * 30, b"b" * 31])
     decoder = ChunkedDecoder()
-    many = calls_of(lambda: decoder.feed(pair * 300))
-    assert many == calls_of(lambda: decoder.feed(pair))
+    many = count_calls(lambda: decoder.feed(pair * 300))
+    assert many == count_calls(lambda: decoder.feed(pair))
 
 
 @pytest.mark.parametrize("rest", [b"", b"5\r\nhello\r\n"], ids=["the last", "one of two"])
@@ -188,7 +188,7 @@ def test_the_rest_of_a_chunk_in_progress_ends_between_two(rest: bytes) -> None:
 
 
 @pytest.mark.parametrize("begun", [b"0\r\n", b"0\r\nX", b"0\r\nX: y\r\n", END], ids=range(4))
-def test_nothing_begins_behind_the_last_chunk(begun: bytes) -> None:
+def test_the_last_chunk_is_followed_by_no_other(begun: bytes) -> None:
     """Behind the last chunk `is_between` is False and `rest_of_chunk` is 0."""
     decoder = ChunkedDecoder()
     decoder.feed(encode([b"a"]) + begun)

@@ -1,8 +1,8 @@
-"""What is written in the stories that `exhaustive` tells: every plot within two bounds.
+"""The setups of the sequences that `exhaustive` runs: every setup within two bounds.
 
-A plot is what the stories of one group share: the view, the rows at the start, the writes and how
-they are stamped, and the one trouble. Where in all that each frame arrives, the trouble falls and
-a slow read looks and answers, is the story's own; see `exhaustive_world`.
+A setup is what the sequences of one group share: the view, the rows at the start, the writes and
+their ``updated``, and the one trouble. A sequence adds when each frame arrives, when the trouble
+happens, and when a slow read reads the table and is answered; see `exhaustive_world`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,15 @@ from dataclasses import dataclass
 from itertools import pairwise, product
 
 __all__ = [
-    "IN", "NONE", "OUT", "SUBJECTS", "TROUBLES", "Plot", "Scope", "make_plots", "weak_orders",
+    "IN",
+    "NONE",
+    "OUT",
+    "SUBJECTS",
+    "TROUBLES",
+    "Scope",
+    "Setup",
+    "make_setups",
+    "weak_orders",
 ]  # fmt: skip
 
 IN, OUT, NONE = "in", "out", "none"
@@ -21,7 +29,7 @@ IN, OUT, NONE = "in", "out", "none"
 SUBJECTS = ("a", "b", "c")
 
 TROUBLES = ("calm", "compare", "skip", "resubmit", "loss", "start")
-"""At most one a story, at every place:
+"""At most one a sequence, at every place:
 
 - calm: none;
 - compare: a reconcile falls due;
@@ -37,25 +45,25 @@ Writes = tuple[tuple[int, str], ...]
 
 
 @dataclass(frozen=True)
-class Plot:
-    """What some stories share.
+class Setup:
+    """What some sequences share.
 
     Attributes:
         filtered: the view has a filter, hence a watch beside its own topic.
         start: where each record is at the start.
         writes: the record of each write, and where it puts it. A write that leaves the record where
             it is updates it.
-        stamps: the place of each write's ``updated`` among those of its record: equal ones tie, and
-            a later write with a lower one fell behind. Empty if ``updated`` is not in order.
+        timestamps: the place of each write's ``updated`` among those of its record: equal ones tie,
+            and a later write with a lower one fell behind. Empty if ``updated`` is not in order.
         clock: "moves"; "absent" if rows have no ``updated``; "frozen" if it stays.
         trouble: one of `TROUBLES`.
-        trusted: what the view's rules say of ``updated``; None: it has to find out.
+        trusted: the view's `Rules.trust_updated`; None: it is observed.
     """
 
     filtered: bool
     start: tuple[str, ...]
     writes: Writes
-    stamps: tuple[int, ...]
+    timestamps: tuple[int, ...]
     clock: str
     trouble: str
     trusted: bool | None
@@ -64,10 +72,10 @@ class Plot:
     def late(self) -> float:
         """Frames come within so many seconds of their write: the bounds of the reducer's theory."""
         mine: dict[int, list[int]] = {}
-        for (record, place), stamp in zip(self.writes, self.stamps, strict=False):
+        for (record, place), timestamp in zip(self.writes, self.timestamps, strict=False):
             if place != NONE:
-                mine.setdefault(record, []).append(stamp)
-        falls = any(b < a for stamps in mine.values() for a, b in pairwise(stamps))
+                mine.setdefault(record, []).append(timestamp)
+        falls = any(b < a for timestamps in mine.values() for a, b in pairwise(timestamps))
         return 2.0 if falls else 5.0
 
     def __str__(self) -> str:
@@ -83,7 +91,7 @@ class Plot:
 
 @dataclass(frozen=True)
 class Scope:
-    """How far the stories of some plots go.
+    """How far the sequences of some setups go.
 
     Attributes:
         writes: exactly so many.
@@ -93,7 +101,7 @@ class Scope:
         slow: one read may take its time, any of them.
         breaks: a link may break some while before its loss is noticed, and frames may come before
             the acknowledgement of a new one.
-        doubtful: views that have to find out whether ``updated`` moves, also where it does.
+        untrusted: also views that have to observe whether ``updated`` moves, where it does.
     """
 
     writes: int
@@ -102,11 +110,11 @@ class Scope:
     waits: int = 1
     slow: bool = False
     breaks: bool = False
-    doubtful: bool = False
+    untrusted: bool = False
 
 
-def make_plots(scope: Scope) -> Iterator[Plot]:
-    """All plots within the scope.
+def make_setups(scope: Scope) -> Iterator[Setup]:
+    """All setups within the scope.
 
     Records are interchangeable: the one written first is "a". That is exact, as a page holds them
     all: then nothing depends on the order of ids but that of edits.
@@ -115,7 +123,7 @@ def make_plots(scope: Scope) -> Iterator[Plot]:
         places = (NONE, IN, OUT) if filtered else (NONE, IN)
         for start in product(places, repeat=scope.records):
             for written in _writes(order, start, filtered):
-                yield from _stamped(filtered, start, written, scope)
+                yield from _with_timestamps(filtered, start, written, scope)
 
 
 def _orders(writes: int, records: int) -> Iterator[tuple[int, ...]]:
@@ -141,21 +149,21 @@ def _writes(order: tuple[int, ...], start: tuple[str, ...], filtered: bool) -> I
             yield ((record, place), *later)
 
 
-def _stamped(
+def _with_timestamps(
     filtered: bool, start: tuple[str, ...], writes: Writes, scope: Scope
-) -> Iterator[Plot]:
+) -> Iterator[Setup]:
     for trouble in scope.troubles:
-        sweeps = trouble not in ("calm", "start")  # the first sweep is of whole rows anyway
-        for trusted in (True, None) if sweeps and scope.doubtful else (True,):
-            for stamps in _all_stamps(writes):
-                yield Plot(filtered, start, writes, stamps, MOVES, trouble, trusted)
-        yield Plot(filtered, start, writes, (), ABSENT, trouble, None)
+        compares = trouble not in ("calm", "start")  # the first pass reads whole rows anyway
+        for trusted in (True, None) if compares and scope.untrusted else (True,):
+            for timestamps in _all_timestamps(writes):
+                yield Setup(filtered, start, writes, timestamps, MOVES, trouble, trusted)
+        yield Setup(filtered, start, writes, (), ABSENT, trouble, None)
         if _updates(start, writes):
-            yield Plot(filtered, start, writes, (), FROZEN, trouble, None)
+            yield Setup(filtered, start, writes, (), FROZEN, trouble, None)
 
 
 def _updates(start: tuple[str, ...], writes: Writes) -> bool:
-    """True if a row is written that exists: only then does a frozen stamp differ from others."""
+    """True if an existing row is written: only then does a frozen timestamp differ from others."""
     places = list(start)
     for record, place in writes:
         if NONE not in (place, places[record]):
@@ -164,18 +172,18 @@ def _updates(start: tuple[str, ...], writes: Writes) -> bool:
     return False
 
 
-def _all_stamps(writes: Writes) -> Iterator[tuple[int, ...]]:
-    """Every order, with ties, of the stamps within each record. A delete makes no stamp."""
+def _all_timestamps(writes: Writes) -> Iterator[tuple[int, ...]]:
+    """Every order, with ties, of the timestamps within each record. A delete makes no timestamp."""
     mine: dict[int, list[int]] = {}
     for at, (record, place) in enumerate(writes):
         if place != NONE:
             mine.setdefault(record, []).append(at)
     for orders in product(*(weak_orders(len(ats)) for ats in mine.values())):
-        stamps = [0] * len(writes)
+        timestamps = [0] * len(writes)
         for ats, order in zip(mine.values(), orders, strict=True):
-            for at, stamp in zip(ats, order, strict=True):
-                stamps[at] = stamp
-        yield tuple(stamps)
+            for at, timestamp in zip(ats, order, strict=True):
+                timestamps[at] = timestamp
+        yield tuple(timestamps)
 
 
 def weak_orders(count: int) -> list[tuple[int, ...]]:

@@ -1,4 +1,4 @@
-"""What follows an observable and has a DataFrame of it ready for whoever asks."""
+"""The base of the objects that follow an observable and return its state as a DataFrame."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from typing import Any, Generic, Self, TypeVar
 
 from reactivex import Observable, abc
 
-from .extra import pandas
+from .optional_imports import pandas
 
-__all__ = ["Follower"]
+__all__ = ["FrameBuilder"]
 
 T = TypeVar("T")
 
 
-class Follower(Generic[T]):
-    """Subscribed from the start; ends by `dispose` or at the end of ``with``.
+class FrameBuilder(Generic[T]):
+    """Subscribes when it is made; ends by `dispose` or at the end of ``with``.
 
-    The delivery thread only takes note of what comes. The frame is built by who reads it, once
-    for each state, under a lock that no user code runs under.
+    The delivery thread only records each value. The frame is built by the thread that reads it,
+    once for each state, under a lock that is not held while user code runs.
     """
 
     def __init__(self, source: Observable[T], scheduler: abc.SchedulerBase | None = None) -> None:
-        pandas()  # a missing extra is told here, and not on first use
+        pandas()  # a missing extra is an error here, and not on first use
         self._lock = threading.RLock()
         self._frame: Any = None
         self._error: Exception | None = None
@@ -31,21 +31,21 @@ class Follower(Generic[T]):
         )
 
     def read(self) -> Any:
-        """The current frame, as one that its reader may change."""
+        """Return a copy of the current frame, which the caller may change."""
         with self._lock:
             if self._error is not None:
                 raise self._error
             if self._frame is None:
                 self._frame = self._build()
-            # pandas copies when somebody writes.
+            # pandas copies on a write.
             return self._frame.copy(deep=False)
 
-    def touch(self) -> None:
-        """The frame is to be built anew, by the next reader."""
+    def invalidate(self) -> None:
+        """Mark the frame as outdated: the next `read` builds it again."""
         self._frame = None
 
     def dispose(self) -> None:
-        """Ends the subscription; the frame stays as it is. May be called again."""
+        """End the subscription; the frame stays as it is. May be called again."""
         self._subscription.dispose()
 
     def __enter__(self) -> Self:
@@ -56,16 +56,16 @@ class Follower(Generic[T]):
 
     def _on_next(self, value: T) -> None:
         with self._lock:
-            self._take(value)
+            self._add(value)
 
     def _on_error(self, error: Exception) -> None:
         with self._lock:
             self._error = error
 
-    def _take(self, value: T) -> None:
-        """Takes note of a value. Runs under the lock."""
+    def _add(self, value: T) -> None:
+        """Record a value. Runs under the lock."""
         raise NotImplementedError
 
     def _build(self) -> Any:
-        """A new frame of the current state. Runs under the lock."""
+        """Return a new frame of the current state. Runs under the lock."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""What an action costs, counted rather than timed: a number that no busy machine changes."""
+"""The cost of an action as a number of calls, which does not depend on the load of the machine."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import sys
 from collections.abc import Callable
 from types import FrameType
 
-__all__ = ["calls_of"]
+__all__ = ["count_calls"]
 
 
-def calls_of(action: Callable[[], object]) -> int:
-    """How many functions written in Python are entered while the action runs."""
+def count_calls(action: Callable[[], object]) -> int:
+    """Return the number of calls of Python functions while the action runs."""
     calls = 0
 
     def count(frame: FrameType, event: str, arg: object) -> None:
@@ -19,7 +19,7 @@ def calls_of(action: Callable[[], object]) -> int:
         calls += event == "call"
 
     before, collects = sys.getprofile(), gc.isenabled()
-    gc.disable()  # whoever is told of collections is a function, too
+    gc.disable()  # callbacks of the collector are functions too
     sys.setprofile(count)
     try:
         action()

@@ -1,4 +1,4 @@
-"""Follows one view after another; the old one goes on until the new one has something to show."""
+"""Subscribes to one view after another; the old one stays until the new one has a snapshot."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from reactivex.disposable import SingleAssignmentDisposable
 
 from rxbosbase.live.engine.snapshot import Snapshot
 
-__all__ = ["Follower"]
+__all__ = ["ViewSwitcher"]
 
 
-class Follower(abc.DisposableBase):
-    """At most two subscriptions: what is shown, and what is to be shown next."""
+class ViewSwitcher(abc.DisposableBase):
+    """At most two subscriptions: the view that is shown, and the next one."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -29,7 +29,7 @@ class Follower(abc.DisposableBase):
         take: Callable[[Snapshot[Any], bool], None],
         end: Callable[[Exception], None],
     ) -> None:
-        """Follows `view`: `take` gets each snapshot and whether it is the first, `end` an error."""
+        """Subscribe. `take` gets each snapshot and whether it is the first, `end` an error."""
         mine = SingleAssignmentDisposable()
         with self._lock:
             old, self._next = self._next, mine
@@ -51,7 +51,7 @@ class Follower(abc.DisposableBase):
         mine.disposable = view.subscribe(on_next, on_error)
 
     def dispose(self) -> None:
-        """Ends both."""
+        """End both subscriptions."""
         with self._lock:
             self._disposed = True
             ended = (self._shown, self._next)
@@ -61,7 +61,7 @@ class Follower(abc.DisposableBase):
                 subscription.dispose()
 
     def _adopt(self, mine: abc.DisposableBase) -> tuple[bool, bool]:
-        """Whether this is followed still, and whether it has just become what is shown."""
+        """Return whether the view is still subscribed to, and whether it is newly shown."""
         with self._lock:
             if self._shown is mine:
                 return True, False

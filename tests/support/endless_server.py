@@ -1,4 +1,4 @@
-"""A server that never comes to an end: it answers with some bytes, then with more and more."""
+"""A server whose responses do not end: some bytes first, then a piece at intervals."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import threading
 from types import TracebackType
 from typing import Self
 
-__all__ = ["Dripping"]
+__all__ = ["EndlessServer"]
 
 
-class Dripping:
-    """Answers each request with `head`, then with `piece` every `pause` seconds, for ever; without
-    a piece, with the head alone.
+class EndlessServer:
+    """Responds to each request with `head`, then with `piece` every `pause` seconds, without
+    limit; without a piece, only with the head.
 
     Args:
         tls: a context to speak TLS with.
 
     Attributes:
         url: its address.
-        connections: how many there were so far.
-        sent: pieces so far.
+        connections: number of connections so far.
+        sent: number of pieces sent so far.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Dripping:
         thread.start()
 
     def _accept(self) -> None:
-        with contextlib.suppress(OSError):  # closed: the end
+        with contextlib.suppress(OSError):  # the listener is closed
             while True:
                 sock = self._listener.accept()[0]
                 self.connections += 1

@@ -1,4 +1,4 @@
-"""By which names the page may be opened. Any other is a stranger's that leads here by its DNS."""
+"""The host names by which the page may be opened, against DNS rebinding by other sites."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ipaddress
 import re
 from collections.abc import Iterable
 
-__all__ = ["Names", "in_url", "is_loopback"]
+__all__ = ["AllowedHosts", "in_url", "is_loopback"]
 
 AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?", re.ASCII)
 """Host and port, in lower case. Host names in other scripts are sent as ``xn--…``."""
@@ -16,14 +16,14 @@ HIGHEST_PORT = 65535
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-class Names:
+class AllowedHosts:
     """Decides on the values of ``Host`` and ``Origin``.
 
-    A literal IP address needs no DNS, so nobody can make it lead here: where all addresses are
-    listened on, each is good.
+    A literal IP address needs no DNS, so it cannot be rebound: where the page listens on all
+    addresses, each is allowed.
 
     Args:
-        listening: the IP addresses that are listened on.
+        listening: the IP addresses that the page listens on.
         port: their port.
         more: further names: ``name`` at this port or at the default one of its scheme (as a proxy
             has it), ``name:port`` at that one alone.
@@ -32,10 +32,10 @@ class Names:
         ValueError: one of `more` is neither.
 
     Example:
-        >>> names = Names(["127.0.0.1"], 5006, ["dash.example"])
-        >>> names.knows_host("localhost:5006"), names.knows_host("evil.example:5006")
+        >>> names = AllowedHosts(["127.0.0.1"], 5006, ["dash.example"])
+        >>> names.allows_host("localhost:5006"), names.allows_host("evil.example:5006")
         (True, False)
-        >>> names.knows_origin("https://dash.example", "127.0.0.1:5006")
+        >>> names.allows_origin("https://dash.example", "127.0.0.1:5006")
         True
     """
 
@@ -46,25 +46,25 @@ class Names:
         own = [in_url(str(address)) for address in addresses if not address.is_unspecified]
         if self._any_address or any(address.is_loopback for address in addresses):
             own.append("localhost")
-        self._known = {(host, port) for host in own}
+        self._allowed = {(host, port) for host in own}
         for name in more:
-            self._known |= self._allowed(name)
+            self._allowed |= self._pairs(name)
 
-    def knows_host(self, header: str) -> bool:
-        """Whether this is the ``Host`` of a request to us."""
+    def allows_host(self, header: str) -> bool:
+        """Return whether a request with this ``Host`` is allowed."""
         found = _parts(header)
         if found is None:
             return False
         host, port = found
         if port is not None:
-            return self._knows(host, port)
-        return any(self._knows(host, default) for default in DEFAULT_PORTS.values())
+            return self._allows(host, port)
+        return any(self._allows(host, default) for default in DEFAULT_PORTS.values())
 
-    def knows_origin(self, header: str, host: str) -> bool:
-        """Whether this is the ``Origin`` of one of our pages, in a request to this known `host`.
+    def allows_origin(self, header: str, host: str) -> bool:
+        """Return whether this ``Origin`` is allowed for a request to this `host`.
 
-        Of literal addresses that are not known by themselves only the request's own counts: at
-        another one, somebody else may serve pages at the same port.
+        Of the literal addresses that are not listed only the request's own is allowed: at another
+        one, another site may serve pages at the same port.
         """
         if header.lower() == f"http://{host}".lower():
             return True
@@ -74,14 +74,14 @@ class Names:
         if not found or default is None or parts is None:
             return False
         name, port = parts
-        return (name, default if port is None else port) in self._known
+        return (name, default if port is None else port) in self._allowed
 
-    def _knows(self, host: str, port: int) -> bool:
-        if (host, port) in self._known:
+    def _allows(self, host: str, port: int) -> bool:
+        if (host, port) in self._allowed:
             return True
         return self._any_address and port == self._port and _is_address(host)
 
-    def _allowed(self, name: str) -> set[tuple[str, int]]:
+    def _pairs(self, name: str) -> set[tuple[str, int]]:
         parts = _parts(name)
         if parts is None:
             raise ValueError(f"{name!r} is no host name; give it as in dash.example or nas:8443")
@@ -91,7 +91,7 @@ class Names:
 
 
 def is_loopback(address: str) -> bool:
-    """Whether only this machine reaches what listens there."""
+    """Return whether only this machine can connect to this address."""
     try:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:
@@ -99,12 +99,12 @@ def is_loopback(address: str) -> bool:
 
 
 def in_url(host: str) -> str:
-    """A host as it is written in a URL: an IPv6 address has brackets."""
+    """Return a host as it is written in a URL: an IPv6 address has brackets."""
     return f"[{host}]" if ":" in host else host
 
 
 def _parts(authority: str) -> tuple[str, int | None] | None:
-    """Host and port; None if it is no authority. IPv6 addresses come in their one short form."""
+    """Return host and port; None if it is no authority. IPv6 addresses are shortened."""
     found = AUTHORITY.fullmatch(authority.lower())
     if found is None:
         return None

@@ -1,6 +1,6 @@
 """`BackoffPolicy`: how long to wait before each new attempt, of a stream, a POST or a read.
 
-The rule without jitter is pure: `rxbosbase.runtime.retry_delay`. The operator that waits by a
+The rule without jitter is pure: `retry_delay`. The operator that waits by a
 policy is `rxbosbase.operators.retry_with_backoff`.
 """
 
@@ -11,7 +11,7 @@ import random as _random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .runtime.retry_delay import is_number, longest_wait
+from .retry_delay import is_number, longest_wait
 
 __all__ = ["BackoffPolicy"]
 
@@ -45,13 +45,13 @@ class BackoffPolicy:
         most: object = self.max_attempts
         if most is not None and (not isinstance(most, int) or most is True or most < 1):
             raise ValueError(
-                f"max_attempts must be 1 or more, or None to retry for ever, not {most!r}"
+                f"max_attempts must be 1 or more, or None to retry without limit, not {most!r}"
             )
 
     def delay(self, attempt: int, random: Callable[[], float] = _random.random) -> float:
-        """Seconds to wait after failure number ``attempt`` (the first is 1).
+        """Return the seconds to wait after failure number ``attempt`` (the first is 1).
 
-        ``random`` gives numbers in [0, 1); it is asked only when ``jitter`` is on.
+        ``random`` returns numbers in [0, 1); it is called only when ``jitter`` is on.
         """
         if attempt < 1:
             raise ValueError(f"attempt counts failures from 1, not {attempt!r}")
@@ -61,5 +61,5 @@ class BackoffPolicy:
         return bound * random() if self.jitter else bound
 
     def exhausted(self, attempt: int) -> bool:
-        """True when failure number ``attempt`` is the last one this policy allows."""
+        """Return True when failure number ``attempt`` is the last one this policy allows."""
         return self.max_attempts is not None and attempt >= self.max_attempts

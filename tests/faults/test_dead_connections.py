@@ -1,4 +1,4 @@
-"""A connection that died without a word is noticed, and one that ends as it should is no loss."""
+"""A dead connection is detected without a packet of its end; a regular end is no loss."""
 
 from __future__ import annotations
 
@@ -30,17 +30,11 @@ LONG = os.environ.get("RXBOSBASE_LONG") == "1"
 NOTICED_WITHIN = 45.0
 SWITCHES = {(socket.SOL_SOCKET, socket.SO_KEEPALIVE), (socket.IPPROTO_TCP, socket.TCP_NODELAY)}
 SLOW = BackoffPolicy(initial=60, maximum=60, jitter=False)
-"""With this one a backoff where none belongs shows at once."""
+"""So long that a backoff where none belongs makes the test fail."""
 
 
-@pytest.fixture
-def server() -> Iterator[wire.WireServer]:
-    with wire.WireServer() as running:
-        yield running
-
-
-class Story:
-    """A client that listens, and what its user is told."""
+class WatchedStream:
+    """A client with one subscription, and what it emits."""
 
     def __init__(self, url: str, **settings: Any) -> None:
         self.log = Log()
@@ -50,7 +44,7 @@ class Story:
         self.seen: list[str] = []
         self.errors: list[Exception] = []
 
-    def __enter__(self) -> Story:
+    def __enter__(self) -> WatchedStream:
         self.log.__enter__()
         posts = self.client.collection("posts").observe("*", check=False)
         posts.subscribe(lambda event: self.seen.append(event.record["id"]), self.errors.append)
@@ -66,7 +60,7 @@ class Story:
         assert not self.errors
 
     def assert_routine(self) -> None:
-        """Nobody was told of a loss, and nothing was waited for."""
+        """Assert that no loss was reported, and no backoff began."""
         assert self.lost == []
         assert self.log.at_least(logging.WARNING) == []
         assert {each.state for each in self.states} <= {"connecting", "connected", "active"}
@@ -74,9 +68,9 @@ class Story:
 
 
 @pytest.fixture
-def story() -> Iterator[Callable[..., Story]]:
+def watch() -> Iterator[Callable[..., WatchedStream]]:
     with ExitStack() as stack:
-        yield lambda url, **settings: stack.enter_context(Story(url, **settings))
+        yield lambda url, **settings: stack.enter_context(WatchedStream(url, **settings))
 
 
 def wait_until(what: Callable[[], object], patience: float = PATIENCE) -> None:
@@ -87,11 +81,11 @@ def wait_until(what: Callable[[], object], patience: float = PATIENCE) -> None:
 
 
 def test_the_streams_socket_has_the_keep_alive_options(
-    server: wire.WireServer, story: Callable[..., Story]
+    server: wire.WireServer, watch: Callable[..., WatchedStream]
 ) -> None:
     """The stream's socket has the keep-alive options."""
-    it = story(server.url)
-    (driver,) = it.client.service._drivers
+    watched = watch(server.url)
+    (driver,) = watched.client.service._drivers
     connection: Any = driver.session._stream
     handles = list(connection._channel.sockets._open)
     assert handles
@@ -115,7 +109,7 @@ def test_by_default_silence_of_a_dead_host_is_noticed_within_45_seconds() -> Non
 
 @pytest.mark.timeout(150)
 def test_a_vanished_host_is_noticed_by_keep_alive_and_told_as_a_loss(
-    story: Callable[..., Story], monkeypatch: pytest.MonkeyPatch
+    watch: Callable[..., WatchedStream], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A host that vanishes is noticed by keep-alive and reported as a loss."""
     if why := VanishingHost.possible():
@@ -128,25 +122,25 @@ def test_a_vanished_host_is_noticed_by_keep_alive_and_told_as_a_loss(
         monkeypatch.setattr(sockets, "USER_TIMEOUT_MS", 2500)
         within = 10.0
     with VanishingHost() as host:
-        it = story(host.url, timeout=5.0)
+        watched = watch(host.url, timeout=5.0)
         host.vanish()
         began = time.monotonic()
-        wait_until(lambda: it.states and it.states[-1].state == "waiting", within)
-        print(f"noticed after {time.monotonic() - began:.1f} s: {it.states[-1].error}")
-        assert isinstance(it.states[-1].error, StreamLostError)
-        wait_until(lambda: it.lost == [["posts/*"]])
+        wait_until(lambda: watched.states and watched.states[-1].state == "waiting", within)
+        print(f"noticed after {time.monotonic() - began:.1f} s: {watched.states[-1].error}")
+        assert isinstance(watched.states[-1].error, StreamLostError)
+        wait_until(lambda: watched.lost == [["posts/*"]])
         host.appear()
-        it.client.realtime.on_disconnect = None
+        watched.client.realtime.on_disconnect = None
         for _ in range(20):  # for a moment more the near side remembers that there is no host
-            it.client.realtime.reconnect_now()
+            watched.client.realtime.reconnect_now()
             with contextlib.suppress(RequestTimeoutError):
-                it.client.realtime.wait_active(1.0)
+                watched.client.realtime.wait_active(1.0)
                 break
-        it.client.realtime.wait_active(1.0)
+        watched.client.realtime.wait_active(1.0)
 
 
 def test_a_host_that_the_system_gave_up_is_told_as_a_loss(
-    server: wire.WireServer, story: Callable[..., Story], monkeypatch: pytest.MonkeyPatch
+    server: wire.WireServer, watch: Callable[..., WatchedStream], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A host that the system's keep-alive gives up is reported as a loss, not as routine."""
     read = socket.SocketIO.readinto
@@ -158,64 +152,64 @@ def test_a_host_that_the_system_gave_up_is_told_as_a_loss(
 
     monkeypatch.setattr(socket.SocketIO, "readinto", readinto)
     is_there = True
-    it = story(server.url)
+    watched = watch(server.url)
     is_there = False
     server.send("posts/*", {"id": "a"}, "create")  # wakes the reader up
-    wait_until(lambda: it.states[-1].state == "waiting")
-    assert isinstance(it.states[-1].error, StreamLostError)
-    assert os.strerror(errno.ETIMEDOUT) in str(it.states[-1].error)
-    wait_until(lambda: it.lost == [["posts/*"]])
+    wait_until(lambda: watched.states[-1].state == "waiting")
+    assert isinstance(watched.states[-1].error, StreamLostError)
+    assert os.strerror(errno.ETIMEDOUT) in str(watched.states[-1].error)
+    wait_until(lambda: watched.lost == [["posts/*"]])
     is_there = True
 
 
 def test_a_proxy_that_swallows_everything_is_noticed_by_the_silence_and_renewed_as_routine(
-    server: wire.WireServer, story: Callable[..., Story]
+    server: wire.WireServer, watch: Callable[..., WatchedStream]
 ) -> None:
     """A stream that a proxy silences is renewed after `idle_timeout`, without a loss."""
-    it = story(server.url, idle_timeout=0.2)
+    watched = watch(server.url, idle_timeout=0.2)
     for number in (2, 3, 4):
         server.stream.stall()
         server.wait_gets(number)
         server.wait_post(number)
-    it.client.realtime.wait_active(PATIENCE)
+    watched.client.realtime.wait_active(PATIENCE)
     server.send("posts/*", {"id": "a"}, "create")
-    wait_until(lambda: it.seen)
-    it.assert_routine()
+    wait_until(lambda: watched.seen)
+    watched.assert_routine()
 
 
-def test_a_stream_that_speaks_is_not_renewed(
-    server: wire.WireServer, story: Callable[..., Story]
+def test_a_stream_with_events_is_not_renewed(
+    server: wire.WireServer, watch: Callable[..., WatchedStream]
 ) -> None:
     """A stream that delivers events is not renewed after `idle_timeout`."""
-    it = story(server.url, idle_timeout=0.3)
+    watched = watch(server.url, idle_timeout=0.3)
     for number in range(8):
         server.send("posts/*", {"id": str(number)}, "create")
         time.sleep(0.1)
-    wait_until(lambda: len(it.seen) == 8)
+    wait_until(lambda: len(watched.seen) == 8)
     assert server.gets == 1
 
 
 @pytest.mark.parametrize("chunked", [True, False], ids=["chunked", "HTTP/1.0"])
 def test_the_servers_own_closes_are_routine_and_a_new_stream_follows_at_once(
     server: wire.WireServer,
-    story: Callable[..., Story],
+    watch: Callable[..., WatchedStream],
     monkeypatch: pytest.MonkeyPatch,
     chunked: bool,
 ) -> None:
     """A healthy stream that the server closes is replaced at once, without a loss."""
     monkeypatch.setattr(connection, "HEALTHY_AFTER", 0.1)
     server.on_stream = lambda number: wire.stream(chunked=chunked)
-    it = story(server.url)
+    watched = watch(server.url)
     for number in (2, 3, 4):
         time.sleep(0.15)
         began = time.monotonic()
         server.stream.finish()
         server.wait_post(number)
         assert time.monotonic() - began < 5.0, "there is no wait before it"
-    it.client.realtime.wait_active(PATIENCE)
+    watched.client.realtime.wait_active(PATIENCE)
     server.send("posts/*", {"id": "a"}, "create")
-    wait_until(lambda: it.seen)
-    it.assert_routine()
+    wait_until(lambda: watched.seen)
+    watched.assert_routine()
 
 
 @pytest.mark.parametrize("life", [300.0, 1800.0])
@@ -242,10 +236,10 @@ def test_a_day_of_routine_closes_has_no_backoff_in_virtual_time(life: float) -> 
 
 
 def test_the_servers_close_of_a_stream_that_has_just_begun_is_a_failure(
-    server: wire.WireServer, story: Callable[..., Story]
+    server: wire.WireServer, watch: Callable[..., WatchedStream]
 ) -> None:
     """A stream that the server closes right after it opened is a loss and causes a wait."""
-    it = story(server.url)
+    watched = watch(server.url)
     server.stream.finish()
-    wait_until(lambda: it.states and it.states[-1].state == "waiting")
-    wait_until(lambda: it.lost == [["posts/*"]])
+    wait_until(lambda: watched.states and watched.states[-1].state == "waiting")
+    wait_until(lambda: watched.lost == [["posts/*"]])

@@ -13,22 +13,22 @@ from reactivex.internal import DisposedException
 from reactivex.scheduler import EventLoopScheduler, ThreadPoolScheduler, VirtualTimeScheduler
 from reactivex.scheduler.trampolinescheduler import TrampolineScheduler
 
-__all__ = ["BATCH", "Handover", "Overflow", "Runner", "check_bounds"]
+__all__ = ["BATCH", "BoundedQueue", "Overflow", "Runner", "check_bounds"]
 
 T = TypeVar("T")
 
 Overflow = Literal["block", "drop_oldest", "drop_newest", "conflate", "error"]
 
 BATCH = 64
-"""Values delivered in one scheduled action; after these the scheduler's other work has its turn."""
+"""Values delivered in one scheduled action; after these other work of the scheduler runs."""
 
 
-LOOK_UP_SECONDS = 0.05
-"""How often a producer that waits for room looks whether anybody can still make it."""
+POLL_SECONDS = 0.05
+"""Seconds between two checks of a waiting producer whether a thread can still make room."""
 
 
 def check_bounds(size: object, overflow: str) -> None:
-    """Refuses what cannot bound a queue."""
+    """Raise `ValueError` for what cannot bound a queue."""
     if not isinstance(size, int) or size is True or size < 1:
         raise ValueError(f"size must be 1 or more, not {size!r}")
     if overflow not in get_args(Overflow):
@@ -36,19 +36,19 @@ def check_bounds(size: object, overflow: str) -> None:
 
 
 class Runner(Protocol):
-    """What delivers: a scheduler, or anything that wakes whoever calls `deliver_one`.
+    """Runs the delivery: a scheduler, or anything that wakes the caller of `deliver_one`.
 
-    Where it has them, ``is_current`` tells that this thread is the one that delivers, and
-    ``is_closed`` that nothing will be delivered any more.
+    It may have ``is_current``, True on the thread that delivers, and ``is_closed``, True once
+    nothing is delivered any more.
     """
 
     def schedule(self, action: Callable[..., Any], /) -> abc.DisposableBase:
-        """Has the queue emptied, now or soon."""
+        """Run `action`, which empties the queue, now or soon."""
         ...
 
 
-class Handover(Generic[T]):
-    """One subscription. The lock is never held while a value is delivered."""
+class BoundedQueue(Generic[T]):
+    """The queue of one subscription. Its lock is never held while a value is delivered."""
 
     def __init__(
         self,
@@ -71,9 +71,9 @@ class Handover(Generic[T]):
         self._error: Exception | None = None
         self._draining = False
         self._work = SerialDisposable()
-        self._deliverer: Thread | None = None  # who delivered last
-        self._inside: Thread | None = None  # who is in the subscriber's on_next
-        self._asker: Thread | None = None  # who scheduled that
+        self._deliverer: Thread | None = None  # the thread that delivered last
+        self._in_on_next: Thread | None = None  # the thread inside the subscriber's on_next
+        self._scheduled_by: Thread | None = None  # the thread that scheduled that
 
     # -- the producer's side ----------------------------------------------------------------------
 
@@ -81,7 +81,7 @@ class Handover(Generic[T]):
         with self._room:
             before = self._dropped
             if not (self._ended or self._disposed):
-                self._take(value)
+                self._add(value)
             dropped = self._dropped
             failed = self._ended
         if dropped > before and self._on_drop is not None:
@@ -94,7 +94,7 @@ class Handover(Generic[T]):
             self._upstream.dispose()
         self._start()
 
-    def _take(self, value: T) -> None:
+    def _add(self, value: T) -> None:
         self._numbers += 1
         key = _key(value) if self._overflow == "conflate" else self._numbers
         self._dropped += key in self._queue
@@ -115,9 +115,9 @@ class Handover(Generic[T]):
         while len(self._queue) >= self._size and not (self._ended or self._disposed):
             if self._waits_for_itself():
                 return self._fail("the producer would wait for itself, on the delivering thread")
-            self._room.wait(LOOK_UP_SECONDS)
+            self._room.wait(POLL_SECONDS)
             if getattr(self._scheduler, "is_closed", False) is True:
-                self._ended = True  # those that wait stay, for who still takes them
+                self._ended = True  # waiting values stay, and can still be delivered
         return not (self._ended or self._disposed)
 
     def _fail(self, why: str) -> bool:
@@ -126,10 +126,10 @@ class Handover(Generic[T]):
 
     def _waits_for_itself(self) -> bool:
         me = current_thread()
-        if self._inside is me:
+        if self._in_on_next is me:
             return True
         if isinstance(self._scheduler, (TrampolineScheduler, VirtualTimeScheduler)):
-            return self._asker is me
+            return self._scheduled_by is me
         if isinstance(self._scheduler, ThreadPoolScheduler):
             return False  # another worker can deliver
         if isinstance(self._scheduler, EventLoopScheduler):
@@ -157,7 +157,7 @@ class Handover(Generic[T]):
             if self._draining or self._disposed or not (self._queue or self._ended):
                 return
             self._draining = True
-            self._asker = current_thread()
+            self._scheduled_by = current_thread()
         self._schedule()
 
     def _schedule(self) -> None:
@@ -165,35 +165,35 @@ class Handover(Generic[T]):
         self._work.disposable = work
         try:
             work.disposable = self._scheduler.schedule(self._deliver_some)
-        except DisposedException as error:  # a scheduler that was shut down runs nothing any more
+        except DisposedException as error:  # a scheduler that was shut down runs nothing
             self.dispose()
             self._upstream.dispose()
             self._observer.on_error(error)
 
     def _deliver_some(self, *_: Any) -> None:
-        self._deliverer = self._inside = current_thread()
+        self._deliverer = self._in_on_next = current_thread()
         try:
             for _number in range(BATCH):
                 if not self.deliver_one():
                     return
         except BaseException:
-            # Whoever waits for room must not wait for a subscriber that is out of order.
+            # A producer must not wait for a subscriber that has failed.
             self.dispose()
             self._upstream.dispose()
             raise
-        self._inside = None
+        self._in_on_next = None
         self._schedule()
 
     def deliver_one(self) -> bool:
-        """Hands on the next value, or the end; False if there was no value."""
+        """Deliver the next value, or the end; return False if there was no value."""
         with self._room:
             if self._disposed or not (self._queue or self._ended):
                 self._draining = False
-                self._inside = None
+                self._in_on_next = None
                 return False
             values = [self._queue.popitem(last=False)[1]] if self._queue else []
             if len(self._queue) <= self._size // 2:
-                self._room.notify_all()  # at half, so that threads take turns more seldom
+                self._room.notify_all()  # at half, so that threads alternate less often
         for value in values:
             self._observer.on_next(value)
         if values:
@@ -206,6 +206,6 @@ class Handover(Generic[T]):
 
 
 def _key(value: Any) -> object:
-    """The record id of an event or a record; one and the same key for anything else."""
+    """Return the record id of an event or a record; one and the same key for anything else."""
     record = getattr(value, "record", value)
     return record.get("id") if isinstance(record, Mapping) else getattr(record, "id", None)
