@@ -126,11 +126,11 @@ class Collection(Records[T], Generic[T]):
             ClientResponseError: the preflight found 400, 403 or 404.
             RequestTimeoutError: not acknowledged within `timeout` seconds.
         """
-        topic, preflight = self._topic(
+        request = self._topic_request(
             target, check,
             filter=filter, expand=expand, fields=fields, query=query, headers=headers,
         )  # fmt: skip
-        return subscribe_blocking(self._topic_request(topic, preflight), callback, timeout=timeout)
+        return subscribe_blocking(request, callback, timeout=timeout)
 
     def events(
         self,
@@ -161,7 +161,7 @@ class Collection(Records[T], Generic[T]):
             on_completed: Callable[[], object],
         ) -> Unsubscribe:
             return subscribe_blocking(
-                self._topic_request(topic, preflight), on_next,
+                self._request_for(topic, preflight), on_next,
                 timeout=timeout, on_error=on_error, on_completed=on_completed,
             )  # fmt: skip
 
@@ -257,6 +257,11 @@ class Collection(Records[T], Generic[T]):
             self._client.service.complete(lambda name: name == topic_name)
 
     def _topic_request(
+        self, target: str, check: bool, **options: Unpack[TopicOptions]
+    ) -> TopicRequest:
+        return self._request_for(*self._topic(target, check, **options))
+
+    def _request_for(
         self, topic: Topic, preflight: Callable[[], PreflightRequest] | None
     ) -> TopicRequest:
         return TopicRequest(
@@ -288,4 +293,4 @@ def record_topic_request(
     collection: Collection[Any], target: str, check: bool, **options: Unpack[TopicOptions]
 ) -> TopicRequest:
     """Return the request for a topic of the collection; errors as `Collection.observe`."""
-    return collection._topic_request(*collection._topic(target, check, **options))
+    return collection._topic_request(target, check, **options)

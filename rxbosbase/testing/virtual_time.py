@@ -105,7 +105,7 @@ class VirtualClock:
             if steps > MAX_STEPS:
                 raise RuntimeError(
                     f"{MAX_STEPS} pieces of work came of one another at one moment, the last on "
-                    f"{scheduler._name!r}: does a callback write what calls it again?"
+                    f"{scheduler.name!r}: does a callback write what calls it again?"
                 )
             self.now = max(self.now, due)
             scheduler.run(call)
@@ -141,7 +141,7 @@ class VirtualScheduler(SerialScheduler):
         self, clock: VirtualClock | None = None, name: str = "virtual", *, raises: bool = False
     ) -> None:
         super().__init__()
-        self._name = name
+        self.name = name
         self._raises = raises
         self.clock = clock or VirtualClock()
         self._runs = False
@@ -173,7 +173,7 @@ class VirtualScheduler(SerialScheduler):
             elif not isinstance(error, Exception):
                 raise
             else:
-                log.exception("work on %s raised; the scheduler goes on", self._name)
+                log.exception("work on %s raised; the scheduler goes on", self.name)
         finally:
             self._runs = False
         self._finish()
