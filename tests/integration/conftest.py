@@ -13,6 +13,7 @@ from support.tested_server import new_server
 
 from rxbosbase.client import BosBase
 from rxbosbase.server import EmbeddedServer
+from rxbosbase.server.sample import create_sample
 
 
 @pytest.fixture(scope="session")
@@ -45,3 +46,12 @@ def client(server: EmbeddedServer) -> Iterator[BosBase]:
 def admin(bosbase_client: BosBase) -> BosBase:
     """A superuser of the shared server."""
     return bosbase_client
+
+
+@pytest.fixture(scope="module")
+def sample() -> Iterator[EmbeddedServer]:
+    """A server with sample data, for tests that only use it."""
+    with EmbeddedServer() as server:
+        with server.client(superuser=True) as admin:
+            create_sample(admin)
+        yield server

@@ -5,26 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import pytest
 from support.command import Command, Env, environment, run
+from support.sample_user import ADA, ada, write_message
 
-from rxbosbase import BosBase
 from rxbosbase.server import EmbeddedServer
-from rxbosbase.server.sample import SAMPLE_PASSWORD, SAMPLE_USERS, create_sample
-
-ADA = SAMPLE_USERS[0]
-
-
-@pytest.fixture(scope="module")
-def sample() -> Iterator[EmbeddedServer]:
-    """A server with sample data, for tests that only use it."""
-    with EmbeddedServer() as server:
-        with server.client(superuser=True) as admin:
-            create_sample(admin)
-        yield server
+from rxbosbase.server.sample import SAMPLE_PASSWORD, create_sample
 
 
 @contextmanager
@@ -33,20 +22,6 @@ def tailing(url: str, *arguments: str, env: Env = None) -> Generator[Command]:
     with Command("tail", "--url", url, *arguments, env=env) as tail:
         assert tail.error_line().startswith("rxbosbase: listening to ")
         yield tail
-
-
-@contextmanager
-def ada(url: str) -> Generator[BosBase]:
-    with BosBase(url) as client:
-        client.collection("users").auth_with_password(ADA.email, SAMPLE_PASSWORD)
-        yield client
-
-
-def write_message(client: BosBase, text: str) -> str:
-    """Create a message as Ada; return its id."""
-    body = {"room": "general", "text": text, "author": ADA.id}
-    id: str = client.collection("messages").create(body)["id"]
-    return id
 
 
 def test_a_pipe_gets_a_json_line_per_event_and_ctrl_c_ends_cleanly(sample: EmbeddedServer) -> None:

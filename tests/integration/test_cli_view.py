@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from support.command import Command, Env, run, terminal_output, wait_for_output
+from support.sample_user import ada, write_message
 
-from rxbosbase import BosBase
 from rxbosbase.live import Change, apply_changes
 from rxbosbase.server import EmbeddedServer
-from rxbosbase.server.sample import SAMPLE_PASSWORD, SAMPLE_USERS, create_sample
-
-ADA = SAMPLE_USERS[0]
-
-
-@pytest.fixture(scope="module")
-def sample() -> Iterator[EmbeddedServer]:
-    """A server with sample data, for tests that only use it."""
-    with EmbeddedServer() as server:
-        with server.client(superuser=True) as admin:
-            create_sample(admin)
-        yield server
+from rxbosbase.server.sample import create_sample
 
 
 @contextmanager
@@ -33,20 +22,6 @@ def viewing(url: str, *arguments: str, env: Env = None) -> Generator[Command]:
     with Command("view", "--url", url, *arguments, env=env) as view:
         assert view.error_line().startswith("rxbosbase: listening to ")
         yield view
-
-
-@contextmanager
-def ada(url: str) -> Generator[BosBase]:
-    with BosBase(url) as client:
-        client.collection("users").auth_with_password(ADA.email, SAMPLE_PASSWORD)
-        yield client
-
-
-def write_message(client: BosBase, text: str, room: str = "general") -> str:
-    """Create a message as Ada; return its id."""
-    body = {"room": room, "text": text, "author": ADA.id}
-    id: str = client.collection("messages").create(body)["id"]
-    return id
 
 
 def change(view: Command) -> Change[dict[str, Any]]:
