@@ -5,9 +5,10 @@ packages marked "pure" reach no I/O, no threads, no clock and no randomness::
 
     encoding/             JSON, UTF-8 and values (pure)
     errors, events        the tree of errors; what subscribers get (pure)
-    runtime/              schedulers, threads, the fork guard, backoff.py (`BackoffPolicy`)
+    runtime/              schedulers, threads, the fork guard; backoff.py (`BackoffPolicy`),
+                          retry.py (what waits and subscribes again)
     http/ auth/           requests, and the bytes of event streams; who is logged in
-    operators/            one operator a file; _retry.py waits and subscribes again
+    operators/            one operator a file
     realtime/protocol/    topics, frames: bytes to values and back (pure)
     realtime/session/     the state of a connection; topic_submission.py says what a failed POST
                           means, a 404 for one (pure)

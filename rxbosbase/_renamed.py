@@ -46,7 +46,7 @@ NAMES = {
     "rxbosbase.doctor.examine": "rxbosbase.cli.connection_checks.run_checks",
     "rxbosbase.loop.LoopScheduler": "rxbosbase.runtime.thread_scheduler.ThreadScheduler",
     "rxbosbase.records.Record": "rxbosbase.encoding.record.Record",
-    "rxbosbase.realtime.reconnect.RESET_AFTER": "rxbosbase.operators._retry.RESET_AFTER",
+    "rxbosbase.realtime.reconnect.RESET_AFTER": "rxbosbase.runtime.retry.RESET_AFTER",
     "rxbosbase.realtime.reconnect.retry_with_backoff": (
         "rxbosbase.operators.retry_with_backoff.retry_with_backoff"
     ),
@@ -70,22 +70,22 @@ def forward(old: str, new: str = "") -> Callable[[str], Any]:
     """
 
     def __getattr__(name: str) -> Any:
-        if f"{old}.{name}" in MODULES:
-            return import_module(f"{old}.{name}")
+        full = f"{old}.{name}"
+        if full in MODULES:
+            return import_module(full)
         if name == "__all__" and old in MODULES:
             moved = [other.rpartition(".")[2] for other in NAMES if other.rpartition(".")[0] == old]
             return sorted({*import_module(new).__all__, *moved})
-        home, _, target = NAMES.get(f"{old}.{name}", f"{new}.{name}").rpartition(".")
-        module = import_module(home) if home and not name.startswith("__") else None
-        if not hasattr(module, target):
+        home, _, target = NAMES.get(full, f"{new}.{name}").rpartition(".")
+        names = vars(import_module(home)) if home and not name.startswith("__") else {}
+        if target not in names:
             raise AttributeError(f"module {old!r} has no attribute {name!r}")
-        found = getattr(module, target)
         warnings.warn(
-            f"{old}.{name} is {home}.{target} now; the old name goes with the next version",
+            f"{full} is {home}.{target} now; the old name goes with the next version",
             DeprecationWarning,
             stacklevel=2,
         )
-        return found
+        return names[target]
 
     return __getattr__
 

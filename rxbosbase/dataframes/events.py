@@ -9,10 +9,10 @@ from typing import Any
 
 from reactivex import Observable, abc
 from reactivex import operators as ops
-from reactivex.scheduler import TimeoutScheduler
 
 from rxbosbase.encoding.values import plain
 from rxbosbase.events import Event
+from rxbosbase.runtime.scheduler import clock_of
 
 from .frame_builder import FrameBuilder
 from .kinds import EPOCH
@@ -56,7 +56,7 @@ class EventWindow(FrameBuilder[Event]):
     ) -> None:  # fmt: skip
         self._span = span
         self._count = count
-        self._clock = clock or _clock_of(source)
+        self._clock = clock or clock_of(getattr(source, "scheduler", None), None)
         self._events: deque[tuple[datetime, Event]] = deque()
         self._table = table
         self.dropped = 0
@@ -152,7 +152,7 @@ class RateFrame(FrameBuilder[str]):
         self, groups: Observable[str], every: timedelta, clock: abc.SchedulerBase | None
     ) -> None:
         self._every = every
-        self._clock = clock or _clock_of(groups)
+        self._clock = clock or clock_of(getattr(groups, "scheduler", None), None)
         self._groups: dict[str, None] = {}
         self._counts: dict[int, Counter[str]] = {}
         self._first = self._bucket()
@@ -236,7 +236,3 @@ def _grouping(by: str | Callable[[Any], object]) -> Callable[[Any], str]:
         return str(record.get(by, ""))
 
     return of_record
-
-
-def _clock_of(source: Observable[Any]) -> abc.SchedulerBase:
-    return getattr(source, "scheduler", None) or TimeoutScheduler.singleton()

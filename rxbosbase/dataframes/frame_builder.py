@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from typing import Any, Generic, Self, TypeVar
 
 from reactivex import Observable, abc
@@ -14,7 +15,7 @@ __all__ = ["FrameBuilder"]
 T = TypeVar("T")
 
 
-class FrameBuilder(Generic[T]):
+class FrameBuilder(ABC, Generic[T]):
     """Subscribes when it is made; ends by `dispose` or at the end of ``with``.
 
     The delivery thread only records each value. The frame is built by the thread that reads it,
@@ -62,10 +63,10 @@ class FrameBuilder(Generic[T]):
         with self._lock:
             self._error = error
 
+    @abstractmethod
     def _add(self, value: T) -> None:
         """Record a value. Runs under the lock."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _build(self) -> Any:
         """Return a new frame of the current state. Runs under the lock."""
-        raise NotImplementedError

@@ -8,21 +8,13 @@ from datetime import timedelta
 from typing import TypeVar
 
 from reactivex import Observable, abc
-from reactivex.scheduler import TimeoutScheduler
 
 from rxbosbase.events import Event, RecordEvent
 
-__all__ = ["Event", "by_id", "clock_of", "newest_of", "record_id", "seconds"]
+__all__ = ["Event", "by_id", "newest_of", "record_id", "seconds"]
 
 B = TypeVar("B")
 R = TypeVar("R")
-
-
-def clock_of(
-    argument: abc.SchedulerBase | None, subscriber: abc.SchedulerBase | None
-) -> abc.SchedulerBase:
-    """Return the scheduler for timed work: the argument, else the subscriber's, else RxPY's."""
-    return argument or subscriber or TimeoutScheduler.singleton()
 
 
 def seconds(value: float | timedelta, name: str) -> float:

@@ -11,9 +11,9 @@ from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable
 
 from rxbosbase.events import RecordEvent
-from rxbosbase.runtime.scheduler import RestartableTimer
+from rxbosbase.runtime.scheduler import RestartableTimer, clock_of
 
-from ._common import clock_of, newest_of, record_id
+from ._common import newest_of, record_id
 from ._outbox import Outbox
 
 __all__ = ["Holding", "Timed", "timed"]

@@ -13,9 +13,7 @@ from typing import Any, TypeVar
 from reactivex import Observable, abc
 
 from rxbosbase.runtime.backoff import BackoffPolicy
-
-from ._common import clock_of
-from ._retry import Retry
+from rxbosbase.runtime.retry import Retry
 
 __all__ = ["retry_with_backoff"]
 
@@ -48,25 +46,15 @@ def retry_with_backoff(
         random: the source of jitter, numbers in [0, 1).
         resets: True if the attempt that ended with this error was healthy: its failure counts as
             the first again. By default an attempt is healthy that emitted at least one value and
-            lasted ``RESET_AFTER`` seconds.
+            lasted 5 s.
         until: True for an error that retrying cannot fix; it is passed on at once.
         on_wait: called with ``(attempt, delay, error)`` before each wait.
         wake: each of its values ends a running wait at once and keeps the count. Subscribed to
             once, as long as the result; its own error ends the result.
 
     An error with a number in its attribute ``retry_after`` (seconds) makes the wait at least that
-    long, up to ``MAX_RETRY_AFTER``. After ``policy.max_attempts`` failures in a row the last error
-    is passed on; so is what ``resets``, ``until`` or ``on_wait`` raise.
+    long, up to 300 s. After ``policy.max_attempts`` failures in a row the last error is passed on;
+    so is what ``resets``, ``until`` or ``on_wait`` raise.
     """
 
-    def operator(source: Observable[T]) -> Observable[T]:
-        def subscribe(
-            observer: abc.ObserverBase[T], scheduler_: abc.SchedulerBase | None = None
-        ) -> abc.DisposableBase:
-            clock = clock_of(scheduler, scheduler_)
-            retry: Retry[T] = Retry(policy, clock, random, resets, until, on_wait)
-            return retry.run(source, observer, scheduler_, wake)
-
-        return Observable(subscribe)
-
-    return operator
+    return Retry(policy, scheduler, random, resets, until, on_wait, wake)

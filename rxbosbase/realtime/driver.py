@@ -21,13 +21,13 @@ from reactivex.disposable import Disposable, SerialDisposable
 from reactivex.subject import Subject
 
 from rxbosbase.errors import BosBaseError, StreamLostError
-from rxbosbase.operators.retry_with_backoff import retry_with_backoff
 from rxbosbase.realtime.session import commands as do
 from rxbosbase.realtime.session.lifecycle import Signal, State
 from rxbosbase.realtime.session.registry import TopicShard
 from rxbosbase.realtime.session.session import Session
 from rxbosbase.realtime.session.status import SessionStatus
 from rxbosbase.runtime.backoff import BackoffPolicy
+from rxbosbase.runtime.retry import Retry
 
 from .connection import Batch, Connection, ConnectionSettings, Opened, connect
 from .delivery import guarded
@@ -333,12 +333,11 @@ def reconnecting(
     """Return the connection as a stream that is repeated at its end, and retried after an error.
 
     A routine end completes the connection, and `repeat` dials the next one at once with a new
-    count of failures. After an error the next attempt waits as `policy` defines.
+    count of failures. After an error the next attempt waits as `policy` defines: `Retry` is
+    what `operators.retry_with_backoff` returns.
     """
     return connect(dial).pipe(
-        retry_with_backoff(
-            policy, scheduler=scheduler, resets=_was_healthy, on_wait=on_wait, wake=wake
-        ),
+        Retry(policy, scheduler=scheduler, resets=_was_healthy, on_wait=on_wait, wake=wake),
         ops.repeat(),
     )
 

@@ -16,9 +16,10 @@ from typing import Any, TypeVar
 
 from reactivex import abc, typing
 from reactivex.disposable import SerialDisposable, SingleAssignmentDisposable
+from reactivex.scheduler import TimeoutScheduler
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
-__all__ = ["Job", "RestartableTimer", "SerialScheduler"]
+__all__ = ["Job", "RestartableTimer", "SerialScheduler", "clock_of"]
 
 State = TypeVar("State")
 
@@ -215,3 +216,10 @@ class RestartableTimer(SerialDisposable):
         timer = SingleAssignmentDisposable()
         self.disposable = timer  # first, so that an action that sets it again is not undone
         timer.disposable = self._clock.schedule_relative(wait, lambda *_: action())
+
+
+def clock_of(
+    argument: abc.SchedulerBase | None, subscriber: abc.SchedulerBase | None
+) -> abc.SchedulerBase:
+    """Return the scheduler for timed work: the argument, else the subscriber's, else RxPY's."""
+    return argument or subscriber or TimeoutScheduler.singleton()

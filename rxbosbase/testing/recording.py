@@ -10,12 +10,12 @@ from pathlib import Path
 
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable, SerialDisposable
-from reactivex.scheduler import TimeoutScheduler
 
 from rxbosbase.encoding.json import decode, encode
 from rxbosbase.events import Event, RecordEvent
 from rxbosbase.realtime.protocol.frames import MAX_FRAME_BYTES
 from rxbosbase.runtime.private_file import open_own
+from rxbosbase.runtime.scheduler import clock_of
 from rxbosbase.runtime.streams import Stream
 from rxbosbase.runtime.thread_scheduler import ThreadScheduler
 
@@ -68,8 +68,7 @@ def record_stream(
         ) -> abc.DisposableBase:
             # A `Stream` has one, and so have some of RxPY's subjects and users' observables.
             own: abc.SchedulerBase | None = getattr(source, "scheduler", None)
-            clock = own or scheduler or TimeoutScheduler.singleton()
-            recording = _Recording(target, in_use, clock)
+            recording = _Recording(target, in_use, clock_of(own, scheduler))
 
             def on_next(event: Event) -> None:
                 recording.write(event)

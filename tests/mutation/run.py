@@ -57,6 +57,7 @@ SCOPE = [
         "rxbosbase.runtime.scheduler",
         "rxbosbase.runtime.bounded_queue",
         "rxbosbase.runtime.pool",
+        "rxbosbase.runtime.retry",
         "rxbosbase.records.requests",
         "rxbosbase.auth.refresh",
     ),

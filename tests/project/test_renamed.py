@@ -135,3 +135,9 @@ def test_the_changelog_names_each_rename(old: str) -> None:
     new = ALL.get(old) or NAMES[old]
     text = CHANGELOG.read_text(encoding="utf-8")
     assert re.search(rf"`{re.escape(old)}`[^\n]*`{re.escape(new)}`", text)
+
+
+@pytest.mark.parametrize("package", ["rxbosbase", "rxbosbase.live", "rxbosbase.auth"])
+def test_a_special_name_that_no_module_has_is_refused(package: str) -> None:
+    """A name such as `__bool__` is an AttributeError of a package, without a warning."""
+    assert not hasattr(import_module(package), "__bool__")

@@ -17,9 +17,9 @@ from reactivex.disposable import Disposable
 from reactivex.scheduler import CurrentThreadScheduler, EventLoopScheduler, ImmediateScheduler
 from reactivex.testing import TestScheduler
 
-from rxbosbase.operators._retry import RESET_AFTER
 from rxbosbase.operators.retry_with_backoff import retry_with_backoff
 from rxbosbase.runtime.backoff import BackoffPolicy
+from rxbosbase.runtime.retry import RESET_AFTER
 from rxbosbase.runtime.retry_delay import MAX_RETRY_AFTER
 from rxbosbase.runtime.thread_scheduler import ThreadScheduler
 

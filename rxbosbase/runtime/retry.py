@@ -1,7 +1,11 @@
-"""One subscription of ``retry_with_backoff``: attempts, waits, and the count of failures."""
+"""The mechanism of ``retry_with_backoff``: attempts, waits, and the count of failures.
+
+It is here and not beside the operator, so that `realtime` uses it without loading all operators.
+"""
 
 from __future__ import annotations
 
+import random as _random
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock
@@ -14,8 +18,9 @@ from reactivex.disposable import (
     SingleAssignmentDisposable,
 )
 
-from rxbosbase.runtime.backoff import BackoffPolicy
-from rxbosbase.runtime.retry_delay import asked_to_wait
+from .backoff import BackoffPolicy
+from .retry_delay import asked_to_wait
+from .scheduler import clock_of
 
 __all__ = ["RESET_AFTER", "Retry"]
 
@@ -25,28 +30,45 @@ RESET_AFTER = 5.0
 """Seconds an attempt must have lasted for its end to start a new count of failures."""
 
 
-@dataclass(eq=False)
-class Retry(Generic[T]):
+@dataclass(frozen=True, eq=False)
+class Retry:
+    """The operator that `operators.retry_with_backoff` returns; it documents the arguments."""
+
+    policy: BackoffPolicy
+    scheduler: abc.SchedulerBase | None = None
+    random: Callable[[], float] = _random.random
+    resets: Callable[[Exception], bool] | None = None
+    until: Callable[[Exception], bool] | None = None
+    on_wait: Callable[[int, float, Exception], None] | None = None
+    wake: Observable[Any] | None = None
+
+    def __call__(self, source: Observable[T]) -> Observable[T]:
+        """Return the source, subscribed to again after each of its errors."""
+
+        def subscribe(
+            observer: abc.ObserverBase[T], scheduler: abc.SchedulerBase | None = None
+        ) -> abc.DisposableBase:
+            return _Attempts(self, source, observer, scheduler).run()
+
+        return Observable(subscribe)
+
+
+class _Attempts(Generic[T]):
     """One subscription of the operator.
 
     ``_current`` holds the attempt or the wait, whichever there is; disposing it ends both. What
     clears the token ``_wait`` (the timer, or a wake) starts the next attempt, so only one does.
     """
 
-    policy: BackoffPolicy
-    clock: abc.SchedulerBase
-    random: Callable[[], float]
-    resets: Callable[[Exception], bool] | None
-    until: Callable[[Exception], bool] | None
-    on_wait: Callable[[int, float, Exception], None] | None
-
-    def run(
+    def __init__(
         self,
+        options: Retry,
         source: Observable[T],
         observer: abc.ObserverBase[T],
         scheduler: abc.SchedulerBase | None,
-        wake: Observable[Any] | None,
-    ) -> abc.DisposableBase:
+    ) -> None:
+        self._options = options
+        self._clock = clock_of(options.scheduler, scheduler)
         self._source, self._observer, self._scheduler = source, observer, scheduler
         self._lock = Lock()
         self._current = SerialDisposable()
@@ -56,10 +78,13 @@ class Retry(Generic[T]):
         self._failures = 0
         self._due = self._connecting = False
         self._raised: Exception | None = None
-        waking = SingleAssignmentDisposable()
+
+    def run(self) -> abc.DisposableBase:
+        """Start the first attempt; disposing the result ends all."""
+        waking, wake = SingleAssignmentDisposable(), self._options.wake
         if wake is not None:
             waking.disposable = wake.subscribe(
-                lambda _: self._woken(), observer.on_error, scheduler=scheduler
+                lambda _: self._woken(), self._observer.on_error, scheduler=self._scheduler
             )
         self._connect()
         return CompositeDisposable(self._current, waking)
@@ -90,7 +115,7 @@ class Retry(Generic[T]):
         self._current.disposable = attempt
         if attempt.is_disposed:  # cancelling a timer is only best effort
             return
-        began = self.clock.now
+        began = self._clock.now
         delivered = False
 
         def on_next(value: T) -> None:
@@ -106,7 +131,7 @@ class Retry(Generic[T]):
 
         def on_error(error: Exception) -> None:
             def healthy() -> bool:
-                lived = (self.clock.now - began).total_seconds()
+                lived = (self._clock.now - began).total_seconds()
                 return delivered and lived >= RESET_AFTER
 
             self._failed(error, healthy)
@@ -124,31 +149,32 @@ class Retry(Generic[T]):
             self._observer.on_error(final)
 
     def _retries(self, error: Exception, healthy: Callable[[], bool]) -> bool:
-        if error is self._raised or (self.until is not None and self.until(error)):
+        options = self._options
+        if error is self._raised or (options.until is not None and options.until(error)):
             return False
-        reset = healthy() if self.resets is None else self.resets(error)
+        reset = healthy() if options.resets is None else options.resets(error)
         self._failures = 1 if reset else self._failures + 1
-        if self.policy.exhausted(self._failures):
+        if options.policy.exhausted(self._failures):
             return False
         self._start_wait(error)
         return True
 
     def _start_wait(self, error: Exception) -> None:
-        attempt = self._failures
-        delay = max(self.policy.delay(attempt, self.random), asked_to_wait(error))
+        attempt, options = self._failures, self._options
+        delay = max(options.policy.delay(attempt, options.random), asked_to_wait(error))
         wait = SingleAssignmentDisposable()
         self._current.disposable = wait
         with self._lock:
             # From here a wake counts, also one during on_wait; the next attempt waits for that.
             self._wait, self._is_reporting = wait, True
-        if self.on_wait is not None:
-            self.on_wait(attempt, delay, error)
+        if options.on_wait is not None:
+            options.on_wait(attempt, delay, error)
         with self._lock:
             self._is_reporting = False
             is_shortened = self._wait is self._shortened
         if is_shortened:
             delay = 0.0
-        wait.disposable = self.clock.schedule_relative(delay, lambda *_: self._elapsed(wait))
+        wait.disposable = self._clock.schedule_relative(delay, lambda *_: self._elapsed(wait))
 
     def _elapsed(self, wait: SingleAssignmentDisposable) -> None:
         with self._lock:
@@ -167,4 +193,4 @@ class Retry(Generic[T]):
             self._wait = self._shortened = wait = SingleAssignmentDisposable()
         self._current.disposable = wait
         # Through the scheduler, so that the attempt starts on its thread, not that of `wake`.
-        wait.disposable = self.clock.schedule(lambda *_: self._elapsed(wait))
+        wait.disposable = self._clock.schedule(lambda *_: self._elapsed(wait))
