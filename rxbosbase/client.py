@@ -8,7 +8,7 @@ import threading
 import weakref
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, cast, overload
 from urllib.parse import quote, urlencode
 
 from reactivex import abc
@@ -37,7 +37,7 @@ from .runtime.scheduler import SerialScheduler
 if TYPE_CHECKING:
     from .live.manager import LiveViewManager
 
-__all__ = ["BosBase", "client_of"]
+__all__ = ["BosBase", "ClientOptions", "client_of"]
 
 T = TypeVar("T")
 
@@ -46,6 +46,22 @@ IDLE_TIMEOUT = 330.0
 
 CHECK_EVERY = 60.0
 """Seconds between two checks of `auto_refresh` whether the server still accepts the token."""
+
+
+class ClientOptions(TypedDict, total=False):
+    """The keywords of `BosBase`, which describes them."""
+
+    auth_store: AuthStore | None
+    timeout: float
+    headers: Mapping[str, str] | None
+    backoff: BackoffPolicy | None
+    idle_timeout: float
+    verify: bool | str | os.PathLike[str]
+    max_event_bytes: int
+    max_answer_bytes: int
+    on_auth_lost: Literal["error", "guest"]
+    topic_headers: Mapping[str, str | None] | None
+    filter_dialect: Dialect | None
 
 
 class BosBase:

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Unpack
 
-from reactivex import Observable
-
 from .events import RecordEvent
 from .realtime.api import TopicRequest, Unsubscribe, subscribe_blocking
 from .realtime.event_iterator import EventIterator
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
     from .live.manager import LiveViewManager
     from .live.view import LiveView
 
-__all__ = ["ClientContext", "Collection", "record_topic_request"]
+__all__ = ["ClientContext", "Collection", "ViewOptions", "record_topic_request"]
 
 
 class ClientContext(RecordsContext, Protocol):
@@ -51,6 +49,15 @@ class ClientContext(RecordsContext, Protocol):
     def scheduler(self) -> SerialScheduler:
         """The scheduler of the delivery thread."""
         ...
+
+
+class ViewOptions(TopicOptions, total=False):
+    """The keywords of `Collection.live`, which describes them."""
+
+    sort: str | None
+    limit: int | None
+    reconcile: float
+    interval: float
 
 
 class Collection(Records[T], Generic[T]):
@@ -220,7 +227,7 @@ class Collection(Records[T], Generic[T]):
         query: Mapping[str, Any] | None = None,
         headers: Mapping[str, Any] | None = None,
         reconcile: float = 60.0,
-    ) -> Observable[T | None]:
+    ) -> Stream[T | None]:
         """Return the observable of one record: its value now, then each new one; None while it
         does not exist or may not be seen."""
         from .live.factory import make_record_view
@@ -236,7 +243,7 @@ class Collection(Records[T], Generic[T]):
         )  # fmt: skip
         return view.record(id)
 
-    def changes(self, **options: Any) -> Observable[Change[T]]:
+    def changes(self, **options: Unpack[ViewOptions]) -> Stream[Change[T]]:
         """Return only the changes of a live view: ``"added"``, ``"modified"``, ``"removed"``.
 
         Unlike events these include what changed while disconnected, as one net change for each

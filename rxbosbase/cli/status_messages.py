@@ -73,5 +73,7 @@ def print_connection_changes(client: BosBase, what: str, *, catches_up: bool = F
         return f"{line} {what}; Ctrl-C ends" if line == "listening" else line
 
     client.realtime.status.pipe(
-        ops.scan(next_messages, ConnectionMessages()), ops.map(line_of), ops.filter(bool)
+        ops.scan(next_messages, ConnectionMessages()),
+        ops.map(line_of),
+        ops.filter(lambda line: line != ""),
     ).subscribe(write_error)

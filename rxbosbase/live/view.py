@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
-from reactivex import Observable, abc
-from reactivex import operators as ops
+from reactivex import abc
 from reactivex.disposable import Disposable
 
 from rxbosbase.live.engine.snapshot import Change, Snapshot
@@ -78,7 +77,7 @@ class LiveView(Stream[Snapshot[T]], Generic[T]):
         check_seconds("timeout", timeout)
         return self._driver().publisher.wait_fresh(timeout)
 
-    def changes(self) -> Observable[Change[T]]:
+    def changes(self) -> Stream[Change[T]]:
         """Return the changes alone; a subscriber first gets each record there is as ``"added"``."""
 
         def subscribe(
@@ -99,16 +98,13 @@ class LiveView(Stream[Snapshot[T]], Generic[T]):
 
         return Stream(subscribe, self.scheduler)
 
-    def record(self, id: str) -> Observable[T | None]:
+    def record(self, id: str) -> Stream[T | None]:
         """Return one record of the view: its value now, then each new one; None while it is absent.
 
         While it cannot be decoded nothing is emitted: the last value stays.
         """
-        return self.pipe(  # type: ignore[no-any-return]
-            ops.filter(lambda snapshot: id not in snapshot.unreadable),
-            ops.map(lambda snapshot: snapshot.by_id.get(id)),
-            ops.distinct_until_changed(),
-        )
+        readable = self.filter(lambda snapshot: id not in snapshot.unreadable)
+        return readable.map(lambda snapshot: snapshot.by_id.get(id)).distinct_until_changed()
 
     def _driver(self) -> ViewDriver[T]:
         for driver in self._drivers[-1:]:

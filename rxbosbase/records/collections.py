@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 from urllib.parse import quote
 
 from rxbosbase.realtime.protocol.topics import check_collection
+
+from .options import ListOptions, read_options
 
 __all__ = ["Collections"]
 
@@ -24,10 +26,16 @@ class Collections:
     def __init__(self, send: Callable[..., dict[str, Any]]) -> None:
         self._send = send
 
-    def get_list(self, page: int = 1, per_page: int = 30, **query: Any) -> dict[str, Any]:
-        """Return one page of collections; further query parameters by keyword (filter, sort, …)."""
-        parameters = {"page": page, "perPage": per_page, **query}
-        return self._send("GET", PATH, query=parameters)
+    def get_list(
+        self, page: int = 1, per_page: int = 30, **options: Unpack[ListOptions]
+    ) -> dict[str, Any]:
+        """Return one page of collections."""
+        checked = read_options(options)
+        query = {**dict(checked.query), "page": page, "perPage": per_page}
+        return self._send(
+            "GET", PATH,
+            query=query, headers=dict(checked.headers), timeout=options.get("timeout"),
+        )  # fmt: skip
 
     def get(self, name: str) -> dict[str, Any]:
         """Return the collection of this name or id."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 from rxbosbase.realtime.protocol.topics import Options, TopicOptions, normalise_options
 
 __all__ = [
+    "ListOptions",
+    "RecordOptions",
     "check_body",
     "check_count",
     "is_given",
@@ -17,7 +19,40 @@ __all__ = [
     "without_id",
 ]
 
-_KEYWORDS = frozenset({*TopicOptions.__annotations__, "sort", "timeout"})
+
+class RecordOptions(TypedDict, total=False):
+    """The keywords of a request for one record.
+
+    Attributes:
+        expand: relations to include, such as ``"author,comments_via_post"``.
+        fields: fields to return, such as ``"id,title"``; all by default.
+        query: further query parameters, by name.
+        headers: HTTP headers of this request alone, by name.
+        timeout: seconds for this request; by default the client's own.
+    """
+
+    expand: str | None
+    fields: str | None
+    query: Mapping[str, Any] | None
+    headers: Mapping[str, Any] | None
+    timeout: float | None
+
+
+class ListOptions(RecordOptions, total=False):
+    """The keywords of a request for many records: those of `RecordOptions`, and these.
+
+    Attributes:
+        filter: the server's filter; `BosBase.filter` puts values in safely.
+        sort: fields, each with ``-`` in front for descending order, such as ``"-created,title"``.
+    """
+
+    filter: str | None
+    sort: str | None
+
+
+_KEYWORDS = frozenset(
+    {*TopicOptions.__annotations__, *RecordOptions.__annotations__, *ListOptions.__annotations__}
+)
 
 
 def read_options(options: Mapping[str, Any]) -> Options:

@@ -5,20 +5,28 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypedDict, cast
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypedDict, Unpack, cast
 
-from rxbosbase.auth.refresh import login_of, refresh_key
 from rxbosbase.encoding.record import Record
 from rxbosbase.encoding.unreadable import UnreadableRow
-from rxbosbase.encoding.utf8 import encodable
 from rxbosbase.errors import ClientResponseError, ProtocolError, UnreadableError
 from rxbosbase.http.multipart import split_files
-from rxbosbase.realtime.protocol.topics import check_collection, check_id
 
+from .auth_requests import AuthRequests
+from .base import NOT_BOSBASE
 from .context import RecordsContext
 from .filters import Dialect, without_comments
-from .options import check_body, check_count, is_given, query_of, read_options, with_id, without_id
+from .options import (
+    ListOptions,
+    RecordOptions,
+    check_body,
+    check_count,
+    is_given,
+    query_of,
+    read_options,
+    with_id,
+    without_id,
+)
 from .paging import MAX_PER_PAGE, PageSize, Passed, read_by_offset, read_fitting
 from .reader import RecordReader
 
@@ -42,8 +50,6 @@ larger than a response may be."""
 _COUNTS = ("page", "perPage", "totalItems", "totalPages")
 _VERSION_FIELDS = "id,updated"
 
-_NOT_BOSBASE = "is base_url a BosBase server?"
-
 
 class Page(TypedDict, Generic[T]):
     """One page of records. With ``skip_total`` both totals are -1."""
@@ -55,7 +61,7 @@ class Page(TypedDict, Generic[T]):
     items: list[T]
 
 
-class Records(Generic[T]):
+class Records(AuthRequests, Generic[T]):
     """The requests of one collection.
 
     All requests take the keywords ``expand``, ``fields``, ``query`` (further query parameters),
@@ -66,20 +72,18 @@ class Records(Generic[T]):
     """
 
     def __init__(self, context: RecordsContext, name: str, reader: RecordReader[T]) -> None:
-        name = check_collection(name)
-        self._context = context
+        super().__init__(context, name)
         self._reader = reader
-        self.name = name
-        # Quoted, since `requests` reads "%2e%2e" as "..", which leads to other endpoints.
-        self._base = f"/api/collections/{quote(name, safe='')}"
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name!r}>"
 
     # -- reading ---------------------------------------------------------------------------------
 
     def get_list(
-        self, page: int = 1, per_page: int = 30, *, skip_total: bool = False, **options: Any
+        self,
+        page: int = 1,
+        per_page: int = 30,
+        *,
+        skip_total: bool = False,
+        **options: Unpack[ListOptions],
     ) -> Page[T]:
         """Return one page: ``{"page", "perPage", "totalItems", "totalPages", "items"}``.
 
@@ -88,7 +92,7 @@ class Records(Generic[T]):
         """
         raw = self._page(page, per_page, skip_total=skip_total, **options)
         if not all(type(raw.get(name)) is int for name in _COUNTS):
-            raise ProtocolError(f"{self.name!r} was answered without page numbers: {_NOT_BOSBASE}")
+            raise ProtocolError(f"{self.name!r} was answered without page numbers: {NOT_BOSBASE}")
         return {**raw, "items": self._reader.many(raw["items"])}
 
     def _page(
@@ -98,7 +102,7 @@ class Records(Generic[T]):
         *,
         skip_total: bool = True,
         skip_unreadable: bool = False,
-        **options: Any,
+        **options: Unpack[ListOptions],
     ) -> Page[Record]:
         check_count("page", page)
         check_count("per_page", per_page, MAX_PER_PAGE)
@@ -113,10 +117,10 @@ class Records(Generic[T]):
             answer = error.rest
         items = answer.get("items") if isinstance(answer, dict) else None
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-            raise ProtocolError(f"{self.name!r} was answered without records: {_NOT_BOSBASE}")
+            raise ProtocolError(f"{self.name!r} was answered without records: {NOT_BOSBASE}")
         return cast(Page[Record], answer)
 
-    def get_one(self, id: str, **options: Any) -> T:
+    def get_one(self, id: str, **options: Unpack[RecordOptions]) -> T:
         """Return the record with this id, which may be any text.
 
         Raises:
@@ -126,13 +130,15 @@ class Records(Generic[T]):
         """
         return self._one(self._request("GET", self._path(id), options))
 
-    def get_first_list_item(self, filter: str, **options: Any) -> T:
+    def get_first_list_item(
+        self, filter: str, *, sort: str | None = None, **options: Unpack[RecordOptions]
+    ) -> T:
         """Return the first record that matches.
 
         Raises:
             ClientResponseError: 404, there is none.
         """
-        page = self._page(1, 1, filter=filter, **options)
+        page = self._page(1, 1, filter=filter, sort=sort, **options)
         if not page["items"]:
             raise ClientResponseError(
                 404, self._context.transport.url(self._path()), {}, "no record matches the filter"
@@ -140,7 +146,11 @@ class Records(Generic[T]):
         return self._reader.one(page["items"][0])
 
     def get_full_list(
-        self, batch: int = 500, *, on_unreadable: OnUnreadable = "raise", **options: Any
+        self,
+        batch: int = 500,
+        *,
+        on_unreadable: OnUnreadable = "raise",
+        **options: Unpack[ListOptions],
     ) -> list[T]:
         """Return all records, read in batches.
 
@@ -169,7 +179,11 @@ class Records(Generic[T]):
         return self._reader.many(without_id(each, options) for each in self._readable(found))
 
     def iter_records(
-        self, batch: int = 500, *, on_unreadable: OnUnreadable = "raise", **options: Any
+        self,
+        batch: int = 500,
+        *,
+        on_unreadable: OnUnreadable = "raise",
+        **options: Unpack[ListOptions],
     ) -> Iterator[T]:
         """Yield all records, read lazily in the order of their ids.
 
@@ -192,7 +206,7 @@ class Records(Generic[T]):
         return self._pages(batch, options, headers, _check_on_unreadable(on_unreadable))
 
     def _pages(
-        self, batch: int, options: dict[str, Any], headers: dict[str, str], skip_unreadable: bool
+        self, batch: int, options: ListOptions, headers: dict[str, str], skip_unreadable: bool
     ) -> Iterator[T]:
         query = {**query_of(options), "sort": "id"}
         condition = options.get("filter") or query.pop("filter", "")
@@ -256,12 +270,12 @@ class Records(Generic[T]):
 
     def _with_ids(self, page: Page[Record]) -> list[Record]:
         if not all(isinstance(item.get("id"), str) for item in page["items"]):
-            raise ProtocolError(f"{self.name!r} was answered with no id: {_NOT_BOSBASE}")
+            raise ProtocolError(f"{self.name!r} was answered with no id: {NOT_BOSBASE}")
         return page["items"]
 
     # -- writing ---------------------------------------------------------------------------------
 
-    def create(self, body: Mapping[str, Any], **options: Any) -> T:
+    def create(self, body: Mapping[str, Any], **options: Unpack[RecordOptions]) -> T:
         """Create a record of the fields in `body`, and return it as it was stored.
 
         A file field takes an open binary file, a `pathlib.Path`, ``(name, content)`` or
@@ -277,7 +291,7 @@ class Records(Generic[T]):
         """
         return self._write("POST", self._path(), body, options)
 
-    def update(self, id: str, body: Mapping[str, Any], **options: Any) -> T:
+    def update(self, id: str, body: Mapping[str, Any], **options: Unpack[RecordOptions]) -> T:
         """Change the fields in `body`, and return the record as it was stored.
 
         Values and files as for `create`; ``"field+"`` adds to a list of files, ``"field-"`` removes
@@ -285,98 +299,19 @@ class Records(Generic[T]):
         """
         return self._write("PATCH", self._path(id), body, options)
 
-    def _write(self, method: str, path: str, body: Any, options: dict[str, Any]) -> T:
+    def _write(self, method: str, path: str, body: Any, options: RecordOptions) -> T:
         fields, files = split_files(check_body(body))
         stored = self._request(method, path, options, body=fields, files=files or None)
         return self._one(stored)
 
     def _one(self, answer: Any) -> T:
         if not isinstance(answer, dict):
-            raise ProtocolError(f"{self.name!r} was answered without a record: {_NOT_BOSBASE}")
+            raise ProtocolError(f"{self.name!r} was answered without a record: {NOT_BOSBASE}")
         return self._reader.one(answer)
 
-    def delete(self, id: str, **options: Any) -> None:
+    def delete(self, id: str, **options: Unpack[RecordOptions]) -> None:
         """Delete the record."""
         self._request("DELETE", self._path(id), options)
-
-    # -- logging in ------------------------------------------------------------------------------
-
-    def auth_with_password(
-        self,
-        identity: str,
-        password: str,
-        *,
-        body: Mapping[str, Any] | None = None,
-        **options: Any,
-    ) -> dict[str, Any]:
-        """Log in to this auth collection; the client acts as that user from then on.
-
-        Returns:
-            ``{"token": …, "record": {…}}``, a dict whose repr hides the token. Streams continue
-            under the new identity automatically.
-
-        Raises:
-            ClientResponseError: 400, identity or password is wrong.
-        """
-        for what, value in (("identity", identity), ("password", password)):
-            if not isinstance(value, str):
-                raise TypeError(f"{what} must be a str, not {type(value).__name__}")
-            encodable(what, value)
-        sent = {"identity": identity, "password": password, **(body or {})}
-        path = f"{self._base}/auth-with-password"
-        # Without a token: the server could refuse the request for an old one.
-        return self._login(self._request("POST", path, options, body=sent, token=""))
-
-    def auth_refresh(
-        self, *, body: Mapping[str, Any] | None = None, **options: Any
-    ) -> dict[str, Any]:
-        """Exchange the current token for a new one of the same user; return as a login does.
-
-        Calls of several threads at the same time share one request.
-
-        Raises:
-            ClientResponseError: 401, the token is not valid any more.
-        """
-        store = self._context.auth_store
-        before = store.state
-        answer: dict[str, Any] = self._context.single_flight.run(
-            refresh_key(self.name, before.identity, body, options),
-            lambda: self._refresh(body, options),
-        )
-        # The first caller saves it. A logout or another login meanwhile stays in effect.
-        return self._login(answer) if store.state == before else answer
-
-    def _refresh(self, body: Mapping[str, Any] | None, options: dict[str, Any]) -> dict[str, Any]:
-        path = f"{self._base}/auth-refresh"
-        result: dict[str, Any] = self._request("POST", path, options, body=dict(body or {}))
-        return result
-
-    def _login(self, answer: dict[str, Any]) -> dict[str, Any]:
-        self._context.auth_store.save(*login_of(answer))
-        return answer
-
-    # -- helpers ---------------------------------------------------------------------------------
-
-    def _path(self, id: str | None = None) -> str:
-        path = f"{self._base}/records"
-        if id is None:
-            return path
-        return f"{path}/{quote(check_id(id), safe='')}"
-
-    def _request(
-        self,
-        method: str,
-        path: str,
-        options: dict[str, Any],
-        extra: Mapping[str, Any] | None = None,
-        **rest: Any,
-    ) -> Any:
-        checked = read_options(options)
-        query = {**dict(checked.query), **(extra or {})}
-        return self._context.send(
-            method, path, query=query, headers=dict(checked.headers),
-            timeout=options.get("timeout"), **rest,
-        )  # fmt: skip
 
 
 def _check_on_unreadable(given: object) -> bool:

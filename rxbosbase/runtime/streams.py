@@ -14,7 +14,7 @@ import logging
 import threading
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from reactivex import ConnectableObservable, Observable, abc, typing
 from reactivex import operators as ops
@@ -26,7 +26,12 @@ from reactivex.subject import AsyncSubject
 
 from .scheduler import SerialScheduler
 
-__all__ = ["Latest", "Stream"]
+if TYPE_CHECKING:
+    from .fluent import FluentStream
+else:
+    FluentStream = Observable
+
+__all__ = ["ConnectableStream", "Latest", "Stream"]
 
 log = logging.getLogger("rxbosbase.streams")
 
@@ -72,7 +77,7 @@ class _NowOrLater(PeriodicScheduler):
         return self._delivery.schedule_absolute(duetime, action, state)
 
 
-class Stream(Observable[T]):
+class Stream(FluentStream[T]):
     """An `Observable` whose operators run their timers on `scheduler` unless they get another one.
 
     Example:
@@ -115,25 +120,23 @@ class Stream(Observable[T]):
         """
         return _last_of(self, self.scheduler, scheduler or self._default)
 
-    # Operators of `Observable[Any]` let type checkers accept `lambda event: event.action`:
-    # RxPY's overloads, and operators of plain `Any`, leave the lambda's argument without a type.
-    def pipe(  # type: ignore[override]
-        self, *operators: Callable[[Observable[Any]], Any]
-    ) -> Any:
-        """Apply the operators as RxPY does; the result carries the scheduler too."""
-        return _carrying(super().pipe(*operators), self.scheduler)
+    if not TYPE_CHECKING:  # its types are in fluent.pyi
+
+        def pipe(self, *operators):
+            """Apply the operators as RxPY does; the result carries the scheduler too."""
+            return _carrying(super().pipe(*operators), self.scheduler)
 
 
 def _carrying(result: Any, scheduler: abc.SchedulerBase) -> Any:
     """Return the result of a pipeline; an observable carries the scheduler."""
-    if isinstance(result, (Stream, _Connectable)) or not isinstance(result, Observable):
+    if isinstance(result, (Stream, ConnectableStream)) or not isinstance(result, Observable):
         return result
     if isinstance(result, ConnectableObservable):
-        return _Connectable(result, scheduler)
+        return ConnectableStream(result, scheduler)
     return Stream(result, scheduler)
 
 
-class _Connectable(ConnectableObservable[T]):
+class ConnectableStream(ConnectableObservable[T], FluentStream[T]):
     """The result of ``publish`` and ``replay``, with the scheduler for what is piped onto it."""
 
     def __init__(self, plain: ConnectableObservable[T], scheduler: abc.SchedulerBase) -> None:
@@ -144,17 +147,19 @@ class _Connectable(ConnectableObservable[T]):
     def connect(self, scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase | None:
         return super().connect(scheduler or self._default)
 
-    def auto_connect(self, subscriber_count: int = 1) -> Observable[T]:
+    def auto_connect(self, subscriber_count: int = 1) -> Stream[T]:
         return Stream(super().auto_connect(subscriber_count), self._scheduler)
 
-    def ref_count(self) -> Observable[T]:
-        return self.pipe(ops.ref_count())  # type: ignore[no-any-return]
+    def ref_count(self) -> Stream[T]:
+        return Stream(ops.ref_count()(self), self._scheduler)
 
     def run(self, scheduler: abc.SchedulerBase | None = None) -> T:
         return _last_of(self, self._scheduler, scheduler or self._default)
 
-    def pipe(self, *operators: Callable[[Any], Any]) -> Any:
-        return _carrying(super().pipe(*operators), self._scheduler)
+    if not TYPE_CHECKING:
+
+        def pipe(self, *operators):
+            return _carrying(super().pipe(*operators), self._scheduler)
 
 
 def _last_of(source: Observable[T], delivery: abc.SchedulerBase, scheduler: abc.SchedulerBase) -> T:

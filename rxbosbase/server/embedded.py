@@ -11,9 +11,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Self, Unpack
 
-from rxbosbase.client import BosBase
+from rxbosbase.client import BosBase, ClientOptions
 from rxbosbase.encoding.control_characters import one_line
 from rxbosbase.encoding.utf8 import encodable
 from rxbosbase.errors import ClientClosedError, ConnectionFailedError, RequestTimeoutError
@@ -162,18 +162,18 @@ class EmbeddedServer:
         """The last lines that the latest run of the server wrote, 200 at most."""
         return self._process.output if self._process is not None else []
 
-    def client(self, *, superuser: bool = False, **kwargs: Any) -> BosBase:
+    def client(self, *, superuser: bool = False, **options: Unpack[ClientOptions]) -> BosBase:
         """Return a new client of this server; the caller closes it.
 
         Args:
             superuser: log in as the superuser; else the client is a guest.
-            kwargs: further arguments of ``BosBase``.
+            options: further arguments of ``BosBase``.
 
         Raises:
             ClientClosedError: the server has not been started.
             ClientResponseError: the server refuses the login.
         """
-        client = BosBase(self.url, **kwargs)
+        client = BosBase(self.url, **options)
         if superuser:
             try:
                 client.collection("_superusers").auth_with_password(

@@ -180,7 +180,7 @@ def test_what_is_given_twice_is_refused(world: World, name: str) -> None:
 def test_an_unknown_keyword_is_refused(world: World) -> None:
     """`get_list` raises TypeError for an unknown keyword."""
     with pytest.raises(TypeError, match="filtre"):
-        world.admin.collection("posts").get_list(filtre="n = 1")
+        world.admin.collection("posts").get_list(filtre="n = 1")  # type: ignore[call-arg]
 
 
 # -- many records ----------------------------------------------------------------------------------

@@ -58,6 +58,8 @@ SCOPE = [
         "rxbosbase.runtime.bounded_queue",
         "rxbosbase.runtime.pool",
         "rxbosbase.runtime.retry",
+        "rxbosbase.records.auth_requests",
+        "rxbosbase.records.base",
         "rxbosbase.records.requests",
         "rxbosbase.auth.refresh",
     ),

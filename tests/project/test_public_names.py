@@ -126,6 +126,13 @@ def test_the_packages_names_are_those_of_the_table_sorted_and_really_there() -> 
     assert all(hasattr(rxbosbase, name) for name in NAMES)
 
 
+def test_keywords_are_named_but_for_the_values_of_a_filter() -> None:
+    """No public signature takes any keyword: `filter` alone has names that callers choose."""
+    lines = [line for text in actual().values() for line in text.replace("\n    ", " ").split("\n")]
+    loose = [line for line in lines if re.search(r"\*\*\w+: Any\b", line)]
+    assert [line.partition("(")[0] for line in loose] == ["filter"]
+
+
 def rewrite() -> None:
     """Replaces the table at the end of this file."""
     path = Path(__file__)
@@ -248,24 +255,26 @@ __init__(self, status: int, url: str = '', data: Mapping[str, Any] | None = None
 retryable: bool
 """,
     "Collection": """
-auth_refresh(self, *, body: Mapping[str, Any] | None = None, **options: Any) -> dict[str, Any]
+auth_refresh(self, *, body: Mapping[str, Any] | None = None, **options: Unpack[RecordOptions])
+    -> dict[str, Any]
 auth_with_password(self, identity: str, password: str, *, body: Mapping[str, Any] | None = None,
-    **options: Any) -> dict[str, Any]
-changes(self, **options: Any) -> Observable[Change[T]]
-create(self, body: Mapping[str, Any], **options: Any) -> T
-delete(self, id: str, **options: Any) -> None
+    **options: Unpack[RecordOptions]) -> dict[str, Any]
+changes(self, **options: Unpack[ViewOptions]) -> Stream[Change[T]]
+create(self, body: Mapping[str, Any], **options: Unpack[RecordOptions]) -> T
+delete(self, id: str, **options: Unpack[RecordOptions]) -> None
 events(self, target: str = '*', *, size: int = 1000, filter: str | None = None, expand: str |
     None = None, fields: str | None = None, query: Mapping[str, Any] | None = None, headers:
     Mapping[str, Any] | None = None, check: bool = True, timeout: float = 10.0) ->
     EventIterator[RecordEvent[T]]
-get_first_list_item(self, filter: str, **options: Any) -> T
-get_full_list(self, batch: int = 500, *, on_unreadable: OnUnreadable = 'raise', **options: Any)
-    -> list[T]
-get_list(self, page: int = 1, per_page: int = 30, *, skip_total: bool = False, **options: Any)
-    -> Page[T]
-get_one(self, id: str, **options: Any) -> T
-iter_records(self, batch: int = 500, *, on_unreadable: OnUnreadable = 'raise', **options: Any)
-    -> Iterator[T]
+get_first_list_item(self, filter: str, *, sort: str | None = None, **options:
+    Unpack[RecordOptions]) -> T
+get_full_list(self, batch: int = 500, *, on_unreadable: OnUnreadable = 'raise', **options:
+    Unpack[ListOptions]) -> list[T]
+get_list(self, page: int = 1, per_page: int = 30, *, skip_total: bool = False, **options:
+    Unpack[ListOptions]) -> Page[T]
+get_one(self, id: str, **options: Unpack[RecordOptions]) -> T
+iter_records(self, batch: int = 500, *, on_unreadable: OnUnreadable = 'raise', **options:
+    Unpack[ListOptions]) -> Iterator[T]
 learn_filter_dialect(self, *, headers: Mapping[str, Any] | None = None) -> Dialect
 live(self, *, filter: str | None = None, sort: str | None = None, expand: str | None = None,
     fields: str | None = None, limit: int | None = None, query: Mapping[str, Any] | None = None,
@@ -273,7 +282,7 @@ live(self, *, filter: str | None = None, sort: str | None = None, expand: str | 
     -> LiveView[T]
 live_record(self, id: str, *, expand: str | None = None, fields: str | None = None, query:
     Mapping[str, Any] | None = None, headers: Mapping[str, Any] | None = None, reconcile: float
-    = 60.0) -> Observable[T | None]
+    = 60.0) -> Stream[T | None]
 observe(self, target: str = '*', *, filter: str | None = None, expand: str | None = None,
     fields: str | None = None, query: Mapping[str, Any] | None = None, headers: Mapping[str,
     Any] | None = None, check: bool = True) -> Stream[RecordEvent[T]]
@@ -282,13 +291,14 @@ subscribe(self, target: str, callback: Callable[[RecordEvent[T]], object], *, fi
     None = None, headers: Mapping[str, Any] | None = None, check: bool = True, timeout: float =
     10.0) -> Unsubscribe
 unsubscribe(self, target: str | None = None) -> None
-update(self, id: str, body: Mapping[str, Any], **options: Any) -> T
+update(self, id: str, body: Mapping[str, Any], **options: Unpack[RecordOptions]) -> T
 """,
     "Collections": """
 create(self, body: Mapping[str, Any]) -> dict[str, Any]
 delete(self, name: str) -> None
 get(self, name: str) -> dict[str, Any]
-get_list(self, page: int = 1, per_page: int = 30, **query: Any) -> dict[str, Any]
+get_list(self, page: int = 1, per_page: int = 30, **options: Unpack[ListOptions]) -> dict[str,
+    Any]
 import_(self, collections: Sequence[Mapping[str, Any]], *, delete_missing: bool = False) -> None
 update(self, name: str, body: Mapping[str, Any]) -> dict[str, Any]
 """,
@@ -303,7 +313,7 @@ __init__(self, data_dir: str | os.PathLike[str] | None = None, port: int = 0, *,
     None = None, origins: Sequence[str] = (), env: Mapping[str, str] | None = None, binary: str
     | os.PathLike[str] | None = None, version: str | None = None, start_timeout: float = 30.0,
     prepare: Callable[[BosBase], object] | None = None) -> None
-client(self, *, superuser: bool = False, **kwargs: Any) -> BosBase
+client(self, *, superuser: bool = False, **options: Unpack[ClientOptions]) -> BosBase
 is_running: bool
 kill(self) -> None
 output: list[str]

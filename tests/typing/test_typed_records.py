@@ -62,8 +62,8 @@ def test_streams_and_views_are_of_the_model() -> None:
     assert_type(posts.events(), EventIterator[RecordEvent[Post]])
     assert_type(posts.live(), LiveView[Post])
     snapshots: Observable[Snapshot[Post]] = posts.live(sort="title")
-    assert_type(posts.live_record("abc"), Observable[Post | None])
-    assert_type(posts.changes(), Observable[Change[Post]])
+    assert_type(posts.live_record("abc"), Stream[Post | None])
+    assert_type(posts.changes(), Stream[Change[Post]])
     assert isinstance(observable, Observable) and isinstance(snapshots, Observable)
 
 

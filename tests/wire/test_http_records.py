@@ -487,7 +487,7 @@ BAD: list[tuple[Callable[[Collection[dict[str, Any]]], object], type[Exception],
     (lambda c: c.get_list(True), TypeError, "page must be an int, not bool"),
     (lambda c: c.get_list(filter="a", query={"filter": "b"}), ValueError, "given twice"),
     (lambda c: c.get_list(sort="a", query={"sort": "b"}), ValueError, "sort is given twice"),
-    (lambda c: c.get_list(filtr="a"), TypeError, "unknown keyword 'filtr'"),
+    (lambda c: c.get_list(filtr="a"), TypeError, "unknown keyword 'filtr'"),  # type: ignore[call-arg]
     (lambda c: c.iter_records(sort="n"), ValueError, "leave sort out"),
     (lambda c: c.iter_records(0), ValueError, "batch must be"),
     (lambda c: c.iter_records(1001), ValueError, "batch must be .* at most 1000"),

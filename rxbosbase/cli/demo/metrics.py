@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from reactivex import GroupedObservable, Observable
 from reactivex import operators as ops
@@ -114,7 +114,7 @@ def watch(client: BosBase, latency_of: Callable[[Event], float | None]) -> Strea
         _feed(events),
         _latency(events),
         events.pipe(ops.scan(lambda count, _: count + 1, 0), ops.start_with(0)),
-        open_orders(client).pipe(ops.start_with(None)),
+        open_orders(client).start_with(None),
     ]
     metrics: Stream[Metrics] = client.realtime.status.pipe(
         ops.combine_latest(*parts),
@@ -147,7 +147,7 @@ def _feed(events: Stream[_Received]) -> Observable[tuple[FeedLine, ...]]:
 
     feed: Observable[tuple[FeedLine, ...]] = events.pipe(
         ops.buffer_with_time(FEED_SECONDS),
-        ops.filter(bool),
+        ops.filter(lambda batch: len(batch) > 0),
         ops.scan(add, nothing),
         ops.start_with(nothing),
     )
@@ -157,10 +157,10 @@ def _feed(events: Stream[_Received]) -> Observable[tuple[FeedLine, ...]]:
 def _latency(events: Stream[_Received]) -> Observable[Latency]:
     nothing: list[float] = []
     latency: Observable[Latency] = events.pipe(
-        ops.map(lambda received: received.latency),
-        ops.filter(lambda latency: latency is not None),
+        ops.filter(lambda received: received.latency is not None),
+        ops.map(lambda received: cast(float, received.latency)),
         ops.buffer_with_time(LATENCY_SECONDS),
-        ops.filter(bool),
+        ops.filter(lambda batch: len(batch) > 0),
         ops.scan(lambda latest, batch: (latest + batch)[-MAX_LATENCIES:], nothing),
         ops.map(sorted),
         ops.map(
