@@ -8,7 +8,7 @@ import selectors
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -102,7 +102,7 @@ class _Worker:
 
 
 @contextmanager
-def _workers(lanes: Iterable[Lane], port: int) -> Iterator[dict[Lane, _Worker]]:
+def _workers(lanes: Iterable[Lane], port: int) -> Generator[dict[Lane, _Worker]]:
     with ExitStack() as stack:
         workers = {}
         for lane in lanes:

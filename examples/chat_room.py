@@ -5,21 +5,21 @@ import threading
 
 from reactivex import operators as ops
 
-from rxbosbase import BosBase
+from rxbosbase import BosBase, RecordEvent
 from rxbosbase import operators as rxb
 
 URL = os.environ.get("RXBOSBASE_URL", "http://127.0.0.1:8090")
 
 
-def show(event):
+def show(event: RecordEvent) -> None:
     author = event.record["expand"]["author"]["name"]
     sign = "+" if event.action == "create" else "-"
     print(f"{sign} {author}: {event.record['text']}")
 
 
 with BosBase(URL) as client:
-    client.collection("users").auth_with_password("ada@example.com", "password123")
-    me = client.auth_store.record["id"]
+    login = client.collection("users").auth_with_password("ada@example.com", "password123")
+    me = login["record"]["id"]
     chat = client.collection("messages")
     done = threading.Event()
 

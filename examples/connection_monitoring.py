@@ -7,20 +7,20 @@ import os
 import sys
 import time
 
-from rxbosbase import BosBase
+from rxbosbase import BosBase, Status
 
 URL = os.environ.get("RXBOSBASE_URL", "http://127.0.0.1:8090")
 SECONDS = float(sys.argv[1]) if len(sys.argv) > 1 else 10.0
 
 
-def show(status):
+def show(status: Status) -> None:
     if status.state == "waiting":
         print(f"waiting: {status.error}; again in {status.retry_in:.1f} s")
     else:
         print(f"{status.state} {status.client_id}")
 
 
-def on_disconnect(topics):
+def on_disconnect(topics: list[str]) -> None:
     print(f"lost; still wanted: {topics}" if topics else "closed on purpose")
 
 

@@ -8,14 +8,15 @@ from reactivex import operators as ops
 
 from rxbosbase import BosBase
 
+Row = tuple[str, str, int]  # title, author, comments
 URL = os.environ.get("RXBOSBASE_URL", "http://127.0.0.1:8090")
 
 with BosBase(URL) as client:
-    client.collection("users").auth_with_password("ben@example.com", "password123")
+    login = client.collection("users").auth_with_password("ben@example.com", "password123")
     posts, comments = client.collection("posts"), client.collection("comments")
     done = threading.Event()
 
-    def read(_):
+    def read(_: object) -> list[Row]:
         """Return the current state: an event is only a hint that something changed."""
         counts = Counter(comment["post"] for comment in comments.iter_records(fields="post"))
         return [
@@ -23,7 +24,7 @@ with BosBase(URL) as client:
             for post in posts.get_full_list(sort="title", expand="author")
         ]
 
-    def show(rows):
+    def show(rows: list[Row]) -> None:
         print("-- posts")
         for title, author, count in rows:
             print(f"{title} by {author}: {count} comments")
@@ -39,6 +40,6 @@ with BosBase(URL) as client:
     client.realtime.wait_active()
 
     post = posts.get_list(1, 1)["items"][0]
-    me = client.auth_store.record["id"]
+    me = login["record"]["id"]
     comments.create({"post": post["id"], "text": "Well said.", "author": me})
     done.wait(10)

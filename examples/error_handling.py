@@ -8,7 +8,7 @@ from rxbosbase import BosBase, BosBaseError, ClientResponseError, RequestTimeout
 URL = os.environ.get("RXBOSBASE_URL", "http://127.0.0.1:8090")
 
 
-def explain(error):
+def explain(error: Exception) -> None:
     match error:
         case ClientResponseError(status=403):
             print("403: log in as someone who may read this collection")
@@ -30,7 +30,10 @@ with BosBase(URL) as client:
             explain(error)
 
     reported = threading.Event()  # an observable calls `on_error`
-    client.collection("audit").observe("*").subscribe(
-        print, on_error=lambda error: (explain(error), reported.set())
-    )
+
+    def report(error: Exception) -> None:
+        explain(error)
+        reported.set()
+
+    client.collection("audit").observe("*").subscribe(print, on_error=report)
     reported.wait(10)

@@ -11,8 +11,8 @@ from rxbosbase import operators as rxb
 URL = os.environ.get("RXBOSBASE_URL", "http://127.0.0.1:8090")
 
 with BosBase(URL) as client:
-    client.collection("users").auth_with_password("chloe@example.com", "password123")
-    me = client.auth_store.record["id"]
+    login = client.collection("users").auth_with_password("chloe@example.com", "password123")
+    me = login["record"]["id"]
     posts = client.collection("posts")
     done = threading.Event()
 
@@ -22,12 +22,9 @@ with BosBase(URL) as client:
         lambda event: print(f"! “{event.record['title']}” was changed")
     )
     mine.pipe(
-        ops.scan(lambda count, event: (count[0] + 1, event), (0, None)),
+        ops.map_indexed(lambda event, n: f"{n + 1}. {event.action} {event.record['title']}"),
         ops.take(3),
-    ).subscribe(
-        lambda entry: print(f"{entry[0]}. {entry[1].action} {entry[1].record['title']}"),
-        on_completed=done.set,
-    )
+    ).subscribe(print, on_completed=done.set)
     client.realtime.wait_active()
 
     post = posts.create({"title": "Draft", "text": "…", "author": me})

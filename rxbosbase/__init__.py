@@ -23,35 +23,54 @@ An operator is added as a file in operators/, exported in its ``__init__``, with
 its docstring, which the tests run: `operators.of_action` is a short example.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import _renamed
 from .auth.file_store import FileAuthStore
 from .auth.store import AuthState, AuthStore
-from .client import BosBase
-from .collection import Collection
+from .client import BosBase, ClientOptions
+from .collection import Collection, ViewOptions
+from .encoding.record import Record
 from .encoding.unreadable import UnreadableRecord
 from .errors import (
     AnswerTooLargeError,
     AuthLostError,
     BosBaseError,
+    BufferOverflowError,
     ClientClosedError,
     ClientResponseError,
     ConnectionFailedError,
+    MalformedEvent,
     MissingExtraError,
     ProtocolError,
     RecordDecodeError,
+    RedirectError,
     RequestTimeoutError,
     StreamLostError,
+    UnknownDialectError,
     UnreadableError,
 )
-from .events import Message, RecordEvent
-from .realtime.api import Unsubscribe
+from .events import Action, Event, Message, ReceivedAt, RecordEvent
+from .realtime.api import Realtime, Unsubscribe
+from .realtime.event_iterator import EventIterator
 from .realtime.session.stats import Stats
-from .realtime.session.status import Status
+from .realtime.session.status import StateName, Status
+from .records.collections import Collections
+from .records.filters import Dialect
+from .records.models import Model
+from .records.options import ListOptions, RecordOptions
+from .records.reader import OnDecodeError
+from .records.requests import OnUnreadable, Page
 from .runtime.backoff import BackoffPolicy
+from .runtime.scheduler import SerialScheduler
+from .runtime.streams import Latest, Stream
 
-__all__ = [
+if TYPE_CHECKING:
+    from .live.engine.snapshot import Change, Snapshot
+    from .live.view import LiveView
+
+__all__ = (
+    "Action",
     "AnswerTooLargeError",
     "AuthLostError",
     "AuthState",
@@ -59,25 +78,64 @@ __all__ = [
     "BackoffPolicy",
     "BosBase",
     "BosBaseError",
+    "BufferOverflowError",
+    "Change",
     "ClientClosedError",
+    "ClientOptions",
     "ClientResponseError",
     "Collection",
+    "Collections",
     "ConnectionFailedError",
+    "Dialect",
+    "Event",
+    "EventIterator",
     "FileAuthStore",
+    "Latest",
+    "ListOptions",
+    "LiveView",
+    "MalformedEvent",
     "Message",
     "MissingExtraError",
+    "Model",
+    "OnDecodeError",
+    "OnUnreadable",
+    "Page",
     "ProtocolError",
+    "Realtime",
+    "ReceivedAt",
+    "Record",
     "RecordDecodeError",
     "RecordEvent",
+    "RecordOptions",
+    "RedirectError",
     "RequestTimeoutError",
+    "SerialScheduler",
+    "Snapshot",
+    "StateName",
     "Stats",
     "Status",
+    "Stream",
     "StreamLostError",
+    "UnknownDialectError",
     "UnreadableError",
     "UnreadableRecord",
     "Unsubscribe",
-]
+    "ViewOptions",
+)
 
 _renamed.install()
 if not TYPE_CHECKING:  # type checkers refuse the old names at once
-    __getattr__ = _renamed.forward(__name__)
+    _old_name = _renamed.forward(__name__)
+
+    def __getattr__(name: str) -> Any:
+        if name not in ("Change", "LiveView", "Snapshot"):
+            return _old_name(name)
+        # Live views are a third of the library, and loaded with the first use of one.
+        from .live.engine.snapshot import Change, Snapshot
+        from .live.view import LiveView
+
+        globals().update(Change=Change, LiveView=LiveView, Snapshot=Snapshot)
+        return globals()[name]
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

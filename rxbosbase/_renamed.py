@@ -15,7 +15,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-__all__ = ["MODULES", "NAMES", "forward", "install"]
+__all__ = ("MODULES", "NAMES", "forward", "install")
 
 MODULES = {
     "rxbosbase.auth_file": "rxbosbase.auth.file_store",
@@ -75,7 +75,7 @@ def forward(old: str, new: str = "") -> Callable[[str], Any]:
             return import_module(full)
         if name == "__all__" and old in MODULES:
             moved = [other.rpartition(".")[2] for other in NAMES if other.rpartition(".")[0] == old]
-            return sorted({*import_module(new).__all__, *moved})
+            return tuple(sorted({*import_module(new).__all__, *moved}))
         home, _, target = NAMES.get(full, f"{new}.{name}").rpartition(".")
         names = vars(import_module(home)) if home and not name.startswith("__") else {}
         if target not in names:

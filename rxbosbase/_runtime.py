@@ -5,10 +5,11 @@ from __future__ import annotations
 import atexit
 import threading
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+
+from msgspec.structs import replace
 
 from .auth.refresh import AutoRefresh, SingleFlight, login_of, refresh_key
 from .auth.store import AuthState, AuthStore, token_claims
@@ -27,7 +28,7 @@ from .runtime.threads import Runtime, Threads
 if TYPE_CHECKING:
     from .live.manager import LiveViewManager
 
-__all__ = ["ClientRuntime"]
+__all__ = ("ClientRuntime",)
 
 JOIN_SECONDS = 0.04
 """How long `close` waits for each of the two threads; a thread that takes longer still ends."""

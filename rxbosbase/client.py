@@ -37,7 +37,7 @@ from .runtime.scheduler import SerialScheduler
 if TYPE_CHECKING:
     from .live.manager import LiveViewManager
 
-__all__ = ["BosBase", "ClientOptions", "client_of"]
+__all__ = ("BosBase", "ClientOptions", "client_of")
 
 T = TypeVar("T")
 
@@ -143,7 +143,7 @@ class BosBase:
 
     def _use(self, runtime: ClientRuntime, topic_headers: TopicHeaders) -> None:
         self._runtime = runtime
-        self.auth_store = runtime.auth_store
+        self.auth_store: AuthStore = runtime.auth_store
         self.topic_headers = topic_headers
         self.transport = runtime.transport
         self.single_flight = runtime.single_flight

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .live.manager import LiveViewManager
     from .live.view import LiveView
 
-__all__ = ["ClientContext", "Collection", "ViewOptions", "record_topic_request"]
+__all__ = ("ClientContext", "Collection", "ViewOptions", "record_topic_request")
 
 
 class ClientContext(RecordsContext, Protocol):

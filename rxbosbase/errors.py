@@ -3,18 +3,26 @@
 ::
 
     BosBaseError
-    ├── ClientResponseError          the server answered with an error
+    │   remote: the server's fault, or that of the network and of what stands in it
+    ├── ClientResponseError          the server answered with an error; local for most 4xx
     ├── RequestTimeoutError          also a TimeoutError: no response in time
     ├── ConnectionFailedError        also a ConnectionError: no response at all
     │   └── StreamLostError          the event stream ended before its time
     ├── ProtocolError                the response is not one of a BosBase server
+    │   ├── RedirectError            … but points to another address
     │   ├── UnreadableError          … or holds a record that cannot be decoded
     │   └── AnswerTooLargeError      … or is larger than a response may be
+    ├── MalformedEvent               also a ValueError: a frame without a valid event
+    │   local: to be mended in the program that calls, or on its machine
     ├── RecordDecodeError            a record does not fit the model given for its collection
+    ├── UnknownDialectError          also a ValueError: how the server reads a filter is not known
+    ├── BufferOverflowError          a bounded queue is full, and its policy is to fail
     ├── AuthLostError                the server does not accept the login any more
     ├── ClientClosedError            also a RuntimeError: used after close()
     └── MissingExtraError            also an ImportError: an optional part is not installed
 
+`BosBaseError.is_remote` tells the two groups apart; `BosBaseError.retryable` says which errors may
+pass without any change.
 Wrong arguments are ``ValueError`` or ``TypeError``, at once. No message holds a token or a
 password. All of them can be pickled and copied, with all they hold, and so be sent to another
 process; an ``original`` is included if it can be pickled itself.
@@ -22,28 +30,32 @@ process; an ``original`` is included if it can be pickled itself.
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 from .encoding.control_characters import one_line
+from .encoding.error_pickle import readable_pickle
 from .encoding.unreadable import UnreadableRecord
 
-__all__ = [
+__all__ = (
     "AnswerTooLargeError",
     "AuthLostError",
     "BosBaseError",
+    "BufferOverflowError",
     "ClientClosedError",
     "ClientResponseError",
     "ConnectionFailedError",
+    "MalformedEvent",
     "MissingExtraError",
     "ProtocolError",
     "RecordDecodeError",
+    "RedirectError",
     "RequestTimeoutError",
     "StreamLostError",
+    "UnknownDialectError",
     "UnreadableError",
-]
+)
 
 
 MAX_FIELDS = 20
@@ -56,36 +68,21 @@ MAX_FIELD = 300
 class BosBaseError(Exception):
     """The root of the tree: ``except BosBaseError`` catches whatever this library raises."""
 
+    _is_remote = _retryable = False
+
+    @property
+    def is_remote(self) -> bool:
+        """True where the fault lies with the server, the network, or what stands in between; False
+        where it lies with the program that calls, or with its machine."""
+        return self._is_remote
+
     @property
     def retryable(self) -> bool:
         """True where the same call may succeed later without any change to it."""
-        return False
+        return self._retryable
 
     def __reduce__(self) -> Any:
-        # Python would call the class with `args`, which not each of them takes: a process
-        # that reads such a pickle fails, and a `multiprocessing.Pool` waits without end.
-        as_python_does: Any = super().__reduce__()
-        _, args, *state = as_python_does
-        return _made_again, (type(self), args), *map(_without_unfit, state)
-
-
-def _made_again(kind: type[BosBaseError], args: tuple[Any, ...]) -> BosBaseError:
-    """Return an error made without its own ``__init__``; what that sets is in the pickle."""
-    error = kind.__new__(kind, *args)
-    built_in: Any = next(base for base in kind.__mro__ if base.__module__ == "builtins")
-    built_in.__init__(error, *args)
-    return error
-
-
-def _without_unfit(state: dict[str, Any]) -> dict[str, Any]:
-    """Return the attributes, without an `original` that makes the pickle unreadable."""
-    original = state.get("original")
-    try:
-        if original is not None:
-            pickle.loads(pickle.dumps(original))
-    except Exception:
-        return {**state, "original": None}
-    return state
+        return readable_pickle(type(self), super().__reduce__())
 
 
 class ClientResponseError(BosBaseError):
@@ -120,6 +117,11 @@ class ClientResponseError(BosBaseError):
         super().__init__(status, url, self.data, message)
 
     @property
+    def is_remote(self) -> bool:
+        """True for 408, 429 and 5xx; other 4xx mean that the request has to be changed."""
+        return self.retryable
+
+    @property
     def retryable(self) -> bool:
         """True for 408, 429 and 5xx: the request may be right, and succeed later."""
         return self.status in (408, 429) or self.status >= 500
@@ -144,17 +146,13 @@ def _field_message(problem: Any) -> str:
 class RequestTimeoutError(BosBaseError, TimeoutError):
     """No response of the server in time, or a wait that timed out."""
 
-    @property
-    def retryable(self) -> bool:
-        return True
+    _is_remote = _retryable = True
 
 
 class ConnectionFailedError(BosBaseError, ConnectionError):
     """The server could not be reached, or the connection broke before a response."""
 
-    @property
-    def retryable(self) -> bool:
-        return True
+    _is_remote = _retryable = True
 
 
 class StreamLostError(ConnectionFailedError):
@@ -171,11 +169,35 @@ class StreamLostError(ConnectionFailedError):
 
 
 class ProtocolError(BosBaseError):
-    """The response is not one of a BosBase server: a web page, a redirect, broken JSON."""
+    """The response is not one of a BosBase server: a web page, broken JSON."""
 
-    @property
-    def retryable(self) -> bool:
-        return True
+    _is_remote = _retryable = True
+
+
+class RedirectError(ProtocolError):
+    """The response is a redirect. None is followed, as it could carry the token to another host.
+
+    The connection of the streams is tried again all the same, as after any trouble of the network:
+    a captive portal, or a server that is being replaced, redirects for a while.
+
+    Attributes:
+        url: the requested URL, without its query.
+        target: where it points to, without credentials, query and fragment; at most 300 characters.
+            It may be relative, and is "" where the response names none.
+    """
+
+    _retryable = False  # the same address has the same answer
+
+    def __init__(self, url: str, target: str = "") -> None:
+        self.url = url
+        self.target = target
+        super().__init__(url, target)
+
+    def __str__(self) -> str:
+        return one_line(
+            f"{self.url} redirects to {self.target or 'elsewhere'}; redirects are not followed: "
+            "use the server's final address as base_url"
+        )
 
 
 class UnreadableError(ProtocolError):
@@ -189,6 +211,8 @@ class UnreadableError(ProtocolError):
         was_written: True if it is the response to a write, which the server has done.
     """
 
+    _retryable = False  # the record has to be changed first
+
     def __init__(
         self,
         url: str,
@@ -199,15 +223,10 @@ class UnreadableError(ProtocolError):
     ) -> None:
         self.url = url
         self.was_written = was_written
-        self.records = tuple(records)
-        self.depth = max((record.depth for record in self.records), default=0)
+        self.records: tuple[UnreadableRecord, ...] = tuple(records)
+        self.depth: int = max((record.depth for record in self.records), default=0)
         self.rest = rest
         super().__init__(url, self.records)
-
-    @property
-    def retryable(self) -> bool:
-        """False: the record has to be changed first."""
-        return False
 
     def __str__(self) -> str:
         first = "; ".join(str(record) for record in self.records[:3])
@@ -230,16 +249,13 @@ class AnswerTooLargeError(ProtocolError):
         was_written: True if it is the response to a write, which the server has done.
     """
 
+    _retryable = False  # the same request has the same response
+
     def __init__(self, url: str, bound: str, *, was_written: bool = False) -> None:
         self.url = url
         self.bound = bound
         self.was_written = was_written
         super().__init__(url, bound)
-
-    @property
-    def retryable(self) -> bool:
-        """False: the same request has the same response."""
-        return False
 
     def __str__(self) -> str:
         done = "the write was done, but " if self.was_written else ""
@@ -247,6 +263,24 @@ class AnswerTooLargeError(ProtocolError):
             f"{done}{self.url} answered with more than an answer may have ({self.bound}): ask for "
             "less, with smaller pages or fields=, or allow more with BosBase(max_answer_bytes=…)"
         )
+
+
+class MalformedEvent(BosBaseError, ValueError):
+    """A frame of a record topic without a valid record event.
+
+    Attributes:
+        topic: the topic of the frame, without options.
+        event: the part that could be decoded, a `RecordEvent`, if the event's record is nested too
+            deeply; else None.
+    """
+
+    _is_remote = True
+
+    def __init__(self, topic: str, why: str, event: Any = None) -> None:
+        # Never the payload: it may be confidential, and messages are logged.
+        super().__init__(f"the event on {topic!r} was left out: {why}")
+        self.topic = topic
+        self.event = event
 
 
 class RecordDecodeError(BosBaseError):
@@ -293,6 +327,34 @@ class RecordDecodeError(BosBaseError):
         )
 
 
+class UnknownDialectError(BosBaseError, ValueError):
+    """The filter can only be written for a dialect, and the server's is not known."""
+
+
+class BufferOverflowError(BosBaseError):
+    """The queue of ``bounded_observe_on`` was full, and the policy allows nothing else.
+
+    Make the subscriber faster, the size larger, or choose another policy.
+
+    Args:
+        size: how many values the queue holds.
+        why: the beginning of the message.
+
+    Attributes:
+        size: how many values the queue holds.
+
+    >>> BufferOverflowError(10, "it was full").size
+    10
+    """
+
+    def __init__(self, size: int, why: str) -> None:
+        super().__init__(
+            f"{why} (queue of {size}): make the subscriber faster, the size larger, or choose "
+            "another overflow: 'block', 'drop_oldest', 'drop_newest' or 'conflate'"
+        )
+        self.size = size
+
+
 class AuthLostError(BosBaseError):
     """The server does not accept the login any more: log in again.
 
@@ -305,8 +367,14 @@ class ClientClosedError(BosBaseError, RuntimeError):
 
 
 class MissingExtraError(BosBaseError, ImportError):
-    """An optional part of the library is not installed; the message says how to install it."""
+    """An optional part of the library is not installed; the message says how to install it.
 
-    def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} needs an optional part: pip install 'rxbosbase[{extra}]'")
+    Attributes:
+        extra: the name of the part, such as ``"dashboard"``.
+        command: what to type to install it, in the way in which the library was installed.
+    """
+
+    def __init__(self, what: str, extra: str, command: str = "") -> None:
         self.extra = extra
+        self.command: str = command or f"pip install 'rxbosbase[{extra}]'"
+        super().__init__(f"{what} needs an optional part: {self.command}")

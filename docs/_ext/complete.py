@@ -25,7 +25,10 @@ PUBLIC = (
 DOCUMENTED_ELSEWHERE = {
     "rxbosbase.operators.Overflow",  # a Literal: each parameter of that type lists its values
     "rxbosbase.aio.Overflow",
-    "rxbosbase.aio.BufferOverflowError",  # documented with the operators
+    "rxbosbase.aio.BufferOverflowError",  # documented with the errors
+    "rxbosbase.operators.BufferOverflowError",
+    "rxbosbase.live.Change",  # documented as names of `rxbosbase`
+    "rxbosbase.live.Snapshot",
     "rxbosbase.server.sample.ROOMS",  # the sample's data, printed by `rxbosbase serve`
     "rxbosbase.server.sample.SAMPLE_USERS",
 }

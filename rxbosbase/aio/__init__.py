@@ -18,17 +18,18 @@ from rxbosbase.operators.bounded_observe_on import BufferOverflowError, Overflow
 
 from ._events import AsyncEvents, events, first, for_each
 from ._live import AsyncLiveView, live
-from ._subscribe import AsyncSubscription, subscribe
+from ._subscribe import AsyncSubscription, SubscribeOptions, subscribe
 
-__all__ = [
+__all__ = (
     "AsyncEvents",
     "AsyncLiveView",
     "AsyncSubscription",
     "BufferOverflowError",
     "Overflow",
+    "SubscribeOptions",
     "events",
     "first",
     "for_each",
     "live",
     "subscribe",
-]
+)

@@ -18,7 +18,7 @@ from rxbosbase.runtime.scheduler import SerialScheduler
 from ._inbox import Inbox
 from ._waiting import running_loop
 
-__all__ = ["AsyncEvents", "events", "first", "for_each"]
+__all__ = ("AsyncEvents", "events", "first", "for_each")
 
 T = TypeVar("T")
 
@@ -32,6 +32,19 @@ class AsyncEvents(Generic[T]):
     It subscribes on entering ``async with``, or when ``async for`` begins. The subscription ends
     when the ``async with`` is left, by `aclose`, with the task that began a bare ``async for``
     (cancelled or not), and when this is garbage collected. One task at a time may wait in it.
+
+    Raises:
+        BufferOverflowError: from ``async for``, the queue was full and the policy is ``"error"``.
+        RuntimeError: asyncio runs no loop here; from ``async for``, another task waits already, or
+            the loop is another one, or it runs inside a callback of the client, which blocks it.
+        Exception: from ``async for``, the source's error.
+
+    >>> import reactivex
+    >>> async def main() -> None:
+    ...     async with events(reactivex.of("a", "b")) as values:
+    ...         print(await anext(values), await anext(values), await anext(values, "the end"))
+    >>> asyncio.run(main())
+    a b the end
     """
 
     def __init__(self, source: Observable[T], size: int, overflow: Overflow) -> None:
@@ -42,6 +55,11 @@ class AsyncEvents(Generic[T]):
         # It has no reference to this object, so that `__del__` is called.
         self._inbox: Inbox[T] | None = None
         self._entered = False
+
+    def __repr__(self) -> str:
+        inbox = self._inbox
+        state = "not begun" if inbox is None else "ended" if inbox.is_ended else "subscribed"
+        return f"<AsyncEvents {state}, size {self._size}, {self._overflow}, {self.dropped} dropped>"
 
     @property
     def dropped(self) -> int:
@@ -66,7 +84,17 @@ class AsyncEvents(Generic[T]):
         return await self._open().get()
 
     async def aclose(self) -> None:
-        """End the subscription at once; idempotent."""
+        """End the subscription at once; a pending ``anext`` ends. May be called again.
+
+        >>> import reactivex
+        >>> async def main() -> None:
+        ...     values = events(reactivex.of(1, 2))
+        ...     async for value in values:
+        ...         await values.aclose()
+        ...         print(value)
+        >>> asyncio.run(main())
+        1
+        """
         if self._inbox is not None:
             self._inbox.close()
 
@@ -92,7 +120,8 @@ def events(
     """Return the values of any observable, for ``async for``.
 
     Args:
-        size: how many values may wait for the task.
+        source: the observable: ``posts.observe("*")``, or any of RxPY's.
+        size: how many values may wait for the task, 1 or more.
         overflow: what happens to a value when the queue is full. ``"block"``: its thread waits, the
             client's delivery thread too, and nothing is lost. ``"drop_oldest"`` and
             ``"drop_newest"`` drop one, ``"conflate"`` keeps the newest per record, ``"error"``
@@ -127,12 +156,17 @@ async def first(
     """Return the first value of an observable, or the first for which `predicate` is true.
 
     Args:
+        source: the observable; the subscription ends with the value.
         timeout: seconds; None waits without limit.
         predicate: called on the source's thread.
 
     Raises:
         RequestTimeoutError: there was none within `timeout` seconds.
         reactivex.internal.SequenceContainsNoElementsError: the source completed without one.
+        TypeError, ValueError: `timeout` is no finite number above 0.
+        RuntimeError: asyncio runs no loop here, or it runs inside a callback of the client, which
+            blocks it.
+        Exception: the source's error, or that of `predicate`.
 
     >>> import reactivex
     >>> asyncio.run(first(reactivex.of(1, 2, 3), predicate=lambda n: n > 1))
@@ -163,6 +197,18 @@ async def for_each(
 
     What the callback raises, and the source's error, end the subscription and are raised here. To
     go on meanwhile, make a task of it; cancelling the task unsubscribes.
+
+    Args:
+        source: the observable.
+        callback: a function of the value that returns an awaitable, such as ``async def``.
+        size, overflow: as for `events`.
+
+    Raises:
+        TypeError: `callback` is not callable.
+        ValueError: a `size` below 1, or an unknown `overflow`.
+        BufferOverflowError: the queue was full and the policy is ``"error"``.
+        RuntimeError: as `first`.
+        Exception: the source's error, or that of `callback`.
 
     >>> import reactivex
     >>> async def show(number: int) -> None:

@@ -18,7 +18,7 @@ from rxbosbase.runtime.scheduler import SerialScheduler
 
 from ._waiting import running_loop
 
-__all__ = ["Inbox"]
+__all__ = ("Inbox",)
 
 T = TypeVar("T")
 

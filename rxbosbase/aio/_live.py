@@ -9,30 +9,20 @@ from typing import Generic, TypeVar, Unpack
 
 from reactivex import abc
 
-from rxbosbase.collection import Collection
+from rxbosbase.collection import Collection, ViewOptions
 from rxbosbase.errors import ClientClosedError, RequestTimeoutError
 from rxbosbase.live.engine.snapshot import Change, Snapshot
 from rxbosbase.live.view import LiveView
 from rxbosbase.realtime.api import check_seconds
-from rxbosbase.realtime.protocol.topics import TopicOptions
 
 from ._waiting import running_loop
 
-__all__ = ["AsyncLiveView", "LiveOptions", "live"]
+__all__ = ("AsyncLiveView", "live")
 
 T = TypeVar("T")
 
 MAX_CHANGES = 10_000
 """Changes that are kept for a slow task; the net difference replaces more than these."""
-
-
-class LiveOptions(TopicOptions, total=False):
-    """What ``collection.live`` takes."""
-
-    sort: str | None
-    limit: int | None
-    reconcile: float
-    interval: float
 
 
 class AsyncLiveView(Generic[T]):
@@ -41,6 +31,20 @@ class AsyncLiveView(Generic[T]):
     ``async for snapshot in view`` gives the current snapshot and then each that follows. A task
     that is slow gets fewer, each with all the changes since the one it had before; it
     delays no other.
+
+    Raises:
+        RuntimeError: asyncio runs no loop here; it is entered a second time; it is used outside of
+            ``async with``; or the loop runs inside a callback of the client, which blocks the view.
+        ClientResponseError: from ``async for``, the query is refused: 400, 403 or 404.
+
+    >>> async def main() -> None:
+    ...     with FakeRealtime() as fake:
+    ...         async with live(fake.client.collection("posts")) as view:
+    ...             fake.push("posts", "create", {"id": "a"})
+    ...             async for snapshot in view:
+    ...                 return print([(change.type, change.record) for change in snapshot.changes])
+    >>> asyncio.run(main())
+    [('added', {'id': 'a'})]
     """
 
     def __init__(self, view: LiveView[T]) -> None:
@@ -58,6 +62,13 @@ class AsyncLiveView(Generic[T]):
         self._ended = False
         self._is_wake_scheduled = False
 
+    def __repr__(self) -> str:
+        if self._subscription is None:
+            return "<AsyncLiveView not begun>"
+        state = "ended" if self._ended else "running"
+        newest = "no snapshot yet" if self._newest is None else repr(self._newest)
+        return f"<AsyncLiveView {state}, {newest}>"
+
     async def __aenter__(self) -> AsyncLiveView[T]:
         if self._subscription is not None:
             raise RuntimeError("this view has been entered already: make another")
@@ -69,7 +80,16 @@ class AsyncLiveView(Generic[T]):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Leave the view at once; idempotent."""
+        """Leave the view at once: ``async for`` ends. May be called again.
+
+        >>> async def main() -> None:
+        ...     with FakeRealtime() as fake:
+        ...         async with live(fake.client.collection("posts")) as view:
+        ...             await view.aclose()
+        ...             print([snapshot async for snapshot in view])
+        >>> asyncio.run(main())
+        []
+        """
         if self._subscription is not None:
             self._subscription.dispose()
             self._end()
@@ -87,11 +107,24 @@ class AsyncLiveView(Generic[T]):
     async def wait_fresh(self, timeout: float = 10.0) -> Snapshot[T]:
         """Wait until the view is complete and connected, and return its snapshot.
 
+        Args:
+            timeout: the longest wait, in seconds.
+
         Raises:
             RequestTimeoutError: not within `timeout` seconds.
             ClientResponseError: the query is refused: 400, 403 or 404.
+            ClientClosedError: the view has ended: the client was closed.
+            TypeError, ValueError: `timeout` is no finite number above 0.
             RuntimeError: this is not inside ``async with``; or the event loop runs inside a
                 callback of the client, which blocks the view.
+
+        >>> async def main() -> None:
+        ...     with FakeRealtime() as fake:
+        ...         async with live(fake.client.collection("posts")) as view:
+        ...             fake.advance(0)  # a client of a real server needs no such call
+        ...             print((await view.wait_fresh(timeout=5)).fresh)
+        >>> asyncio.run(main())
+        True
         """
         check_seconds("timeout", timeout)
         self._check_entered()
@@ -195,11 +228,25 @@ class AsyncLiveView(Generic[T]):
                 waiter.set_result(None)
 
 
-def live(collection: Collection[T], **options: Unpack[LiveOptions]) -> AsyncLiveView[T]:
+def live(collection: Collection[T], **options: Unpack[ViewOptions]) -> AsyncLiveView[T]:
     """Return a live view for ``async with``; `options` are those of ``collection.live``.
 
-    Example:
-        ``async with aio.live(posts, sort="-created", limit=20) as view:``
-        ``    print((await view.wait_fresh()).records)``
+    Args:
+        collection: ``client.collection("posts")``.
+        options: ``filter``, ``sort``, ``expand``, ``fields``, ``limit``, ``query``, ``headers``,
+            ``reconcile`` and ``interval`` (both in seconds), as for ``collection.live``.
+
+    Raises:
+        ClientResponseError: 400 at once, the topic is longer than 2500 bytes.
+        ValueError, TypeError: an argument is invalid.
+
+    >>> async def main() -> None:
+    ...     with FakeRealtime() as fake:
+    ...         fake.records["posts"] = {"a": {"id": "a", "n": 2}, "b": {"id": "b", "n": 1}}
+    ...         async with live(fake.client.collection("posts"), sort="n", limit=1) as view:
+    ...             fake.advance(0)  # a client of a real server needs no such call
+    ...             print(*(await view.wait_fresh()).records)
+    >>> asyncio.run(main())
+    {'id': 'b', 'n': 1}
     """
     return AsyncLiveView(collection.live(**options))

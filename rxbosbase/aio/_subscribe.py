@@ -20,7 +20,7 @@ from ._events import SIZE
 from ._inbox import Inbox
 from ._waiting import off_loop
 
-__all__ = ["AsyncSubscription", "SubscribeOptions", "subscribe"]
+__all__ = ("AsyncSubscription", "SubscribeOptions", "subscribe")
 
 T = TypeVar("T")
 
@@ -29,18 +29,43 @@ _running: set[asyncio.Task[None]] = set()
 
 
 class SubscribeOptions(TopicOptions, total=False):
-    """What ``collection.subscribe`` takes beside the topic and the callback."""
+    """The keywords of `subscribe` for a collection, to annotate a function that passes them on.
+
+    Attributes:
+        check: ask the server once whether the collection and the filter are good, as
+            ``collection.subscribe`` does; True by default.
+
+    The others are those of a read: ``filter``, ``expand``, ``fields``, ``query`` and ``headers``.
+
+    >>> options: SubscribeOptions = {"filter": "n > 1", "check": False}
+    """
 
     check: bool
 
 
 class AsyncSubscription:
-    """The result of `subscribe`: leave its ``async with``, or `aclose` it, to unsubscribe."""
+    """The result of `subscribe`: leave its ``async with``, or `aclose` it, to unsubscribe.
+
+    It stays subscribed without a reference to it, as long as its event loop runs.
+
+    >>> async def on_event(event: RecordEvent) -> None:
+    ...     print(event.action)
+    >>> async def main() -> None:
+    ...     with FakeRealtime() as fake:
+    ...         async with await subscribe(fake.client.collection("posts"), "*", on_event) as posts:
+    ...             print(posts)
+    >>> asyncio.run(main())
+    <AsyncSubscription 'posts/*', subscribed>
+    """
 
     def __init__(self, inbox: Inbox[Any], task: asyncio.Task[None], owner: object) -> None:
         self._inbox = inbox
         self._task = task
         self._owner = owner
+
+    def __repr__(self) -> str:
+        state = "ended" if self._inbox.is_ended else "subscribed"
+        return f"<AsyncSubscription {self._task.get_name()!r}, {state}>"
 
     async def __aenter__(self) -> AsyncSubscription:
         return self
@@ -49,15 +74,41 @@ class AsyncSubscription:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Unsubscribe at once, and wait for the callback that is running, unless it is called
-        by that one. Idempotent."""
+        """Unsubscribe at once, and wait for the callback that is running; may be called again.
+
+        A callback that calls it does not wait for itself.
+
+        >>> async def on_event(event: RecordEvent) -> None:
+        ...     print(event.action)
+        >>> async def main() -> None:
+        ...     with FakeRealtime() as fake:
+        ...         subscription = await subscribe(fake.client.collection("posts"), "*", on_event)
+        ...         await subscription.aclose()
+        ...         fake.push("posts", "create", {"id": "a"})  # on no topic
+        >>> asyncio.run(main())
+        """
         self._inbox.close()
         if asyncio.current_task() is not self._task:
             await asyncio.wait([self._task])
 
     async def wait(self) -> None:
-        """Wait until the topic ends: by ``unsubscribe``, ``client.close()``, or an error, which is
-        raised."""
+        """Wait until the topic ends: by ``unsubscribe``, ``client.close()``, or an error.
+
+        Raises:
+            BosBaseError: what ended the topic, such as a `ClientResponseError` of a check that was
+                made again, or a `BufferOverflowError` of the policy ``"error"``.
+
+        >>> async def show(event: RecordEvent) -> None:
+        ...     print(event.action, event.record)
+        >>> async def main() -> None:
+        ...     with FakeRealtime() as fake:
+        ...         subscription = await subscribe(fake.client.collection("posts"), "*", show)
+        ...         fake.push("posts", "create", {"id": "a"})
+        ...         fake.close()
+        ...         await subscription.wait()
+        >>> asyncio.run(main())
+        create {'id': 'a'}
+        """
         await asyncio.shield(self._task)
 
 
@@ -103,16 +154,33 @@ async def subscribe(
     Args:
         source: a collection, or ``client.realtime`` for custom topics.
         topic: ``"*"``, a record id, or the custom topic.
-        size, overflow: as for `events`.
-        options: filter, expand, fields, query, headers and check as for ``collection.subscribe``.
+        callback: a function of the event that returns an awaitable, such as ``async def``.
+        size, overflow: how many events may wait, and the policy for more, as for `events`.
+        timeout: seconds to wait for the acknowledgement.
+        options: filter, expand, fields, query, headers and check as for ``collection.subscribe``;
+            query and headers alone for a custom topic.
+
+    Returns:
+        the subscription, for ``async with``.
 
     Raises:
         ClientResponseError: the preflight found 400, 403 or 404.
         RequestTimeoutError: not acknowledged within `timeout` seconds.
-        RuntimeError: the event loop runs inside a callback of the client, which blocks events.
+        TypeError, ValueError: an argument is invalid.
+        RuntimeError: asyncio runs no loop here, or it runs inside a callback of the client, which
+            blocks events.
 
-    Example:
-        ``async with await aio.subscribe(posts, "*", on_event): await asyncio.sleep(60)``
+    >>> async def main() -> None:
+    ...     with FakeRealtime() as fake:
+    ...         received = asyncio.Event()
+    ...         async def on_event(event: RecordEvent) -> None:
+    ...             print(event)
+    ...             received.set()
+    ...         async with await subscribe(fake.client.collection("posts"), "*", on_event):
+    ...             fake.push("posts", "create", {"id": "a"})
+    ...             await received.wait()
+    >>> asyncio.run(main())
+    RecordEvent(create on 'posts/*', id='a')
     """
     if not callable(callback):
         raise TypeError(f"the callback must be callable, not {type(callback).__name__}")
@@ -123,7 +191,8 @@ async def subscribe(
     except BaseException:  # a cancellation, too
         inbox.close()
         raise
-    task = asyncio.create_task(_deliver(inbox, callback, topic))
+    name = topic if isinstance(source, Realtime) else f"{source.name}/{topic}"
+    task = asyncio.create_task(_deliver(inbox, callback, topic), name=name)
     _running.add(task)
     task.add_done_callback(_running.discard)
     inbox.end_with(task)

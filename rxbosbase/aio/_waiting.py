@@ -10,7 +10,7 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any, TypeVar
 
-__all__ = ["off_loop", "running_loop"]
+__all__ = ("off_loop", "running_loop")
 
 T = TypeVar("T")
 

@@ -18,7 +18,7 @@ from rxbosbase.runtime.private_file import open_own, warn_of_open_folder
 
 from .store import AuthState, AuthStore, check_token
 
-__all__ = ["MAX_FILE_BYTES", "FileAuthStore"]
+__all__ = ("MAX_FILE_BYTES", "FileAuthStore")
 
 log = logging.getLogger("rxbosbase.auth")
 

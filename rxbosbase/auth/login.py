@@ -6,14 +6,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["Login", "as_login"]
+__all__ = ("Login", "as_login")
 
 SECRETS = frozenset({"token", "meta"})
 """The keys not shown; ``meta`` of an OAuth2 login holds the provider's tokens."""
 
-_LOGINS = re.compile(
-    r"/api/(collections/[^/]+/(auth-[^/]+|impersonate/[^/]+)|files/token)/?(\?.*)?"
-)
+_LOGINS = r"/api/(collections/[^/]+/(auth-[^/]+|impersonate/[^/]+)|files/token)/?(\?.*)?"
 """The paths of requests whose response holds a login, or a token of another kind."""
 
 
@@ -57,4 +55,4 @@ def as_login(path: str, answer: Any) -> Any:
     >>> as_login("/api/files/token", {"token": "head.body.signature"})
     {'token': '…'}
     """
-    return Login(answer) if isinstance(answer, dict) and _LOGINS.fullmatch(path) else answer
+    return Login(answer) if isinstance(answer, dict) and re.fullmatch(_LOGINS, path) else answer

@@ -23,7 +23,7 @@ from rxbosbase.runtime.retry_delay import asked_to_wait
 
 from .store import AuthState, AuthStore, check_token
 
-__all__ = ["AutoRefresh", "SingleFlight", "login_of", "refresh_key"]
+__all__ = ("AutoRefresh", "SingleFlight", "login_of", "refresh_key")
 
 log = logging.getLogger("rxbosbase.auth")
 

@@ -8,16 +8,16 @@ import hashlib
 import logging
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from time import time
 from typing import Any
 
+import msgspec
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
 from rxbosbase.encoding.json import decode
 
-__all__ = ["AuthState", "AuthStore", "check_token", "token_claims"]
+__all__ = ("AuthState", "AuthStore", "check_token", "token_claims")
 
 log = logging.getLogger("rxbosbase.auth")
 
@@ -49,12 +49,14 @@ def check_token(token: object) -> None:
         raise ValueError("the token is not printable ASCII: pass it as it came")
 
 
-@dataclass(frozen=True, slots=True)
-class AuthState:
+class AuthState(msgspec.Struct, frozen=True):
     """The login at one moment: a token (not in the repr) and the record it belongs to."""
 
-    token: str = field(default="", repr=False)
-    record: Mapping[str, Any] | None = field(default=None, repr=False)
+    token: str = ""
+    record: Mapping[str, Any] | None = None
+
+    def __repr__(self) -> str:
+        return "AuthState()"  # never the token
 
     @property
     def is_valid(self) -> bool:

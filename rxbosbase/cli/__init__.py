@@ -1,5 +1,9 @@
 """The command line: ``rxbosbase tail``, ``serve`` and others. One module per command.
 
+``demo`` kills a server under a running stream, ``tail`` prints events, ``view`` shows a live view,
+``serve`` runs a server with sample data, ``dashboard`` serves a page, and ``doctor`` checks a
+server step by step. ``rxbosbase COMMAND --help`` describes each.
+
 Exit codes: 0 success; 1 failure, with the reason in one line on stderr; 2 wrong command line;
 130 ended early by Ctrl-C.
 """
@@ -9,24 +13,34 @@ from __future__ import annotations
 import logging
 import sys
 
-from rxbosbase.errors import MissingExtraError
+from rxbosbase._extras import missing_extra
 
 from .console import PlainFormatter
 
-__all__ = ["main"]
+__all__ = ("main",)
 
-EXTRA = "demo"
+EXTRA = "cli"
 EXTRA_PACKAGES = frozenset({"click", "rich", "typer"})
 
 
 def main() -> None:
-    """Run the console script. It ends the process with one of the exit codes above."""
+    """Run the console script ``rxbosbase``, with the arguments of ``sys.argv``.
+
+    Raises:
+        SystemExit: always, at the end, with one of the exit codes above; or with the line that
+            says what to install, where the packages of the command line are missing.
+
+    >>> import subprocess
+    >>> command = [sys.executable, "-m", "rxbosbase.cli", "--no-such-option"]
+    >>> subprocess.run(command, capture_output=True).returncode
+    2
+    """
     try:
         from .app import app
     except ModuleNotFoundError as missing:
         if (missing.name or "").partition(".")[0] not in EXTRA_PACKAGES:
             raise
-        sys.exit(str(MissingExtraError("The command line", EXTRA)))
+        sys.exit(str(missing_extra("The command line", EXTRA)))
     _configure_logging()
     app(prog_name="rxbosbase")
 

@@ -16,7 +16,7 @@ from .serve import serve
 from .tail import tail
 from .view import view
 
-__all__ = ["app"]
+__all__ = ("app",)
 
 app = typer.Typer(
     help="Realtime records of a BosBase or PocketBase server, on the command line.",

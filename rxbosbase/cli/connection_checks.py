@@ -12,12 +12,12 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from rxbosbase.client import BosBase
-from rxbosbase.errors import BosBaseError, ClientResponseError, RequestTimeoutError
+from rxbosbase.errors import BosBaseError, ClientResponseError, RedirectError, RequestTimeoutError
 from rxbosbase.http.urls import check_base_url
 from rxbosbase.realtime.session.stats import Stats
 from rxbosbase.runtime.backoff import BackoffPolicy
 
-__all__ = ["CheckResult", "run_checks"]
+__all__ = ("CheckResult", "run_checks")
 
 GREETING_SECONDS = 2.0
 """The server sends PB_CONNECT at once; a later one was delayed by a proxy."""
@@ -146,7 +146,7 @@ def _advice_on(error: BosBaseError) -> str:
         )
     if isinstance(error.__cause__, ssl.SSLError):
         return "The port does not speak TLS: is the address one of http://, or the port another?"
-    if "redirect" in str(error):
+    if isinstance(error, RedirectError):
         return "Use the address that it redirects to."
     return _OTHER_SERVER_ADVICE
 

@@ -17,7 +17,7 @@ from reactivex import Observable
 from rxbosbase.encoding.control_characters import one_line, plain_json
 from rxbosbase.errors import BosBaseError
 
-__all__ = [
+__all__ = (
     "EXIT_INTERRUPTED",
     "PlainFormatter",
     "clean_exit",
@@ -25,7 +25,7 @@ __all__ = [
     "write_error",
     "write_json",
     "write_text",
-]  # fmt: skip
+)  # fmt: skip
 
 EXIT_INTERRUPTED = 130
 """The exit code of a command that Ctrl-C ended early: 128 + SIGINT."""

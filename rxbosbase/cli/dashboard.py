@@ -20,7 +20,7 @@ from . import options
 from .console import clean_exit, write_error, write_text
 from .writers import new_password, writing
 
-__all__ = ["dashboard"]
+__all__ = ("dashboard",)
 
 LOOPBACK = "127.0.0.1"
 

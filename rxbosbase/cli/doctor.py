@@ -17,7 +17,7 @@ from . import options
 from .connection_checks import TIMEOUT, CheckResult, run_checks
 from .console import clean_exit, write_text
 
-__all__ = ["doctor"]
+__all__ = ("doctor",)
 
 MARKS = {"ok": "ok     ", "warning": "warning", "failure": "FAILURE"}
 

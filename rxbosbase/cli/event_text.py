@@ -12,7 +12,7 @@ from rxbosbase.encoding.json import encode
 from rxbosbase.encoding.record import NAME_FIELDS
 from rxbosbase.events import RecordEvent
 
-__all__ = ["ACTION_STYLES", "encoded_line", "json_line", "pretty_line", "value_text"]
+__all__ = ("ACTION_STYLES", "encoded_line", "json_line", "pretty_line", "value_text")
 
 ACTION_STYLES = {"create": "green", "update": "yellow", "delete": "red"}
 

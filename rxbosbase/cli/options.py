@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-__all__ = [
+__all__ = (
     "DEFAULT_PASSWORD_ENV", "DEFAULT_URL", "AuthCollection", "Expand", "Fields", "Filter",
     "Identity", "PasswordEnv", "Url", "password_of",
-]  # fmt: skip
+)  # fmt: skip
 
 DEFAULT_URL = "http://127.0.0.1:8090"
 DEFAULT_PASSWORD_ENV = "RXBOSBASE_PASSWORD"

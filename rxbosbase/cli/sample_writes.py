@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from rxbosbase.events import RecordEvent
 from rxbosbase.server.sample import POSTS, ROOMS, SampleUser
 
-__all__ = ["SampleWrites", "Write", "WriteKey", "key_of"]
+__all__ = ("SampleWrites", "Write", "WriteKey", "key_of")
 
 ID_LENGTH = 15  # as in ids that the server makes
 ID_LETTERS = string.ascii_lowercase + string.digits

@@ -17,7 +17,7 @@ from rxbosbase.server.sample import SAMPLE_PASSWORD, SAMPLE_USERS, create_sample
 from .console import clean_exit, write_error, write_text
 from .writers import Writers, new_password, writing
 
-__all__ = ["serve"]
+__all__ = ("serve",)
 
 DEFAULT_PORT = 8090
 POLL_SECONDS = 0.2  # between two checks of the writers

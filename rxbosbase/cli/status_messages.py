@@ -11,7 +11,7 @@ from rxbosbase.realtime.session.status import Status
 
 from .console import write_error
 
-__all__ = ["ConnectionMessages", "next_messages", "print_connection_changes"]
+__all__ = ("ConnectionMessages", "next_messages", "print_connection_changes")
 
 
 @dataclass(frozen=True, slots=True)

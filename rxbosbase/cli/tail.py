@@ -21,7 +21,7 @@ from .event_text import json_line, pretty_line
 from .status_messages import print_connection_changes
 from .terminal import Terminal
 
-__all__ = ["Action", "Format", "tail"]
+__all__ = ("Action", "Format", "tail")
 
 MAX_ROWS = 2
 """Rows of the terminal for one event in the pretty form; a longer text is cut."""

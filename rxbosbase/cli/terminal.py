@@ -9,7 +9,7 @@ from rich.segment import Segment
 
 from rxbosbase.encoding.control_characters import one_line
 
-__all__ = ["Terminal"]
+__all__ = ("Terminal",)
 
 
 class Terminal(Console):

@@ -22,7 +22,7 @@ from .status_messages import print_connection_changes
 from .terminal import Terminal
 from .view_table import TableState, next_state, render
 
-__all__ = ["view"]
+__all__ = ("view",)
 
 FRAMES_PER_SECOND = 10
 

@@ -17,7 +17,7 @@ from rxbosbase.live import Snapshot
 
 from .event_text import value_text
 
-__all__ = ["TableState", "columns_of", "next_state", "render"]
+__all__ = ("TableState", "columns_of", "next_state", "render")
 
 MARK_SECONDS = 1.5
 """How long a changed row is marked."""

@@ -16,7 +16,7 @@ from rxbosbase.server.sample import SAMPLE_PASSWORD, SAMPLE_USERS, SampleUser
 
 from .sample_writes import SampleWrites, Write, WriteKey
 
-__all__ = ["WriteListener", "Writers", "new_password", "writing"]
+__all__ = ("WriteListener", "Writers", "new_password", "writing")
 
 REQUEST_TIMEOUT = 5.0
 RETRY_SECONDS = 0.1

@@ -26,7 +26,7 @@ from rxbosbase.live.engine.snapshot import Snapshot
 
 from .pane import PER_SECOND, Pane
 
-__all__ = ["Pane", "feed", "inspector", "rate_chart", "status", "table"]
+__all__ = ("Pane", "feed", "inspector", "rate_chart", "status", "table")
 
 
 def table(
@@ -48,13 +48,29 @@ def table(
         ValueError: `per_second` is not more than 0.
 
     Example:
-        ``table(posts.live(sort="-updated", limit=100), columns=["title", "updated"])``
+        >>> with FakeRealtime() as fake:
+        ...     posts = fake.client.collection("posts")
+        ...     table(posts.live(sort="-updated", limit=100), columns=["title", "updated"])
+        <Pane of TablePicture, not shown yet>
     """
     return Pane(TablePicture(view, columns, title), per_second=per_second)
 
 
 def status(client: BosBase, *, per_second: float = PER_SECOND) -> Pane:
-    """Return the state of the client's connection, with the countdown to the next attempt."""
+    """Return the state of the client's connection, with the countdown to the next attempt.
+
+    Args:
+        client: the client; the status covers the connection of its live views, too.
+        per_second: the most paints in a second.
+
+    Raises:
+        ValueError: `per_second` is not more than 0.
+
+    Example:
+        >>> with FakeRealtime() as fake:
+        ...     status(fake.client)
+        <Pane of StatusPicture, not shown yet>
+    """
     return Pane(StatusPicture(client), per_second=per_second)
 
 
@@ -69,11 +85,19 @@ def feed(
 
     Events received in a pause are kept, 2000 at most, and shown when it ends.
 
+    Args:
+        observable: a stream of events, such as ``posts.observe("*")``.
+        keep: how many events are shown.
+        title: above the events.
+        per_second: the most paints in a second.
+
     Raises:
         ValueError: `keep` is not a positive int, or `per_second` is not more than 0.
 
     Example:
-        ``feed(posts.observe("*"))``
+        >>> with FakeRealtime() as fake:
+        ...     feed(fake.client.collection("posts").observe("*"), keep=20)
+        <Pane of FeedPicture, not shown yet>
     """
     return Pane(FeedPicture(observable, keep, title), per_second=per_second)
 
@@ -84,7 +108,21 @@ def rate_chart(
     title: str = "Events a second",
     per_second: float = PER_SECOND,
 ) -> Pane:
-    """Return the events of the last minute by action, a bar for each second."""
+    """Return the events of the last minute by action, a bar for each second.
+
+    Args:
+        observable: a stream of events, such as ``posts.observe("*")``.
+        title: above the chart.
+        per_second: the most paints in a second.
+
+    Raises:
+        ValueError: `per_second` is not more than 0.
+
+    Example:
+        >>> with FakeRealtime() as fake:
+        ...     rate_chart(fake.client.collection("posts").observe("*"))
+        <Pane of RatePicture, not shown yet>
+    """
     return Pane(RatePicture(observable, title), per_second=per_second)
 
 
@@ -98,7 +136,18 @@ def inspector(
     """Return one record with all fields, and what its last change has changed.
 
     Args:
+        view: ``collection.live(…)``.
         id: the record to show; None follows the last change, until a record is chosen in the pane.
+        title: above the record.
+        per_second: the most paints in a second.
+
+    Raises:
+        ValueError: `per_second` is not more than 0.
+
+    Example:
+        >>> with FakeRealtime() as fake:
+        ...     inspector(fake.client.collection("posts").live(), id="post00000000001")
+        <Pane of InspectorPicture, not shown yet>
     """
     picture = InspectorPicture(view, title)
     picture.pick(id)

@@ -6,7 +6,7 @@ import sys
 import threading
 from typing import Any, Protocol
 
-__all__ = ["CELLS", "Cells", "Stoppable"]
+__all__ = ("CELLS", "Cells", "Stoppable")
 
 
 class Stoppable(Protocol):

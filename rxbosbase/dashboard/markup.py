@@ -6,15 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rxbosbase.errors import MissingExtraError
+from rxbosbase._extras import missing_extra
 
 try:
     import panel as pn
     import param
 except ModuleNotFoundError as missing:
-    raise MissingExtraError("The dashboard", "dashboard") from missing
+    raise missing_extra("The dashboard", "dashboard") from missing
 
-__all__ = ["STYLE", "Markup", "pn"]
+__all__ = ("STYLE", "Markup", "pn")
 
 HERE = Path(__file__).parent
 STYLE = (HERE / "style.css").read_text(encoding="utf-8")

@@ -14,7 +14,7 @@ from .markup import STYLE, Markup, pn
 from .picture import Fields, Picture
 from .throttle import PaintThread, Throttle
 
-__all__ = ["PER_SECOND", "Pane"]
+__all__ = ("PER_SECOND", "Pane")
 
 log = logging.getLogger("rxbosbase.dashboard")
 
@@ -33,7 +33,27 @@ STILL_STYLE = ".rxb {" + STYLE.replace(":host {", "& {").replace(".rxb", "&") + 
 class Pane(pn.viewable.Viewer):  # type: ignore[misc]  # Panel's class has no types
     """One live picture. It runs from when it is shown until its page or cell is gone, or `stop`.
 
-    Put it into any Panel layout, or leave it as the last line of a notebook's cell.
+    Make it by `table`, `feed` and the others. Put it into any Panel layout, or leave it as the
+    last line of a notebook's cell.
+
+    Args:
+        picture: what it shows.
+        per_second: the most paints in a second.
+
+    Raises:
+        ValueError: `per_second` is not more than 0.
+
+    Example:
+        >>> import panel
+        >>> from rxbosbase import dashboard
+        >>> with FakeRealtime() as fake:
+        ...     pane = dashboard.table(fake.client.collection("posts").live())
+        ...     page = panel.Column("# Posts", pane)
+        ...     pane
+        ...     pane.stop()
+        ...     pane
+        <Pane of TablePicture, running>
+        <Pane of TablePicture, stopped>
     """
 
     def __init__(self, picture: Picture, *, per_second: float = PER_SECOND) -> None:
@@ -56,7 +76,16 @@ class Pane(pn.viewable.Viewer):  # type: ignore[misc]  # Panel's class has no ty
         return self._throttle is not None and not self._stopped
 
     def stop(self) -> None:
-        """End its subscription; what it shows stays. May be called again, from any thread."""
+        """End its subscription; what it shows stays. May be called again, from any thread.
+
+        Example:
+            >>> from rxbosbase import dashboard
+            >>> with FakeRealtime() as fake:
+            ...     pane = dashboard.feed(fake.client.collection("posts").observe("*"))
+            ...     pane.stop()
+            ...     pane.is_running
+            False
+        """
         with self._lock:
             running, self._stopped = self.is_running, True
         if not running:
@@ -69,7 +98,20 @@ class Pane(pn.viewable.Viewer):  # type: ignore[misc]  # Panel's class has no ty
         PAINT_THREAD.release()
 
     def replace(self, picture: Picture) -> None:
-        """Show another picture instead. To be called on the document's thread."""
+        """Show another picture instead. To be called on the document's thread.
+
+        Args:
+            picture: subscribed to if the pane runs; the old one is unsubscribed.
+
+        Example:
+            >>> from rxbosbase import dashboard
+            >>> from rxbosbase.dashboard.pictures.status import StatusPicture
+            >>> with FakeRealtime() as fake:
+            ...     pane = dashboard.feed(fake.client.collection("posts").observe("*"))
+            ...     pane.replace(StatusPicture(fake.client))
+            ...     pane
+            <Pane of StatusPicture, not shown yet>
+        """
         with self._lock:
             old, self._source = self._source, None
             self._picture = picture
@@ -110,7 +152,7 @@ class Pane(pn.viewable.Viewer):  # type: ignore[misc]  # Panel's class has no ty
 
     def __repr__(self) -> str:
         state = "running" if self.is_running else "stopped" if self._stopped else "not shown yet"
-        return f"<{type(self._picture).__name__} pane, {state}>"
+        return f"<Pane of {type(self._picture).__name__}, {state}>"
 
     def _start(self) -> None:
         with self._lock:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from reactivex import abc
 
-__all__ = ["Fields", "Picture"]
+__all__ = ("Fields", "Picture")
 
 Fields = Mapping[str, str]
 

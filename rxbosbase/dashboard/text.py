@@ -12,7 +12,7 @@ from rxbosbase.encoding.json import encode
 from rxbosbase.encoding.record import NAME_FIELDS
 from rxbosbase.errors import ClientResponseError
 
-__all__ = ["clock", "count", "error_text", "escaped", "moment", "shorter", "value_text"]
+__all__ = ("clock", "count", "error_text", "escaped", "moment", "shorter", "value_text")
 
 MAX_CHARACTERS = 200
 """Characters of a value in a cell; the inspector shows the whole value."""

@@ -10,7 +10,7 @@ from reactivex import abc
 from rxbosbase.runtime.scheduler import RestartableTimer
 from rxbosbase.runtime.thread_scheduler import ThreadScheduler
 
-__all__ = ["PaintThread", "Throttle"]
+__all__ = ("PaintThread", "Throttle")
 
 
 class PaintThread:

@@ -25,7 +25,7 @@ from __future__ import annotations
 from .events import EventWindow, RateFrame, rate_frame, window
 from .live import LiveFrame, live_frame, to_dataframe
 
-__all__ = [
+__all__ = (
     "EventWindow",
     "LiveFrame",
     "RateFrame",
@@ -33,4 +33,4 @@ __all__ = [
     "rate_frame",
     "to_dataframe",
     "window",
-]
+)

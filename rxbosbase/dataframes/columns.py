@@ -8,7 +8,7 @@ from typing import Any
 from .kinds import Kind, nanoseconds, widened
 from .optional_imports import numpy, pandas
 
-__all__ = ["CategoryColumn", "Column"]
+__all__ = ("CategoryColumn", "Column")
 
 MISSING_TIME = -(2**63)
 """The value of a missing time in numpy and pandas."""

@@ -19,7 +19,7 @@ from .kinds import EPOCH
 from .optional_imports import pandas
 from .table import Table
 
-__all__ = [
+__all__ = (
     "MAX_BUCKETS",
     "MAX_EVENTS",
     "MAX_GROUPS",
@@ -27,7 +27,7 @@ __all__ = [
     "RateFrame",
     "rate_frame",
     "window",
-]
+)
 
 MAX_EVENTS = 100_000
 """The most events of a window. Of more, the oldest are dropped: `EventWindow.dropped` counts."""
@@ -47,7 +47,15 @@ class EventWindow(FrameBuilder[Event]):
     """The last events as `df`, made by `window`. Call `dispose` at the end, or use ``with``.
 
     Attributes:
-        dropped: with `seconds`, how many events were dropped because of `MAX_EVENTS`.
+        dropped: with `seconds`, how many events were dropped because of `MAX_EVENTS` (100 000).
+
+    Example:
+        >>> with FakeRealtime() as fake:
+        ...     with window(fake.client.collection("orders").observe("*"), seconds=60) as last:
+        ...         _ = fake.push("orders", "create", {"item": "tea"})
+        ...         fake.advance(61)
+        ...         print(len(last.df), last.dropped)
+        0 0
     """
 
     def __init__(
@@ -59,7 +67,7 @@ class EventWindow(FrameBuilder[Event]):
         self._clock = clock or clock_of(getattr(source, "scheduler", None), None)
         self._events: deque[tuple[datetime, Event]] = deque()
         self._table = table
-        self.dropped = 0
+        self.dropped: int = 0
         super().__init__(source, clock)
 
     @property
@@ -67,7 +75,8 @@ class EventWindow(FrameBuilder[Event]):
         """The events in the order of their arrival, as a new DataFrame. From any thread.
 
         Raises:
-            BosBaseError: what ended the stream.
+            BosBaseError: what ended the stream; of another observable, its error.
+            ValueError: a field in `categories` contains a list or an object.
         """
         with self._lock:
             if self._remove_old():
@@ -90,6 +99,11 @@ class EventWindow(FrameBuilder[Event]):
         while self._events and self._events[0][0] <= oldest:
             self._events.popleft()
         return len(self._events) < before
+
+    def _summary(self) -> str:
+        span = self._span
+        limit = f"count {self._count}" if span is None else f"seconds {span.total_seconds():g}"
+        return f"of {limit}, {len(self._events)} events, {self.dropped} dropped"
 
     def _build(self) -> Any:
         self._table.clear()
@@ -118,19 +132,29 @@ def window(
     The columns are ``arrived`` (a UTC time), ``action``, ``topic`` and the record's fields.
 
     Args:
+        observable: a stream of events, such as ``orders.observe("*")``; subscribed to at once.
         seconds: keep the events of the last so many seconds, 100 000 at most; or
         count: keep the last so many events, 100 000 at most.
         columns: the columns, in this order; None: all.
         categories: the columns of dtype ``category``.
         scheduler: the clock; by default the stream's own.
 
+    Returns:
+        an `EventWindow`, whose ``df`` is the current frame, for ``with``.
+
     Raises:
-        ValueError, TypeError: not exactly one of `seconds` and `count`, or one not positive.
+        MissingExtraError: pandas is not installed.
+        ValueError, TypeError: not exactly one of `seconds` and `count`, or one not positive, or
+            names that are no list.
+        OverflowError: `seconds` is longer than a timedelta can be.
 
-    Example::
-
-        with window(orders.observe("*"), seconds=60) as last_minute:
-            print(last_minute.df.groupby("action").size())
+    Example:
+        >>> with FakeRealtime() as fake:
+        ...     with window(fake.client.collection("orders").observe("*"), count=100) as last:
+        ...         _ = fake.push("orders", "create", {"id": "a", "item": "tea"})
+        ...         _ = fake.push("orders", "delete", {"id": "a"})
+        ...         print(last.df[["action", "item"]].values.tolist())
+        [['create', 'tea'], ['delete', 'tea']]
     """
     if (seconds is None) == (count is None):
         raise ValueError("window() takes either seconds= or count=")
@@ -146,7 +170,18 @@ def window(
 
 
 class RateFrame(FrameBuilder[str]):
-    """The number of events in each interval as `df`, made by `rate_frame`."""
+    """The number of events in each interval as `df`, made by `rate_frame`.
+
+    Call `dispose` at the end, or use ``with``. At most 3600 rows are kept, the newest.
+
+    Example:
+        >>> with FakeRealtime() as fake:
+        ...     with rate_frame(fake.client.collection("orders").observe("*"), every=60) as rates:
+        ...         _ = fake.push("orders", "create", {"item": "tea"})
+        ...         fake.advance(120)
+        ...         print(rates.df["create"].tolist())
+        [1, 0, 0]
+    """
 
     def __init__(
         self, groups: Observable[str], every: timedelta, clock: abc.SchedulerBase | None
@@ -162,8 +197,10 @@ class RateFrame(FrameBuilder[str]):
     def df(self) -> Any:
         """A row for each interval since the start, the current one last. From any thread.
 
+        The index is the start of the interval (UTC), the columns are the groups, the values counts.
+
         Raises:
-            BosBaseError: what ended the stream.
+            BosBaseError: what ended the stream; of another observable, or of `by`, its error.
         """
         with self._lock:
             self.invalidate()  # the rows depend on the time, too
@@ -179,6 +216,9 @@ class RateFrame(FrameBuilder[str]):
         self._counts.setdefault(self._bucket(), Counter())[value] += 1
         while len(self._counts) > MAX_BUCKETS:
             del self._counts[next(iter(self._counts))]
+
+    def _summary(self) -> str:
+        return f"every {self._every.total_seconds():g} s, {len(self._groups)} columns"
 
     def _build(self) -> Any:
         pd = pandas()
@@ -202,18 +242,27 @@ def rate_frame(
     """Count the events of a stream, by kind and by time, until disposed.
 
     Args:
+        observable: a stream of events, such as ``orders.observe("*")``; subscribed to at once.
         by: ``"action"``, ``"topic"``, a field of the record, or a function of the event. More
             than 100 different values are counted as "other".
         every: the interval of a row: ``"1s"``, ``"5min"``, seconds or a timedelta.
         scheduler: the clock; by default the stream's own.
 
+    Returns:
+        a `RateFrame`, whose ``df`` is the current frame, for ``with``.
+
     Raises:
+        MissingExtraError: pandas is not installed.
         ValueError, TypeError: `every` is no interval, or `by` no field or function.
+        OverflowError: `every` is longer than a timedelta can be.
 
-    Example::
-
-        with rate_frame(orders.observe("*"), by="status", every="10s") as rates:
-            rates.df.plot.area()
+    Example:
+        >>> with FakeRealtime() as fake:
+        ...     with rate_frame(fake.client.collection("orders").observe("*"), by="item") as rates:
+        ...         for item in ("tea", "milk", "tea"):
+        ...             _ = fake.push("orders", "create", {"item": item})
+        ...         print(rates.df.sum().to_dict())
+        {'tea': 2, 'milk': 1}
     """
     if not isinstance(by, str) and not callable(by):
         raise TypeError(f"by must be a field's name or a function of the event, not {by!r}")

@@ -10,7 +10,7 @@ from reactivex import Observable, abc
 
 from .optional_imports import pandas
 
-__all__ = ["FrameBuilder"]
+__all__ = ("FrameBuilder",)
 
 T = TypeVar("T")
 
@@ -31,8 +31,22 @@ class FrameBuilder(ABC, Generic[T]):
             self._on_next, self._on_error, scheduler=scheduler
         )
 
+    def __repr__(self) -> str:
+        ended = f", ended by {type(self._error).__name__}" if self._error is not None else ""
+        return f"<{type(self).__name__} {self._summary()}{ended}>"
+
     def read(self) -> Any:
-        """Return a copy of the current frame, which the caller may change."""
+        """Return a copy of the current frame, which the caller may change. `df` is for users.
+
+        Raises:
+            Exception: what ended the stream.
+
+        >>> from rxbosbase.dataframes import window
+        >>> with FakeRealtime() as fake:
+        ...     with window(fake.client.collection("posts").observe("*"), count=9) as last:
+        ...         len(last.read())
+        0
+        """
         with self._lock:
             if self._error is not None:
                 raise self._error
@@ -42,11 +56,25 @@ class FrameBuilder(ABC, Generic[T]):
             return self._frame.copy(deep=False)
 
     def invalidate(self) -> None:
-        """Mark the frame as outdated: the next `read` builds it again."""
+        """Mark the frame as outdated: the next `read` builds it again.
+
+        >>> from rxbosbase.dataframes import window
+        >>> with FakeRealtime() as fake:
+        ...     with window(fake.client.collection("posts").observe("*"), count=9) as last:
+        ...         last.invalidate()
+        """
         self._frame = None
 
     def dispose(self) -> None:
-        """End the subscription; the frame stays as it is. May be called again."""
+        """End the subscription; the frame stays as it is. May be called again.
+
+        >>> from rxbosbase.dataframes import window
+        >>> with FakeRealtime() as fake:
+        ...     last = window(fake.client.collection("posts").observe("*"), count=9)
+        ...     last.dispose()
+        ...     fake.push("posts", "create", {"title": "Hi"})
+        0
+        """
         self._subscription.dispose()
 
     def __enter__(self) -> Self:
@@ -66,6 +94,10 @@ class FrameBuilder(ABC, Generic[T]):
     @abstractmethod
     def _add(self, value: T) -> None:
         """Record a value. Runs under the lock."""
+
+    @abstractmethod
+    def _summary(self) -> str:
+        """Return what it holds, for `repr`; from any thread."""
 
     @abstractmethod
     def _build(self) -> Any:

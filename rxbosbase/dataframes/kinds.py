@@ -11,7 +11,7 @@ from typing import Any
 
 from rxbosbase.encoding.record import ReadOnlyRecord
 
-__all__ = ["EPOCH", "Kind", "flatten", "kind_of", "nanoseconds", "widened"]
+__all__ = ("EPOCH", "Kind", "flatten", "kind_of", "nanoseconds", "widened")
 
 
 EXPAND = "expand"

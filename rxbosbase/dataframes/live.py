@@ -13,7 +13,7 @@ from rxbosbase.live.view import LiveView
 from .frame_builder import FrameBuilder
 from .table import Table
 
-__all__ = ["LiveFrame", "live_frame", "to_dataframe"]
+__all__ = ("LiveFrame", "live_frame", "to_dataframe")
 
 
 def to_dataframe(
@@ -32,6 +32,9 @@ def to_dataframe(
         index: the field that becomes the index; None: 0, 1, 2, …
         categories: the fields of dtype ``category``.
 
+    Returns:
+        a `pandas.DataFrame` with a row for each record; it is the caller's own.
+
     Raises:
         MissingExtraError: pandas is not installed.
         TypeError: a record is not a dict, or an argument has a wrong type.
@@ -46,7 +49,15 @@ def to_dataframe(
 
 
 class LiveFrame(FrameBuilder[Snapshot[Any]]):
-    """A live view whose state is `df`, made by `live_frame`. Call `dispose`, or use ``with``."""
+    """A live view whose state is `df`, made by `live_frame`. Call `dispose`, or use ``with``.
+
+    Example:
+        >>> with FakeRealtime() as fake:
+        ...     with live_frame(fake.client.collection("posts").live()) as frame:
+        ...         _ = fake.push("posts", "create", {"id": "a", "n": 3})
+        ...         print(frame.fresh, frame.df["n"].to_dict())
+        True {'a': 3}
+    """
 
     def __init__(self, view: Observable[Snapshot[Any]], table: Table) -> None:
         self._table = table
@@ -63,6 +74,8 @@ class LiveFrame(FrameBuilder[Snapshot[Any]]):
 
         Raises:
             BosBaseError: the error that ended the view, such as a refused filter.
+            TypeError: a record is not a dict: the collection has a ``model=``.
+            ValueError: a field in `categories` contains a list or an object.
         """
         return self.read()
 
@@ -87,7 +100,17 @@ class LiveFrame(FrameBuilder[Snapshot[Any]]):
         Raises:
             RequestTimeoutError: the view was not fresh within `timeout`.
             ClientResponseError: the query is refused.
-            TypeError: the observable is no live view.
+            TypeError: the observable is no live view, or `timeout` no number; or as `df`.
+            ValueError: `timeout` is not finite, or not more than 0; or as `df`.
+            RuntimeError: the frame has been disposed.
+            ClientClosedError: the client has been closed.
+
+        Example:
+            >>> with FakeRealtime() as fake:
+            ...     fake.records["posts"] = {"a": {"id": "a", "n": 3}}
+            ...     with live_frame(fake.client.collection("posts").live()) as frame:
+            ...         print(frame.wait_fresh(timeout=5)["n"].to_dict())
+            {'a': 3}
         """
         if not isinstance(self._view, LiveView):
             raise TypeError("wait_fresh() needs a live view, as collection.live() gives it")
@@ -102,6 +125,10 @@ class LiveFrame(FrameBuilder[Snapshot[Any]]):
         if self._latest is None or value.version >= self._latest.version:
             self._latest = value
             self.invalidate()
+
+    def _summary(self) -> str:
+        latest = self._latest
+        return "of no snapshot yet" if latest is None else f"of {latest!r}"
 
     def _build(self) -> Any:
         latest = self._latest
@@ -126,13 +153,22 @@ def live_frame(
     """Follow a live view as a DataFrame, until disposed.
 
     Args:
-        view: ``collection.live(…)``.
+        view: ``collection.live(…)``; subscribed to at once.
         columns, index, categories: as in `to_dataframe`.
 
-    Example::
+    Returns:
+        a `LiveFrame`, whose ``df`` is the current frame, for ``with``.
 
-        with live_frame(posts.live(expand="author"), categories=["status"]) as frame:
-            frame.wait_fresh()
-            print(frame.df.groupby("status", observed=True).size())
+    Raises:
+        MissingExtraError: pandas is not installed.
+        TypeError: names that are no list, or an `index` that is no name.
+
+    Example:
+        >>> with FakeRealtime() as fake:
+        ...     fake.records["posts"] = {"a": {"id": "a", "n": 3}, "b": {"id": "b", "n": 4}}
+        ...     view = fake.client.collection("posts").live(sort="-n")
+        ...     with live_frame(view, columns=["n"], index=None) as frame:
+        ...         print(frame.wait_fresh()["n"].tolist())
+        [4, 3]
     """
     return LiveFrame(view, Table(columns, index, categories))

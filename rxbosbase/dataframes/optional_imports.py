@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from rxbosbase.errors import MissingExtraError
+from rxbosbase._extras import missing_extra
 
-__all__ = ["numpy", "pandas"]
+__all__ = ("numpy", "pandas")
 
 EXTRA = "notebook"
 
@@ -16,7 +16,7 @@ def pandas() -> Any:
     try:
         import pandas
     except ModuleNotFoundError as missing:
-        raise MissingExtraError("A DataFrame", EXTRA) from missing
+        raise missing_extra("A DataFrame", EXTRA) from missing
     return pandas
 
 

@@ -12,7 +12,7 @@ from .columns import CategoryColumn, Cells, Column
 from .kinds import flatten
 from .optional_imports import numpy, pandas
 
-__all__ = ["Table", "check_names"]
+__all__ = ("Table", "check_names")
 
 FIRST_CAPACITY = 64
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 import re
 
-__all__ = ["one_line", "plain_json"]
+__all__ = ("one_line", "plain_json")
 
-_COMMANDS = re.compile(
+_COMMANDS = (
     "["
     "\x00-\x1f\x7f-\x9f"  # C0, DEL and C1
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # they change the direction of the line
@@ -34,7 +34,7 @@ def one_line(text: str, *, keep: str = "") -> str:
     >>> one_line("no\n12:00 ERROR \x1b[31mfire")
     'no\\n12:00 ERROR \\x1b[31mfire'
     """
-    return _COMMANDS.sub(lambda f: f[0] if f[0] in keep else ascii(f[0])[1:-1], text)
+    return re.sub(_COMMANDS, lambda f: f[0] if f[0] in keep else ascii(f[0])[1:-1], text)
 
 
 def plain_json(text: str) -> str:
@@ -44,4 +44,4 @@ def plain_json(text: str) -> str:
     '{"a":"\\u009b31m","b":"\\u202e"}'
     """
     # JSON has no control below U+0020 in its strings, and only white space around them.
-    return _COMMANDS.sub(lambda f: f[0] if f[0] < " " else json.dumps(f[0])[1:-1], text)
+    return re.sub(_COMMANDS, lambda f: f[0] if f[0] < " " else json.dumps(f[0])[1:-1], text)

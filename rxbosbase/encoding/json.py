@@ -16,7 +16,7 @@ import msgspec
 from .utf8 import place_of_surrogate
 from .values import plain
 
-__all__ = [
+__all__ = (
     "MAX_EXPANSION",
     "TooDeepError",
     "decode",
@@ -24,7 +24,7 @@ __all__ = [
     "encode",
     "encode_sorted",
     "encode_stored",
-]
+)
 
 MAX_EXPANSION = 8
 """How many times the limit of a text the values decoded from it may take in memory, by the estimate

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-__all__ = ["NAME_FIELDS", "ReadOnlyRecord", "Record"]
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    T = TypeVar("T", default=dict[str, Any])
+else:
+    from typing import TypeVar
+
+    T = TypeVar("T")
+"""What a record becomes. Its default, for a plain `RecordEvent` or `Snapshot` in an annotation, is
+for type checkers alone."""
+
+__all__ = ("NAME_FIELDS", "ReadOnlyRecord", "Record", "T")
 
 Record: TypeAlias = dict[str, Any]
 """A record as it was decoded."""

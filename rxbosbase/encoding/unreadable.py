@@ -12,12 +12,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import cache
 from typing import Any
+
+import msgspec
 
 from .json import TooDeepError, decode
 
-__all__ = ["UnreadableRecord", "UnreadableRow", "find_unreadable", "read_record", "read_response"]
+__all__ = ("UnreadableRecord", "UnreadableRow", "find_unreadable", "read_record", "read_response")
 
 
 MAX_CUTS = 100_000
@@ -25,8 +27,7 @@ MAX_CUTS = 100_000
 costs some hundred bytes, and a text of nothing else has millions."""
 
 
-@dataclass(frozen=True, slots=True)
-class UnreadableRecord:
+class UnreadableRecord(msgspec.Struct, frozen=True):
     """A record that is left out, and why.
 
     Attributes:
@@ -146,8 +147,7 @@ def find_unreadable(response: Any) -> tuple[UnreadableRow, ...]:
     return tuple(row for row in rows if isinstance(row, UnreadableRow))
 
 
-@dataclass(slots=True)
-class _Deep:
+class _Deep(msgspec.Struct):
     """An array or object that cannot be decoded."""
 
     text: bytes
@@ -223,8 +223,11 @@ def _row(fields: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-# What comes before the next brackets of one kind, strings included, and these brackets.
-_BRACKETS = re.compile(rb'(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+")*+([\[{]++|[\]}]++)', re.DOTALL)
+@cache
+def _brackets() -> re.Pattern[bytes]:
+    """Return the pattern of what comes before the next brackets of one kind, strings included,
+    and of these brackets."""
+    return re.compile(rb'(?:[^"\[\]{}]++|"(?:[^"\\]++|\\.)*+")*+([\[{]++|[\]}]++)', re.DOTALL)
 
 
 def _containers(text: bytes, level: int) -> Iterator[tuple[int, int, int]]:
@@ -235,7 +238,8 @@ def _containers(text: bytes, level: int) -> Iterator[tuple[int, int, int]]:
         ValueError: one has no end.
     """
     at = around = 0
-    while token := _BRACKETS.match(text, at):
+    brackets = _brackets()
+    while token := brackets.match(text, at):
         start = token.start(1)
         if text[start] in b"]}":
             around, at = around - 1, start + 1
@@ -251,7 +255,8 @@ def _containers(text: bytes, level: int) -> Iterator[tuple[int, int, int]]:
 def _end_and_depth(text: bytes, start: int) -> tuple[int, int]:
     """Return where the object or array that starts at `start` ends, and its number of levels."""
     at, depth, deepest = start, 0, 0
-    while token := _BRACKETS.match(text, at):
+    brackets = _brackets()
+    while token := brackets.match(text, at):
         count, at = len(token[1]), token.end()
         if text[token.start(1)] in b"[{":
             depth += count

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["check_encodable", "encodable", "place_of_surrogate"]
+__all__ = ("check_encodable", "encodable", "place_of_surrogate")
 
 
 def encodable(what: str, text: str) -> str:

@@ -16,7 +16,7 @@ from enum import Enum
 from math import isfinite, isnan
 from typing import Any
 
-__all__ = ["is_missing", "plain"]
+__all__ = ("is_missing", "plain")
 
 _AS_IT_IS = frozenset({str, int, bool, type(None)})
 

@@ -22,7 +22,7 @@ from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConn
 
 from .response_head import DeadlineResponse, TimedReader
 
-__all__ = ["AbortableAdapter", "Sockets", "keep_alive_options"]
+__all__ = ("AbortableAdapter", "Sockets", "keep_alive_options")
 
 # A host that vanishes is noticed within 45 s: 15 s of silence, then four probes
 # 7 s apart; the user timeout bounds data that was sent and never acknowledged.

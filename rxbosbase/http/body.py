@@ -18,7 +18,7 @@ from rxbosbase.errors import AnswerTooLargeError, ProtocolError
 
 from .chunked import MAX_TRAILERS, ChunkedDecoder
 
-__all__ = ["ACCEPT_ENCODING", "MAX_ANSWER_BYTES", "MAX_RATIO", "read_body"]
+__all__ = ("ACCEPT_ENCODING", "MAX_ANSWER_BYTES", "MAX_RATIO", "read_body")
 
 ACCEPT_ENCODING = "gzip"
 """The encodings that are requested, and the only ones that are accepted."""

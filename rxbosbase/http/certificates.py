@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from rxbosbase.encoding.control_characters import one_line
 
-__all__ = ["FILES", "FOLDERS", "TrustedCertificates", "check_verify", "trusted_certificates"]
+__all__ = ("FILES", "FOLDERS", "TrustedCertificates", "check_verify", "trusted_certificates")
 
 FILES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 """The first that is set counts: the special ones come before the general one, which OpenSSL reads,
@@ -18,8 +19,7 @@ FOLDERS = "SSL_CERT_DIR"
 """Folders beside the file; a list, as in OpenSSL."""
 
 
-@dataclass(frozen=True, slots=True)
-class TrustedCertificates:
+class TrustedCertificates(msgspec.Struct, frozen=True):
     """Where the trusted authorities are.
 
     Attributes:

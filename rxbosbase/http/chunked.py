@@ -14,7 +14,7 @@ import re
 
 from rxbosbase.errors import ProtocolError
 
-__all__ = ["MAX_TRAILERS", "ChunkedDecoder"]
+__all__ = ("MAX_TRAILERS", "ChunkedDecoder")
 
 MAX_LINE = 4096  # bytes of a size line with its extensions, or of a trailer; more is an error
 MAX_TRAILERS = 64 * 1024  # bytes of trailer lines after the last chunk; more is an error

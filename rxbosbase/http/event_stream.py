@@ -25,9 +25,9 @@ from rxbosbase.runtime.network import Receiver
 
 from .abortable_sockets import Sockets
 from .body import read_body
-from .responses import MAX_HEADER, response_error, without_token
+from .responses import MAX_HEADER, redirect_error, response_error, without_token
 
-__all__ = ["STREAM_HEADERS", "EventStream"]
+__all__ = ("STREAM_HEADERS", "EventStream")
 
 READ_SIZE = 256 * 1024
 """Bytes requested in one read: enough that a burst of events costs one call."""
@@ -51,7 +51,8 @@ class EventStream:
 
     Raises:
         ClientResponseError: the server answered with an error.
-        ProtocolError: a redirect, or a response that is no event stream.
+        RedirectError: the response is 3xx.
+        ProtocolError: it is no event stream.
     """
 
     def __init__(self, response: requests.Response, sockets: Sockets) -> None:
@@ -77,12 +78,10 @@ class EventStream:
         kind = response.headers.get("Content-Type", "")
         if response.status_code >= 400:
             raise _error(response)
+        if response.status_code >= 300:
+            raise redirect_error(response)
         if response.status_code != 200:
-            target = response.headers.get("Location", "").partition("?")[0][:MAX_HEADER]
-            raise ProtocolError(
-                f"the event stream was answered with {response.status_code}"
-                + (f" to {one_line(target)}; use the final address as base_url" if target else "")
-            )
+            raise ProtocolError(f"the event stream was answered with {response.status_code}")
         if not kind.lower().startswith("text/event-stream"):
             raise ProtocolError(
                 f"{response.url} answered {kind[:MAX_HEADER] or 'no content type'!r} in place of "

@@ -11,11 +11,11 @@ from rxbosbase.encoding.json import encode
 from rxbosbase.encoding.utf8 import encodable
 from rxbosbase.encoding.values import plain
 
-__all__ = ["form_fields", "split_files"]
+__all__ = ("form_fields", "split_files")
 
 Upload: TypeAlias = tuple[str, tuple[Any, ...]]
 
-_UNSAFE = re.compile(r"[\\\x00-\x1f\x7f\ud800-\udfff]")
+_UNSAFE = r"[\\\x00-\x1f\x7f\ud800-\udfff]"
 
 PAYLOAD_FIELD = "@jsonPayload"
 """The form field in which the server reads all that is no file, with types."""
@@ -104,4 +104,4 @@ def _safe_name(name: str) -> str:
     """Return `name` without what the server cannot take: it silently drops a file whose name ends
     in a backslash, and a byte of a file name that is no text is half a surrogate pair here. The
     server makes a name of its own of any name."""
-    return _UNSAFE.sub("_", name) or "file"
+    return re.sub(_UNSAFE, "_", name) or "file"

@@ -18,7 +18,7 @@ from typing import Any
 
 import requests
 
-__all__ = ["DeadlineResponse", "MalformedHead", "TimedReader", "pace_body"]
+__all__ = ("DeadlineResponse", "MalformedHead", "TimedReader", "pace_body")
 
 SLOWEST = 8 * 1024
 """Bytes a second at which a body has to arrive, after its first `timeout` seconds. Any link of
@@ -39,8 +39,8 @@ _OF_THE_BODY = (
 )
 """Defects that the parser, made for mail, reports because it gets no body."""
 
-_LONG_NUMBER = re.compile("[0-9]{11}")
-_CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
+_LONG_NUMBER = "[0-9]{11}"
+_CONTROL = "[\x00-\x08\x0a-\x1f\x7f]"
 
 
 class TimedReader(io.RawIOBase):
@@ -130,7 +130,7 @@ class DeadlineResponse(http.client.HTTPResponse):
             raise http.client.RemoteDisconnected("the connection ended amid the headers")
         lengths = ",".join(self.msg.get_all("Content-Length", [])).split(",")
         differ = len({length.strip() for length in lengths}) > 1
-        if differ or _CONTROL.search(self.reason) or _has_unread(self.msg):
+        if differ or re.search(_CONTROL, self.reason) or _has_unread(self.msg):
             raise MalformedHead("its status line or its headers are malformed")
         cookies = self.msg.get_all("Set-Cookie", [])
         if cookies:
@@ -149,7 +149,7 @@ def _has_unread(head: http.client.HTTPMessage) -> bool:
 
 def _is_sane(cookie: str) -> bool:
     """Return False for a long cookie, or a time that overflows in `cookiejar`: no balancer's."""
-    return len(cookie) <= MAX_COOKIE_BYTES and not _LONG_NUMBER.search(cookie.partition(";")[2])
+    return len(cookie) <= MAX_COOKIE_BYTES and not re.search(_LONG_NUMBER, cookie.partition(";")[2])
 
 
 def pace_body(response: requests.Response, timeout: float) -> None:

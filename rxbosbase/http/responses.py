@@ -13,11 +13,12 @@ import requests
 from rxbosbase.encoding.control_characters import one_line
 from rxbosbase.encoding.json import TooDeepError
 from rxbosbase.encoding.unreadable import find_unreadable, read_response
-from rxbosbase.errors import ClientResponseError, ProtocolError, UnreadableError
+from rxbosbase.errors import ClientResponseError, ProtocolError, RedirectError, UnreadableError
 
-__all__ = ["decoded", "response_error", "url_of", "without_token"]
+__all__ = ("decoded", "redirect_error", "response_error", "url_of", "without_token")
 
-_SECONDS = re.compile("[0-9]+")
+_SECONDS = "[0-9]+"
+_CREDENTIALS = r"^([^/\\]*[/\\]{2})[^/\\]*@"  # of an absolute or protocol-relative URL
 
 MAX_MESSAGE = 1000
 """Characters of an error's message that are kept."""
@@ -35,18 +36,14 @@ def decoded(response: requests.Response, content: bytes) -> Any:
     Raises:
         ClientResponseError: the response is 4xx or 5xx.
         UnreadableError: JSON that is nested too deeply.
-        ProtocolError: a redirect, or something other than JSON.
+        RedirectError: the response is 3xx.
+        ProtocolError: something other than JSON.
     """
     status = response.status_code
     if status < 200:
         raise ProtocolError(f"{url_of(response)} answered {status}, which ends no request")
     if 300 <= status < 400:
-        # Without its query, which may be that of the request, with a file token.
-        target = response.headers.get("Location", "elsewhere").partition("?")[0][:MAX_HEADER]
-        raise ProtocolError(
-            f"{url_of(response)} redirects to {one_line(target)}; redirects are not followed, "
-            "use the server's final address as base_url"
-        )
+        raise redirect_error(response)
     data: Any = None
     if status >= 400:
         content = without_token(response, content)
@@ -71,6 +68,13 @@ def decoded(response: requests.Response, content: bytes) -> Any:
             rest=data, was_written=response.request.method != "GET",
         )  # fmt: skip
     return data
+
+
+def redirect_error(response: requests.Response) -> RedirectError:
+    """Return the error that a response of 3xx stands for."""
+    # Its query may be that of the request, with a file token.
+    target = re.split(r"[?#]", response.headers.get("Location", ""), maxsplit=1)[0]
+    return RedirectError(url_of(response), re.sub(_CREDENTIALS, r"\1", target)[:MAX_HEADER])
 
 
 def without_token(response: requests.Response, content: bytes) -> bytes:
@@ -109,7 +113,7 @@ def _retry_after(text: str | None) -> float | None:
     """Return the seconds of a number or a date (RFC 9110, 10.2.3); None if it is neither."""
     if not text:
         return None
-    if seconds := _SECONDS.fullmatch(text.strip(" \t")):
+    if seconds := re.fullmatch(_SECONDS, text.strip(" \t")):
         return min(float(seconds[0]), LONGEST_WAIT)
     with contextlib.suppress(ValueError, TypeError, OverflowError):
         due = email.utils.parsedate_to_datetime(text)

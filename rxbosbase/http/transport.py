@@ -43,7 +43,7 @@ from .response_head import MalformedHead, pace_body
 from .responses import decoded, url_of
 from .urls import check_base_url, url_below
 
-__all__ = ["HTTPChannel", "HTTPTransport", "check_headers"]
+__all__ = ("HTTPChannel", "HTTPTransport", "check_headers")
 
 log = logging.getLogger("rxbosbase.transport")
 
@@ -64,8 +64,8 @@ _ANY = (
 _ODD_ADDRESS = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)
 _HINT = "; is that the host's name, and is a proxy of the environment (HTTP_PROXY) one?"
 
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2: a token
-_NOT_IN_A_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # RFC 9110, 5.6.2: a token
+_NOT_IN_A_HEADER = r"[\x00-\x08\x0a-\x1f\x7f]"
 
 
 def check_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
@@ -74,9 +74,9 @@ def check_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
     for name, value in (headers or {}).items():
         if not isinstance(name, str) or not isinstance(value, str):
             raise TypeError(f"header {name!r}: names and values must be str")
-        if not _HEADER_NAME.fullmatch(name):
+        if not re.fullmatch(_HEADER_NAME, name):
             raise ValueError(f"header {name!r}: a name is made of letters, digits and hyphens")
-        if _NOT_IN_A_HEADER.search(value):
+        if re.search(_NOT_IN_A_HEADER, value):
             raise ValueError(
                 f"header {name!r}: line breaks, NUL and other control characters are not allowed"
             )
@@ -130,7 +130,8 @@ class HTTPChannel:
         Raises:
             ClientResponseError: the server answered with 4xx or 5xx.
             RequestTimeoutError, ConnectionFailedError: no answer.
-            ProtocolError: a redirect, something other than JSON, or too much of it.
+            RedirectError: the response is a redirect; none is followed.
+            ProtocolError: something other than JSON, or too much of it.
         """
         sent = dict(headers or {})
         payload: Any = None

@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 from rxbosbase.encoding.utf8 import encodable
 
-__all__ = ["check_base_url", "url_below"]
+__all__ = ("check_base_url", "url_below")
 
 _DOTS = re.compile(r"/(?:\.|%2e){1,2}(?:[/?#]|$)", re.IGNORECASE)
-_NOT_IN_A_URL = re.compile(r"[\x00-\x20\x7f\\]")
+_NOT_IN_A_URL = r"[\x00-\x20\x7f\\]"
 
 
 def check_base_url(url: object) -> str:
@@ -21,7 +21,7 @@ def check_base_url(url: object) -> str:
     url = url.strip()
     if "@" in url:  # first: the messages below quote the URL
         raise ValueError("base_url must hold no user or password; log in with auth_with_password")
-    if _NOT_IN_A_URL.search(url):
+    if re.search(_NOT_IN_A_URL, url):
         raise ValueError(f"base_url must hold no spaces, line breaks or backslashes: {url!r}")
     encodable("base_url", url)
     parts = urlsplit(url)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from rxbosbase._renamed import forward
 from rxbosbase.live.engine.snapshot import Change, Snapshot, apply_changes
 
-__all__ = ["Change", "Snapshot", "apply_changes"]
+__all__ = ("Change", "Snapshot", "apply_changes")
 
 if not TYPE_CHECKING:  # type checkers refuse the old names at once
     __getattr__ = forward(__name__)

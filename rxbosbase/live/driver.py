@@ -28,7 +28,7 @@ from .manager import LiveViewManager
 from .publisher import Publisher
 from .source import Source, watch_topic
 
-__all__ = ["ViewDriver"]
+__all__ = ("ViewDriver",)
 
 log = logging.getLogger("rxbosbase.live")
 

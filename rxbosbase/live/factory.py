@@ -21,7 +21,7 @@ from .manager import LiveViewManager
 from .source import Query, QuerySource, RecordSource
 from .view import LiveView
 
-__all__ = ["make_record_view", "make_view"]
+__all__ = ("make_record_view", "make_view")
 
 T = TypeVar("T")
 

@@ -27,7 +27,7 @@ from rxbosbase.runtime.fork_guard import ForkGuard
 from rxbosbase.runtime.scheduler import SerialScheduler
 from rxbosbase.runtime.threads import Pool
 
-__all__ = ["LiveViewManager"]
+__all__ = ("LiveViewManager",)
 
 log = logging.getLogger("rxbosbase.live")
 

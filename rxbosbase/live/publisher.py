@@ -22,7 +22,7 @@ from rxbosbase.realtime.delivery import dispatch, guarded
 from rxbosbase.realtime.session.registry import Subscriber
 from rxbosbase.runtime.scheduler import SerialScheduler
 
-__all__ = ["Publisher"]
+__all__ = ("Publisher",)
 
 T = TypeVar("T")
 

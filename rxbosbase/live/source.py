@@ -32,7 +32,7 @@ from rxbosbase.records.filter_dialect import FilterDialect, Read
 from rxbosbase.records.filters import without_comments
 from rxbosbase.records.paging import MAX_PER_PAGE, PageSize, Passed, read_by_offset, read_fitting
 
-__all__ = ["Query", "QuerySource", "RecordSource", "Source"]
+__all__ = ("Query", "QuerySource", "RecordSource", "Source")
 
 MAX_FILTER = 3500
 """The most characters of a filter; the server answers a longer one with 400."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
+from typing import Generic
 
 from reactivex import abc
 from reactivex.disposable import Disposable
 
+from rxbosbase.encoding.record import T
 from rxbosbase.live.engine.snapshot import Change, Snapshot
 from rxbosbase.realtime.api import check_seconds
 from rxbosbase.realtime.session.registry import Subscriber
@@ -17,9 +18,7 @@ from rxbosbase.runtime.streams import Stream
 from .driver import ViewDriver
 from .manager import LiveViewManager
 
-__all__ = ["LiveView"]
-
-T = TypeVar("T")
+__all__ = ("LiveView",)
 
 
 class LiveView(Stream[Snapshot[T]], Generic[T]):

@@ -26,7 +26,7 @@ from .records import records
 from .retry_with_backoff import retry_with_backoff
 from .to_state import to_state
 
-__all__ = [
+__all__ = (
     "BufferOverflowError",
     "FieldChange",
     "Overflow",
@@ -40,4 +40,4 @@ __all__ = [
     "records",
     "retry_with_backoff",
     "to_state",
-]
+)

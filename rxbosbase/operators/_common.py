@@ -11,7 +11,7 @@ from reactivex import Observable, abc
 
 from rxbosbase.events import Event, RecordEvent
 
-__all__ = ["Event", "by_id", "newest_of", "record_id", "seconds"]
+__all__ = ("Event", "by_id", "newest_of", "record_id", "seconds")
 
 B = TypeVar("B")
 R = TypeVar("R")

@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 
 from reactivex import abc
 
-__all__ = ["Outbox"]
+__all__ = ("Outbox",)
 
 T = TypeVar("T")
 

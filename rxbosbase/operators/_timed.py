@@ -16,7 +16,7 @@ from rxbosbase.runtime.scheduler import RestartableTimer, clock_of
 from ._common import newest_of, record_id
 from ._outbox import Outbox
 
-__all__ = ["Holding", "Timed", "timed"]
+__all__ = ("Holding", "Timed", "timed")
 
 A = TypeVar("A")
 B = TypeVar("B")

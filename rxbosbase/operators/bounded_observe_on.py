@@ -8,27 +8,12 @@ from typing import TypeVar
 from reactivex import Observable, abc
 from reactivex.disposable import CompositeDisposable, Disposable, SingleAssignmentDisposable
 
-from rxbosbase.errors import BosBaseError
+from rxbosbase.errors import BufferOverflowError
 from rxbosbase.runtime.bounded_queue import BoundedQueue, Overflow, check_bounds
 
-__all__ = ["BufferOverflowError", "Overflow", "bounded_observe_on"]
+__all__ = ("BufferOverflowError", "Overflow", "bounded_observe_on")
 
 T = TypeVar("T")
-
-
-class BufferOverflowError(BosBaseError):
-    """The queue of ``bounded_observe_on`` was full, and the policy allows nothing else.
-
-    Attributes:
-        size: how many values the queue holds.
-    """
-
-    def __init__(self, size: int, why: str) -> None:
-        super().__init__(
-            f"{why} (queue of {size}): make the subscriber faster, the size larger, or choose "
-            "another overflow: 'block', 'drop_oldest', 'drop_newest' or 'conflate'"
-        )
-        self.size = size
 
 
 def bounded_observe_on(
@@ -70,8 +55,21 @@ def bounded_observe_on(
     for ``client.scheduler`` and ``EventLoopScheduler``, and for a thread that delivered before. A
     subscriber that raises ends the subscription; the scheduler gets the exception.
 
+    Returns:
+        an operator for ``pipe``: any values in, the same values out.
+
     Raises:
         ValueError: a `size` below 1, or an unknown `overflow`.
+        BufferOverflowError: in ``on_error``, as above.
+        reactivex.internal.DisposedException: in ``on_error``, the scheduler was shut down.
+
+    >>> import reactivex
+    >>> from rxbosbase.testing import VirtualScheduler
+    >>> slow = VirtualScheduler()
+    >>> _ = reactivex.of(1, 2, 3).pipe(bounded_observe_on(slow, 2, "drop_oldest")).subscribe(print)
+    >>> slow.clock.run()
+    2
+    3
     """
     check_bounds(size, overflow)
 

@@ -4,30 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 from reactivex import Observable
 
+from rxbosbase.encoding.record import T
 from rxbosbase.events import RecordEvent
 
 from ._common import by_id
 
-__all__ = ["FieldChange", "changed"]
-
-R = TypeVar("R")
+__all__ = ("FieldChange", "changed")
 
 
 @dataclass(frozen=True, slots=True)
-class FieldChange(Generic[R]):
-    """An update that changed one of the fields asked for.
+class FieldChange(Generic[T]):
+    """An update that changed one of the fields asked for. `changed` emits it.
 
     Attributes:
         event: the update.
         before: the named fields as they were in the record's preceding event.
         after: the named fields as they are now. A field the record lacks is None.
+
+    >>> saved = RecordEvent("posts/*", "update", {"id": "a", "n": 5, "by": "me"})
+    >>> FieldChange(saved, {"n": 1, "by": "me"}, {"n": 5, "by": "me"}).fields
+    ('n',)
     """
 
-    event: RecordEvent[R]
+    event: RecordEvent[T]
     before: dict[str, Any]
     after: dict[str, Any]
 
@@ -37,7 +40,7 @@ class FieldChange(Generic[R]):
         return tuple(name for name, value in self.after.items() if value != self.before[name])
 
 
-def changed(*fields: str) -> Callable[[Observable[RecordEvent[R]]], Observable[FieldChange[R]]]:
+def changed(*fields: str) -> Callable[[Observable[RecordEvent[T]]], Observable[FieldChange[T]]]:
     """Emit a `FieldChange` for each update in which one of `fields` differs from before.
 
     The first event of a record, and each create, is stored and emits nothing, as there is no value
@@ -52,6 +55,9 @@ def changed(*fields: str) -> Callable[[Observable[RecordEvent[R]]], Observable[F
         fields: names of fields, or of a model's attributes. A dot reaches into objects and
             expanded relations (``"expand.author.name"``), a number into lists (``"tags.0"``).
 
+    Returns:
+        an operator for ``pipe``: record events in, `FieldChange` out.
+
     Raises:
         ValueError: no field. An event without a record id is one in ``on_error``.
 
@@ -65,10 +71,10 @@ def changed(*fields: str) -> Callable[[Observable[RecordEvent[R]]], Observable[F
         raise ValueError("changed needs the names of fields, for example changed('status')")
     paths = {name: tuple(name.split(".")) for name in fields}
 
-    def make() -> Callable[[RecordEvent[R], str], FieldChange[R] | None]:
+    def make() -> Callable[[RecordEvent[T], str], FieldChange[T] | None]:
         last: dict[str, dict[str, Any]] = {}
 
-        def difference(event: RecordEvent[R], key: str) -> FieldChange[R] | None:
+        def difference(event: RecordEvent[T], key: str) -> FieldChange[T] | None:
             if event.action == "delete":
                 last.pop(key, None)
                 return None

@@ -14,7 +14,7 @@ from rxbosbase.events import RecordEvent
 from ._common import seconds
 from ._timed import Holding, timed
 
-__all__ = ["conflate_by_id"]
+__all__ = ("conflate_by_id",)
 
 R = TypeVar("R")
 
@@ -43,7 +43,21 @@ def conflate_by_id(
         interval: seconds (or a timedelta), more than 0.
         scheduler: runs the timer; by default the subscriber's, else ``TimeoutScheduler``.
 
+    Returns:
+        an operator for ``pipe``: record events in, fewer of them out.
+
     Raises:
-        ValueError: no positive interval. An event without a record id is one in ``on_error``.
+        ValueError: no positive, finite interval. An event without a record id is one in
+            ``on_error``.
+        TypeError: an interval that is neither a number nor a timedelta.
+
+    >>> from rxbosbase.testing import FakeRealtime
+    >>> with FakeRealtime() as fake:
+    ...     posts = fake.client.collection("posts").observe("*").pipe(conflate_by_id(0.5))
+    ...     _ = posts.subscribe(lambda event: print(fake.clock.now, event.record))
+    ...     _ = fake.push("posts", "update", {"id": "a", "n": 1})
+    ...     _ = fake.push("posts", "update", {"id": "a", "n": 2})
+    ...     fake.advance(1)
+    0.5 {'id': 'a', 'n': 2}
     """
     return timed(partial(Holding, seconds(interval, "interval")), scheduler)

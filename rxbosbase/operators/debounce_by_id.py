@@ -15,7 +15,7 @@ from rxbosbase.events import RecordEvent
 from ._common import seconds
 from ._timed import Holding, timed
 
-__all__ = ["debounce_by_id"]
+__all__ = ("debounce_by_id",)
 
 R = TypeVar("R")
 
@@ -43,8 +43,23 @@ def debounce_by_id(
         scheduler: runs the timer, a single one for all records; by default the subscriber's, else
             ``TimeoutScheduler``.
 
+    Returns:
+        an operator for ``pipe``: record events in, fewer of them out.
+
     Raises:
-        ValueError: no positive interval. An event without a record id is one in ``on_error``.
+        ValueError: no positive, finite interval. An event without a record id is one in
+            ``on_error``.
+        TypeError: an interval that is neither a number nor a timedelta.
+
+    >>> from rxbosbase.testing import FakeRealtime
+    >>> with FakeRealtime() as fake:
+    ...     posts = fake.client.collection("posts").observe("*").pipe(debounce_by_id(0.5))
+    ...     _ = posts.subscribe(lambda event: print(fake.clock.now, event.record))
+    ...     _ = fake.push("posts", "update", {"id": "a", "n": 1})
+    ...     fake.advance(0.25)
+    ...     _ = fake.push("posts", "update", {"id": "a", "n": 2})
+    ...     fake.advance(1)
+    0.75 {'id': 'a', 'n': 2}
     """
     wait = timedelta(seconds=seconds(interval, "interval"))
     return timed(partial(_Debounce, wait), scheduler)

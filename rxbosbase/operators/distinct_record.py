@@ -11,7 +11,7 @@ from rxbosbase.events import RecordEvent
 
 from ._common import by_id
 
-__all__ = ["distinct_record"]
+__all__ = ("distinct_record",)
 
 R = TypeVar("R")
 
@@ -28,7 +28,13 @@ def distinct_record() -> Callable[[Observable[RecordEvent[R]]], Observable[Recor
 
     Keeps a reference to the last record of each id that is not deleted, per subscription. With
     ``fields=`` on the stream, equal means equal in these fields (``updated`` differs after each
-    save: leave it out). An event without a record id is a ``ValueError`` in ``on_error``.
+    save: leave it out).
+
+    Returns:
+        an operator for ``pipe``: record events in, fewer of them out.
+
+    Raises:
+        ValueError: in ``on_error``, an event without a record id.
 
     >>> import reactivex
     >>> from reactivex import operators as ops

@@ -10,7 +10,7 @@ from reactivex import operators as ops
 
 from rxbosbase.events import RecordEvent
 
-__all__ = ["of_action"]
+__all__ = ("of_action",)
 
 R = TypeVar("R")
 
@@ -29,7 +29,7 @@ def of_action(
 ) -> Callable[[Observable[RecordEvent[R]]], Observable[RecordEvent[R]]]:
     """Pass only the events whose action is one of `actions`.
 
-    ::
+    On a stream of a collection the others are dropped before their records are decoded::
 
         source:  +a1--a2-+b1--~a2--#
         call:    of_action("create", "delete")
@@ -37,6 +37,9 @@ def of_action(
 
     Args:
         actions: one or more of ``"create"``, ``"update"``, ``"delete"``.
+
+    Returns:
+        an operator for ``pipe``: record events in, fewer of them out.
 
     Raises:
         ValueError: no action, or an unknown one.

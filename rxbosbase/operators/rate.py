@@ -13,7 +13,7 @@ from reactivex import Observable, abc
 from ._common import seconds
 from ._timed import Timed, timed
 
-__all__ = ["MAX_BUCKETS", "rate"]
+__all__ = ("MAX_BUCKETS", "rate")
 
 MAX_BUCKETS = 1000
 """The most reports in a window. It bounds the memory: one count per report."""
@@ -44,9 +44,23 @@ def rate(
         scheduler: runs the timer; by default the subscriber's, else ``TimeoutScheduler``.
         every: seconds between two reports, a whole part of `window`; a tenth of it by default.
 
+    Returns:
+        an operator for ``pipe``: any values in, floats out, in values per second.
+
     Raises:
-        ValueError: a time that is not positive, or an `every` that does not divide `window` into
-            1 to ``MAX_BUCKETS`` equal parts.
+        ValueError: a time that is not positive and finite, or an `every` that does not divide
+            `window` into 1 to ``MAX_BUCKETS`` (1000) equal parts.
+        TypeError: a time that is neither a number nor a timedelta.
+
+    >>> from rxbosbase.testing import FakeRealtime
+    >>> with FakeRealtime() as fake:
+    ...     _ = fake.client.collection("posts").observe("*").pipe(rate(2, every=1)).subscribe(print)
+    ...     for _number in range(3):
+    ...         _ = fake.push("posts", "create", {"title": "Hi"})
+    ...     fake.advance(3)
+    1.5
+    1.5
+    0.0
     """
     width = seconds(window, "window")
     step = width / DEFAULT_REPORTS if every is None else seconds(every, "every")

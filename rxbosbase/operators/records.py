@@ -10,7 +10,7 @@ from reactivex import operators as ops
 
 from rxbosbase.events import RecordEvent
 
-__all__ = ["records"]
+__all__ = ("records",)
 
 R = TypeVar("R")
 
@@ -27,6 +27,9 @@ def records() -> Callable[[Observable[RecordEvent[R]]], Observable[R]]:
         where:   B = {"id": "a", "v": 2}
 
     The records are shared with all other subscribers: copy one before you change it.
+
+    Returns:
+        an operator for ``pipe``: record events in, records out: dicts, or models with ``model=``.
 
     >>> import reactivex
     >>> event = RecordEvent("posts/*", "update", {"id": "a", "title": "Hi"})

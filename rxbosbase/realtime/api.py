@@ -20,14 +20,14 @@ from .preflight import PreflightRequest
 from .service import RealtimeService
 from .topic_streams import MessageStream
 
-__all__ = [
+__all__ = (
     "Realtime",
     "TopicRequest",
     "Unsubscribe",
     "check_seconds",
     "custom_topic_request",
     "subscribe_blocking",
-]
+)
 
 log = logging.getLogger("rxbosbase.realtime")
 

@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+import msgspec
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
 from rxbosbase.encoding.control_characters import one_line
 from rxbosbase.errors import ClientClosedError, ProtocolError, RequestTimeoutError, StreamLostError
-from rxbosbase.events import decode_message
+from rxbosbase.events import ReceivedAt, decode_message
 from rxbosbase.realtime.protocol.body_decoder import BodyDecoder
 from rxbosbase.realtime.protocol.frames import Frame, FrameParser, Skipped
 from rxbosbase.runtime.backoff import BackoffPolicy
 from rxbosbase.runtime.network import Channel, Transport
 from rxbosbase.runtime.scheduler import SerialScheduler
 
-__all__ = [
+__all__ = (
     "CONNECT_TOPIC",
     "HEALTHY_AFTER",
     "Batch",
@@ -31,7 +31,7 @@ __all__ = [
     "ConnectionSettings",
     "Opened",
     "connect",
-]
+)
 
 log = logging.getLogger("rxbosbase.connection")
 log_submit = logging.getLogger("rxbosbase.submit")
@@ -50,8 +50,7 @@ answers it from memory, and nothing else is submitted meanwhile."""
 Observer = abc.ObserverBase["Opened | Batch"]
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionSettings:
+class ConnectionSettings(msgspec.Struct, frozen=True):
     """Transport, schedulers and limits of every connection.
 
     Attributes:
@@ -75,25 +74,31 @@ class ConnectionSettings:
     quiet: float
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(msgspec.Struct, frozen=True):
     """The server gave the connection its client id."""
 
     connection: Connection
 
 
 class Batch:
-    """The frames of one read: `frames`, their `size` in bytes, and what was `skipped`."""
+    """The frames of one read: `frames`, their `size` in bytes, what was `skipped`, and when the
+    read was."""
 
-    __slots__ = ("connection", "frames", "size", "skipped")
+    __slots__ = ("connection", "frames", "received_at", "size", "skipped")
 
     def __init__(
-        self, connection: Connection, frames: list[Frame], size: int, skipped: list[Skipped]
+        self,
+        connection: Connection,
+        frames: list[Frame],
+        size: int,
+        skipped: list[Skipped],
+        received_at: ReceivedAt,
     ) -> None:
         self.connection = connection
         self.frames = frames
         self.size = size
         self.skipped = skipped
+        self.received_at = received_at
 
 
 class Connection:
@@ -102,6 +107,7 @@ class Connection:
     Args:
         transport: opens the channel to the server.
         clock: seconds of a monotonic clock.
+        wall_clock: seconds since the epoch.
         idle_timeout: seconds an open stream may be silent.
         max_event_bytes: a larger event is skipped.
 
@@ -116,6 +122,7 @@ class Connection:
         self,
         transport: Transport,
         clock: Callable[[], float],
+        wall_clock: Callable[[], float],
         *,
         idle_timeout: float,
         max_event_bytes: int,
@@ -126,6 +133,7 @@ class Connection:
         self._transport = transport
         self._channel: Channel | None = None  # until it begins
         self._clock = clock
+        self._wall_clock = wall_clock
         self._post_timeout = min(POST_TIMEOUT, transport.timeout)
         self._idle_timeout = idle_timeout
         self._parser = FrameParser(max_event_bytes)
@@ -222,7 +230,8 @@ class Connection:
         skipped = self._parser.take_skipped() if self._parser.skipped else []
         if frames or skipped:
             size, self._size = self._size, 0
-            self._observer.on_next(Batch(self, frames, size, skipped))
+            received_at = ReceivedAt(self._clock(), self._wall_clock())
+            self._observer.on_next(Batch(self, frames, size, skipped, received_at))
         return not decoder.finished
 
     def ended(self, error: Exception | None) -> None:

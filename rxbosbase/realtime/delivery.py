@@ -14,6 +14,7 @@ from typing import Any, cast
 from rxbosbase.events import (
     MalformedEvent,
     Message,
+    ReceivedAt,
     decode_message,
     decode_record_event,
     decode_record_events,
@@ -24,7 +25,7 @@ from rxbosbase.realtime.session.registry import Registry, Subscriber, TopicEntry
 
 from .connection import Batch
 
-__all__ = ["Delivery", "dispatch", "guarded", "without_repeats"]
+__all__ = ("Delivery", "dispatch", "guarded", "without_repeats")
 
 log = logging.getLogger("rxbosbase.delivery")
 
@@ -103,13 +104,13 @@ class Delivery:
     def deliver(self, batch: Batch) -> None:
         """Deliver the frames of one read, in order."""
         frames = batch.frames
-        if len(frames) < BURST_SIZE or not self._deliver_burst(frames):
-            self._deliver_each(frames)
+        if len(frames) < BURST_SIZE or not self._deliver_burst(frames, batch.received_at):
+            self._deliver_each(frames, batch.received_at)
         for frame in batch.skipped:
             name = (frame.topic or "an unknown topic").partition("?")[0]
             self._skip(MalformedEvent(name, f"{frame.reason} (it has {frame.size} bytes)"), ())
 
-    def _deliver_each(self, frames: list[Frame]) -> None:
+    def _deliver_each(self, frames: list[Frame], received_at: ReceivedAt) -> None:
         find = self._entries.get
         remove = self._remove
         global_subscribers = self._registry.global_subscribers
@@ -121,7 +122,7 @@ class Delivery:
                 records = entry.records
                 if records and (entry.actions is None or _is_wanted(data, entry.actions)):
                     try:
-                        event = decode_record_event(entry.name, data)
+                        event = decode_record_event(entry.name, data, received_at)
                     except MalformedEvent as error:
                         self._skip(error, records)
                     else:
@@ -133,7 +134,7 @@ class Delivery:
                 dispatch(global_subscribers, decode_message(name, data), remove)
         self.events += delivered
 
-    def _deliver_burst(self, frames: list[Frame]) -> bool:
+    def _deliver_burst(self, frames: list[Frame], received_at: ReceivedAt) -> bool:
         """Deliver many frames, decoded together; return False, with no effect, if one of them needs
         more than that."""
         entries = list(map(self._entries.get, map(_wire, frames)))
@@ -143,7 +144,7 @@ class Delivery:
         if not all(map(_is_plain, known)):
             return False
         try:
-            events = decode_record_events(map(_name, known), map(_data, frames))
+            events = decode_record_events(map(_name, known), map(_data, frames), received_at)
         except (ValueError, RecursionError):
             return False  # delivered one by one, so that the malformed one is known
         self.events += len(frames)

@@ -11,12 +11,11 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
+from msgspec.structs import replace
 from reactivex import Observable, abc
-from reactivex import operators as ops
 from reactivex.disposable import Disposable, SerialDisposable
 from reactivex.subject import Subject
 
@@ -32,7 +31,7 @@ from rxbosbase.runtime.retry import Retry
 from .connection import Batch, Connection, ConnectionSettings, Opened, connect
 from .delivery import guarded
 
-__all__ = ["Driver", "DriverOwner", "reconnecting"]
+__all__ = ("Driver", "DriverOwner", "reconnecting")
 
 log = logging.getLogger("rxbosbase.realtime")
 
@@ -292,6 +291,7 @@ class Driver:
         stream = Connection(
             settings.transport,
             self._control.time,
+            self._control.wall_time,
             idle_timeout=settings.idle_timeout,
             max_event_bytes=settings.max_event_bytes,
         )
@@ -336,10 +336,8 @@ def reconnecting(
     count of failures. After an error the next attempt waits as `policy` defines: `Retry` is
     what `operators.retry_with_backoff` returns.
     """
-    return connect(dial).pipe(
-        Retry(policy, scheduler=scheduler, resets=_was_healthy, on_wait=on_wait, wake=wake),
-        ops.repeat(),
-    )
+    retry = Retry(policy, scheduler=scheduler, resets=_was_healthy, on_wait=on_wait, wake=wake)
+    return retry(connect(dial)).repeat()
 
 
 def _was_healthy(error: Exception) -> bool:

@@ -10,7 +10,7 @@ from reactivex import abc
 
 from rxbosbase.runtime.scheduler import SerialScheduler
 
-__all__ = ["EventIterator", "Open"]
+__all__ = ("EventIterator", "Open")
 
 T = TypeVar("T")
 

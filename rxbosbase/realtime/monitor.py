@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from functools import partial
 from itertools import chain
 from typing import Protocol
+
+from msgspec.structs import replace
 
 from rxbosbase.encoding.unreadable import UnreadableRecord
 from rxbosbase.errors import ClientClosedError, RequestTimeoutError
@@ -26,7 +27,7 @@ from .delivery import guarded
 from .driver import Driver
 from .notification_queue import NotificationQueue
 
-__all__ = ["LOSS_WINDOW", "ConnectionMonitor", "MonitoredService"]
+__all__ = ("LOSS_WINDOW", "ConnectionMonitor", "MonitoredService")
 
 LOSS_WINDOW = 1.0
 """Seconds within which the ends of several streams count as one loss, even if the first is open

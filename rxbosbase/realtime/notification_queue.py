@@ -9,7 +9,7 @@ from rxbosbase.runtime.scheduler import SerialScheduler
 
 from .delivery import guarded
 
-__all__ = ["NotificationQueue"]
+__all__ = ("NotificationQueue",)
 
 
 class NotificationQueue:

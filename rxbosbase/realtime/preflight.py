@@ -9,10 +9,12 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 from urllib.parse import quote
+
+import msgspec
+from msgspec.structs import replace
 
 from rxbosbase.errors import BosBaseError, ClientResponseError, UnreadableError
 from rxbosbase.realtime.protocol.topics import Options
@@ -21,7 +23,7 @@ from rxbosbase.runtime.retry_delay import asked_to_wait
 from rxbosbase.runtime.scheduler import SerialScheduler
 from rxbosbase.runtime.threads import Pool
 
-__all__ = ["Preflight", "PreflightRequest", "access_error"]
+__all__ = ("Preflight", "PreflightRequest", "access_error")
 
 log = logging.getLogger("rxbosbase.preflight")
 
@@ -36,8 +38,7 @@ OnResult = Callable[[BosBaseError | None], None]
 IsWanted = Callable[[], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class PreflightRequest:
+class PreflightRequest(msgspec.Struct, frozen=True, eq=False):
     """What one read checks: a rule and options, whichever record it reads.
 
     Attributes:
@@ -52,7 +53,16 @@ class PreflightRequest:
     one: bool
     options: Options
     identity: str
-    record: str = field(default="", compare=False)
+    record: str = ""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PreflightRequest) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[object, ...]:
+        return self.collection, self.one, self.options, self.identity
 
 
 def access_error(request: PreflightRequest, read: Read) -> BosBaseError | None:

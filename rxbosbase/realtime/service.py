@@ -29,7 +29,7 @@ from .monitor import ConnectionMonitor
 from .notification_queue import NotificationQueue
 from .preflight import Preflight, PreflightRequest
 
-__all__ = ["Listener", "RealtimeService"]
+__all__ = ("Listener", "RealtimeService")
 
 log = logging.getLogger("rxbosbase.realtime")
 

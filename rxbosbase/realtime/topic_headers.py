@@ -15,7 +15,7 @@ from typing import Any
 
 from rxbosbase.realtime.protocol.topics import check_topic_headers, header_name
 
-__all__ = ["TopicHeaders"]
+__all__ = ("TopicHeaders",)
 
 NO_RULE_READS = frozenset({
     "accept", "accept-encoding", "accept-language", "authorization", "cookie",

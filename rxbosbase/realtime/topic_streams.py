@@ -17,7 +17,7 @@ from rxbosbase.runtime.streams import Stream
 from .preflight import PreflightRequest
 from .service import RealtimeService
 
-__all__ = ["MessageStream", "RecordStream"]
+__all__ = ("MessageStream", "RecordStream")
 
 
 class _OwningDisposable(Disposable):

@@ -11,7 +11,7 @@ from rxbosbase.encoding.utf8 import encodable
 from .base import CollectionRequests
 from .options import RecordOptions
 
-__all__ = ["AuthRequests"]
+__all__ = ("AuthRequests",)
 
 
 class AuthRequests(CollectionRequests):

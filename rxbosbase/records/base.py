@@ -11,7 +11,7 @@ from rxbosbase.realtime.protocol.topics import check_collection, check_id
 from .context import RecordsContext
 from .options import read_options
 
-__all__ = ["NOT_BOSBASE", "CollectionRequests"]
+__all__ = ("NOT_BOSBASE", "CollectionRequests")
 
 NOT_BOSBASE = "is base_url a BosBase server?"
 

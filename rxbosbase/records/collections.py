@@ -10,7 +10,7 @@ from rxbosbase.realtime.protocol.topics import check_collection
 
 from .options import ListOptions, read_options
 
-__all__ = ["Collections"]
+__all__ = ("Collections",)
 
 PATH = "/api/collections"
 

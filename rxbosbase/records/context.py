@@ -11,7 +11,7 @@ from rxbosbase.runtime.network import Transport
 
 from .filter_dialect import FilterDialect
 
-__all__ = ["RecordsContext"]
+__all__ = ("RecordsContext",)
 
 
 class RecordsContext(Protocol):

@@ -15,7 +15,7 @@ from rxbosbase.errors import ClientResponseError, ProtocolError
 
 from .filters import GUARDS, Dialect, UnknownDialectError, build_filter
 
-__all__ = ["FilterDialect", "check_dialect"]
+__all__ = ("FilterDialect", "check_dialect")
 
 T = TypeVar("T")
 

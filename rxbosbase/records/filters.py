@@ -26,13 +26,15 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from functools import cache
 from typing import Any, Literal, TypeAlias
 
 from rxbosbase.encoding.json import encode_stored
 from rxbosbase.encoding.utf8 import check_encodable, encodable
 from rxbosbase.encoding.values import plain
+from rxbosbase.errors import UnknownDialectError
 
-__all__ = ["GUARDS", "Dialect", "UnknownDialectError", "build_filter", "without_comments"]
+__all__ = ("GUARDS", "Dialect", "UnknownDialectError", "build_filter", "without_comments")
 
 Dialect: TypeAlias = Literal["plain", "escaped"]
 """How a server's filters read a backslash inside quotes."""
@@ -41,8 +43,10 @@ GUARDS: dict[Dialect, str] = {"plain": r"'\\''='\\''", "escaped": r"'\\'='\\'"}
 """True in the dialect itself, a syntax error in the other one."""
 
 
-def _part_of(text: str) -> re.Pattern[str]:
+@cache
+def _parts_of(dialect: Dialect) -> re.Pattern[str]:
     """Return the pattern of placeholders, and of what may hold braces that are none."""
+    text = _TEXTS[dialect]
     return re.compile(
         rf"""
           (?P<text> {text} )
@@ -54,17 +58,13 @@ def _part_of(text: str) -> re.Pattern[str]:
     )
 
 
-_PARTS: dict[Dialect, re.Pattern[str]] = {
-    "plain": _part_of(r"""'(?:[^'\\]|\\'?)*+' | "(?:[^"\\]|\\"?)*+" """),
-    "escaped": _part_of(r"""'(?:[^'\\]|\\.)*+' | "(?:[^"\\]|\\.)*+" """),
+_TEXTS: dict[Dialect, str] = {
+    "plain": r"""'(?:[^'\\]|\\'?)*+' | "(?:[^"\\]|\\"?)*+" """,
+    "escaped": r"""'(?:[^'\\]|\\.)*+' | "(?:[^"\\]|\\.)*+" """,
 }
-_PLACEHOLDER = re.compile(r"\{:(\w+)\}")
+_PLACEHOLDER = r"\{:(\w+)\}"
 # A backslash that the dialects read in two ways, whichever the quotes.
-_AMBIGUOUS = re.compile(r"""\\(?:[\\'"ntr]|\Z)""")
-
-
-class UnknownDialectError(ValueError):
-    """The filter can only be written for a dialect, and the server's is not known."""
+_AMBIGUOUS = r"""\\(?:[\\'"ntr]|\Z)"""
 
 
 def _unknown_dialect(what: str) -> UnknownDialectError:
@@ -158,19 +158,19 @@ def without_comments(expression: str) -> str:
 def _pattern_for(expression: str, dialect: Dialect | None) -> tuple[re.Pattern[str], bool]:
     """Return the pattern of the expression's parts, and whether only this dialect has these."""
     plain, escaped = (
-        [part.span() for part in _PARTS[each].finditer(expression)] for each in _PARTS
+        [part.span() for part in _parts_of(each).finditer(expression)] for each in _TEXTS
     )
     if plain == escaped:
-        return _PARTS["plain"], False
+        return _parts_of("plain"), False
     if dialect is None:
         raise _unknown_dialect("a quoted text of the filter's own")
-    return _PARTS[dialect], True
+    return _parts_of(dialect), True
 
 
 def _without_placeholder(part: re.Match[str]) -> str:
     if part["open"]:
         raise ValueError("the filter has a quoted text without an end: close its quote")
-    if part["text"] and (inside := _PLACEHOLDER.search(part["text"])):
+    if part["text"] and (inside := re.search(_PLACEHOLDER, part["text"])):
         raise ValueError(
             f"{inside[0]} stands inside quotes: take the quotes away, it brings its own"
         )
@@ -206,7 +206,7 @@ def _quoted(name: str, text: str, dialect: Dialect | None) -> tuple[str, bool]:
     if "\x00" in text:
         raise ValueError(f"the value of {{:{name}}} holds a NUL, which ends a filter on the server")
     encodable(f"the value of {{:{name}}}", text)
-    is_ambiguous = _AMBIGUOUS.search(text) is not None
+    is_ambiguous = re.search(_AMBIGUOUS, text) is not None
     if is_ambiguous and dialect is None:
         raise _unknown_dialect(f"the value of {{:{name}}}")
     if is_ambiguous and dialect == "escaped":

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from rxbosbase.errors import RecordDecodeError
 
-__all__ = [
+__all__ = (
     "SIMPLE",
     "Check",
     "Convert",
@@ -17,7 +17,7 @@ __all__ = [
     "items_of",
     "one_of",
     "values_of",
-]
+)
 
 Convert: TypeAlias = Callable[[Any], Any]
 """Converts a value of the server to the type of a model; raises `ValueMismatch`."""

@@ -44,7 +44,7 @@ from .model_values import (
     values_of,
 )
 
-__all__ = ["Model", "decoder_for"]
+__all__ = ("Model", "decoder_for")
 
 T = TypeVar("T")
 

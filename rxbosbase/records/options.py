@@ -1,13 +1,11 @@
 """The keywords of a request: checked, and converted to query and headers. Pure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
 from rxbosbase.realtime.protocol.topics import Options, TopicOptions, normalise_options
 
-__all__ = [
+__all__ = (
     "ListOptions",
     "RecordOptions",
     "check_body",
@@ -17,7 +15,7 @@ __all__ = [
     "read_options",
     "with_id",
     "without_id",
-]
+)
 
 
 class RecordOptions(TypedDict, total=False):

@@ -14,7 +14,7 @@ from rxbosbase.encoding.record import Record
 from rxbosbase.encoding.unreadable import UnreadableRow
 from rxbosbase.errors import AnswerTooLargeError, ProtocolError
 
-__all__ = ["MAX_PER_PAGE", "PageSize", "Passed", "read_by_offset", "read_fitting"]
+__all__ = ("MAX_PER_PAGE", "PageSize", "Passed", "read_by_offset", "read_fitting")
 
 log = logging.getLogger("rxbosbase.records")
 

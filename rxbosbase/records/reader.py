@@ -14,7 +14,7 @@ from rxbosbase.runtime.streams import Stream
 
 from .models import Model, decoder_for
 
-__all__ = ["OnDecodeError", "RecordReader"]
+__all__ = ("OnDecodeError", "RecordReader")
 
 T = TypeVar("T")
 
@@ -86,7 +86,11 @@ class RecordReader(Generic[T]):
         of, made = self._last
         if of is not event:
             record = self.read(event.record)
-            made = None if record is None else RecordEvent(event.topic, event.action, record)
+            made = (
+                None
+                if record is None
+                else RecordEvent(event.topic, event.action, record, event.received_at)
+            )
             self._last = (event, made)
         return made
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypedDict, Unpack, cast
+from typing import Any, Generic, Literal, TypeAlias, TypedDict, Unpack, cast
 
-from rxbosbase.encoding.record import Record
+from rxbosbase.encoding.record import Record, T
 from rxbosbase.encoding.unreadable import UnreadableRow
 from rxbosbase.errors import ClientResponseError, ProtocolError, UnreadableError
 from rxbosbase.http.multipart import split_files
@@ -30,16 +30,7 @@ from .options import (
 from .paging import MAX_PER_PAGE, PageSize, Passed, read_by_offset, read_fitting
 from .reader import RecordReader
 
-if TYPE_CHECKING:
-    from typing_extensions import TypeVar
-
-    T = TypeVar("T", default=dict[str, Any])
-else:
-    from typing import TypeVar
-
-    T = TypeVar("T")  # its default, for a plain `Collection`, is for type checkers alone
-
-__all__ = ["OnUnreadable", "Page", "Records", "T"]
+__all__ = ("OnUnreadable", "Page", "Records", "T")
 
 log = logging.getLogger("rxbosbase.records")
 

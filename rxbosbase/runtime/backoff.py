@@ -9,15 +9,15 @@ from __future__ import annotations
 import math
 import random as _random
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from .retry_delay import is_number, longest_wait
 
-__all__ = ["BackoffPolicy"]
+__all__ = ("BackoffPolicy",)
 
 
-@dataclass(frozen=True, slots=True)
-class BackoffPolicy:
+class BackoffPolicy(msgspec.Struct, frozen=True):
     """How long to wait before each new attempt. An immutable value; times are seconds.
 
     With ``jitter`` the wait is drawn evenly between 0 and the bound ("full jitter"), so that a

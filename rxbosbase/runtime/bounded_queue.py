@@ -13,7 +13,7 @@ from reactivex.internal import DisposedException
 from reactivex.scheduler import EventLoopScheduler, ThreadPoolScheduler, VirtualTimeScheduler
 from reactivex.scheduler.trampolinescheduler import TrampolineScheduler
 
-__all__ = ["BATCH", "BoundedQueue", "Overflow", "Runner", "check_bounds"]
+__all__ = ("BATCH", "BoundedQueue", "Overflow", "Runner", "check_bounds")
 
 T = TypeVar("T")
 

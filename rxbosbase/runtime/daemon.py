@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-__all__ = ["start_daemon"]
+__all__ = ("start_daemon",)
 
 
 def start_daemon(target: Callable[[], object], name: str) -> threading.Thread | None:

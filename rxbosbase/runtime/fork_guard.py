@@ -6,7 +6,7 @@ import os
 
 from rxbosbase.errors import ClientClosedError
 
-__all__ = ["ForkGuard"]
+__all__ = ("ForkGuard",)
 
 
 class ForkGuard:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-__all__ = ["Channel", "Receiver", "Transport"]
+__all__ = ("Channel", "Receiver", "Transport")
 
 
 class Receiver(Protocol):

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from .daemon import start_daemon
 
-__all__ = ["ReadPool"]
+__all__ = ("ReadPool",)
 
 log = logging.getLogger("rxbosbase.pool")
 

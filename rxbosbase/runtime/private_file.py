@@ -6,7 +6,7 @@ import logging
 import os
 import stat
 
-__all__ = ["open_own", "warn_of_open_folder"]
+__all__ = ("open_own", "warn_of_open_folder")
 
 log = logging.getLogger("rxbosbase.files")
 

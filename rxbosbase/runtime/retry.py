@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import random as _random
 from collections.abc import Callable
-from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Generic, TypeVar
 
+import msgspec
 from reactivex import Observable, abc
 from reactivex.disposable import (
     CompositeDisposable,
@@ -22,7 +22,7 @@ from .backoff import BackoffPolicy
 from .retry_delay import asked_to_wait
 from .scheduler import clock_of
 
-__all__ = ["RESET_AFTER", "Retry"]
+__all__ = ("RESET_AFTER", "Retry")
 
 T = TypeVar("T")
 
@@ -30,8 +30,7 @@ RESET_AFTER = 5.0
 """Seconds an attempt must have lasted for its end to start a new count of failures."""
 
 
-@dataclass(frozen=True, eq=False)
-class Retry:
+class Retry(msgspec.Struct, frozen=True, eq=False):
     """The operator that `operators.retry_with_backoff` returns; it documents the arguments."""
 
     policy: BackoffPolicy

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias, TypeGuard
 
-__all__ = ["MAX_RETRY_AFTER", "Backoff", "Delay", "asked_to_wait", "is_number", "longest_wait"]
+__all__ = ("MAX_RETRY_AFTER", "Backoff", "Delay", "asked_to_wait", "is_number", "longest_wait")
 
 MAX_RETRY_AFTER = 300.0
 """Seconds of the longest wait that a server may ask for (``Retry-After``); longer ones are cut."""

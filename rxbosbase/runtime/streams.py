@@ -17,7 +17,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from reactivex import ConnectableObservable, Observable, abc, typing
-from reactivex import operators as ops
 from reactivex.disposable import Disposable
 from reactivex.run import run
 from reactivex.scheduler import CurrentThreadScheduler
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 else:
     FluentStream = Observable
 
-__all__ = ["ConnectableStream", "Latest", "Stream"]
+__all__ = ("ConnectableStream", "Latest", "Stream")
 
 log = logging.getLogger("rxbosbase.streams")
 
@@ -88,22 +87,23 @@ class Stream(FluentStream[T]):
     def __init__(self, source: Observable[T] | Subscribe[T], scheduler: abc.SchedulerBase) -> None:
         super().__init__()
         # The end of a pipeline is subscribed to directly: one observer less to call per event.
-        self._inner = source if isinstance(source, Observable) else Observable(source)
+        self._inner: Any = source if isinstance(source, Observable) else Observable(source)
         self.scheduler = scheduler
         self._default = _NowOrLater(scheduler)
 
     def subscribe(
         self,
-        on_next: abc.ObserverBase[T] | abc.OnNext[T] | None = None,
-        on_error: abc.OnError | None = None,
-        on_completed: abc.OnCompleted | None = None,
+        on_next: abc.ObserverBase[T] | Callable[[T], object] | None = None,
+        on_error: Callable[[Exception], object] | None = None,
+        on_completed: Callable[[], object] | None = None,
         *,
         scheduler: abc.SchedulerBase | None = None,
     ) -> abc.DisposableBase:
         """Subscribe as RxPY does, with the stream's own scheduler as the default."""
-        return self._inner.subscribe(
+        subscription: abc.DisposableBase = self._inner.subscribe(
             on_next, on_error, on_completed, scheduler=scheduler or self._default
         )
+        return subscription
 
     def run(self, scheduler: abc.SchedulerBase | None = None) -> T:
         """Wait until the stream completes, and return its last value.
@@ -151,7 +151,7 @@ class ConnectableStream(ConnectableObservable[T], FluentStream[T]):
         return Stream(super().auto_connect(subscriber_count), self._scheduler)
 
     def ref_count(self) -> Stream[T]:
-        return Stream(ops.ref_count()(self), self._scheduler)
+        return Stream(super().ref_count(), self._scheduler)
 
     def run(self, scheduler: abc.SchedulerBase | None = None) -> T:
         return _last_of(self, self._scheduler, scheduler or self._default)

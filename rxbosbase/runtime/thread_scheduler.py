@@ -13,11 +13,12 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from time import monotonic, sleep
+from time import time as wall_time
 
 from .daemon import start_daemon
 from .scheduler import Job, SerialScheduler
 
-__all__ = ["ThreadScheduler"]
+__all__ = ("ThreadScheduler",)
 
 log = logging.getLogger("rxbosbase.loop")
 
@@ -76,6 +77,9 @@ class ThreadScheduler(SerialScheduler):
 
     def time(self) -> float:
         return monotonic()
+
+    def wall_time(self) -> float:
+        return wall_time()
 
     def post(self, call: Callable[[], object]) -> None:
         with self._gate:

@@ -9,7 +9,7 @@ from .pool import ReadPool
 from .scheduler import SerialScheduler
 from .thread_scheduler import ThreadScheduler
 
-__all__ = ["Pool", "Runtime", "Threads"]
+__all__ = ("Pool", "Runtime", "Threads")
 
 
 class Pool(Protocol):

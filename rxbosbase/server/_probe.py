@@ -1,16 +1,23 @@
-"""The check that a port serves our own healthy server, by loopback requests without a proxy."""
+"""The wait until a port serves our own healthy server: loopback requests without a proxy."""
 
 from __future__ import annotations
 
 import http.client
 import secrets
+import time
 from pathlib import Path
 
-from ._ports import LOOPBACK
+from rxbosbase.encoding.control_characters import one_line
+from rxbosbase.errors import ConnectionFailedError, RequestTimeoutError
 
-__all__ = ["HealthProbe"]
+from ._ports import LOOPBACK
+from ._process import ServerProcess
+
+__all__ = ("HealthProbe", "wait_until_healthy")
 
 REQUEST_TIMEOUT = 2.0
+POLL_INTERVAL = 0.02  # between two health checks of a starting server
+QUOTED_LINES = 20  # of the output in an error message
 
 
 class HealthProbe:
@@ -38,3 +45,30 @@ class HealthProbe:
             return False
         finally:
             connection.close()
+
+
+def wait_until_healthy(process: ServerProcess, probe: HealthProbe, timeout: float) -> None:
+    """Wait until the server is healthy.
+
+    Raises:
+        ConnectionFailedError: it ended; the message has its last lines of output.
+        RequestTimeoutError: it was not healthy within `timeout` seconds.
+    """
+    deadline = time.monotonic() + timeout
+    while not process.ended.is_set():
+        if probe():
+            return
+        if time.monotonic() > deadline:
+            raise RequestTimeoutError(
+                f"The embedded server was not healthy within {timeout:g} s. " + _quote(process)
+            )
+        process.ended.wait(POLL_INTERVAL)
+    code = process.end(graceful=False)
+    raise ConnectionFailedError(
+        f"The embedded server ended at its start with exit code {code}. " + _quote(process)
+    )
+
+
+def _quote(process: ServerProcess) -> str:
+    lines = [one_line(line) for line in process.output[-QUOTED_LINES:]]
+    return "Its last output:\n" + "\n".join(lines) if lines else "It wrote nothing."

@@ -16,7 +16,7 @@ from pathlib import Path
 from . import _watcher
 from ._home import UMASK
 
-__all__ = ["ServerProcess"]
+__all__ = ("ServerProcess",)
 
 OUTPUT_LINES = 200  # of the server's output that are kept
 LINE_LIMIT = 4096  # bytes; a longer line counts as several

@@ -21,7 +21,7 @@ from rxbosbase.errors import ConnectionFailedError, RequestTimeoutError
 
 from ._binary import BINARY, PACKAGE
 
-__all__ = ["install_release"]
+__all__ = ("install_release",)
 
 VERSION = re.compile(r"\d{1,5}\.\d{1,5}\.\d{1,5}", re.ASCII)
 OLDEST = "0.23.1"  # in earlier ones, superusers are not a collection

@@ -12,7 +12,7 @@ from rxbosbase.errors import ConnectionFailedError, RequestTimeoutError
 
 from ._home import UMASK, Home
 
-__all__ = ["create_superuser"]
+__all__ = ("create_superuser",)
 
 UPSERT_TIMEOUT = 30.0
 

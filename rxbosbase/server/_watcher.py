@@ -20,7 +20,7 @@ import sys
 from collections.abc import Callable
 from types import FrameType
 
-__all__ = ["main"]
+__all__ = ("main",)
 
 PR_SET_PDEATHSIG = 1
 CANNOT_EXECUTE = 127

@@ -4,36 +4,30 @@ from __future__ import annotations
 
 import atexit
 import os
-import re
 import secrets
 import signal
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self, Unpack
 
 from rxbosbase.client import BosBase, ClientOptions
-from rxbosbase.encoding.control_characters import one_line
 from rxbosbase.encoding.utf8 import encodable
-from rxbosbase.errors import ClientClosedError, ConnectionFailedError, RequestTimeoutError
+from rxbosbase.errors import ClientClosedError, ConnectionFailedError
 
 from ._binary import find_binary
 from ._environment import environment_of
 from ._home import Home
+from ._origins import checked_origins
 from ._ports import LOOPBACK, free_port, is_free
-from ._probe import HealthProbe
+from ._probe import HealthProbe, wait_until_healthy
 from ._process import ServerProcess
 from ._release import install_release
 from ._superuser import create_superuser
 
-__all__ = ["EmbeddedServer"]
+__all__ = ("EmbeddedServer",)
 
-POLL_INTERVAL = 0.02  # between two health checks of a starting server
 PORT_ATTEMPTS = 5  # with free ports, which another program may use first
-QUOTED_LINES = 20  # of the output in an error message
-
-ORIGIN = re.compile(r"\*|https?://(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:\d{1,5})?", re.ASCII)
 
 
 class EmbeddedServer:
@@ -64,17 +58,23 @@ class EmbeddedServer:
         prepare: is called with a superuser's client before the server listens on `port`, so that
             clients that wait for that port always find its data. Not called at a restart.
 
+    Attributes:
+        superuser_email: the superuser's address.
+        superuser_password: the superuser's password.
+
     Raises:
         MissingExtraError: the binary is not installed.
-        ValueError: a port, a time, an origin or a version is invalid, or there is no such release;
-            or both `version` and `binary` are given.
+        ValueError: a port, a time, an origin, a version, or the superuser's address or password is
+            invalid, or there is no such release; or both `version` and `binary` are given.
+        TypeError: `origins` is a text.
         ConnectionFailedError, RequestTimeoutError: pip cannot install the release of `version`, or
             its folder cannot be used.
 
-    Example::
-
-        with EmbeddedServer(prepare=create_sample) as server, server.client() as client:
-            print(client.collection("posts").get_full_list())
+    Example:
+        >>> from rxbosbase.server.sample import create_sample
+        >>> with EmbeddedServer(prepare=create_sample) as server, server.client() as client:
+        ...     len(client.collection("posts").get_full_list())
+        3
     """
 
     def __init__(
@@ -97,14 +97,14 @@ class EmbeddedServer:
             raise ValueError(f"port is between 0 and 65535, not {port}")
         if start_timeout <= 0:
             raise ValueError(f"start_timeout is more than 0 seconds, not {start_timeout}")
-        self.superuser_email = encodable("superuser_email", superuser_email)
+        self.superuser_email: str = encodable("superuser_email", superuser_email)
         password = superuser_password or secrets.token_urlsafe(24)
-        self.superuser_password = encodable("superuser_password", password)
+        self.superuser_password: str = encodable("superuser_password", password)
         self._folders = tuple(
             Path(path) if path is not None else None
             for path in (data_dir, hooks_dir, migrations_dir)
         )
-        self._origins = _checked_origins(origins)
+        self._origins = checked_origins(origins)
         self._env = dict(env or {})
         self._wanted_port = port
         self._start_timeout = start_timeout
@@ -152,7 +152,9 @@ class EmbeddedServer:
             True if no process runs; False after `timeout` seconds.
 
         Example:
-            ``while not server.wait_ended(1.0): print("still running")``
+            >>> with EmbeddedServer() as server:
+            ...     server.wait_ended(timeout=0.01)
+            False
         """
         process = self._process
         return process is None or process.pid is None or process.ended.wait(timeout)
@@ -172,6 +174,14 @@ class EmbeddedServer:
         Raises:
             ClientClosedError: the server has not been started.
             ClientResponseError: the server refuses the login.
+            ConnectionFailedError, RequestTimeoutError: the server does not respond to the login.
+            TypeError, ValueError: an option of ``BosBase`` is invalid.
+
+        Example:
+            >>> with EmbeddedServer() as server, server.client(superuser=True) as admin:
+            ...     _ = admin.collections.create({"name": "tasks", "type": "base"})
+            ...     admin.collection("tasks").get_full_list()
+            []
         """
         client = BosBase(self.url, **options)
         if superuser:
@@ -189,10 +199,23 @@ class EmbeddedServer:
     def start(self) -> Self:
         """Start it and wait until it is healthy; nothing happens if it is running.
 
+        After `kill` it starts again on the same port and data. A ``with`` statement calls it.
+
+        Returns:
+            this server.
+
         Raises:
             ConnectionFailedError: it ended at once, or the port is in use; the message has its
                 last lines of output.
             RequestTimeoutError: it was not healthy within ``start_timeout``.
+            OSError: the temporary folder cannot be made.
+            Exception: what ``prepare`` raises; the server is stopped then.
+
+        Example:
+            >>> server = EmbeddedServer().start()
+            >>> server.is_running
+            True
+            >>> server.stop()
         """
         with self._lock:
             if self._home is not None:
@@ -211,7 +234,16 @@ class EmbeddedServer:
         return self
 
     def stop(self) -> None:
-        """Stop it by SIGTERM and delete its temporary folder. May be called again."""
+        """Stop it by SIGTERM, after 5 s by SIGKILL, and delete its temporary folder.
+
+        May be called again. A later `start` is on a new port, unless the port was given.
+
+        Example:
+            >>> server = EmbeddedServer().start()
+            >>> server.stop()
+            >>> server.is_running
+            False
+        """
         with self._lock:
             try:
                 self._end(graceful=True)
@@ -222,16 +254,32 @@ class EmbeddedServer:
                 atexit.unregister(self._stop_at_exit)
 
     def kill(self) -> None:
-        """Kill it as ``kill -9`` does, and return when it has ended. Port and data are kept."""
+        """Kill it as ``kill -9`` does, and return when it has ended. Port and data are kept.
+
+        Example:
+            >>> with EmbeddedServer() as server:
+            ...     server.kill()
+            ...     server.is_running
+            False
+        """
         with self._lock:
             self._end(graceful=False)
 
     def restart(self) -> Self:
         """Start it again on the same port and data, stopping it first if it is running.
 
+        Returns:
+            this server.
+
         Raises:
             ClientClosedError: it has not been started, or was stopped.
             ConnectionFailedError, RequestTimeoutError: as ``start()``. It is not running then.
+
+        Example:
+            >>> with EmbeddedServer() as server:
+            ...     url = server.url
+            ...     server.restart().url == url
+            True
         """
         with self._lock:
             home = self._require_home()
@@ -244,14 +292,27 @@ class EmbeddedServer:
 
         Raises:
             ClientClosedError: it is not running.
+
+        Example:
+            >>> with EmbeddedServer() as server:
+            ...     server.pause()
+            ...     server.is_running
+            True
         """
         self._require_process().pause()
 
     def resume(self) -> None:
-        """Resume it after ``pause()``.
+        """Resume it after ``pause()``: it responds to what has arrived meanwhile.
 
         Raises:
             ClientClosedError: it is not running.
+
+        Example:
+            >>> with EmbeddedServer() as server, server.client() as client:
+            ...     server.pause()
+            ...     server.resume()
+            ...     client.health()["code"]
+            200
         """
         self._require_process().send_signal(signal.SIGCONT)
 
@@ -314,26 +375,10 @@ class EmbeddedServer:
             orphan_dir=home.root,
         )
         try:
-            self._wait_until_healthy(process, probe)
+            wait_until_healthy(process, probe, self._start_timeout)
         except BaseException:
             self._end(graceful=False)
             raise
-
-    def _wait_until_healthy(self, process: ServerProcess, probe: HealthProbe) -> None:
-        deadline = time.monotonic() + self._start_timeout
-        while not process.ended.is_set():
-            if probe():
-                return
-            if time.monotonic() > deadline:
-                raise RequestTimeoutError(
-                    f"The embedded server was not healthy within {self._start_timeout:g} s. "
-                    + _quote(process)
-                )
-            process.ended.wait(POLL_INTERVAL)
-        code = process.end(graceful=False)
-        raise ConnectionFailedError(
-            f"The embedded server ended at its start with exit code {code}. " + _quote(process)
-        )
 
     def _end(self, *, graceful: bool) -> None:
         if self._process is not None:
@@ -350,20 +395,3 @@ def _chosen_binary(binary: str | os.PathLike[str] | None, version: str | None) -
     if version is not None:
         raise ValueError("Give binary= or version=, not both")
     return Path(binary).resolve()
-
-
-def _checked_origins(origins: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(origins, str):
-        raise TypeError(f"origins is a list, such as [{origins!r}]")
-    for origin in origins:
-        if not ORIGIN.fullmatch(origin):
-            raise ValueError(
-                f"{origin!r} is no origin: give scheme, host and port, such as "
-                "http://localhost:5173, or '*' for all"
-            )
-    return tuple(origins)
-
-
-def _quote(process: ServerProcess) -> str:
-    lines = [one_line(line) for line in process.output[-QUOTED_LINES:]]
-    return "Its last output:\n" + "\n".join(lines) if lines else "It wrote nothing."

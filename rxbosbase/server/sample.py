@@ -26,7 +26,7 @@ from rxbosbase.errors import ClientResponseError
 if TYPE_CHECKING:
     from rxbosbase.client import BosBase
 
-__all__ = ["POSTS", "ROOMS", "SAMPLE_PASSWORD", "SAMPLE_USERS", "SampleUser", "create_sample"]
+__all__ = ("POSTS", "ROOMS", "SAMPLE_PASSWORD", "SAMPLE_USERS", "SampleUser", "create_sample")
 
 SAMPLE_PASSWORD = "password123"
 """The default password of every sample user. It is published, so it protects nothing."""
@@ -36,7 +36,16 @@ ROOMS = ("general", "random", "help")
 
 @dataclass(frozen=True, slots=True)
 class SampleUser:
-    """A user that can log in with `email` and the password given to `create_sample`."""
+    """A user that can log in with `email` and the password given to `create_sample`.
+
+    Attributes:
+        id: the record's id, 15 characters.
+        name: the first name.
+        email: the address to log in with.
+
+    >>> SAMPLE_USERS[0]
+    SampleUser(id='ada000000000000', name='Ada', email='ada@example.com')
+    """
 
     id: str
     name: str
@@ -68,11 +77,14 @@ def create_sample(admin: BosBase, *, password: str = SAMPLE_PASSWORD) -> None:
     Raises:
         ClientResponseError: the client may not do that, or has collections of these names with
             other fields.
+        ConnectionFailedError, RequestTimeoutError: the server does not respond.
 
-    Example::
-
-        with EmbeddedServer() as server, server.client(superuser=True) as admin:
-            create_sample(admin)
+    Example:
+        >>> from rxbosbase.server import EmbeddedServer
+        >>> with EmbeddedServer() as server, server.client(superuser=True) as admin:
+        ...     create_sample(admin)
+        ...     sorted(user["name"] for user in admin.collection("users").get_full_list())
+        ['Ada', 'Ben', 'Chloe', 'Dan']
     """
     # Sign-up is closed: any web site that a browser opens could send such a request unseen.
     rules = {"listRule": "", "viewRule": "", "createRule": None, "authAlert": {"enabled": False}}

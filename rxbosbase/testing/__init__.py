@@ -23,10 +23,18 @@ from typing import TYPE_CHECKING
 from rxbosbase._renamed import forward
 
 from .fake import FakeRealtime
+from .literals import Matches
 from .recording import record_stream, replay_stream
 from .virtual_time import VirtualClock, VirtualScheduler
 
-__all__ = ["FakeRealtime", "VirtualClock", "VirtualScheduler", "record_stream", "replay_stream"]
+__all__ = (
+    "FakeRealtime",
+    "Matches",
+    "VirtualClock",
+    "VirtualScheduler",
+    "record_stream",
+    "replay_stream",
+)
 
 if not TYPE_CHECKING:  # type checkers refuse the old names at once
     __getattr__ = forward(__name__)

@@ -28,7 +28,7 @@ import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
 
-__all__ = ["collation_key"]
+__all__ = ("collation_key",)
 
 _CURRENCIES = "¤¢$£¥" + "".join(map(chr, range(0x20A0, 0x20C0)))
 """In their order; they come before the digits."""

@@ -17,7 +17,7 @@ from rxbosbase.live.engine.ordering import Order, SortKey, UnorderableError
 
 from .collation import collation_key
 
-__all__ = ["DATABASES", "Database", "Postgres"]
+__all__ = ("DATABASES", "Database", "Postgres")
 
 
 _BEGINNING = 1_767_225_600_000

@@ -10,6 +10,7 @@ from rxbosbase.auth.store import AuthStore
 from rxbosbase.client import IDLE_TIMEOUT, BosBase, client_of
 from rxbosbase.encoding.record import Record
 from rxbosbase.errors import ClientResponseError
+from rxbosbase.events import Action
 from rxbosbase.realtime.protocol.frames import MAX_FRAME_BYTES
 from rxbosbase.runtime.backoff import BackoffPolicy
 from rxbosbase.runtime.scheduler import SerialScheduler
@@ -20,9 +21,8 @@ from .memory import MemoryTransport
 from .tables import NOTHING, Tables
 from .virtual_time import VirtualClock, VirtualScheduler, VirtualTime
 
-__all__ = ["FakeRealtime"]
+__all__ = ("FakeRealtime",)
 
-Action = Literal["create", "update", "delete"]
 
 _REASONS = {400: "Something went wrong.", 403: "Only superusers can perform this action."}
 
@@ -32,22 +32,21 @@ class FakeRealtime:
 
     `client` is a real `BosBase`, with the library's own streams, reconnection, checks, delivery
     and live views; only the sockets, the threads and the clock are replaced. Everything runs on
-    the calling thread, and when a method of the fake returns, everything that is due has run.
-    Only `advance` lets time pass, also the waits of a live view, such as the 0.2 s until a
-    record that has left the filter disappears. The server consists of a few tables: see
-    `records`, `filters` and `answers`. Its streams end only by a method of the fake.
+    the calling thread, and when a method of the fake returns, everything that is due has run; an
+    error of the test's own code in it is raised there, as by `advance`. Only `advance` lets time
+    pass, also the waits of a live view, such as the 0.2 s until a record that has left the filter
+    disappears. The server consists of a few tables: see `records`, `filters` and `answers`. Its
+    streams end only by a method of the fake.
 
     Args:
         backoff: the client's waits between attempts; without jitter by default, so that a test
             can compute them.
         on_auth_lost: as for `BosBase`.
         order: the order of text on the server. ``"sqlite"`` is PocketBase's: by bytes, nulls
-            first. ``"postgres"`` is BosBase's, a PostgreSQL with the collation ``en_US``: case,
-            accents and punctuation count last (``'' 🦊 10 9 -a a A á 'a b' … Z``), also for
-            ``id > "x"`` and for ``'Z' < 'a'`` in a filter, and nulls are above all values: last,
-            and first where the order is descending. Ids are UUIDs in the order of time there,
-            records have ``createdBy`` and ``updatedBy``, and a sort by a relation's field is a
-            400.
+            first. ``"postgres"`` is BosBase's, with the collation ``en_US``: case, accents and
+            punctuation count last (``'' 🦊 10 9 -a a A á 'a b' … Z``), also in filters, and nulls
+            are above all values. Ids are UUIDs in the order of time there, records have
+            ``createdBy`` and ``updatedBy``, and a sort by a relation's field is a 400.
 
     Raises:
         ValueError: no such `order`.
@@ -74,12 +73,12 @@ class FakeRealtime:
         ...     unsubscribe = posts.subscribe("*", lambda event: print(event.action))
         ...     delivered = fake.push("posts", "create", {"title": "Hi"})
         ...     fake.drop()
-        ...     print(fake.client.realtime.status.value.state)
+        ...     fake
         ...     fake.advance(0.2)
-        ...     print(fake.client.realtime.status.value.state)
+        ...     fake
         create
-        waiting
-        active
+        <FakeRealtime waiting, at 0 s, 1 records>
+        <FakeRealtime active, at 0.2 s, 1 records>
     """
 
     def __init__(
@@ -91,7 +90,7 @@ class FakeRealtime:
     ) -> None:
         if order not in DATABASES:
             raise ValueError(f"order must be 'sqlite' or 'postgres', not {order!r}")
-        self.clock = VirtualClock()
+        self.clock: VirtualClock = VirtualClock()
         self._tables = Tables(self._written, DATABASES[order](), lambda: self.clock.now)
         store = AuthStore()
         self._network = MemoryTransport(self._tables, self.clock, lambda: store.token)
@@ -100,10 +99,14 @@ class FakeRealtime:
             MAX_FRAME_BYTES, on_auth_lost, runtime=VirtualTime(self.clock),
         )  # fmt: skip
         self.client: BosBase = client_of(client_runtime)
-        self.records = self._tables.rows
+        self.records: dict[str, dict[str, Record]] = self._tables.rows
         self.filters: dict[str, Matches] = self._tables.filters
         self.answers: dict[tuple[str, str], Any] = self._tables.answers
         self.hidden: dict[str, set[str]] = self._tables.hidden
+
+    def __repr__(self) -> str:
+        state, count = self.client.realtime.status.value.state, sum(map(len, self.records.values()))
+        return f"<FakeRealtime {state}, at {self.clock.now:g} s, {count} records>"
 
     def __enter__(self) -> FakeRealtime:
         return self
@@ -130,18 +133,28 @@ class FakeRealtime:
         *,
         collection: str = "users",
     ) -> Record:
-        """Add a user that can log in: ``fake.add_user("ada@example.com", "password123")``.
+        """Add a user that can log in, as a ``create`` that its collection's subscribers get.
 
         After that record is deleted the login is lost: `BosBase.auto_refresh` detects it.
 
         Args:
             identity: the email, or another name to log in with.
             password: the password.
-            record: more fields of the record.
+            record: more fields of the record, which has ``email`` already; with an ``id``, that id.
             collection: the auth collection.
 
         Returns:
-            the record in `records`, with its id.
+            a copy of the record in `records`, with its id.
+
+        Raises:
+            TypeError, ValueError: `record` has no JSON form.
+
+        Example:
+            >>> with FakeRealtime() as fake:
+            ...     ada = fake.add_user("ada@example.com", "password123", {"name": "Ada"})
+            ...     users = fake.client.collection("users")
+            ...     users.auth_with_password("ada@example.com", "password123")["record"] == ada
+            True
         """
         made = self._tables.change(collection, "create", {"email": identity, **(record or {})})
         self._tables.logins.add(collection, identity, password, made["id"])
@@ -174,6 +187,18 @@ class FakeRealtime:
         Raises:
             ValueError: an unknown action, no id, a delay below 0, or a filter that is not in
                 `filters`.
+            TypeError, ValueError: `record` has no JSON form.
+
+        Example:
+            >>> with FakeRealtime() as fake:
+            ...     posts = fake.client.collection("posts").observe("*")
+            ...     _ = posts.subscribe(lambda event: print(event.action, event.record))
+            ...     fake.push("posts", "create", {"id": "a", "title": "Hi", "likes": 0})
+            ...     fake.push("posts", "update", {"id": "a", "likes": 1})
+            create {'id': 'a', 'title': 'Hi', 'likes': 0}
+            1
+            update {'id': 'a', 'title': 'Hi', 'likes': 1}
+            1
         """
         if action not in ("create", "update", "delete"):
             raise ValueError(f"action must be 'create', 'update' or 'delete', not {action!r}")
@@ -191,7 +216,17 @@ class FakeRealtime:
             data: the content: any value that JSON can hold.
 
         Returns:
-            the number of topics that it was sent on.
+            the number of topics that it was sent on: 0 without a connection or a subscriber.
+
+        Raises:
+            TypeError, ValueError: `data` has no JSON form.
+
+        Example:
+            >>> with FakeRealtime() as fake:
+            ...     _ = fake.client.realtime.observe("jobs").subscribe(lambda m: print(m["done"]))
+            ...     fake.send("jobs", {"done": 3})
+            3
+            1
         """
         self.clock.run()
         sent = self._network.publish(lambda name, _: data if name == topic else NOTHING)
@@ -201,37 +236,100 @@ class FakeRealtime:
     def advance(self, seconds: float) -> None:
         """Let `seconds` pass: debounces, samples, backoffs and timeouts run, in their order.
 
+        Args:
+            seconds: how long, in virtual seconds, 0 or more; it takes no real time.
+
         Raises:
             ValueError: `seconds` is negative, infinite or NaN.
+            RuntimeError: 100 000 actions follow from one another at one moment: an endless loop.
+            Exception: the error of a function of the test, in `later`, `filters` or `answers`; a
+                filter that is not in `filters` is a ValueError.
+
+        Example:
+            >>> with FakeRealtime() as fake:
+            ...     fake.later(60, lambda: print("after a minute"))
+            ...     fake.advance(3600)
+            ...     fake.clock.now
+            after a minute
+            3600.0
         """
         self.clock.advance(seconds)
 
     def later(self, seconds: float, call: Callable[[], object]) -> None:
-        """Call ``call()`` once `seconds` have passed, for a test that is written as a script:
-        ``fake.later(1.5, lambda: fake.push(…))``. `advance` raises its errors."""
+        """Call ``call()`` once `seconds` have passed, for a test that is written as a script.
+
+        Args:
+            seconds: virtual seconds from now; with 0 it runs at the next call that lets work run.
+            call: called without arguments; the method that let the time pass raises its error.
+
+        Example:
+            >>> with FakeRealtime() as fake, fake.client.collection("posts").events("*") as events:
+            ...     fake.later(1.5, lambda: fake.push("posts", "create", {"id": "a"}))
+            ...     next(events)
+            RecordEvent(create on 'posts/*', id='a')
+        """
         self.clock.put(VirtualScheduler(self.clock, "test", raises=True), seconds, call)
 
     def drop(self) -> None:
-        """Break the connection; the client reconnects after its backoff (`advance`)."""
+        """Break the connection; the client reconnects after its backoff (`advance`).
+
+        Example:
+            >>> with FakeRealtime() as fake:
+            ...     _ = fake.client.collection("posts").observe("*").subscribe()
+            ...     fake.drop()
+            ...     fake.client.realtime.is_connected
+            ...     fake.advance(0.2)  # the first wait of BackoffPolicy(jitter=False)
+            ...     fake.client.realtime.is_connected
+            False
+            True
+        """
         self.clock.run()
         self._network.drop()
         self.clock.run()
 
     def end_streams(self) -> None:
         """End all streams regularly, as a server does after a while; the client reconnects at once.
-        A stream that is younger than 5 s counts as broken."""
+
+        A stream that is younger than 5 s counts as broken: the client waits as after `drop`.
+
+        Example:
+            >>> with FakeRealtime() as fake:
+            ...     _ = fake.client.collection("posts").observe("*").subscribe()
+            ...     fake.advance(5)
+            ...     fake.end_streams()
+            ...     fake.client.realtime.status.value.state
+            'active'
+        """
         self.clock.run()
         self._network.end()
         self.clock.run()
 
     def stop(self) -> None:
-        """Stop the server: connections break, and every request fails until `start`."""
+        """Stop the server: connections break, and every request fails until `start`.
+
+        A request raises `ConnectionFailedError`; streams are retried, as `BackoffPolicy` says.
+
+        Example:
+            >>> with FakeRealtime() as fake:
+            ...     _ = fake.client.collection("posts").observe("*").subscribe()
+            ...     fake.stop()
+            ...     fake.client.realtime.status.value.state
+            'waiting'
+        """
         self.clock.run()
         self._network.accepts = False
         self.drop()
 
     def start(self) -> None:
-        """Start the server again; the client connects at its next attempt."""
+        """Start the server again; the client connects at its next attempt.
+
+        Example:
+            >>> with FakeRealtime() as fake:
+            ...     fake.stop()
+            ...     fake.start()
+            ...     fake.client.collection("posts").get_full_list()
+            []
+        """
         self._network.accepts = True
         self.clock.run()
 
@@ -239,13 +337,21 @@ class FakeRealtime:
         """Refuse new subscriptions and requests of the collection with this error.
 
         Existing subscriptions get no more events, as on a server; a live view ends at its next
-        read. A subscription within 30 s after another is not checked again. ``404`` stands
-        for a collection that does not exist, ``400`` for an invalid filter.
+        read. A subscription within 30 s after another is not checked again.
 
         Args:
             collection: the collection's name.
-            status: the HTTP status of the error.
+            status: the HTTP status of the error. ``404`` stands for a collection that does not
+                exist, ``400`` for an invalid filter.
             message: its message; by default that of the server for `status`.
+
+        Example:
+            >>> with FakeRealtime() as fake:
+            ...     fake.refuse("audit")
+            ...     audit = fake.client.collection("audit").observe("*")
+            ...     _ = audit.subscribe(on_error=lambda error: print(error.status, error.message))
+            ...     fake.advance(0)
+            403 Only superusers can perform this action.
         """
         self.clock.run()
         text = message or _REASONS.get(status, "The requested resource wasn't found.")
@@ -253,11 +359,29 @@ class FakeRealtime:
         self._tables.refused[collection] = ClientResponseError(status, path, message=text)
 
     def allow(self, collection: str) -> None:
-        """End the effect of `refuse`."""
+        """End the effect of `refuse`; a stream that has ended stays so.
+
+        Args:
+            collection: its name.
+
+        Example:
+            >>> with FakeRealtime() as fake:
+            ...     fake.refuse("audit")
+            ...     fake.allow("audit")
+            ...     fake.client.collection("audit").get_full_list()
+            []
+        """
         self._tables.refused.pop(collection, None)
 
     def close(self) -> None:
-        """Close the client: its streams complete."""
+        """Close the client: its streams complete. May be called again.
+
+        Example:
+            >>> fake = FakeRealtime()
+            >>> fake.close()
+            >>> fake.client.is_closed
+            True
+        """
         self.client.close()
 
     def _written(

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from rxbosbase.records.filters import without_comments
 
-__all__ = ["Matches", "UnknownFilterError", "read_filter"]
+__all__ = ("Matches", "UnknownFilterError", "read_filter")
 
 Matches: TypeAlias = Callable[[dict[str, Any]], bool]
 """A function that returns True for the records that a filter matches."""

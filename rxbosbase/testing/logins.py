@@ -12,7 +12,7 @@ from rxbosbase.auth.store import token_claims
 from rxbosbase.encoding.json import encode
 from rxbosbase.errors import ClientResponseError
 
-__all__ = ["Logins"]
+__all__ = ("Logins",)
 
 _LOGIN = re.compile(r"/api/collections/(?P<name>[^/]+)/auth-(?P<how>with-password|refresh)")
 

@@ -23,7 +23,7 @@ from rxbosbase.runtime.network import Receiver
 from .tables import NOTHING, Tables, resolve_answer
 from .virtual_time import VirtualClock, VirtualScheduler
 
-__all__ = ["MemoryStream", "MemoryTransport"]
+__all__ = ("MemoryStream", "MemoryTransport")
 
 _BREAK = b""
 _END = b"0\r\n\r\n"  # the last chunk of a body

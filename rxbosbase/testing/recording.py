@@ -19,7 +19,7 @@ from rxbosbase.runtime.scheduler import clock_of
 from rxbosbase.runtime.streams import Stream
 from rxbosbase.runtime.thread_scheduler import ThreadScheduler
 
-__all__ = ["record_stream", "replay_stream"]
+__all__ = ("record_stream", "replay_stream")
 
 
 MAX_LINE_BYTES = 2 * MAX_FRAME_BYTES
@@ -52,12 +52,21 @@ def record_stream(
         an operator for ``pipe``.
 
     Raises:
-        OSError: to the subscriber's ``on_error``, the file cannot be written, is a link, has
-            hard links, or belongs to another user.
+        OSError: to the subscriber's ``on_error``, the file cannot be opened, is a link, has hard
+            links, or belongs to another user. One while an event is written ends the subscription
+            as an error of the subscriber itself does: it is logged.
         RuntimeError: to the subscriber's ``on_error``, another subscription is recording.
 
     Example:
-        ``orders.observe("*").pipe(record_stream("orders.jsonl")).subscribe()``
+        >>> import tempfile
+        >>> with FakeRealtime() as fake, tempfile.NamedTemporaryFile() as file:
+        ...     posts = fake.client.collection("posts").observe("*")
+        ...     _ = posts.pipe(record_stream(file.name)).subscribe()
+        ...     fake.advance(1.5)
+        ...     _ = fake.push("posts", "create", {"id": "a"})
+        ...     print(file.read().decode())
+        {"after":1.5,"topic":"posts/*","action":"create","record":{"id":"a"}}
+        <BLANKLINE>
     """
     target = Path(path)
     in_use = threading.Lock()
@@ -142,7 +151,7 @@ def replay_stream(
 
     Args:
         path: a file of `record_stream`.
-        speed: 2.0 is twice as fast; None is without any waiting.
+        speed: how many times as fast, 0.001 or more; None is without any waiting.
         scheduler: its clock gives the time, and operators on the result run their timers on it:
             ``client.scheduler``, ``fake.scheduler``, or RxPY's ``TestScheduler`` for virtual
             time. None: a thread of its own, which ends some seconds after the last event.
@@ -156,7 +165,15 @@ def replay_stream(
         OSError: to ``on_error``, the file cannot be read.
 
     Example:
-        ``replay_stream("orders.jsonl", speed=10).pipe(rxb.rate(1.0)).subscribe(print)``
+        >>> import tempfile
+        >>> with FakeRealtime() as fake, tempfile.NamedTemporaryFile() as file:
+        ...     line = b'{"after": 90, "topic": "posts/*", "action": "create", "record": {"n": 1}}'
+        ...     _ = file.write(line)
+        ...     file.flush()
+        ...     events = replay_stream(file.name, speed=60, scheduler=fake.scheduler)
+        ...     _ = events.subscribe(lambda event: print(fake.clock.now, event.record))
+        ...     fake.advance(2)
+        1.5 {'n': 1}
     """
     if speed is not None and not speed >= SLOWEST_SPEED:
         raise ValueError(

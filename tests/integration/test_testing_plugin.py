@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import textwrap
 import threading
 from pathlib import Path
 
@@ -58,6 +60,16 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
 def test_a_project_gets_the_three_fixtures(project: pytest.Pytester) -> None:
     """The plugin gives a project a server per run, a superuser client and a virtual time."""
     project.makepyfile(ALL_THREE)
+    result = project.runpytest_subprocess("-p", "pytest_rxbosbase", "-W", "error")
+    result.assert_outcomes(passed=3)
+
+
+def test_the_examples_of_the_fixtures_pass(project: pytest.Pytester) -> None:
+    """The test that each fixture's docstring shows passes in a project."""
+    plugin = ast.parse((ROOT / "pytest_rxbosbase.py").read_text(encoding="utf-8"))
+    fixtures = [node for node in plugin.body if isinstance(node, ast.FunctionDef)]
+    docs = [ast.get_docstring(fixture) or "" for fixture in fixtures]
+    project.makepyfile("\n".join(textwrap.dedent(doc.partition("Example::")[2]) for doc in docs))
     result = project.runpytest_subprocess("-p", "pytest_rxbosbase", "-W", "error")
     result.assert_outcomes(passed=3)
 

@@ -363,6 +363,34 @@ def test_every_public_module_lists_its_names_and_has_them(name: str) -> None:
     assert [public for public in module.__all__ if not hasattr(module, public)] == []
 
 
+LISTING = [
+    path
+    for path in (*FILES.values(), ROOT / "pytest_rxbosbase.py")
+    if "\n__all__" in path.read_text(encoding="utf-8")
+]
+
+
+@pytest.mark.parametrize("path", LISTING, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_the_list_of_public_names_is_a_sorted_tuple(path: Path) -> None:
+    """`__all__` is a literal tuple, which nobody changes, without doubles, in ruff's order."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    (listed,) = [
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign | ast.AnnAssign) and "__all__" in ast.unparse(node)
+    ]
+    assert isinstance(listed, ast.Tuple)
+    names = ast.literal_eval(listed)
+    assert list(names) == sorted(set(names), key=isort_order)
+
+
+def isort_order(name: str) -> tuple[int, str]:
+    """Constants before classes before functions, as ruff's rule RUF022 has it."""
+    if len(name) > 1 and name.isupper():
+        return 0, name
+    return (1 if name[0].isupper() else 2), name
+
+
 def run_python(*arguments: str) -> str:
     done = subprocess.run(
         [sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False

@@ -20,7 +20,7 @@ OTHERS = {
 }
 """Members that the package does not define."""
 
-ROOT_MODULES = {"_renamed", "_runtime"}
+ROOT_MODULES = {"_extras", "_renamed", "_runtime"}
 """Private to the package, not to a subpackage."""
 
 

@@ -1,14 +1,20 @@
 """The public names and signatures, pinned: a change to them is on purpose, and shows in review.
 
-``python -m tests.project.test_public_names`` writes the table at the end anew; read its diff.
+``python -m tests.project.test_public_names`` writes ``public_names.txt`` anew; read its diff.
 """
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 import inspect
 import re
+import sys
 import textwrap
+import typing
 from collections.abc import Iterator
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,23 +22,62 @@ from typing import Any
 import msgspec
 import pytest
 
-import rxbosbase
-from rxbosbase import Collection, Unsubscribe, operators
-from rxbosbase.realtime.api import Realtime
-from rxbosbase.realtime.event_iterator import EventIterator
-from rxbosbase.records.collections import Collections
-from rxbosbase.server import EmbeddedServer
+from rxbosbase.errors import MissingExtraError
 
+ROOT = Path(__file__).parents[2]
+FILE = Path(__file__).with_name("public_names.txt")
 OURS = "rxbosbase"
-UNEXPORTED = (Collections, EmbeddedServer, EventIterator, Realtime)
-"""Classes that users meet as what a public name gives them."""
+WIDTH = 96
 
-GIVEN = frozenset({Collection, Collections, EventIterator, Realtime, Unsubscribe})
+MODULES = (
+    "rxbosbase",
+    "rxbosbase.operators",
+    "rxbosbase.live",
+    "rxbosbase.aio",
+    "rxbosbase.dataframes",
+    "rxbosbase.dashboard",
+    "rxbosbase.server",
+    "rxbosbase.server.sample",
+    "rxbosbase.testing",
+    "rxbosbase.testing.collation",
+    "pytest_rxbosbase",
+)
+"""What users import from. A name that several of them have is described at the first."""
+
+GIVEN = frozenset({
+    "AsyncEvents", "AsyncLiveView", "AsyncSubscription", "Collection", "Collections",
+    "EventIterator", "EventWindow", "Latest", "LiveFrame", "LiveView", "Pane", "RateFrame",
+    "Realtime", "SerialScheduler", "Snapshot", "Stream", "Unsubscribe",
+})  # fmt: skip
 """Classes that the library makes and users do not: how they are made is no promise."""
 
-DUNDERS = frozenset({"__init__", "__call__", "__enter__", "__getitem__", "__iter__", "__next__"})
+INTERNAL = {
+    "BosBase": {
+        *("dialect", "live_manager", "service"),  # by these the collections use their client
+        *("single_flight", "topic_headers", "transport"),
+    },
+    "FrameBuilder": {"invalidate", "read"},  # `df` reads it
+    "Latest": {"close", "end", "set"},  # whose value the library sets
+    "Pane": {"name", "replace"},  # Panel's own; what the page's panes do
+    "SerialScheduler": {
+        *("as_scheduled", "call_later", "cancelled", "check_wait", "close", "condition", "depth"),
+        *("feed", "hold_back", "is_closed", "is_current", "join", "post", "release", "time"),
+        *("wait", "wall_time"),
+        *("schedule", "schedule_absolute", "schedule_relative"),  # as RxPY describes them
+    },
+    "Snapshot": {"advance", "empty", "refreshed", "with_rows"},  # how a view makes the next one
+    "VirtualScheduler": {"run"},  # as the clock runs it
+}
+"""Members that other modules of the library use, and users do not: they are no promise."""
+
+DUNDERS = frozenset({
+    "__aenter__", "__aiter__", "__anext__", "__call__", "__enter__", "__getitem__", "__init__",
+    "__iter__", "__next__",
+})  # fmt: skip
 
 _UNNAMED = re.compile(r"<(?:built-in |bound )?(?:function|method) ([\w.]+)[^<>]*>")
+NAMED = r"\1"
+_MODULE = re.compile(r"~|\b(?:collections\.abc|typing)\.")
 
 
 class _Bare(str):
@@ -44,30 +89,138 @@ class _Bare(str):
         return str(self)
 
 
+def _bare(annotation: Any) -> Any:
+    if isinstance(annotation, typing.ForwardRef):
+        annotation = annotation.__forward_arg__
+    if not isinstance(annotation, str) and annotation is not inspect.Signature.empty:
+        annotation = _MODULE.sub("", inspect.formatannotation(annotation))
+    return _Bare(annotation) if isinstance(annotation, str) else annotation
+
+
+# -- one module, class or function as text
+
+
+def described(module: ModuleType, seen: dict[int, str]) -> Iterator[tuple[str, str]]:
+    """Each public name of the module, and what it is, as in a stub file."""
+    for name in module.__all__:
+        item = getattr(module, name)
+        known = seen.setdefault(id(item), module.__name__)
+        if known != module.__name__:
+            yield name, f"from {known} import {name}"
+        elif inspect.isclass(item):
+            yield name, "\n".join(class_lines(item))
+        elif inspect.isfunction(item):
+            yield name, "\n".join(function_lines(name, item))
+        elif module.__name__.startswith("pytest_"):
+            yield name, "@pytest.fixture\n" + signature(name, inspect.unwrap(item))
+        else:
+            yield name, value_of(module.__name__, name) or f"{name}: {type(item).__name__}"
+
+
+def class_lines(cls: type) -> Iterator[str]:
+    """The class's bases, and its public members."""
+    bases = [base.__name__ for base in cls.__bases__ if is_promised(base)]
+    if typing.is_typeddict(cls):
+        bases = ["TypedDict"] if vars(cls)["__total__"] else ["TypedDict", "total=False"]
+    named = ", ".join(bases)
+    yield f"class {cls.__name__}({named}):" if named else f"class {cls.__name__}:"
+    lines = [textwrap.indent(text, "    ") for text in members(cls)]
+    yield from lines or ["    pass"]
+
+
+def is_promised(base: type) -> bool:
+    """True for a base that `isinstance` may be asked for."""
+    if base.__module__.startswith(OURS):
+        return base in exported()
+    return base.__name__ not in ("Generic", "Struct", "object")
+
+
+@cache
+def exported() -> frozenset[type]:
+    """The classes of the root."""
+    root = importlib.import_module(OURS)
+    found = [getattr(root, name) for name in root.__all__]
+    return frozenset(item for item in found if inspect.isclass(item))
+
+
 def members(cls: type) -> Iterator[str]:
-    """The signatures of a class's public members, those of its own bases included."""
-    if isinstance(cls, msgspec.StructMeta):  # its constructor is no function of the class
-        yield signature("__init__", cls)
-    for name in sorted(dir(cls)):
-        owner = next((base for base in cls.__mro__ if name in vars(base)), object)
-        if not owner.__module__.startswith(OURS) or (name == "__init__" and cls in GIVEN):
+    """The public members of the class, without those that another class of the table shows."""
+    fields = {name: text for base in reversed(own(cls)) for name, text in annotated(base)}
+    hidden = {name for base in cls.__mro__ for name in INTERNAL.get(base.__name__, ())}
+    for name in sorted({*dir(cls), *fields} - hidden):
+        owner = next((base for base in cls.__mro__ if name in vars(base)), None)
+        if name.startswith("_") and name not in DUNDERS:
             continue
-        if (not name.startswith("_") or name in DUNDERS) and (text := member(cls, name)):
-            yield text
+        if name == "__init__" and cls.__name__ in GIVEN:
+            continue
+        if name == "__init__" and isinstance(cls, msgspec.StructMeta):
+            yield struct_signature(name, cls)
+        elif owner in own(cls):
+            yield from member(name, inspect.getattr_static(cls, name), fields.get(name, name))
+        elif name in fields:
+            yield fields[name]
 
 
-def member(cls: type, name: str) -> str:
-    """One member as text; "" for what is no interface."""
-    found = inspect.getattr_static(cls, name)
+def own(cls: type) -> list[type]:
+    """The class and those of its bases that this library defines and the table lacks."""
+    shown = {base for public in exported() & {*cls.__mro__[1:]} for base in public.__mro__}
+    return [b for b in cls.__mro__ if b.__module__.startswith(OURS) and b not in shown]
+
+
+def annotated(cls: type) -> Iterator[tuple[str, str]]:
+    """The fields and attributes that a class sets or annotates itself, with their types."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(cls)))
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef):
+            yield from attributes(function)
+    for name, annotation in inspect.get_annotations(cls).items():
+        yield name, f"{name}: {_bare(annotation)}"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            for each in node.body:
+                if isinstance(each, ast.AnnAssign):  # more exact than what msgspec needs
+                    yield ast.unparse(each.target), ast.unparse(each)
+
+
+def attributes(function: ast.FunctionDef) -> Iterator[tuple[str, str]]:
+    """The attributes that a method sets, with their types as far as they are written."""
+    given = {arg.arg: arg.annotation for arg in (*function.args.args, *function.args.kwonlyargs)}
+    for node in ast.walk(function):
+        annotation: ast.expr | None = None
+        match node:
+            case ast.AnnAssign(ast.Attribute(ast.Name("self"), name)):
+                annotation = node.annotation
+            case ast.Assign([ast.Attribute(ast.Name("self"), name)], ast.Name(value)):
+                annotation = given.get(value)
+            case ast.Assign([ast.Attribute(ast.Name("self"), name)]):
+                pass
+            case _:
+                continue
+        yield name, f"{name}: {ast.unparse(annotation)}" if annotation else name
+
+
+def member(name: str, found: Any, field: str) -> Iterator[str]:
+    """One member as text; `field` is that of one which is neither callable nor a property."""
     if isinstance(found, (staticmethod, classmethod)):
-        return f"{type(found).__name__} {signature(name, found.__func__)}"
-    if isinstance(found, property):
+        yield f"@{type(found).__name__}"
+        yield from function_lines(name, found.__func__)
+    elif isinstance(found, property):
         assert found.fget is not None
-        settable = " (settable)" if found.fset else ""
-        return f"{name}: {inspect.signature(found.fget).return_annotation}{settable}"
-    if callable(found):
-        return signature(name, found)
-    return name if inspect.ismemberdescriptor(found) else ""
+        settable = ", settable" if found.fset else ""
+        result = _bare(inspect.signature(found.fget).return_annotation)
+        yield f"{name}: {result}  # property{settable}"
+    elif inspect.isroutine(found) and not inspect.ismethoddescriptor(found):
+        yield from function_lines(name, found)
+    else:
+        yield field
+
+
+def function_lines(name: str, function: Any) -> Iterator[str]:
+    """The signature, and those that type checkers see instead of it."""
+    yield signature(name, function)
+    for overload in typing.get_overloads(function):
+        yield "@overload"
+        yield signature(name, overload)
 
 
 def signature(name: str, function: Any) -> str:
@@ -75,387 +228,203 @@ def signature(name: str, function: Any) -> str:
     plain = inspect.signature(function)
     parameters = [p.replace(annotation=_bare(p.annotation)) for p in plain.parameters.values()]
     bare = plain.replace(parameters=parameters, return_annotation=_bare(plain.return_annotation))
-    return name + _UNNAMED.sub(r"\1", str(bare))
+    begin = "async def" if inspect.iscoroutinefunction(function) else "def"
+    return written(f"{begin} {name}", bare)
 
 
-def _bare(annotation: Any) -> Any:
-    return _Bare(annotation) if isinstance(annotation, str) else annotation
+def written(begin: str, bare: inspect.Signature) -> str:
+    """A signature in one line, or in one for each parameter."""
+    short = _UNNAMED.sub(NAMED, str(bare)).replace(" = Ellipsis", " = ...")
+    text = f"{begin}{short}: ..."
+    return text if len(text) <= WIDTH else one_a_line(text)
 
 
-def functions(module: ModuleType) -> Iterator[str]:
-    """The signatures of a module's public functions and classes, and its other names."""
-    for name in sorted(module.__all__):
-        item = getattr(module, name)
-        known = inspect.isfunction(item) or inspect.isclass(item)
-        yield signature(name, item) if known else name
+def struct_signature(name: str, cls: type) -> str:
+    """The constructor of a struct, which is no function, by the annotations of its fields."""
+    self = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    fields = {
+        field: _bare(text.partition(": ")[2])
+        for base in reversed(own(cls))
+        for field, text in annotated(base)
+    }
+
+    given = inspect.signature(cls).parameters.values()
+    parameters = [p.replace(annotation=fields[p.name]) for p in given]
+    return written(f"def {name}", inspect.Signature([self, *parameters], return_annotation=None))
 
 
-def wrapped(lines: Iterator[str]) -> str:
-    """Lines that are short enough to be read, and always broken at the same places."""
-    return "\n".join(
-        textwrap.fill(
-            line, 96, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
-        )
-        for line in lines
-    )
+def one_a_line(text: str) -> str:
+    """A long signature with each parameter in a line of its own, so that a diff is short."""
+    begin, _, rest = text.partition("(")
+    lines, depth, line = [f"{begin}("], 0, ""
+    for at, letter in enumerate(rest):
+        depth += (letter in "([{") - (letter in ")]}")
+        if depth < 0:
+            return "\n".join([*lines, f"    {line.strip()},", rest[at:]])
+        if letter == "," and not depth:
+            lines.append(f"    {line.strip()},")
+            line = ""
+        else:
+            line += letter
+    raise AssertionError(f"no end of the parameters in {text!r}")
 
 
-def actual() -> dict[str, str]:
-    """The table as the code has it."""
-    exported = [getattr(rxbosbase, name) for name in rxbosbase.__all__]
-    classes = [item for item in exported if isinstance(item, type)]
-    table = {cls.__name__: wrapped(members(cls)) for cls in (*classes, *UNEXPORTED)}
-    return {**dict(sorted(table.items())), "operators": wrapped(functions(operators))}
+@cache
+def tree_of(module: str) -> ast.Module:
+    source = inspect.getsource(sys.modules[module])
+    return ast.parse(source)
 
 
-@pytest.mark.parametrize("name", sorted(actual()))
-def test_signatures_are_those_of_the_table(name: str) -> None:
-    """Each public class and operator has exactly the members and signatures of the table."""
-    assert actual()[name].splitlines() == SIGNATURES.get(name, "").strip().splitlines()
+def value_of(module: str, name: str) -> str:
+    """The definition of a type's other name, such as a `Literal`; "" for any other value."""
+    package = module if hasattr(sys.modules[module], "__path__") else module.rpartition(".")[0]
+    for node in tree_of(module).body:
+        match node:
+            case ast.AnnAssign(ast.Name(found), ast.Name("TypeAlias")) | ast.Assign(
+                [ast.Name(found)], ast.Subscript() | ast.BinOp()
+            ) if found == name:
+                assert node.value is not None
+                return f"{name} = {ast.unparse(node.value)}"
+            case ast.ImportFrom(source, names, level) if name in [alias.name for alias in names]:
+                relative = "." * level + (source or "")
+                return value_of(importlib.util.resolve_name(relative, package), name)
+    return ""
 
 
-def test_the_table_names_nothing_that_is_gone() -> None:
-    """The table of signatures has an entry for each public class and no other."""
-    assert sorted(SIGNATURES) == sorted(actual())
+# -- the table
+
+Table = dict[tuple[str, str], str]
+"""By module and name."""
 
 
-def test_the_packages_names_are_those_of_the_table_sorted_and_really_there() -> None:
-    """`rxbosbase.__all__` is the sorted list `NAMES`, and each name exists."""
-    assert rxbosbase.__all__ == NAMES
-    assert sorted(set(NAMES)) == NAMES
-    assert all(hasattr(rxbosbase, name) for name in NAMES)
+@cache
+def actual() -> tuple[Table, dict[str, str]]:
+    """The table as the code has it; and the modules whose optional part is missing, and why."""
+    table: Table = {}
+    missing: dict[str, str] = {}
+    seen: dict[int, str] = {}
+    for name in MODULES:
+        try:
+            module = importlib.import_module(name)
+        except MissingExtraError as error:
+            missing[name] = str(error)
+            continue
+        table |= {(name, public): text for public, text in described(module, seen)}
+    return table, missing
+
+
+@cache
+def pinned() -> Table:
+    """The table as the file has it."""
+    table: Table = {}
+    module = ""
+    for block in FILE.read_text(encoding="utf-8").strip().split("\n\n"):
+        if block.startswith("# -- "):
+            module = block.removeprefix("# -- ")
+        elif not block.startswith("#"):
+            (node,) = ast.parse(block).body[:1]
+            table[module, next(defined(node))] = block
+    return table
+
+
+def defined(node: ast.stmt) -> Iterator[str]:
+    """The name that a statement of the file defines."""
+    match node:
+        case ast.ClassDef(name) | ast.FunctionDef(name) | ast.AsyncFunctionDef(name):
+            yield name
+        case ast.Assign([ast.Name(name)]) | ast.AnnAssign(ast.Name(name)):
+            yield name
+        case ast.ImportFrom(_, [alias]):
+            yield alias.name
+
+
+def rewrite() -> None:
+    """Write the file anew. What is of a missing optional part stays as it is."""
+    table, missing = actual()
+    kept = {key: text for key, text in pinned().items() if key[0] in missing}
+    blocks = [HEAD]
+    for module in MODULES:
+        blocks.append(f"# -- {module}")
+        blocks += [text for key, text in (table | kept).items() if key[0] == module]
+    FILE.write_text("\n\n".join(blocks) + "\n", encoding="utf-8")
+    for reason in missing.values():
+        print(f"kept as it was: {reason}", file=sys.stderr)
+
+
+HEAD = "# What users are promised: every public name, with its members and signatures."
+
+
+def of_missing(module: str) -> None:
+    """Skip the test where the module's optional part is not installed."""
+    if reason := actual()[1].get(module):
+        pytest.skip(reason)
+
+
+@pytest.mark.parametrize(("module", "name"), sorted({*actual()[0], *pinned()}))
+def test_a_public_name_is_as_the_table_has_it(module: str, name: str) -> None:
+    """A public name has exactly the members and signatures that the table shows."""
+    of_missing(module)
+    found = actual()[0].get((module, name), "")
+    assert found.splitlines() == pinned().get((module, name), "").splitlines()
+
+
+def test_the_table_has_all_modules_that_users_import_from() -> None:
+    """The table has a part for each public module, in this order."""
+    assert tuple(dict.fromkeys(module for module, _ in pinned())) == MODULES
+
+
+def test_each_attribute_has_a_type() -> None:
+    """No public attribute is without a type in the table: it is annotated where it is set."""
+    nodes = [node for text in pinned().values() for node in ast.walk(ast.parse(text))]
+    bare = [node.value for node in nodes if isinstance(node, ast.Expr)]
+    assert [ast.unparse(node) for node in bare if isinstance(node, ast.Name)] == []
+
+
+@pytest.mark.parametrize("cls", sorted(INTERNAL))
+def test_what_is_no_promise_is_there(cls: str) -> None:
+    """Each member that the table leaves out as internal exists, so that the list stays short."""
+    found = [base for base in bases() if base.__name__ == cls]
+    if not found:
+        of_missing("rxbosbase.dashboard")
+        of_missing("rxbosbase.dataframes")
+    there = {*dir(found[0]), *(name for name, _ in annotated(found[0]))}
+    assert INTERNAL[cls] - there == set()
+
+
+def bases() -> Iterator[type]:
+    """The classes of the table that can be imported here, and their bases."""
+    for module, name in actual()[0]:
+        item = getattr(sys.modules[module], name)
+        yield from inspect.getmro(item) if inspect.isclass(item) else ()
+
+
+@pytest.mark.parametrize("name", sorted(GIVEN))
+def test_what_the_library_makes_is_public(name: str) -> None:
+    """Each class whose constructor is no promise is in the table."""
+    assert name in {public for _, public in pinned()}
+
+
+def functions() -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """The functions and methods of the table, without those whose overloads users see instead."""
+    found = [
+        node
+        for node in ast.walk(ast.parse("\n\n".join(pinned().values())))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    hidden = {id(n) for n, after in pairwise(found) if overloads(after) and not overloads(n)}
+    return [node for node in found if id(node) not in hidden]
+
+
+def overloads(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    return [ast.unparse(decorator) for decorator in node.decorator_list] == ["overload"]
 
 
 def test_keywords_are_named_but_for_the_values_of_a_filter() -> None:
     """No public signature takes any keyword: `filter` alone has names that callers choose."""
-    lines = [line for text in actual().values() for line in text.replace("\n    ", " ").split("\n")]
-    loose = [line for line in lines if re.search(r"\*\*\w+: Any\b", line)]
-    assert [line.partition("(")[0] for line in loose] == ["filter"]
+    keywords = [(node.name, node.args.kwarg) for node in functions()]
+    loose = [name for name, each in keywords if each and ast.unparse(each).endswith(": Any")]
+    assert loose == ["filter"]
 
-
-def rewrite() -> None:
-    """Replaces the table at the end of this file."""
-    path = Path(__file__)
-    kept, marker, _ = path.read_text(encoding="utf-8").partition(MARKER)
-    names = "\n".join(f'    "{name}",' for name in rxbosbase.__all__)
-    rows = "\n".join(f'    "{name}": """\n{text}\n""",' for name, text in actual().items())
-    table = f"\n\nNAMES = [\n{names}\n]\n\nSIGNATURES = {{\n{rows}\n}}\n"
-    path.write_text(kept + marker + table, encoding="utf-8")
-
-
-MARKER = "# What stands below" + " is promised to users."
 
 if __name__ == "__main__":
     rewrite()
-
-# What stands below is promised to users.
-
-NAMES = [
-    "AnswerTooLargeError",
-    "AuthLostError",
-    "AuthState",
-    "AuthStore",
-    "BackoffPolicy",
-    "BosBase",
-    "BosBaseError",
-    "ClientClosedError",
-    "ClientResponseError",
-    "Collection",
-    "ConnectionFailedError",
-    "FileAuthStore",
-    "Message",
-    "MissingExtraError",
-    "ProtocolError",
-    "RecordDecodeError",
-    "RecordEvent",
-    "RequestTimeoutError",
-    "Stats",
-    "Status",
-    "StreamLostError",
-    "UnreadableError",
-    "UnreadableRecord",
-    "Unsubscribe",
-]
-
-SIGNATURES = {
-    "AnswerTooLargeError": """
-__init__(self, url: str, bound: str, *, was_written: bool = False) -> None
-retryable: bool
-""",
-    "AuthLostError": """
-retryable: bool
-""",
-    "AuthState": """
-__init__(self, token: str = '', record: Mapping[str, Any] | None = None) -> None
-expires: float | None
-identity: str
-is_valid: bool
-record
-token
-""",
-    "AuthStore": """
-__init__(self) -> None
-changes: Observable[AuthState]
-clear(self) -> None
-is_valid: bool
-record: Mapping[str, Any] | None
-save(self, token: str, record: Mapping[str, Any] | None = None) -> None
-state: AuthState
-token: str
-""",
-    "BackoffPolicy": """
-__init__(self, initial: float = 0.2, factor: float = 2.0, maximum: float = 2.0, jitter: bool =
-    True, max_attempts: int | None = None) -> None
-delay(self, attempt: int, random: Callable[[], float] = random) -> float
-exhausted(self, attempt: int) -> bool
-factor
-initial
-jitter
-max_attempts
-maximum
-""",
-    "BosBase": """
-__enter__(self) -> BosBase
-__init__(self, base_url: str, *, auth_store: AuthStore | None = None, timeout: float = 30.0,
-    headers: Mapping[str, str] | None = None, backoff: BackoffPolicy | None = None,
-    idle_timeout: float = 330.0, verify: bool | str | os.PathLike[str] = True, max_event_bytes:
-    int = 16777216, max_answer_bytes: int = 33554432, on_auth_lost: Literal['error', 'guest'] =
-    'error', topic_headers: Mapping[str, str | None] | None = None, filter_dialect: Dialect |
-    None = None) -> None
-auto_refresh(self, threshold: timedelta = datetime.timedelta(seconds=1800), *, check_every:
-    float = 60.0) -> abc.DisposableBase
-base_url: str
-close(self) -> None
-collection(self, name: str, *, model: Any = None, on_decode_error: Any = 'raise') -> Any
-collections: Collections
-dialect: FilterDialect
-file_url(self, record: Mapping[str, Any], name: str, *, thumb: str | None = None, token: str |
-    None = None, download: bool = False) -> str
-filter(self, expression: str, /, **values: Any) -> str
-filter_dialect: Dialect | None
-health(self) -> dict[str, Any]
-is_closed: bool
-live_manager: LiveViewManager
-realtime: Realtime
-scheduler: SerialScheduler
-send(self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Any = None,
-    files: Any = None, headers: Mapping[str, str] | None = None, timeout: float | None = None,
-    token: str | None = None) -> Any
-service: RealtimeService
-""",
-    "BosBaseError": """
-retryable: bool
-""",
-    "ClientClosedError": """
-retryable: bool
-""",
-    "ClientResponseError": """
-__init__(self, status: int, url: str = '', data: Mapping[str, Any] | None = None, message: str =
-    '', original: BaseException | None = None, *, retry_after: float | None = None) -> None
-retryable: bool
-""",
-    "Collection": """
-auth_refresh(self, *, body: Mapping[str, Any] | None = None, **options: Unpack[RecordOptions])
-    -> dict[str, Any]
-auth_with_password(self, identity: str, password: str, *, body: Mapping[str, Any] | None = None,
-    **options: Unpack[RecordOptions]) -> dict[str, Any]
-changes(self, **options: Unpack[ViewOptions]) -> Stream[Change[T]]
-create(self, body: Mapping[str, Any], **options: Unpack[RecordOptions]) -> T
-delete(self, id: str, **options: Unpack[RecordOptions]) -> None
-events(self, target: str = '*', *, size: int = 1000, filter: str | None = None, expand: str |
-    None = None, fields: str | None = None, query: Mapping[str, Any] | None = None, headers:
-    Mapping[str, Any] | None = None, check: bool = True, timeout: float = 10.0) ->
-    EventIterator[RecordEvent[T]]
-get_first_list_item(self, filter: str, *, sort: str | None = None, **options:
-    Unpack[RecordOptions]) -> T
-get_full_list(self, batch: int = 500, *, on_unreadable: OnUnreadable = 'raise', **options:
-    Unpack[ListOptions]) -> list[T]
-get_list(self, page: int = 1, per_page: int = 30, *, skip_total: bool = False, **options:
-    Unpack[ListOptions]) -> Page[T]
-get_one(self, id: str, **options: Unpack[RecordOptions]) -> T
-iter_records(self, batch: int = 500, *, on_unreadable: OnUnreadable = 'raise', **options:
-    Unpack[ListOptions]) -> Iterator[T]
-learn_filter_dialect(self, *, headers: Mapping[str, Any] | None = None) -> Dialect
-live(self, *, filter: str | None = None, sort: str | None = None, expand: str | None = None,
-    fields: str | None = None, limit: int | None = None, query: Mapping[str, Any] | None = None,
-    headers: Mapping[str, Any] | None = None, reconcile: float = 60.0, interval: float = 0.25)
-    -> LiveView[T]
-live_record(self, id: str, *, expand: str | None = None, fields: str | None = None, query:
-    Mapping[str, Any] | None = None, headers: Mapping[str, Any] | None = None, reconcile: float
-    = 60.0) -> Stream[T | None]
-observe(self, target: str = '*', *, filter: str | None = None, expand: str | None = None,
-    fields: str | None = None, query: Mapping[str, Any] | None = None, headers: Mapping[str,
-    Any] | None = None, check: bool = True) -> Stream[RecordEvent[T]]
-subscribe(self, target: str, callback: Callable[[RecordEvent[T]], object], *, filter: str | None
-    = None, expand: str | None = None, fields: str | None = None, query: Mapping[str, Any] |
-    None = None, headers: Mapping[str, Any] | None = None, check: bool = True, timeout: float =
-    10.0) -> Unsubscribe
-unsubscribe(self, target: str | None = None) -> None
-update(self, id: str, body: Mapping[str, Any], **options: Unpack[RecordOptions]) -> T
-""",
-    "Collections": """
-create(self, body: Mapping[str, Any]) -> dict[str, Any]
-delete(self, name: str) -> None
-get(self, name: str) -> dict[str, Any]
-get_list(self, page: int = 1, per_page: int = 30, **options: Unpack[ListOptions]) -> dict[str,
-    Any]
-import_(self, collections: Sequence[Mapping[str, Any]], *, delete_missing: bool = False) -> None
-update(self, name: str, body: Mapping[str, Any]) -> dict[str, Any]
-""",
-    "ConnectionFailedError": """
-retryable: bool
-""",
-    "EmbeddedServer": """
-__enter__(self) -> Self
-__init__(self, data_dir: str | os.PathLike[str] | None = None, port: int = 0, *,
-    superuser_email: str = 'superuser@example.com', superuser_password: str | None = None,
-    hooks_dir: str | os.PathLike[str] | None = None, migrations_dir: str | os.PathLike[str] |
-    None = None, origins: Sequence[str] = (), env: Mapping[str, str] | None = None, binary: str
-    | os.PathLike[str] | None = None, version: str | None = None, start_timeout: float = 30.0,
-    prepare: Callable[[BosBase], object] | None = None) -> None
-client(self, *, superuser: bool = False, **options: Unpack[ClientOptions]) -> BosBase
-is_running: bool
-kill(self) -> None
-output: list[str]
-pause(self) -> None
-pid: int | None
-restart(self) -> Self
-resume(self) -> None
-start(self) -> Self
-stop(self) -> None
-url: str
-wait_ended(self, timeout: float) -> bool
-""",
-    "EventIterator": """
-__enter__(self) -> EventIterator[T]
-__iter__(self) -> Iterator[T]
-__next__(self) -> T
-close(self) -> None
-""",
-    "FileAuthStore": """
-__init__(self, path: str | os.PathLike[str]) -> None
-changes: Observable[AuthState]
-clear(self) -> None
-is_valid: bool
-record: Mapping[str, Any] | None
-save(self, token: str, record: Mapping[str, Any] | None = None) -> None
-state: AuthState
-token: str
-""",
-    "Message": """
-__getitem__(self, key: str) -> Any
-__init__(self, topic: str, data: Any) -> None
-data
-topic
-""",
-    "MissingExtraError": """
-__init__(self, what: str, extra: str) -> None
-retryable: bool
-""",
-    "ProtocolError": """
-retryable: bool
-""",
-    "Realtime": """
-client_id: str
-events: Stream[Message]
-is_connected: bool
-observe(self, topic: str, *, query: Mapping[str, Any] | None = None, headers: Mapping[str, Any]
-    | None = None) -> Stream[Message]
-on_disconnect: Callable[[list[str]], object] | None (settable)
-reconnect_now(self) -> None
-stats: Stats
-status: Latest[Status]
-subscribe(self, topic: str, callback: Callable[[Message], object], *, query: Mapping[str, Any] |
-    None = None, headers: Mapping[str, Any] | None = None, timeout: float = 10.0) -> Unsubscribe
-unsubscribe(self, topic: str | None = None) -> None
-wait_active(self, timeout: float = 10.0) -> None
-""",
-    "RecordDecodeError": """
-__init__(self, field: str, collection: str, expected: str, *, found: str = '', record_id: str =
-    '', original: BaseException | None = None) -> None
-retryable: bool
-""",
-    "RecordEvent": """
-__init__(topic: str, action: str, record: ~T)
-__getitem__(self, key: str) -> Any
-action
-record
-topic
-""",
-    "RequestTimeoutError": """
-retryable: bool
-""",
-    "Stats": """
-__init__(self, frames: int = 0, bytes: int = 0, events: int = 0, skipped: int = 0, connects: int
-    = 0, reconnects: int = 0, posts: int = 0, queue_events: int = 0, queue_bytes: int = 0,
-    last_event_age: float | None = None, topics: int = 0) -> None
-bytes
-connects
-events
-frames
-last_event_age
-posts
-queue_bytes
-queue_events
-reconnects
-skipped
-topics
-""",
-    "Status": """
-__init__(self, state: StateName = 'idle', client_id: str = '', attempt: int = 0, retry_in: float
-    | None = None, error: BaseException | None = None, topics: tuple[str, ...] = (), since:
-    float = 0.0, unreadable: tuple[UnreadableRecord, ...] = ()) -> None
-attempt
-client_id
-error
-retry_in
-since
-state
-topics
-unreadable
-""",
-    "StreamLostError": """
-__init__(self, message: str, *, healthy: bool = False) -> None
-retryable: bool
-""",
-    "UnreadableError": """
-__init__(self, url: str, records: Sequence[UnreadableRecord], *, rest: Any = None, was_written:
-    bool = False) -> None
-retryable: bool
-""",
-    "UnreadableRecord": """
-__init__(self, collection: str, id: str, field: str, depth: int) -> None
-collection
-depth
-field
-id
-""",
-    "Unsubscribe": """
-__call__(self) -> None
-__enter__(self) -> Unsubscribe
-dispose(self) -> None
-""",
-    "operators": """
-BufferOverflowError(size: int, why: str) -> None
-FieldChange(event: RecordEvent[R], before: dict[str, Any], after: dict[str, Any]) -> None
-Overflow
-bounded_observe_on(scheduler: abc.SchedulerBase, size: int, overflow: Overflow = 'block', *,
-    on_drop: Callable[[int], None] | None = None) -> Callable[[Observable[T]], Observable[T]]
-changed(*fields: str) -> Callable[[Observable[RecordEvent[R]]], Observable[FieldChange[R]]]
-conflate_by_id(interval: float | timedelta, *, scheduler: abc.SchedulerBase | None = None) ->
-    Callable[[Observable[RecordEvent[R]]], Observable[RecordEvent[R]]]
-debounce_by_id(interval: float | timedelta, *, scheduler: abc.SchedulerBase | None = None) ->
-    Callable[[Observable[RecordEvent[R]]], Observable[RecordEvent[R]]]
-distinct_record() -> Callable[[Observable[RecordEvent[R]]], Observable[RecordEvent[R]]]
-of_action(*actions: str) -> Callable[[Observable[RecordEvent[R]]], Observable[RecordEvent[R]]]
-rate(window: float | timedelta, *, scheduler: abc.SchedulerBase | None = None, every: float |
-    timedelta | None = None) -> Callable[[Observable[Any]], Observable[float]]
-records() -> Callable[[Observable[RecordEvent[R]]], Observable[R]]
-retry_with_backoff(policy: BackoffPolicy, *, scheduler: abc.SchedulerBase | None = None, random:
-    Callable[[], float] = random, resets: Callable[[Exception], bool] | None = None, until:
-    Callable[[Exception], bool] | None = None, on_wait: Callable[[int, float, Exception], None]
-    | None = None, wake: Observable[Any] | None = None) -> Callable[[Observable[T]],
-    Observable[T]]
-to_state() -> Callable[[Observable[RecordEvent[R]]], Observable[Mapping[str, R]]]
-""",
-}

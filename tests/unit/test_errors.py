@@ -2,60 +2,134 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+import re
 from collections.abc import Callable
-from typing import Any
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 import pytest
 
-from rxbosbase import errors
+import rxbosbase
+from rxbosbase import errors, events, operators
 from rxbosbase.encoding.unreadable import UnreadableRecord
 from rxbosbase.errors import (
     AnswerTooLargeError,
     AuthLostError,
     BosBaseError,
+    BufferOverflowError,
     ClientClosedError,
     ClientResponseError,
     ConnectionFailedError,
+    MalformedEvent,
     MissingExtraError,
     ProtocolError,
     RecordDecodeError,
+    RedirectError,
     RequestTimeoutError,
     StreamLostError,
+    UnknownDialectError,
     UnreadableError,
 )
+from rxbosbase.records import filters
 
 
 @pytest.mark.parametrize(
-    ("error", "also", "retryable"),
+    ("error", "also", "retryable", "is_remote"),
     [
-        (RequestTimeoutError("x"), TimeoutError, True),
-        (ConnectionFailedError("x"), ConnectionError, True),
-        (StreamLostError("x"), ConnectionFailedError, True),
-        (ProtocolError("x"), BosBaseError, True),
-        (AuthLostError("x"), BosBaseError, False),
-        (ClientClosedError("x"), RuntimeError, False),
-        (MissingExtraError("tail", "demo"), ImportError, False),
-        (ClientResponseError(404), BosBaseError, False),
-        (BosBaseError("x"), Exception, False),
+        (BosBaseError("x"), Exception, False, False),
+        (RequestTimeoutError("x"), TimeoutError, True, True),
+        (ConnectionFailedError("x"), ConnectionError, True, True),
+        (StreamLostError("x"), ConnectionFailedError, True, True),
+        (ProtocolError("x"), BosBaseError, True, True),
+        (RedirectError("http://h/p", "https://h/p"), ProtocolError, False, True),
+        (UnreadableError("http://h/p", ()), ProtocolError, False, True),
+        (AnswerTooLargeError("http://h/p", "9 bytes"), ProtocolError, False, True),
+        (MalformedEvent("posts/*", "odd"), ValueError, False, True),
+        (RecordDecodeError("n", "posts", "int"), BosBaseError, False, False),
+        (UnknownDialectError("x"), ValueError, False, False),
+        (BufferOverflowError(9, "full"), BosBaseError, False, False),
+        (AuthLostError("x"), BosBaseError, False, False),
+        (ClientClosedError("x"), RuntimeError, False, False),
+        (MissingExtraError("tail", "demo"), ImportError, False, False),
+        (ClientResponseError(404), BosBaseError, False, False),
+        (ClientResponseError(503), BosBaseError, True, True),
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_every_error_has_one_root_and_inherits_the_matching_builtin(
-    error: BosBaseError, also: type[Exception], retryable: bool
+def test_every_error_has_one_root_and_says_whose_fault_it_is(
+    error: BosBaseError, also: type[Exception], retryable: bool, is_remote: bool
 ) -> None:
-    """Each error is a `BosBaseError`, inherits the matching builtin and sets `retryable`."""
+    """Each error is a `BosBaseError` and the matching builtin, with `retryable` and `is_remote`."""
     assert isinstance(error, BosBaseError)
     assert isinstance(error, also)
-    assert error.retryable is retryable
+    assert (error.retryable, error.is_remote) == (retryable, is_remote)
 
 
-def test_the_tree_is_complete_and_inherits_from_no_library() -> None:
-    """Each public error has only bases of this module or builtins, and is in the docstring."""
+class Entry(NamedTuple):
+    """A line of the tree that the docstring of `errors` draws."""
+
+    base: str
+    also: str
+    is_remote: bool | None
+
+
+def drawn_tree() -> dict[str, Entry]:
+    """Return the classes of the drawing by name."""
+    drawing = re.findall(r"^    ([│├└ ]*(?:── )?)(.*)", errors.__doc__ or "", re.MULTILINE)
+    path = [root := drawing[0][1]]
+    entries = {root: Entry("Exception", "", None)}
+    group: bool | None = None
+    for branch, text in drawing[1:]:
+        if not branch.endswith("── "):
+            group = {"remote": True, "local": False}[text.partition(":")[0]]
+            continue
+        name = text.split()[0]
+        del path[len(branch) // 4 :]
+        also = re.search(r"also an? (\w+):", text)
+        entries[name] = Entry(path[-1], also[1] if also else "", group)
+        path.append(name)
+    return entries
+
+
+def test_the_tree_that_is_drawn_is_the_tree_of_the_classes() -> None:
+    """The docstring draws each class of the package below its base, with its builtin base."""
+    for module in pkgutil.walk_packages(rxbosbase.__path__, "rxbosbase."):
+        if not module.name.endswith("__main__"):
+            with suppress(ImportError):  # of an extra that is not installed
+                importlib.import_module(module.name)
+    exist: dict[str, tuple[str, str]] = {}
+    rest: list[type[Exception]] = [BosBaseError]
+    for kind in rest:
+        rest += [each for each in kind.__subclasses__() if each.__module__.startswith("rxbosbase")]
+        base, *builtin = kind.__bases__
+        exist[kind.__name__] = (base.__name__, "".join(each.__name__ for each in builtin))
+    assert {name: entry[:2] for name, entry in drawn_tree().items()} == exist
+
+
+def test_the_tree_that_is_drawn_groups_by_whose_fault_it_is() -> None:
+    """Each class stands in the drawing's group, remote or local, that its `is_remote` says."""
+    for name, entry in drawn_tree().items():
+        if name not in ("BosBaseError", "ClientResponseError"):  # the latter by its status
+            kind: Any = getattr(errors, name)
+            assert kind.__new__(kind).is_remote is entry.is_remote, name
+
+
+def test_the_tree_is_public_and_inherits_from_no_library() -> None:
+    """Each error of the tree is exported, and has only bases of this module or builtins."""
+    assert set(errors.__all__) == set(drawn_tree())
+    assert set(errors.__all__) <= set(rxbosbase.__all__)
     for name in errors.__all__:
         kind = getattr(errors, name)
-        assert issubclass(kind, BosBaseError)
         assert {base.__module__ for base in kind.__mro__} <= {"rxbosbase.errors", "builtins"}
-        assert name in (errors.__doc__ or "")
+
+
+def test_an_error_is_the_same_class_where_it_was_before() -> None:
+    """The modules that defined an error before export the class of `errors`."""
+    assert events.MalformedEvent is errors.MalformedEvent
+    assert operators.BufferOverflowError is errors.BufferOverflowError
+    assert filters.UnknownDialectError is errors.UnknownDialectError
 
 
 @pytest.mark.parametrize(
@@ -64,8 +138,9 @@ def test_the_tree_is_complete_and_inherits_from_no_library() -> None:
     + [(code, True) for code in (500, 502, 503, 504, 599)],
 )
 def test_a_response_error_is_retryable_by_its_status(code: int, retryable: bool) -> None:
-    """A response error is retryable for 408, 429 and 5xx, and for no other 4xx."""
+    """A response error is retryable and remote for 408, 429 and 5xx, and for no other 4xx."""
     assert ClientResponseError(code).retryable is retryable
+    assert ClientResponseError(code).is_remote is retryable
 
 
 @pytest.mark.parametrize(
@@ -190,6 +265,19 @@ def test_a_stream_lost_error_has_healthy() -> None:
     """`StreamLostError.healthy` is the given value, and False by default."""
     assert StreamLostError("x").healthy is False
     assert StreamLostError("x", healthy=True).healthy is True
+
+
+@pytest.mark.parametrize(
+    ("target", "shown"), [("https://h:8/p", "https://h:8/p"), ("", "elsewhere"), ("/\n", "/\\n")]
+)
+def test_a_redirect_says_what_to_do(target: str, shown: str) -> None:
+    """`RedirectError` has both addresses, and says to use the final one as `base_url`."""
+    error = RedirectError("http://h/p", target)
+    assert str(error) == (
+        f"http://h/p redirects to {shown}; redirects are not followed: use the server's final "
+        "address as base_url"
+    )
+    assert (error.url, error.target) == ("http://h/p", target)
 
 
 def test_a_missing_extra_says_how_to_install_it() -> None:

@@ -15,6 +15,7 @@ from rxbosbase.errors import BosBaseError
 from rxbosbase.events import (
     MalformedEvent,
     Message,
+    ReceivedAt,
     RecordEvent,
     decode_message,
     decode_record_event,
@@ -34,6 +35,38 @@ def test_a_record_event_has_what_the_server_sent(action: str, record: dict[str, 
     """A decoded event has the topic, the action and the record that the server sent."""
     data = json.dumps({"record": record, "action": action}).encode()
     assert decode_record_event("posts/*", data) == RecordEvent("posts/*", action, record)
+
+
+def test_a_decoded_event_is_a_record_event_also_behind_a_pickle() -> None:
+    """A decoded event's type is `RecordEvent`, which its pickle names; the time is in it."""
+    read_at = ReceivedAt(monotonic=1.5, wall=1.8e9)
+    event = decode_record_event("posts/*", ONE, read_at)
+    assert type(event) is RecordEvent
+    again = pickle.loads(pickle.dumps(event))
+    assert type(again) is RecordEvent and again == event
+    assert again.received_at == event.received_at == read_at
+    assert copy.deepcopy(event).received_at == read_at
+
+
+def test_the_time_of_an_event_is_no_part_of_its_value() -> None:
+    """Events received at different times are equal; one that was not received has no time."""
+    event = RecordEvent("posts/*", "create", {"id": "a"})
+    assert event.received_at is None
+    assert event == RecordEvent("posts/*", "create", {"id": "a"}, ReceivedAt(1.0, 2.0))
+
+
+def test_a_value_in_the_data_cannot_set_topic_or_time() -> None:
+    """`topic` and `received_at` in the data of a frame are ignored, in a burst too."""
+    data = b'{"action":"create","record":{},"topic":"forged/*","received_at":{"wall":1}}'
+    alone, (burst,) = decode_record_event("t", data), decode_record_events(["t"], [data])
+    assert [(each.topic, each.received_at) for each in (alone, burst)] == [("t", None)] * 2
+
+
+def test_an_event_is_matched_by_position_as_it_is_made() -> None:
+    """`case RecordEvent(topic, action, record)` has the order of the constructor."""
+    match decode_record_event("posts/*", ONE):
+        case RecordEvent(topic, action, record):
+            assert (topic, action, record) == ("posts/*", "create", {"id": "a"})
 
 
 def test_an_event_is_read_by_attribute_and_by_key() -> None:

@@ -31,6 +31,7 @@ from rxbosbase.errors import (
     ConnectionFailedError,
     MissingExtraError,
     RecordDecodeError,
+    RedirectError,
     RequestTimeoutError,
     StreamLostError,
     UnreadableError,
@@ -63,6 +64,7 @@ EXAMPLES: dict[Kind, list[BaseException]] = {
             "http://h", [DEEP.summary("posts")], rest={"items": [DEEP]}, was_written=True
         )
     ],
+    RedirectError: [RedirectError("http://h/p", "https://h/p"), RedirectError("http://h/p")],
     AnswerTooLargeError: [AnswerTooLargeError("http://h", "3 bytes", was_written=True)],
     RecordDecodeError: [
         RecordDecodeError("n", "posts", "int", found="str", record_id="a", original=KeyError("x"))

@@ -15,11 +15,13 @@ import urllib3
 from support import wire_server as wire
 
 from rxbosbase import (
+    BackoffPolicy,
     BosBase,
     BosBaseError,
     ClientResponseError,
     ConnectionFailedError,
     ProtocolError,
+    RedirectError,
 )
 from rxbosbase.http.certificates import FILES, FOLDERS
 
@@ -57,9 +59,9 @@ def test_a_redirected_request_does_not_carry_the_token_to_another_host(
             lambda: client.collection("users").auth_with_password("ann", "geheim12"),
             lambda: client.collection("users").auth_refresh(),
         ):
-            with pytest.raises(ProtocolError, match="redirects are not followed") as caught:
+            with pytest.raises(RedirectError, match="redirects are not followed") as caught:
                 call()
-            assert elsewhere.url in str(caught.value)  # the right address
+            assert caught.value.target == f"{elsewhere.url}/api/health"  # the right address
     assert elsewhere.connections == 0
 
 
@@ -73,9 +75,47 @@ def test_a_redirected_stream_does_not_carry_the_token_to_another_host(
     with logged_in(server.url) as client:
         client.collection("posts").observe("*", check=False).subscribe()
         server.wait_gets(2)
-        with pytest.raises(TimeoutError, match="use the final address as base_url"):
+        with pytest.raises(TimeoutError, match="use the server's final address as base_url"):
             client.realtime.wait_active(0.05)
     assert elsewhere.connections == 0
+
+
+def test_a_redirected_stream_is_tried_again_until_it_is_one(server: wire.WireServer) -> None:
+    """A stream that is redirected for a while, as by a captive portal, comes up afterwards."""
+    answers = [wire.status(302, headers={"Location": "https://portal/login"})] * 3
+    server.on_stream = lambda _: answers.pop() if answers else None
+    ended: list[Exception] = []
+    with BosBase(server.url, backoff=BackoffPolicy(initial=0.01)) as client:
+        seen: list[BaseException | None] = []
+        client.realtime.status.subscribe(lambda status: seen.append(status.error))
+        client.collection("posts").observe("*", check=False).subscribe(on_error=ended.append)
+        client.realtime.wait_active(5.0)
+    targets = [error.target for error in seen if isinstance(error, RedirectError)]
+    assert "https://portal/login" in targets
+    assert not ended and not answers
+
+
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        ("https://ann:s3cret@h:8/api/x?token=s3cret#s3cret", "https://h:8/api/x"),
+        ("//s3cret@h/api/x#s3cret", "//h/api/x"),
+        ("https:\\\\ann:s3cret@h", "https:\\\\h"),
+        ("/users/ann@example.com", "/users/ann@example.com"),
+        ("https://h/ann@example.com", "https://h/ann@example.com"),
+        ("https://h/" + "a" * 9999, "https://h/" + "a" * 290),
+    ],
+)
+def test_the_target_of_a_redirect_shows_no_secret(
+    server: wire.WireServer, location: str, target: str
+) -> None:
+    """`RedirectError.target` lacks credentials, query and fragment, and is cut to a length."""
+    server.on_request = lambda _: wire.status(307, headers={"Location": location})
+    with BosBase(server.url) as client, pytest.raises(RedirectError) as caught:
+        client.send("GET", "/api/x?token=s3cret")
+    assert caught.value.target == target
+    assert caught.value.url == f"{server.url}/api/x"
+    assert "s3cret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("code", [302, 307, 308])

@@ -15,7 +15,7 @@ from .displays import LineDisplay, NoDisplay, TerminalDisplay
 from .report import report
 from .scenario import run_scenario
 
-__all__ = ["demo"]
+__all__ = ("demo",)
 
 MIN_SECONDS, MAX_SECONDS = 5.0, 3600.0
 MAX_RATE = 1000.0

@@ -18,7 +18,7 @@ from typing import Any
 
 from rxbosbase.cli.sample_writes import WriteKey
 
-__all__ = ["BEFORE_KILL_SECONDS", "Count", "DeliveryAudit", "Summary", "ViewCheck", "percentile"]
+__all__ = ("BEFORE_KILL_SECONDS", "Count", "DeliveryAudit", "Summary", "ViewCheck", "percentile")
 
 BEFORE_KILL_SECONDS = 0.1
 RECONNECT_LIMIT = 2.5

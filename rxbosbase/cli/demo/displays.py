@@ -13,7 +13,7 @@ from rxbosbase.cli.console import write_text
 from .metrics import Metrics
 from .screen import Progress, render
 
-__all__ = ["LineDisplay", "NoDisplay", "TerminalDisplay", "status_line"]
+__all__ = ("LineDisplay", "NoDisplay", "TerminalDisplay", "status_line")
 
 FRAMES_PER_SECOND = 8
 LINE_SECONDS = 1.0

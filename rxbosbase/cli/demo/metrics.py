@@ -31,7 +31,7 @@ from rxbosbase.runtime.streams import Stream
 
 from .delivery_audit import percentile
 
-__all__ = ["OPEN_ORDERS", "WATCHED", "FeedLine", "Latency", "Metrics", "open_orders", "watch"]
+__all__ = ("OPEN_ORDERS", "WATCHED", "FeedLine", "Latency", "Metrics", "open_orders", "watch")
 
 WATCHED = {
     "messages": "author",

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from .delivery_audit import Count, Summary, percentile
 
-__all__ = ["report"]
+__all__ = ("report",)
 
 
 def report(summary: Summary) -> RenderableType:

@@ -20,7 +20,7 @@ from .delivery_audit import DeliveryAudit, Summary, ViewCheck
 from .displays import NoDisplay
 from .metrics import OPEN_ORDERS, open_orders, watch
 
-__all__ = ["run_scenario"]
+__all__ = ("run_scenario",)
 
 TICK_SECONDS = 0.05
 MAX_DOWN_SECONDS = 1.5

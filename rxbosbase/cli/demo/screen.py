@@ -19,7 +19,7 @@ from rxbosbase.realtime.session.status import Status
 
 from .metrics import FeedLine, Metrics
 
-__all__ = ["Progress", "describe", "render"]
+__all__ = ("Progress", "describe", "render")
 
 MESSAGE_LINES = 5
 MIN_FEED_LINES, MAX_FEED_LINES = 3, 12

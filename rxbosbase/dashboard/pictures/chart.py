@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from rxbosbase.dashboard.text import count
 
-__all__ = ["bars", "line"]
+__all__ = ("bars", "line")
 
 WIDTH, HEIGHT = 600.0, 100.0
 """Units of the drawing, which is stretched to its place; its labels are text outside of it."""

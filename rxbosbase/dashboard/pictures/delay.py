@@ -16,7 +16,7 @@ from rxbosbase.events import RecordEvent
 
 from .chart import line
 
-__all__ = ["DelayPicture"]
+__all__ = ("DelayPicture",)
 
 SECONDS = 60
 

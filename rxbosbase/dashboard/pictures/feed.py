@@ -14,7 +14,7 @@ from rxbosbase.dashboard.picture import Picture
 from rxbosbase.dashboard.text import clock, count, error_text, escaped, shorter, value_text
 from rxbosbase.events import Event
 
-__all__ = ["MAX_WAITING", "FeedPicture"]
+__all__ = ("MAX_WAITING", "FeedPicture")
 
 MAX_WAITING = 2000
 """Events kept while paused. Of more, the oldest are dropped, and their number is shown."""

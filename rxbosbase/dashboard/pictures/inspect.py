@@ -16,7 +16,7 @@ from rxbosbase.dashboard.text import clock, escaped, value_text
 from rxbosbase.dataframes.kinds import flatten
 from rxbosbase.live.engine.snapshot import Change, Snapshot
 
-__all__ = ["MAX_CHANGES", "InspectorPicture"]
+__all__ = ("MAX_CHANGES", "InspectorPicture")
 
 MAX_CHANGES = 1000
 """Records whose last change is kept; of more, the oldest are dropped."""

@@ -16,7 +16,7 @@ from rxbosbase.events import RecordEvent
 
 from .chart import bars
 
-__all__ = ["ACTIONS", "RatePicture", "Tally"]
+__all__ = ("ACTIONS", "RatePicture", "Tally")
 
 ACTIONS = ("create", "update", "delete")
 SECONDS = 60

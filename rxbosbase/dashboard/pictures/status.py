@@ -11,7 +11,7 @@ from rxbosbase.dashboard.picture import Picture
 from rxbosbase.dashboard.text import error_text, escaped
 from rxbosbase.realtime.session.status import Status
 
-__all__ = ["StatusPicture", "pill"]
+__all__ = ("StatusPicture", "pill")
 
 # The label of each state, and its CSS class.
 STATE_LABELS = {

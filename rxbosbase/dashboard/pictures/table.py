@@ -13,7 +13,7 @@ from rxbosbase.dashboard.text import count, error_text, escaped, shorter, value_
 from rxbosbase.encoding.record import ReadOnlyRecord
 from rxbosbase.live.engine.snapshot import Snapshot
 
-__all__ = ["MAX_ROWS", "TablePicture", "table_html"]
+__all__ = ("MAX_ROWS", "TablePicture", "table_html")
 
 MAX_ROWS = 100
 """Rows shown. The count above the table includes all others."""

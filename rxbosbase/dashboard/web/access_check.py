@@ -17,7 +17,7 @@ from tornado.web import Application, RequestHandler
 
 from .allowed_hosts import AllowedHosts
 
-__all__ = ["MAX_PAGES", "AccessCheck"]
+__all__ = ("MAX_PAGES", "AccessCheck")
 
 MAX_PAGES = 200
 """Pages open at once."""

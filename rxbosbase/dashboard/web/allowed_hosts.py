@@ -6,7 +6,7 @@ import ipaddress
 import re
 from collections.abc import Iterable
 
-__all__ = ["AllowedHosts", "in_url", "is_loopback"]
+__all__ = ("AllowedHosts", "in_url", "is_loopback")
 
 AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?", re.ASCII)
 """Host and port, in lower case. Host names in other scripts are sent as ``xn--…``."""

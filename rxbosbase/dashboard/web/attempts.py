@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable
 
-__all__ = ["Attempts"]
+__all__ = ("Attempts",)
 
 BURST = 5
 """Attempts that are allowed at once."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from rxbosbase.client import CHECK_EVERY, BosBase
 
-__all__ = ["Clients", "Lease"]
+__all__ = ("Clients", "Lease")
 
 
 class Lease:

@@ -16,7 +16,7 @@ from rxbosbase.live.view import LiveView
 
 from .view_switcher import ViewSwitcher
 
-__all__ = ["ROWS", "CollectionPicture"]
+__all__ = ("ROWS", "CollectionPicture")
 
 ROWS = 100
 """The records in a page's table: those that changed last."""

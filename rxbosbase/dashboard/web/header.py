@@ -10,7 +10,7 @@ from rxbosbase.dashboard.text import error_text, escaped
 
 from .clients import Lease
 
-__all__ = ["HeaderPicture", "LogIn"]
+__all__ = ("HeaderPicture", "LogIn")
 
 LogIn = Callable[[str, str, str], None]
 """Called with collection, identity and password; must not block."""

@@ -8,7 +8,7 @@ import secrets
 from tornado.httputil import HTTPHeaders, HTTPServerRequest
 from tornado.web import OutputTransform
 
-__all__ = ["SafeHeaders"]
+__all__ = ("SafeHeaders",)
 
 FIXED = {
     "X-Content-Type-Options": "nosniff",

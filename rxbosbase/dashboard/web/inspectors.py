@@ -13,7 +13,7 @@ from rxbosbase.dashboard.pictures.inspect import InspectorPicture
 from rxbosbase.dashboard.text import escaped
 from rxbosbase.live.view import LiveView
 
-__all__ = ["InspectorsPicture"]
+__all__ = ("InspectorsPicture",)
 
 View = LiveView[dict[str, Any]]
 

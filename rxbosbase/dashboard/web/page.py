@@ -30,7 +30,7 @@ from .header import HeaderPicture
 from .inspectors import InspectorsPicture
 from .tiles import TilesPicture
 
-__all__ = ["Page", "PageOptions"]
+__all__ = ("Page", "PageOptions")
 
 log = logging.getLogger("rxbosbase.dashboard")
 

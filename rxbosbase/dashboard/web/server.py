@@ -31,7 +31,7 @@ from .clients import Clients
 from .headers import SafeHeaders
 from .page import Page, PageOptions
 
-__all__ = ["serve_pages"]
+__all__ = ("serve_pages",)
 
 CHECK_SECONDS = 0.2
 """Seconds between two calls of `check`."""

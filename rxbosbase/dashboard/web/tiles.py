@@ -13,7 +13,7 @@ from rxbosbase.dashboard.pictures.rates import Tally
 from rxbosbase.dashboard.text import count
 from rxbosbase.events import RecordEvent
 
-__all__ = ["TilesPicture"]
+__all__ = ("TilesPicture",)
 
 KILOBYTE = 1000
 

@@ -11,7 +11,7 @@ from reactivex.disposable import SingleAssignmentDisposable
 
 from rxbosbase.live.engine.snapshot import Snapshot
 
-__all__ = ["ViewSwitcher"]
+__all__ = ("ViewSwitcher",)
 
 
 class ViewSwitcher(abc.DisposableBase):

@@ -19,7 +19,7 @@ from .snapshot import Reordered, Snapshot
 from .sorting import Sorting
 from .window import Window
 
-__all__ = ["Engine", "MakeSnapshot", "RecordEngine", "WindowEngine"]
+__all__ = ("Engine", "MakeSnapshot", "RecordEngine", "WindowEngine")
 
 
 MakeSnapshot: TypeAlias = Callable[[], Snapshot[Any] | None]

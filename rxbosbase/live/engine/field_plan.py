@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-__all__ = ["VERSION_FIELDS", "FieldPlan", "plan_fields"]
+__all__ = ("VERSION_FIELDS", "FieldPlan", "plan_fields")
 
 Path: TypeAlias = tuple[str, ...]
 """The place of a value in a row: ``("expand", "author", "id")``."""

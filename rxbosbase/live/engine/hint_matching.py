@@ -13,7 +13,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from itertools import islice
 
-__all__ = ["HintMatcher", "RecordFrames"]
+__all__ = ("HintMatcher", "RecordFrames")
 
 
 @dataclass(slots=True)

@@ -13,10 +13,10 @@ from typing import NamedTuple, TypeAlias
 from rxbosbase.encoding.record import Record
 from rxbosbase.runtime.retry_delay import Delay, longest_wait
 
-__all__ = [
+__all__ = (
     "DOUBLING_DELAY", "Edit", "Effects", "ReadIds", "ReadLiterals", "ReadOrder", "ReadPage",
     "ReadRequest", "ReadWindow", "Rules",
-]  # fmt: skip
+)  # fmt: skip
 
 DOUBLING_DELAY: Delay = partial(longest_wait, initial=1.0, factor=2.0, maximum=30.0)
 """The wait after so many failures, without jitter: this module is pure. `factory` adds jitter."""

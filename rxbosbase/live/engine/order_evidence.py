@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from .ordering import SQLITE, TEXTS, Kind, Order, Ranks, Values, kind_of
 
-__all__ = ["OrderEvidence", "Pair", "TextOrder"]
+__all__ = ("OrderEvidence", "Pair", "TextOrder")
 
 Pair: TypeAlias = tuple[Kind, Kind]
 """A kind of values that comes before another one."""

@@ -19,9 +19,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 from unicodedata import normalize
 
-__all__ = [
+__all__ = (
     "SQLITE", "TEXTS", "Kind", "Order", "Ranks", "SortKey", "UnorderableError", "Values", "kind_of",
-]  # fmt: skip
+)  # fmt: skip
 
 Kind: TypeAlias = Literal["null", "number", "bool", "empty", "date", "uuid", "text"]
 """What a value is for a database that sorts: two of one kind, bar text, sort alike everywhere."""

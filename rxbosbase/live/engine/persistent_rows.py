@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, chain
 from typing import Any, Generic, NamedTuple, TypeVar, overload
 
-__all__ = ["RecordSequence", "Row", "RowsById"]
+__all__ = ("RecordSequence", "Row", "RowsById")
 
 T = TypeVar("T")
 Key = tuple[Any, ...]

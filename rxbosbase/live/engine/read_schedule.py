@@ -10,7 +10,7 @@ from .messages import ReadIds, ReadRequest, Rules
 from .recheck_queue import RecheckQueue
 from .reconcile_pass import ReconcilePass
 
-__all__ = ["ReadSchedule"]
+__all__ = ("ReadSchedule",)
 
 
 class ReadSchedule:

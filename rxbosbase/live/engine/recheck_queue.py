@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
-__all__ = ["RecheckQueue"]
+__all__ = ("RecheckQueue",)
 
 
 @dataclass(slots=True)

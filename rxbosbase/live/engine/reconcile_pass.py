@@ -10,7 +10,7 @@ from rxbosbase.records.paging import Passed
 
 from .messages import ReadPage
 
-__all__ = ["ReconcilePass"]
+__all__ = ("ReconcilePass",)
 
 
 @dataclass(slots=True)

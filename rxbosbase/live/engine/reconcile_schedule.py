@@ -21,7 +21,7 @@ from .messages import Rules
 from .reconcile_pass import ReconcilePass
 from .record_state import RecordStates
 
-__all__ = ["ReconcileSchedule"]
+__all__ = ("ReconcileSchedule",)
 
 
 class ReconcileSchedule:

@@ -119,7 +119,7 @@ from .row_versions import (
 )
 from .update_clock import UpdateClock, is_newer
 
-__all__ = ["RecordStates"]
+__all__ = ("RecordStates",)
 
 
 Put: TypeAlias = Callable[[Record | None, Record | None], object]

@@ -52,7 +52,7 @@ from .reconcile_schedule import ReconcileSchedule
 from .record_state import RecordStates
 from .sorting import Sorting, Unsorted
 
-__all__ = ["Reducer"]
+__all__ = ("Reducer",)
 
 
 class Reducer:

@@ -7,7 +7,7 @@ from typing import Any
 
 from .row_versions import expanded_records
 
-__all__ = ["Relations"]
+__all__ = ("Relations",)
 
 
 class Relations:

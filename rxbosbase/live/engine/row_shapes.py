@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from .row_versions import expanded_records
 
-__all__ = ["RowShapes", "filled", "have_other_keys"]
+__all__ = ("RowShapes", "filled", "have_other_keys")
 
 Shape: TypeAlias = tuple[bool, frozenset[str]]
 """If it is a row's, not that of a record it expands; and the names of the fields, ``expand`` left

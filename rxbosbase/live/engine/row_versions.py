@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-__all__ = [
+__all__ = (
     "RowVersion", "are_equal", "earlier", "expanded_records", "has_version",
     "is_stored_differently", "updated_of", "version_of",
-]  # fmt: skip
+)  # fmt: skip
 
 LEAST, MOST = -(2**63), 2**63 - 1
 

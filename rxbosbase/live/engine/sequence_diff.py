@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Sequence
 
-__all__ = ["sequence_diff"]
+__all__ = ("sequence_diff",)
 
 
 def sequence_diff(

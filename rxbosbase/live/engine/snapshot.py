@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, Generic, Literal, NamedTuple, TypeVar
+from typing import Any, Generic, Literal, NamedTuple
 
-from rxbosbase.encoding.record import Record
+from rxbosbase.encoding.record import Record, T
 from rxbosbase.encoding.unreadable import UnreadableRecord, UnreadableRow
 
 from .messages import Edit
@@ -20,9 +20,8 @@ from .row_versions import are_equal
 from .sequence_diff import sequence_diff
 from .sorting import ViewOrder
 
-__all__ = ["Change", "Reordered", "Snapshot", "apply_changes"]
+__all__ = ("Change", "Reordered", "Snapshot", "apply_changes")
 
-T = TypeVar("T")
 
 REBUILD = 512
 """From so many edits on an empty view, all is sorted at once instead of inserted one by one."""

@@ -33,7 +33,7 @@ from .messages import ReadLiterals, ReadOrder, Rules
 from .order_evidence import OrderEvidence, TextOrder
 from .ordering import Order, SortKey, UnorderableError, Values
 
-__all__ = ["BY_BYTES", "EVERYWHERE", "ServerOrder", "Sorting", "Unsorted", "ViewOrder"]
+__all__ = ("BY_BYTES", "EVERYWHERE", "ServerOrder", "Sorting", "Unsorted", "ViewOrder")
 
 BY_BYTES = " && ".join(
     f"'{first}' < '{second}'"

@@ -7,7 +7,7 @@ from rxbosbase.encoding.record import Record
 from .messages import Rules
 from .row_versions import earlier, has_version, updated_of, version_of
 
-__all__ = ["UpdateClock", "is_newer"]
+__all__ = ("UpdateClock", "is_newer")
 
 
 def is_newer(record: Record, than: Record) -> bool:

@@ -24,7 +24,7 @@ from rxbosbase.runtime.retry_delay import Backoff
 from .messages import Effects, ReadRequest, ReadWindow, Rules
 from .row_versions import expanded_records
 
-__all__ = ["Window"]
+__all__ = ("Window",)
 
 
 class Window:

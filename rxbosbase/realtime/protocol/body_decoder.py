@@ -11,7 +11,7 @@ from rxbosbase.http.chunked import ChunkedDecoder
 
 from .frames import Frame, FrameParser
 
-__all__ = ["BodyDecoder"]
+__all__ = ("BodyDecoder",)
 
 _LINES = 6  # of an event in a chunk of its own: size, id, event, data, a blank, the chunk's end
 _NEWLINES = 4  # of these, those that count for the chunk's size
@@ -100,7 +100,7 @@ class BodyDecoder:
             if (
                 name is None
                 or same != id_line
-                or data[:6] != b"data:{"
+                or data[:6] != b"data:{"  # no space that would have to be removed
                 or blank
                 or _CR in data
                 or end != b"\r"

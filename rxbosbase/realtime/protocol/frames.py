@@ -3,19 +3,23 @@
 Pure. An event ends with a blank line. The server writes each in one form,
 ``id:…\\nevent:…\\ndata:…\\n\\n``: three such lines are a frame. Other forms (comments, several data
 lines, a space after the colon) are read by ``sseclient``, which implements the standard.
+
+A sentence of the standard (HTML Living Standard, 9.2.5 and 9.2.6) stands at the branch that obeys
+it, and what differs on purpose says so: "Differs". ``test_event_stream_standard.py`` has a test of
+the same name for each of them.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TypeAlias
 
+import msgspec
 from sseclient import SSEClient
 
 from rxbosbase.encoding.json import MAX_EXPANSION, decoded_size
 
-__all__ = ["Frame", "FrameParser", "Skipped"]
+__all__ = ("Frame", "FrameParser", "Skipped")
 
 Frame: TypeAlias = tuple[str, bytes]
 """Event name (the topic's wire text) and data: a plain tuple, as one is built for every event."""
@@ -32,8 +36,7 @@ _BOM = b"\xef\xbb\xbf"
 _NEWLINE = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Skipped:
+class Skipped(msgspec.Struct, frozen=True):
     """A frame that was received and not delivered.
 
     Attributes:
@@ -51,6 +54,8 @@ class _Names(dict[bytes, str | None]):
     """Event lines -> the names in them; None where only the general parser can read it."""
 
     def __missing__(self, line: bytes) -> str | None:
+        # HTML 9.2.6: "If value starts with a U+0020 SPACE character, remove it from value."
+        # A line with one is left to the general parser, and one without a value, too.
         name = None
         if line.startswith(b"event:") and line[6:7] not in (b"", b" ") and b"\r" not in line:
             with suppress(UnicodeDecodeError):
@@ -114,6 +119,9 @@ class FrameParser:
 
         An event that the stream's end has cut off is never returned.
         """
+        # HTML 9.2.6: "Once the end of the file is reached, any pending data must be discarded."
+        # So nothing tells the parser of the end. A connection that ends before its body does is an
+        # error all the same, which `connection.py` reports.
         out: list[Frame] = []
         self.bytes += len(chunk)
         if self._start is not None:
@@ -131,6 +139,8 @@ class FrameParser:
         return reports
 
     def _without_bom(self, chunk: bytes) -> bytes:
+        # HTML 9.2.6: "The UTF-8 decode algorithm strips one leading UTF-8 Byte Order Mark (BOM), if
+        # any."
         start = (self._start or b"") + chunk
         if len(start) < len(_BOM) and _BOM.startswith(start):
             self._start = start
@@ -139,7 +149,12 @@ class FrameParser:
         return start.removeprefix(_BOM)
 
     def _with_newlines_only(self, chunk: bytes) -> bytes:
-        # A CR ends a line at once; a LF after it belongs to it, also if the next chunk has it.
+        # HTML 9.2.5: "Lines must be separated by either a U+000D CARRIAGE RETURN U+000A LINE FEED
+        # (CRLF) character pair, a single U+000A LINE FEED (LF) character, or a single U+000D
+        # CARRIAGE RETURN (CR) character."
+        # HTML 9.2.5: "block buffering or line buffering with different expected line endings can
+        # cause delays in event dispatch"
+        # So a CR ends a line at once; a LF after it belongs to it, also if the next chunk has it.
         if not chunk:
             return chunk
         if self._after_cr and chunk[0] == _NEWLINE:
@@ -184,6 +199,7 @@ class FrameParser:
     def _append(self, part: bytes) -> None:
         self._buffer += part
         self._size += len(part)
+        # Differs: the standard has no limit; an event without an end would fill the memory.
         # A last newline may be the first half of the end: it is not counted yet.
         if not self._dropping and self._size - self._buffer.endswith(b"\n") > self.max_bytes:
             self._dropping = True
@@ -193,6 +209,8 @@ class FrameParser:
 
     def _split(self, piece: bytes, out: list[Frame]) -> None:
         """Split a piece that begins with an event; it is no longer than `max_bytes`."""
+        # HTML 9.2.6: "Lines must be processed, in the order they are received"
+        # HTML 9.2.6: "If the line is empty (a blank line) Dispatch the event"
         lines = piece.split(b"\n")
         last = lines.pop()  # the only one without an end
         event: list[bytes] = []
@@ -207,6 +225,13 @@ class FrameParser:
 
     def _read(self, lines: list[bytes], out: list[Frame]) -> None:
         """Read the lines of one event, in any form; the last item may contain several lines."""
+        # HTML 9.2.6: "Collect the characters on the line before the first U+003A COLON character
+        # (:), and let field be that string."
+        # HTML 9.2.6: "Collect the characters on the line after the first U+003A COLON character
+        # (:), and let value be that string."
+        # HTML 9.2.6: "If the data buffer's last character is a U+000A LINE FEED (LF) character,
+        # then remove the last character from the data buffer."
+        # So the data of the usual form is the value of its one line.
         if len(lines) == 3:
             id_line, event_line, data_line = lines
             field, _, data = data_line.partition(b":")
@@ -214,16 +239,46 @@ class FrameParser:
             if name is not None and id_line[:3] == b"id:" and field == b"data" and data[:1] != b" ":
                 out.append((name, data))
                 return
-        block = b"\n".join(lines)
+        self._read_other_form(b"\n".join(lines), out)
+
+    def _read_other_form(self, block: bytes, out: list[Frame]) -> None:
+        # sseclient obeys these:
+        # HTML 9.2.6: "If the line starts with a U+003A COLON character (:) Ignore the line."
+        # HTML 9.2.6: "Otherwise, the string is not empty but does not contain a U+003A COLON
+        # character (:) Process the field using the steps described below, using the whole line as
+        # the field name, and the empty string as the field value."
+        # HTML 9.2.6: "Field names must be compared literally, with no case folding performed."
+        # HTML 9.2.6: "Set the event type buffer to the field value."
+        # HTML 9.2.6: "Append the field value to the data buffer, then append a single U+000A LINE
+        # FEED (LF) character to the data buffer."
+        # HTML 9.2.6: "The field is ignored."
+        # HTML 9.2.6: "If the data buffer is an empty string, set the data buffer and the event type
+        # buffer to the empty string and return."
+        # HTML 9.2.6: "If the event type buffer has a value other than the empty string, change the
+        # type of the newly created event to equal the value of the event type buffer."
+        # HTML 9.2.6: "Set the data buffer and the event type buffer to the empty string."
+        #
+        # HTML 9.2.6: "If the field value does not contain U+0000 NULL, then set the last event ID
+        # buffer to the field value." Differs: the server's id is that of the connection. It does
+        # not send again what was missed, so there is no use for a Last-Event-ID.
+        # HTML 9.2.6: "If the field value consists of only ASCII digits, then interpret the field
+        # value as an integer in base ten, and set the event stream's reconnection time to that
+        # integer." Differs: `BackoffPolicy` alone says how long to wait.
+        #
+        # Differs: the standard has no limit.
         if block.count(b"\n") * len(block) > MAX_UNUSUAL_WORK:
             topic = self._topic_in(block[:_HEAD_BYTES])
             self._report(Skipped("it has too many lines for its size", len(block), topic))
             return
-        # In Latin-1 every byte is one character: encoding restores the same bytes.
+        # HTML 9.2.6: "Streams must be decoded using the UTF-8 decode algorithm." Differs: data stay
+        # bytes, as JSON decoders take them. In Latin-1 every byte is one character: encoding
+        # restores the same bytes.
         for event in SSEClient(iter([block + b"\n\n"]), char_enc="latin-1").events():
             try:
                 name = event.event.encode("latin-1").decode()
             except UnicodeDecodeError:
+                # HTML 9.2.5: "Event streams in this format must always be encoded as UTF-8."
+                # Differs: with U+FFFD in place of its bytes, the name could be that of a topic.
                 self._report(Skipped("its event name is not UTF-8", len(block), None))
             else:
                 out.append((name, event.data.encode("latin-1")))

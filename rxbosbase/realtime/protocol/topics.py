@@ -14,16 +14,17 @@ import contextlib
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, TypedDict, Unpack
 from urllib.parse import parse_qs, quote
+
+import msgspec
 
 from rxbosbase.encoding.json import decode, encode_sorted
 from rxbosbase.encoding.utf8 import encodable
 from rxbosbase.encoding.values import is_missing, plain
 from rxbosbase.errors import ClientResponseError
 
-__all__ = [
+__all__ = (
     "MAX_TOPICS",
     "MAX_TOPIC_LENGTH",
     "Options",
@@ -37,26 +38,25 @@ __all__ = [
     "normalise_options",
     "parse_topic",
     "record_topic",
-]
+)
 
 MAX_TOPIC_LENGTH = 2500  # bytes of UTF-8; the server answers a POST with a longer one with 400
 MAX_TOPICS = 1000  # of one connection; the server answers a POST with more with 400
 
 _LIKE_ENCODE_URI_COMPONENT = "!'()*-._~"
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_NOT_IN_A_NAME = re.compile(r"[/?#\\]|\.\.|^\.$")
-_DOTS = re.compile(r"(?:^|[/\\])\.{1,2}(?:[/\\]|$)")
-_NOT_IN_AN_ID = re.compile("[\x00-\x1f]")
-_NOT_IN_A_TOPIC = re.compile(r"[/\\?]")
+_CONTROL = "[\x00-\x1f\x7f-\x9f\u2028\u2029]"
+_NOT_IN_A_NAME = r"[/?#\\]|\.\.|^\.$"
+_DOTS = r"(?:^|[/\\])\.{1,2}(?:[/\\]|$)"
+_NOT_IN_AN_ID = "[\x00-\x1f]"
+_NOT_IN_A_TOPIC = r"[/\\?]"
 # The server finds options with Go's url.Parse, which fails on a text that is not a valid URL.
-_HIDES_OPTIONS = re.compile("[#\x7f]|%(?![0-9A-Fa-f]{2})")
-_HEADER_NAME = re.compile("[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2: a token
-_NOT_IN_A_HEADER = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
+_HIDES_OPTIONS = "[#\x7f]|%(?![0-9A-Fa-f]{2})"
+_HEADER_NAME = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # RFC 9110, 5.6.2: a token
+_NOT_IN_A_HEADER = "[\x00-\x08\x0a-\x1f\x7f]"
 _CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 
-@dataclass(frozen=True, slots=True)
-class Topic:
+class Topic(msgspec.Struct, frozen=True):
     """One subscription, in the form that the server gets.
 
     Attributes:
@@ -68,8 +68,7 @@ class Topic:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(msgspec.Struct, frozen=True):
     """The query and headers of a read or a topic: sorted text pairs, without absent ones."""
 
     query: tuple[tuple[str, str], ...] = ()
@@ -151,7 +150,7 @@ def check_collection(name: str) -> str:
         ValueError, TypeError: it is not valid.
     """
     name = _text("collection", name)
-    if _NOT_IN_A_NAME.search(name):
+    if re.search(_NOT_IN_A_NAME, name):
         raise ValueError(f"collection must not hold '/', '?', '#', '\\' or '..': {name!r}")
     return name
 
@@ -172,9 +171,9 @@ def check_id(id: str, what: str = "id") -> str:
         raise TypeError(f"{what} must be a str, not {type(id).__name__}")
     if not id.strip(" "):
         raise ValueError(f"{what} must not be empty")
-    if _NOT_IN_AN_ID.search(id):
+    if re.search(_NOT_IN_AN_ID, id):
         raise ValueError(f"{what} must hold no control characters: {id!r}")
-    if _DOTS.search(id):
+    if re.search(_DOTS, id):
         raise ValueError(
             f"{what} must have no '.' or '..' between slashes, which lead elsewhere in a URL: "
             f"{id!r}; read such a record with get_first_list_item(client.filter('id = {{:id}}', …))"
@@ -268,7 +267,7 @@ def _refuse_credentials(headers: Iterable[str]) -> None:
 
 
 def _topic(name: str, options: Options) -> Topic:
-    if options.suffix and (found := _HIDES_OPTIONS.search(name)):
+    if options.suffix and (found := re.search(_HIDES_OPTIONS, name)):
         raise ValueError(
             f"the server reads no options of topic {name!r}, as it holds {found[0]!r}: leave out "
             "filter, expand, fields, query, headers and topic_headers"
@@ -288,7 +287,7 @@ def _topic(name: str, options: Options) -> Topic:
 
 def _target(target: str) -> str:
     target = check_id(target, "target")
-    if found := _NOT_IN_A_TOPIC.search(target):
+    if found := re.search(_NOT_IN_A_TOPIC, target):
         raise ValueError(
             f"target must hold no {found[0]!r}: {target!r} would be the topic of something else; "
             "observe '*' and compare the ids, or live(filter=client.filter('id = {:id}', id=…))"
@@ -301,7 +300,7 @@ def _text(what: str, value: str) -> str:
         raise TypeError(f"{what} must be a str, not {type(value).__name__}")
     if not value.strip():
         raise ValueError(f"{what} must not be empty")
-    if value != value.strip() or _CONTROL.search(value):
+    if value != value.strip() or re.search(_CONTROL, value):
         raise ValueError(f"{what} must hold no control characters or outer spaces: {value!r}")
     return encodable(what, value)
 
@@ -309,7 +308,7 @@ def _text(what: str, value: str) -> str:
 def _header_texts(headers: Mapping[str, Any] | None) -> dict[str, str]:
     pairs: dict[str, str] = {}
     for name, value in _texts("headers", headers).items():
-        if not _HEADER_NAME.fullmatch(name) or _NOT_IN_A_HEADER.search(value):
+        if not re.fullmatch(_HEADER_NAME, name) or re.search(_NOT_IN_A_HEADER, value):
             raise ValueError(
                 f"header {name!r} must have a name of letters, digits and hyphens, and hold "
                 "no CR, LF or NUL, nor any other control character"

@@ -8,10 +8,10 @@ from msgspec import Struct
 
 from .lifecycle import Signal
 
-__all__ = [
+__all__ = (
     "Abandon", "Acknowledged", "Command", "EndStream", "Failed", "Gap", "Lost", "Post", "Publish",
     "Refused", "RetryNow", "Start", "Stop", "Unwanted", "WakeAt",
-]  # fmt: skip
+)  # fmt: skip
 
 
 class Start(Struct, frozen=True):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["TRANSITIONS", "IllegalTransition", "Signal", "State", "transition"]
+__all__ = ("TRANSITIONS", "IllegalTransition", "Signal", "State", "transition")
 
 
 class State(StrEnum):

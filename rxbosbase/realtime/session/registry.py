@@ -14,7 +14,7 @@ from typing import Any
 
 from rxbosbase.realtime.protocol.topics import MAX_TOPICS, Topic
 
-__all__ = ["Registry", "Subscriber", "TopicEntry", "TopicShard"]
+__all__ = ("Registry", "Subscriber", "TopicEntry", "TopicShard")
 
 
 def _ignore(_: Any) -> None:

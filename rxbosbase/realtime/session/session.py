@@ -36,8 +36,9 @@ it, and is a `Publish`.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from rxbosbase.errors import StreamLostError
 from rxbosbase.runtime.retry_delay import Backoff, Delay, asked_to_wait
@@ -48,7 +49,7 @@ from .registry import TopicShard
 from .status import SessionStatus
 from .topic_submission import BURST_END, Verdict, classify, submit_at
 
-__all__ = ["Session"]
+__all__ = ("Session",)
 
 
 _OPEN = (State.CONNECTED, State.ACTIVE)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import msgspec
 
-__all__ = ["Stats"]
+__all__ = ("Stats",)
 
 
-@dataclass(frozen=True, slots=True)
-class Stats:
+class Stats(msgspec.Struct, frozen=True):
     """The counts since the client was made, of all its connections.
 
     Attributes:
@@ -39,9 +38,9 @@ class Stats:
     def __add__(self, other: Stats) -> Stats:
         """Return the sums, and the smaller age."""
         counts = {
-            each.name: getattr(self, each.name) + getattr(other, each.name)
-            for each in fields(self)
-            if each.name != "last_event_age"
+            name: getattr(self, name) + getattr(other, name)
+            for name in self.__struct_fields__
+            if name != "last_event_age"
         }
         ages = [each.last_event_age for each in (self, other) if each.last_event_age is not None]
         return Stats(**counts, last_event_age=min(ages, default=None))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Literal
+
+import msgspec
 
 from rxbosbase.encoding.unreadable import UnreadableRecord
 
 from .lifecycle import State
 
-__all__ = ["SessionStatus", "StateName", "Status", "summarize"]
+__all__ = ("SessionStatus", "StateName", "Status", "summarize")
 
 StateName = Literal["idle", "connecting", "connected", "active", "waiting", "failed", "closed"]
 
@@ -26,8 +27,7 @@ _SEVERITY = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(msgspec.Struct, frozen=True):
     """The state of a client's realtime connections at one moment, those of live views included: the
     worst of them, and all their topics.
 
@@ -53,13 +53,17 @@ class Status:
     attempt: int = 0
     retry_in: float | None = None
     error: BaseException | None = None
-    topics: tuple[str, ...] = field(default=(), repr=False)
+    topics: tuple[str, ...] = ()
     since: float = 0.0
     unreadable: tuple[UnreadableRecord, ...] = ()
 
+    def __repr__(self) -> str:
+        # Without the topics: they may be a thousand.
+        names = (name for name in self.__struct_fields__ if name != "topics")
+        return f"Status({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
 
-@dataclass(frozen=True, slots=True)
-class SessionStatus:
+
+class SessionStatus(msgspec.Struct, frozen=True):
     """The status of one connection."""
 
     state: State = State.IDLE

@@ -6,7 +6,7 @@ from enum import Enum
 
 from rxbosbase.errors import ClientClosedError, ClientResponseError
 
-__all__ = ["BURST_END", "Verdict", "classify", "submit_at"]
+__all__ = ("BURST_END", "Verdict", "classify", "submit_at")
 
 MAX_QUIETS = 25
 """A burst of changes is submitted at the latest this many quiet times after its first change."""

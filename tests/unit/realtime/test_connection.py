@@ -17,12 +17,14 @@ from rxbosbase.errors import (
     RequestTimeoutError,
     StreamLostError,
 )
+from rxbosbase.events import ReceivedAt
 from rxbosbase.realtime.connection import HEALTHY_AFTER, Batch, Connection, Opened, connect
 from rxbosbase.runtime.network import Receiver, Transport
 
 CONNECT = b'id:c1\nevent:PB_CONNECT\ndata:{"clientId":"c1"}\n\n'
 EVENT = b'id:c1\nevent:a/*\ndata:{"record":{"id":"r"},"action":"create"}\n\n'
 TIMEOUT, IDLE, MAX_POST = 30.0, 330.0, 10.0
+WALL = 1.8e9  # seconds since the epoch when the channel's clock is at 0
 
 
 class FakeChannel:
@@ -86,7 +88,13 @@ class FakeChannel:
 
 def connection_over(channel: FakeChannel) -> Connection:
     transport = cast(Transport, channel)
-    return Connection(transport, lambda: channel.now, idle_timeout=IDLE, max_event_bytes=1000)
+    return Connection(
+        transport,
+        lambda: channel.now,
+        lambda: WALL + channel.now,
+        idle_timeout=IDLE,
+        max_event_bytes=1000,
+    )  # fmt: skip
 
 
 class Subscribed:
@@ -287,9 +295,7 @@ def test_retire_or_fail_overrides_a_later_error_of_the_socket(
 
 def test_the_completion_is_delivered_by_the_given_scheduler(channel: FakeChannel) -> None:
     """With a scheduler, the completion is delivered by that scheduler."""
-    made = Connection(
-        cast(Transport, channel), lambda: channel.now, idle_timeout=IDLE, max_event_bytes=1000
-    )
+    made = connection_over(channel)
     clock, emitted = VirtualTimeScheduler(), []
     connect(lambda: made).subscribe(
         on_completed=lambda: emitted.append("completed"), scheduler=clock
@@ -299,6 +305,14 @@ def test_the_completion_is_delivered_by_the_given_scheduler(channel: FakeChannel
     assert emitted == []
     clock.start()
     assert emitted == ["completed"]
+
+
+def test_a_batch_has_the_time_of_its_read(subscribed: Subscribed) -> None:
+    """Each batch has the time at which its bytes were read, on both clocks."""
+    open_for(subscribed, 3.0)
+    subscribed.channel.receives(EVENT)
+    batch = subscribed.emitted[-1]
+    assert batch.received_at == ReceivedAt(subscribed.channel.now, WALL + subscribed.channel.now)
 
 
 # -- dialling, and POSTs
@@ -312,9 +326,7 @@ def test_disposing_ends_the_connection(subscribed: Subscribed) -> None:
 
 def test_an_abandoned_connection_does_not_begin(channel: FakeChannel) -> None:
     """A connection abandoned before its start sends no request and emits nothing."""
-    made = Connection(
-        cast(Transport, channel), lambda: channel.now, idle_timeout=IDLE, max_event_bytes=1000
-    )
+    made = connection_over(channel)
     made.abandon()
     emitted: list[Any] = []
     connect(lambda: made).subscribe(
@@ -325,9 +337,7 @@ def test_an_abandoned_connection_does_not_begin(channel: FakeChannel) -> None:
 
 def test_a_connection_retired_before_it_began_completes(channel: FakeChannel) -> None:
     """A connection retired before its start starts aborted and completes."""
-    made = Connection(
-        cast(Transport, channel), lambda: channel.now, idle_timeout=IDLE, max_event_bytes=1000
-    )
+    made = connection_over(channel)
     made.retire()
     emitted: list[Any] = []
     connect(lambda: made).subscribe(
@@ -344,9 +354,7 @@ def test_with_a_closed_client_nothing_is_dialled(channel: FakeChannel) -> None:
     emitted: list[Any] = []
 
     def dial() -> Connection:
-        return Connection(
-            cast(Transport, channel), lambda: channel.now, idle_timeout=IDLE, max_event_bytes=1000
-        )
+        return connection_over(channel)
 
     held = connect(dial).subscribe(emitted.append, emitted.append)
     assert emitted == [] and isinstance(held, Disposable)

@@ -6,13 +6,14 @@ from typing import Any, cast
 
 import pytest
 
-from rxbosbase.events import MalformedEvent, Message, RecordEvent
+from rxbosbase.events import MalformedEvent, Message, ReceivedAt, RecordEvent
 from rxbosbase.realtime.connection import Batch, Connection
-from rxbosbase.realtime.delivery import Delivery, dispatch
+from rxbosbase.realtime.delivery import BURST_SIZE, Delivery, dispatch
 from rxbosbase.realtime.protocol.frames import Frame, Skipped
 from rxbosbase.realtime.protocol.topics import custom_topic, record_topic
 from rxbosbase.realtime.session.registry import Registry, Subscriber
 
+READ_AT = ReceivedAt(monotonic=5.0, wall=1.8e9)
 FRAME = b'{"action":"update","record":{"id":"a"}}'
 
 
@@ -36,7 +37,7 @@ class DeliveryBench:
 
     def deliver(self, *frames: Frame, skipped: list[Skipped] | None = None) -> None:
         unused = cast(Connection, None)  # the delivery does not read it
-        self.delivery.deliver(Batch(unused, list(frames), 0, skipped or []))
+        self.delivery.deliver(Batch(unused, list(frames), 0, skipped or [], READ_AT))
 
 
 def test_a_frame_is_decoded_once_for_the_subscribers_of_its_topic() -> None:
@@ -47,6 +48,15 @@ def test_a_frame_is_decoded_once_for_the_subscribers_of_its_topic() -> None:
     assert first == [RecordEvent("posts/*", "update", {"id": "a"})]
     assert first[0] is second[0]
     assert (other, bench.delivery.events) == ([], 1)
+
+
+@pytest.mark.parametrize("count", [1, BURST_SIZE])
+def test_an_event_has_the_time_of_its_read(count: int) -> None:
+    """Each event of a read has its time, alone and in a burst."""
+    bench = DeliveryBench()
+    events = bench.want("posts/*")
+    bench.deliver(*[("posts/*", FRAME)] * count)
+    assert [event.received_at for event in events] == [READ_AT] * count
 
 
 def test_messages_and_records_of_one_topic_each_get_their_form() -> None:

@@ -47,7 +47,9 @@ def test_nothing_is_logged_when_threads_cannot_start_at_shutdown(
         pool.submit(print)
         scheduler.post(print)
         transport = HTTPTransport("http://127.0.0.1:9", timeout=1.0, headers=None, token=str)
-        connection = Connection(transport, scheduler.time, idle_timeout=1.0, max_event_bytes=1000)
+        connection = Connection(
+            transport, scheduler.time, scheduler.wall_time, idle_timeout=1.0, max_event_bytes=1000
+        )
         errors: list[Exception] = []
         connect(lambda: connection).subscribe(on_error=errors.append).dispose()
     assert caplog.text == "" and errors == []

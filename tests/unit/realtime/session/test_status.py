@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 
 import pytest
@@ -35,7 +34,7 @@ def test_without_a_connection_it_is_idle() -> None:
 def test_a_status_is_immutable_and_its_repr_leaves_the_topics_out() -> None:
     """A status is immutable, and its `repr` leaves the topics out."""
     status = Status(topics=("secret",))
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(AttributeError):
         status.state = "active"  # type: ignore[misc]
     assert "secret" not in repr(status)
 
