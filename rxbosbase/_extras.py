@@ -7,7 +7,9 @@ records it ("Recording the Direct URL Origin of installed distributions", PyPA s
 from __future__ import annotations
 
 import json
+import re
 import shlex
+import sys
 from importlib.metadata import Distribution, PackageNotFoundError
 from pathlib import Path
 from typing import Any
@@ -31,11 +33,13 @@ def missing_extra(what: str, extra: str) -> MissingExtraError:
 
 def install_command(extra: str) -> str:
     """Return the command that adds `extra` to this copy of the package."""
+    origin: dict[str, Any]
     try:
         origin = _origin(Distribution.from_name(NAME))
     except PackageNotFoundError:  # run from a checkout
         origin = {"url": Path(__file__).parents[1].as_uri(), "dir_info": {}}
-    return f"pip install {_requirement(origin, extra)}"
+    # Of this interpreter: a bare `pip` may be that of another one.
+    return f"{shlex.quote(sys.executable)} -m pip install {_requirement(origin, extra)}"
 
 
 def _origin(installed: Distribution) -> dict[str, Any]:
@@ -47,14 +51,15 @@ def _origin(installed: Distribution) -> dict[str, Any]:
 
 def _requirement(origin: dict[str, Any], extra: str) -> str:
     wanted = f"{NAME}[{extra}]"
-    url = origin.get("url", "")
+    url = re.sub(r"//[^/@]*@", "//", origin.get("url", ""), count=1)  # without credentials
+    path = Path(unquote(urlsplit(url).path))
     if "vcs_info" in origin:
         info = origin["vcs_info"]
-        return shlex.quote(f"{wanted} @ {info['vcs']}+{url}@{info['commit_id']}")
-    if "dir_info" not in origin:
-        return shlex.quote(f"{wanted} @ {url}" if url else wanted)
-    path = Path(unquote(urlsplit(url).path))
-    if not path.is_dir():  # the checkout is gone
+        inside = f"#subdirectory={folder}" if (folder := origin.get("subdirectory")) else ""
+        return shlex.quote(f"{wanted} @ {info['vcs']}+{url}@{info['commit_id']}{inside}")
+    if not url or (url.startswith("file:") and not path.exists()):  # of an index, or gone
         return shlex.quote(wanted)
+    if "dir_info" not in origin:
+        return shlex.quote(f"{wanted} @ {url}")
     flag = "-e " if origin["dir_info"].get("editable") else ""
     return flag + shlex.quote(f"{path}[{extra}]")

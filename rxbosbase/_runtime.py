@@ -28,7 +28,7 @@ from .runtime.threads import Runtime, Threads
 if TYPE_CHECKING:
     from .live.manager import LiveViewManager
 
-__all__ = ("ClientRuntime",)
+__all__ = ("ClientRuntime", "close_later")
 
 JOIN_SECONDS = 0.04
 """How long `close` waits for each of the two threads; a thread that takes longer still ends."""
@@ -188,3 +188,12 @@ class ClientRuntime:
         self.monitor.report_losses(was_open)
         self.realtime.finish()
         self.monitor.complete()
+
+
+def close_later(runtime: ClientRuntime) -> None:
+    """Close the runtime of a client that was garbage-collected. The collector may call this on
+    any thread and under any lock, so a new thread closes it."""
+    try:
+        threading.Thread(target=runtime.close, name="rxbosbase-closer", daemon=True).start()
+    except RuntimeError:  # no thread can be started
+        runtime.close()

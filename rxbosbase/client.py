@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 import os
-import threading
 import weakref
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, cast, overload
-from urllib.parse import quote, urlencode
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, overload
 
 from reactivex import abc
 
-from ._runtime import ClientRuntime
+from rxbosbase.encoding.narrowing import is_object
+
+from ._runtime import ClientRuntime, close_later
 from .auth.login import as_login
 from .auth.store import AuthStore, check_token
 from .collection import Collection
@@ -26,6 +26,7 @@ from .realtime.protocol.frames import MAX_FRAME_BYTES
 from .realtime.service import RealtimeService
 from .realtime.topic_headers import TopicHeaders
 from .records.collections import Collections
+from .records.file_urls import file_url
 from .records.filter_dialect import FilterDialect, check_dialect
 from .records.filters import Dialect, build_filter
 from .records.models import Model
@@ -81,7 +82,8 @@ class BosBase:
             (PocketBase from 0.39.9 on) or ``"plain"`` (BosBase, older PocketBase). Else
             ``collection.learn_filter_dialect()`` asks the server.
         backoff: how to wait between attempts to connect.
-        idle_timeout: seconds a stream may be silent before it is renewed.
+        idle_timeout: seconds a stream may be silent before it is renewed; the server closes one
+            after 300 (PocketBase, ``apis/realtime.go``, ``realtimeConnect``).
         verify: check the server's certificate; a path is a file of authorities. Without a path,
             the first of ``REQUESTS_CA_BUNDLE``, ``CURL_CA_BUNDLE`` and ``SSL_CERT_FILE`` in the
             environment is that file, and ``SSL_CERT_DIR`` is a list of folders of further ones.
@@ -96,9 +98,9 @@ class BosBase:
     Raises:
         ValueError, TypeError: an argument that cannot be right, at once.
 
-    Example:
-        ``with BosBase("http://127.0.0.1:8090") as client:
-        client.collection("posts").observe("*").subscribe(print)``
+    >>> client = BosBase("http://127.0.0.1:8090")
+    >>> posts = client.collection("posts").observe("*")
+    >>> client.close()
     """
 
     def __init__(
@@ -147,7 +149,7 @@ class BosBase:
         self.topic_headers = topic_headers
         self.transport = runtime.transport
         self.single_flight = runtime.single_flight
-        self._finalizer = weakref.finalize(self, _close_later, runtime)
+        self._finalizer = weakref.finalize(self, close_later, runtime)
         self._finalizer.atexit = False  # the runtime closes itself then
 
     def __repr__(self) -> str:
@@ -206,11 +208,15 @@ class BosBase:
         """Return the collection of this name (or id); no request is made.
 
         Args:
+            name: the collection's name or id.
             model: what its records become: a dataclass, a ``TypedDict`` or a callable that takes
                 the record's dict, such as ``Post.model_validate``; without it they stay dicts.
             on_decode_error: a record that does not fit is a `RecordDecodeError` by ``"raise"``
                 (callbacks: in the log), and left out by ``"skip"``, unless it is read alone; a
                 callable gets error and dict, and returns the replacement, None to leave it out.
+
+        Raises:
+            TypeError, ValueError: an argument is invalid, such as a name that no URL can hold.
         """
         return Collection(self, name, RecordReader(name, model, on_decode_error))
 
@@ -234,9 +240,8 @@ class BosBase:
                 before the server's dialect is known (`filter_dialect`); a name without a value.
             TypeError: a value of another type.
 
-        Example:
-            >>> BosBase("http://localhost").filter("author = {:who}", who="o'neil")
-            "author = 'o\\\\'neil'"
+        >>> BosBase("http://localhost").filter("author = {:who}", who="o'neil")
+        "author = 'o\\\\'neil'"
         """
         return build_filter(expression, self._runtime.dialect.known, **values)
 
@@ -247,9 +252,19 @@ class BosBase:
         return self._runtime.dialect.known
 
     def health(self) -> dict[str, Any]:
-        """Return the server's response to ``GET /api/health``."""
+        """Return the server's response to ``GET /api/health``.
+
+        Raises:
+            ProtocolError: the response is no object of JSON.
+            BosBaseError: as `send`.
+
+        >>> with FakeRealtime() as fake:
+        ...     fake.answers["GET", "/api/health"] = {"code": 200}
+        ...     fake.client.health()
+        {'code': 200}
+        """
         result = self.send("GET", "/api/health")
-        if not isinstance(result, dict):
+        if not is_object(result):
             raise ProtocolError("/api/health was answered with no object: is base_url a BosBase?")
         return result
 
@@ -268,7 +283,9 @@ class BosBase:
         """Send any request; return the decoded JSON of the response, None if it is empty.
 
         Args:
+            method: ``"GET"``, ``"POST"``, ``"PATCH"``, ``"PUT"`` or ``"DELETE"``.
             path: below the base URL, for example ``"/api/health"``; without ``.`` and ``..``.
+            query, headers: query parameters and HTTP headers, by name.
             body: sent as JSON, and takes the values that `filter` takes; with `files`, as the
                 fields of a form.
             files: ``[(field, (name, content[, type])), …]``, as `requests` takes them.
@@ -276,7 +293,14 @@ class BosBase:
             token: sent in place of the login's; "" sends none.
 
         Raises:
-            ClientResponseError, RequestTimeoutError, ConnectionFailedError, ProtocolError.
+            ClientResponseError: the server refuses.
+            RequestTimeoutError, ConnectionFailedError, ProtocolError: no response, or not of JSON.
+            TypeError, ValueError, ClientClosedError: an argument is invalid; it is closed.
+
+        >>> with FakeRealtime() as fake:
+        ...     fake.answers["POST", "/api/greet"] = lambda body: {"text": f"Hi {body['name']}"}
+        ...     fake.client.send("POST", "/api/greet", body={"name": "Ada"})
+        {'text': 'Hi Ada'}
         """
         if not isinstance(path, str) or not path.startswith("/"):
             raise ValueError(f"path must begin with '/', such as '/api/health', not {path!r}")
@@ -306,26 +330,20 @@ class BosBase:
         """Return the URL of a record's file; no request is made.
 
         Args:
+            record: a record with ``id`` and ``collectionId`` or ``collectionName``.
             name: the file's name, as in the record's file field.
-            thumb: a size such as ``"100x100"``, for images.
+            thumb: a size such as ``"100x100"`` (pixels), for images.
             token: a file token, for protected files.
             download: ask the browser to save it rather than to show it.
 
-        Example:
-            >>> BosBase("http://localhost").file_url(
-            ...     {"id": "abc", "collectionId": "pbc_1"}, "a b.png", thumb="50x50")
-            'http://localhost/api/files/pbc_1/abc/a%20b.png?thumb=50x50'
+        Raises:
+            ValueError: the record lacks one of these, or `name` is none of a file.
+
+        >>> BosBase("http://localhost").file_url(
+        ...     {"id": "abc", "collectionId": "pbc_1"}, "a b.png", thumb="50x50")
+        'http://localhost/api/files/pbc_1/abc/a%20b.png?thumb=50x50'
         """
-        collection = record.get("collectionId") or record.get("collectionName")
-        parts = (collection, record.get("id"), name)
-        if not all(isinstance(part, str) and part not in ("", ".", "..") for part in parts):
-            raise ValueError("file_url needs a record with id and collectionId, and a file's name")
-        given = {"collection": collection, "id": parts[1], "name": name, "thumb": thumb}
-        check_encodable("file_url", {**given, "token": token})
-        path = "/".join(quote(cast(str, part), safe="") for part in parts)
-        query = {"thumb": thumb, "token": token, "download": "1" if download else None}
-        asked = urlencode({key: value for key, value in query.items() if value})
-        return f"{self.base_url}/api/files/{path}" + (f"?{asked}" if asked else "")
+        return file_url(self.base_url, record, name, thumb=thumb, token=token, download=download)
 
     def auto_refresh(
         self,
@@ -333,10 +351,18 @@ class BosBase:
         *,
         check_every: float = CHECK_EVERY,
     ) -> abc.DisposableBase:
-        """Renew the token automatically, `threshold` before it expires, until disposed.
+        """Renew the token automatically, `threshold` before it expires; return what ends that.
 
-        It also checks every `check_every` seconds whether the server still accepts the token,
-        and applies ``on_auth_lost`` once it does not.
+        Args:
+            threshold: how long before the token expires.
+            check_every: seconds between two checks whether the server still accepts the token;
+                once it does not, ``on_auth_lost`` is applied.
+
+        Raises:
+            ValueError, TypeError, ClientClosedError: an argument is invalid; it is closed.
+
+        >>> with FakeRealtime() as fake:
+        ...     fake.client.auto_refresh(timedelta(minutes=10)).dispose()
         """
         if not isinstance(threshold, timedelta):
             raise TypeError(f"threshold must be a timedelta, not {type(threshold).__name__}")
@@ -363,15 +389,6 @@ class BosBase:
         """
         self._finalizer.detach()
         self._runtime.close()
-
-
-def _close_later(runtime: ClientRuntime) -> None:
-    """Close the runtime of a client that was garbage-collected. The collector may call this on
-    any thread and under any lock, so a new thread closes it."""
-    try:
-        threading.Thread(target=runtime.close, name="rxbosbase-closer", daemon=True).start()
-    except RuntimeError:  # no thread can be started
-        runtime.close()
 
 
 def client_of(runtime: ClientRuntime) -> BosBase:

@@ -64,7 +64,14 @@ class Collection(Records[T], Generic[T]):
     """One collection. Get it by ``client.collection("posts")``; it does no I/O by itself.
 
     `observe`, `subscribe` and `events` deliver changes, as an observable, to a callback, and as
-    an iterator; the requests are those of `Records`.
+    an iterator; `live` follows a query; the requests are those of `Records`.
+
+    >>> with FakeRealtime() as fake:
+    ...     posts = fake.client.collection("posts")
+    ...     unsubscribe = posts.subscribe("*", lambda event: print(event.action, event.record))
+    ...     _ = posts.create({"id": "a", "title": "Hi"})
+    ...     fake.advance(0)  # a client of a real server needs no such call
+    create {'id': 'a', 'title': 'Hi'}
     """
 
     def __init__(self, client: ClientContext, name: str, reader: RecordReader[T]) -> None:
@@ -95,11 +102,18 @@ class Collection(Records[T], Generic[T]):
                 or a bad filter (400) is an error instead of a stream without events.
 
         Raises:
-            ClientResponseError: 400 at once, the topic is longer than 2500 characters.
+            ClientResponseError: 400 at once, the topic is longer than the server's 2500 bytes
+                (PocketBase, ``apis/realtime.go``, ``realtimeSubscribeForm``).
             ValueError, TypeError: an argument is invalid.
 
-        Example:
-            ``posts.observe("*").pipe(ops.filter(lambda e: e.action == "create"))``
+        >>> from reactivex import operators as ops
+        >>> with FakeRealtime() as fake:
+        ...     events = fake.client.collection("posts").observe("*")
+        ...     new = events.pipe(ops.filter(lambda event: event.action == "create"))
+        ...     _ = new.subscribe(print)
+        ...     fake.push("posts", "create", {"id": "a"})
+        RecordEvent(create on 'posts/*', id='a')
+        1
         """
         topic, preflight = self._topic(
             target, check,
@@ -123,8 +137,14 @@ class Collection(Records[T], Generic[T]):
     ) -> Unsubscribe:
         """Call `callback` for each event; wait until the server has acknowledged the topic.
 
-        Arguments as for `observe`. An exception of the callback is logged and the callback stays
-        subscribed; the same holds for a record that does not fit the model.
+        An exception of the callback is logged and the callback stays subscribed; the same holds
+        for a record that does not fit the model.
+
+        Args:
+            target: ``"*"`` or a record id.
+            callback: called with each event, one at a time, on the client's delivery thread.
+            filter, expand, fields, query, headers, check: as for `observe`.
+            timeout: seconds to wait for the acknowledgement.
 
         Returns:
             the subscription: call it, dispose it, or use it in ``with`` to end it.
@@ -132,6 +152,14 @@ class Collection(Records[T], Generic[T]):
         Raises:
             ClientResponseError: the preflight found 400, 403 or 404.
             RequestTimeoutError: not acknowledged within `timeout` seconds.
+            BosBaseError: the connection failed for good, or the client was closed.
+            ValueError, TypeError: an argument is invalid.
+
+        >>> with FakeRealtime() as fake:
+        ...     with fake.client.collection("posts").subscribe("*", print, timeout=5):
+        ...         fake.push("posts", "create", {"id": "a"})
+        RecordEvent(create on 'posts/*', id='a')
+        1
         """
         request = self._topic_request(
             target, check,
@@ -156,6 +184,21 @@ class Collection(Records[T], Generic[T]):
 
         Entering the ``with`` waits for the acknowledgement as `subscribe` does, and raises the
         same errors. At most `size` events wait in it; then the delivery waits, and none is lost.
+
+        Args:
+            target: ``"*"`` or a record id.
+            size: how many events may wait, 1 or more.
+            filter, expand, fields, query, headers, check: as for `observe`.
+            timeout: seconds to wait for the acknowledgement; for an event it waits without limit.
+
+        Raises:
+            ClientResponseError: 400 at once, the topic is too long, as for `observe`.
+            ValueError, TypeError: an argument is invalid.
+
+        >>> with FakeRealtime() as fake, fake.client.collection("posts").events("*") as events:
+        ...     fake.later(2, lambda: fake.push("posts", "create", {"id": "a"}))
+        ...     next(events)
+        RecordEvent(create on 'posts/*', id='a')
         """
         topic, preflight = self._topic(
             target, check,
@@ -200,11 +243,15 @@ class Collection(Records[T], Generic[T]):
                 order, where the client does not know it.
 
         Raises:
-            ClientResponseError: 400 at once, the topic is longer than 2500 bytes.
+            ClientResponseError: 400 at once, the topic is too long, as for `observe`.
             ValueError, TypeError: an argument is invalid.
 
-        Example:
-            ``posts.live(sort="-created", limit=20).subscribe(lambda s: print(len(s.records)))``
+        >>> with FakeRealtime() as fake:
+        ...     fake.records["posts"] = {"a": {"id": "a", "n": 1}}
+        ...     view = fake.client.collection("posts").live(sort="-n", limit=20)
+        ...     _ = view.subscribe(lambda snapshot: print(list(snapshot.records)))
+        ...     fake.advance(0)
+        [{'id': 'a', 'n': 1}]
         """
         from .live.factory import make_view
         from .live.source import make_query
@@ -229,7 +276,24 @@ class Collection(Records[T], Generic[T]):
         reconcile: float = 60.0,
     ) -> Stream[T | None]:
         """Return the observable of one record: its value now, then each new one; None while it
-        does not exist or may not be seen."""
+        does not exist or may not be seen.
+
+        Args:
+            id: the record's id.
+            expand, fields, query, headers: as in a read.
+            reconcile: seconds between two comparisons with the server, for changes without events.
+
+        Raises:
+            ClientResponseError: 400 at once, the topic is too long, as for `observe`.
+            ValueError, TypeError: an argument is invalid.
+
+        >>> with FakeRealtime() as fake:
+        ...     _ = fake.client.collection("posts").live_record("a").subscribe(print)
+        ...     fake.push("posts", "create", {"id": "a", "n": 1})
+        None
+        {'id': 'a', 'n': 1}
+        0
+        """
         from .live.factory import make_record_view
         from .live.source import make_query
 
@@ -250,13 +314,40 @@ class Collection(Records[T], Generic[T]):
         record, marked ``caught_up``. Each record of the first snapshot is emitted as ``"added"``.
 
         Args:
-            options: those of `live`.
+            options: the keywords of `live`: ``filter``, ``sort``, ``expand``, ``fields``,
+                ``limit``, ``query``, ``headers``, ``reconcile`` and ``interval`` (seconds).
+
+        Raises:
+            ClientResponseError, ValueError, TypeError: as `live`.
+
+        >>> with FakeRealtime() as fake:
+        ...     fake.records["posts"] = {"a": {"id": "a"}}
+        ...     changes = fake.client.collection("posts").changes()
+        ...     _ = changes.subscribe(lambda change: print(change.type, change.record))
+        ...     fake.push("posts", "delete", {"id": "a"})
+        added {'id': 'a'}
+        removed {'id': 'a'}
+        0
         """
         return self.live(**options).changes()
 
     def unsubscribe(self, target: str | None = None) -> None:
-        """Remove the topic of a record id or of ``"*"`` (in all its option variants), or without
-        an argument every topic of this collection; their observables complete."""
+        """Remove a topic of this collection, in all its option variants; its observables complete.
+
+        Args:
+            target: ``"*"`` or a record id; None removes every topic of the collection.
+
+        Raises:
+            ClientResponseError: 400 at once, the name is longer than any topic, as for `observe`.
+            ValueError, TypeError: no topic has this name.
+
+        >>> with FakeRealtime() as fake:
+        ...     posts = fake.client.collection("posts")
+        ...     _ = posts.observe("*").subscribe(on_completed=lambda: print("completed"))
+        ...     posts.unsubscribe("*")
+        ...     fake.advance(0)
+        completed
+        """
         if target is None:
             self._client.service.complete(lambda name: name.startswith(f"{self.name}/"))
         else:

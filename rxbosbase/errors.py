@@ -30,9 +30,12 @@ process; an ``original`` is included if it can be pickled itself.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
+
+from rxbosbase.encoding.narrowing import is_mapping
 
 from .encoding.control_characters import one_line
 from .encoding.error_pickle import readable_pickle
@@ -95,7 +98,7 @@ class ClientResponseError(BosBaseError):
         message: the server's own message, at most 1000 characters of it.
         original: the exception this one was made from, if any. Behind a pickle or a copy None,
             where it cannot be pickled.
-        retry_after: seconds the server asked to wait (``Retry-After``), or None.
+        retry_after: seconds the server asked to wait (RFC 9110, 10.2.3: Retry-After), or None.
     """
 
     def __init__(
@@ -138,7 +141,7 @@ class ClientResponseError(BosBaseError):
 
 
 def _field_message(problem: Any) -> str:
-    if isinstance(problem, Mapping):
+    if is_mapping(problem):
         return str(problem.get("message") or problem.get("code") or dict(problem))
     return str(problem)
 
@@ -157,6 +160,9 @@ class ConnectionFailedError(BosBaseError, ConnectionError):
 
 class StreamLostError(ConnectionFailedError):
     """The event stream ended before its time.
+
+    Args:
+        message: why it ended.
 
     Attributes:
         healthy: True if the stream had been acknowledged and had lived long enough for
@@ -190,8 +196,10 @@ class RedirectError(ProtocolError):
 
     def __init__(self, url: str, target: str = "") -> None:
         self.url = url
-        self.target = target
-        super().__init__(url, target)
+        # Its query may be that of the request, with a file token.
+        plain = re.split(r"[?#]", target, maxsplit=1)[0]
+        self.target: str = re.sub(r"^([^/\\]*[/\\]{2})[^/\\]*@", r"\1", plain)[:MAX_FIELD]
+        super().__init__(url, self.target)
 
     def __str__(self) -> str:
         return one_line(
@@ -267,6 +275,9 @@ class AnswerTooLargeError(ProtocolError):
 
 class MalformedEvent(BosBaseError, ValueError):
     """A frame of a record topic without a valid record event.
+
+    Args:
+        why: what is wrong with it.
 
     Attributes:
         topic: the topic of the frame, without options.
@@ -368,6 +379,9 @@ class ClientClosedError(BosBaseError, RuntimeError):
 
 class MissingExtraError(BosBaseError, ImportError):
     """An optional part of the library is not installed; the message says how to install it.
+
+    Args:
+        what: the part, to begin the message.
 
     Attributes:
         extra: the name of the part, such as ``"dashboard"``.

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, get_args
 
 import msgspec
 
+from rxbosbase.encoding.control_characters import short_repr
 from rxbosbase.encoding.json import decode
+from rxbosbase.encoding.narrowing import is_object
 from rxbosbase.encoding.record import T
 from rxbosbase.encoding.unreadable import UnreadableRow, read_response
 from rxbosbase.errors import MalformedEvent
@@ -42,6 +44,11 @@ class ReceivedAt(msgspec.Struct, frozen=True):
         monotonic: seconds of the clock of ``client.scheduler.time()``, which never goes back: for
             delays within this process.
         wall: seconds since the epoch (UTC), to compare with times of the server.
+
+    >>> with FakeRealtime() as fake, fake.client.collection("posts").events("*") as events:
+    ...     fake.later(2, lambda: fake.push("posts", "create", {"id": "a"}))
+    ...     next(events).received_at.monotonic
+    2.0
     """
 
     monotonic: float
@@ -112,18 +119,20 @@ class RecordEvent(msgspec.Struct, Generic[T], eq=False, metaclass=_RecordEventTy
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, RecordEvent):
             return NotImplemented
+        event: Event = other  # pyright: ignore[reportUnknownVariableType]  # of any record
         return (
-            self.action == other.action
-            and self.topic == other.topic
-            and bool(self.record == other.record)
+            self.action == event.action
+            and self.topic == event.topic
+            and bool(self.record == event.record)
         )
 
     def __ne__(self, other: object) -> bool:
         return not self == other  # msgspec's own compares identity
 
     def __repr__(self) -> str:
-        known = self.record.get("id") if isinstance(self.record, dict) else None
-        return f"RecordEvent({self.action} on {self.topic!r}, id={known!r})"
+        record: Any = self.record
+        known = record.get("id") if is_object(record) else getattr(record, "id", None)
+        return f"RecordEvent({self.action} on {short_repr(self.topic)}, id={short_repr(known)})"
 
 
 Event: TypeAlias = RecordEvent[Any]
@@ -152,7 +161,7 @@ class Message:
         self.data = data
 
     def __getitem__(self, key: str) -> Any:
-        if isinstance(self.data, dict):
+        if is_object(self.data):
             return self.data[key]
         raise KeyError(key)
 
@@ -162,7 +171,7 @@ class Message:
         return self.topic == other.topic and bool(self.data == other.data)
 
     def __repr__(self) -> str:
-        return f"Message(topic={self.topic!r}, data={type(self.data).__name__})"
+        return f"Message(topic={short_repr(self.topic)}, data={type(self.data).__name__})"
 
 
 _USUAL_START = b'{"record":{'
@@ -236,7 +245,7 @@ def decode_record_events(
 
 
 def _form_error(content: Any) -> str:
-    if not isinstance(content, dict) or not content.keys() >= {"action", "record"}:
+    if not is_object(content) or not content.keys() >= {"action", "record"}:
         return "its data is no object with an action and a record"
     record = content["record"]
     if not isinstance(record, dict):

@@ -237,7 +237,7 @@ def live(collection: Collection[T], **options: Unpack[ViewOptions]) -> AsyncLive
             ``reconcile`` and ``interval`` (both in seconds), as for ``collection.live``.
 
     Raises:
-        ClientResponseError: 400 at once, the topic is longer than 2500 bytes.
+        ClientResponseError: 400 at once, the topic is too long: see ``collection.observe``.
         ValueError, TypeError: an argument is invalid.
 
     >>> async def main() -> None:

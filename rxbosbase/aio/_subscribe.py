@@ -143,7 +143,7 @@ async def subscribe(
     size: int = SIZE,
     overflow: Overflow = "block",
     timeout: float = 10.0,
-    **options: Any,
+    **options: Unpack[SubscribeOptions],
 ) -> AsyncSubscription:
     """Await ``callback(event)`` for each event, one at a time and in order.
 
@@ -185,7 +185,7 @@ async def subscribe(
     if not callable(callback):
         raise TypeError(f"the callback must be callable, not {type(callback).__name__}")
     check_seconds("timeout", timeout)
-    inbox, wait, owner = _attach(source, topic, size, overflow, options)
+    inbox, wait, owner = _attach(source, topic, size, overflow, {**options})
     try:
         await off_loop(partial(wait, timeout))
     except BaseException:  # a cancellation, too

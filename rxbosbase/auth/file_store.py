@@ -14,6 +14,7 @@ from time import time
 from typing import Any
 
 from rxbosbase.encoding.json import decode, encode
+from rxbosbase.encoding.narrowing import is_object
 from rxbosbase.runtime.private_file import open_own, warn_of_open_folder
 
 from .store import AuthState, AuthStore, check_token
@@ -41,12 +42,20 @@ class FileAuthStore(AuthStore):
     followed, since its author could choose which file is read and replaced. And so is another
     user's file, also for root. A logout removes the renamed file: a token may be in it.
 
+    Args:
+        path: the file; ``~`` is the home folder. The folder around it is made where it is missing.
+
     Raises:
         ValueError: `path` is a folder, a FIFO, a device or a socket; nothing is touched.
         OSError: the folder around it cannot be used.
 
-    Example:
-        ``BosBase(url, auth_store=FileAuthStore("~/.config/myapp/login.json"))``
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     FileAuthStore(f"{folder}/login.json").save("a.b.c", {"id": "u1"})
+    ...     again = FileAuthStore(f"{folder}/login.json")
+    ...     print(again.record)
+    ...     again.clear()
+    {'id': 'u1'}
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -64,6 +73,10 @@ class FileAuthStore(AuthStore):
     def save(self, token: str, record: Mapping[str, Any] | None = None) -> None:
         """Log in, and write the login to the file before observers are called.
 
+        Args:
+            token: the raw token.
+            record: the record that it belongs to.
+
         Raises:
             OSError: the file could not be written; the old login stays, in the file and here.
             TypeError, ValueError: the token cannot be sent as a header, or the login is too large.
@@ -77,7 +90,11 @@ class FileAuthStore(AuthStore):
         self._notify(observers, state)
 
     def clear(self) -> None:
-        """Log out, and remove the file and the renamed one."""
+        """Log out, and remove the file and the renamed one.
+
+        Raises:
+            OSError: the file cannot be removed; the login stays, in the file and here.
+        """
         state = AuthState()
         with self._writing:
             with contextlib.suppress(OSError):  # none is there, or a folder
@@ -170,11 +187,11 @@ def _decoded(content: bytes) -> tuple[str, dict[str, Any] | None]:
     if len(content) > MAX_FILE_BYTES:
         raise ValueError("it is too large")
     data = decode(content)
-    if not isinstance(data, dict):
+    if not is_object(data):
         raise ValueError("it holds no object")
     token, record = data.get("token"), data.get("record")
     if not isinstance(token, str) or not token:
         raise ValueError("it holds no token")
-    if record is not None and not isinstance(record, dict):
+    if record is not None and not is_object(record):
         raise ValueError("it holds no record")
     return token, record

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from rxbosbase.encoding.narrowing import is_object
+
 __all__ = ("Login", "as_login")
 
 SECRETS = frozenset({"token", "meta"})
@@ -40,10 +42,10 @@ class Login(dict[str, Any]):
         return type(self)(self)
 
     def __or__(self, other: Any) -> Any:
-        return type(self)(dict(self) | other) if isinstance(other, dict) else NotImplemented
+        return type(self)(dict(self) | other) if is_object(other) else NotImplemented
 
     def __ror__(self, other: Any) -> Any:
-        return type(self)(other | dict(self)) if isinstance(other, dict) else NotImplemented
+        return type(self)(other | dict(self)) if is_object(other) else NotImplemented
 
     def _shown(self) -> dict[str, Any]:
         return {key: "…" if key in SECRETS and value else value for key, value in self.items()}
@@ -55,4 +57,4 @@ def as_login(path: str, answer: Any) -> Any:
     >>> as_login("/api/files/token", {"token": "head.body.signature"})
     {'token': '…'}
     """
-    return Login(answer) if isinstance(answer, dict) and re.fullmatch(_LOGINS, path) else answer
+    return Login(answer) if is_object(answer) and re.fullmatch(_LOGINS, path) else answer

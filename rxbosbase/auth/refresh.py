@@ -17,7 +17,9 @@ from typing import Any
 from reactivex import abc
 from reactivex.disposable import Disposable
 
+from rxbosbase.encoding.narrowing import is_object
 from rxbosbase.errors import ClientResponseError, ProtocolError
+from rxbosbase.runtime.actions import calling
 from rxbosbase.runtime.backoff import BackoffPolicy
 from rxbosbase.runtime.retry_delay import asked_to_wait
 
@@ -51,9 +53,9 @@ def login_of(answer: Any) -> tuple[str, dict[str, Any]]:
     Raises:
         ProtocolError: it has none, a record without id, or a token that no request could carry.
     """
-    fields = answer if isinstance(answer, dict) else {}
+    fields = answer if is_object(answer) else {}
     token, record = fields.get("token"), fields.get("record")
-    if not isinstance(token, str) or not isinstance(record, dict):
+    if not isinstance(token, str) or not is_object(record):
         raise ProtocolError("a login was answered without token and record")
     if not isinstance(record.get("id"), str) or not record["id"]:
         raise ProtocolError("a login was answered with a record without id")
@@ -202,7 +204,7 @@ class AutoRefresh(abc.DisposableBase):
         if wait is None:
             wait = min(self._check_every, self._renew_at - self._clock())
         wait = min(max(wait, 0.0), LONGEST_TIMER)
-        self._timer = self._scheduler.schedule_relative(wait, lambda *_: self._start_refresh())
+        self._timer = self._scheduler.schedule_relative(wait, calling(self._start_refresh))
 
     def _start_refresh(self) -> None:
         if not self._running and not self._disposed and self._store.token:

@@ -15,7 +15,9 @@ import msgspec
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
+from rxbosbase.encoding.control_characters import short_repr
 from rxbosbase.encoding.json import decode
+from rxbosbase.encoding.narrowing import is_object
 
 __all__ = ("AuthState", "AuthStore", "check_token", "token_claims")
 
@@ -38,7 +40,7 @@ def token_claims(token: str) -> dict[str, Any]:
         claims = decode(text)
     except (ValueError, binascii.Error):
         return {}
-    return claims if isinstance(claims, dict) else {}
+    return claims if is_object(claims) else {}
 
 
 def check_token(token: object) -> None:
@@ -50,13 +52,24 @@ def check_token(token: object) -> None:
 
 
 class AuthState(msgspec.Struct, frozen=True):
-    """The login at one moment: a token (not in the repr) and the record it belongs to."""
+    """The login at one moment: a token (not in the repr) and the record it belongs to.
+
+    Attributes:
+        token: the raw token, "" without a login.
+        record: the record that is logged in, as the server sent it; None without one.
+
+    >>> AuthState().is_valid, AuthState().identity
+    (False, '')
+    """
 
     token: str = ""
     record: Mapping[str, Any] | None = None
 
     def __repr__(self) -> str:
-        return "AuthState()"  # never the token
+        if not self.token:  # which is never shown
+            return "AuthState(guest)"
+        state = "valid" if self.is_valid else "not valid"
+        return f"AuthState({short_repr(self.identity)}, {state})"
 
     @property
     def is_valid(self) -> bool:
@@ -66,7 +79,8 @@ class AuthState(msgspec.Struct, frozen=True):
 
     @property
     def expires(self) -> float | None:
-        """When the token expires, in seconds since the epoch; None if it has no ``exp``."""
+        """When the token expires, in seconds since the epoch; None if it has no ``exp`` (RFC 7519,
+        4.1.4)."""
         expires = token_claims(self.token).get("exp")
         try:
             return float(expires) if isinstance(expires, (int, float)) else None
@@ -84,15 +98,21 @@ class AuthState(msgspec.Struct, frozen=True):
         return "token " + hashlib.sha256(self.token.encode()).hexdigest()[:16]
 
 
+class _Changes(Observable[AuthState]):
+    def __repr__(self) -> str:
+        return "<Observable of AuthState>"
+
+
 class AuthStore:
     """Keeps the login in memory. Subclass it and override `save` to keep it elsewhere.
 
-    Example:
-        >>> store = AuthStore()
-        >>> seen = store.changes.subscribe(lambda state: print(bool(state.token)))
-        False
-        >>> store.save("a.b.c", {"id": "u1"})
-        True
+    >>> store = AuthStore()
+    >>> seen = store.changes.subscribe(lambda state: print(bool(state.token)))
+    False
+    >>> store.save("a.b.c", {"id": "u1"})
+    True
+    >>> store.clear()
+    False
     """
 
     def __init__(self) -> None:
@@ -128,10 +148,14 @@ class AuthStore:
     def changes(self) -> Observable[AuthState]:
         """The observable of logins and logouts: the current state at once, then each change,
         on the thread that made it."""
-        return Observable(self._attach)
+        return _Changes(self._attach)
 
     def save(self, token: str, record: Mapping[str, Any] | None = None) -> None:
-        """Log in with a token of the server.
+        """Log in with a token of the server; observers of `changes` are called before it returns.
+
+        Args:
+            token: the raw token.
+            record: the record that it belongs to.
 
         Raises:
             TypeError, ValueError: the token cannot be sent as a header.

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from rxbosbase.encoding.control_characters import one_line, plain_json
 from rxbosbase.encoding.json import encode
+from rxbosbase.encoding.narrowing import is_array, is_mapping
 from rxbosbase.encoding.record import NAME_FIELDS
 from rxbosbase.events import RecordEvent
 
@@ -50,7 +51,7 @@ def encoded_line(content: dict[str, Any], *records: str) -> bytes:
         short = {
             name: {key: content[name][key] for key in IDENTIFYING if key in content[name]}
             for name in records
-            if isinstance(content[name], Mapping)
+            if is_mapping(content[name])
         }
         return encode({**content, **short, "unreadable": "nested too deeply to be written"}) + b"\n"
 
@@ -69,7 +70,7 @@ def pretty_line(event: RecordEvent[Any], moment: str, width: int | None = None) 
     line.append(f"{event.action} ", style=ACTION_STYLES.get(event.action, ""))
     line.append(one_line(f"{collection}/{record.get('id', '?')}"), style="bold")
     expanded = record.get("expand")
-    related = expanded if isinstance(expanded, Mapping) else {}
+    related: Mapping[str, Any] = expanded if is_mapping(expanded) else {}
     for name, value in record.items():
         if name not in METADATA:
             line.append(f" {one_line(name)}=", style="dim")
@@ -83,11 +84,11 @@ def value_text(value: Any, levels: int = MAX_LEVELS) -> str:
     """Return a field's value as short text: an expanded record by its name, spaces in quotes."""
     if levels == 0:
         return "…"
-    if isinstance(value, Mapping):
+    if is_mapping(value):
         named = next((value[name] for name in NAME_FIELDS if value.get(name)), None)
         if named is not None:
             return value_text(named, levels - 1)
-    if isinstance(value, list):
+    if is_array(value):
         return "[" + ", ".join(value_text(item, levels - 1) for item in value) + "]"
     if isinstance(value, str):
         text = one_line(value)

@@ -65,7 +65,7 @@ class Write:
     """A request to send. `body` is empty for a delete."""
 
     key: WriteKey
-    body: Mapping[str, Any] = field(default_factory=dict)
+    body: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 class SampleWrites:

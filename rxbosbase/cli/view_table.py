@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rxbosbase.encoding.control_characters import one_line
+from rxbosbase.encoding.narrowing import is_mapping
 from rxbosbase.encoding.record import ReadOnlyRecord
 from rxbosbase.live import Snapshot
 
@@ -113,7 +114,7 @@ def _state(snapshot: Snapshot[Any]) -> Text:
 
 def _cell(row: ReadOnlyRecord, name: str) -> Text:
     expanded = row.get("expand")
-    related = expanded if isinstance(expanded, Mapping) else {}
+    related: Mapping[str, Any] = expanded if is_mapping(expanded) else {}
     value = related.get(name, row.get(name))
     if value is None:
         return Text("")

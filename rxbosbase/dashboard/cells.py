@@ -6,6 +6,8 @@ import sys
 import threading
 from typing import Any, Protocol
 
+from rxbosbase.encoding.narrowing import is_object
+
 __all__ = ("CELLS", "Cells", "Stoppable")
 
 
@@ -67,8 +69,9 @@ def _cell_key(info: Any) -> str:
 
 
 def _running_cell(shell: Any) -> str:
-    parent = getattr(shell, "parent_header", None) or {}
-    cell = (parent.get("metadata") or {}).get("cellId") if isinstance(parent, dict) else None
+    parent = getattr(shell, "parent_header", None)
+    metadata = parent.get("metadata") if is_object(parent) else None
+    cell: Any = metadata.get("cellId") if is_object(metadata) else None
     if cell:
         return str(cell)
     inputs = shell.user_ns.get("In") or [""]

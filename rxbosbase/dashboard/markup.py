@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rxbosbase._extras import missing_extra
+from rxbosbase.encoding.narrowing import is_object
 
 try:
     import panel as pn
@@ -30,13 +31,13 @@ class Markup(pn.custom.JSComponent):  # type: ignore[misc]  # Panel's class has 
 
     def __init__(self, on_act: Callable[[str, str, dict[str, str]], None], **params: Any) -> None:
         self._on_act = on_act
-        super().__init__(**params)
+        super().__init__(**params)  # pyright: ignore[reportUnknownMemberType]
 
     def _handle_msg(self, data: Any) -> None:
         """Handle a message of the browser; ignore one that is not a dict."""
-        if isinstance(data, dict):
+        if is_object(data):
             fields = data.get("fields")
-            known = fields if isinstance(fields, dict) else {}
+            known = fields if is_object(fields) else {}
             self._on_act(
                 str(data.get("act", "")),
                 str(data.get("value", "")),

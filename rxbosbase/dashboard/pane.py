@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from reactivex import abc
 
@@ -59,7 +59,7 @@ class Pane(pn.viewable.Viewer):  # type: ignore[misc]  # Panel's class has no ty
     def __init__(self, picture: Picture, *, per_second: float = PER_SECOND) -> None:
         if not per_second > 0:
             raise ValueError(f"per_second must be more than 0, not {per_second!r}")
-        super().__init__()
+        super().__init__()  # pyright: ignore[reportUnknownMemberType]
         self._picture = picture
         self._interval = 1 / per_second
         self._lock = threading.Lock()
@@ -137,8 +137,9 @@ class Pane(pn.viewable.Viewer):  # type: ignore[misc]  # Panel's class has no ty
         if not pn.extension._loaded:
             return still, {}
         self._show()
-        shown = self._markup._repr_mimebundle_(include, exclude)
-        data, metadata = shown if isinstance(shown, tuple) else (shown, {})
+        markup: Any = self._markup
+        shown: Any = markup._repr_mimebundle_(include, exclude)
+        data, metadata = cast("tuple[Any, Any]", shown if type(shown) is tuple else (shown, {}))
         if not data or "text/html" not in data:
             return (data or still), metadata
         # The static HTML is hidden once the live pane is rendered.
@@ -163,9 +164,12 @@ class Pane(pn.viewable.Viewer):  # type: ignore[misc]  # Panel's class has no ty
                 self._paint, self._interval, PAINT_THREAD.acquire(), self._picture.period
             )
         if self._document is not None:
-            self._document.on_session_destroyed(lambda _: self.stop())
+            self._document.on_session_destroyed(self._stop_with_session)
         self._markup.html = self._picture.html()
         self._follow()
+
+    def _stop_with_session(self, _: object) -> None:
+        self.stop()
 
     def _follow(self) -> None:
         source = self._picture.start(self._mark)

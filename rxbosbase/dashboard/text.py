@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from rxbosbase.dataframes.kinds import nanoseconds
 from rxbosbase.encoding.json import encode
+from rxbosbase.encoding.narrowing import is_array, is_mapping
 from rxbosbase.encoding.record import NAME_FIELDS
 from rxbosbase.errors import ClientResponseError
 
@@ -48,9 +48,9 @@ def value_text(value: Any) -> str:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, list):
+    if is_array(value):
         return ", ".join(map(value_text, value)) or "–"
-    if isinstance(value, Mapping):
+    if is_mapping(value):
         named = next((value[name] for name in NAME_FIELDS if value.get(name)), None)
         return value_text(named) if named is not None else encode(value).decode()
     if isinstance(value, str):

@@ -40,12 +40,6 @@ class FrameBuilder(ABC, Generic[T]):
 
         Raises:
             Exception: what ended the stream.
-
-        >>> from rxbosbase.dataframes import window
-        >>> with FakeRealtime() as fake:
-        ...     with window(fake.client.collection("posts").observe("*"), count=9) as last:
-        ...         len(last.read())
-        0
         """
         with self._lock:
             if self._error is not None:
@@ -56,13 +50,7 @@ class FrameBuilder(ABC, Generic[T]):
             return self._frame.copy(deep=False)
 
     def invalidate(self) -> None:
-        """Mark the frame as outdated: the next `read` builds it again.
-
-        >>> from rxbosbase.dataframes import window
-        >>> with FakeRealtime() as fake:
-        ...     with window(fake.client.collection("posts").observe("*"), count=9) as last:
-        ...         last.invalidate()
-        """
+        """Mark the frame as outdated: the next `read` builds it again."""
         self._frame = None
 
     def dispose(self) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any
 
+from rxbosbase.encoding.narrowing import is_mapping
 from rxbosbase.encoding.record import ReadOnlyRecord
 
 __all__ = ("EPOCH", "Kind", "flatten", "kind_of", "nanoseconds", "widened")
@@ -114,10 +115,10 @@ def _fields(
 ) -> Iterator[tuple[str, Any]]:
     for name, value in record.items():
         path = prefix + name
-        if name == EXPAND and isinstance(value, Mapping):
+        if name == EXPAND and is_mapping(value):
             for relation, inner in value.items():
                 below = f"{path}.{relation}"
-                if isinstance(inner, Mapping):
+                if is_mapping(inner):
                     yield from _fields(inner, f"{below}.", requested)
                 else:
                     yield below, inner

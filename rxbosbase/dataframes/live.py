@@ -114,7 +114,8 @@ class LiveFrame(FrameBuilder[Snapshot[Any]]):
         """
         if not isinstance(self._view, LiveView):
             raise TypeError("wait_fresh() needs a live view, as collection.live() gives it")
-        snapshot = self._view.wait_fresh(timeout)
+        view: Any = self._view  # pyright: ignore[reportUnknownVariableType, reportUnknownMemberType]
+        snapshot = view.wait_fresh(timeout)
         with self._lock:
             if self._latest is None or snapshot.version > self._latest.version:
                 self._add(snapshot)

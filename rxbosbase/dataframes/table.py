@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from rxbosbase.encoding.narrowing import is_mapping
 from rxbosbase.encoding.record import ReadOnlyRecord
 from rxbosbase.live.engine.snapshot import Change
 
@@ -141,7 +142,7 @@ class Table:
 
 
 def _checked(record: Any) -> ReadOnlyRecord:
-    if not isinstance(record, Mapping):
+    if not is_mapping(record):
         raise TypeError(
             f"a frame is made of records that are dicts, not {type(record).__name__}: "
             "use a collection without model="

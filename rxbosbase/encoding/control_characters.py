@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 
-__all__ = ("one_line", "plain_json")
+__all__ = ("one_line", "plain_json", "short_repr")
 
 _COMMANDS = (
     "["
@@ -35,6 +35,19 @@ def one_line(text: str, *, keep: str = "") -> str:
     'no\\n12:00 ERROR \\x1b[31mfire'
     """
     return re.sub(_COMMANDS, lambda f: f[0] if f[0] in keep else ascii(f[0])[1:-1], text)
+
+
+def short_repr(value: object, most: int = 60) -> str:
+    r"""Return the repr of a value as one line, cut to about `most` characters: for the repr of what
+    holds it.
+
+    >>> print(short_repr("a\n" * 1000, 5), short_repr([1, 2, 3], 5))
+    'a\na\na'… [1, 2…
+    """
+    if isinstance(value, str):
+        return one_line(repr(value)) if len(value) <= most else f"{one_line(repr(value[:most]))}…"
+    text = one_line(repr(value))
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def plain_json(text: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from .narrowing import is_array, is_object
 from .utf8 import place_of_surrogate
 from .values import plain
 
@@ -95,9 +96,9 @@ def _encoded(
 
 
 def _as_stored(value: Any) -> Any:
-    if isinstance(value, dict):
+    if is_object(value):
         return {key: _as_stored(each) for key, each in value.items()}
-    if isinstance(value, list):
+    if is_array(value):
         return [_as_stored(each) for each in value]
     if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         return value

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from .json import TooDeepError, decode
+from .narrowing import is_array, is_object
 
 __all__ = ("UnreadableRecord", "UnreadableRow", "find_unreadable", "read_record", "read_response")
 
@@ -105,7 +106,7 @@ def read_record(text: bytes) -> dict[str, Any]:
         record = decode(text)
     except TooDeepError:
         record = _row(_Cut(text, 1).fields())
-    if not isinstance(record, dict):
+    if not is_object(record):
         raise ValueError("it is no object")
     return record
 
@@ -140,10 +141,10 @@ def find_unreadable(response: Any) -> tuple[UnreadableRow, ...]:
     """Return the records of a response that `read_response` could not decode whole."""
     if isinstance(response, UnreadableRow):
         return (response,)
-    if not isinstance(response, dict):
+    if not is_object(response):
         return ()
     items = response.get("items")
-    rows = [*(items if isinstance(items, list) else ()), response.get("record")]
+    rows = [*(items if is_array(items) else ()), response.get("record")]
     return tuple(row for row in rows if isinstance(row, UnreadableRow))
 
 
@@ -181,7 +182,7 @@ class _Cut:
 
     @property
     def is_array(self) -> bool:
-        return isinstance(self._whole, list)
+        return is_array(self._whole)
 
     def fields(self) -> dict[str, Any]:
         """Return the members of an object."""
@@ -189,12 +190,12 @@ class _Cut:
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the records of an array."""
-        if not isinstance(self._whole, list):
+        if not is_array(self._whole):
             raise ValueError("it is no array")
         return [_row(self._members(record)) for record in self._whole]
 
     def _members(self, record: Any) -> dict[str, Any]:
-        if not isinstance(record, dict):
+        if not is_object(record):
             raise ValueError("it is no object")
         if any(name.startswith(self._mark) for name in record):
             raise ValueError("it is malformed: a name is no text")

@@ -6,8 +6,10 @@ A `str` may hold half of a surrogate pair: ``json.loads`` makes one of ``"\\ud80
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, cast
+
+from .narrowing import is_mapping
 
 __all__ = ("check_encodable", "encodable", "place_of_surrogate")
 
@@ -61,10 +63,11 @@ def place_of_surrogate(value: Any) -> str | None:
         except UnicodeEncodeError:
             return ""
         return None
-    if isinstance(value, Mapping):
+    parts: list[tuple[Any, Any]]
+    if is_mapping(value):
         parts = [part for key, each in value.items() for part in ((key, key), (key, each))]
     elif isinstance(value, (list, tuple)):
-        parts = list(enumerate(value))
+        parts = list(enumerate(cast(Iterable[Any], value)))
     else:
         return None
     for key, each in parts:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -52,11 +51,11 @@ def plain(value: Any) -> Any:
 
 def _plain(value: Any) -> Any:
     # No comprehensions: each level of the value would take two of the interpreter's.
-    kind = type(value)
+    kind = type(value)  # pyright: ignore[reportUnknownVariableType]
     if kind in _AS_IT_IS:
         return value
     if kind is dict:
-        found = {}
+        found: dict[str, Any] = {}
         for key, each in value.items():
             name = key if type(key) is str else _key(key)
             found[name] = each if type(each) in _AS_IT_IS else _plain(each)
@@ -87,10 +86,10 @@ def _converted(value: Any) -> Any:
         raise _no_form(value)  # a Series could mean a dict or a list
     if hasattr(value, "dtype") and hasattr(value, "tolist"):
         return _of_array(value)
-    if is_dataclass(value):
+    if hasattr(value, "__dataclass_fields__"):
         return {
             each.metadata.get("key", each.name): _plain(getattr(value, each.name, None))
-            for each in fields(value)
+            for each in _imported("dataclasses", "fields")(value)
         }
     raise _no_form(value)
 

@@ -200,7 +200,8 @@ class AbortableAdapter(HTTPAdapter):
     def _track(self, manager: urllib3.PoolManager) -> None:
         plain = type("Connection", (_Tracked, HTTPConnection), {"sockets": self._sockets})
         secure = type("SecureConnection", (_Tracked, HTTPSConnection), {"sockets": self._sockets})
-        manager.pool_classes_by_scheme = {
+        pools: Any = manager
+        pools.pool_classes_by_scheme = {
             "http": type("Pool", (urllib3.HTTPConnectionPool,), {"ConnectionCls": plain}),
             "https": type("SecurePool", (urllib3.HTTPSConnectionPool,), {"ConnectionCls": secure}),
         }

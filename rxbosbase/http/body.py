@@ -2,6 +2,8 @@
 
 The body is decompressed here and not by `requests`, which has no bound: 1 kB of gzip can hold
 1 MB, and gzip inside gzip the square of that.
+
+Source: RFC 9110, 8.4.1 (content codings, of which gzip is accepted) and RFC 1952 (gzip).
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from typing import cast
 
 import msgspec
 
@@ -52,7 +53,7 @@ def trusted_certificates(
         return TrustedCertificates(given, setting=_setting({"verify": given}))
     if not given or not url.lower().startswith("https:"):
         return TrustedCertificates(given)
-    named = {}
+    named: dict[str, str] = {}
     if variable := next((each for each in FILES if environ.get(each)), None):
         named[variable] = environ[variable]
     folders = environ.get(FOLDERS, "") if variable in (None, "SSL_CERT_FILE") else ""
@@ -74,7 +75,7 @@ def check_verify(verify: object) -> bool | str:
         return verify
     if not isinstance(verify, (str, os.PathLike)):
         raise TypeError(f"verify must be a bool or a path, not {type(verify).__name__}")
-    path = os.fspath(verify)
+    path: object = os.fspath(cast("os.PathLike[str]", verify))
     if not isinstance(path, str) or not os.path.exists(path):
         raise ValueError(f"verify names no file or folder of certificates: {path!r}")
     return path

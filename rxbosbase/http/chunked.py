@@ -4,8 +4,10 @@ Pure. The server sends each event as a chunk of its own, so a busy stream is tho
 chunks a second; ``http.client`` takes several microseconds for each. Here a large read is split
 by a pattern and slices. `BodyDecoder` splits the usual form itself; this is for the rest.
 
-A body, by RFC 9112 section 7.1: ``size[;extension] CRLF data CRLF``, any number of times, then
-``0 CRLF``, then trailer lines, then an empty line.
+A body is ``size[;extension] CRLF data CRLF``, any number of times, then ``0 CRLF``, then trailer
+lines, then an empty line.
+
+Source: RFC 9112, 7.1.
 """
 
 from __future__ import annotations

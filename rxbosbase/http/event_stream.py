@@ -3,6 +3,8 @@
 It bypasses `requests`: `iter_content` costs several microseconds for each HTTP chunk, and the
 server puts every event into a chunk of its own. The buffered socket returns all that has arrived
 at once, and `BodyDecoder` decodes the chunks in bulk.
+
+Source: HTML Living Standard, 9.2.3 (a stream is a 200 with ``text/event-stream``).
 """
 
 from __future__ import annotations

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from rxbosbase.encoding.json import encode
+from rxbosbase.encoding.narrowing import is_array, is_mapping
 from rxbosbase.encoding.utf8 import encodable
 from rxbosbase.encoding.values import plain
 
@@ -40,7 +41,7 @@ def split_files(body: Mapping[str, Any]) -> tuple[dict[str, Any], list[Upload]]:
     fields: dict[str, Any] = {}
     files: list[Upload] = []
     for name, value in body.items():
-        values = value if isinstance(value, list) else [value]
+        values = value if is_array(value) else [value]
         found = [upload for each in values if (upload := _upload(each)) is not None]
         if found and len(found) != len(values):
             raise TypeError(f"field {name!r} mixes files with other values: send them apart")
@@ -67,7 +68,7 @@ def form_fields(body: Any) -> Any:
     >>> form_fields({"on": True, "tags": ["a", 1], "data": {"n": 1}, "none": None})
     {'on': 'true', 'tags': ['a', 1], 'data': '{"n":1}', 'none': None}
     """
-    if not isinstance(body, Mapping):
+    if not is_mapping(body):
         return body
     return {
         name: value if isinstance(value, bytes) else _form_value(plain(value))
@@ -76,7 +77,7 @@ def form_fields(body: Any) -> Any:
 
 
 def _form_value(value: Any) -> Any:
-    if isinstance(value, list):
+    if is_array(value):
         return [_form_text(each) for each in value]
     return _form_text(value)
 
@@ -91,12 +92,13 @@ def _upload(value: Any) -> tuple[Any, ...] | None:
     if hasattr(value, "read"):
         name = getattr(value, "name", None)
         return (_safe_name(Path(name).name if isinstance(name, str) else ""), value)
-    if isinstance(value, tuple) and len(value) in (2, 3) and isinstance(value[0], str):
-        content = value[1]
+    parts = cast(tuple[Any, ...], value)
+    if isinstance(value, tuple) and len(parts) in (2, 3) and isinstance(parts[0], str):
+        content = parts[1]
         if isinstance(content, (bytes, bytearray)) or hasattr(content, "read"):
-            if not all(isinstance(kind, str) and kind.isprintable() for kind in value[2:]):
-                raise ValueError(f"the type of file {value[0]!r} must be text such as 'image/png'")
-            return (_safe_name(value[0]), *value[1:])
+            if not all(isinstance(kind, str) and kind.isprintable() for kind in parts[2:]):
+                raise ValueError(f"the type of file {parts[0]!r} must be text such as 'image/png'")
+            return (_safe_name(parts[0]), *parts[1:])
     return None
 
 

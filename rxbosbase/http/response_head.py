@@ -2,6 +2,8 @@
 
 ``http.client`` reads a head as long as a byte arrives now and then, accepts half of one, and
 ignores what it cannot parse. Here a head has one deadline and one meaning.
+
+Source: RFC 9112, 4 (status line), 5 (fields), 6.3 (lengths that differ), and RFC 9110, 15.2 (1xx).
 """
 
 from __future__ import annotations

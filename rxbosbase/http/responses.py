@@ -1,4 +1,7 @@
-"""What a response means: its JSON, or the error that it stands for."""
+"""What a response means: its JSON, or the error that it stands for.
+
+Source: RFC 9110, 15 (the classes of status codes) and 10.2.3 (``Retry-After``).
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,13 @@ import requests
 
 from rxbosbase.encoding.control_characters import one_line
 from rxbosbase.encoding.json import TooDeepError
+from rxbosbase.encoding.narrowing import is_object
 from rxbosbase.encoding.unreadable import find_unreadable, read_response
 from rxbosbase.errors import ClientResponseError, ProtocolError, RedirectError, UnreadableError
 
 __all__ = ("decoded", "redirect_error", "response_error", "url_of", "without_token")
 
 _SECONDS = "[0-9]+"
-_CREDENTIALS = r"^([^/\\]*[/\\]{2})[^/\\]*@"  # of an absolute or protocol-relative URL
 
 MAX_MESSAGE = 1000
 """Characters of an error's message that are kept."""
@@ -72,9 +75,7 @@ def decoded(response: requests.Response, content: bytes) -> Any:
 
 def redirect_error(response: requests.Response) -> RedirectError:
     """Return the error that a response of 3xx stands for."""
-    # Its query may be that of the request, with a file token.
-    target = re.split(r"[?#]", response.headers.get("Location", ""), maxsplit=1)[0]
-    return RedirectError(url_of(response), re.sub(_CREDENTIALS, r"\1", target)[:MAX_HEADER])
+    return RedirectError(url_of(response), response.headers.get("Location", ""))
 
 
 def without_token(response: requests.Response, content: bytes) -> bytes:
@@ -87,14 +88,14 @@ def without_token(response: requests.Response, content: bytes) -> bytes:
 
 def response_error(response: requests.Response, data: Any) -> ClientResponseError:
     """Return the error that a response of 4xx or 5xx stands for."""
-    fields: Any = data.get("data") if isinstance(data, dict) else None
-    message = data.get("message") if isinstance(data, dict) else None
+    fields: Any = data.get("data") if is_object(data) else None
+    message = data.get("message") if is_object(data) else None
     return ClientResponseError(
         response.status_code,
         url_of(response),
-        fields if isinstance(fields, dict) else None,
+        fields if is_object(fields) else None,
         str(message or response.reason or "")[:MAX_MESSAGE],
-        None if isinstance(data, dict) else _foreign_body(response),
+        None if is_object(data) else _foreign_body(response),
         retry_after=_retry_after(response.headers.get("Retry-After")),
     )
 

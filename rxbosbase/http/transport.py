@@ -2,6 +2,8 @@
 
 An `HTTPChannel` is a set of connections that end together: the client has one for its plain
 requests, and each event stream has one for itself and its POSTs.
+
+Source: RFC 9110, 5.5 and 5.6.2 (the values and names of headers).
 """
 
 from __future__ import annotations

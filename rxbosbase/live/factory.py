@@ -56,7 +56,7 @@ def make_view(
         sorting = Sorting(order, manager.text_order, interval, rules)
         return ViewDriver(manager, source, RecordEngine(rules, sorting), first, make_window)
 
-    return LiveView(manager, (query, reader.key, reconcile, interval), make, owner)
+    return LiveView(manager, (query, reader.key, reconcile, interval), make, owner, query)
 
 
 def make_record_view(
@@ -82,7 +82,7 @@ def make_record_view(
         empty = Snapshot.empty(Order.parse(), decode, query.collection)
         return ViewDriver(manager, source, engine, empty)
 
-    return LiveView(manager, (query, id, reader.key, reconcile), make, owner)
+    return LiveView(manager, (query, id, reader.key, reconcile), make, owner, query)
 
 
 def _own_order(query: Query) -> Order | None:

@@ -71,7 +71,16 @@ class Publisher(Generic[T]):
         self._shown: Snapshot[T] | None = None
         self._observers: tuple[Subscriber, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"<Publisher {self.summary}>"
+
     # -- for the view's users --------------------------------------------------------------------
+
+    @property
+    def summary(self) -> str:
+        """What there is to say in a repr: the state, and the last snapshot that was made."""
+        state = "running" if self._error is None and not self._ended else "ended"
+        return f"{state}, {self._current!r}"
 
     @property
     def unreadable(self) -> Iterable[UnreadableRecord]:
@@ -111,7 +120,7 @@ class Publisher(Generic[T]):
             if not ready:
                 break
             if isinstance(ready[0], Snapshot):
-                return ready[0]
+                return ready[0]  # pyright: ignore[reportUnknownVariableType]
             self._build(ready[0])
             self._post_flush()
         state = self._state()

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, TypeAlias, Unpack
 from urllib.parse import quote
 
+from rxbosbase.encoding.narrowing import is_array, is_object
 from rxbosbase.encoding.record import Record
 from rxbosbase.encoding.unreadable import UnreadableRow
 from rxbosbase.encoding.utf8 import encodable
@@ -247,7 +248,7 @@ class QuerySource:
         query = self.query
         given = {**query.given, **asked, **paged}
         response = _read_decodable(self._read, query.path, given, query.headers)
-        return checked_rows(response.get("items") if isinstance(response, dict) else None)
+        return checked_rows(response.get("items") if is_object(response) else None)
 
     def _conditions(self, ids: Iterable[str]) -> Iterator[str]:
         """Return the filters of a recheck: several if one would be too long."""
@@ -317,8 +318,8 @@ def checked_rows(rows: Any) -> list[Record]:
     Raises:
         ProtocolError: a response of something else, such as a proxy's own.
     """
-    if not isinstance(rows, list) or not all(
-        isinstance(row, dict) and isinstance(row.get("id"), str) and row["id"] for row in rows
+    if not is_array(rows) or not all(
+        is_object(row) and isinstance(row.get("id"), str) and row["id"] for row in rows
     ):
         raise ProtocolError("a view's read was answered without records: is a proxy in between?")
     return rows

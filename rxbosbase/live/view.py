@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Generic
 
-from reactivex import abc
+from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
+from rxbosbase.encoding.control_characters import short_repr
 from rxbosbase.encoding.record import T
 from rxbosbase.live.engine.snapshot import Change, Snapshot
 from rxbosbase.realtime.api import check_seconds
@@ -17,6 +18,7 @@ from rxbosbase.runtime.streams import Stream
 
 from .driver import ViewDriver
 from .manager import LiveViewManager
+from .source import Query
 
 __all__ = ("LiveView",)
 
@@ -27,8 +29,14 @@ class LiveView(Stream[Snapshot[T]], Generic[T]):
     It begins with its first subscriber, or on entering ``with view:``, and ends with the last.
     Equal views of a client share one. A late subscriber gets the current snapshot at once.
 
-    Example:
-        ``with posts.live(filter="n > 1") as view: print(len(view.wait_fresh(10).records))``
+    >>> with FakeRealtime() as fake:
+    ...     fake.records["posts"] = {"a": {"id": "a", "n": 2}}
+    ...     with fake.client.collection("posts").live(sort="n") as view:
+    ...         print(len(view.wait_fresh(timeout=10).records))
+    ...         _ = fake.push("posts", "create", {"id": "b", "n": 1})
+    ...         print([record["id"] for record in view.current.records])
+    1
+    ['b', 'a']
     """
 
     scheduler: SerialScheduler
@@ -39,14 +47,24 @@ class LiveView(Stream[Snapshot[T]], Generic[T]):
         key: Hashable,
         make: Callable[[], ViewDriver[T]],
         owner: object,
+        query: Query,
     ) -> None:
         super().__init__(self._attach, manager.delivery)
+        self._query = query
         self._manager = manager
         self._key = key
         self._make = make
         self._owner = owner
         self._entered: list[ViewDriver[T]] = []
         self._drivers: list[ViewDriver[T]] = []  # in use here; an ended one has the reason
+
+    def __repr__(self) -> str:
+        query = self._query
+        given = {**query.given, "sort": query.sort, "limit": query.limit}
+        options = "".join(f" {key}={short_repr(value)}" for key, value in given.items() if value)
+        running = self._drivers[-1] if self._drivers else self._manager.find(self._key)
+        state = "not running" if running is None else running.publisher.summary
+        return f"<LiveView {short_repr(query.collection)}{options}, {state}>"
 
     def __enter__(self) -> LiveView[T]:
         self._entered.append(self._acquire())
@@ -67,17 +85,30 @@ class LiveView(Stream[Snapshot[T]], Generic[T]):
     def wait_fresh(self, timeout: float = 10.0) -> Snapshot[T]:
         """Wait until the view is complete and connected, and return its snapshot.
 
+        Args:
+            timeout: the longest wait in seconds.
+
         Raises:
             RequestTimeoutError: not within `timeout` seconds.
             ClientResponseError: the query is refused: 400, 403 or 404.
+            ClientClosedError: the client was closed.
             RuntimeError: no subscriber, and not inside ``with view:``; or a model of
                 this view waits for it.
+            TypeError, ValueError: `timeout` is no finite number above 0.
         """
         check_seconds("timeout", timeout)
         return self._driver().publisher.wait_fresh(timeout)
 
     def changes(self) -> Stream[Change[T]]:
-        """Return the changes alone; a subscriber first gets each record there is as ``"added"``."""
+        """Return the changes alone; a subscriber first gets each record there is as ``"added"``.
+
+        >>> with FakeRealtime() as fake:
+        ...     changes = fake.client.collection("posts").live(limit=10).changes()
+        ...     _ = changes.subscribe(lambda change: print(change.type, change.record))
+        ...     _ = fake.push("posts", "create", {"id": "a"})
+        ...     fake.advance(1)  # with a limit, the window is read again
+        added {'id': 'a'}
+        """
 
         def subscribe(
             observer: abc.ObserverBase[Change[T]], scheduler: abc.SchedulerBase | None
@@ -95,12 +126,21 @@ class LiveView(Stream[Snapshot[T]], Generic[T]):
                 on_next, observer.on_error, observer.on_completed, scheduler=scheduler
             )
 
-        return Stream(subscribe, self.scheduler)
+        return self.pipe(lambda _: Observable(subscribe))
 
     def record(self, id: str) -> Stream[T | None]:
         """Return one record of the view: its value now, then each new one; None while it is absent.
 
         While it cannot be decoded nothing is emitted: the last value stays.
+
+        Args:
+            id: the record's id.
+
+        >>> with FakeRealtime() as fake:
+        ...     _ = fake.client.collection("posts").live().record("a").subscribe(print)
+        ...     _ = fake.push("posts", "create", {"id": "a"})
+        None
+        {'id': 'a'}
         """
         readable = self.filter(lambda snapshot: id not in snapshot.unreadable)
         return readable.map(lambda snapshot: snapshot.by_id.get(id)).distinct_until_changed()

@@ -30,8 +30,8 @@ def seconds(value: float | timedelta, name: str) -> float:
 def record_id(event: Event) -> str:
     """Return the id of an event's record or model; ``ValueError`` with a remedy if it has none."""
     try:
-        record = event.record
-        found: str = record["id"] if isinstance(record, Mapping) else record.id
+        record: Mapping[str, str] | None = event.record
+        found: str = record["id"] if isinstance(record, Mapping) else event.record.id
     except (KeyError, AttributeError):
         raise ValueError(
             f"this operator needs events with record['id'] (or record.id, of a model), and got "

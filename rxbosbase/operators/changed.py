@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic
 
 from reactivex import Observable
 
+from rxbosbase.encoding.narrowing import is_mapping, is_sequence
 from rxbosbase.encoding.record import T
 from rxbosbase.events import RecordEvent
 
@@ -92,9 +93,9 @@ def changed(*fields: str) -> Callable[[Observable[RecordEvent[T]]], Observable[F
 
 def _reach(value: Any, path: tuple[str, ...]) -> Any:
     for step in path:
-        if isinstance(value, Mapping):
+        if is_mapping(value):
             value = value.get(step)
-        elif isinstance(value, Sequence) and not isinstance(value, str) and step.isdecimal():
+        elif is_sequence(value) and step.isdecimal():
             value = value[int(step)] if int(step) < len(value) else None
         elif type(value).__module__ != "builtins":
             value = getattr(value, step, None)  # of a model

@@ -54,9 +54,10 @@ def retry_with_backoff(
         wake: each of its values ends a running wait at once and keeps the count. Subscribed to
             once, as long as the result; its own error ends the result.
 
-    An error with a number in its attribute ``retry_after`` (seconds) makes the wait at least that
-    long, up to 300 s. After ``policy.max_attempts`` failures in a row the last error is passed on;
-    so is what ``resets``, ``until`` or ``on_wait`` raise.
+    An error with a number in its attribute ``retry_after`` (seconds, as of the header
+    ``Retry-After``: RFC 9110, 10.2.3) makes the wait at least that long, up to 300 s. After
+    ``policy.max_attempts`` failures in a row the last error is passed on; so is what ``resets``,
+    ``until`` or ``on_wait`` raise.
 
     Returns:
         an operator for ``pipe``: any values in, the same values out.

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from reactivex import abc
 
+from rxbosbase.encoding.control_characters import short_repr
 from rxbosbase.events import Message
 from rxbosbase.realtime.protocol.topics import Topic, custom_topic
 from rxbosbase.realtime.session.registry import Subscriber
@@ -55,19 +56,39 @@ class TopicRequest(NamedTuple):
 
 
 class Unsubscribe(abc.DisposableBase):
-    """Ends a callback's subscription: call it, ``dispose()`` it, or use it in ``with``."""
+    """Ends a callback's subscription: call it, ``dispose()`` it, or use it in ``with``.
 
-    def __init__(self, service: RealtimeService, subscriber: Subscriber, owner: object) -> None:
+    >>> with FakeRealtime() as fake:
+    ...     unsubscribe = fake.client.collection("posts").subscribe("*", print)
+    ...     unsubscribe()
+    ...     fake.push("posts", "create", {"id": "a"})
+    0
+    """
+
+    def __init__(
+        self, service: RealtimeService, subscriber: Subscriber, topic: Topic, owner: object
+    ) -> None:
         self._service = service
         self._subscriber = subscriber
         self._owner = owner
+        self._topic = topic
+
+    def __repr__(self) -> str:
+        state = "subscribed" if self._subscriber.entry is not None else "ended"
+        return f"<Unsubscribe {short_repr(self._topic.name)}, {state}>"
 
     def __call__(self) -> None:
         """Unsubscribe. Once this has returned the callback is not called again. Idempotent."""
         self._service.detach(self._subscriber)
 
     def dispose(self) -> None:
-        """Unsubscribe; for lists of RxPY disposables."""
+        """Unsubscribe, as a call does; for lists of RxPY disposables.
+
+        >>> from reactivex.disposable import CompositeDisposable
+        >>> with FakeRealtime() as fake:
+        ...     all_of_them = CompositeDisposable(fake.client.realtime.subscribe("chat", print))
+        ...     all_of_them.dispose()
+        """
         self()
 
     def __enter__(self) -> Unsubscribe:
@@ -115,7 +136,7 @@ def subscribe_blocking(
     except BaseException:
         service.detach(subscriber)
         raise
-    return Unsubscribe(service, subscriber, request.owner)
+    return Unsubscribe(service, subscriber, request.topic, request.owner)
 
 
 def check_seconds(what: str, value: object) -> None:
@@ -133,6 +154,15 @@ class Realtime:
 
     Collections' topics are observed by ``client.collection(name).observe(…)``; they share this
     connection.
+
+    >>> with FakeRealtime() as fake:
+    ...     realtime = fake.client.realtime
+    ...     _ = realtime.observe("chat").subscribe(lambda message: print(message.data))
+    ...     fake.send("chat", "Hi")
+    ...     realtime.status.value.state, realtime.is_connected
+    Hi
+    1
+    ('active', True)
     """
 
     # A misspelt `client.realtime.on_disconnect = …` is an error, not a callback never called.
@@ -142,6 +172,10 @@ class Realtime:
         self._service = service
         self._owner = owner
         self._renew = renew
+
+    def __repr__(self) -> str:
+        status = self.status.value
+        return f"<Realtime {status.state}, {len(status.topics)} topics>"
 
     def observe(
         self,
@@ -158,11 +192,16 @@ class Realtime:
             headers: the headers that the server's rules see.
 
         Raises:
-            ClientResponseError: 400, the topic is too long.
+            ClientResponseError: 400, the topic is longer than the server's 2500 bytes
+                (PocketBase, ``apis/realtime.go``, ``realtimeSubscribeForm``).
             ValueError, TypeError: an invalid topic or option.
 
-        Example:
-            ``client.realtime.observe("chat/typing").subscribe(lambda m: print(m.data))``
+        >>> with FakeRealtime() as fake:
+        ...     typing = fake.client.realtime.observe("chat/typing")
+        ...     _ = typing.subscribe(lambda message: print(message["who"]))
+        ...     fake.send("chat/typing", {"who": "Ada"})
+        Ada
+        1
         """
         wanted = custom_topic(topic, query=query, headers=headers)
         return MessageStream(self._service, wanted, self._owner)
@@ -180,9 +219,27 @@ class Realtime:
 
         On ``"PB_CONNECT"`` a callback gets the current connection at once, then each new one.
 
+        Args:
+            topic: as for `observe`.
+            callback: called with each message, one at a time, on the client's delivery thread; what
+                it raises is logged.
+            query, headers: as for `observe`.
+            timeout: seconds to wait for the acknowledgement.
+
+        Returns:
+            the subscription: call it, dispose it, or use it in ``with`` to end it.
+
         Raises:
             RequestTimeoutError: not acknowledged within `timeout` seconds.
-            ClientResponseError: 400, the topic is too long.
+            ClientResponseError: 400, the topic is too long, as for `observe`.
+            BosBaseError: the connection failed for good, or the client was closed.
+            ValueError, TypeError: an argument is invalid.
+
+        >>> with FakeRealtime() as fake:
+        ...     realtime = fake.client.realtime
+        ...     unsubscribe = realtime.subscribe("PB_CONNECT", lambda m: print(m["clientId"]))
+        ...     fake.advance(0)
+        fake-client-1
         """
         request = custom_topic_request(self, topic, query=query, headers=headers)
         return subscribe_blocking(request, callback, timeout=timeout)
@@ -191,6 +248,19 @@ class Realtime:
         """Unsubscribe `topic`, with all its option variants, or every topic.
 
         Their observables complete. Live views keep their topics.
+
+        Args:
+            topic: as for `observe`; None for all.
+
+        Raises:
+            ClientResponseError: 400 at once, the name is longer than any topic, as for `observe`.
+            ValueError, TypeError: no topic has this name.
+
+        >>> with FakeRealtime() as fake:
+        ...     _ = fake.client.realtime.subscribe("chat", print)
+        ...     fake.client.realtime.unsubscribe()
+        ...     fake.topics
+        set()
         """
         if topic is None:
             self._service.complete(lambda _: True)
@@ -231,17 +301,36 @@ class Realtime:
         """Wait until every wanted topic is acknowledged, those of live views too; return at once if
         none is wanted. A view's records come later: see ``view.wait_fresh``.
 
+        Args:
+            timeout: the longest wait in seconds.
+
         Raises:
             RequestTimeoutError: not within `timeout` seconds.
             ClientClosedError: the client was closed.
             BosBaseError: the error with which a connection failed meanwhile.
+            TypeError, ValueError: `timeout` is no finite number above 0.
+
+        >>> with FakeRealtime() as fake:
+        ...     _ = fake.client.collection("posts").observe("*").subscribe()
+        ...     fake.client.realtime.wait_active(timeout=5)
+        ...     fake.topics
+        {'posts/*'}
         """
         check_seconds("timeout", timeout)
         self._service.monitor.wait_active(timeout)
 
     def reconnect_now(self) -> None:
         """Open a new connection at once: end a wait, replace an open stream; the same for the
-        connections of the live views."""
+        connections of the live views.
+
+        >>> with FakeRealtime() as fake:
+        ...     _ = fake.client.collection("posts").observe("*").subscribe()
+        ...     fake.drop()  # the next attempt would be after 0.2 s
+        ...     fake.client.realtime.reconnect_now()
+        ...     fake.advance(0)
+        ...     fake.client.realtime.status.value.state
+        'active'
+        """
         self._renew()
 
     @property

@@ -14,11 +14,13 @@ import msgspec
 from reactivex import Observable, abc
 from reactivex.disposable import Disposable
 
-from rxbosbase.encoding.control_characters import one_line
+from rxbosbase.encoding.control_characters import one_line, short_repr
+from rxbosbase.encoding.narrowing import is_object
 from rxbosbase.errors import ClientClosedError, ProtocolError, RequestTimeoutError, StreamLostError
 from rxbosbase.events import ReceivedAt, decode_message
 from rxbosbase.realtime.protocol.body_decoder import BodyDecoder
 from rxbosbase.realtime.protocol.frames import Frame, FrameParser, Skipped
+from rxbosbase.runtime.actions import calling
 from rxbosbase.runtime.backoff import BackoffPolicy
 from rxbosbase.runtime.network import Channel, Transport
 from rxbosbase.runtime.scheduler import SerialScheduler
@@ -100,6 +102,10 @@ class Batch:
         self.skipped = skipped
         self.received_at = received_at
 
+    def __repr__(self) -> str:
+        skipped = f", {len(self.skipped)} skipped" if self.skipped else ""
+        return f"<Batch of {len(self.frames)} frames, {self.size} bytes{skipped}>"
+
 
 class Connection:
     """One stream, from dialling to its end; the receiver of what its channel reads.
@@ -141,6 +147,9 @@ class Connection:
         self._error: Exception | None = None
         self._deadline = self._opened_at = 0.0
         self._size = 0  # of all reads since the last batch: a large event needs many
+
+    def __repr__(self) -> str:
+        return f"<Connection {short_repr(self.client_id)}{', ending' if self.ending else ''}>"
 
     # -- from any thread -------------------------------------------------------------------------
 
@@ -247,7 +256,7 @@ class Connection:
         else:
             # RxPY's `repeat` stores the disposable of its action after scheduling it: on a thread
             # other than the scheduler's, that could come too late and cancel the next connection.
-            scheduler.schedule(lambda *_: observer.on_completed())
+            scheduler.schedule(calling(observer.on_completed))
 
     @property
     def _is_healthy(self) -> bool:
@@ -289,7 +298,7 @@ class Connection:
 
 def _client_id(topic: str, payload: bytes) -> str:
     data = decode_message(topic, payload).data
-    client_id = data.get("clientId") if isinstance(data, dict) else None
+    client_id = data.get("clientId") if is_object(data) else None
     if topic != CONNECT_TOPIC or not isinstance(client_id, str) or not client_id:
         raise ProtocolError("the event stream does not begin with PB_CONNECT and a client id")
     return client_id

@@ -26,6 +26,20 @@ class EventIterator(Generic[T]):
 
     At most `size` events are queued; then the delivery thread waits, and nothing is lost. The
     iteration ends when the stream completes or the ``with`` is left, and raises the stream's error.
+    Get it by ``collection.events(…)``.
+
+    Raises:
+        TypeError, ValueError: `size` is no int of 1 or more.
+        RuntimeError: a step outside of ``with``, or inside a callback of the client, which would
+            wait for itself.
+        BosBaseError: from a step, what ended the stream.
+
+    >>> with FakeRealtime() as fake, fake.client.collection("posts").events("*") as events:
+    ...     _ = fake.push("posts", "create", {"id": "a"})
+    ...     for event in events:
+    ...         print(event)
+    ...         events.close()
+    RecordEvent(create on 'posts/*', id='a')
     """
 
     def __init__(self, open_stream: Open[T], size: int, delivery: SerialScheduler) -> None:
@@ -41,6 +55,11 @@ class EventIterator(Generic[T]):
         self._error: Exception | None = None
         self._ended = False
         self._subscription: abc.DisposableBase | None = None
+
+    def __repr__(self) -> str:
+        begun = "open" if self._subscription is not None else "not open yet"
+        state = "ended" if self._ended else begun
+        return f"<EventIterator {state}, {len(self._events)} of {self._size} waiting>"
 
     def __enter__(self) -> EventIterator[T]:
         if self._subscription is None:
@@ -69,7 +88,14 @@ class EventIterator(Generic[T]):
         raise StopIteration
 
     def close(self) -> None:
-        """End the subscription; queued events can still be read."""
+        """End the subscription; queued events can still be read.
+
+        >>> with FakeRealtime() as fake, fake.client.collection("posts").events("*") as events:
+        ...     _ = fake.push("posts", "create", {"id": "a"})
+        ...     events.close()
+        ...     list(events)
+        [RecordEvent(create on 'posts/*', id='a')]
+        """
         self._finish()
         if self._subscription is not None:
             self._subscription.dispose()

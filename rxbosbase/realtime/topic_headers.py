@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+from rxbosbase.encoding.narrowing import is_mapping
 from rxbosbase.realtime.protocol.topics import check_topic_headers, header_name
 
 __all__ = ("TopicHeaders",)
@@ -45,7 +46,7 @@ class TopicHeaders:
 
         Warn once about headers that requests send and the topic does not.
         """
-        if given is not None and not isinstance(given, Mapping):
+        if given is not None and not is_mapping(given):
             return given  # refused where the topic is made
         names = {header_name(str(name)) for name in given or ()}
         missing = self._requests - names - self._known.keys()

@@ -9,6 +9,7 @@ from typing import Any
 from reactivex import abc
 from reactivex.disposable import Disposable
 
+from rxbosbase.encoding.control_characters import short_repr
 from rxbosbase.events import Message, RecordEvent
 from rxbosbase.realtime.protocol.topics import Topic
 from rxbosbase.realtime.session.registry import Subscriber
@@ -53,6 +54,10 @@ class RecordStream(Stream[RecordEvent[Any]]):
         self._owner = owner
         self._actions = actions
 
+    def __repr__(self) -> str:
+        only = "".join(f" {action}" for action in sorted(self._actions or ()))
+        return f"<RecordStream {short_repr(self._topic.name)}{only}>"
+
     def only(self, actions: frozenset[str]) -> RecordStream:
         """Return the stream of these actions alone. Records of actions that no subscriber receives
         are not decoded."""
@@ -80,6 +85,10 @@ class MessageStream(Stream[Message]):
         self._service = service
         self._topic = topic
         self._owner = owner
+
+    def __repr__(self) -> str:
+        name = "of every topic" if self._topic is None else short_repr(self._topic.name)
+        return f"<MessageStream {name}>"
 
     def _attach(
         self, observer: abc.ObserverBase[Message], _: abc.SchedulerBase | None

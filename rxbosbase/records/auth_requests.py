@@ -27,12 +27,28 @@ class AuthRequests(CollectionRequests):
     ) -> dict[str, Any]:
         """Log in to this auth collection; the client acts as that user from then on.
 
+        Args:
+            identity: the email, or another field that the collection logs in with.
+            password: the password.
+            body: further fields of the request's body, by name.
+            options: the keywords of `RecordOptions`: ``expand``, ``fields``, ``query``,
+                ``headers``, ``timeout``.
+
         Returns:
             ``{"token": …, "record": {…}}``, a dict whose repr hides the token. Streams continue
             under the new identity automatically.
 
         Raises:
             ClientResponseError: 400, identity or password is wrong.
+            BosBaseError: the request failed otherwise, as `Records` says.
+            TypeError, ValueError: an argument is no text, or cannot be encoded.
+
+        >>> with FakeRealtime() as fake:
+        ...     _ = fake.add_user("ada@example.com", "password123")
+        ...     users = fake.client.collection("users")
+        ...     _ = users.auth_with_password("ada@example.com", "password123")
+        ...     fake.client.auth_store.is_valid
+        True
         """
         for what, value in (("identity", identity), ("password", password)):
             if not isinstance(value, str):
@@ -48,10 +64,24 @@ class AuthRequests(CollectionRequests):
     ) -> dict[str, Any]:
         """Exchange the current token for a new one of the same user; return as a login does.
 
-        Calls of several threads at the same time share one request.
+        Calls of several threads at the same time share one request. `BosBase.auto_refresh` calls
+        it in time.
+
+        Args:
+            body: fields of the request's body, by name.
+            options: as for `auth_with_password`.
 
         Raises:
             ClientResponseError: 401, the token is not valid any more.
+            BosBaseError: the request failed otherwise, as `Records` says.
+            TypeError, ValueError: an argument is invalid.
+
+        >>> with FakeRealtime() as fake:
+        ...     _ = fake.add_user("ada@example.com", "password123")
+        ...     users = fake.client.collection("users")
+        ...     _ = users.auth_with_password("ada@example.com", "password123")
+        ...     users.auth_refresh()["record"]["email"]
+        'ada@example.com'
         """
         store = self._context.auth_store
         before = store.state

@@ -20,6 +20,8 @@ A text that both read alike is written the same for both. A filter that holds an
 with the *guard* of the dialect it is written in: a comparison that is true in that dialect, and a
 syntax error in the other one. A server of the other dialect so answers 400, and reads nothing of
 what follows.
+
+Source: fexpr, ``scanner.go``, ``scanText`` (the plain dialect).
 """
 
 from __future__ import annotations

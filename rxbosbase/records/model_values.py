@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, cast
 
+from rxbosbase.encoding.narrowing import is_object
 from rxbosbase.errors import RecordDecodeError
 
 __all__ = (
@@ -36,7 +37,7 @@ class ValueMismatch(Exception):
         return self
 
     def decode_error(self, collection: str, record: Any) -> RecordDecodeError:
-        id = record.get("id") if isinstance(record, dict) else None
+        id = record.get("id") if is_object(record) else None
         return RecordDecodeError(
             ".".join(self.path),
             collection,
@@ -114,7 +115,9 @@ SIMPLE: dict[type, Check] = {
 def one_of(values: Iterable[Any], table: dict[Any, Any]) -> Check:
     expected = "one of " + ", ".join(repr(value) for value in values)
     # True == 1 and 1 == 1.0 would find one another.
-    by_type = {(type(value), value): result for value, result in table.items()}
+    by_type: dict[tuple[type, Any], Any] = {
+        (type(value), value): result for value, result in table.items()
+    }
 
     def convert(value: Any) -> Any:
         try:
@@ -129,7 +132,8 @@ def items_of(make: Callable[[Iterable[Any]], Any], item: Check) -> Convert:
     def convert(value: Any) -> Any:
         if type(value) is not list:
             raise ValueMismatch(f"list of {item.expected}", type(value).__name__)
-        return make(_converted(item, at, each) for at, each in enumerate(value))
+        items: list[Any] = value  # pyright: ignore[reportUnknownVariableType]
+        return make(_converted(item, at, each) for at, each in enumerate(items))
 
     return convert
 
@@ -138,7 +142,8 @@ def values_of(item: Check) -> Convert:
     def convert(value: Any) -> Any:
         if type(value) is not dict:
             raise ValueMismatch("dict", type(value).__name__)
-        return {key: _converted(item, key, each) for key, each in value.items()}
+        fields = cast("dict[str, Any]", value)
+        return {key: _converted(item, key, each) for key, each in fields.items()}
 
     return convert
 

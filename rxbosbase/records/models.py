@@ -24,7 +24,6 @@ another name than the server's has it in its metadata: ``field(metadata={"key": 
 
 from __future__ import annotations
 
-import dataclasses
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -64,6 +63,7 @@ def decoder_for(model: Model[T], collection: str = "") -> Callable[[dict[str, An
         TypeError: the model is no class or callable, or has a field of a type that no JSON value
             can become.
 
+    >>> import dataclasses
     >>> @dataclasses.dataclass
     ... class Post:
     ...     title: str
@@ -116,7 +116,7 @@ class _Types:
 
     def of_class(self, cls: Any) -> Convert | None:
         """Return the converter of a dataclass or TypedDict; None for anything else."""
-        if dataclasses.is_dataclass(cls) and isinstance(cls, type):
+        if hasattr(cls, "__dataclass_fields__") and isinstance(cls, type):
             fields, make = _dataclass_fields, _dataclass_from
         elif typing.is_typeddict(cls):
             fields, make = _typed_dict_fields, _typed_dict_from
@@ -146,7 +146,7 @@ class _Types:
         if simple is not None:
             return simple
         if hint in (Any, object) or isinstance(hint, TypeVar):
-            return Check("anything", None, lambda value: value)
+            return Check("anything", None, _as_it_is)
         origin = typing.get_origin(hint)
         if origin in (typing.Union, types.UnionType):
             return self._union(typing.get_args(hint))
@@ -232,6 +232,8 @@ _Spec: TypeAlias = tuple[str, str, Any, bool]
 
 
 def _dataclass_fields(cls: Any, hints: dict[str, Any]) -> Iterable[_Spec]:
+    import dataclasses  # whoever has such a class has loaded it
+
     for field in dataclasses.fields(cls):
         if field.init:
             required = (
@@ -256,7 +258,7 @@ def _dataclass_from(cls: Any, plan: tuple[_Field, ...]) -> Convert:
         if type(record) is not dict:
             raise ValueMismatch(cls.__name__, type(record).__name__)
         values: dict[str, Any] = {}
-        get = record.get
+        get = cast("dict[str, Any]", record).get
         for name, key, exact, change, expected, required in plan:
             value = get(key, _MISSING)
             if type(value) is exact:
@@ -277,19 +279,24 @@ def _typed_dict_from(cls: Any, plan: tuple[_Field, ...]) -> Convert:
     def convert(record: Any) -> Any:
         if type(record) is not dict:
             raise ValueMismatch(cls.__name__, type(record).__name__)
-        result = record
+        source = cast("dict[str, Any]", record)
+        result = source
         for _, key, exact, change, expected, required in plan:
-            value = record.get(key, _MISSING)
+            value = source.get(key, _MISSING)
             if type(value) is exact:
                 continue
             if value is not _MISSING:
                 made = changed(change, value, key)
                 if made is not value:
-                    if result is record:
-                        result = record.copy()  # the record is shared with others
+                    if result is source:
+                        result = source.copy()  # the record is shared with others
                     result[key] = made
             elif required:
                 raise ValueMismatch(expected, "missing").within(key)
         return result
 
     return convert
+
+
+def _as_it_is(value: Any) -> Any:
+    return value

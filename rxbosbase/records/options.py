@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
+from rxbosbase.encoding.narrowing import is_mapping
 from rxbosbase.realtime.protocol.topics import Options, TopicOptions, normalise_options
 
 __all__ = (
@@ -73,7 +74,7 @@ def read_options(options: Mapping[str, Any]) -> Options:
 def query_of(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return a copy of the keyword ``query=``."""
     query = options.get("query")
-    if query is not None and not isinstance(query, Mapping):
+    if query is not None and not is_mapping(query):
         raise TypeError(f"query must be a dict, not {type(query).__name__}")
     return dict(query or {})
 
@@ -114,7 +115,7 @@ def check_count(name: str, value: Any, most: int | None = None) -> None:
 
 def check_body(body: Any) -> dict[str, Any]:
     """Return a copy of the fields to write."""
-    if not isinstance(body, Mapping):
+    if not is_mapping(body):
         how = ": give its to_dict()" if hasattr(body, "to_dict") else ""
         raise TypeError(f"the body must be a dict of fields, not {type(body).__name__}{how}")
     return dict(body)

@@ -1,4 +1,4 @@
-"""The requests of one collection: reading, writing, logging in."""
+"""The requests of one collection: reading; writing and logging in are its bases."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, Generic, Literal, TypeAlias, TypedDict, Unpack, cast
 
+from rxbosbase.encoding.narrowing import is_array, is_object
 from rxbosbase.encoding.record import Record, T
 from rxbosbase.encoding.unreadable import UnreadableRow
 from rxbosbase.errors import ClientResponseError, ProtocolError, UnreadableError
-from rxbosbase.http.multipart import split_files
 
 from .auth_requests import AuthRequests
 from .base import NOT_BOSBASE
@@ -19,7 +19,6 @@ from .filters import Dialect, without_comments
 from .options import (
     ListOptions,
     RecordOptions,
-    check_body,
     check_count,
     is_given,
     query_of,
@@ -29,6 +28,7 @@ from .options import (
 )
 from .paging import MAX_PER_PAGE, PageSize, Passed, read_by_offset, read_fitting
 from .reader import RecordReader
+from .writing import WriteRequests
 
 __all__ = ("OnUnreadable", "Page", "Records", "T")
 
@@ -52,12 +52,13 @@ class Page(TypedDict, Generic[T]):
     items: list[T]
 
 
-class Records(AuthRequests, Generic[T]):
+class Records(WriteRequests[T], AuthRequests, Generic[T]):
     """The requests of one collection.
 
     All requests take the keywords ``expand``, ``fields``, ``query`` (further query parameters),
-    ``headers`` and ``timeout`` (seconds), raise `ClientResponseError` where the server refuses,
-    and `RequestTimeoutError` or `ConnectionFailedError` without a response. Records are plain
+    ``headers`` and ``timeout`` (seconds), and raise `ClientResponseError` where the server refuses,
+    `RequestTimeoutError` or `ConnectionFailedError` without a response, `ProtocolError` for one
+    that is no BosBase's, and `ClientClosedError` once the client is closed. Records are plain
     dicts, as the server sent them, or instances of the collection's model. One that does not fit
     is a `RecordDecodeError`; in lists, ``on_decode_error`` decides.
     """
@@ -65,8 +66,6 @@ class Records(AuthRequests, Generic[T]):
     def __init__(self, context: RecordsContext, name: str, reader: RecordReader[T]) -> None:
         super().__init__(context, name)
         self._reader = reader
-
-    # -- reading ---------------------------------------------------------------------------------
 
     def get_list(
         self,
@@ -78,8 +77,24 @@ class Records(AuthRequests, Generic[T]):
     ) -> Page[T]:
         """Return one page: ``{"page", "perPage", "totalItems", "totalPages", "items"}``.
 
-        Further keywords: ``filter``, ``sort``, ``expand``, ``fields``, ``query``, ``headers``,
-        ``timeout``. Offset pages skip records when others delete meanwhile: see `iter_records`.
+        Offset pages skip records when others delete meanwhile: see `iter_records`.
+
+        Args:
+            page: the page's number, from 1 on.
+            per_page: how many records a page has, 1 to 1000.
+            skip_total: do not count all records, which is faster; both totals are -1 then.
+            options: the keywords of `ListOptions`: ``filter``, ``sort``, ``expand``, ``fields``,
+                ``query``, ``headers``, ``timeout``.
+
+        Raises:
+            ProtocolError: the response is no page of records.
+            BosBaseError: the request failed, as `Records` says.
+            TypeError, ValueError: an argument is invalid.
+
+        >>> with FakeRealtime() as fake:
+        ...     fake.records["posts"] = {"a": {"id": "a", "n": 1}, "b": {"id": "b", "n": 2}}
+        ...     fake.client.collection("posts").get_list(1, 20, sort="-n")["items"]
+        [{'id': 'b', 'n': 2}, {'id': 'a', 'n': 1}]
         """
         raw = self._page(page, per_page, skip_total=skip_total, **options)
         if not all(type(raw.get(name)) is int for name in _COUNTS):
@@ -106,18 +121,29 @@ class Records(AuthRequests, Generic[T]):
             if not skip_unreadable:
                 raise
             answer = error.rest
-        items = answer.get("items") if isinstance(answer, dict) else None
-        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        items = answer.get("items") if is_object(answer) else None
+        if not is_array(items) or not all(is_object(item) for item in items):
             raise ProtocolError(f"{self.name!r} was answered without records: {NOT_BOSBASE}")
         return cast(Page[Record], answer)
 
     def get_one(self, id: str, **options: Unpack[RecordOptions]) -> T:
         """Return the record with this id, which may be any text.
 
+        Args:
+            id: the record's id.
+            options: the keywords of `RecordOptions`: ``expand``, ``fields``, ``query``,
+                ``headers``, ``timeout``.
+
         Raises:
             ClientResponseError: 404, it does not exist or may not be seen.
-            ValueError: no URL can hold the id: it has a control character, or ``.`` or ``..``
-                between slashes.
+            BosBaseError: the request failed otherwise, as `Records` says.
+            TypeError, ValueError: an argument is invalid, such as an id that no URL can hold: it
+                has a control character, or ``.`` or ``..`` between slashes.
+
+        >>> with FakeRealtime() as fake:
+        ...     fake.records["posts"] = {"a": {"id": "a", "n": 1}}
+        ...     fake.client.collection("posts").get_one("a")
+        {'id': 'a', 'n': 1}
         """
         return self._one(self._request("GET", self._path(id), options))
 
@@ -126,8 +152,20 @@ class Records(AuthRequests, Generic[T]):
     ) -> T:
         """Return the first record that matches.
 
+        Args:
+            filter: the server's filter; `BosBase.filter` puts values in safely.
+            sort: which is the first, such as ``"-created"``; by id where it is not given.
+            options: as for `get_one`.
+
         Raises:
             ClientResponseError: 404, there is none.
+            BosBaseError: the request failed otherwise, as `Records` says.
+            TypeError, ValueError: an argument is invalid.
+
+        >>> with FakeRealtime() as fake:
+        ...     fake.records["posts"] = {"a": {"id": "a"}, "b": {"id": "b"}}
+        ...     fake.client.collection("posts").get_first_list_item("id > 'a'")
+        {'id': 'b'}
         """
         page = self._page(1, 1, filter=filter, sort=sort, **options)
         if not page["items"]:
@@ -149,7 +187,18 @@ class Records(AuthRequests, Generic[T]):
         while others write. With ``sort`` the pages are read by offset.
 
         Args:
+            batch: how many records are read at once, 1 to 1000.
             on_unreadable: as for `iter_records`.
+            options: as for `get_list`.
+
+        Raises:
+            BosBaseError: a request failed, as `Records` says.
+            TypeError, ValueError: an argument is invalid.
+
+        >>> with FakeRealtime() as fake:
+        ...     fake.records["posts"] = {"a": {"id": "a"}, "b": {"id": "b"}}
+        ...     fake.client.collection("posts").get_full_list()
+        [{'id': 'a'}, {'id': 'b'}]
         """
         if not is_given(options, "sort"):
             return list(self.iter_records(batch, on_unreadable=on_unreadable, **options))
@@ -185,10 +234,21 @@ class Records(AuthRequests, Generic[T]):
         nor double a record. That fixes the order: ``sort`` is refused.
 
         Args:
+            batch: how many records are read at once, 1 to 1000.
             on_unreadable: what to do with a record that cannot be read, since a value in it is
                 nested too deeply, or since it alone is larger than a response may be: ``"raise"``
                 an `UnreadableError` or an `AnswerTooLargeError`, or ``"skip"`` it, with a warning
                 in the log.
+            options: as for `get_list`, without ``sort``.
+
+        Raises:
+            ValueError, TypeError: a ``sort``, or an invalid argument, at once.
+            BosBaseError: while it is iterated, a request failed, as `Records` says.
+
+        >>> with FakeRealtime() as fake:
+        ...     fake.records["posts"] = {"a": {"id": "a"}, "b": {"id": "b"}}
+        ...     [post["id"] for post in fake.client.collection("posts").iter_records(batch=1)]
+        ['a', 'b']
         """
         check_count("batch", batch, MAX_PER_PAGE)
         if is_given(options, "sort"):
@@ -246,15 +306,21 @@ class Records(AuthRequests, Generic[T]):
 
         Any collection that may be listed is suitable, also an empty one.
 
+        Args:
+            headers: HTTP headers of these reads, by name.
+
         Returns:
             ``"escaped"`` (PocketBase from 0.39.9 on) or ``"plain"`` (BosBase, older PocketBase).
 
         Raises:
             ClientResponseError: 403 or 404, it may not be listed; 400, the server refuses any
                 filter now.
+            BosBaseError: the request failed otherwise, as `Records` says.
+            TypeError, ValueError: `headers` are invalid.
 
-        Example:
-            ``client.collection("posts").learn_filter_dialect()``
+        >>> with FakeRealtime() as fake:
+        ...     fake.client.collection("posts").learn_filter_dialect()
+        'escaped'
         """
         given = dict(read_options({"headers": headers}).headers)
         return self._context.dialect.learn(self.name, given)
@@ -263,46 +329,6 @@ class Records(AuthRequests, Generic[T]):
         if not all(isinstance(item.get("id"), str) for item in page["items"]):
             raise ProtocolError(f"{self.name!r} was answered with no id: {NOT_BOSBASE}")
         return page["items"]
-
-    # -- writing ---------------------------------------------------------------------------------
-
-    def create(self, body: Mapping[str, Any], **options: Unpack[RecordOptions]) -> T:
-        """Create a record of the fields in `body`, and return it as it was stored.
-
-        A file field takes an open binary file, a `pathlib.Path`, ``(name, content)`` or
-        ``(name, content, type)``, or a list of those. Characters that
-        a file's name cannot have become "_".
-
-        Args:
-            body: the fields by name. Beside the types of JSON, it takes dates and times, Decimals,
-                enums, UUIDs, dataclasses, and values of pandas and numpy.
-
-        Raises:
-            TypeError, ValueError: a value that cannot be sent; the message says what to give.
-        """
-        return self._write("POST", self._path(), body, options)
-
-    def update(self, id: str, body: Mapping[str, Any], **options: Unpack[RecordOptions]) -> T:
-        """Change the fields in `body`, and return the record as it was stored.
-
-        Values and files as for `create`; ``"field+"`` adds to a list of files, ``"field-"`` removes
-        from it. A row of a DataFrame is written by ``posts.update(id, df.loc[id].to_dict())``.
-        """
-        return self._write("PATCH", self._path(id), body, options)
-
-    def _write(self, method: str, path: str, body: Any, options: RecordOptions) -> T:
-        fields, files = split_files(check_body(body))
-        stored = self._request(method, path, options, body=fields, files=files or None)
-        return self._one(stored)
-
-    def _one(self, answer: Any) -> T:
-        if not isinstance(answer, dict):
-            raise ProtocolError(f"{self.name!r} was answered without a record: {NOT_BOSBASE}")
-        return self._reader.one(answer)
-
-    def delete(self, id: str, **options: Unpack[RecordOptions]) -> None:
-        """Delete the record."""
-        self._request("DELETE", self._path(id), options)
 
 
 def _check_on_unreadable(given: object) -> bool:

@@ -23,12 +23,21 @@ class BackoffPolicy(msgspec.Struct, frozen=True):
     With ``jitter`` the wait is drawn evenly between 0 and the bound ("full jitter"), so that a
     thousand clients of a restarted server do not come back in step.
 
-    >>> calm = BackoffPolicy(jitter=False)
-    >>> [calm.delay(attempt) for attempt in range(1, 7)]
-    [0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
+    Attributes:
+        initial: seconds before the first new attempt, 0 or more.
+        factor: how many times as long each further wait is, 1 or more.
+        maximum: seconds that no wait exceeds, 0 or more.
+        jitter: draw each wait by chance; without it the waits are the bounds.
+        max_attempts: after so many failures in a row the error is passed on; None: never.
 
     Raises:
         ValueError: a negative or infinite time, a factor below 1, ``max_attempts`` below 1.
+
+    >>> calm = BackoffPolicy(jitter=False, max_attempts=9)
+    >>> [calm.delay(attempt) for attempt in range(1, 7)]
+    [0.2, 0.4, 0.8, 1.6, 2.0, 2.0]
+    >>> calm.exhausted(8), calm.exhausted(9)
+    (False, True)
     """
 
     initial: float = 0.2
@@ -49,9 +58,14 @@ class BackoffPolicy(msgspec.Struct, frozen=True):
             )
 
     def delay(self, attempt: int, random: Callable[[], float] = _random.random) -> float:
-        """Return the seconds to wait after failure number ``attempt`` (the first is 1).
+        """Return the seconds to wait after failure number ``attempt``.
 
-        ``random`` returns numbers in [0, 1); it is called only when ``jitter`` is on.
+        Args:
+            attempt: how many attempts in a row have failed; the first is 1.
+            random: returns numbers in [0, 1); it is called only when ``jitter`` is on.
+
+        Raises:
+            ValueError: `attempt` is below 1.
         """
         if attempt < 1:
             raise ValueError(f"attempt counts failures from 1, not {attempt!r}")
@@ -61,5 +75,9 @@ class BackoffPolicy(msgspec.Struct, frozen=True):
         return bound * random() if self.jitter else bound
 
     def exhausted(self, attempt: int) -> bool:
-        """Return True when failure number ``attempt`` is the last one this policy allows."""
+        """Return True after the last attempt that the policy allows.
+
+        Args:
+            attempt: how many attempts in a row have failed.
+        """
         return self.max_attempts is not None and attempt >= self.max_attempts

@@ -207,5 +207,5 @@ class BoundedQueue(Generic[T]):
 
 def _key(value: Any) -> object:
     """Return the record id of an event or a record; one and the same key for anything else."""
-    record = getattr(value, "record", value)
+    record: Mapping[str, object] | None = getattr(value, "record", value)
     return record.get("id") if isinstance(record, Mapping) else getattr(record, "id", None)

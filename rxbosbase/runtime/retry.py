@@ -18,6 +18,7 @@ from reactivex.disposable import (
     SingleAssignmentDisposable,
 )
 
+from .actions import calling
 from .backoff import BackoffPolicy
 from .retry_delay import asked_to_wait
 from .scheduler import clock_of
@@ -173,7 +174,7 @@ class _Attempts(Generic[T]):
             is_shortened = self._wait is self._shortened
         if is_shortened:
             delay = 0.0
-        wait.disposable = self._clock.schedule_relative(delay, lambda *_: self._elapsed(wait))
+        wait.disposable = self._clock.schedule_relative(delay, calling(lambda: self._elapsed(wait)))
 
     def _elapsed(self, wait: SingleAssignmentDisposable) -> None:
         with self._lock:
@@ -192,4 +193,4 @@ class _Attempts(Generic[T]):
             self._wait = self._shortened = wait = SingleAssignmentDisposable()
         self._current.disposable = wait
         # Through the scheduler, so that the attempt starts on its thread, not that of `wake`.
-        wait.disposable = self._clock.schedule(lambda *_: self._elapsed(wait))
+        wait.disposable = self._clock.schedule(calling(lambda: self._elapsed(wait)))

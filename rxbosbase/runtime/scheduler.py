@@ -19,6 +19,8 @@ from reactivex.disposable import SerialDisposable, SingleAssignmentDisposable
 from reactivex.scheduler import TimeoutScheduler
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 
+from .actions import calling
+
 __all__ = ("Job", "RestartableTimer", "SerialScheduler", "clock_of")
 
 State = TypeVar("State")
@@ -116,11 +118,7 @@ class SerialScheduler(PeriodicScheduler):
 
     @abstractmethod
     def release(self) -> None:
-        """Wake every waiting `feed`, so that it checks `given_up` again.
-
-        >>> from rxbosbase.testing import VirtualScheduler
-        >>> VirtualScheduler().release()
-        """
+        """Wake every waiting `feed`, so that it checks `given_up` again."""
 
     @property
     @abstractmethod
@@ -205,9 +203,6 @@ class SerialScheduler(PeriodicScheduler):
 
         Args:
             timeout: real seconds.
-
-        >>> from rxbosbase.testing import VirtualScheduler
-        >>> VirtualScheduler().join(0.1)
         """
 
     def cancelled(self, job: Job) -> None:
@@ -215,10 +210,6 @@ class SerialScheduler(PeriodicScheduler):
 
         Args:
             job: what `schedule` returned, disposed of before it ran.
-
-        >>> from rxbosbase.testing import VirtualScheduler
-        >>> scheduler = VirtualScheduler()
-        >>> scheduler.cancelled(scheduler.schedule(lambda *_: None))
         """
 
     # -- the scheduler's interface ---------------------------------------------------------------
@@ -383,7 +374,7 @@ class RestartableTimer(SerialDisposable):
         """Call `action` after `wait` (seconds, or a timedelta) instead of what was set before."""
         timer = SingleAssignmentDisposable()
         self.disposable = timer  # first, so that an action that sets it again is not undone
-        timer.disposable = self._clock.schedule_relative(wait, lambda *_: action())
+        timer.disposable = self._clock.schedule_relative(wait, calling(action))
 
 
 def clock_of(

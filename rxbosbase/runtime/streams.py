@@ -14,7 +14,8 @@ import logging
 import threading
 from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from reactivex import ConnectableObservable, Observable, abc, typing
 from reactivex.disposable import Disposable
@@ -22,6 +23,8 @@ from reactivex.run import run
 from reactivex.scheduler import CurrentThreadScheduler
 from reactivex.scheduler.periodicscheduler import PeriodicScheduler
 from reactivex.subject import AsyncSubject
+
+from rxbosbase.encoding.control_characters import short_repr
 
 from .scheduler import SerialScheduler
 
@@ -76,13 +79,37 @@ class _NowOrLater(PeriodicScheduler):
         return self._delivery.schedule_absolute(duetime, action, state)
 
 
+def _through_pipe(name: str) -> Any:
+    """Return a fluent method that RxPY does not send through ``pipe``, so that it does."""
+    plain = getattr(Observable, name)
+
+    @wraps(plain)
+    def method(self: Observable[Any], *args: Any, **kwargs: Any) -> Any:
+        return self.pipe(lambda source: plain(source, *args, **kwargs))
+
+    return method
+
+
+_NOT_PIPED = ("__add__", "__iadd__", "dematerialize", "exclusive", "pluck", "switch_latest")
+
+
 class Stream(FluentStream[T]):
     """An `Observable` whose operators run their timers on `scheduler` unless they get another one.
 
-    Example:
-        ``stream.pipe(ops.debounce(0.25))`` and ``stream.debounce(0.25)`` both run their timer
-        on the client's delivery thread.
+    It is what ``observe``, ``live`` and the like return, and what is piped onto them. All of RxPY's
+    operators work on it, by `pipe` and as methods.
+
+    >>> from reactivex import operators as ops
+    >>> with FakeRealtime() as fake:
+    ...     events = fake.client.collection("posts").observe("*")
+    ...     quiet = events.pipe(ops.debounce(0.25))  # or events.debounce(0.25)
+    ...     _ = quiet.subscribe(lambda event: print(fake.clock.now, event.action))
+    ...     _ = fake.push("posts", "create", {"id": "a"})
+    ...     fake.advance(1)  # the timer runs on the client's scheduler, here in virtual time
+    0.25 create
     """
+
+    _origin: Observable[Any] | None = None  # what it was piped from
 
     def __init__(self, source: Observable[T] | Subscribe[T], scheduler: abc.SchedulerBase) -> None:
         super().__init__()
@@ -90,6 +117,10 @@ class Stream(FluentStream[T]):
         self._inner: Any = source if isinstance(source, Observable) else Observable(source)
         self.scheduler = scheduler
         self._default = _NowOrLater(scheduler)
+
+    def __repr__(self) -> str:
+        origin = f" piped from {self._origin!r}" if self._origin is not None else ""
+        return f"<{type(self).__name__}{origin}>"
 
     def subscribe(
         self,
@@ -99,7 +130,24 @@ class Stream(FluentStream[T]):
         *,
         scheduler: abc.SchedulerBase | None = None,
     ) -> abc.DisposableBase:
-        """Subscribe as RxPY does, with the stream's own scheduler as the default."""
+        """Subscribe as RxPY does, with the stream's own scheduler as the default.
+
+        Args:
+            on_next: called with each value; or an observer, without the other two.
+            on_error: called with the error that ends the stream.
+            on_completed: called at the end without an error.
+            scheduler: runs the timers of operators that have got none.
+
+        Returns:
+            a disposable that ends the subscription.
+
+        >>> with FakeRealtime() as fake:
+        ...     status = fake.client.realtime.status
+        ...     subscription = status.subscribe(lambda status: print(status.state))
+        ...     fake.advance(0)
+        ...     subscription.dispose()
+        idle
+        """
         subscription: abc.DisposableBase = self._inner.subscribe(
             on_next, on_error, on_completed, scheduler=scheduler or self._default
         )
@@ -110,56 +158,93 @@ class Stream(FluentStream[T]):
 
         As RxPY's, with the stream's own scheduler as the default.
 
+        Args:
+            scheduler: as for `subscribe`.
+
         Raises:
             RuntimeError: this is inside a callback of the client, which the stream waits for.
             reactivex.internal.SequenceContainsNoElementsError: it completed without a value.
             Exception: the stream's own error.
 
-        Example:
-            ``posts.live().pipe(ops.first(lambda s: len(s.records) > 9)).run()``
+        >>> from reactivex import operators as ops
+        >>> with FakeRealtime() as fake:
+        ...     fake.records["posts"] = {"a": {"id": "a"}}
+        ...     view = fake.client.collection("posts").live()
+        ...     len(view.pipe(ops.first(lambda snapshot: snapshot.fresh)).run().records)
+        1
         """
         return _last_of(self, self.scheduler, scheduler or self._default)
 
-    if not TYPE_CHECKING:  # its types are in fluent.pyi
+    if not TYPE_CHECKING:  # the types are in fluent.pyi and piped.pyi
+        __add__, __iadd__, dematerialize, exclusive, pluck, switch_latest = map(
+            _through_pipe, _NOT_PIPED
+        )
 
         def pipe(self, *operators):
-            """Apply the operators as RxPY does; the result carries the scheduler too."""
-            return _carrying(super().pipe(*operators), self.scheduler)
+            """Apply the operators as RxPY does; the result carries the scheduler too.
+
+            Args:
+                operators: functions of an observable, such as those of ``reactivex.operators``.
+
+            >>> from reactivex import operators as ops
+            >>> with FakeRealtime() as fake:
+            ...     states = fake.client.realtime.status.pipe(ops.map(lambda each: each.state))
+            ...     states.pipe(ops.first()).run()
+            'idle'
+            """
+            return _carrying(super().pipe(*operators), self)
 
 
-def _carrying(result: Any, scheduler: abc.SchedulerBase) -> Any:
-    """Return the result of a pipeline; an observable carries the scheduler."""
+def _carrying(result: Any, origin: Stream[Any] | ConnectableStream[Any]) -> Any:
+    """Return the result of a pipeline; an observable carries the scheduler of its origin."""
     if isinstance(result, (Stream, ConnectableStream)) or not isinstance(result, Observable):
-        return result
-    if isinstance(result, ConnectableObservable):
-        return ConnectableStream(result, scheduler)
-    return Stream(result, scheduler)
+        return result  # pyright: ignore[reportUnknownVariableType]
+    source = cast(Any, result)
+    if not isinstance(result, ConnectableObservable):
+        return _derived(source, origin)
+    connectable: ConnectableStream[Any] = ConnectableStream(source, origin.scheduler)
+    connectable._origin = origin._origin or origin
+    return connectable
+
+
+def _derived(source: Observable[T], origin: Stream[Any] | ConnectableStream[Any]) -> Stream[T]:
+    stream = Stream(source, origin.scheduler)
+    stream._origin = origin._origin or origin
+    return stream
 
 
 class ConnectableStream(ConnectableObservable[T], FluentStream[T]):
     """The result of ``publish`` and ``replay``, with the scheduler for what is piped onto it."""
 
+    _origin: Observable[Any] | None = None
+
     def __init__(self, plain: ConnectableObservable[T], scheduler: abc.SchedulerBase) -> None:
         super().__init__(plain.source, plain.subject)
-        self._scheduler = scheduler
+        self.scheduler = scheduler
         self._default = _NowOrLater(scheduler)
+
+    def __repr__(self) -> str:
+        return f"<ConnectableStream piped from {self._origin!r}>"
 
     def connect(self, scheduler: abc.SchedulerBase | None = None) -> abc.DisposableBase | None:
         return super().connect(scheduler or self._default)
 
     def auto_connect(self, subscriber_count: int = 1) -> Stream[T]:
-        return Stream(super().auto_connect(subscriber_count), self._scheduler)
+        return _derived(super().auto_connect(subscriber_count), self)
 
     def ref_count(self) -> Stream[T]:
-        return Stream(super().ref_count(), self._scheduler)
+        return _derived(super().ref_count(), self)
 
     def run(self, scheduler: abc.SchedulerBase | None = None) -> T:
-        return _last_of(self, self._scheduler, scheduler or self._default)
+        return _last_of(self, self.scheduler, scheduler or self._default)
 
     if not TYPE_CHECKING:
+        __add__, __iadd__, dematerialize, exclusive, pluck, switch_latest = map(
+            _through_pipe, _NOT_PIPED
+        )
 
         def pipe(self, *operators):
-            return _carrying(super().pipe(*operators), self._scheduler)
+            return _carrying(super().pipe(*operators), self)
 
 
 def _last_of(source: Observable[T], delivery: abc.SchedulerBase, scheduler: abc.SchedulerBase) -> T:
@@ -190,6 +275,12 @@ class Latest(Stream[T]):
     Unlike a ``BehaviorSubject`` no observer is called under its lock: all are called on the thread
     of `delivery`, in the order in which the values were set, and one that raises is logged and
     affects no other.
+
+    >>> with FakeRealtime() as fake:
+    ...     _ = fake.client.realtime.status.subscribe(lambda status: print(status.state))
+    ...     fake.advance(0)
+    idle
+    closed
     """
 
     def __init__(self, value: T, delivery: SerialScheduler) -> None:
@@ -199,6 +290,9 @@ class Latest(Stream[T]):
         self._value = value
         self._observers: tuple[abc.ObserverBase[T], ...] = ()
         self._closed = False
+
+    def __repr__(self) -> str:
+        return f"<Latest {short_repr(self._value, 300)}>"
 
     @property
     def value(self) -> T:

@@ -75,6 +75,10 @@ class ThreadScheduler(SerialScheduler):
         self._asleep = False
         self._closed = False
 
+    def __repr__(self) -> str:
+        waiting = f"{len(self._ready)} calls and {len(self._timers)} timers waiting"
+        return f"<ThreadScheduler {self._name!r}, {'closed' if self._closed else waiting}>"
+
     def time(self) -> float:
         return monotonic()
 

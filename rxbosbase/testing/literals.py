@@ -30,7 +30,10 @@ _SIGNS: dict[str, Callable[[Any, Any], bool]] = {
 
 
 class UnknownFilterError(ValueError):
-    """The test has not defined this filter."""
+    """The test has not defined this filter.
+
+    It is no `BosBaseError`, so that the code under test does not handle a mistake of its test.
+    """
 
 
 def _unknown(text: str) -> UnknownFilterError:

@@ -218,7 +218,7 @@ class MemoryTransport:
         url, body, token = self._reachable(path), options.get("body"), options.get("token")
         sent = None if body is None else decode(encode(body))
         token = self.token() if token is None else token
-        query = options.get("query") or {}
+        query: dict[str, Any] = options.get("query") or {}
         return self._reporting_errors(
             url, partial(self.tables.answer, method, path, query, sent, token)
         )

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from rxbosbase.auth.store import token_claims
 from rxbosbase.encoding.json import decode, encode
+from rxbosbase.encoding.narrowing import is_array, is_object
 from rxbosbase.encoding.record import Record
 from rxbosbase.errors import ClientResponseError
 from rxbosbase.records.filters import GUARDS
@@ -176,9 +177,9 @@ def pick_fields(value: Any, fields: str) -> Any:
 def _part(value: Any, wanted: Mapping[str, Any]) -> Any:
     if not wanted:
         return value
-    if isinstance(value, list):
+    if is_array(value):
         return [_part(each, wanted) for each in value]
-    if not isinstance(value, dict):
+    if not is_object(value):
         return value
     return {
         name: _part(inner, wanted.get(name, {}))

@@ -168,5 +168,5 @@ def test_without_the_extra_one_line_says_what_to_install() -> None:
         env=environment(), capture_output=True, text=True, timeout=30, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (1, "")
-    expected = r"The command line needs an optional part: pip install .*\[cli\]'?\n"
+    expected = r"The command line needs an optional part: \S+ -m pip install .*\[cli\]'?\n"
     assert re.fullmatch(expected, done.stderr)

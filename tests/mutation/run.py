@@ -61,6 +61,7 @@ SCOPE = [
         "rxbosbase.records.auth_requests",
         "rxbosbase.records.base",
         "rxbosbase.records.requests",
+        "rxbosbase.records.writing",
         "rxbosbase.auth.refresh",
     ),
     "rxbosbase.http.transport",

@@ -1,12 +1,14 @@
 """The docstrings of the public names are whole: what `help` shows is all that a user needs.
 
 `lacking` says what a docstring lacks: the meaning of a parameter, the unit of a time, the result,
-an error that the code raises, or an example. `NOT_DONE` names those that lack something still.
+an error that the code raises, the source of a protocol's rule, or an example.
+`tests/docs/test_docstrings.py` runs the examples.
 """
 
 from __future__ import annotations
 
 import ast
+import builtins
 import dataclasses
 import importlib
 import inspect
@@ -16,42 +18,47 @@ import types
 import typing
 from collections.abc import Callable, Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
+from project.raised_errors import error_class, raised_by
 from project.test_public_names import GIVEN, INTERNAL, MODULES, OURS
 
+import rxbosbase
+from rxbosbase import errors
+from rxbosbase.auth.store import token_claims
 from rxbosbase.errors import MissingExtraError
 from rxbosbase.realtime.api import check_seconds
-
-NOT_DONE: frozenset[str] = frozenset({
-    "AuthState", "AuthStore.clear", "AuthStore.save", "BackoffPolicy", "BackoffPolicy.delay",
-    "BackoffPolicy.exhausted", "BosBase", "BosBase.auto_refresh", "BosBase.close",
-    "BosBase.collection", "BosBase.file_url", "BosBase.health", "BosBase.send", "Change",
-    "Collection", "Collection.auth_refresh", "Collection.auth_with_password",
-    "Collection.changes", "Collection.create", "Collection.delete", "Collection.events",
-    "Collection.get_first_list_item", "Collection.get_full_list", "Collection.get_list",
-    "Collection.get_one", "Collection.iter_records", "Collection.learn_filter_dialect",
-    "Collection.live", "Collection.live_record", "Collection.observe", "Collection.subscribe",
-    "Collection.unsubscribe", "Collection.update", "Collections", "Collections.create",
-    "Collections.delete", "Collections.get", "Collections.get_list", "Collections.import_",
-    "Collections.update", "EventIterator", "EventIterator.close", "FileAuthStore",
-    "FileAuthStore.clear", "FileAuthStore.save", "Latest", "Latest.pipe", "Latest.run",
-    "Latest.subscribe", "LiveView", "LiveView.changes", "LiveView.pipe", "LiveView.record",
-    "LiveView.run", "LiveView.subscribe", "LiveView.wait_fresh", "MalformedEvent",
-    "MissingExtraError", "Realtime", "Realtime.observe", "Realtime.reconnect_now",
-    "Realtime.subscribe", "Realtime.unsubscribe", "Realtime.wait_active", "ReceivedAt",
-    "Snapshot.since", "Stats", "Status", "Stream", "Stream.pipe", "Stream.run",
-    "Stream.subscribe", "StreamLostError", "Unsubscribe", "Unsubscribe.dispose",
-    "rxbosbase.live.apply_changes",
-})  # fmt: skip
-"""Public names whose docstrings lack a part. Take out what is done; add nothing."""
+from rxbosbase.records.collections import Collections
+from rxbosbase.records.requests import Records
 
 UNIT = re.compile(r"second|times|as (?:in|for) ")
 """What the meaning of a number with a fraction has to name."""
 
-CHECKS = re.compile(r"check_|checked_|running_loop$|encodable$")
-"""Functions that refuse an argument: their errors are those of the caller."""
+NEVER = {
+    ("BosBase.health", "TypeError"),  # it has no arguments
+    ("BosBase.health", "ValueError"),
+    ("EmbeddedServer.start", "ClientClosedError"),  # it restarts only a server that has a home
+    ("VirtualClock.run", "ValueError"),  # 0 s are a valid time
+}
+"""Errors of a called function that the caller's arguments cannot cause."""
+
+KNOWN = {**vars(builtins), **vars(errors)}
+"""The errors that a docstring may name, among others."""
+
+SOURCE = re.compile(
+    r"^Source: (RFC \d+, \d|HTML Living Standard, \d|(PocketBase|fexpr), ``\S+\.go``, ``\w+``)",
+    re.MULTILINE,
+)
+"""Where the rules of a protocol stand: a standard's section, or a function of the server."""
+
+RULES = {
+    r"2500 bytes|after 300 \(": r"PocketBase, ``\S+\.go``, ``\w+``",
+    r"retry_after|Retry-After": r"RFC 9110, 10\.2\.3",
+    r"``exp``": r"RFC 7519,\s+4\.1\.4",
+}
+"""The rules of a protocol that docstrings mention, and the source that each of them names."""
 
 EXAMPLE = re.compile(r"^ *>>> ", re.MULTILINE)
 
@@ -82,63 +89,59 @@ def first_sentence(doc: str) -> str:
 # -- what the code does
 
 
-def tree_of(function: Callable[..., Any]) -> ast.AST:
-    return ast.parse(textwrap.dedent(inspect.getsource(function)))
+def unlisted(function: Callable[..., Any], owner: type | None, listed: str) -> Iterator[str]:
+    """Yield ``Raises …`` for each error that neither it nor a base of it is listed.
 
-
-def own_nodes(tree: ast.AST) -> Iterator[ast.AST]:
-    """Yield the nodes of a function without those of the functions inside it."""
-    (top,) = tree.body if isinstance(tree, ast.Module) else (tree,)
-    waiting = list(ast.iter_child_nodes(top))
-    while waiting:
-        node = waiting.pop()
-        yield node
-        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
-            waiting += ast.iter_child_nodes(node)
-
-
-def raised_by(function: Callable[..., Any]) -> set[str]:
-    """Return the names of the errors that a function raises itself, or by a check that it calls.
-
-    What a ``raise`` catches, and what is raised from a variable, is not known here.
+    ``Exception`` stands for what a callback raises, and for no error of the library.
     """
-    found: set[str] = set()
-    for node in own_nodes(tree_of(function)):
-        match node:
-            case ast.Raise(ast.Call(ast.Name(name)) | ast.Name(name)) if name[:1].isupper():
-                found.add(name)
-            case ast.Call(ast.Name(name)) if CHECKS.match(name):
-                check = inspect.unwrap(function).__globals__.get(name)
-                found |= raised_by(check) if inspect.isfunction(check) else set()
-    return found - {"StopAsyncIteration", "StopIteration"}
+    words = [error_class(KNOWN.get(word)) for word in re.findall(r"\w+", listed)]
+    bases = tuple(word for word in words if word not in (Exception, BaseException))
+    for name, error in sorted(raised_by(function, owner).items()):
+        covered = name in listed or issubclass(error, bases)
+        if not covered and (function.__qualname__, name) not in NEVER:
+            yield f"Raises {name}"
 
 
 # -- what is lacking
 
 
-def lacking(item: Any) -> list[str]:
-    """Return what the docstring of a function, a class or a property lacks."""
+def lacking(item: Any, owner: type | None = None) -> list[str]:
+    """Return what the docstring of a function, a class or a property lacks.
+
+    An example of the class `owner` that calls the method is an example of the method, too.
+    """
     doc = inspect.cleandoc(item.__doc__ or "")
     if not doc:
         return ["a docstring"]
+    missing = [
+        f"the source of {rule}"
+        for rule, source in RULES.items()
+        if re.search(rule, doc) and not re.search(source, doc)
+    ]
     if isinstance(item, property):
-        return []
+        return [*missing, *(unlisted(item.fget, owner, doc) if item.fget else ())]
     if inspect.isclass(item):
-        return list(of_class(item, doc))
-    return list(of_function(item, doc))
+        return [*missing, *of_class(item, doc)]
+    shown = EXAMPLE.search(doc) or shows(owner, item.__name__)
+    return [*missing, *of_function(item, doc, owner), *([] if shown else ["an example"])]
 
 
-def of_function(function: Callable[..., Any], doc: str) -> Iterator[str]:
-    """Yield what is lacking of a function's parameters, result, errors and example."""
+def shows(owner: type | None, method: str) -> bool:
+    """Return True if the example of a class calls the method."""
+    examples = re.findall(
+        r"^ *(?:>>>|\.\.\.) .*", owner.__doc__ or "" if owner else "", re.MULTILINE
+    )
+    return any(f".{method}(" in line for line in examples)
+
+
+def of_function(function: Callable[..., Any], doc: str, owner: type | None) -> Iterator[str]:
+    """Yield what is lacking of a function's parameters, result and errors."""
     plain = inspect.signature(function)
     yield from of_parameters(plain, entries(section(doc, "Args")))
     says = re.search(r"\b[Rr]eturn|Yield", first_sentence(doc)) or section(doc, "Returns")
     if plain.return_annotation not in (None, "None", inspect.Signature.empty) and not says:
         yield "Returns"
-    errors = section(doc, "Raises")
-    yield from (f"Raises {name}" for name in sorted(raised_by(function)) if name not in errors)
-    if not EXAMPLE.search(doc):
-        yield "an example"
+    yield from unlisted(function, owner, section(doc, "Raises"))
 
 
 def of_class(cls: type, doc: str) -> Iterator[str]:
@@ -157,8 +160,7 @@ def of_class(cls: type, doc: str) -> Iterator[str]:
     elif cls.__name__ not in GIVEN and inspect.isfunction(init) and init.__module__[:9] == OURS:
         plain = inspect.signature(init)
         yield from of_parameters(plain, meanings)
-        errors = section(doc, "Raises")
-        yield from (f"Raises {name}" for name in sorted(raised_by(init)) if name not in errors)
+        yield from unlisted(init, cls, section(doc, "Raises"))
     if issubclass(cls, (Exception, dict)) or EXAMPLE.search(doc):
         return
     yield "an example"
@@ -183,15 +185,17 @@ def is_number(parameter: inspect.Parameter) -> bool:
 # -- the public names
 
 
-def promised(module: types.ModuleType) -> Iterator[tuple[str, Any]]:
-    """Yield each public class, function, method and property of a module, with its full name."""
+def promised(module: types.ModuleType) -> Iterator[tuple[str, Any, type | None]]:
+    """Yield each public class, function, method and property of a module: its name, itself, and
+    the class that it is a member of."""
     for public in module.__all__:
         item = getattr(module, public)
         if inspect.isclass(item) and item.__module__.startswith(OURS):
-            yield item.__qualname__, item
-            yield from ((f"{item.__qualname__}.{member}", found) for member, found in members(item))
+            yield item.__qualname__, item, None
+            for member, found in members(item):
+                yield f"{item.__qualname__}.{member}", found, item
         elif inspect.isfunction(item):
-            yield f"{module.__name__}.{public}", item
+            yield f"{module.__name__}.{public}", item, None
 
 
 def members(cls: type) -> Iterator[tuple[str, Any]]:
@@ -214,30 +218,67 @@ def members(cls: type) -> Iterator[tuple[str, Any]]:
 
 
 @cache
-def public() -> dict[str, Any]:
-    """The public items by name, without those of a missing extra."""
-    found: dict[str, Any] = {}
-    for name in MODULES:
+def public() -> dict[str, list[str]]:
+    """What the docstring of each public name lacks, without those of a missing extra."""
+    found: dict[str, list[str]] = {}
+    for module in MODULES:
         try:
-            found |= promised(importlib.import_module(name))
+            items = promised(importlib.import_module(module))
         except MissingExtraError:
             continue
+        found |= {name: lacking(item, owner) for name, item, owner in items}
     return found
 
 
 @pytest.mark.parametrize("name", sorted(public()))
 def test_a_docstring_is_whole(name: str) -> None:
     """A docstring has each parameter, the result, the errors and an example that runs."""
-    missing = lacking(public()[name])
-    if name in NOT_DONE:
-        assert missing, f"{name} is done: take it out of NOT_DONE"
-    else:
-        assert not missing
+    assert not public()[name]
 
 
-def test_only_public_names_are_not_done() -> None:
-    """The list of what is not done names public objects alone."""
-    assert not {name for name in NOT_DONE if name not in public()}
+REQUEST_ERRORS = (
+    "ClientResponseError",
+    "RequestTimeoutError",
+    "ConnectionFailedError",
+    "ProtocolError",
+    "ClientClosedError",
+)
+
+
+@pytest.mark.parametrize("cls", [Records, Collections])
+def test_a_class_of_requests_names_what_each_request_raises(cls: type) -> None:
+    """A class of requests names the errors of all of them, for the methods that refer to it."""
+    assert [name for name in REQUEST_ERRORS if name not in (cls.__doc__ or "")] == []
+
+
+@pytest.mark.parametrize(
+    "method", [each for cls in (Records, Collections) for _, each in members(cls)]
+)
+def test_a_request_refers_to_the_errors_of_all_requests(method: Callable[..., Any]) -> None:
+    """A method that makes a request lists that it can fail, in each of these ways."""
+    assert "BosBaseError" in section(inspect.cleandoc(method.__doc__ or ""), "Raises")
+
+
+# -- the modules that implement a protocol
+
+PACKAGE = Path(rxbosbase.__file__).parent
+
+
+def protocol_modules() -> Iterator[str]:
+    """Yield the modules of `realtime/protocol`, those of `http` that find the other side's bytes
+    at fault, and two elsewhere that follow the server's source."""
+    for path in sorted([*PACKAGE.glob("realtime/protocol/*.py"), *PACKAGE.glob("http/*.py")]):
+        at_fault = re.search(r"raise (ProtocolError|MalformedHead)\b", path.read_text())
+        if path.stem != "__init__" and (path.parent.name == "protocol" or at_fault):
+            yield path.relative_to(PACKAGE).as_posix()
+    yield from ("realtime/session/topic_submission.py", "records/filters.py")
+
+
+@pytest.mark.parametrize("name", [*protocol_modules()])
+def test_a_protocol_names_its_source(name: str) -> None:
+    """A module that implements a protocol names the standard or the server's file at its top."""
+    doc = ast.get_docstring(ast.parse((PACKAGE / name).read_text())) or ""
+    assert SOURCE.search(doc)
 
 
 # -- the rules themselves
@@ -275,6 +316,7 @@ def test_a_whole_docstring_lacks_nothing() -> None:
         (", and return whether it came", "", "Returns"),
         ("ValueError", "TypeError", "Raises ValueError"),
         (">>> wait", "wait", "an example"),
+        ("a thing", "2500 bytes", "the source of 2500 bytes|after 300 \\("),
     ],
 )
 def test_what_a_docstring_lacks_is_found(part: str, other: str, expected: str) -> None:
@@ -298,4 +340,45 @@ def test_the_errors_of_a_check_are_those_of_its_caller() -> None:
 
         return callback
 
-    assert raised_by(caller) == {"TypeError", "ValueError"}
+    assert set(raised_by(caller)) == {"TypeError", "ValueError"}
+
+
+class Reader:
+    """A class whose methods raise by private ones."""
+
+    def read(self) -> None:
+        """Read."""
+        self._read()
+
+    def _read(self) -> None:
+        raise errors.ProtocolError("half")
+
+    @property
+    def size(self) -> int:
+        """The size."""
+        raise LookupError("none")
+
+
+def tolerant(text: str) -> dict[str, Any]:
+    """Return the claims."""
+    return token_claims(text)
+
+
+def test_the_errors_of_a_private_method_are_those_of_its_caller(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A method raises what the private methods raise that it calls; a base's name covers it."""
+    monkeypatch.setattr(Reader._read, "__module__", f"{OURS}.reader")
+    assert list(unlisted(Reader.read, Reader, "ValueError: no object")) == ["Raises ProtocolError"]
+    assert list(unlisted(Reader.read, Reader, "Exception")) == ["Raises ProtocolError"]
+    assert list(unlisted(Reader.read, Reader, "BosBaseError")) == []
+
+
+def test_a_caught_error_is_not_raised() -> None:
+    """A function does not raise what a function that it calls catches."""
+    assert raised_by(tolerant) == {}
+
+
+def test_the_errors_of_a_property_are_found() -> None:
+    """A property names the errors that it raises."""
+    assert lacking(vars(Reader)["size"], Reader) == ["Raises LookupError"]

@@ -348,7 +348,7 @@ def rewrite() -> None:
         blocks += [text for key, text in (table | kept).items() if key[0] == module]
     FILE.write_text("\n\n".join(blocks) + "\n", encoding="utf-8")
     for reason in missing.values():
-        print(f"kept as it was: {reason}", file=sys.stderr)
+        print(f"kept as it was: {reason}")
 
 
 HEAD = "# What users are promised: every public name, with its members and signatures."

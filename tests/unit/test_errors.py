@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
@@ -93,12 +94,17 @@ def drawn_tree() -> dict[str, Entry]:
     return entries
 
 
-def test_the_tree_that_is_drawn_is_the_tree_of_the_classes() -> None:
-    """The docstring draws each class of the package below its base, with its builtin base."""
+def loaded_modules() -> Iterator[ModuleType]:
+    """Import each module of the package and yield it."""
     for module in pkgutil.walk_packages(rxbosbase.__path__, "rxbosbase."):
         if not module.name.endswith("__main__"):
             with suppress(ImportError):  # of an extra that is not installed
-                importlib.import_module(module.name)
+                yield importlib.import_module(module.name)
+
+
+def test_the_tree_that_is_drawn_is_the_tree_of_the_classes() -> None:
+    """The docstring draws each class of the package below its base, with its builtin base."""
+    assert len(list(loaded_modules())) > 150
     exist: dict[str, tuple[str, str]] = {}
     rest: list[type[Exception]] = [BosBaseError]
     for kind in rest:
@@ -114,6 +120,29 @@ def test_the_tree_that_is_drawn_groups_by_whose_fault_it_is() -> None:
         if name not in ("BosBaseError", "ClientResponseError"):  # the latter by its status
             kind: Any = getattr(errors, name)
             assert kind.__new__(kind).is_remote is entry.is_remote, name
+
+
+OUTSIDE = {
+    "IllegalTransition": "a fault of this library, as each AssertionError",
+    "MalformedHead": "becomes a ProtocolError in the transport",
+    "TooDeepError": "of the decoder; becomes a ProtocolError or an unreadable record",
+    "UnknownFilterError": "of a test that uses the fake: code under test must not catch it",
+    "UnorderableError": "makes a live view read in the server's order",
+    "ValueMismatch": "becomes a RecordDecodeError",
+    "_TooLargeError": "becomes an AnswerTooLargeError",
+}
+"""The other exceptions of the package, and why they are not in the tree."""
+
+
+def test_each_exception_outside_of_the_tree_has_its_reason() -> None:
+    """The exceptions of the package that are no `BosBaseError` are those of `OUTSIDE`."""
+    found = set()
+    for module in loaded_modules():
+        for value in vars(module).values():
+            is_error = isinstance(value, type) and issubclass(value, BaseException)
+            if is_error and value.__module__ == module.__name__:
+                found.add(value)
+    assert {each.__name__ for each in found if not issubclass(each, BosBaseError)} == {*OUTSIDE}
 
 
 def test_the_tree_is_public_and_inherits_from_no_library() -> None:
@@ -265,6 +294,13 @@ def test_a_stream_lost_error_has_healthy() -> None:
     """`StreamLostError.healthy` is the given value, and False by default."""
     assert StreamLostError("x").healthy is False
     assert StreamLostError("x", healthy=True).healthy is True
+
+
+def test_the_target_of_a_redirect_has_no_secret() -> None:
+    """`RedirectError.target` has no credentials, query or fragment, whoever makes the error."""
+    error = RedirectError("http://h/p", "https://ann:secret@other/x?token=1#part")
+    assert error.target == "https://other/x"
+    assert "secret" not in str(error) and "token" not in str(error)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,13 @@ GIT = {
     "url": "https://git.example.com/rxbosbase.git",
     "vcs_info": {"vcs": "git", "requested_revision": "main", "commit_id": "0123abc"},
 }
-WHEEL_URL = "file:///tmp/dist/rxbosbase-0.1.0-py3-none-any.whl"
+IN_A_FOLDER = {
+    "url": "https://ann:secret@git.example.com/all.git",
+    "vcs_info": {"vcs": "git", "commit_id": "0"},
+    "subdirectory": "py",
+}
+WHEEL_URL = "https://files.example.com/rxbosbase-0.1.0-py3-none-any.whl"
+PIP = f"{shlex.quote(sys.executable)} -m pip"
 WHEEL = {"url": WHEEL_URL, "archive_info": {}}
 
 
@@ -36,19 +44,21 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.mark.parametrize(
     ("origin", "expected"),
     [
-        (None, "pip install 'rxbosbase[demo]'"),
-        (GIT, f"pip install 'rxbosbase[demo] @ git+{GIT['url']}@0123abc'"),
-        (WHEEL, f"pip install 'rxbosbase[demo] @ {WHEEL_URL}'"),
-        ({"url": "file:///no/such/folder", "dir_info": {}}, "pip install 'rxbosbase[demo]'"),
+        (None, "'rxbosbase[demo]'"),
+        (GIT, f"'rxbosbase[demo] @ git+{GIT['url']}@0123abc'"),
+        (IN_A_FOLDER, "'rxbosbase[demo] @ git+https://git.example.com/all.git@0#subdirectory=py'"),
+        (WHEEL, f"'rxbosbase[demo] @ {WHEEL_URL}'"),
+        ({"url": "file:///no/such.whl", "archive_info": {}}, "'rxbosbase[demo]'"),
+        ({"url": "file:///no/such/folder", "dir_info": {}}, "'rxbosbase[demo]'"),
     ],
-    ids=["index", "git", "wheel", "checkout that is gone"],
+    ids=["index", "git", "folder of git", "wheel", "wheel that is gone", "checkout that is gone"],
 )
 def test_the_command_names_where_the_package_came_from(
     installed: Any, origin: dict[str, Any] | None, expected: str
 ) -> None:
     """From an index the name is enough; else the command has the address that pip recorded."""
     installed(origin)
-    assert install_command("demo") == expected
+    assert install_command("demo") == f"{PIP} install {expected}"
 
 
 @pytest.mark.parametrize(("editable", "flag"), [(False, ""), (True, "-e ")])
@@ -59,7 +69,7 @@ def test_from_a_checkout_the_command_has_its_path(
     checkout = tmp_path / "my checkout"
     checkout.mkdir()
     installed({"url": checkout.as_uri(), "dir_info": {"editable": editable}})
-    assert install_command("demo") == f"pip install {flag}'{checkout}[demo]'"
+    assert install_command("demo") == f"{PIP} install {flag}'{checkout}[demo]'"
 
 
 def test_the_error_has_the_command(installed: Any) -> None:

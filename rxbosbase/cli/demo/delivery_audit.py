@@ -84,7 +84,7 @@ class Summary:
     @property
     def problems(self) -> list[str]:
         """The reasons why the demo failed; empty if it succeeded."""
-        found = []
+        found: list[str] = []
         if not self.connected.written:
             found.append("nothing was written while connected")
         if self.connected.missed:
@@ -229,7 +229,7 @@ class DeliveryAudit:
         phases = {name: Count() for name in ("total", "connected", "before_kill", "down")}
         active = self._active_times()
         actions: Counter[str] = Counter()
-        latencies = []
+        latencies: list[float] = []
         for key, entry in self._entries.items():
             if entry.received is not None and not entry.broken:
                 latencies.append(entry.received - entry.began)

@@ -81,7 +81,7 @@ class Metrics:
     """The values to show at one moment. `rates` are events per second by action."""
 
     status: Status = field(default_factory=Status)
-    rates: Mapping[str, float] = field(default_factory=dict)
+    rates: Mapping[str, float] = field(default_factory=dict[str, float])
     feed: tuple[FeedLine, ...] = ()
     latency: Latency = field(default_factory=Latency)
     received: int = 0
@@ -130,13 +130,11 @@ def _rates(events: Stream[_Received], client: BosBase) -> Observable[dict[str, f
         return group.pipe(rate, ops.map(lambda value: (group.key, value)))
 
     nothing: dict[str, float] = {}
-    rates: Observable[dict[str, float]] = events.pipe(
-        ops.group_by(lambda received: received.event.action),
-        ops.flat_map(of_group),
+    by_action = events.group_by(lambda received: received.event.action)
+    return by_action.flat_map(of_group).pipe(
         ops.scan(lambda rates, new: {**rates, new[0]: new[1]}, nothing),
         ops.start_with(nothing),
     )
-    return rates
 
 
 def _feed(events: Stream[_Received]) -> Observable[tuple[FeedLine, ...]]:

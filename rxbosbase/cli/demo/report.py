@@ -33,7 +33,7 @@ def _counts(summary: Summary) -> RenderableType:
 
 
 def _remarks(summary: Summary) -> list[Text]:
-    remarks = []
+    remarks: list[str] = []
     if summary.server_down is not None:
         remarks.append(f"The server was down for {summary.server_down:.1f} s.")
     if summary.reconnect is not None:

@@ -136,7 +136,8 @@ def _view(metrics: Metrics, lines: int) -> RenderableType:
 
 
 def _order(record: Mapping[str, Any]) -> str:
-    name = (record.get("expand") or {}).get("customer", {}).get("name", "somebody")
+    expanded: Mapping[str, Any] = record.get("expand") or {}
+    name = expanded.get("customer", {}).get("name", "somebody")
     return one_line(f"{record['quantity']} × {record['item']}, {name} ({record['status']})")
 
 
@@ -178,7 +179,7 @@ def describe(record: Mapping[str, Any]) -> str:
     '#help Ada: Hello?'
     """
     expanded: Mapping[str, Any] = record.get("expand") or {}
-    who = expanded.get("author") or expanded.get("customer") or {}
+    who: Mapping[str, Any] = expanded.get("author") or expanded.get("customer") or {}
     name = who.get("name", "somebody")
     if "room" in record:
         text = f"#{record['room']} {name}: {record['text']}"

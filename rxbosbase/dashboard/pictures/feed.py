@@ -12,6 +12,7 @@ from reactivex import Observable, abc
 
 from rxbosbase.dashboard.picture import Picture
 from rxbosbase.dashboard.text import clock, count, error_text, escaped, shorter, value_text
+from rxbosbase.encoding.narrowing import is_mapping
 from rxbosbase.events import Event
 
 __all__ = ("MAX_WAITING", "FeedPicture")
@@ -141,7 +142,7 @@ def _lines(entries: Iterable[_Entry]) -> Iterable[str]:
 
 def _field_texts(record: Mapping[str, Any]) -> Iterable[str]:
     expanded = record.get("expand")
-    known = expanded if isinstance(expanded, Mapping) else {}
+    known: Mapping[str, Any] = expanded if is_mapping(expanded) else {}
     for name, value in record.items():
         shown = known.get(name, value)
         if name not in SYSTEM_FIELDS and shown not in (None, ""):

@@ -157,7 +157,7 @@ class ResponseHandler(RequestHandler):
         kind = "html" if text.startswith("<") else "plain"
         self.set_header("Content-Type", f"text/{kind}; charset=utf-8")
         self.set_header("Cache-Control", "no-store")
-        self.finish(text)
+        self.finish(text)  # pyright: ignore[reportUnknownMemberType]
 
 
 def _origin(url: str) -> str:

@@ -170,7 +170,7 @@ class Page:
 
 def _without_error(stream: Observable[Any]) -> Observable[Any]:
     """Return the stream without its error: the collection's table shows that."""
-    return stream.pipe(ops.catch(lambda *_: reactivex.never()))
+    return stream.pipe(ops.catch(_nothing))
 
 
 def _columns(*parts: tuple[Any, int]) -> Any:
@@ -190,3 +190,7 @@ def _columns(*parts: tuple[Any, int]) -> Any:
 
 def _stack(panes: Iterable[Pane]) -> Any:
     return pn.Column(*panes, sizing_mode="stretch_width", styles={"gap": "14px"})
+
+
+def _nothing(error: Exception, stream: Observable[Any]) -> Observable[Any]:
+    return reactivex.never()

@@ -15,7 +15,9 @@ from typing import Any
 
 from bokeh.server.server import BaseServer
 from bokeh.server.tornado import BokehTornado
-from panel.io.application import build_applications
+from panel.io.application import (
+    build_applications,  # pyright: ignore[reportUnknownVariableType]
+)
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 from tornado.netutil import bind_sockets

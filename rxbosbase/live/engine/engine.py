@@ -101,7 +101,8 @@ class RecordEngine(Reducer, Engine):
         self._order = self._sorting.order
         self._reordered: Reordered | None = None
         self._is_shown = False
-        self._fresh = self._shown_fresh = False
+        self._fresh: bool = False
+        self._shown_fresh: bool = False
 
     @property
     def has_rows(self) -> bool:
@@ -170,7 +171,8 @@ class WindowEngine(Window, Engine):
         self._rows: tuple[Record, ...] | None = None
         self._caught_up = False
         self._is_shown = shown is not None and shown.version > 0
-        self._is_fresh = self._shown_fresh = shown is not None and shown.fresh
+        self._is_fresh: bool = shown is not None and shown.fresh
+        self._shown_fresh: bool = self._is_fresh
 
     @property
     def has_rows(self) -> bool:

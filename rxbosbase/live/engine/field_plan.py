@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from rxbosbase.encoding.narrowing import is_array, is_object
+
 __all__ = ("VERSION_FIELDS", "FieldPlan", "plan_fields")
 
 Path: TypeAlias = tuple[str, ...]
@@ -89,12 +91,12 @@ def _relation_places(expand: str) -> Iterator[Path]:
 class _Removal:
     """The names to remove from an object; one that becomes empty goes too, unless requested."""
 
-    names: set[str] = field(default_factory=set)
-    inside: dict[str, _Removal] = field(default_factory=dict)
+    names: set[str] = field(default_factory=set[str])
+    inside: dict[str, _Removal] = field(default_factory=dict[str, "_Removal"])
     is_requested: bool = False
 
     def strip(self, row: dict[str, Any]) -> dict[str, Any]:
-        kept = {}
+        kept: dict[str, Any] = {}
         for name, value in row.items():
             if name in self.names:
                 continue
@@ -107,10 +109,10 @@ class _Removal:
         return kept
 
     def strip_any(self, value: Any) -> Any:
-        if isinstance(value, list):
+        if is_array(value):
             stripped = [self.strip_any(each) for each in value]
             return stripped if self.is_requested or any(stripped) else []
-        return self.strip(value) if isinstance(value, dict) else value
+        return self.strip(value) if is_object(value) else value
 
 
 def _removal(own: Iterable[Path], given: list[Path]) -> _Removal:

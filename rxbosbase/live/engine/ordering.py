@@ -19,6 +19,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 from unicodedata import normalize
 
+from rxbosbase.encoding.narrowing import is_mapping
+
 __all__ = (
     "SQLITE", "TEXTS", "Kind", "Order", "Ranks", "SortKey", "UnorderableError", "Values", "kind_of",
 )  # fmt: skip
@@ -194,8 +196,8 @@ def _value_at(record: Mapping[str, Any], path: tuple[str, ...]) -> Any:
         if record.get(relation) in ("", None):
             return None  # no related record: a null to the server's join
         expand = record.get("expand")
-        related = expand.get(relation) if isinstance(expand, Mapping) else None
-        if not isinstance(related, Mapping):
+        related = expand.get(relation) if is_mapping(expand) else None
+        if not is_mapping(related):
             raise UnorderableError(f"{relation!r} is not expanded to one record")
         record = related
     if path[-1] not in record:

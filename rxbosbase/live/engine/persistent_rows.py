@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate, chain
-from typing import Any, Generic, NamedTuple, TypeVar, overload
+from itertools import accumulate, chain, islice
+from operator import eq
+from typing import Any, Generic, NamedTuple, TypeVar, cast, overload
+
+from rxbosbase.encoding.control_characters import short_repr
 
 __all__ = ("RecordSequence", "Row", "RowsById")
 
@@ -20,6 +23,9 @@ CHUNK = 256
 """Entries in a chunk when it is built or split; it splits at twice as many."""
 BUCKETS = 256
 """Dicts in a `RowsById`: 40 entries each at 10 000 records."""
+
+SHOWN = 3
+"""Records in the repr of a sequence; the others are counted."""
 
 
 class Row(NamedTuple, Generic[T]):
@@ -77,13 +83,16 @@ class RecordSequence(Sequence[T]):
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, RecordSequence | list | tuple):
-            return len(self) == len(other) and all(a == b for a, b in zip(self, other, strict=True))
+            others = cast(Sequence[Any], other)
+            return len(self) == len(others) and all(map(eq, self, others))
         return NotImplemented
 
     __hash__ = None  # type: ignore[assignment]  # it may hold dicts
 
     def __repr__(self) -> str:
-        return f"RecordSequence({list(self)!r})"
+        shown = [short_repr(record, 200) for record in islice(self, SHOWN)]
+        more = [f"… {len(self) - SHOWN} more"] if len(self) > SHOWN else []
+        return f"RecordSequence([{', '.join(shown + more)}])"
 
     def inserted(self, entry: Row[T]) -> tuple[RecordSequence[T], int]:
         """Return the sequence with the entry, and its index."""
@@ -135,7 +144,7 @@ class RowsById(Mapping[str, T]):
     __slots__ = ("_buckets", "_size")
 
     def __init__(self, buckets: tuple[dict[str, T], ...] = (), size: int = 0) -> None:
-        self._buckets = buckets or ({},) * BUCKETS
+        self._buckets: tuple[dict[str, T], ...] = buckets or ({},) * BUCKETS
         self._size = size
 
     @classmethod
@@ -162,7 +171,7 @@ class RowsById(Mapping[str, T]):
 
     def __reduce__(self) -> Any:
         # Which bucket an id is in depends on its hash, and that on the process.
-        return RowsById.build, (dict(self),)
+        return RowsById[T].build, (dict(self),)
 
     def set(self, id: str, value: T) -> RowsById[T]:
         """Return the mapping with this value for the id."""

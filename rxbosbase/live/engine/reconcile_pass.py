@@ -38,13 +38,13 @@ class ReconcilePass:
     closes_gap: bool
     # Databases sort ids by rules of their own, so the client does not know a record's page: a
     # record is missing if none of the pages had it.
-    missing: set[str] = field(default_factory=set)
+    missing: set[str] = field(default_factory=set[str])
     since: str = ""
     is_one_page: bool = False
     in_view_order: bool = False
     is_page_check: bool = False
     after: str = ""
-    ids: list[str] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list[str])
     _passed: Passed = field(default_factory=Passed)
 
     @property

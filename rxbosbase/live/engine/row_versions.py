@@ -6,9 +6,11 @@ where the database stores it in another form.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
+
+from rxbosbase.encoding.record import Record
 
 __all__ = (
     "RowVersion", "are_equal", "earlier", "expanded_records", "has_version",
@@ -63,7 +65,7 @@ def is_stored_differently(record: Mapping[str, Any]) -> bool:
     """
     waiting: list[Any] = []
     for name, value in record.items():
-        kind = type(value)
+        kind = type(value)  # pyright: ignore[reportUnknownVariableType]
         if kind is int:
             if not LEAST <= value <= MOST:
                 return True
@@ -74,8 +76,8 @@ def is_stored_differently(record: Mapping[str, Any]) -> bool:
             waiting.append(value)
     while waiting:  # no recursion: the server decides how deep it goes
         value = waiting.pop()
-        for each in value.values() if type(value) is dict else value:
-            kind = type(each)
+        for each in cast("Iterable[Any]", value.values() if type(value) is dict else value):
+            kind = type(each)  # pyright: ignore[reportUnknownVariableType]
             if kind is float:
                 if abs(each) >= WITH_EXPONENT:
                     return True
@@ -88,7 +90,7 @@ def expanded_records(record: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """Iterate over every record under ``expand``, at any depth."""
     waiting = [record]  # no recursion: the server decides how deep it goes
     while waiting:
-        expand = waiting.pop().get("expand")
+        expand: Mapping[str, list[Record] | Record | None] | None = waiting.pop().get("expand")
         for found in expand.values() if isinstance(expand, Mapping) else ():
             for related in found if isinstance(found, list) else [found]:
                 if isinstance(related, Mapping):

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Generic, Literal, NamedTuple
 
+from rxbosbase.encoding.control_characters import short_repr
+from rxbosbase.encoding.narrowing import is_object
 from rxbosbase.encoding.record import Record, T
 from rxbosbase.encoding.unreadable import UnreadableRecord, UnreadableRow
 
@@ -27,18 +29,22 @@ REBUILD = 512
 """From so many edits on an empty view, all is sorted at once instead of inserted one by one."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Change(Generic[T]):
     """One record of a view was added, modified or removed.
 
-    Changes are applied in order: ``old_index`` is where the record is before this change (None if
-    added), ``new_index`` where it is after (None if removed), both valid once the changes before
-    have been applied.
+    Changes are applied in order: ``old_index`` is where the record is before this change,
+    ``new_index`` where it is after, both valid once the changes before have been applied.
 
     Attributes:
+        type: ``"added"``, ``"modified"`` or ``"removed"``; a record that moves is modified.
         record: the record as it is now; of a removed one, as it last was.
         before: the record as it was; None if added.
+        old_index, new_index: its place in the records, from 0; None if added, or removed.
         caught_up: it happened, or was noticed, across a gap in the stream.
+
+    >>> Change("added", {"id": "a"}, None, None, 0).type
+    'added'
     """
 
     type: Literal["added", "modified", "removed"]
@@ -48,9 +54,20 @@ class Change(Generic[T]):
     new_index: int | None
     caught_up: bool = False
 
+    def __repr__(self) -> str:
+        record: Any = self.record
+        id = record.get("id") if is_object(record) else getattr(record, "id", None)
+        late = ", caught up" if self.caught_up else ""
+        place = f"{self.old_index} to {self.new_index}"
+        return f"Change({self.type} id={short_repr(id)}, {place}{late})"
+
 
 def apply_changes(records: Iterable[T], changes: Iterable[Change[T]]) -> list[T]:
     """Return the records after the changes.
+
+    Args:
+        records: those of a snapshot, in order.
+        changes: those of the next one, in order.
 
     >>> apply_changes(["a", "b"], [Change("removed", "a", "a", 0, None)])
     ['b']
@@ -100,6 +117,9 @@ class _ById(Mapping[str, T]):
     def __len__(self) -> int:
         return len(self._entries)
 
+    def __repr__(self) -> str:
+        return f"<{len(self)} records by id>"
+
 
 class Snapshot(Generic[T]):
     """A live view at one moment. Immutable; the records are shared, so copy before changing one.
@@ -119,6 +139,8 @@ class Snapshot(Generic[T]):
     (['a', 'b'], 'w', 2)
     >>> [(change.type, change.new_index) for change in second.changes]
     [('added', 0)]
+    >>> [change.record["id"] for change in second.since(first)]
+    ['a']
     """
 
     __slots__ = (
@@ -246,10 +268,13 @@ class Snapshot(Generic[T]):
 
     def since(self, older: Snapshot[T]) -> tuple[Change[T], ...]:
         """Return the exact changes since an older snapshot of this view: applied to it, they give
-        this.
+        this. There is one for each record that differs.
 
-        One change for each record that differs. Raises ValueError for a snapshot of another view,
-        or a newer one.
+        Args:
+            older: an earlier snapshot of the same view.
+
+        Raises:
+            ValueError: it is of another view, or newer.
         """
         if older._lineage is not self._lineage or older.version > self.version:
             raise ValueError("since() takes an older snapshot of the same view")
@@ -273,7 +298,8 @@ class Snapshot(Generic[T]):
         if not self._entries and len(moves) >= REBUILD:
             new = {id: entry for id, entry, _ in moves if entry is not None}
             return self._rebuilt(self._order, new, fresh, {id for id, _, late in moves if late})
-        rows, entries, changes = self._rows, self._entries, []
+        rows, entries = self._rows, self._entries
+        changes: list[Change[T]] = []
         for id, entry, caught_up in moves:
             before = entries.get(id)
             rows, change = _move(rows, before, entry)
@@ -299,14 +325,22 @@ class Snapshot(Generic[T]):
         new = _in_order(entries.items())
         changes = tuple(_rearranged(_in_order(self._entries.pairs()), new, caught_up))
         return Snapshot(
-            self._lineage, order, RecordSequence.build(new.values()), RowsById.build(new), changes,
-            fresh, self.version + 1, self._unreadable,
+            self._lineage, order, RecordSequence[T].build(new.values()),
+            RowsById[Row[T]].build(new), changes, fresh, self.version + 1, self._unreadable,
         )  # fmt: skip
 
     def __repr__(self) -> str:
-        state = "fresh" if self.fresh else "stale"
+        types: list[str] = [change.type for change in self.changes]
+        counts = "+{} ~{} -{}".format(*map(types.count, ("added", "modified", "removed")))
         left_out = f", {len(self.unreadable)} unreadable" if self.unreadable else ""
-        return f"<Snapshot {self.version}: {len(self._rows)} records{left_out}, {state}>"
+        records = f"{len(self._rows)} records{left_out}"
+        state = "fresh" if self.fresh else "stale"
+        return f"<Snapshot {self.version}: {records}, {counts}, {state}>"
+
+    def _repr_html_(self) -> str:
+        from .snapshot_table import html_table  # for notebooks alone
+
+        return html_table(f"{self._lineage.collection}: {self!r}", self._rows)
 
 
 _Move = tuple[str, Row[T] | None, bool]

@@ -3,6 +3,8 @@
 Pure. `ChunkedDecoder` and `FrameParser` accept every valid form. The server writes each event as
 one chunk of six lines, and a busy stream has nothing else: one loop checks and cuts these. From the
 first event of another form on, the rest of a read goes through the two general parsers.
+
+Source: RFC 9112, 6.3 (where a body ends) and 7.1 (chunks).
 """
 
 from __future__ import annotations

@@ -4,9 +4,10 @@ Pure. An event ends with a blank line. The server writes each in one form,
 ``id:…\\nevent:…\\ndata:…\\n\\n``: three such lines are a frame. Other forms (comments, several data
 lines, a space after the colon) are read by ``sseclient``, which implements the standard.
 
-A sentence of the standard (HTML Living Standard, 9.2.5 and 9.2.6) stands at the branch that obeys
-it, and what differs on purpose says so: "Differs". ``test_event_stream_standard.py`` has a test of
-the same name for each of them.
+A sentence of the standard stands at the branch that obeys it, and what differs on purpose says so:
+"Differs". ``test_event_stream_standard.py`` has a test of the same name for each of them.
+
+Source: HTML Living Standard, 9.2.5 and 9.2.6.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TypeAlias
 import msgspec
 from sseclient import SSEClient
 
+from rxbosbase.encoding.control_characters import short_repr
 from rxbosbase.encoding.json import MAX_EXPANSION, decoded_size
 
 __all__ = ("Frame", "FrameParser", "Skipped")
@@ -48,6 +50,10 @@ class Skipped(msgspec.Struct, frozen=True):
     reason: str
     size: int
     topic: str | None
+
+    def __repr__(self) -> str:
+        name = None if self.topic is None else self.topic.partition("?")[0]  # headers follow
+        return f"Skipped({self.reason!r}, {self.size} bytes, {short_repr(name)})"
 
 
 class _Names(dict[bytes, str | None]):

@@ -6,6 +6,8 @@ Pure. A record topic is ``collection/target``, followed by its options::
 
 The server sends a topic's text back with every event, so equal topics must have the same text, byte
 for byte: the JSON is compact, its keys are sorted, header names are in lower case.
+
+Source: PocketBase, ``apis/realtime.go``, ``realtimeSubscribeForm`` (the limits).
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from urllib.parse import parse_qs, quote
 
 import msgspec
 
+from rxbosbase.encoding.control_characters import short_repr
 from rxbosbase.encoding.json import decode, encode_sorted
+from rxbosbase.encoding.narrowing import is_mapping, is_object
 from rxbosbase.encoding.utf8 import encodable
 from rxbosbase.encoding.values import is_missing, plain
 from rxbosbase.errors import ClientResponseError
@@ -40,6 +44,7 @@ __all__ = (
     "record_topic",
 )
 
+# The server's limits (PocketBase, apis/realtime.go, realtimeSubscribeForm.validate):
 MAX_TOPIC_LENGTH = 2500  # bytes of UTF-8; the server answers a POST with a longer one with 400
 MAX_TOPICS = 1000  # of one connection; the server answers a POST with more with 400
 
@@ -67,12 +72,20 @@ class Topic(msgspec.Struct, frozen=True):
     wire: str
     name: str
 
+    def __repr__(self) -> str:
+        options = ", with options" if self.wire != self.name else ""  # headers may be secret
+        return f"Topic({short_repr(self.name)}{options})"
+
 
 class Options(msgspec.Struct, frozen=True):
     """The query and headers of a read or a topic: sorted text pairs, without absent ones."""
 
     query: tuple[tuple[str, str], ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
+
+    def __repr__(self) -> str:
+        headers = "".join(f", {name}=…" for name, _ in self.headers)  # they may be secret
+        return f"Options({short_repr(dict(self.query))}{headers})"
 
     @property
     def suffix(self) -> str:
@@ -196,7 +209,7 @@ def custom_topic(
         ValueError, TypeError: an invalid topic or option.
 
     >>> custom_topic("chat/lobby")
-    Topic(wire='chat/lobby', name='chat/lobby')
+    Topic('chat/lobby')
     """
     topic = _text("topic", topic)
     if topic.startswith("?"):
@@ -247,13 +260,13 @@ def parse_topic(wire: str) -> tuple[str, dict[str, Any], dict[str, Any]]:
         options = decode(parse_qs(rest)["options"][0])
     except (KeyError, ValueError):
         return name, {}, {}
-    if not isinstance(options, dict):
+    if not is_object(options):
         return name, {}, {}
     query, headers = options.get("query"), options.get("headers")
     return (
         name,
-        query if isinstance(query, dict) else {},
-        headers if isinstance(headers, dict) else {},
+        query if is_object(query) else {},
+        headers if is_object(headers) else {},
     )
 
 
@@ -324,9 +337,9 @@ def _header_texts(headers: Mapping[str, Any] | None) -> dict[str, str]:
 def _texts(what: str, values: Mapping[str, Any] | None) -> dict[str, str]:
     if values is None:
         return {}
-    if not isinstance(values, Mapping):
+    if not is_mapping(values):
         raise TypeError(f"{what} must be a dict, not {type(values).__name__}")
-    texts = {}
+    texts: dict[str, str] = {}
     for key, value in values.items():
         if not isinstance(key, str):
             raise TypeError(f"{what} has the key {key!r}: keys must be str")

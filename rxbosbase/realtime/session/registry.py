@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from rxbosbase.encoding.control_characters import short_repr
 from rxbosbase.realtime.protocol.topics import MAX_TOPICS, Topic
 
 __all__ = ("Registry", "Subscriber", "TopicEntry", "TopicShard")
@@ -61,6 +62,10 @@ class Subscriber:
         self.actions = actions
         self.entry: TopicEntry | None = None
         self.error: Exception | None = None
+
+    def __repr__(self) -> str:
+        entry = self.entry
+        return f"<Subscriber {f'of {short_repr(entry.name)}' if entry else 'of nothing'}>"
 
     def silence(self) -> None:
         """Stop all calls from now on, also for the event that is being delivered."""

@@ -21,6 +21,13 @@ class Stats(msgspec.Struct, frozen=True):
         queue_events, queue_bytes: events, and their bytes, in the delivery queue now.
         last_event_age: seconds since the newest frame; None before the first.
         topics: topics wanted now.
+
+    >>> with FakeRealtime() as fake:
+    ...     _ = fake.client.collection("posts").observe("*").subscribe()
+    ...     fake.drop()
+    ...     fake.advance(1)
+    ...     fake.client.realtime.stats.reconnects
+    1
     """
 
     frames: int = 0

@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from rxbosbase.encoding.control_characters import short_repr
 from rxbosbase.encoding.unreadable import UnreadableRecord
 
 from .lifecycle import State
@@ -46,6 +47,13 @@ class Status(msgspec.Struct, frozen=True):
         unreadable: the records that live views of this client leave out, because a value in them is
             nested too deeply to be decoded, or because they are larger than an answer may be; at
             most 100.
+
+    >>> with FakeRealtime() as fake:
+    ...     _ = fake.client.collection("posts").observe("*").subscribe()
+    ...     fake.drop()
+    ...     status = fake.client.realtime.status.value
+    ...     status.state, status.attempt, status.retry_in
+    ('waiting', 1, 0.2)
     """
 
     state: StateName = "idle"
@@ -60,7 +68,8 @@ class Status(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         # Without the topics: they may be a thousand.
         names = (name for name in self.__struct_fields__ if name != "topics")
-        return f"Status({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
+        values = (f"{name}={short_repr(getattr(self, name), 200)}" for name in names)
+        return f"Status({', '.join(values)})"
 
 
 class SessionStatus(msgspec.Struct, frozen=True):

@@ -1,4 +1,7 @@
-"""When changed topics are submitted, and what a failed POST means. Pure."""
+"""When changed topics are submitted, and what a failed POST means. Pure.
+
+Source: PocketBase, ``apis/realtime.go``, ``realtimeSetSubscriptions`` (the status codes).
+"""
 
 from __future__ import annotations
 

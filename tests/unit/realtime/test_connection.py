@@ -19,6 +19,7 @@ from rxbosbase.errors import (
 )
 from rxbosbase.events import ReceivedAt
 from rxbosbase.realtime.connection import HEALTHY_AFTER, Batch, Connection, Opened, connect
+from rxbosbase.realtime.protocol.frames import Skipped
 from rxbosbase.runtime.network import Receiver, Transport
 
 CONNECT = b'id:c1\nevent:PB_CONNECT\ndata:{"clientId":"c1"}\n\n'
@@ -383,3 +384,16 @@ def test_a_post_cut_off_by_its_streams_end_raises_client_closed(subscribed: Subs
     subscribed.connection.retire()
     with pytest.raises(ClientClosedError, match="the stream has ended"):
         subscribed.connection.submit(("a/*",))
+
+
+def test_the_reprs_of_a_connection_and_of_its_batches_are_short() -> None:
+    """The repr of a connection has its client id, that of a batch how much it holds."""
+    connection = connection_over(FakeChannel())
+    assert repr(connection) == "<Connection ''>"
+    connection.client_id = "c1"
+    connection.retire()
+    assert repr(connection) == "<Connection 'c1', ending>"
+    batch = Batch(connection, [("a/*", b"{}")], 9, [], ReceivedAt(1.0, 2.0))
+    assert repr(batch) == "<Batch of 1 frames, 9 bytes>"
+    batch.skipped.append(Skipped("it is odd", 9, None))
+    assert repr(batch) == "<Batch of 1 frames, 9 bytes, 1 skipped>"

@@ -47,10 +47,10 @@ def test_a_view_in_the_servers_order_lists_them_too() -> None:
     first = empty().with_rows([a, b, c], fresh=True, caught_up=False)
     assert first.unreadable == {"a": UnreadableRecord("posts", "a", "data", 1500)}
     assert first.records == [b, c]
-    assert repr(first) == "<Snapshot 1: 2 records, 1 unreadable, fresh>"
+    assert repr(first) == "<Snapshot 1: 2 records, 1 unreadable, +2 ~0 -0, fresh>"
     second = first.with_rows([{"id": "a"}, b, c], fresh=False, caught_up=False)
     assert second.unreadable == {} and second.records == [{"id": "a"}, b, c]
-    assert repr(second) == "<Snapshot 2: 3 records, stale>"
+    assert repr(second) == "<Snapshot 2: 3 records, +1 ~0 -0, stale>"
 
 
 def test_a_record_is_listed_in_a_snapshot_that_is_built_at_once() -> None:

@@ -362,3 +362,14 @@ def test_a_bound_below_one_is_refused(bad: int) -> None:
     """A `max_bytes` below 1 raises `ValueError`."""
     with pytest.raises(ValueError, match="max_bytes must be at least 1"):
         FrameParser(max_bytes=bad)
+
+
+@pytest.mark.parametrize(
+    ("topic", "shown"),
+    [("posts/*?options=%7Bs3cret", "'posts/*'"), (None, "None"), ("x" * 999, f"'{'x' * 60}'…")],
+)
+def test_the_repr_of_a_skipped_frame_has_its_topic_without_options(
+    topic: str | None, shown: str
+) -> None:
+    """The repr of a skipped frame has the topic's name, cut, without the headers in its options."""
+    assert repr(Skipped("it is odd", 9, topic)) == f"Skipped('it is odd', 9 bytes, {shown})"
