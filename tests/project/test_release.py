@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import os
 import re
 import shutil
 import subprocess
@@ -81,10 +82,17 @@ def test_an_interpreter_that_is_found_is_of_that_version(version: str) -> None:
 def release(checkout: Path, *arguments: str) -> str:
     """Run `.ci/release`, which has to refuse; return what it says."""
     done = subprocess.run(
-        [checkout / ".ci" / "release", *arguments], capture_output=True, text=True, timeout=60
-    )
+        [checkout / ".ci" / "release", *arguments],
+        env={name: value for name, value in os.environ.items() if name != "RXBOSBASE_REPOSITORY"},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
     assert done.returncode == 1, done.stdout
     return done.stderr
+
+
+def git(checkout: Path, *arguments: str) -> None:
+    identity = ("-c", "user.name=Ann", "-c", "user.email=ann@example.com")
+    subprocess.run(["git", *identity, *arguments], cwd=checkout, check=True, capture_output=True)
 
 
 @pytest.fixture
@@ -98,7 +106,7 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def test_a_release_is_refused_until_version_notes_and_tag_agree(checkout: Path) -> None:
-    """Another version, missing notes, fragments that are left, and no tag: each is refused."""
+    """Another version, missing notes, fragments that are left, no tag and no address: refused."""
     assert "another version than 9.9.9" in release(checkout, "--version", "9.9.9")
     version = SETUP["metadata"]["version"]
     assert f"no section {version}" in release(checkout, "--version", version)
@@ -108,7 +116,13 @@ def test_a_release_is_refused_until_version_notes_and_tag_agree(checkout: Path) 
     assert "fragments are left" in release(checkout, "--version", version)
     for fragment in (checkout / "changelog.d").glob("+*.md"):
         fragment.unlink()
+    git(checkout, "init", "--quiet")
+    git(checkout, "add", "--all")
+    git(checkout, "commit", "--quiet", "--message", "A release")
+    git(checkout, "tag", f"v{version}.post1")
     assert f"no tag v{version}" in release(checkout, "--version", version)
+    git(checkout, "tag", f"v{version}")  # a lightweight one, beside another
+    assert "RXBOSBASE_REPOSITORY=https://" in release(checkout, "--version", version)
 
 
 def test_a_release_needs_to_be_told_what_to_do(checkout: Path) -> None:
