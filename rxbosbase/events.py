@@ -15,7 +15,7 @@ import msgspec
 from rxbosbase.encoding.control_characters import short_repr
 from rxbosbase.encoding.json import decode
 from rxbosbase.encoding.narrowing import is_object
-from rxbosbase.encoding.record import T
+from rxbosbase.encoding.record import T, id_of
 from rxbosbase.encoding.unreadable import UnreadableRow, read_response
 from rxbosbase.errors import MalformedEvent
 
@@ -130,9 +130,8 @@ class RecordEvent(msgspec.Struct, Generic[T], eq=False, metaclass=_RecordEventTy
         return not self == other  # msgspec's own compares identity
 
     def __repr__(self) -> str:
-        record: Any = self.record
-        known = record.get("id") if is_object(record) else getattr(record, "id", None)
-        return f"RecordEvent({self.action} on {short_repr(self.topic)}, id={short_repr(known)})"
+        id = short_repr(id_of(self.record))
+        return f"RecordEvent({self.action} on {short_repr(self.topic)}, id={id})"
 
 
 Event: TypeAlias = RecordEvent[Any]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from .narrowing import is_object
+
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
@@ -16,7 +18,7 @@ else:
 """What a record becomes. Its default, for a plain `RecordEvent` or `Snapshot` in an annotation, is
 for type checkers alone."""
 
-__all__ = ("NAME_FIELDS", "ReadOnlyRecord", "Record", "T")
+__all__ = ("NAME_FIELDS", "ReadOnlyRecord", "Record", "T", "id_of")
 
 Record: TypeAlias = dict[str, Any]
 """A record as it was decoded."""
@@ -26,3 +28,12 @@ ReadOnlyRecord: TypeAlias = Mapping[str, Any]
 
 NAME_FIELDS = ("name", "title", "username", "email", "id")
 """The fields that identify a record to a person, the best one first."""
+
+
+def id_of(record: object) -> object:
+    """Return the id of a record or a model, for a repr; None without one.
+
+    >>> id_of({"id": "a"})
+    'a'
+    """
+    return record.get("id") if is_object(record) else getattr(record, "id", None)

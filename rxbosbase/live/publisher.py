@@ -78,7 +78,7 @@ class Publisher(Generic[T]):
 
     @property
     def summary(self) -> str:
-        """What there is to say in a repr: the state, and the last snapshot that was made."""
+        """The state and the newest snapshot, for a repr."""
         state = "running" if self._error is None and not self._ended else "ended"
         return f"{state}, {self._current!r}"
 

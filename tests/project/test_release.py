@@ -129,4 +129,5 @@ def test_a_release_needs_to_be_told_what_to_do(checkout: Path) -> None:
     """Without a mode, with an unknown argument, or with a folder in use, nothing is built."""
     assert "--check, or --version" in release(checkout)
     assert "unknown argument" in release(checkout, "--force")
+    assert "--publish needs --version" in release(checkout, "--check", "--publish")
     assert "is not empty" in release(checkout, "--check", "--into", "changelog.d")

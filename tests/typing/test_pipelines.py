@@ -219,10 +219,12 @@ COMPLAINTS = {
         "ops.map(lambda p: p[0].upper()))"
     ): {"mypy"},
     "events.pipe(ops.partition(lambda e: e.record.n > 1))": {"mypy"},
+    "events.pipe(ops.publish()).connect()": {"mypy"},
+    "events.pipe(ops.to_future())": {"mypy"},
 }
-"""Right programs that a checker refuses, by the checker, as the guide says: RxPY's `flat_map` and
-`partition` have overloads or types that it cannot follow through ``pipe``. As fluent methods all of
-them are accepted."""
+"""Right programs that a checker refuses, by the checker, as the guide lists them: RxPY's `flat_map`
+and `partition` have overloads or types that it cannot follow through ``pipe``. As fluent methods
+they are accepted."""
 
 REFUSED = [
     "orders.changes(filters='x')",

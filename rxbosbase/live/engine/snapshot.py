@@ -12,8 +12,7 @@ from types import MappingProxyType
 from typing import Any, Generic, Literal, NamedTuple
 
 from rxbosbase.encoding.control_characters import short_repr
-from rxbosbase.encoding.narrowing import is_object
-from rxbosbase.encoding.record import Record, T
+from rxbosbase.encoding.record import Record, T, id_of
 from rxbosbase.encoding.unreadable import UnreadableRecord, UnreadableRow
 
 from .messages import Edit
@@ -55,11 +54,9 @@ class Change(Generic[T]):
     caught_up: bool = False
 
     def __repr__(self) -> str:
-        record: Any = self.record
-        id = record.get("id") if is_object(record) else getattr(record, "id", None)
         late = ", caught up" if self.caught_up else ""
         place = f"{self.old_index} to {self.new_index}"
-        return f"Change({self.type} id={short_repr(id)}, {place}{late})"
+        return f"Change({self.type} id={short_repr(id_of(self.record))}, {place}{late})"
 
 
 def apply_changes(records: Iterable[T], changes: Iterable[Change[T]]) -> list[T]:

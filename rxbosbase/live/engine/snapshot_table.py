@@ -1,6 +1,6 @@
 """A snapshot as a table of HTML, for notebooks. Pure.
 
-Records are what strangers wrote: each name and each value is escaped, cut to a length, and without
+Records hold text of other users: each name and each value is escaped, cut to a length, and without
 control characters. There is no colour, so that it can be read on a light and on a dark page.
 """
 

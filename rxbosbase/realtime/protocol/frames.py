@@ -126,8 +126,8 @@ class FrameParser:
         An event that the stream's end has cut off is never returned.
         """
         # HTML 9.2.6: "Once the end of the file is reached, any pending data must be discarded."
-        # So nothing tells the parser of the end. A connection that ends before its body does is an
-        # error all the same, which `connection.py` reports.
+        # So the parser is not called at the end. A connection that ends before its body is still an
+        # error, which `connection.py` reports.
         out: list[Frame] = []
         self.bytes += len(chunk)
         if self._start is not None:
@@ -269,7 +269,7 @@ class FrameParser:
         # not send again what was missed, so there is no use for a Last-Event-ID.
         # HTML 9.2.6: "If the field value consists of only ASCII digits, then interpret the field
         # value as an integer in base ten, and set the event stream's reconnection time to that
-        # integer." Differs: `BackoffPolicy` alone says how long to wait.
+        # integer." Differs: `BackoffPolicy` alone sets the wait.
         #
         # Differs: the standard has no limit.
         if block.count(b"\n") * len(block) > MAX_UNUSUAL_WORK:
