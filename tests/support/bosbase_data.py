@@ -67,7 +67,9 @@ class BosBaseData:
 
     def find_table(self, name: str) -> Table | None:
         """Return the collection of this name or id, if it exists."""
-        return self._tables.get(name.removeprefix("pbc_"))
+        with self.data_lock:
+            by_id = (table for table in self._tables.values() if table.id == name)
+            return self._tables.get(name) or next(by_id, None)
 
     def ids(self, name: str, filter: str = "", sort: str = "") -> list[str]:
         """Return the ids of a list without pages."""
@@ -127,6 +129,17 @@ class BosBaseData:
         """Hide the field in events; lists, as those of a superuser, have it."""
         with self.data_lock:
             self.table(name).hidden.add(field)
+
+    def rename_collection(self, name: str, new: str) -> None:
+        """Rename a collection; its id stays. Raises `KeyError`."""
+        with self.data_lock:
+            table = self._tables[new] = self._tables.pop(name)
+            table.name = new
+
+    def delete_collection(self, name: str) -> None:
+        """Delete a collection. Raises `KeyError`."""
+        with self.data_lock:
+            del self._tables[name]
 
     # -- what a write adds -----------------------------------------------------------------------
 

@@ -14,6 +14,9 @@ does. It has all faults of the wire server::
         server.add_field("posts", "k", 0); server.rename_field("posts", "k", "count")
         server.hide_field("posts", "count"); server.remove_field("posts", "count")
 
+        server.set_rule("posts", "login")     # with the faults of `BosBaseAccess`:
+        with server.database_away(): …
+
         server.filters["n is odd"] = lambda row: row["n"] % 2 == 1   # a text that it does not parse
         with server.held_frames() as held:    # sent at the end, in the order of the list
             server.update(…); server.update(…); held.reverse()      # or held.clear(): lost
@@ -39,12 +42,12 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 from urllib.parse import parse_qs
 
-from support.bosbase_data import WRITER, BosBaseData, Order, mixed_ids
+from support.bosbase_access import BosBaseAccess, not_found
+from support.bosbase_data import WRITER, Order, mixed_ids
 from support.bosbase_filter import Refused
 from support.bosbase_table import Nulls, Record, Table
 from support.wire_http import Answer, Request, problem, reply_json, status
 from support.wire_log import WAIT_LIMIT
-from support.wire_server import WireServer
 from support.wire_stream import Stream
 
 __all__ = ["WRITER", "BosBaseServer", "Frame", "Read", "ReadKind", "mixed_ids"]
@@ -53,9 +56,10 @@ MAX_PER_PAGE = 1000
 PER_PAGE = 30
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
-ReadKind: TypeAlias = Literal["record", "probe", "named", "versions", "rows"]
-"""The kinds of reads: one record; with a filter that names no field; records by their ids; ids and
-``updated`` in the order of ids; all others, so also ids in another order."""
+ReadKind: TypeAlias = Literal["refused", "record", "probe", "named", "versions", "rows"]
+"""The kinds of reads: those that the rows do not decide; one record; with a filter that names no
+field; records by their ids; ids and ``updated`` in the order of ids; all others, so also ids in
+another order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +91,8 @@ class Frame:
     action: str
 
 
-class BosBaseServer(BosBaseData, WireServer):
-    """See the module, and the bases for their data, log and faults.
+class BosBaseServer(BosBaseAccess):
+    """See the module, and the bases for their data, rules, log and faults.
 
     Attributes:
         id_pattern: the pattern of the ids that clients may give to new records.
@@ -105,8 +109,7 @@ class BosBaseServer(BosBaseData, WireServer):
         **options: Any,
     ) -> None:
         """``hidden``: by collection, the fields its events lack; ``options``: the wire server's."""
-        WireServer.__init__(self, **options)
-        BosBaseData.__init__(self, order, nulls, hidden or {})
+        super().__init__(order, nulls, hidden or {}, **options)
         self.id_pattern = UUID
         self.reads: list[Read] = []
         self.bytes_sent = 0
@@ -169,6 +172,8 @@ class BosBaseServer(BosBaseData, WireServer):
             # No POST of topics comes between the change and the selection of its streams. In this
             # order: a thread in `wait_for` holds the first lock, and may read the data.
             with self.changed, self.data_lock:
+                if not self.has_database:
+                    raise RuntimeError("the database is away: only another node can write")
                 table = self.table(name)
                 row = change(table)
                 frames = list(self._frames(table, row, action))
@@ -184,7 +189,11 @@ class BosBaseServer(BosBaseData, WireServer):
             for topic in stream.topics:
                 name, _, rest = topic.partition("?")
                 collection, _, target = name.rpartition("/")
-                if self.find_table(collection) is table and target in ("*", row["id"]):
+                if (
+                    target in ("*", row["id"])
+                    and self.find_table(collection) is table
+                    and self.may_see(table, stream.auth, None if target == "*" else target)
+                ):
                     query = _options(rest)
                     if _passes(table, row, query.get("filter", "")):
                         record = table.shown(row, query.get("fields", ""), table.hidden)
@@ -207,9 +216,15 @@ class BosBaseServer(BosBaseData, WireServer):
             table = self.find_table(name)
         if table is None:
             return problem(404, "Missing collection context.")
+        identity = self.identify(request)
+        refusal = self.refusal(table, request.method, identity, record_id)
         if request.method != "GET":
-            return self._written(table, request, record_id)
-        answer, kind, ids = self._read(table, request.query, record_id)
+            return refusal or self._written(table, request, record_id)
+        answer, kind, ids = (
+            self._read(table, request.query, record_id, self.may_see(table, identity, record_id))
+            if refusal is None
+            else (refusal, "refused", ())
+        )
         read = Read(kind, table.name, request.query, answer.code, ids, len(answer.body))
         with self.changed:
             self.reads.append(read)
@@ -218,20 +233,21 @@ class BosBaseServer(BosBaseData, WireServer):
         return answer
 
     def _read(
-        self, table: Table, query: Mapping[str, str], id: str | None
+        self, table: Table, query: Mapping[str, str], id: str | None, may_see: bool
     ) -> tuple[Answer, ReadKind, tuple[str, ...]]:
         fields = query.get("fields", "")
         with self.data_lock:
             if id is not None:
                 row = table.rows.get(id)
-                if row is None:
-                    return problem(404, "The requested resource wasn't found."), "record", ()
+                if row is None or not may_see:
+                    return not_found(), "record", ()
                 return reply_json(table.shown(row, fields)), "record", (id,)
             try:
                 kind = _kind(table, query)
                 rows = table.select(query.get("filter", ""), query.get("sort", ""))
             except Refused as refused:
                 return problem(400, str(refused)), "probe", ()
+            rows = rows if may_see else []
             page = int(query.get("page") or 1)
             size = min(int(query.get("perPage") or PER_PAGE), MAX_PER_PAGE)
             some = rows[(page - 1) * size : page * size]
@@ -250,7 +266,7 @@ class BosBaseServer(BosBaseData, WireServer):
             if request.method == "PATCH" and id is not None:
                 return reply_json(self.update(table.name, id, values))
         except KeyError:
-            return problem(404, "The requested resource wasn't found.")
+            return not_found()
         given = values.get("id")
         if given is not None and not self.id_pattern.fullmatch(given):
             fault = {"code": "validation_match_invalid", "message": "Invalid value format."}

@@ -10,11 +10,14 @@ from typing import Any, Literal, TypeAlias
 from support.bosbase_filter import Condition, Filters, Refused
 from support.collation import Collation
 
-__all__ = ["AUTODATES", "SYSTEM", "Nulls", "Record", "Table", "shown_time"]
+__all__ = ["AUTODATES", "SYSTEM", "Nulls", "Record", "Rule", "Table", "shown_time"]
 
 Record: TypeAlias = dict[str, Any]
 Nulls: TypeAlias = Literal["last", "first"]
 """The position of nulls in an ascending sort; with ``-`` at the other end."""
+
+Rule: TypeAlias = Literal["public", "login", "locked"]
+"""Who has access to records: everybody; all with a login; superusers alone."""
 
 AUTODATES = ("created", "updated")
 SYSTEM = ("id", "createdBy", "updatedBy", *AUTODATES)
@@ -30,13 +33,20 @@ class Table:
             datetimes with microseconds.
         fields: the names of the columns; every row has each of them.
         hidden: the names of fields that events do not have, but lists have.
+        list_rule, view_rule: for lists and topics of "*", and for single records and their topics.
+        stale_plans: how many of the coming reads are refused once, as those on connections of the
+            database are that planned them before a field changed.
     """
 
     def __init__(self, name: str, collation: Collation, nulls: Nulls, filters: Filters) -> None:
         self.name = name
+        self.id = f"pbc_{name}"
         self.rows: dict[str, Record] = {}
         self.fields: list[str] = list(SYSTEM)
         self.hidden: set[str] = set()
+        self.list_rule: Rule = "public"
+        self.view_rule: Rule = "public"
+        self.stale_plans = 0
         self._collation = collation
         self._nulls = nulls
         self._filters = filters
@@ -116,7 +126,7 @@ class Table:
 
     def shown(self, row: Record, fields: str = "", without: Iterable[str] = ()) -> Record:
         """Return the record as it is sent; `fields` as in a query, each by its first name."""
-        record: Record = {"collectionId": f"pbc_{self.name}", "collectionName": self.name}
+        record: Record = {"collectionId": self.id, "collectionName": self.name}
         record |= {name: value for name, value in row.items() if name not in set(without)}
         record |= {name: shown_time(row[name]) for name in AUTODATES if name in record}
         asked = {part.strip().partition(":")[0] for part in fields.split(",")} - {""}

@@ -12,7 +12,7 @@ from typing import Any
 from support.wire_http import Answer, Request, problem, reply_json, status
 from support.wire_tokens import claims_of, make_token
 
-__all__ = ["Handler", "Reply", "WireApi", "to_answer"]
+__all__ = ["Handler", "Reply", "WireApi", "auth_collection_id", "to_answer", "user_id"]
 
 Reply = int | Answer | Mapping[str, Any] | Sequence[Mapping[str, Any]]
 """A status, a scripted answer, a JSON body, or the records of a collection."""
@@ -63,6 +63,8 @@ class WireApi:
             return self._records(request, name, record_id)
         if action == "auth-with-password" and request.method == "POST":
             return self._log_in(request, name)
+        if action == "auth-methods" and request.method == "GET":
+            return reply_json({"password": {"enabled": True, "identityFields": ["email"]}})
         if action == "auth-refresh" and request.method == "POST":
             return self._refresh(request)
         return problem(404, "The requested resource wasn't found.")
@@ -84,8 +86,7 @@ class WireApi:
         identity = body.get("identity", "")
         if self.passwords and self.passwords.get(identity) != body.get("password"):
             return problem(400, "Failed to authenticate.")
-        record_id = re.sub(r"\W", "", identity)[:15].ljust(15, "0")
-        return self._token(record_id, f"_pb_{name}_auth_", name, identity)
+        return self._token(user_id(identity), auth_collection_id(name), name, identity)
 
     def _refresh(self, request: Request) -> Answer:
         claims = claims_of(request.auth)
@@ -112,6 +113,24 @@ class WireApi:
             "email": email,
         }
         return reply_json({"token": token, "record": record})
+
+
+def auth_collection_id(name: str) -> str:
+    """Return the id of a collection of users, as in the claims of its tokens.
+
+    >>> auth_collection_id("users")
+    '_pb_users_auth_'
+    """
+    return f"_pb_{name}_auth_"
+
+
+def user_id(identity: str) -> str:
+    """Return the id of the user who logs in with this e-mail address or name.
+
+    >>> user_id("ann@example.com")
+    'annexamplecom00'
+    """
+    return re.sub(r"\W", "", identity)[:15].ljust(15, "0")
 
 
 def to_answer(reply: Reply) -> Answer:
