@@ -8,6 +8,7 @@ packages marked "pure" reach no I/O, no threads, no clock and no randomness::
     runtime/              schedulers, threads, the fork guard; backoff.py (`BackoffPolicy`),
                           retry.py (what waits and subscribes again)
     http/ auth/           requests, and the bytes of event streams; who is logged in
+    access/               which refusals of the server are answers: refusals.py has the table
     operators/            one operator a file
     realtime/protocol/    topics, frames: bytes to values and back (pure)
     realtime/session/     the state of a connection; topic_submission.py says what a failed POST
@@ -26,9 +27,10 @@ its docstring, which the tests run: `operators.of_action` is a short example.
 from typing import TYPE_CHECKING, Any
 
 from . import _renamed
+from ._runtime import ClientOptions
 from .auth.file_store import FileAuthStore
 from .auth.store import AuthState, AuthStore
-from .client import BosBase, ClientOptions
+from .client import BosBase
 from .collection import Collection, ViewOptions
 from .encoding.record import Record
 from .encoding.unreadable import UnreadableRecord

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import atexit
+import logging
+import os
 import threading
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from math import inf
+from time import time
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 from urllib.parse import quote
 
 from msgspec.structs import replace
 
+from .access.questions import AccessQuestions
+from .access.refusals import REPEAT_SECONDS
 from .auth.refresh import AutoRefresh, SingleFlight, login_of, refresh_key
 from .auth.store import AuthState, AuthStore, token_claims
-from .errors import AuthLostError
+from .errors import AuthLostError, ClientResponseError
 from .realtime.connection import ConnectionSettings
 from .realtime.monitor import ConnectionMonitor
 from .realtime.preflight import Preflight
@@ -28,10 +34,35 @@ from .runtime.threads import Runtime, Threads
 if TYPE_CHECKING:
     from .live.manager import LiveViewManager
 
-__all__ = ("ClientRuntime", "close_later")
+__all__ = ("PREFLIGHT_EVERY", "ClientOptions", "ClientRuntime", "close_later")
+
+log = logging.getLogger("rxbosbase.auth")
+
+PREFLIGHT_EVERY = 300.0
+"""Seconds between two checks of a topic: no event tells that its collection was deleted."""
+
+MAX_CONTROLS = 5
+"""Collections of which a list is read at most, to tell a login that is not valid from trouble."""
 
 JOIN_SECONDS = 0.04
 """How long `close` waits for each of the two threads; a thread that takes longer still ends."""
+
+
+class ClientOptions(TypedDict, total=False):
+    """The keywords of `BosBase`, which describes them."""
+
+    auth_store: AuthStore | None
+    timeout: float
+    headers: Mapping[str, str] | None
+    backoff: BackoffPolicy | None
+    idle_timeout: float
+    verify: bool | str | os.PathLike[str]
+    max_event_bytes: int
+    max_answer_bytes: int
+    on_auth_lost: Literal["error", "guest"]
+    topic_headers: Mapping[str, str | None] | None
+    filter_dialect: Dialect | None
+    preflight_every: float
 
 
 class ClientRuntime:
@@ -47,6 +78,7 @@ class ClientRuntime:
         max_event_bytes: int,
         on_auth_lost: str,
         filter_dialect: Dialect | None = None,
+        preflight_every: float = PREFLIGHT_EVERY,
         runtime: Runtime | None = None,
     ) -> None:
         self.closed = False
@@ -57,25 +89,23 @@ class ClientRuntime:
         self.control = runtime.scheduler("rxbosbase-control")
         self.delivery = runtime.scheduler("rxbosbase-delivery")
         self.pool = runtime.pool()
-        settings = ConnectionSettings(
-            transport=transport,
-            control=self.control,
-            delivery=self.delivery,
-            policy=backoff,
-            idle_timeout=idle_timeout,
-            max_event_bytes=max_event_bytes,
-            identity=lambda: auth_store.state.identity,
-            quiet=runtime.quiet,
-        )
-        preflight = Preflight(self._read, self.pool, self.control, backoff, settings.identity)
+        self._policy = backoff
         self.monitor = ConnectionMonitor(self.delivery)
-        self.realtime = RealtimeService(settings, preflight, self.monitor)
-        self._settings = settings
-        self._preflight = preflight
+        self.questions = AccessQuestions(
+            self._read, self._refresh, self._other_collections, self._sent_token,
+            self._has_expired, self._troubled, self._on_login, self.control.time,
+        )  # fmt: skip
+        self._settings = ConnectionSettings(
+            transport=transport, control=self.control, delivery=self.delivery, policy=backoff,
+            idle_timeout=idle_timeout, max_event_bytes=max_event_bytes,
+            identity=self._sent_identity, on_guest=self._recheck_login, quiet=runtime.quiet,
+        )  # fmt: skip
+        self._preflight = self._make_preflight(preflight_every)
+        self.realtime = RealtimeService(self._settings, self._preflight, self.monitor)
         self.dialect = FilterDialect(self._read, filter_dialect)
         self._live: LiveViewManager | None = None
-        self._identity = auth_store.state.identity
-        self._policy = backoff
+        self._identity = self._sent_identity()
+        self._recheck_from = -inf
         self._on_auth_lost = on_auth_lost
         self._fork_guard = ForkGuard()
         self.single_flight = SingleFlight()
@@ -84,6 +114,12 @@ class ClientRuntime:
         # Threads can still end in order now; later the interpreter stops them at any point.
         # No user code runs then: parts of its program may be gone.
         atexit.register(self.close, silently=True)
+
+    def _make_preflight(self, every: float) -> Preflight:
+        return Preflight(
+            self._read, self.questions, self.pool, self.control, self._policy, self._sent_identity,
+            every=every, report=self.monitor.set_check_problem,
+        )  # fmt: skip
 
     @property
     def live(self) -> LiveViewManager:
@@ -97,8 +133,8 @@ class ClientRuntime:
                     self._settings, delivery=self._runtime.scheduler("rxbosbase-live")
                 )
                 manager = LiveViewManager(
-                    settings, self._preflight, self.monitor, self.pool, self._read, self.dialect,
-                    self.delivery,
+                    settings, self._preflight, self.monitor, self.pool, self._read,
+                    self.questions, self.dialect, self.delivery,
                 )  # fmt: skip
                 if self.closed:
                     manager.close()
@@ -116,11 +152,63 @@ class ClientRuntime:
             return  # the streams belong to the parent process
         if self.auth_store.state.identity:
             self.monitor.logged_in()
+        self._identity_changed()
+
+    def _identity_changed(self) -> None:
         self.realtime.identity_changed()
         # The current one: of two logins at the same time, the older may be reported last.
-        before, self._identity = self._identity, self.auth_store.state.identity
+        before, self._identity = self._identity, self._sent_identity()
         if self._live is not None:
             self._live.identity_changed(other=before != self._identity)
+
+    def _sent_token(self) -> str:
+        return self._sent_state().token
+
+    def _sent_state(self) -> AuthState:
+        """Return the login that requests carry: that of the store, or of a token in ``headers=``,
+        which takes its place. Credentials for a gateway are no login."""
+        own = self.transport.own_authorization
+        if not own:
+            return self.auth_store.state
+        token = own.removeprefix("Bearer ")
+        return AuthState(token) if "collectionId" in token_claims(token) else AuthState()
+
+    def _has_expired(self) -> bool:
+        expires = self._sent_state().expires
+        return expires is not None and expires <= time()
+
+    def _sent_identity(self) -> str:
+        """Return the login that streams have; "" for one that the server refuses for good, which it
+        takes for a guest, and for a token in ``headers=``: no POST can leave that out as a probe
+        does."""
+        is_own = bool(self.transport.own_authorization)
+        return self.auth_store.state.identity if self.questions.has_login and not is_own else ""
+
+    def _on_login(self, lost: AuthLostError | None) -> None:
+        """Handle that the login is lost, or accepted again. Without `auto_refresh` it stays in the
+        store, and the client goes on as a guest, as the server does."""
+        if lost is None:
+            self.monitor.logged_in()
+            self._identity_changed()
+            return
+        log.warning("%s", lost)
+        if any(not each.is_disposed for each in self._refreshers):
+            self._auth_lost(lost)
+        else:
+            self.monitor.login_lost(lost)
+            self._identity_changed()
+
+    def _recheck_login(self) -> None:
+        """Ask whether the login is valid, since the server takes a stream for a guest's."""
+        self.questions.doubt()
+        if self.control.time() >= self._recheck_from:
+            self._recheck_from = self.control.time() + REPEAT_SECONDS
+            self.pool.submit(self.questions.recheck_login)
+
+    def _troubled(self) -> None:
+        self.realtime.troubled()
+        if self._live is not None:
+            self._live.service.troubled()
 
     def _read(self, path: str, query: Mapping[str, Any], headers: Mapping[str, str]) -> Any:
         return self.transport.request("GET", path, query=query, headers=headers)
@@ -128,30 +216,47 @@ class ClientRuntime:
     def auto_refresh(self, threshold: float, check_every: float) -> AutoRefresh:
         """Start to renew the token."""
         refresher = AutoRefresh(
-            self.auth_store, self._refresh, self._save_login, self._auth_lost,
+            self.auth_store, self.questions.refresh, self._save_login, self._auth_lost,
             threshold=threshold, check_every=check_every,
             scheduler=self.control, submit=self.pool.submit, policy=self._policy,
         )  # fmt: skip
         self._refreshers.append(refresher)
         return refresher
 
-    def _refresh(self) -> dict[str, Any]:
-        state = self.auth_store.state
+    def _other_collections(self) -> tuple[str, ...]:
+        """Return collections that a guest, too, may list, as far as any is known: the login's own,
+        those with topics, and the usual one."""
+        used = (name.partition("/")[0] for name in self.monitor.topics if "/" in name)
+        names = dict.fromkeys([self._auth_collection(), "users", *used])
+        return tuple(names)[:MAX_CONTROLS]
+
+    def _auth_collection(self) -> str:
+        state = self._sent_state()
         claims, record = token_claims(state.token), state.record or {}
-        name = str(record.get("collectionName") or claims.get("collectionId") or "users")
-        path = f"/api/collections/{quote(name, safe='')}/auth-refresh"
-        result: dict[str, Any] = self.single_flight.run(
-            refresh_key(name, state.identity, None, {}),
-            lambda: self.transport.request("POST", path, body={}),
-        )
+        # By its id, which stays when the collection is renamed.
+        return str(claims.get("collectionId") or record.get("collectionName") or "users")
+
+    def _refresh(self) -> dict[str, Any]:
+        state, collection = self._sent_state(), self._auth_collection()
+        name = str((state.record or {}).get("collectionName") or collection)
+        path = f"/api/collections/{quote(collection, safe='')}/auth-refresh"
+        try:
+            result: dict[str, Any] = self.single_flight.run(
+                refresh_key(name, state.identity, None, {}),
+                lambda: self.transport.request("POST", path, body={}),
+            )
+        except ClientResponseError as error:
+            # PocketBase 0.23 refuses to renew a token that was made by impersonation. It has looked
+            # it up for that.
+            if error.status != 403 or token_claims(state.token).get("refreshable") is not False:
+                raise
+            result = {"token": state.token, "record": dict(state.record or {})}
         return result
 
     def _save_login(self, answer: dict[str, Any]) -> None:
         self.auth_store.save(*login_of(answer))
 
-    def _auth_lost(self, error: Exception) -> None:
-        lost = AuthLostError(f"the server does not accept the login any more, log in: {error}")
-        lost.__cause__ = error
+    def _auth_lost(self, lost: AuthLostError) -> None:
         self.monitor.login_lost(lost)
         if self._on_auth_lost == "error":
             self.realtime.fail_all(lost)

@@ -7,13 +7,13 @@ import os
 import weakref
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from reactivex import abc
 
 from rxbosbase.encoding.narrowing import is_object
 
-from ._runtime import ClientRuntime, close_later
+from ._runtime import PREFLIGHT_EVERY, ClientRuntime, close_later
 from .auth.login import as_login
 from .auth.store import AuthStore, check_token
 from .collection import Collection
@@ -38,7 +38,7 @@ from .runtime.scheduler import SerialScheduler
 if TYPE_CHECKING:
     from .live.manager import LiveViewManager
 
-__all__ = ("BosBase", "ClientOptions", "client_of")
+__all__ = ("BosBase", "client_of")
 
 T = TypeVar("T")
 
@@ -47,22 +47,6 @@ IDLE_TIMEOUT = 330.0
 
 CHECK_EVERY = 60.0
 """Seconds between two checks of `auto_refresh` whether the server still accepts the token."""
-
-
-class ClientOptions(TypedDict, total=False):
-    """The keywords of `BosBase`, which describes them."""
-
-    auth_store: AuthStore | None
-    timeout: float
-    headers: Mapping[str, str] | None
-    backoff: BackoffPolicy | None
-    idle_timeout: float
-    verify: bool | str | os.PathLike[str]
-    max_event_bytes: int
-    max_answer_bytes: int
-    on_auth_lost: Literal["error", "guest"]
-    topic_headers: Mapping[str, str | None] | None
-    filter_dialect: Dialect | None
 
 
 class BosBase:
@@ -91,9 +75,12 @@ class BosBase:
         max_answer_bytes: a larger response, once decompressed, is an `AnswerTooLargeError`; lists
             and live views read fewer records a page then. Its decoded form may take 8 times as
             much memory.
-        on_auth_lost: what happens when the server does not accept the login any more (found by
-            `auto_refresh`): ``"error"`` ends all streams with an `AuthLostError`, ``"guest"``
-            continues without a login. In both cases the login is cleared.
+        on_auth_lost: what happens, with `auto_refresh`, when the server does not accept the login
+            any more: ``"error"`` ends all streams with an `AuthLostError`, ``"guest"`` continues
+            without a login. In both cases the login is cleared.
+        preflight_every: seconds between two reads that check whether the topics of ``observe`` and
+            ``subscribe`` can still deliver, one for all topics of a collection with equal options;
+            0 for reads after reconnections alone.
 
     Raises:
         ValueError, TypeError: an argument that cannot be right, at once.
@@ -118,11 +105,14 @@ class BosBase:
         on_auth_lost: Literal["error", "guest"] = "error",
         topic_headers: Mapping[str, str | None] | None = None,
         filter_dialect: Dialect | None = None,
+        preflight_every: float = PREFLIGHT_EVERY,
     ) -> None:
         check_seconds("timeout", timeout)
         check_seconds("idle_timeout", idle_timeout)
         if not math.isfinite(timeout) or not math.isfinite(idle_timeout):
             raise ValueError("timeout and idle_timeout must be finite")
+        if preflight_every != 0:
+            check_seconds("preflight_every", preflight_every)
         check_count("max_event_bytes", max_event_bytes)
         check_count("max_answer_bytes", max_answer_bytes)
         if auth_store is not None and not isinstance(auth_store, AuthStore):
@@ -139,7 +129,7 @@ class BosBase:
         )  # fmt: skip
         runtime = ClientRuntime(
             transport, store, backoff or BackoffPolicy(), idle_timeout, max_event_bytes,
-            on_auth_lost, check_dialect(filter_dialect),
+            on_auth_lost, check_dialect(filter_dialect), preflight_every,
         )  # fmt: skip
         self._use(runtime, topics)
 
@@ -356,7 +346,7 @@ class BosBase:
         Args:
             threshold: how long before the token expires.
             check_every: seconds between two checks whether the server still accepts the token;
-                once it does not, ``on_auth_lost`` is applied.
+                once it has refused it three times over 30 s, ``on_auth_lost`` is applied.
 
         Raises:
             ValueError, TypeError, ClientClosedError: an argument is invalid; it is closed.

@@ -98,8 +98,9 @@ class Collection(Records[T], Generic[T]):
             target: ``"*"`` or a record id. With a ``#`` in the id the server reads no options:
                 then none may be given.
             filter, expand, fields, query, headers: as in a read; part of the topic.
-            check: read once beforehand, so that a missing collection (404), a forbidden one (403)
-                or a bad filter (400) is an error instead of a stream without events.
+            check: read at first, after each reconnection and every ``preflight_every`` seconds, so
+                that a missing collection (404), a forbidden one (403) or a bad filter (400) is an
+                error instead of a stream without events.
 
         Raises:
             ClientResponseError: 400 at once, the topic is longer than the server's 2500 bytes

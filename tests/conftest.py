@@ -121,6 +121,14 @@ def web() -> Iterator[responses.RequestsMock]:
 
 
 @pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refused question is asked again at once, and three refusals may be at any time."""
+    monkeypatch.setattr("rxbosbase.access.refusals.REFUSAL_SECONDS", 0.0)
+    for name in ("realtime.preflight", "live.driver", "auth.refresh", "_runtime"):
+        monkeypatch.setattr(f"rxbosbase.{name}.REPEAT_SECONDS", 0.01)
+
+
+@pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Local time is five and three quarter hours ahead of UTC."""
     with monkeypatch.context() as patched:

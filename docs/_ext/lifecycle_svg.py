@@ -14,41 +14,42 @@ from rxbosbase.realtime.session.lifecycle import TRANSITIONS, Signal, State
 
 __all__ = ["picture"]
 
-WIDTH, HEIGHT = 900, 420
+WIDTH, HEIGHT = 900, 450
 BOX = (104, 36)
 POSITIONS = {
     State.IDLE: (85, 90),
-    State.FAILED: (85, 280),
+    State.FAILED: (85, 290),
     State.CONNECTING: (370, 140),
     State.CONNECTED: (585, 140),
     State.ACTIVE: (800, 140),
-    State.WAITING: (585, 285),
-    State.CLOSED: (450, 396),
+    State.WAITING: (585, 312),
+    State.CLOSED: (450, 424),
 }
 RESTING = frozenset({State.IDLE, State.FAILED})
 STREAM = frozenset({State.CONNECTING, State.CONNECTED, State.ACTIVE})
 RUNNING = STREAM | {State.WAITING}
 OPEN = frozenset(State) - {State.CLOSED}
 FRAMES = {
-    OPEN: (6, 14, 888, 330),
-    RESTING: (20, 40, 130, 290),
-    RUNNING: (290, 30, 592, 300),
-    STREAM: (304, 78, 564, 112),
+    OPEN: (6, 14, 888, 360),
+    RESTING: (20, 40, 130, 318),
+    RUNNING: (290, 30, 592, 328),
+    STREAM: (304, 78, 564, 162),
 }
 
 # The path of each arrow, and the centre of its label.
 ARROWS = {
     (RESTING, Signal.WANTED): ("M150 185L315 150", 215, 146),
     (RUNNING, Signal.UNWANTED): ("M290 66L141 84", 218, 54),
-    (RUNNING, Signal.EXHAUSTED): ("M290 280H141", 215, 300),
+    (RUNNING, Signal.EXHAUSTED): ("M290 290H141", 220, 310),
     (frozenset({State.CONNECTING}), Signal.OPENED): ("M422 134H529", 477, 108),
     (frozenset({State.CONNECTED}), Signal.ACKNOWLEDGED): ("M637 132H744", 692, 106),
     (frozenset({State.CONNECTED}), Signal.REFUSED): ("M558 158C554 182 594 182 590 158", 485, 170),
     (frozenset({State.ACTIVE}), Signal.CHANGED): ("M748 148H641", 694, 164),
+    (frozenset({State.ACTIVE}), Signal.DOUBTED): ("M800 158C800 216 612 216 612 162", 706, 216),
     (STREAM, Signal.RENEWED): ("M600 78C600 50 372 30 370 118", 486, 46),
-    (STREAM, Signal.LOST): ("M600 190V263", 654, 232),
-    (frozenset({State.WAITING}), Signal.RETRIED): ("M533 285C450 285 370 250 370 162", 462, 240),
-    (OPEN, Signal.CLOSED): ("M450 344V374", 500, 364),
+    (STREAM, Signal.LOST): ("M585 240V290", 642, 272),
+    (frozenset({State.WAITING}), Signal.RETRIED): ("M533 312C450 312 370 270 370 162", 456, 274),
+    (OPEN, Signal.CLOSED): ("M450 374V402", 500, 394),
 }
 
 

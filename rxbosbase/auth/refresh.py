@@ -17,8 +17,10 @@ from typing import Any
 from reactivex import abc
 from reactivex.disposable import Disposable
 
+from rxbosbase.access.questions import BelievedRefusal
+from rxbosbase.access.refusals import REPEAT_SECONDS
 from rxbosbase.encoding.narrowing import is_object
-from rxbosbase.errors import ClientResponseError, ProtocolError
+from rxbosbase.errors import AuthLostError, ProtocolError
 from rxbosbase.runtime.actions import calling
 from rxbosbase.runtime.backoff import BackoffPolicy
 from rxbosbase.runtime.retry_delay import asked_to_wait
@@ -28,9 +30,6 @@ from .store import AuthState, AuthStore, check_token
 __all__ = ("AutoRefresh", "SingleFlight", "login_of", "refresh_key")
 
 log = logging.getLogger("rxbosbase.auth")
-
-LOST = (400, 401, 403, 404)
-"""The statuses of a refresh after which the token can never be valid again."""
 
 SHORTEST_LIFE = 1.0
 """Seconds that a renewed token is used at least, so that a server whose tokens live shorter than
@@ -127,12 +126,16 @@ class AutoRefresh(abc.DisposableBase):
     A token that lives shorter than the threshold is renewed at half its life.
 
     Args:
-        refresh: makes the request and returns the server's response; saves nothing.
+        refresh: makes the request and returns the server's response; saves nothing. It raises
+            `BelievedRefusal` for a refusal that is not final, `AuthLostError` for one that is.
         save: saves a response as the new login.
-        lost: called once the server refuses the token finally.
+        lost: called once the server has refused the token for good: until then the login stands.
         scheduler: runs everything here except `refresh`.
         submit: runs `refresh` on a thread that may wait.
         clock: seconds since the epoch, to compare expiries with.
+
+    Attributes:
+        is_disposed: True once it was ended.
     """
 
     def __init__(
@@ -140,7 +143,7 @@ class AutoRefresh(abc.DisposableBase):
         store: AuthStore,
         refresh: Callable[[], dict[str, Any]],
         save: Callable[[dict[str, Any]], object],
-        lost: Callable[[Exception], object],
+        lost: Callable[[AuthLostError], object],
         *,
         threshold: float,
         check_every: float,
@@ -163,13 +166,13 @@ class AutoRefresh(abc.DisposableBase):
         self._renewed = ""  # the token that the last refresh gave
         self._failures = 0
         self._running = False
-        self._disposed = False
+        self.is_disposed = False
         self._timer: abc.DisposableBase = Disposable()
         self._subscription = store.changes.subscribe(lambda _: self._post(self._begin))
 
     def dispose(self) -> None:
         """End the refreshing; a request under way is finished and its response ignored."""
-        self._disposed = True
+        self.is_disposed = True
         self._subscription.dispose()
         self._timer.dispose()
 
@@ -199,7 +202,7 @@ class AutoRefresh(abc.DisposableBase):
 
     def _schedule(self, wait: float | None = None) -> None:
         self._timer.dispose()
-        if self._disposed or not self._store.token:
+        if self.is_disposed or not self._store.token:
             return
         if wait is None:
             wait = min(self._check_every, self._renew_at - self._clock())
@@ -207,7 +210,7 @@ class AutoRefresh(abc.DisposableBase):
         self._timer = self._scheduler.schedule_relative(wait, calling(self._start_refresh))
 
     def _start_refresh(self) -> None:
-        if not self._running and not self._disposed and self._store.token:
+        if not self._running and not self.is_disposed and self._store.token:
             self._running = True
             self._submit(partial(self._run_refresh, self._store.state))
 
@@ -229,7 +232,7 @@ class AutoRefresh(abc.DisposableBase):
 
     def _is_stale(self, state: AuthState) -> bool:
         """True after a login or logout since the request: the response is not about them."""
-        return self._disposed or state != self._store.state
+        return self.is_disposed or state != self._store.state
 
     def _accept(self, state: AuthState, answer: dict[str, Any]) -> None:
         if self._is_stale(state):
@@ -248,10 +251,10 @@ class AutoRefresh(abc.DisposableBase):
         """Handle a failure; return the seconds until the next attempt, None for the usual."""
         if self._is_stale(state):
             return None
-        # A response that is not the server's own (a proxy's, while the server is replaced) does
-        # not show whether the token is valid.
-        refusal = error if isinstance(error, ClientResponseError) else None
-        if refusal and refusal.original is None and refusal.status in LOST:
+        if isinstance(error, BelievedRefusal):
+            log.warning("the login is refused, asked again: %s", error)
+            return REPEAT_SECONDS
+        if isinstance(error, AuthLostError):
             log.warning("the login is lost: %s", error)
             self._lost(error)
             return None

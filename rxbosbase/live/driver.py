@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Generic, TypeVar
 
+from rxbosbase.access.questions import BelievedRefusal, is_refusal
+from rxbosbase.access.refusals import REPEAT_SECONDS, RefusalCount
 from rxbosbase.encoding.record import Record
 from rxbosbase.encoding.unreadable import UnreadableRecord
 from rxbosbase.errors import BosBaseError, ClientClosedError, ClientResponseError, ProtocolError
@@ -26,7 +28,7 @@ from rxbosbase.runtime.retry_delay import asked_to_wait
 
 from .manager import LiveViewManager
 from .publisher import Publisher
-from .source import Source, watch_topic
+from .source import Source, lacks_shown_rows, watch_topic
 
 __all__ = ("ViewDriver",)
 
@@ -37,14 +39,6 @@ MAX_WATCHED = 100
 
 MAX_READS = 2
 """Reads of a view in flight: the one that counts, and one that a newer one has replaced."""
-
-IMMEDIATE_REPEATS = 4
-"""Times that a read with the response 400 is repeated at once, if the view's query has succeeded
-before: BosBase answers one read on each of its connections to the database with 400 after the
-fields of a collection have changed."""
-
-MAX_REFUSALS = 3
-"""Reads in a row that are refused in spite of these repeats before the view ends."""
 
 LOSS_PAUSE = 0.25
 """Seconds between a read and the next one after a loss: a stream of frames that cannot be read must
@@ -94,8 +88,7 @@ class ViewDriver(Generic[T]):
         self._reading = 0  # reads in flight, one of which may be the expected one
         self._read_at = self._not_before = 0.0  # when the last one began, and when the next one may
         self._is_pausing = False
-        self._has_succeeded = False
-        self._refusals = 0  # in a row
+        self._refusals = RefusalCount()
 
     @property
     def unreadable(self) -> Iterable[UnreadableRecord]:
@@ -107,7 +100,8 @@ class ViewDriver(Generic[T]):
     def start(self) -> None:
         """Subscribe at once, so that a wait for all topics includes these; the reads start once the
         server has acknowledged them."""
-        topics = [(self._source.topic(), self._on_event)]
+        on_event = self._on_event if self._source.is_query else self._on_record_event
+        topics = [(self._source.topic(), on_event)]
         watch = self._source.watch()
         if watch is not None:
             topics.append((watch, self._on_hint))
@@ -187,7 +181,7 @@ class ViewDriver(Generic[T]):
         self._apply(handle(self._now()))
 
     def topics_lost(self, shard: TopicShard) -> None:
-        """Handle the end of the connection of `shard`: events may be lost."""
+        """Handle that events of `shard` may be lost."""
         if any(entry.shard is shard for entry in self._entries()):
             self._acknowledged = False
             self._apply(self._engine.lost(self._now()))
@@ -205,6 +199,7 @@ class ViewDriver(Generic[T]):
         """Empty the view: another identity is logged in, which may not view the rows."""
         if not self._ended:
             self._acknowledged = False
+            self._refusals = RefusalCount()
             self._apply(self._engine.reset(self._now()))
 
     def _on_event(self, event: Event) -> None:
@@ -212,6 +207,12 @@ class ViewDriver(Generic[T]):
         if isinstance(record.get("id"), str):
             self._apply(self._engine.event(event.action, record, self._now()))
             self._watch_related((record,))
+
+    def _on_record_event(self, event: Event) -> None:
+        """Handle an event of the one record; after its deletion a 404 is as good as at first."""
+        if event.action == "delete":
+            self._refusals = RefusalCount()
+        self._on_event(event)
 
     def _on_hint(self, event: Event) -> None:
         id = event.record.get("id")
@@ -302,27 +303,24 @@ class ViewDriver(Generic[T]):
             self._manager.scheduler.post(partial(self._done, request, self._outcome(request)))
 
     def _outcome(self, request: ReadRequest) -> Callable[[], None]:
+        questions, source = self._manager.questions, self._source
+        ask = partial(questions.ask, source.question, partial(source.rows, request))
         try:
-            rows, last = self._rows(request)
+            rows, last = ask()
+            # A server that cannot look up a token for a moment answers as to a guest.
+            shown = self.publisher.made.by_id
+            if questions.has_login and lacks_shown_rows(request, rows, last=last, shown=shown):
+                rows, last = ask()
         except ClientClosedError:
             return _nothing
+        except BelievedRefusal as refused:
+            return partial(self._refused, request, refused.error)
         except BosBaseError as error:
-            if isinstance(error, ClientResponseError) and error.status in (400, 403, 404):
-                return partial(self._refused, request, error)
-            return partial(self._failed, request, error)
+            return partial(self._troubled, request, error)
         except Exception as error:  # of any kind: the view must not wait without end
             log.exception("a read of a live view could not be made")
-            return partial(self._failed, request, error)
-        return partial(self._answered, request, rows, last)
-
-    def _rows(self, request: ReadRequest) -> tuple[list[Record], bool]:
-        for _ in range(IMMEDIATE_REPEATS if self._has_succeeded and not self._refusals else 0):
-            try:
-                return self._source.rows(request)
-            except ClientResponseError as error:
-                if error.status != 400:
-                    raise
-        return self._source.rows(request)
+            return partial(self._troubled, request, error)
+        return partial(self._accepted, request, rows, last)
 
     def _done(self, request: ReadRequest, apply: Callable[[], None]) -> None:
         self._reading -= 1
@@ -332,26 +330,39 @@ class ViewDriver(Generic[T]):
         self._begin_read()
 
     def _refused(self, request: ReadRequest, error: ClientResponseError) -> None:
-        self._refusals += 1
-        if error.status == 400 and self._has_succeeded and self._refusals < MAX_REFUSALS:
-            self._failed(request, error)
-        else:
+        if isinstance(request, ReadLiterals) and error.status == 400:
+            self._answered(request, [], last=True)  # a server that compares no literals
+        elif not self._refusals.refused(error.status, self._now()):
+            self._failed(request, error, REPEAT_SECONDS)
+        elif self._source.is_query or error.status == 400:
             self._fail(error)
+        else:  # the record does not exist, or may not be viewed
+            self._refusals = RefusalCount()
+            self._answered(request, [], last=True)
 
-    def _failed(self, request: ReadRequest, error: Exception) -> None:
+    def _troubled(self, request: ReadRequest, error: Exception) -> None:
+        if is_refusal(error):
+            self._refusals.troubled()
+        self._failed(request, error)
+
+    def _failed(self, request: ReadRequest, error: Exception, wait: float = 0.0) -> None:
         level = logging.WARNING if self.problem is None else logging.INFO
         log.log(level, "a read of a live view failed: %s", error)
         self._set_problem(error)
-        self._apply(self._engine.failed(request, self._now(), asked_to_wait(error)))
+        wait = max(wait, asked_to_wait(error))
+        self._apply(self._engine.failed(request, self._now(), wait))
+
+    def _accepted(self, request: ReadRequest, rows: list[Record], last: bool) -> None:
+        if not isinstance(request, ReadLiterals):  # which the server answers for any query
+            self._refusals.accepted()
+        self._answered(request, rows, last)
 
     def _answered(self, request: ReadRequest, rows: list[Record], last: bool) -> None:
-        if not isinstance(request, ReadLiterals):  # which the server answers for any query
-            self._has_succeeded, self._refusals = True, 0
         known = self._manager.text_order.by_bytes
         try:
             effects = self._engine.read_done(request, rows, last, self._now())
         except ProtocolError as error:
-            self._failed(request, error)
+            self._troubled(request, error)
             return
         if effects.fresh:
             self._set_problem(None)

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, Protocol, TypeVar, cast
 
+from rxbosbase.access.questions import AccessQuestions, Read
 from rxbosbase.encoding.unreadable import UnreadableRecord
 from rxbosbase.errors import ClientClosedError
 from rxbosbase.events import MalformedEvent
@@ -22,7 +23,7 @@ from rxbosbase.realtime.monitor import ConnectionMonitor
 from rxbosbase.realtime.preflight import Preflight
 from rxbosbase.realtime.service import RealtimeService
 from rxbosbase.realtime.session.registry import Subscriber, TopicShard
-from rxbosbase.records.filter_dialect import FilterDialect, Read
+from rxbosbase.records.filter_dialect import FilterDialect
 from rxbosbase.runtime.fork_guard import ForkGuard
 from rxbosbase.runtime.scheduler import SerialScheduler
 from rxbosbase.runtime.threads import Pool
@@ -65,7 +66,7 @@ class ManagedView(Protocol):
         """Handle the server's acknowledgement of topics of this shard."""
 
     def topics_lost(self, shard: TopicShard) -> None:
-        """Handle the end of the connection of this shard."""
+        """Handle that events of this shard may be missing."""
 
     def frame_skipped(self, name: str) -> None:
         """Handle a frame of the topic `name` that could not be decoded."""
@@ -90,6 +91,7 @@ class LiveViewManager:
         monitor: ConnectionMonitor,
         pool: Pool,
         read: Read,
+        questions: AccessQuestions,
         dialect: FilterDialect,
         delivery: SerialScheduler,
     ) -> None:
@@ -97,6 +99,7 @@ class LiveViewManager:
         self.delivery = delivery
         self.pool = pool
         self.read = read
+        self.questions = questions
         self.dialect = dialect
         self.text_order = TextOrder()
         self.has_jitter = settings.policy.jitter
@@ -181,7 +184,7 @@ class LiveViewManager:
         self.scheduler.post(notify)
 
     def on_gap(self, shard: TopicShard) -> None:
-        """Pass the end of a shard's connection on to the views."""
+        """Pass on to the views that events of a shard may be missing."""
 
         def notify() -> None:
             self.acknowledged.pop(shard, None)

@@ -104,6 +104,11 @@ class Publisher(Generic[T]):
                 raise self._error
             return self._current
 
+    @property
+    def made(self) -> Snapshot[T]:
+        """The newest snapshot there is; none is made. From any thread."""
+        return self._current
+
     def wait_fresh(self, timeout: float) -> Snapshot[T]:
         """Wait for a fresh snapshot.
 

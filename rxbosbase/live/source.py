@@ -8,11 +8,13 @@ from functools import partial
 from typing import Any, TypeAlias, Unpack
 from urllib.parse import quote
 
+from rxbosbase.access.questions import Question, Read, records_path
+from rxbosbase.access.refusals import Kind
 from rxbosbase.encoding.narrowing import is_array, is_object
 from rxbosbase.encoding.record import Record
 from rxbosbase.encoding.unreadable import UnreadableRow
 from rxbosbase.encoding.utf8 import encodable
-from rxbosbase.errors import ClientResponseError, ProtocolError, UnreadableError
+from rxbosbase.errors import ProtocolError, UnreadableError
 from rxbosbase.live.engine.field_plan import VERSION_FIELDS, FieldPlan, plan_fields
 from rxbosbase.live.engine.messages import (
     ReadIds,
@@ -29,11 +31,11 @@ from rxbosbase.realtime.protocol.topics import (
     normalise_options,
     record_topic,
 )
-from rxbosbase.records.filter_dialect import FilterDialect, Read
+from rxbosbase.records.filter_dialect import FilterDialect
 from rxbosbase.records.filters import without_comments
 from rxbosbase.records.paging import MAX_PER_PAGE, PageSize, Passed, read_by_offset, read_fitting
 
-__all__ = ("Query", "QuerySource", "RecordSource", "Source")
+__all__ = ("Query", "QuerySource", "RecordSource", "Source", "lacks_shown_rows")
 
 MAX_FILTER = 3500
 """The most characters of a filter; the server answers a longer one with 400."""
@@ -76,7 +78,11 @@ class Query:
     @property
     def path(self) -> str:
         """The path at which the rows are read."""
-        return f"/api/collections/{quote(self.collection, safe='')}/records"
+        return records_path(self.collection)
+
+    def question(self, kind: Kind) -> Question:
+        """Return what its reads ask."""
+        return Question(kind, self.collection, self.headers)
 
     def topic(self, id: str) -> Topic:
         """Return the topic of this record, or of all by "*", with the fields the view needs."""
@@ -87,11 +93,14 @@ class Query:
 class QuerySource:
     """The rows that match a filter."""
 
+    is_query = True
+
     def __init__(
         self, query: Query, read: Read, dialect: FilterDialect, page: int = MAX_PER_PAGE
     ) -> None:
         page = min(page, query.limit or page)
         self.query = query
+        self.question = query.question(Kind.LIST)
         self._read = read
         self._dialect = dialect
         self._where = (query.collection, query.headers)
@@ -187,12 +196,7 @@ class QuerySource:
 
     def _literals(self, condition: str) -> list[Record]:
         """Return a row of the collection if the condition is true, which names no field."""
-        try:
-            return self._page(1, 1, expand="", fields="id", filter=condition)
-        except ClientResponseError as error:
-            if error.status != 400:
-                raise
-            return []  # a server that compares no literals
+        return self._page(1, 1, expand="", fields="id", filter=condition)
 
     def _around_oversized(self, versions: Callable[[int, int], list[Record]]) -> list[Record]:
         """Return the window without reading the rows that were too large for a response and still
@@ -275,8 +279,11 @@ class QuerySource:
 class RecordSource:
     """One record, by the collection's view rule."""
 
+    is_query = False
+
     def __init__(self, query: Query, id: str, read: Read) -> None:
         self.query = query
+        self.question = query.question(Kind.RECORD)
         self._id = id
         self._read = read
 
@@ -289,18 +296,13 @@ class RecordSource:
         return None
 
     def rows(self, request: ReadRequest) -> tuple[list[Record], bool]:
-        """Return the record if it exists and may be viewed; else no rows."""
-        try:
-            return read_fitting(
-                PageSize(1),
-                lambda _: self._row(self.query.plan.asked),
-                lambda: self._row(",".join(VERSION_FIELDS)),
-                by_id=True,
-            )[0], True
-        except ClientResponseError as error:
-            if error.status not in (403, 404):
-                raise
-            return [], True
+        """Return the record. It is refused where it does not exist or may not be viewed."""
+        return read_fitting(
+            PageSize(1),
+            lambda _: self._row(self.query.plan.asked),
+            lambda: self._row(",".join(VERSION_FIELDS)),
+            by_id=True,
+        )[0], True
 
     def _row(self, fields: str) -> list[Record]:
         asked = {**self.query.given, "fields": fields}
@@ -323,6 +325,25 @@ def checked_rows(rows: Any) -> list[Record]:
     ):
         raise ProtocolError("a view's read was answered without records: is a proxy in between?")
     return rows
+
+
+def lacks_shown_rows(
+    request: ReadRequest, rows: Sequence[Record], *, last: bool, shown: Mapping[str, Any]
+) -> bool:
+    """Return True if an answer has fewer rows than the view shows in its place; False where that
+    needs more pages.
+
+    >>> lacks_shown_rows(ReadIds(("a", "b")), [{"id": "a"}], last=True, shown={"a": {}, "b": {}})
+    True
+    """
+    if isinstance(request, ReadIds):
+        found = {row["id"] for row in rows}
+        return any(id in shown and id not in found for id in request.ids)
+    if isinstance(request, ReadWindow):
+        return len(rows) < len(shown)
+    if isinstance(request, ReadPage) and last and not request.since:
+        return len(rows) < sum(id > request.after for id in shown)
+    return False
 
 
 def watch_topic(collection: str, headers: Mapping[str, str]) -> Topic:

@@ -2,8 +2,8 @@
 
 `protocol` (topics, frames) and `session` (the state machine of a connection, the registry of
 topics) are pure. `connection` reads one stream, `driver` runs a session on it, `delivery` decodes
-frames and calls subscribers, `preflight` checks new topics by a read, `service` joins these,
-`monitor` sums up all connections of a client, and `api` is `client.realtime`.
+frames and calls subscribers, `preflight` checks topics by a read, at first and again, `service`
+joins these, `monitor` sums up all connections of a client, and `api` is `client.realtime`.
 """
 
 from typing import TYPE_CHECKING

@@ -63,6 +63,8 @@ class ConnectionSettings(msgspec.Struct, frozen=True):
         idle_timeout: seconds a stream may be silent before it is renewed.
         max_event_bytes: a larger event is skipped.
         identity: returns the current login.
+        on_guest: called when the server takes a stream for a guest's, though it carries the topics
+            of a login; must not wait.
         quiet: seconds without a change after which a burst of changes counts as over.
     """
 
@@ -73,6 +75,7 @@ class ConnectionSettings(msgspec.Struct, frozen=True):
     idle_timeout: float
     max_event_bytes: int
     identity: Callable[[], str]
+    on_guest: Callable[[], object]
     quiet: float
 
 
@@ -176,8 +179,11 @@ class Connection:
         """Note that the server has acknowledged a set of topics, or that none was due."""
         self._acknowledged = True
 
-    def submit(self, topics: Sequence[str]) -> None:
+    def submit(self, topics: Sequence[str], *, as_guest: bool = False) -> None:
         """Replace the server's whole set by `topics`; the stream must be open.
+
+        Args:
+            as_guest: without the token of the login.
 
         Raises:
             ClientClosedError: the stream has ended meanwhile; its end has the reason.
@@ -192,6 +198,7 @@ class Connection:
                 PATH,
                 body={"clientId": self.client_id, "subscriptions": topics},
                 timeout=self._post_timeout,
+                token="" if as_guest else None,
                 only=204,  # any other answer: the server has not accepted the topics
             )
         except Exception as error:

@@ -46,7 +46,7 @@ class DriverOwner(Protocol):
         """Handle the server's acknowledgement of the shard's topics up to `version`."""
 
     def on_gap(self, shard: TopicShard) -> None:
-        """Handle the end of the open stream, for any reason: events may be missing from here on."""
+        """Handle that events may be missing: the open stream has ended, or it is a guest's."""
 
     def on_refused(self, shard: TopicShard, since: int, upto: int, error: Exception) -> None:
         """Handle a final refusal of the topics up to `upto`; those up to `since` were accepted."""
@@ -128,6 +128,10 @@ class Driver:
         """Submit again after a login, a logout, or the renewal of the token."""
         self._put(partial(self.session.identity_changed, identity))
 
+    def troubled(self, at: float) -> None:
+        """Check whose the stream is, after a sign of trouble of the server at this time."""
+        self._put(lambda _: self.session.troubled(at))
+
     def renew(self) -> None:
         """End the open stream, or the attempt, as routine, or the wait, and connect at once."""
         self._put(lambda _: self.session.renewed())
@@ -199,6 +203,8 @@ class Driver:
                 control.post(lambda: self._wake.on_next(None))
             case do.Gap():
                 owner.on_gap(self.shard)
+            case do.Unidentified():
+                self._settings.on_guest()
             case do.Lost():
                 owner.on_lost(self)
             case do.Unwanted():
@@ -249,8 +255,8 @@ class Driver:
         identity = self._identity()
         # A rounded timer may fire before it is due; a tick before that time would request no other.
         self._feed(lambda now: self.session.tick(identity, max(due, now)))
-        post, self._next_post = self._next_post, None
-        if post is not None:
+        while self._next_post is not None:  # a probe follows the answer of its POST
+            post, self._next_post = self._next_post, None
             self._post(post)
 
     def _identity(self) -> str | Exception:
@@ -263,7 +269,7 @@ class Driver:
     def _post(self, post: do.Post) -> None:
         try:
             self.posts += 1
-            post.stream.submit(post.topics)
+            post.stream.submit(post.topics, as_guest=post.is_probe)
         except BaseException as problem:  # any: a topic must not wait without end
             error: Exception = RuntimeError(f"the POST was interrupted: {problem!r}")
             if isinstance(problem, Exception):

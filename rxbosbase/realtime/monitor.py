@@ -82,6 +82,7 @@ class ConnectionMonitor:
         self._skipped: Exception | None = None
         self._login_lost: Exception | None = None  # until the next login
         self._views_problem: Exception | None = None
+        self._check_problem: Exception | None = None
         self._unreadable: tuple[UnreadableRecord, ...] = ()  # left out of live views
 
     def watch(self, service: MonitoredService) -> None:
@@ -97,7 +98,9 @@ class ConnectionMonitor:
     def _drivers(self) -> list[Driver]:
         return [driver for service in self._services for driver in service.drivers]
 
-    def _topics(self) -> tuple[str, ...]:
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The wanted topics of all connections, as the server knows them."""
         # Each copied in one step: a signal's handler may close the client in between.
         topics = [tuple(service.topics) for service in self._services]
         return tuple(dict.fromkeys(chain.from_iterable(topics)))
@@ -126,13 +129,13 @@ class ConnectionMonitor:
             self._lost.add(driver)
             return
         self._lost, self._lost_at = {driver}, now
-        self._notifications.put(partial(self._call_on_disconnect, list(self._topics())))
+        self._notifications.put(partial(self._call_on_disconnect, list(self.topics)))
 
     def on_unwanted(self) -> None:
         """Call ``on_disconnect`` with ``[]`` if the last open stream was closed as unwanted."""
         if self._closed:
             return
-        if not self._topics() and not any(each.session.is_open for each in self._drivers()):
+        if not self.topics and not any(each.session.is_open for each in self._drivers()):
             self._notifications.put(partial(self._call_on_disconnect, []))
 
     def login_lost(self, error: Exception) -> None:
@@ -155,6 +158,13 @@ class ConnectionMonitor:
             self._unreadable, self._views_problem = unreadable, problem
             self._publish()
 
+    def set_check_problem(self, problem: Exception | None) -> None:
+        """Publish why a preflight cannot be made; None if all can."""
+        with self.changed:
+            if problem is not self._check_problem:
+                self._check_problem = problem
+                self._publish()
+
     def _summary(self) -> Status:
         # A connection without topics is closing or has failed: it counts only if no other does.
         every = self._drivers()
@@ -163,7 +173,7 @@ class ConnectionMonitor:
             or [each for each in every if each.status.state is not State.IDLE]
             or every[:1]
         )
-        return summarize([each.status for each in counted], self._topics())
+        return summarize([each.status for each in counted], self.topics)
 
     def _publish(self) -> None:
         if self._closed:
@@ -173,6 +183,7 @@ class ConnectionMonitor:
             or self._skipped
             or self._login_lost
             or self._views_problem
+            or self._check_problem
         )
         status = replace(self._connection_status, error=error, unreadable=self._unreadable)
         if status != self.status.value:

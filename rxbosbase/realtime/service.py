@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from math import inf
 from typing import Protocol
 
 from rxbosbase.errors import BosBaseError
@@ -82,6 +83,8 @@ class RealtimeService:
         self._registry = Registry(LOCAL_TOPICS)
         self._drivers: list[Driver] = []
         self._closed = False
+        self._gaps: set[TopicShard] = set()  # of which events may be missing
+        self._troubled_at = -inf
         self._to_complete: tuple[Subscriber, ...] = ()  # those that `finish` has to complete
         self._notifications = NotificationQueue(settings.delivery)
         self._fork_guard = ForkGuard()
@@ -131,11 +134,7 @@ class RealtimeService:
                 now = Message(CONNECT_TOPIC, {"clientId": driver.status.client_id})
                 self._settings.delivery.post(lambda: subscriber.on_next(now))
         if preflight is not None and subscriber.check:
-            self._preflight.check(
-                preflight,
-                partial(self._on_checked, subscriber),
-                lambda: subscriber.entry is not None,
-            )
+            self._preflight.check(preflight, subscriber, partial(self._on_checked, subscriber))
 
     def detach(self, subscriber: Subscriber) -> None:
         """Remove a subscriber, and its topic with the last one. Never waits."""
@@ -228,6 +227,13 @@ class RealtimeService:
             for driver in self._drivers:
                 driver.renew()
 
+    def troubled(self) -> None:
+        """Check whose the streams are, after a sign that the server is in trouble. Never waits."""
+        with self._changed:
+            self._troubled_at = self._settings.control.time()
+            for driver in self._drivers:
+                driver.troubled(self._troubled_at)
+
     def identity_changed(self) -> None:
         """Submit again after a login, a logout, or the renewal of a token. Never waits."""
         identity = self._settings.identity()  # before the lock: the store may be user code
@@ -264,10 +270,15 @@ class RealtimeService:
             self._delivery.deliver(batch)
 
     def on_acknowledged(self, shard: TopicShard, version: int) -> None:
+        if shard in self._gaps:
+            self._gaps.discard(shard)
+            if self._listener is None:  # whose topics have no preflight
+                self._settings.control.post(partial(self._preflight.check_again, shard))
         if self._listener is not None:
             self._listener.on_acknowledged(shard, version)
 
     def on_gap(self, shard: TopicShard) -> None:
+        self._gaps.add(shard)
         if self._listener is not None:
             self._listener.on_gap(shard)
 
@@ -319,7 +330,9 @@ class RealtimeService:
 
     def _driver_of(self, shard: TopicShard) -> Driver:
         if shard.index == len(self._drivers):
-            self._drivers.append(Driver(shard, self._settings, self._changed, self))
+            driver = Driver(shard, self._settings, self._changed, self)
+            driver.troubled(self._troubled_at)
+            self._drivers.append(driver)
         return self._drivers[shard.index]
 
     def _remove_topics(self, entries: Iterable[TopicEntry]) -> tuple[Subscriber, ...]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
-from urllib.parse import quote
 
+from rxbosbase.access.questions import Read, records_path
 from rxbosbase.errors import ClientResponseError, ProtocolError
 
 from .filters import GUARDS, Dialect, UnknownDialectError, build_filter
@@ -18,8 +18,6 @@ from .filters import GUARDS, Dialect, UnknownDialectError, build_filter
 __all__ = ("FilterDialect", "check_dialect")
 
 T = TypeVar("T")
-
-Read = Callable[[str, Mapping[str, Any], Mapping[str, str]], Any]
 
 
 def check_dialect(given: object) -> Dialect | None:
@@ -52,7 +50,7 @@ class FilterDialect:
                 refuses both guards, which it does while its database is away.
             RequestTimeoutError, ConnectionFailedError, ProtocolError: no usable response.
         """
-        path = f"/api/collections/{quote(collection, safe='')}/records"
+        path = records_path(collection)
         query = {"perPage": "1", "skipTotal": "1", "fields": "id"}
         try:
             self._read(path, {**query, "filter": GUARDS["escaped"]}, headers)

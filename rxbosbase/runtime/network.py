@@ -43,9 +43,16 @@ class Channel(Protocol):
         ...
 
     def request(
-        self, method: str, path: str, *, body: Any, timeout: float | None, only: int | None
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any,
+        timeout: float | None,
+        token: str | None,
+        only: int | None,
     ) -> Any:
-        """Return the decoded JSON of the response."""
+        """Return the decoded JSON of the response; a `token` of None is that of the login."""
         ...
 
     def abort(self) -> None:
@@ -63,10 +70,13 @@ class Transport(Protocol):
     Attributes:
         base_url: the server's address, without a trailing slash.
         timeout: seconds that a request may take.
+        own_authorization: the ``Authorization`` that its requests carry instead of the login's
+            token; "" for none.
     """
 
     base_url: str
     timeout: float
+    own_authorization: str
 
     def url(self, path: str) -> str:
         """Return the full URL of `path`. Raises ValueError where that leads above the base."""

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self, Unpack
 
-from rxbosbase.client import BosBase, ClientOptions
+from rxbosbase._runtime import ClientOptions
+from rxbosbase.client import BosBase
 from rxbosbase.encoding.utf8 import encodable
 from rxbosbase.errors import ClientClosedError, ConnectionFailedError
 

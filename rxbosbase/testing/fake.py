@@ -342,7 +342,7 @@ class FakeRealtime:
         Args:
             collection: the collection's name.
             status: the HTTP status of the error. ``404`` stands for a collection that does not
-                exist, ``400`` for an invalid filter.
+                exist, ``400`` for an invalid filter: requests without a filter are answered.
             message: its message; by default that of the server for `status`.
 
         Example:

@@ -35,6 +35,14 @@ class Logins:
         """Let this identity and password log in as the record `id`."""
         self._known[collection, identity] = (password, id)
 
+    def identity(self, token: str) -> str:
+        """Return the id of a token's user, "" for a user of the fake that was deleted: the server
+        takes him for a guest."""
+        claims = token_claims(token)
+        id, collection = str(claims.get("id", "")), claims.get("collectionId", "")
+        is_known = any(collection == name for name, _ in self._known)
+        return "" if is_known and self._find(collection, id) is None else id
+
     def answer(self, method: str, path: str, body: Any, token: str) -> Any:
         """Return the response to a login or a refresh; None, if the request is neither.
 

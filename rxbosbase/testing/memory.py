@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from rxbosbase.auth.store import token_claims
 from rxbosbase.encoding.json import decode, encode
 from rxbosbase.errors import (
     BosBaseError,
@@ -54,14 +53,22 @@ class MemoryStream:
         self._transport.scheduler.post(partial(self._open, path, receiver))
 
     def request(
-        self, method: str, path: str, *, body: Any, timeout: float | None, only: int | None
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any,
+        timeout: float | None,
+        token: str | None,
+        only: int | None,
     ) -> None:
         """Replace the topics by those of `body`, as the server does."""
         transport, body = self._transport, decode(encode(body))
         url = transport.check_reachable(method, path, body)
         if self not in transport.streams:
             raise ClientResponseError(404, url, message="Missing or invalid client id.")
-        identity = token_claims(transport.token()).get("id", "")
+        token = transport.token() if token is None else token
+        identity = transport.tables.logins.identity(token)
         if self._identity not in ("", identity):
             message = "The current and the previous request authorization don't match."
             raise ClientResponseError(403, url, message=message)
@@ -141,6 +148,7 @@ class MemoryTransport:
     """
 
     base_url = "http://fake.invalid"
+    own_authorization = ""
 
     def __init__(self, tables: Tables, clock: VirtualClock, token: Callable[[], str]) -> None:
         self.timeout = 30.0

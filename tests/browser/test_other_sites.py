@@ -124,6 +124,7 @@ def open_form(tab: Tab) -> None:
     tab.page.locator("header").get_by_role("button", name="Log in").click()
 
 
+@pytest.mark.usefixtures("soon")
 def test_a_tab_with_a_revoked_login_shows_it_and_gets_no_data_of_the_next_login(
     open_tab: Callable[..., Tab], browser: Any
 ) -> None:

@@ -51,6 +51,7 @@ class Request:
     method: str
     path: str
     query: dict[str, str]
+    has_token: bool
 
     @property
     def kind(self) -> str:
@@ -243,13 +244,16 @@ def _read_request(sock: socket.socket) -> Request | None:
     method, target, _ = head.split("\r\n")[0].split(" ")
     parts = urlsplit(target)
     query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-    return Request(method, parts.path, query)
+    has_token = re.search(r"(?im)^authorization: .", head) is not None
+    return Request(method, parts.path, query, has_token)
 
 
 def _good(request: Request) -> bytes:
-    """What a server in good order answers."""
+    """What a server in good order answers to a client that has a login."""
     value: Any = RECORD
     last = request.path.rpartition("/")[2]
+    if request.kind == "topics" and not request.has_token:  # a probe: the stream is the login's
+        return _json("403 Forbidden", {"status": 403, "message": "No match.", "data": {}})
     if request.kind == "topics" or request.method == "DELETE":
         return b"HTTP/1.1 204 No Content\r\n\r\n"
     if "/echo/" in request.path:
@@ -262,6 +266,10 @@ def _good(request: Request) -> bytes:
         beyond = request.query.get("page", "1") != "1" or "id >" in request.query.get("filter", "")
         items = [] if beyond else [RECORD]
         value = {"page": 1, "perPage": 30, "totalItems": 1, "totalPages": 1, "items": items}
+    return _json("200 OK", value)
+
+
+def _json(status: str, value: Any) -> bytes:
     body = json.dumps(value).encode()
-    head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: "
+    head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: "
     return f"{head}{len(body)}\r\n\r\n".encode() + body

@@ -35,8 +35,9 @@ class Kind(StrEnum):
     POST_REDIRECT = "POST redirect"  # the target
     POST_RESET = "POST reset"
     POST_LOST = "POST answer lost"  # the server applies it, and the client gets no response
-    # To the port.
+    # To the port, and to all requests.
     REFUSE = "refuse"  # seconds
+    DATABASE_AWAY = "database away"  # seconds; see `database_away`
 
 
 ON_STREAM = frozenset(
@@ -83,5 +84,6 @@ def random_fault(chance: random.Random, elsewhere: str = "http://127.0.0.1:9/") 
         Kind.POST_STATUS: (code, ""),
         Kind.POST_REDIRECT: (0.0, elsewhere),
         Kind.REFUSE: (chance.uniform(0.05, 0.5), ""),
+        Kind.DATABASE_AWAY: (chance.uniform(0.3, 3.0), ""),
     }.get(kind, (0.0, ""))
     return Fault(kind, value, text)

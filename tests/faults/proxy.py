@@ -27,6 +27,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
+from .database_away import as_guest, without_database
 from .kinds import ON_HEAD, ON_POST, ON_STREAM, Fault, Kind
 from .relay import READ_SIZE, StreamRelay, hang_up, shatter
 
@@ -85,6 +86,9 @@ class FaultProxy:
         self._knocking: set[socket.socket] = set()  # accepted, and not served yet
         self._listener: socket.socket | None = None
         self._reopening: asyncio.TimerHandle | None = None
+        self._database_is_back = asyncio.Event()
+        self._database_is_back.set()
+        self._returning: asyncio.TimerHandle | None = None
         self._calmed = asyncio.Event()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
@@ -118,6 +122,10 @@ class FaultProxy:
         """How many streams go through at the moment, black holes included."""
         return len(self._relays)
 
+    def wait_database(self) -> None:
+        """Wait until the server's database is not away (any more)."""
+        self._do(self._database_is_back.wait(), timeout=None)
+
     def count(self, role: str) -> int:
         """How many requests of this role came so far."""
         return sum(seen.role == role for seen in list(self.seen))
@@ -132,8 +140,8 @@ class FaultProxy:
         self._loop.close()
         self._reservation.close()
 
-    def _do(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(JOIN_SECONDS)
+    def _do(self, work: Coroutine[Any, Any, T], timeout: float | None = JOIN_SECONDS) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout)
 
     # -- on the loop -----------------------------------------------------------------------------
 
@@ -183,6 +191,9 @@ class FaultProxy:
                 fault.value, lambda: self._keep(self._loop.create_task(self._open()))
             )
             self._happened(fault)
+        elif fault.kind is Kind.DATABASE_AWAY:
+            self._lose_database(fault.value)
+            self._happened(fault)
         elif fault.kind in ON_HEAD:
             self._waiting["stream"].append(fault)
         elif fault.kind in ON_POST:
@@ -193,7 +204,14 @@ class FaultProxy:
         else:
             self._waiting["live"].append(fault)
 
+    def _lose_database(self, seconds: float) -> None:
+        if self._returning is not None:
+            self._returning.cancel()
+        self._database_is_back.clear()
+        self._returning = self._loop.call_later(seconds, self._database_is_back.set)
+
     async def _calm(self) -> None:
+        self._database_is_back.set()
         for queue in self._waiting.values():
             queue.clear()
         for relay in self._relays:
@@ -251,6 +269,13 @@ class FaultProxy:
             if fault.kind is Kind.POST_DELAY:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._calmed.wait(), fault.value)
+        if not self._database_is_back.is_set():
+            refusal = without_database(head)
+            if refusal is not None:
+                writer.write(_refused(*refusal))
+                await writer.drain()
+                return True
+            head = as_guest(head)
         target.write(head + body)
         answered = await source.readuntil(b"\r\n\r\n")
         if fault is not None and fault.kind is Kind.CORRUPT_HEAD:
@@ -340,9 +365,12 @@ def _canned(fault: Fault) -> bytes | None:
     if kind in (Kind.STREAM_STATUS, Kind.POST_STATUS):
         code = int(fault.value)
         more = f"Retry-After: {RETRY_AFTER}\r\n" if code in (429, 503) else ""
-        body = b'{"status":%d,"message":"injected","data":{}}' % code
-        return _answer(f"{code} Injected", "application/json", body, more)
+        return _refused(code, b'{"status":%d,"message":"injected","data":{}}' % code, more)
     return None
+
+
+def _refused(code: int, body: bytes, more: str = "") -> bytes:
+    return _answer(f"{code} Injected", "application/json", body, more)
 
 
 def _answer(status: str, kind: str, body: bytes, more: str = "") -> bytes:

@@ -2,11 +2,14 @@
 
     python -m tests.faults.soak --seconds 600 --seed 1
 
-A client behind a fault proxy observes several topics of the real server while others write, during
-a burst of random faults. Then follows a quiet point: every topic has to deliver again within
-`RECOVERS_WITHIN` seconds. No subscriber may see an event twice, one out of its topic, or an error,
-and threads, descriptors and memory must not grow. Ten minutes have at least a thousand faults,
-of every kind. It prints a table, and exits with 1 if a condition was not met.
+A client behind a fault proxy observes several topics and live views of the real server while
+others write, during a burst of random faults. It has a login, without which nothing is visible.
+Then follows a quiet point: every topic has to deliver again within `RECOVERS_WITHIN` seconds, and
+every view within `VIEWS_RECOVER_WITHIN`, so each stream has to be the login's. No subscriber may
+see an event twice, one out of its topic, a deletion that never was, or an error; none may end, nor
+the login be lost; and threads, descriptors and memory must not grow. At the end each view has to
+equal its query. Ten minutes have at least a thousand faults, of every kind. It prints a table, and
+exits with 1 if a condition was not met.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ from .error_log import ErrorLog
 from .kinds import Kind, random_fault
 from .proxy import FaultProxy
 from .soak_parts import CheckedObserver, Churner, RecordWriter, ResourceUsage, WriteNumbers
+from .soak_views import Watch, watch_login, watch_views
 from .watching import make_collection
 
 __all__ = ["RECOVERS_WITHIN", "Report", "main", "soak"]
@@ -36,8 +40,14 @@ __all__ = ["RECOVERS_WITHIN", "Report", "main", "soak"]
 RECOVERS_WITHIN = 2.5
 """Seconds from the end of the faults until every topic delivers."""
 
+VIEWS_RECOVER_WITHIN = 6.0
+"""The same for views, whose reads wait for up to 4 s after those that failed before."""
+
 GIVES_UP_AFTER = 20.0
 """Seconds after which a topic without events counts as lost."""
+
+TRUE_WITHIN = 6.0
+"""Seconds from the last write until every view equals its query."""
 
 FAULTS_A_SECOND = 1000 / 600
 """The least rate of faults for which a soak counts."""
@@ -57,7 +67,13 @@ SETTINGS: dict[str, Any] = {
     "backoff": BackoffPolicy(initial=0.1, maximum=1.0),
 }
 
-THREADS_OF_A_CLIENT = 3  # control, delivery, one reader
+RULE = '@request.auth.id != ""'
+PASSWORD = "password1234"
+REFRESHES_EVERY = 0.5  # seconds between two checks of the login
+
+# Control, delivery of events and of views, a reader for each, and those for reads: all of them,
+# since each renewal of a silent stream is followed by reads of the views.
+THREADS_OF_A_CLIENT = 5 + 4
 SETTLES_WITHIN = 8.0  # seconds until threads without work have ended
 MORE_DESCRIPTORS = 24  # kept-alive connections, at both sides of the proxy, come and go
 MORE_MEMORY = 24 * 1024 * 1024  # bytes; growth of the allocator and of caches
@@ -115,20 +131,23 @@ class _Soak:
         self.numbers = WriteNumbers()
         self.allowed = ResourceUsage.now().threads + THREADS_OF_A_CLIENT
         admin = stack.enter_context(server.client(superuser=True))
-        writer = stack.enter_context(BosBase(server.url))
+        reader = stack.enter_context(BosBase(server.url))
         self.proxy = stack.enter_context(FaultProxy(server.url))
         self.client = stack.enter_context(BosBase(self.proxy.url, **SETTINGS))
         self.elsewhere = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         self.elsewhere.setblocking(False)
-        names = [make_collection(admin, stem) for stem in ("left", "right")]
-        fixed = [writer.collection(name).create({"n": 0, "kind": "red"})["id"] for name in names]
+        names = [make_collection(admin, stem, rule=RULE) for stem in ("left", "right")]
+        fixed = [admin.collection(name).create({"n": 0, "kind": "red"})["id"] for name in names]
         targets = list(zip(names, fixed, strict=True))
         self.client.realtime.on_disconnect = self._on_disconnect
-        self.observers = [
+        self._log_in(admin, reader)
+        self.observers: list[CheckedObserver | Watch[Any]] = [
             observer for name, record_id in targets for observer in self._subscribe(name, record_id)
         ]
+        self.views = watch_views(self.client, reader, targets, self.problems)
+        self.observers += self.views
         self.writers = [
-            RecordWriter(writer, targets, self.numbers, self._chance(), self.problems)
+            RecordWriter(admin, targets, self.numbers, self._chance(), self.problems)
             for _ in range(WRITERS)
         ]
         self.churner = Churner(self.client, names, self._chance(), self.problems)
@@ -138,6 +157,16 @@ class _Soak:
 
     def _on_disconnect(self, topics: list[str]) -> None:
         self.report.losses += 1
+
+    def _log_in(self, admin: BosBase, reader: BosBase) -> None:
+        email = f"soak{time.monotonic_ns()}@example.com"
+        admin.collection("users").create(
+            {"email": email, "password": PASSWORD, "passwordConfirm": PASSWORD}
+        )
+        for client in (reader, self.client):
+            client.collection("users").auth_with_password(email, PASSWORD)
+        self.client.auto_refresh(check_every=REFRESHES_EVERY)
+        watch_login(self.client, self.problems)
 
     def _subscribe(self, name: str, record_id: str) -> list[CheckedObserver]:
         records = self.client.collection(name)
@@ -177,6 +206,7 @@ class _Soak:
         finally:
             for worker in [self.churner, *self.writers]:
                 worker.stop()
+        self._check_views()
         self.report.seconds = time.monotonic() - began
         self._count()
 
@@ -185,24 +215,35 @@ class _Soak:
         for _ in range(FAULTS_IN_A_ROW):
             self.proxy.inject(random_fault(self.chance, f"http://127.0.0.1:{port}/"))
             time.sleep(self.chance.uniform(0.0, LONGEST_PAUSE))
+        self.proxy.wait_database()  # not cut short: by then backoffs have grown
 
     def _wait_quiet(self) -> None:
         self.proxy.calm()
         began = time.monotonic()
         mark = self.numbers.latest + 1
         waiting = list(self.observers)
+        late: set[str] = set()
         while waiting and time.monotonic() - began < GIVES_UP_AFTER:
             time.sleep(0.005)
             waiting = [observer for observer in waiting if observer.newest < mark]
+            late |= {each.name for each in waiting if time.monotonic() - began > _limit(each)}
         took = time.monotonic() - began
         self.report.recoveries.append(took)
-        if took > RECOVERS_WITHIN:
-            names = [observer.name for observer in waiting]
+        if late:
             status = self.client.realtime.status
-            self.problems.add(f"recovered in {took:.2f} s, silent: {names}, {status!r}")
+            self.problems.add(f"recovered in {took:.2f} s, late: {sorted(late)}, {status!r}")
         for observer in self.observers:
             observer.forget()
         time.sleep(CALM)
+
+    def _check_views(self) -> None:
+        deadline = time.monotonic() + TRUE_WITHIN
+        waiting = list(self.views)
+        while waiting and time.monotonic() < deadline:
+            waiting = [view for view in waiting if not view.is_true()]
+            time.sleep(0.05)
+        for view in waiting:
+            self.problems.add(f"{view.name} differs from its query")
 
     def _count(self) -> None:
         report = self.report
@@ -214,6 +255,9 @@ class _Soak:
         report.streams = self.proxy.streams
         if report.faults.total() < report.seconds * FAULTS_A_SECOND:
             self.problems.add(f"only {report.faults.total()} faults in {report.seconds:.0f} s")
+        ended = [observer.name for observer in self.observers if observer.ended]
+        if ended:
+            self.problems.add(f"completed: {ended}")
         missing = [kind.value for kind in Kind if not report.faults[kind]]
         if missing and report.faults.total() >= ENOUGH_FOR_EACH_KIND:
             self.problems.add(f"no fault of the kinds {missing}")
@@ -231,6 +275,10 @@ class _Soak:
         else:
             self.problems.add("a redirect was followed to another host")
         report.problems = self.problems.found
+
+
+def _limit(observer: CheckedObserver | Watch[Any]) -> float:
+    return RECOVERS_WITHIN if isinstance(observer, CheckedObserver) else VIEWS_RECOVER_WITHIN
 
 
 def soak(server: EmbeddedServer, seconds: float, seed: int) -> Report:

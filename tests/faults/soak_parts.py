@@ -44,12 +44,14 @@ class CheckedObserver:
     Attributes:
         newest: the largest number received; the order of events is not guaranteed.
         received: how many events came.
+        ended: True after its completion.
     """
 
     def __init__(self, name: str, belongs: Callable[[Record], bool], problems: ErrorLog) -> None:
         self.name = name
         self.newest = 0
         self.received = 0
+        self.ended = False
         self._belongs = belongs
         self._problems = problems
         self._known: set[tuple[str, str, int]] = set()
@@ -70,7 +72,7 @@ class CheckedObserver:
         self._problems.add(f"{self.name}: on_error {error!r}")
 
     def on_completed(self) -> None:
-        """The client was closed."""
+        self.ended = True
 
     def forget(self) -> None:
         """Forget events from before the last quiet point: memory must not grow."""

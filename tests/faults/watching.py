@@ -59,16 +59,27 @@ class Log(logging.Handler):
         return [record.getMessage() for record in self.records if record.levelno >= level]
 
 
-def make_collection(admin: BosBase, stem: str) -> str:
-    """Create a collection with a number and a kind, open to all; return its name."""
+AUTODATES = [
+    {"name": "created", "type": "autodate", "onCreate": True},
+    {"name": "updated", "type": "autodate", "onCreate": True, "onUpdate": True},
+]
+
+
+def make_collection(admin: BosBase, stem: str, *, rule: str = "") -> str:
+    """Create a collection with a number, a kind and times, open to all unless the rule says
+    otherwise; return its name."""
     name = f"{stem}_{next(_names)}_{time.monotonic_ns() % 10**9}"
     admin.collections.create(
         {
             "name": name,
             "type": "base",
-            "fields": [{"name": "n", "type": "number"}, {"name": "kind", "type": "text"}],
-            **dict.fromkeys(["listRule", "viewRule", "createRule", "updateRule"], ""),
-            "deleteRule": "",
+            "fields": [
+                {"name": "n", "type": "number"},
+                {"name": "kind", "type": "text"},
+                *AUTODATES,
+            ],
+            **dict.fromkeys(["listRule", "viewRule", "createRule", "updateRule"], rule),
+            "deleteRule": rule,
         }
     )
     return name

@@ -70,6 +70,7 @@ def change_password(world: World, users: str, user: dict[str, Any]) -> None:
 
 
 @gap(TOKENS_STAY, bosbase=True)
+@pytest.mark.usefixtures("soon")
 def test_a_changed_password_is_an_error_on_status_and_ends_the_streams(world: World) -> None:
     """A revoked login fails all streams with AuthLostError; `status` keeps it until a login."""
     users, posts = world.users(), world.collection()
@@ -99,6 +100,7 @@ def test_a_changed_password_is_an_error_on_status_and_ends_the_streams(world: Wo
 
 
 @gap(TOKENS_STAY, bosbase=True)
+@pytest.mark.usefixtures("soon")
 def test_on_auth_lost_guest_continues_without_a_login(world: World) -> None:
     """With `on_auth_lost="guest"`, streams go on without a login; `status` has AuthLostError."""
     users = world.users()
@@ -129,6 +131,7 @@ def test_on_auth_lost_guest_continues_without_a_login(world: World) -> None:
 
 
 @gap(TOKENS_STAY, bosbase=True)
+@pytest.mark.usefixtures("soon")
 def test_a_deleted_user_loses_the_login_too(world: World) -> None:
     """With `auto_refresh`, deleting the user fails the streams with AuthLostError within 3 s."""
     users = world.users()

@@ -90,6 +90,7 @@ def test_guests_share_one_client_until_the_last_is_gone(
     assert not clients.guest().client.is_closed
 
 
+@pytest.mark.usefixtures("soon")
 def test_an_initial_login_is_shared_until_it_is_revoked(
     world: World, make_clients: Callable[..., Clients]
 ) -> None:

@@ -104,6 +104,7 @@ def test_leaks_finds_encoded_and_partial_secrets() -> None:
     assert not leaks("nothing of it", secret)
 
 
+@pytest.mark.usefixtures("soon")
 def test_a_whole_session_at_debug_level_prints_no_secret(
     fragile: World, printed: Printed, tmp_path: Path
 ) -> None:

@@ -406,6 +406,7 @@ def names(function: Callable[..., object]) -> str:
 @pytest.mark.parametrize(
     "place", [*ON_DELIVERY, a_model_of_a_view_that_is_waited_for, *ELSEWHERE], ids=names
 )
+@pytest.mark.usefixtures("soon")
 def test_a_wait_for_the_server_works_in_every_kind_of_callback(
     case: Case, place: Place, call: Call
 ) -> None:
@@ -428,6 +429,7 @@ def test_a_wait_for_events_in_a_callback_is_refused_at_once_in_words(
 
 @pytest.mark.parametrize("call", ENDLESS, ids=names)
 @pytest.mark.parametrize("place", ELSEWHERE, ids=names)
+@pytest.mark.usefixtures("soon")
 def test_a_wait_for_events_works_in_a_callback_on_another_thread(
     case: Case, place: Place, call: Call
 ) -> None:

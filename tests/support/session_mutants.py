@@ -7,6 +7,7 @@ from typing import Any
 from rxbosbase.realtime.session.commands import Post
 from rxbosbase.realtime.session.lifecycle import Signal, State
 from rxbosbase.realtime.session.session import Session
+from support.session_identity_mutants import IDENTITY_MUTANTS
 
 __all__ = ["MUTANTS"]
 
@@ -63,8 +64,8 @@ class KeepsTheStreamOfAnotherLogin(Session):
     """Submits the topics of a login on the stream of the previous login."""
 
     def identity_changed(self, identity: str, now: float) -> None:
-        if self._submitted_as is not None:
-            self._submitted_as = identity
+        if self._identity.login is not None:
+            self._identity.login = identity
         super().identity_changed(identity, now)
 
     def _abort_stream(self, error: Exception | None) -> None:
@@ -145,4 +146,5 @@ MUTANTS: tuple[type[Session], ...] = (
     IgnoresTheRenewedToken, KeepsTheStreamOfAnotherLogin, DoesNotRepeatAFailedPost,
     PostsOnAnEndingStream, DropsTheTickAfterAnEarlyOne, KeepsThePipeline, ContinuesAfterClosed,
     AcceptsAStoppedPipeline, IgnoresARoutineEnd, IgnoresChangesWhileActive,
+    *IDENTITY_MUTANTS,
 )  # fmt: skip

@@ -6,9 +6,7 @@ import http.client
 import json
 import socket
 from collections.abc import Mapping
-from typing import Any
-
-from support.wire_server import WireServer
+from typing import Any, Protocol
 
 __all__ = ["CLIENT_LIMIT", "RawClient", "ask", "client_id_of", "subscribe"]
 
@@ -17,10 +15,19 @@ CLIENT_LIMIT = 5.0
 HEADERS = {"Content-Type": "application/json"}
 
 
+class HasPort(Protocol):
+    """A server on loopback."""
+
+    @property
+    def port(self) -> int:
+        """Its port."""
+        ...
+
+
 class RawClient:
     """A client on a bare socket."""
 
-    def __init__(self, server: WireServer, sock: socket.socket | None = None) -> None:
+    def __init__(self, server: HasPort, sock: socket.socket | None = None) -> None:
         """``sock``: one that is connected already, with TLS for example."""
         self.sock = sock or socket.create_connection(("127.0.0.1", server.port), CLIENT_LIMIT)
         self.got = b""
@@ -76,7 +83,7 @@ def client_id_of(frame: bytes) -> str:
 
 
 def ask(
-    server: WireServer,
+    server: HasPort,
     method: str,
     path: str,
     body: Any = None,
@@ -93,9 +100,7 @@ def ask(
         connection.close()
 
 
-def subscribe(
-    server: WireServer, client_id: str, *topics: str, auth: str = ""
-) -> tuple[int, bytes]:
+def subscribe(server: HasPort, client_id: str, *topics: str, auth: str = "") -> tuple[int, bytes]:
     """Replace the topics of a stream; return the status and the body."""
     body = {"clientId": client_id, "subscriptions": list(topics)}
     return ask(server, "POST", "/api/realtime", body, {"Authorization": auth} if auth else {})

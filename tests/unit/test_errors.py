@@ -125,6 +125,7 @@ def test_the_tree_that_is_drawn_groups_by_whose_fault_it_is() -> None:
 OUTSIDE = {
     "IllegalTransition": "a fault of this library, as each AssertionError",
     "MalformedHead": "becomes a ProtocolError in the transport",
+    "BelievedRefusal": "a refusal that is believed; its error is raised or counted",
     "TooDeepError": "of the decoder; becomes a ProtocolError or an unreadable record",
     "UnknownFilterError": "of a test that uses the fake: code under test must not catch it",
     "UnorderableError": "makes a live view read in the server's order",

@@ -22,6 +22,7 @@ from support.raising import raise_it
 
 import rxbosbase
 from rxbosbase import AuthState, BackoffPolicy, RecordEvent
+from rxbosbase.access.questions import BelievedRefusal
 from rxbosbase.auth.login import as_login
 from rxbosbase.encoding.unreadable import UnreadableRecord, UnreadableRow
 from rxbosbase.errors import (
@@ -57,6 +58,7 @@ EXAMPLES: dict[Kind, list[BaseException]] = {
             429, "http://h/p", {"a": {"code": "c"}}, "No.", KeyError("x"), retry_after=2.5
         ),
     ],
+    BelievedRefusal: [BelievedRefusal(ClientResponseError(404, "http://h/p"))],
     RequestTimeoutError: [RequestTimeoutError("late"), RequestTimeoutError(110, "timed out")],
     StreamLostError: [StreamLostError("gone", healthy=True), StreamLostError("gone")],
     UnreadableError: [

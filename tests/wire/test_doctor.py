@@ -107,7 +107,7 @@ def test_refused_topics_fail_their_step(server: wire.WireServer) -> None:
     assert "load balancers" in result.advice
 
 
-@pytest.mark.parametrize(("status", "advice"), [(403, "log in"), (404, "name"), (400, "query")])
+@pytest.mark.parametrize(("status", "advice"), [(403, "log in"), (404, "name"), (400, "again")])
 def test_a_refused_collection_fails_its_step(
     server: wire.WireServer, status: int, advice: str
 ) -> None:

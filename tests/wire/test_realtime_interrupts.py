@@ -175,6 +175,7 @@ def test_a_store_that_raises_once_is_read_again(
 ) -> None:
     """An `AuthStore` whose `state` raises once is read again and the topic submitted."""
     store = LockedOnce()
+    store.save(wire.make_token("ann"))
     with connect(server, auth_store=store) as client:
         client.realtime.subscribe("a", ignore)
         store.is_locked = True

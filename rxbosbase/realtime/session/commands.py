@@ -10,7 +10,7 @@ from .lifecycle import Signal
 
 __all__ = (
     "Abandon", "Acknowledged", "Command", "EndStream", "Failed", "Gap", "Lost", "Post", "Publish",
-    "Refused", "RetryNow", "Start", "Stop", "Unwanted", "WakeAt",
+    "Refused", "RetryNow", "Start", "Stop", "Unidentified", "Unwanted", "WakeAt",
 )  # fmt: skip
 
 
@@ -42,11 +42,15 @@ class EndStream(Struct, frozen=True):
 
 
 class Post(Struct, frozen=True, eq=False):
-    """Submit these topics on this stream: the wanted set of `version`."""
+    """Submit these topics on this stream: the wanted set of `version`.
+
+    With `is_probe`, without the token: the same topics again, to learn whose the stream is.
+    """
 
     stream: Any
     version: int
     topics: tuple[str, ...]
+    is_probe: bool = False
 
 
 class WakeAt(Struct, frozen=True):
@@ -69,7 +73,11 @@ class Acknowledged(Struct, frozen=True):
 
 
 class Gap(Struct, frozen=True):
-    """The open stream has ended, for any reason: events may be missing from here on."""
+    """The open stream has ended, for any reason, or it is a guest's: events may be missing."""
+
+
+class Unidentified(Struct, frozen=True):
+    """The server takes the open stream for a guest's, though it carries the topics of a login."""
 
 
 class Lost(Struct, frozen=True):
@@ -96,5 +104,5 @@ class Failed(Struct, frozen=True):
 
 Command: TypeAlias = (
     Start | Stop | RetryNow | Abandon | EndStream | Post | WakeAt | Publish | Acknowledged | Gap
-    | Lost | Unwanted | Refused | Failed
+    | Unidentified | Lost | Unwanted | Refused | Failed
 )  # fmt: skip

@@ -1,9 +1,9 @@
 """The states of one connection, and their transitions as one table.
 
 A connection is *idle* until a topic is wanted, *connecting* until the server has given it a
-client id, *connected* while the server's set is not yet the wanted set, and *active* when it
-is. After a loss it is *waiting*; not after the server's routine closes. A transition that is not in
-the table is a defect, and raises.
+client id, *connected* while the server's set is not yet the wanted set, or the stream may be a
+guest's instead of the login's, and *active* otherwise. After a loss it is *waiting*; not after the
+server's routine closes. A transition that is not in the table is a defect, and raises.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ class Signal(StrEnum):
     ACKNOWLEDGED = "the server acknowledged the wanted set"
     REFUSED = "a POST failed, and is repeated"
     CHANGED = "the wanted set changed"
+    DOUBTED = "the stream may be a guest's"
     RENEWED = "routine close or renewal"
     LOST = "lost or refused"
     RETRIED = "the wait is over"
@@ -50,6 +51,7 @@ TRANSITIONS: dict[tuple[State, Signal], State] = {
     (State.CONNECTED, Signal.ACKNOWLEDGED): State.ACTIVE,
     (State.CONNECTED, Signal.REFUSED): State.CONNECTED,
     (State.ACTIVE, Signal.CHANGED): State.CONNECTED,
+    (State.ACTIVE, Signal.DOUBTED): State.CONNECTED,
     (State.CONNECTING, Signal.RENEWED): State.CONNECTING,
     (State.CONNECTED, Signal.RENEWED): State.CONNECTING,
     (State.ACTIVE, Signal.RENEWED): State.CONNECTING,

@@ -12,6 +12,9 @@ set changes with each subscription; streams end, and POSTs fail. Whatever the or
 the end the server's set is the wanted set, at most one POST is in flight, and nothing follows
 `closed`**.
 
+A server whose database is away takes a stream for a guest's. Where that may have happened, the
+session is not active before a probe, a POST without the token, has shown it (`stream_identity`).
+
 No order needs a case of its own, since every input only records what happened, and `tick` compares
 the wanted set with the actual state. A pipeline without topics: stop it. Topics without a pipeline:
 start it. An open stream whose set is not the wanted one, and no POST in flight: post. A burst of
@@ -24,7 +27,7 @@ For the driver
    `lost` and `exhausted`, those of a stream before those of the next. A routine end is no input:
    the pipeline dials again. A stream is any object of the driver's.
 2. `Post` is answered once, by `acknowledged` or `refused` with the same object, also if its stream
-   has ended meanwhile; until then there is no other `Post`.
+   has ended meanwhile; until then there is no other. A probe is one, too.
 3. `WakeAt` requests a `tick` at that time. A later one does not cancel it: additional ticks are
    harmless. So is a command that is carried out twice; one that is left out is not.
 4. `Publish` publishes `status` as it is at that moment.
@@ -40,13 +43,14 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from rxbosbase.errors import StreamLostError
+from rxbosbase.errors import ProtocolError, StreamLostError
 from rxbosbase.runtime.retry_delay import Backoff, Delay, asked_to_wait
 
 from . import commands as do
 from .lifecycle import Signal, State, transition
 from .registry import TopicShard
 from .status import SessionStatus
+from .stream_identity import IS_A_GUESTS, StreamIdentity
 from .topic_submission import BURST_END, Verdict, classify, submit_at
 
 __all__ = ("Session",)
@@ -68,14 +72,6 @@ class Session:
         status: its current status.
         acknowledged_version: the version of the wanted set that the server has acknowledged on this
             stream; -1 for none.
-
-    >>> session = Session(TopicShard(0), lambda failures: 1.0, quiet=0.0)
-    >>> session.changed(now=0.0)
-    >>> session.commands.popleft()
-    WakeAt(due=0.0)
-    >>> session.tick(identity="", now=0.0)  # no topic, no pipeline
-    >>> session.commands
-    deque([Publish(signal=None)])
     """
 
     def __init__(self, wanted: TopicShard, delay: Delay, *, quiet: float) -> None:
@@ -87,8 +83,9 @@ class Session:
         self._quiet = quiet
         self._run: int | None = None  # the pipeline that runs
         self._runs = 0  # how many there were
+        self._dials = 0  # attempts since the last topic was removed
         self._stream: object | None = None  # connecting or open
-        self._submitted_as: str | None = None  # whose topics the stream has; None before the first
+        self._identity = StreamIdentity()
         self._server_topics: frozenset[str] | None = None  # the server's set; None while unknown
         self._newest_version = -1  # the newest version acknowledged on any stream
         self._post: do.Post | None = None  # not answered yet
@@ -122,14 +119,24 @@ class Session:
         A stream keeps the identity of its first POST, so another identity needs a new stream; a
         renewed token is sent with the next POST of the same topics.
         """
-        if self._submitted_as is None:
+        if self._identity.login is None:
             return
-        if self._submitted_as != identity:
+        if self._identity.login != identity:
+            self._dials *= not self.is_open  # the first stream of a login is no reconnection
             self.renewed()
             return
         self.acknowledged_version, self._server_topics = -1, None
         self._is_stale = self._post is not None  # it may have the previous token
         self._mark_changed(now, urgent=True)
+
+    def troubled(self, now: float) -> None:
+        """Record a request that failed otherwise than by a refusal that is believed: the server may
+        have taken a POST near it for a guest's."""
+        if self._identity.is_doubted_after_trouble(now):
+            self.acknowledged_version = -1
+            if self.status.state is State.ACTIVE:
+                self._change_state(Signal.DOUBTED)
+            self._mark_changed(now, urgent=True)
 
     def renewed(self) -> None:
         """End the open stream as routine, or the wait, for a new stream."""
@@ -160,6 +167,7 @@ class Session:
             self._forget_stream()
             self._change_state(Signal.RENEWED, client_id="", attempt=0, error=None)
         self._stream = stream
+        self._dials += 1
 
     def opened(self, stream: object, client_id: str, now: float) -> None:
         """Record that the server gave the stream its client id."""
@@ -167,6 +175,8 @@ class Session:
             return  # ended meanwhile
         self._server_topics, self._backoff = frozenset(), Backoff(self._delay)
         self._change_state(Signal.OPENED, client_id=client_id, attempt=0, error=None)
+        if self._dials > 1:
+            self._identity.doubt()
         self._pending = False  # a new burst begins: the previous changes have waited already
         self._mark_changed(now)
 
@@ -185,10 +195,20 @@ class Session:
     # -- inputs: POSTs, and time -----------------------------------------------------------------
 
     def acknowledged(self, post: do.Post, now: float) -> None:
-        """Record that the server has acknowledged the topics."""
-        if self._finish_post(post, now):
+        """Record that the server has acknowledged the topics; those of a probe, as a guest's."""
+        is_on_open_stream = self._is_on_open_stream(post)
+        counts = self._finish_post(post, now)
+        if post.is_probe:
+            if is_on_open_stream:
+                self._server_topics = None
+                self._emit(do.Gap())
+                self._emit(do.Unidentified())
+            if counts:
+                wait = self._identity.taken_for_guest(now)
+                self._retry_post(ProtocolError(IS_A_GUESTS), now, wait)
+        elif counts:
             self._server_topics = frozenset(post.topics)
-            self._set_acknowledged(post.version, now)
+            self._topics_are_set(post.version, post.topics, now)
 
     def refused(
         self, post: do.Post, error: Exception, identity: str | Exception, now: float
@@ -198,16 +218,20 @@ class Session:
         Args:
             identity: the current login; the error, if it could not be read.
         """
+        verdict = classify(error, is_probe=post.is_probe)
+        if verdict is Verdict.IDENTIFIED and self._is_on_open_stream(post):
+            self._identity.proven()
         if not self._finish_post(post, now):
             return
-        verdict = classify(error)
-        if verdict is Verdict.TRANSIENT:
+        if verdict is Verdict.IDENTIFIED:
+            self._set_acknowledged(post.version, now)
+        elif verdict is Verdict.TRANSIENT:
             self._retry_post(error, now)
         elif verdict is Verdict.INVALID:
             self._emit(do.Refused(self._newest_version, post.version, error))
         elif verdict is Verdict.ENDED:
             self._is_ending = True
-        elif self._submitted_as != identity:
+        elif self._identity.login != identity:
             self._abort_stream(None)  # the login has changed meanwhile: routine
         else:
             lost = StreamLostError(f"the server refused the topics: {error}")
@@ -215,11 +239,7 @@ class Session:
             self._abort_stream(lost)
 
     def tick(self, identity: str | Exception, now: float) -> None:
-        """Compare the wanted set with the actual state, now that time has passed.
-
-        Args:
-            identity: the current login; the error, if it could not be read.
-        """
+        """Compare the wanted set with the actual state; `identity` as for `refused`."""
         if self._wake_at is not None and now >= self._wake_at:
             self._wake_at = None
         if self._pending and self._post is None:
@@ -250,14 +270,25 @@ class Session:
             self._retry_post(identity, now)
             return
         version, topics = self._wanted.version, self._wanted.topics()
-        if self._submitted_as is None:
-            self._submitted_as = identity
+        if self._identity.login not in (None, identity):
+            self.identity_changed(identity, now)  # just now, or its login is not valid any more
+            return
+        self._identity.submits_as(identity, now)
         if self._server_topics == frozenset(topics):  # each POST opens a gap: avoid it
-            self._set_acknowledged(version, now)
+            self._topics_are_set(version, topics, now)
             return
         self._server_topics, self._is_stale = None, False
-        self._post = do.Post(self._stream, version, topics)
-        self._emit(self._post)
+        self._send(do.Post(self._stream, version, topics))
+
+    def _topics_are_set(self, version: int, topics: tuple[str, ...], now: float) -> None:
+        if topics and self._identity.needs_proof:
+            self._send(do.Post(self._stream, version, topics, is_probe=True))
+        else:
+            self._set_acknowledged(version, now)
+
+    def _send(self, post: do.Post) -> None:
+        self._post = post
+        self._emit(post)
 
     def _set_acknowledged(self, version: int, now: float) -> None:
         self.acknowledged_version = version
@@ -269,20 +300,23 @@ class Session:
             self._change_state(Signal.ACKNOWLEDGED, attempt=0, error=None)
         self._emit(do.Acknowledged(self._stream, version))
 
-    def _retry_post(self, error: Exception, now: float) -> None:
-        self._backoff.failed(now, asked_to_wait(error))
+    def _retry_post(self, error: Exception, now: float, wait: float = 0.0) -> None:
+        self._backoff.failed(now, max(wait, asked_to_wait(error)))
         self._change_state(Signal.REFUSED, attempt=self._backoff.failures, error=error)
         self._mark_changed(now, urgent=True)
+
+    def _is_on_open_stream(self, post: do.Post) -> bool:
+        return post is self._post and post.stream is self._stream and not self._is_ending
 
     def _finish_post(self, post: do.Post, now: float) -> bool:
         """Record the answer of the POST in flight; return False if it is obsolete: its stream has
         ended, or the topics have to be submitted again."""
-        if post is not self._post:
-            return False
-        self._post = None
-        if self._pending:
-            self._request_tick(self._due(now))
-        return post.stream is self._stream and not self._is_ending and not self._is_stale
+        is_on_open_stream = self._is_on_open_stream(post)
+        if post is self._post:
+            self._post = None
+            if self._pending:
+                self._request_tick(self._due(now))
+        return is_on_open_stream and not self._is_stale
 
     # -- when to submit --------------------------------------------------------------------------
 
@@ -328,7 +362,8 @@ class Session:
         self._forget_stream()
 
     def _forget_stream(self) -> None:
-        self._stream = self._submitted_as = self._server_topics = None
+        self._stream = self._server_topics = None
+        self._identity.forget()
         self._is_ending = self._is_stale = False
         self.acknowledged_version = -1
 
@@ -344,6 +379,7 @@ class Session:
         self._end_stream()
         self._change_state(Signal.UNWANTED, client_id="", attempt=0, retry_in=None, error=None)
         self._stop()
+        self._dials = 0
         if was_open:
             self._emit(do.Unwanted())
 

@@ -41,7 +41,7 @@ class Status(msgspec.Struct, frozen=True):
         retry_in: seconds from `since` until the next attempt; None unless waiting.
         error: why the last attempt failed, or which event was last skipped; None after a success.
             An `AuthLostError` when the login was lost, until the next login. Else why a live view
-            cannot read, until it can.
+            cannot read, or a topic cannot be checked, until it can.
         topics: the wanted topics as the server knows them, options included.
         since: when this state began, in seconds since the epoch.
         unreadable: the records that live views of this client leave out, because a value in them is

@@ -42,21 +42,31 @@ class Verdict(Enum):
     """What a failed POST means."""
 
     TRANSIENT = "try again on the same stream"
+    IDENTIFIED = "the stream has an identity, that of the login"
     DEAD = "the stream is gone, or belongs to another login: reconnect"
     INVALID = "the server refuses these topics for good"
     ENDED = "the stream has ended, and reports the reason itself"
 
 
-def classify(error: Exception) -> Verdict:
+def classify(error: Exception, *, is_probe: bool = False) -> Verdict:
     """Classify a failed POST by the status codes of the server's realtime endpoint.
+
+    A status with a body that is not the server's own JSON, such as a proxy's page, is transient.
+
+    Args:
+        is_probe: the POST was made without the token, with topics that the server has.
 
     >>> classify(ClientResponseError(404))
     <Verdict.DEAD: 'the stream is gone, or belongs to another login: reconnect'>
+    >>> classify(ClientResponseError(403), is_probe=True)
+    <Verdict.IDENTIFIED: 'the stream has an identity, that of the login'>
     """
-    if isinstance(error, ClientResponseError):
+    if isinstance(error, ClientResponseError) and error.original is None:
+        if is_probe and error.status == 403:  # an identity, which is not that of a guest
+            return Verdict.IDENTIFIED
         if error.status in (403, 404):  # another identity, or an unknown client id
             return Verdict.DEAD
-        if error.status == 400:  # too many topics, or one too long
+        if error.status == 400 and not is_probe:  # too many topics, or one too long
             return Verdict.INVALID
     if isinstance(error, ClientClosedError):
         return Verdict.ENDED

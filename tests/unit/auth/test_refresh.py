@@ -13,6 +13,7 @@ import pytest
 from reactivex.scheduler import VirtualTimeScheduler
 from support.seen import run_thread
 
+from rxbosbase.access.questions import AccessQuestions
 from rxbosbase.auth.refresh import SHORTEST_LIFE, AutoRefresh, SingleFlight
 from rxbosbase.auth.store import AuthState, AuthStore
 from rxbosbase.errors import BosBaseError, ClientResponseError, ConnectionFailedError, ProtocolError
@@ -26,7 +27,7 @@ class RefreshScenario:
     """A clock, a server that issues and refreshes tokens, and a client with automatic refresh.
 
     Attributes:
-        asked: when the server got a refresh, in seconds since the start.
+        asked: the times at which the server got refreshes, in seconds since the start.
         renewed: when a new token was saved.
         lost: when and why the login was lost.
         down: the error of each refresh; None for none.
@@ -51,12 +52,16 @@ class RefreshScenario:
         self.before_answer: Callable[[], object] = lambda: None
         self.waiting: list[Callable[[], object]] = []
         self.slow = False
+        self.questions = AccessQuestions(
+            lambda *_: None, self._refresh, lambda: ("users",), lambda: self.store.token,
+            self._has_expired, lambda: None, lambda lost: None, lambda: self.now,
+        )  # fmt: skip
         self.threshold = threshold
         self.check_every = check_every
 
     def start(self) -> AutoRefresh:
         return AutoRefresh(
-            self.store, self._refresh, self._keep, self._lose,
+            self.store, self.questions.refresh, self._keep, self._lose,
             threshold=self.threshold, check_every=self.check_every,
             scheduler=self.time, submit=self._submit,
             policy=BackoffPolicy(initial=1.0, factor=2.0, maximum=8.0, jitter=False),
@@ -85,13 +90,14 @@ class RefreshScenario:
             call()
 
     def _refresh(self) -> dict[str, Any]:
-        self.asked.append(self.now)
+        if self.now not in self.asked[-1:]:  # a refusal is asked for again at once
+            self.asked.append(self.now)
         self.before_answer()
         if self.down is not None:
             raise self.down
         expires = self.store.state.expires
         if self.revoked or (expires is not None and expires <= self.now):
-            raise ClientResponseError(401, message="no")
+            raise ClientResponseError(401)
         again = self._token() if self.renewable else self.store.token
         return {"token": again, "record": {"id": "u1"}}
 
@@ -100,6 +106,10 @@ class RefreshScenario:
             raise OSError("No space left on device")
         self.renewed.append(self.now)
         self.store.save(answer["token"], answer["record"])
+
+    def _has_expired(self) -> bool:
+        expires = self.store.state.expires
+        return expires is not None and expires <= self.now + self.ahead
 
     def _lose(self, error: Exception) -> None:
         self.lost.append((self.now, error))
@@ -356,18 +366,52 @@ def test_dispose_while_a_refresh_is_under_way_keeps_nothing() -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
-def test_a_revoked_token_is_noticed_within_check_every(status: int) -> None:
-    """A 400, 401, 403 or 404 to a check ends the login once, within `check_every` seconds."""
+def test_a_revoked_token_is_lost_after_refusals_over_thirty_seconds(status: int) -> None:
+    """A token that is refused is asked for every 10 s, and lost once, 30 s after the first 4xx."""
     scenario = RefreshScenario(HOUR, check_every=60.0)
     scenario.log_in()
     scenario.start()
     scenario.pass_time(100)
-    scenario.down = ClientResponseError(status, message="no")
-    scenario.pass_time(60)
-    assert scenario.lost == [(120.0, scenario.down)]
+    scenario.down = ClientResponseError(status)
+    scenario.pass_time(49)
+    assert scenario.lost == []
+    scenario.pass_time(1)
+    assert [(when, error.__cause__) for when, error in scenario.lost] == [(150.0, scenario.down)]
     scenario.pass_time(DAY)
     assert len(scenario.lost) == 1
-    assert len(scenario.asked) == 2
+    assert scenario.asked == [60, 120, 130, 140, 150]
+
+
+@pytest.mark.parametrize(
+    ("between", "seconds"),
+    [(None, 60), (ClientResponseError(403), 25)],
+    ids=str,
+)
+def test_refusals_that_do_not_follow_each_other_do_not_end_the_login(
+    between: Exception | None, seconds: float
+) -> None:
+    """An answer, or a refusal with another status, makes the refusals count anew."""
+    scenario = RefreshScenario(HOUR, check_every=60.0)
+    scenario.log_in()
+    scenario.start()
+    for _ in range(10):
+        scenario.down = ClientResponseError(401)
+        scenario.pass_time(25)
+        scenario.down = between
+        scenario.pass_time(seconds)
+    assert scenario.lost == []
+
+
+def test_a_new_login_is_not_charged_with_the_refusals_of_the_one_before() -> None:
+    """The refusals of one login do not count for the next one."""
+    scenario = RefreshScenario(HOUR, check_every=60.0)
+    scenario.log_in()
+    scenario.start()
+    scenario.down = ClientResponseError(401)
+    scenario.pass_time(89)  # three refusals
+    scenario.log_in()
+    scenario.pass_time(61)
+    assert (scenario.lost, scenario.asked) == ([], [60, 70, 80, 149])
 
 
 @pytest.mark.parametrize(

@@ -290,8 +290,8 @@ def test_a_field_that_appears_later_becomes_a_column(view: View, frame: LiveFram
 
 def test_the_error_of_the_view_is_raised_to_the_reader(view: View, frame: LiveFrame) -> None:
     """After the view ended with an error, reading `df` raises that error."""
-    view.refuse(400, "bad filter")
-    with pytest.raises(ClientResponseError, match="bad filter"):
+    view.refuse(403, "not for you")
+    with pytest.raises(ClientResponseError, match="not for you"):
         _ = frame.df
 
 

@@ -199,14 +199,9 @@ def test_literals_that_match_no_row_return_no_rows() -> None:
     assert RecordedReads().source().rows(ReadLiterals("'Z' < 'a'")) == ([], True)
 
 
-def test_a_400_to_literals_counts_as_no_row() -> None:
-    """A 400 to a read of literals counts as no row found."""
-    assert RecordedReads(error=refusal(400)).source().rows(ReadLiterals("'Z' < 'a'")) == ([], True)
-
-
-@pytest.mark.parametrize("status", [403, 404, 500])
-def test_other_errors_of_literals_are_raised(status: int) -> None:
-    """A 403, 404 or 500 to a read of literals raises `ClientResponseError`."""
+@pytest.mark.parametrize("status", [400, 403, 404, 500])
+def test_errors_of_literals_are_raised(status: int) -> None:
+    """A refusal of a read of literals raises `ClientResponseError`."""
     with pytest.raises(ClientResponseError) as caught:
         RecordedReads(error=refusal(status)).source().rows(ReadLiterals("'Z' < 'a'"))
     assert caught.value.status == status

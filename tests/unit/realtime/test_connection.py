@@ -56,9 +56,16 @@ class FakeChannel:
         self.receiver = receiver
 
     def request(
-        self, method: str, path: str, *, body: Any, timeout: float | None, only: int | None
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any,
+        timeout: float | None,
+        token: str | None,
+        only: int | None,
     ) -> None:
-        self.requests.append((method, path, body, timeout, only))
+        self.requests.append((method, path, body, timeout, token, only))
         for error in self.errors:
             raise error
 
@@ -368,7 +375,7 @@ def test_a_post_has_the_whole_set_and_accepts_only_204(timeout: float, expected:
     subscribed.channel.opens(CONNECT)
     subscribed.connection.submit(("a/*", "b/*"))
     body = {"clientId": "c1", "subscriptions": ("a/*", "b/*")}
-    assert subscribed.channel.requests == [("POST", "/api/realtime", body, expected, 204)]
+    assert subscribed.channel.requests == [("POST", "/api/realtime", body, expected, None, 204)]
 
 
 def test_a_refused_post_raises_the_servers_error(subscribed: Subscribed) -> None:

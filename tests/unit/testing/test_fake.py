@@ -314,10 +314,32 @@ def test_a_deleted_user_loses_the_login_as_the_client_chose(choice: Any) -> None
         fake.advance(120)
         assert fake.client.auth_store.record == ada and not errors
         fake.push("users", "delete", {"id": ada["id"]})
-        fake.advance(60)
+        fake.advance(89)
+        assert fake.client.auth_store.token and not errors
+        fake.advance(1)
         assert not fake.client.auth_store.is_valid
         expected = [AuthLostError, AuthLostError] if choice == "error" else []
         assert [type(error) for error in errors] == expected
+
+
+def test_without_auto_refresh_a_lost_login_goes_on_as_a_guest() -> None:
+    """After a reconnection a login of a deleted user is a guest's within 35 s, and says so."""
+    with FakeRealtime() as fake:
+        ada = fake.add_user("ada@example.com", "password123")
+        fake.client.collection("users").auth_with_password("ada@example.com", "password123")
+        errors: Seen = []
+        fake.client.collection("posts").observe("*").subscribe(on_error=errors.append)
+        view = fake.client.collection("posts").live()
+        view.subscribe(on_error=errors.append)
+        fake.push("users", "delete", {"id": ada["id"]})
+        fake.answers["POST", "/api/realtime"] = ClientResponseError(503)
+        fake.drop()
+        fake.advance(5)
+        del fake.answers["POST", "/api/realtime"]
+        fake.advance(35)
+        status = fake.client.realtime.status.value
+        assert (status.state, type(status.error)) == ("active", AuthLostError)
+        assert view.current.fresh and fake.client.auth_store.token and not errors
 
 
 # -- the connection
@@ -399,13 +421,14 @@ def test_a_refused_collection_is_the_error_the_server_would_give(
     errors: Seen = []
     posts = fake.client.collection("posts")
     fake.refuse("posts", status, "not you")
-    posts.observe("*").subscribe(on_error=errors.append)
+    posts.observe("*", filter="n > 1").subscribe(on_error=errors.append)
     fake.advance(0)
     assert [(error.status, error.message) for error in errors] == [(status, "not you")]
     with pytest.raises(ClientResponseError):
-        posts.subscribe("*", print)
+        posts.subscribe("*", print, filter="n > 1")
     fake.allow("posts")
-    posts.subscribe("*", print)
+    fake.filters["n > 1"] = lambda record: True
+    posts.subscribe("*", print, filter="n > 1")
 
 
 def test_a_refusal_ends_events_and_fails_new_subscriptions(fake: FakeRealtime) -> None:

@@ -57,7 +57,7 @@ def open_stream(fake: FakeRealtime) -> tuple[MemoryStream, Receiver]:
 
 def submit(stream: MemoryStream, *topics: str) -> None:
     body = {"clientId": stream.client_id, "subscriptions": topics}
-    stream.request("POST", PATH, body=body, timeout=None, only=204)
+    stream.request("POST", PATH, body=body, timeout=None, token=None, only=204)
 
 
 def refused_status(stream: MemoryStream, *topics: str) -> int:

@@ -37,6 +37,7 @@ LEGAL = {
     },
     State.ACTIVE: {
         Signal.CHANGED: "connected",
+        Signal.DOUBTED: "connected",
         Signal.RENEWED: "connecting",
         Signal.LOST: "waiting",
         Signal.EXHAUSTED: "failed",

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from functools import partial
 from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.session_bench import NOW, Bench
 from support.session_mutants import MUTANTS
-from support.session_world import QUIET, Broken, World
+from support.session_server import Broken
+from support.session_world import QUIET, World
 
 from rxbosbase.errors import (
     ClientClosedError,
@@ -19,7 +20,6 @@ from rxbosbase.errors import (
     ConnectionFailedError,
     StreamLostError,
 )
-from rxbosbase.realtime.protocol.topics import record_topic
 from rxbosbase.realtime.session.commands import (
     Abandon,
     Acknowledged,
@@ -38,85 +38,12 @@ from rxbosbase.realtime.session.commands import (
     WakeAt,
 )
 from rxbosbase.realtime.session.lifecycle import IllegalTransition, Signal, State
-from rxbosbase.realtime.session.registry import TopicEntry, TopicShard
 from rxbosbase.realtime.session.session import Session
-from rxbosbase.realtime.session.topic_submission import BURST_END
+from rxbosbase.realtime.session.topic_submission import BURST_END, MAX_QUIETS
 
-NOW = 100.0
 LOSS = ConnectionFailedError("lost")
 SEQUENCES = 4000
-
-
-class SessionInputs:
-    """A session whose inputs return its commands, with the identity of the bench."""
-
-    def __init__(self, bench: Bench) -> None:
-        self._bench = bench
-        self._session = Session(bench.shard, lambda failures: 10.0 * failures, quiet=QUIET)
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._session, name)
-        return partial(self._put, name) if callable(found) else found
-
-    def _put(self, name: str, *given: Any, **options: Any) -> list[Command]:
-        if name in ("identity_changed", "tick"):
-            given = (self._bench.identity, *given)
-        elif name == "refused":
-            given = (*given[:2], self._bench.identity, *given[2:])
-        getattr(self._session, name)(*given, **options)
-        commands = list(self._session.commands)
-        self._session.commands.clear()
-        return commands
-
-
-class Bench:
-    """A session, and short ways to add topics and to open a stream."""
-
-    def __init__(self) -> None:
-        self.identity: str | Exception = "ann"
-        self.shard = TopicShard(0, frozenset({"local"}))
-        self.session = SessionInputs(self)
-
-    @property
-    def state(self) -> str:
-        state: State = self.session.status.state
-        return state.value
-
-    def want(self, *names: str, now: float = NOW, urgent: bool = False) -> list[Command]:
-        """Add topics."""
-        for name in names:
-            self.shard.version += 1
-            topic = record_topic(name, "*")
-            self.shard.entries[name] = TopicEntry(topic, self.shard, self.shard.version)
-        return list(self.session.changed(now, urgent=urgent))
-
-    def unwant(self, *names: str, now: float = NOW) -> list[Command]:
-        for name in names:
-            self.shard.version += 1
-            del self.shard.entries[name]
-        return list(self.session.changed(now))
-
-    def open(self, *names: str) -> str:
-        """Open a stream; nothing is submitted yet."""
-        self.want(*names)
-        self.session.tick(NOW)
-        assert self.session.dialled(1, "s1") == []
-        self.session.opened("s1", "client", NOW)
-        assert self.state == "connected"
-        return "s1"
-
-    def post(self, now: float = NOW + QUIET) -> Post:
-        """Return the POST that is due now."""
-        (post,) = [each for each in self.session.tick(now) if isinstance(each, Post)]
-        return post
-
-    def activate(self, *names: str) -> Post:
-        """Add topics, submit them, and acknowledge them."""
-        self.open(*names)
-        post = self.post()
-        self.session.acknowledged(post, NOW + QUIET)
-        assert self.state == "active"
-        return post
+IDENTITIES = ("ann", "bob", "")
 
 
 @pytest.fixture
@@ -336,6 +263,28 @@ def test_a_stream_that_opens_after_it_was_ended_is_ignored(it: Bench) -> None:
     assert it.state == "connecting"
 
 
+def test_changes_made_while_connecting_wait_for_one_quiet_time(it: Bench) -> None:
+    """Changes made while the stream connects are submitted one quiet time after it opens."""
+    it.want("a")
+    it.session.tick(NOW)
+    it.session.dialled(1, "s1")
+    it.want("b", now=NOW + 1)
+    it.session.opened("s1", "client", NOW + 30)  # before the tick for "b", which is late
+    assert it.session.tick(NOW + 30) == [WakeAt(NOW + 30 + QUIET)]
+
+
+@pytest.mark.parametrize("ends", ["by routine", "renewed"])
+def test_a_new_stream_begins_without_the_failures_of_the_previous_one(it: Bench, ends: str) -> None:
+    """After a routine end and a renewal the status has no failed attempt and no error."""
+    it.open("a")
+    it.session.refused(it.post(), ClientResponseError(503), NOW + 1)
+    if ends == "renewed":
+        it.session.renewed()
+    else:
+        it.session.dialled(1, "s2")
+    assert (it.session.status.attempt, it.session.status.error) == (0, None)
+
+
 def test_a_stream_opens_once(it: Bench) -> None:
     """A second `opened` of the same stream is ignored."""
     stream = it.open("a")
@@ -456,6 +405,28 @@ def test_an_answer_to_no_post_is_ignored(it: Bench) -> None:
     assert it.session.refused(post, LOSS, NOW) == []
 
 
+def test_a_late_second_answer_does_not_end_the_wait_for_another_post(it: Bench) -> None:
+    """An answer to a POST that was answered already leaves the one in flight as it is."""
+    first = it.activate("a")
+    it.want("b", now=NOW + 9)
+    second = it.post(NOW + 20)
+    it.session.acknowledged(first, NOW + 20)
+    it.want("c", now=NOW + 20)
+    assert not any(isinstance(each, Post) for each in it.session.tick(NOW + 60))
+    assert Acknowledged("s1", 2) in it.session.acknowledged(second, NOW + 60)
+
+
+def test_a_burst_without_end_is_submitted_in_the_middle(it: Bench) -> None:
+    """Changes without a pause are submitted `MAX_QUIETS` quiet times after the first of them."""
+    it.open("a")
+    step, commands = QUIET / 2, []
+    for at in range(1, 2 * MAX_QUIETS):
+        it.want(f"b{at}", now=NOW + at * step)
+        commands += it.session.tick(NOW + at * step)
+    assert not any(isinstance(each, Post) for each in commands)
+    assert it.post(NOW + MAX_QUIETS * QUIET).version == 2 * MAX_QUIETS
+
+
 # -- logins, renewals, the end
 
 
@@ -561,6 +532,22 @@ def test_attempts_can_be_used_up_during_a_wait(it: Bench) -> None:
     assert it.session.exhausted(1, LOSS) == [Publish(Signal.EXHAUSTED), Failed(LOSS)]
 
 
+def test_the_status_of_a_failed_session_has_the_error_and_no_wait(it: Bench) -> None:
+    """Attempts exhausted during a wait leave the last error in the status, and no wait."""
+    it.activate("a")
+    it.session.lost(1, 1, 1.0, LOSS)
+    last = ConnectionFailedError("the last one")
+    it.session.exhausted(1, last)
+    assert (it.session.status.error, it.session.status.retry_in) == (last, None)
+
+
+def test_a_renewal_leaves_no_client_id(it: Bench) -> None:
+    """After `renewed` the status has no client id, until the next stream opens."""
+    it.activate("a")
+    it.session.renewed()
+    assert it.session.status.client_id == ""
+
+
 def test_an_impossible_signal_raises(it: Bench) -> None:
     """A second `lost` during a wait raises `IllegalTransition`."""
     it.activate("a")
@@ -575,14 +562,28 @@ def test_two_posts_of_the_same_topics_are_not_equal() -> None:
     assert post != twin and len({post, twin}) == 2
 
 
+def test_a_guests_answer_of_an_ended_stream_is_no_gap(it: Bench) -> None:
+    """A 204 to the probe of an ended stream is no gap of the next one."""
+    it.activate("a")
+    it.session.lost(1, 1, 1.0, LOSS)
+    it.session.dialled(1, "s2")
+    it.session.opened("s2", "other", NOW + 10)
+    (probe,) = it.session.acknowledged(it.post(NOW + 11), NOW + 11)
+    assert isinstance(probe, Post) and probe.is_probe
+    it.session.dialled(1, "s3")
+    assert Gap() not in it.session.acknowledged(probe, NOW + 12)
+
+
 # -- sequences of inputs
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(st.integers(0, 10**6), max_size=150))
-def test_after_any_sequence_the_server_has_the_wanted_set_in_the_end(sequence: list[int]) -> None:
+@given(st.lists(st.integers(0, 10**6), max_size=150), st.sampled_from(IDENTITIES))
+def test_after_any_sequence_the_server_has_the_wanted_set_in_the_end(
+    sequence: list[int], identity: str
+) -> None:
     """After any sequence of inputs the server holds the registered topics in the end."""
-    world = World()
+    world = World(identity=identity)
     world.run_sequence(sequence)
     world.finish()
     assert world.session.status.state in (State.ACTIVE, State.IDLE, State.FAILED)
@@ -604,8 +605,10 @@ def test_after_any_sequence_nothing_follows_closed(before: list[int], after: lis
 def run_random(kind: type[Session], seed: int) -> World:
     """Run one random sequence to its end; return its world."""
     chance = random.Random(seed)
-    world = World(kind)
-    world.run_sequence(chance.randrange(10**6) for _ in range(chance.randrange(1, 120)))
+    world = World(kind, identity=IDENTITIES[seed % 3])
+    world.is_away, world.calm = seed % 2 == 1, 1 + 7 * (seed % 5 == 0)
+    longest = chance.choice((20, 120))
+    world.run_sequence(chance.randrange(10**6) for _ in range(chance.randrange(1, longest)))
     if seed % 4 == 0:
         world.close()
         world.run_sequence(chance.randrange(10**6) for _ in range(20))

@@ -60,3 +60,29 @@ def test_without_a_quiet_time_each_change_is_submitted_at_once() -> None:
 def test_each_failure_of_a_post_has_its_verdict(error: BosBaseError, verdict: Verdict) -> None:
     """A POST's 400 is `INVALID`, 403 and 404 `DEAD`, a closed client `ENDED`, else `TRANSIENT`."""
     assert classify(error) is verdict
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict"),
+    [
+        (ClientResponseError(403), Verdict.IDENTIFIED),
+        (ClientResponseError(404), Verdict.DEAD),
+        (ClientResponseError(400), Verdict.TRANSIENT),
+        (ClientResponseError(401), Verdict.TRANSIENT),
+        (ClientResponseError(500), Verdict.TRANSIENT),
+        (RequestTimeoutError("late"), Verdict.TRANSIENT),
+        (ClientClosedError("closed"), Verdict.ENDED),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_each_failure_of_a_probe_has_its_verdict(error: BosBaseError, verdict: Verdict) -> None:
+    """A probe's 403 is `IDENTIFIED`, 404 `DEAD`, a closed client `ENDED`, else `TRANSIENT`."""
+    assert classify(error, is_probe=True) is verdict
+
+
+@pytest.mark.parametrize("is_probe", [False, True])
+@pytest.mark.parametrize("status", [400, 403, 404])
+def test_a_page_of_a_proxy_is_transient(status: int, is_probe: bool) -> None:
+    """A refusal whose body is not the server's JSON is `TRANSIENT`, whatever its status."""
+    page = ClientResponseError(status, original=ValueError("no JSON"))
+    assert classify(page, is_probe=is_probe) is Verdict.TRANSIENT

@@ -1,0 +1,1 @@
+"""Which refusals of the server are answers: `refusals` has the rules, `questions` applies them."""

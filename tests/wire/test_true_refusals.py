@@ -1,0 +1,218 @@
+"""What a well server refuses ends in `on_error`: at first use at once, later after three refusals.
+
+How long the three refusals take at least is counted by `RefusalCount`, whose tests need no server.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from support.bosbase_server import BosBaseServer
+from support.realtime_client import connect, ignore, wait_until
+from support.seen import LIMIT, Seen
+from support.wire_server import make_token
+
+from rxbosbase import AuthLostError, BosBase, ClientResponseError
+from rxbosbase.access.refusals import REFUSALS
+
+ANN = make_token("ann")
+REFRESH = "/api/collections/_pb_users_auth_/auth-refresh"
+AT_ONCE = 1.0  # seconds
+
+
+@pytest.fixture
+def server() -> Iterator[BosBaseServer]:
+    with BosBaseServer() as started:
+        started.set_rule("posts", "login")
+        started.set_rule("locked", "locked")
+        started.fill("posts", [{"id": "a", "n": 1, "k": 1}])
+        yield started
+
+
+@pytest.fixture
+def client(server: BosBaseServer) -> Iterator[BosBase]:
+    """A client with a login."""
+    with connect(server) as connected:
+        connected.auth_store.save(ANN, {"id": "ann"})
+        yield connected
+
+
+def status_of(error: Exception) -> int:
+    return error.status if isinstance(error, ClientResponseError) else 0
+
+
+# -- at first use ---------------------------------------------------------------------------------
+
+TYPOS: dict[str, tuple[str, dict[str, Any], int]] = {
+    "collection": ("psts", {}, 404),
+    "filter": ("posts", {"filter": "m > 0"}, 400),
+    "locked": ("locked", {}, 403),
+}
+STARTS: dict[str, Callable[[BosBase, str, dict[str, Any], Callable[[Exception], None]], object]] = {
+    "observe": lambda client, name, options, failed: (
+        client.collection(name).observe("*", **options).subscribe(ignore, failed)
+    ),
+    "live": lambda client, name, options, failed: (
+        client.collection(name).live(**options).subscribe(ignore, failed)
+    ),
+}
+
+
+@pytest.mark.parametrize("token", ["", ANN], ids=["guest", "user"])
+@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("typo", TYPOS)
+def test_a_typo_is_reported_within_a_second(
+    server: BosBaseServer, client: BosBase, typo: str, start: str, token: str
+) -> None:
+    """A wrong collection or filter, and a locked collection, are in `on_error` within 1 s."""
+    name, options, status = TYPOS[typo]
+    client.auth_store.save(token, {"id": "x"}) if token else client.auth_store.clear()
+    errors: Seen[Exception] = Seen()
+    began = time.monotonic()
+    STARTS[start](client, name, options, errors)
+    assert [status_of(error) for error in errors.wait(1)] == [status]
+    assert time.monotonic() - began < AT_ONCE
+
+
+def test_a_typo_is_raised_by_subscribe(server: BosBaseServer, client: BosBase) -> None:
+    """`subscribe` raises the refusal of a wrong filter within 1 s."""
+    began = time.monotonic()
+    with pytest.raises(ClientResponseError) as refused:
+        client.collection("posts").subscribe("*", ignore, filter="m > 0")
+    assert refused.value.status == 400
+    assert time.monotonic() - began < AT_ONCE
+
+
+def test_a_missing_record_is_shown_within_a_second(server: BosBaseServer, client: BosBase) -> None:
+    """`live_record` of a missing record shows None within 1 s, and the record once it exists."""
+    seen: Seen[Any] = Seen()
+    began = time.monotonic()
+    client.collection("posts").live_record("b").subscribe(seen)
+    assert seen.wait(1) == [None]
+    assert time.monotonic() - began < AT_ONCE
+    server.create("posts", {"id": "b", "n": 2})
+    assert seen.wait(2)[1]["n"] == 2
+
+
+def test_a_newcomer_fails_beside_one_that_goes_on(server: BosBaseServer, client: BosBase) -> None:
+    """A refusal at first use ends the newcomer alone, not the topic that was accepted before."""
+    first, second = Seen[Exception](), Seen[Exception]()
+    posts = client.collection("posts")
+    posts.observe("*", filter="k > 0").subscribe(ignore, first)
+    client.realtime.wait_active(LIMIT)
+    server.wait_reads(1)
+    server.remove_field("posts", "k")
+    posts.observe("*", filter="k > 1").subscribe(ignore, second)
+    assert status_of(second.wait(1)[0]) == 400
+    assert not first.items
+
+
+# -- after the query was accepted -----------------------------------------------------------------
+
+CHANGES: dict[str, tuple[Callable[[BosBaseServer], object], int]] = {
+    "renamed": (lambda server: server.rename_collection("posts", "articles"), 404),
+    "deleted": (lambda server: server.delete_collection("posts"), 404),
+    "closed": (lambda server: server.set_rule("posts", "locked"), 403),
+    "field removed": (lambda server: server.remove_field("posts", "k"), 400),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_topic_that_cannot_deliver_any_more_ends(
+    server: BosBaseServer, soon: None, change: str
+) -> None:
+    """`observe` ends with the refusal once its question is asked again and refused three times."""
+    errors: Seen[Exception] = Seen()
+    apply, status = CHANGES[change]
+    with connect(server, preflight_every=0.02) as client:
+        client.auth_store.save(ANN, {"id": "ann"})
+        client.collection("posts").observe("*", filter="k > 0").subscribe(ignore, errors)
+        client.realtime.wait_active(LIMIT)
+        server.wait_reads(3, "rows")
+        apply(server)
+        assert [status_of(error) for error in errors.wait(1)] == [status]
+    path = "/api/collections/posts/records"
+    refused = [request for request in server.requests_to(path) if "filter" in request.query]
+    assert len(refused) >= 3 + REFUSALS
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_view_whose_query_is_refused_for_good_ends(
+    server: BosBaseServer, client: BosBase, soon: None, change: str
+) -> None:
+    """A view ends with the refusal once it is refused three times after a reconnection."""
+    errors: Seen[Exception] = Seen()
+    apply, status = CHANGES[change]
+    view = client.collection("posts").live(filter="k > 0")
+    view.subscribe(ignore, errors)
+    view.wait_fresh(LIMIT)
+    apply(server)
+    server.stream.cut()
+    assert [status_of(error) for error in errors.wait(1)] == [status]
+
+
+def test_a_topic_is_asked_about_after_each_reconnection(server: BosBaseServer, soon: None) -> None:
+    """With `preflight_every=0` the question is asked again after a reconnection, and only then."""
+    errors: Seen[Exception] = Seen()
+    with connect(server, preflight_every=0) as client:
+        client.auth_store.save(ANN, {"id": "ann"})
+        client.collection("posts").observe("*").subscribe(ignore, errors)
+        client.realtime.wait_active(LIMIT)
+        server.wait_reads(1)
+        server.stream.cut()
+        server.wait_reads(2)
+        server.set_rule("posts", "locked")
+        server.stream.cut()
+        assert status_of(errors.wait(1)[0]) == 403
+
+
+def test_many_topics_of_one_question_need_one_read(server: BosBaseServer) -> None:
+    """Each time the question of many equal topics is asked again costs one read."""
+    names = [f"record{number}" for number in range(20)]
+    server.fill("public", [{"id": name} for name in names])
+    with connect(server, preflight_every=0) as client:
+        public = client.collection("public")
+        for name in names:
+            public.observe(name).subscribe(ignore)
+        client.realtime.wait_active(LIMIT)
+        for count in (2, 3):
+            server.wait_reads(count - 1)
+            gets = server.gets
+            server.stream.cut()
+            server.wait_gets(gets + 1)
+            server.wait_reads(count)
+            client.realtime.wait_active(LIMIT)
+    assert [read.kind for read in server.reads] == ["record"] * 3
+
+
+# -- logins ---------------------------------------------------------------------------------------
+
+
+def test_a_login_that_is_refused_for_good_is_lost(
+    server: BosBaseServer, client: BosBase, soon: None
+) -> None:
+    """`auto_refresh` ends the streams and clears the store after three refusals of a login."""
+    errors: Seen[Exception] = Seen()
+    client.collection("posts").observe("*").subscribe(ignore, errors)
+    client.realtime.wait_active(LIMIT)
+    client.auto_refresh(check_every=0.01)
+    server.wait_requests(1, REFRESH)
+    server.delete_user("ann")
+    server.forget_tokens()
+    assert isinstance(errors.wait(1)[0], AuthLostError)
+    wait_until(client, lambda: not client.auth_store.token)
+    assert len(server.requests_to(REFRESH)) >= 1 + REFUSALS
+
+
+def test_a_login_is_not_lost_by_two_refusals(server: BosBaseServer, client: BosBase) -> None:
+    """A login that a well server refuses stays for the time of the rule."""
+    client.auto_refresh(check_every=0.01)
+    server.wait_requests(1, REFRESH)
+    server.delete_user("ann")
+    server.forget_tokens()
+    server.wait_requests(len(server.requests_to(REFRESH)) + 1, REFRESH)
+    wait_until(client, lambda: len(server.reads_of("rows")) >= 1)
+    assert client.auth_store.token == ANN
