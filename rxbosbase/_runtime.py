@@ -39,10 +39,10 @@ __all__ = ("PREFLIGHT_EVERY", "ClientOptions", "ClientRuntime", "close_later")
 log = logging.getLogger("rxbosbase.auth")
 
 PREFLIGHT_EVERY = 300.0
-"""Seconds between two checks of a topic: no event tells that its collection was deleted."""
+"""Seconds between two checks of a topic: no event reports that its collection was deleted."""
 
 MAX_CONTROLS = 5
-"""Collections of which a list is read at most, to tell a login that is not valid from trouble."""
+"""Lists that are read at most, to distinguish a login that is not valid from trouble."""
 
 JOIN_SECONDS = 0.04
 """How long `close` waits for each of the two threads; a thread that takes longer still ends."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from math import inf
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -21,7 +21,16 @@ from rxbosbase.errors import (
     UnreadableError,
 )
 
-from .refusals import ATTEMPTS, OK, REFUSAL_SECONDS, Control, Kind, RefusalCount, is_believed
+from .refusals import (
+    ATTEMPTS,
+    OK,
+    REFUSAL_SECONDS,
+    STATUSES,
+    Control,
+    Kind,
+    RefusalCount,
+    is_believed,
+)
 
 __all__ = ("AccessQuestions", "BelievedRefusal", "Question", "Read", "is_refusal", "records_path")
 
@@ -32,7 +41,6 @@ T = TypeVar("T")
 
 _NO_TROUBLE = (ClientClosedError, UnreadableError, AnswerTooLargeError)
 """Errors that show no trouble of the server."""
-
 
 LOST_SECONDS = 60.0
 """Seconds after which a login that is lost is asked for again."""
@@ -154,16 +162,12 @@ class AccessQuestions:
             raise
         except _NO_TROUBLE:
             raise
-        except ClientResponseError as error:
-            if has_expired and is_refusal(error):
-                self._count_refusal(token, error, has_expired=True)
-                raise _auth_lost(error) from error
+        except BosBaseError as error:
             if is_refusal(error):
+                if has_expired and self._count_refusal(token, error, has_expired=True):
+                    raise _auth_lost(error) from error
                 with self._lock:
                     self._refusals.troubled()
-            self._note_trouble(error)
-            raise
-        except BosBaseError as error:
             self._note_trouble(error)
             raise
         with self._lock:
@@ -296,9 +300,9 @@ class AccessQuestions:
         return next((status for status in statuses if status not in (403, 404)), statuses[0])
 
 
-def is_refusal(error: Exception) -> bool:
+def is_refusal(error: Exception) -> TypeGuard[ClientResponseError]:
     """Return True for a refusal of the server itself, by a status that has control questions."""
-    return isinstance(error, BosBaseError) and _own_status(error) in (400, 401, 403, 404)
+    return isinstance(error, BosBaseError) and _own_status(error) in STATUSES
 
 
 def _own_status(error: BosBaseError) -> int:

@@ -20,15 +20,8 @@ from collections.abc import Callable
 from enum import Enum
 
 __all__ = (
-    "ATTEMPTS",
-    "CONTROLS",
-    "REFUSALS",
-    "REFUSAL_SECONDS",
-    "REPEAT_SECONDS",
-    "Control",
-    "Kind",
-    "RefusalCount",
-    "is_believed",
+    "ATTEMPTS", "CONTROLS", "OK", "REFUSALS", "REFUSAL_SECONDS", "REPEAT_SECONDS", "STATUSES",
+    "Control", "Kind", "RefusalCount", "is_believed",
 )  # fmt: skip
 
 ATTEMPTS = 3
@@ -45,6 +38,7 @@ REPEAT_SECONDS = 10.0
 """Seconds after which a refused question that had been accepted is asked again."""
 
 OK = 200
+"""The status of a control question that is answered."""
 
 
 class Kind(Enum):
@@ -78,6 +72,9 @@ CONTROLS: dict[tuple[Kind, int], tuple[Control, Control]] = {
     (Kind.LOGIN, 404): (Control.LIST, Control.LIST),
 }
 """The control question of each refusal. What is not in the table is trouble."""
+
+STATUSES = frozenset(status for _, status in CONTROLS)
+"""The statuses of refusals."""
 
 
 def is_believed(kind: Kind, status: int, *, has_login: bool, ask: Callable[[Control], int]) -> bool:

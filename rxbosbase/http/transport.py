@@ -66,7 +66,7 @@ _ANY = (
 _ODD_ADDRESS = (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)
 _HINT = "; is that the host's name, and is a proxy of the environment (HTTP_PROXY) one?"
 
-_LOGIN = "authorization"
+_AUTHORIZATION = "authorization"
 _HEADER_NAME = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # RFC 9110, 5.6.2: a token
 _NOT_IN_A_HEADER = r"[\x00-\x08\x0a-\x1f\x7f]"
 
@@ -189,7 +189,7 @@ class HTTPChannel:
         url = transport.url(path)
         sent = {**transport.headers, **(headers or {})}
         token = transport.token() if token is None else token
-        if token and not any(name.lower() == _LOGIN for name in sent):
+        if token and not any(name.lower() == _AUTHORIZATION for name in sent):
             sent["Authorization"] = token
         cookies = self._session.cookies
         if cookies and sum(len(c.name) + len(c.value or "") for c in cookies) > MAX_COOKIE_JAR:
@@ -301,7 +301,7 @@ class HTTPTransport:
         }
         self.headers.update(check_headers(headers))
         self.own_authorization = next(
-            (value for name, value in self.headers.items() if name.lower() == _LOGIN), ""
+            (value for name, value in self.headers.items() if name.lower() == _AUTHORIZATION), ""
         )
         self.token = token
         self.certificates = trusted_certificates(verify, self.base_url, os.environ)

@@ -4,7 +4,7 @@ The server accepts topics of missing collections, of forbidden ones and with bro
 then never sends an event. A plain read with the same options is answered with 404, 403 or 400.
 
 It is made for a topic's first subscriber, and again after each reconnection and from time to time:
-a collection may be deleted, a rule closed, a field removed, and the stream does not tell.
+a collection may be deleted, a rule closed, a field removed, and no event reports it.
 """
 
 from __future__ import annotations
@@ -328,7 +328,7 @@ class Preflight:
             if not self._is_of_another_login(check):
                 self._refused(check, refused.error)
         except ClientClosedError:
-            pass
+            pass  # its streams complete
         except BosBaseError as error:
             self._failed(check, error)
         except Exception:

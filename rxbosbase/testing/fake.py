@@ -336,8 +336,8 @@ class FakeRealtime:
     def refuse(self, collection: str, status: int = 403, message: str = "") -> None:
         """Refuse new subscriptions and requests of the collection with this error.
 
-        Existing subscriptions get no more events, as on a server; a live view ends at its next
-        read. A subscription within 30 s after another is not checked again.
+        Existing subscriptions get no more events, as on a server; a live view ends after 30 s of
+        refusals. A subscription within 30 s after another is not checked again.
 
         Args:
             collection: the collection's name.

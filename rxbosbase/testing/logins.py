@@ -36,8 +36,8 @@ class Logins:
         self._known[collection, identity] = (password, id)
 
     def identity(self, token: str) -> str:
-        """Return the id of a token's user, "" for a user of the fake that was deleted: the server
-        takes him for a guest."""
+        """Return the id of a token's user; "" for a user of the fake that was deleted, whose
+        requests are a guest's."""
         claims = token_claims(token)
         id, collection = str(claims.get("id", "")), claims.get("collectionId", "")
         is_known = any(collection == name for name, _ in self._known)

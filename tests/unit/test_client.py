@@ -25,6 +25,8 @@ URL = "http://127.0.0.1:1"
         ({"timeout": float("inf")}, ValueError, "timeout must be finite"),
         ({"timeout": float("nan")}, ValueError, "more than 0"),
         ({"idle_timeout": -1}, ValueError, "idle_timeout must be more than 0"),
+        ({"preflight_every": -1}, ValueError, "preflight_every must be more than 0"),
+        ({"preflight_every": "5"}, TypeError, "preflight_every must be a number of seconds"),
         ({"auth_store": "token"}, TypeError, "auth_store must be an AuthStore, not str"),
         ({"backoff": 5}, TypeError, "backoff must be a BackoffPolicy, not int"),
         ({"on_auth_lost": "panic"}, ValueError, "on_auth_lost must be 'error' or 'guest'"),

@@ -320,6 +320,22 @@ def test_a_guest_is_not_probed(server: BosBaseServer, client: BosBase) -> None:
 # -- logins ---------------------------------------------------------------------------------------
 
 
+def test_a_token_in_the_headers_is_a_login_too(server: BosBaseServer) -> None:
+    """A 403 to a token in `headers=` is not believed as a guest's while the database is away."""
+    with connect(server, headers={"Authorization": f"Bearer {ROOT}"}) as client:
+        running = client.collection("locked").live()
+        seen = Watched(running)
+        running.wait_fresh(LIMIT)
+        with server.database_away():
+            begun = Watched(client.collection("locked").observe("*"))
+            later = client.collection("locked").live(filter="n > 0")
+            view = Watched(later)
+            server.wait_reads(len(server.reads_of("refused")) + 4, "refused")
+        assert len(later.wait_fresh(LIMIT).records) == 2
+        for each in (seen, begun, view):
+            each.assert_goes_on()
+
+
 def test_an_automatic_refresh_keeps_the_login(server: BosBaseServer, client: BosBase) -> None:
     """`auto_refresh` keeps the login while `auth-refresh` is refused without a database."""
     seen = Watched(client.collection("login").observe("*"))

@@ -13,7 +13,7 @@ import pytest
 from support.bosbase_server import BosBaseServer
 from support.realtime_client import connect, ignore, wait_until
 from support.seen import LIMIT, Seen
-from support.wire_server import make_token
+from support.wire_server import make_token, problem
 
 from rxbosbase import AuthLostError, BosBase, ClientResponseError
 from rxbosbase.access.refusals import REFUSALS
@@ -216,3 +216,29 @@ def test_a_login_is_not_lost_by_two_refusals(server: BosBaseServer, client: BosB
     server.wait_requests(len(server.requests_to(REFRESH)) + 1, REFRESH)
     wait_until(client, lambda: len(server.reads_of("rows")) >= 1)
     assert client.auth_store.token == ANN
+
+
+def test_an_expired_login_is_a_guest_after_a_reconnection(server: BosBaseServer) -> None:
+    """Without `auto_refresh` a stream of an expired login is active again soon, and says why."""
+    with connect(server) as client:
+        client.auth_store.save(make_token("ann", exp=time.time() - 60), {"id": "ann"})
+        client.collection("posts").observe("*").subscribe(ignore)
+        client.realtime.wait_active(LIMIT)
+        gets = server.gets
+        server.stream.cut()
+        server.wait_gets(gets + 1)
+        wait_until(client, lambda: isinstance(client.realtime.status.value.error, AuthLostError))
+        client.realtime.wait_active(LIMIT)
+        assert client.auth_store.token and server.stream.auth == ""
+
+
+def test_a_token_that_cannot_be_renewed_is_no_lost_login(
+    server: BosBaseServer, client: BosBase, soon: None
+) -> None:
+    """PocketBase 0.23 refuses to renew an impersonated token (403), and it stays the login."""
+    server.on_request = lambda request: problem(403) if request.path == REFRESH else None
+    token = make_token("ann", refreshable=False)
+    client.auth_store.save(token, {"id": "ann"})
+    client.auto_refresh(check_every=0.01)
+    server.wait_requests(4 * REFUSALS, REFRESH)
+    assert client.auth_store.token == token

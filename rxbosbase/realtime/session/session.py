@@ -122,7 +122,7 @@ class Session:
         if self._identity.login is None:
             return
         if self._identity.login != identity:
-            self._dials *= not self.is_open  # the first stream of a login is no reconnection
+            self._dials = 0 if self.is_open else self._dials  # a login's first is no reconnection
             self.renewed()
             return
         self.acknowledged_version, self._server_topics = -1, None

@@ -21,7 +21,6 @@ __all__ = ("IS_A_GUESTS", "TROUBLE_MEMORY", "StreamIdentity")
 TROUBLE_MEMORY = 60.0
 """Seconds for which a sign of trouble casts doubt on the POSTs that follow."""
 
-
 PATIENCE = 30.0
 """Seconds for which a stream that is a guest's is repaired at the usual pace …"""
 
