@@ -129,7 +129,7 @@ def test_streams_and_live_views_have_one_status_and_one_loss(
         proxy.inject(Fault(Kind.CUT))
         eventually(lambda: client.realtime.stats.reconnects == reconnects + 2)
         client.realtime.wait_active()
-        assert [set(topics) for topics in lost.items] == [set(status(client).topics)]
+        assert [set(topics) for topics in lost.have(1)] == [set(status(client).topics)]
         received.dispose()
         assert view.wait_fresh().fresh and client.realtime.is_connected
 

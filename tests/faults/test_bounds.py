@@ -155,11 +155,11 @@ def test_headers_without_end_are_given_up_and_another_connection_is_tried(
 def test_a_stream_of_comments_alone_calls_nobody_and_stays(server: wire.WireServer) -> None:
     """A stream of comments alone calls no subscriber and outlives `idle_timeout`."""
     seen: list[int] = []
-    with BosBase(server.url, idle_timeout=0.3) as client:
+    with BosBase(server.url, idle_timeout=1.0) as client:
         observe(client, seen.append)
         states: list[Status] = []
         client.realtime.status.subscribe(states.append)
-        until = time.monotonic() + 0.6  # twice the idle time: comments are signs of life
+        until = time.monotonic() + 1.5  # more than the idle time: comments are signs of life
         while time.monotonic() < until:
             server.stream.send_raw(b": still here\n\n" * 1000)
             time.sleep(0.02)
@@ -180,7 +180,7 @@ def test_a_stream_of_comments_in_place_of_a_greeting_is_given_up(server: wire.Wi
     server.stream_answers.append(wire.stream(greet=False, then=comment))
     with BosBase(server.url, timeout=0.4, backoff=QUICK) as client:
         observe(client, seen.append)
-        assert server.gets == 2
+        assert server.gets >= 2  # on a busy machine the next one may time out as well
         server.stream.send_raw(event(1))
         wait_until(lambda: seen == [1])
 

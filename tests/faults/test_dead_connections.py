@@ -168,12 +168,12 @@ def test_a_proxy_that_swallows_everything_is_noticed_by_the_silence_and_renewed_
     """A stream that a proxy silences is renewed after `idle_timeout`, without a loss."""
     watched = watch(server.url, idle_timeout=0.2)
     for number in (2, 3, 4):
-        server.stream.stall()
+        server.wait_for(lambda: server.streams)[-1].stall()
         server.wait_gets(number)
         server.wait_post(number)
     watched.client.realtime.wait_active(PATIENCE)
-    server.send("posts/*", {"id": "a"}, "create")
-    wait_until(lambda: watched.seen)
+    # Again and again: on a busy machine the stream is renewed before the first is read.
+    wait_until(lambda: server.send("posts/*", {"id": "a"}, "create") and watched.seen)
     watched.assert_routine()
 
 
@@ -181,11 +181,11 @@ def test_a_stream_with_events_is_not_renewed(
     server: wire.WireServer, watch: Callable[..., WatchedStream]
 ) -> None:
     """A stream that delivers events is not renewed after `idle_timeout`."""
-    watched = watch(server.url, idle_timeout=0.3)
-    for number in range(8):
+    watched = watch(server.url, idle_timeout=1.0)
+    for number in range(6):
         server.send("posts/*", {"id": str(number)}, "create")
-        time.sleep(0.1)
-    wait_until(lambda: len(watched.seen) == 8)
+        time.sleep(0.25)
+    wait_until(lambda: len(watched.seen) == 6)
     assert server.gets == 1
 
 
@@ -197,16 +197,13 @@ def test_the_servers_own_closes_are_routine_and_a_new_stream_follows_at_once(
     chunked: bool,
 ) -> None:
     """A healthy stream that the server closes is replaced at once, without a loss."""
-    monkeypatch.setattr(connection, "HEALTHY_AFTER", 0.1)
+    monkeypatch.setattr(connection, "HEALTHY_AFTER", 0.0)
     server.on_stream = lambda number: wire.stream(chunked=chunked)
     watched = watch(server.url)
     for number in (2, 3, 4):
-        time.sleep(0.15)
-        began = time.monotonic()
         server.stream.finish()
-        server.wait_post(number)
-        assert time.monotonic() - began < 5.0, "there is no wait before it"
-    watched.client.realtime.wait_active(PATIENCE)
+        server.wait_post(number)  # there is no wait before it: that of `SLOW` is longer
+        watched.client.realtime.wait_active(PATIENCE)
     server.send("posts/*", {"id": "a"}, "create")
     wait_until(lambda: watched.seen)
     watched.assert_routine()

@@ -124,10 +124,16 @@ def test_a_program_that_ends_while_a_post_hangs_does_not_wait_for_it(
     server: wire.WireServer,
 ) -> None:
     """A program that ends during a POST does not wait for it."""
+
+    def answer_once_it_hangs(request: wire.Request) -> None:
+        if request.path == "/api/health":
+            server.wait_post(1)
+
     server.post_answers.append(wire.hang())
+    server.on_request = answer_once_it_hangs
     script = """
         posts.observe("*").subscribe(lambda event: None)
-        time.sleep(0.3)
+        client.health()
         print("end")
     """
     assert_silent(run(script, server))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Callable
@@ -16,6 +17,9 @@ from rxbosbase import BosBase
 
 Watch = Callable[..., WatchedClient]
 
+NEVER = 60.0
+"""Seconds of a fault that the test ends itself."""
+
 
 def assert_lost_once(watched: WatchedClient) -> None:
     """Assert that one loss was reported, with the topic that is still subscribed."""
@@ -25,11 +29,12 @@ def assert_lost_once(watched: WatchedClient) -> None:
 
 
 def after(watched: WatchedClient, fault: Fault) -> None:
-    """Injects the fault, and sees events flow on a new stream."""
+    """Injects the fault, and sees events flow on a new stream whose POSTs are all answered."""
     opened = watched.client.realtime.client_id
     watched.proxy.inject(fault)
     watched.wait(lambda: watched.states[-1].client_id not in ("", opened))
-    watched.wait_delivery()
+    watched.wait_delivery()  # an event may arrive before the answer to the last POST
+    watched.wait(lambda: watched.states[-1].state == "active")
 
 
 @pytest.mark.parametrize("kind", [Kind.CUT, Kind.RESET])
@@ -55,9 +60,10 @@ def test_a_silent_stream_is_renewed(watch: Watch) -> None:
 def test_a_stall_delays_events_and_loses_none(watch: Watch) -> None:
     """A stalled stream delays events and loses none."""
     watched = watch()
-    watched.proxy.inject(Fault(Kind.STALL, 0.4))
+    watched.proxy.inject(Fault(Kind.STALL, NEVER))
     written = [watched.write() for _ in range(5)]
     assert not set(written) & set(watched.seen)
+    watched.proxy.calm()
     watched.wait(lambda: set(written) <= set(watched.seen))
     watched.assert_unharmed()
     assert watched.lost == [] and watched.proxy.count("stream") == 1
@@ -218,11 +224,15 @@ def test_a_refused_post_is_repeated_when_the_server_asked_it_to(watch: Watch, co
 def test_a_post_beyond_its_timeout_is_repeated(watch: Watch) -> None:
     """A POST that exceeds its timeout is repeated on the same stream."""
     watched = watch(timeout=0.4)
+    posts = watched.proxy.count("post")
     watched.proxy.inject(Fault(Kind.POST_DELAY, 5))
     began = time.monotonic()
     after(watched, Fault(Kind.CUT))
     assert time.monotonic() - began >= 0.4
-    assert watched.proxy.count("stream") == 2
+    # The first two: on a busy machine a stream, too, may exceed the timeout.
+    bodies = [json.loads(seen.body) for seen in watched.proxy.seen if seen.role == "post"]
+    delayed, repeated = bodies[posts : posts + 2]
+    assert delayed["clientId"] == repeated["clientId"]
     assert_lost_once(watched)
 
 
@@ -239,10 +249,12 @@ def test_a_post_without_a_proper_answer_is_repeated(watch: Watch, kind: Kind) ->
 def test_a_port_that_refuses_is_tried_until_it_accepts(watch: Watch) -> None:
     """A port that refuses connections is tried again until it accepts one."""
     watched = watch()
-    watched.proxy.inject(Fault(Kind.REFUSE, 0.5))
-    after(watched, Fault(Kind.RESET))
+    watched.proxy.inject(Fault(Kind.REFUSE, NEVER))
+    watched.proxy.inject(Fault(Kind.RESET))
+    watched.wait(lambda: watched.states[-1].attempt >= 2)
+    watched.proxy.calm()
+    watched.wait_delivery()
     assert_lost_once(watched)
-    assert max(each.attempt for each in watched.states) >= 2
 
 
 def test_stalled_and_then_cut_events_come_once_or_never(watch: Watch) -> None:

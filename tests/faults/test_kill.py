@@ -76,6 +76,18 @@ class Load:
             assert time.monotonic() < deadline, f"silent; {self.client!r}"
             time.sleep(0.01)
 
+    def wait_missing(self, numbers: list[int]) -> list[list[int]]:
+        """Wait until each topic has delivered these numbers; return those that do not come."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            missing = [
+                [number for number in numbers if number not in received]
+                for received in self.received
+            ]
+            if not any(missing) or time.monotonic() > deadline:
+                return missing
+            time.sleep(0.01)
+
     def _subscribe(self, filter: str | None, received: dict[int, float]) -> None:
         def receive(event: RecordEvent[dict[str, int]]) -> None:
             number = event.record["n"]
@@ -129,16 +141,12 @@ def test_a_killed_server_costs_only_what_was_on_its_way(server: EmbeddedServer) 
         time.sleep(UNDER_LOAD)
         load.stop()
         load.client.realtime.wait_active(PATIENCE)
-        time.sleep(0.3)  # for the last events on their way
         promised = [
             write
             for write in load.writes
             if write.active and not any(at - IN_FLIGHT < write.done < up for at, up in away)
         ]
-        missing = [
-            [write.number for write in promised if write.number not in received]
-            for received in load.received
-        ]
+        missing = load.wait_missing([write.number for write in promised])
     took = sum(len(received) for received in load.received)
     print(f"back after {[f'{each:.2f}' for each in came_back]} s, {took} events,")
     print(f"{len(load.writes)} writes, {len(promised)} of them promised, missing {missing}")

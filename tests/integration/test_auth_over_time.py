@@ -83,14 +83,14 @@ def test_a_changed_password_is_an_error_on_status_and_ends_the_streams(world: Wo
     client.realtime.wait_active()
     change_password(world, users, ann)
     for received in (first, second):
-        error = received.failure(timeout=3)
+        error = received.failure()
         assert isinstance(error, AuthLostError)
         assert "log in" in str(error)
         assert isinstance(error.__cause__, ClientResponseError)
     states.first(lambda status: isinstance(status.error, AuthLostError))
     eventually(lambda: states.items and states.items[-1].state == "idle")
     assert isinstance(states.items[-1].error, AuthLostError)  # it stays until the next login
-    assert client.auth_store.token == ""
+    eventually(lambda: not client.auth_store.token)  # cleared after the streams have failed
     client.collection(users).auth_with_password(ann["email"], "another one 12")
     again = collect(client.collection(posts.name).observe("*"))
     client.realtime.wait_active()
@@ -117,7 +117,7 @@ def test_on_auth_lost_guest_continues_without_a_login(world: World) -> None:
     hidden.have(1)
     before = client.realtime.client_id
     change_password(world, users, ann)
-    states.first(lambda status: isinstance(status.error, AuthLostError), timeout=3)
+    states.first(lambda status: isinstance(status.error, AuthLostError))
     eventually(lambda: client.realtime.client_id not in ("", before))
     client.realtime.wait_active()
     assert client.auth_store.token == ""
@@ -133,7 +133,7 @@ def test_on_auth_lost_guest_continues_without_a_login(world: World) -> None:
 @gap(TOKENS_STAY, bosbase=True)
 @pytest.mark.usefixtures("soon")
 def test_a_deleted_user_loses_the_login_too(world: World) -> None:
-    """With `auto_refresh`, deleting the user fails the streams with AuthLostError within 3 s."""
+    """With `auto_refresh`, deleting the user fails the streams with AuthLostError."""
     users = world.users()
     ann = world.user(users)
     client = world.logged_in(users, ann)
@@ -141,7 +141,7 @@ def test_a_deleted_user_loses_the_login_too(world: World) -> None:
     client.realtime.wait_active()
     client.auto_refresh(check_every=0.2)
     world.admin.collection(users).delete(ann["id"])
-    assert isinstance(received.failure(timeout=3), AuthLostError)
+    assert isinstance(received.failure(), AuthLostError)
 
 
 def test_an_outage_keeps_the_login(fragile: World) -> None:

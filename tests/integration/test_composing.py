@@ -174,6 +174,9 @@ def test_events_are_grouped_by_action(world: World) -> None:
 def test_debounce_gives_the_last_of_a_burst_and_buffer_all_of_it(world: World) -> None:
     """`debounce` emits the last event of a burst, `buffer_with_time` all events in order."""
     posts = world.collection()
+    written = threading.Event()
+    # However long the writes take, their events are delivered as one burst.
+    posts.observe("*").subscribe(lambda _: written.wait(20))
     last = collect(posts.observe("*").pipe(ops.debounce(0.2)))
     buffers = collect(
         posts.observe("*").pipe(ops.buffer_with_time(0.1), ops.filter(lambda batch: bool(batch)))
@@ -182,6 +185,7 @@ def test_debounce_gives_the_last_of_a_burst_and_buffer_all_of_it(world: World) -
     world.wait_active()
     for number in range(20):
         posts.create({"n": number})
+    written.set()
     final = everything.have(20)[-1]
     last.first(lambda event: event is final)
     assert len(last.items) < 20

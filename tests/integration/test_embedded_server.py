@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import secrets
 import signal
@@ -14,6 +15,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import dedent
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -28,7 +30,7 @@ from rxbosbase.errors import (
     MissingExtraError,
     RequestTimeoutError,
 )
-from rxbosbase.server import EmbeddedServer, _binary, _watcher, embedded
+from rxbosbase.server import EmbeddedServer, _binary, _probe, _watcher, embedded
 from rxbosbase.server._ports import free_port, is_free
 from rxbosbase.server._process import STOP_GRACE
 from rxbosbase.server.sample import create_sample
@@ -535,12 +537,22 @@ def test_a_file_that_is_no_binary_is_an_error_that_names_it(tmp_path: Path) -> N
         EmbeddedServer(binary=binary).start()
 
 
-def test_a_server_that_never_gets_healthy_is_killed(tmp_path: Path) -> None:
+def test_a_server_that_never_gets_healthy_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """After `start_timeout`, `start` raises RequestTimeoutError and kills the process."""
     note = tmp_path / "pid"
-    binary = fake_binary(tmp_path, f"echo warming up; echo $$ > {note}; exec sleep 60")
-    with pytest.raises(RequestTimeoutError, match=r"not healthy within 0\.5 s[^$]*warming up"):
-        EmbeddedServer(binary=binary, start_timeout=0.5).start()
+    binary = fake_binary(tmp_path, f"echo $$ > {note}; echo warming up; exec sleep 60")
+    server = EmbeddedServer(binary=binary, start_timeout=20.0)
+    seconds = itertools.count(0.0, 60.0)
+
+    def monotonic() -> float:
+        """Pass a minute with each call, once the process has written its output."""
+        return next(seconds) if "warming up" in server.output else 0.0
+
+    monkeypatch.setattr(_probe, "time", SimpleNamespace(monotonic=monotonic))
+    with pytest.raises(RequestTimeoutError, match=r"not healthy within 20 s[^$]*warming up"):
+        server.start()
     assert_ended(int(note.read_text()))
 
 

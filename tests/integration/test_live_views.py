@@ -192,14 +192,14 @@ def test_wait_fresh_works_inside_a_callback_and_while_a_subscriber_sleeps(world:
 
 
 def test_what_leaves_a_filter_leaves_the_view_soon(world: World) -> None:
-    """A record that leaves the filter leaves the view within 2 s, without a reconcile pass."""
+    """A record that leaves the filter leaves the view soon, without a reconcile pass."""
     posts = world.collection()
     made = posts.create({"title": "a", "owner": "ann"})
     options = {"filter": 'owner = "ann"'}
     with posts.live(filter='owner = "ann"', reconcile=NEVER) as view:
         assert len(view.wait_fresh().records) == 1
         posts.update(made["id"], {"owner": "bob"})  # the filtered topic has no event for it
-        eventually(lambda: not view.current.records, 2.0)
+        eventually(lambda: not view.current.records)
         posts.delete(made["id"])
         posts.create({"id": made["id"], "owner": "ann"})
         eventually(lambda: len(view.current.records) == 1)
@@ -349,7 +349,7 @@ def test_a_field_that_the_user_has_cut_still_sorts_as_the_server_does(world: Wor
 
 
 def test_a_renamed_author_is_seen_in_the_posts(world: World) -> None:
-    """A change of an expanded record reaches views and windows within 2 s."""
+    """A change of an expanded record reaches views and windows without a reconcile pass."""
     authors = world.collection("authors")
     ann = authors.create({"title": "Ann"})["id"]
     posts = world.collection(fields=(author_relation(world, authors),))
@@ -365,13 +365,13 @@ def test_a_renamed_author_is_seen_in_the_posts(world: World) -> None:
         world.admin.realtime.wait_active(5.0)  # the authors' topic came with the rows
         authors.update(ann, {"title": "Anna"})
         for view in (whole, part, window):
-            eventually(partial(is_by, view, "Anna"), 2.0)
+            eventually(partial(is_by, view, "Anna"))
         wait_until_equal(part, posts, **options)
 
 
 @gap(RELATED_SORT, bosbase=True)
 def test_a_renamed_author_brings_a_post_into_the_window_that_was_not_there(world: World) -> None:
-    """A renamed relation brings a row into a window sorted by it, within 2 s."""
+    """A renamed relation brings a row into a window sorted by it, without a reconcile pass."""
     authors = world.collection("authors")
     ann, zoe = (authors.create({"title": name})["id"] for name in ("Ann", "Zoe"))
     posts = world.collection(fields=(author_relation(world, authors),))
@@ -384,7 +384,7 @@ def test_a_renamed_author_brings_a_post_into_the_window_that_was_not_there(world
         assert is_by(view, "Ann")
         for hidden, name in ((zoe, "Abe"), (ann, "Abc"), (zoe, "Abb")):
             authors.update(hidden, {"title": name})
-            eventually(partial(is_by, view, name), 2.0)
+            eventually(partial(is_by, view, name))
 
 
 def test_an_author_that_may_not_be_listed_is_seen_within_reconcile(world: World) -> None:
@@ -623,7 +623,7 @@ def test_unsubscribing_all_topics_leaves_live_views_alone(world: World) -> None:
 
 
 def test_a_record_with_an_oversized_event_is_still_shown(world: World) -> None:
-    """A view shows a record whose event exceeds `max_event_bytes`, within seconds."""
+    """A view shows a record whose event exceeds `max_event_bytes`, without a reconcile pass."""
     posts = world.collection()
     client = world.superuser(max_event_bytes=2000)
     received: Received[Snapshot[Record]] = collect(
@@ -634,7 +634,7 @@ def test_a_record_with_an_oversized_event_is_still_shown(world: World) -> None:
     with whole:
         whole.wait_fresh()
         posts.create({"title": "x" * 5000, "n": 1})
-        eventually(lambda: len(whole.current.records) == 1, 3.0)
+        eventually(lambda: len(whole.current.records) == 1)
         received.first(lambda s: [dict(row) for row in s.records] == [{"n": 1}])
     received.dispose()
 

@@ -19,7 +19,15 @@ from reactivex.scheduler import EventLoopScheduler
 from support.live_schema import PASSWORD, Event, Received, World, collect, eventually, titles
 from support.realtime_client import ignore
 
-from rxbosbase import AuthState, BosBase, BosBaseError, ClientClosedError, Collection, aio
+from rxbosbase import (
+    AuthState,
+    BosBase,
+    BosBaseError,
+    ClientClosedError,
+    Collection,
+    Status,
+    aio,
+)
 from rxbosbase import operators as rxb
 from rxbosbase.live.view import LiveView
 from rxbosbase.server import EmbeddedServer
@@ -122,9 +130,15 @@ def take_the_next_event(case: Case) -> None:
 
 
 def run_observe(case: Case) -> None:
-    topic = case.mine.observe("post00000000001", check=False)
+    id = "post00000000001"
+    topic = case.mine.observe(id, check=False)
+
+    def end_it(now: Status) -> None:
+        if any(id in wire for wire in now.topics):
+            case.mine.unsubscribe(id)
+
     with (
-        later(case, lambda: case.mine.unsubscribe("post00000000001")),
+        case.client.realtime.status.subscribe(end_it),
         suppress(SequenceContainsNoElementsError),
     ):
         topic.run()

@@ -17,7 +17,8 @@ from typing import IO, Any, Self
 __all__ = ["Command", "Env", "environment", "run", "terminal_output", "wait_for_output"]
 
 ROOT = Path(__file__).parents[2]
-END_SECONDS = 10
+END_SECONDS = 30
+"""Seconds that a start, an output or an end may take on a busy machine."""
 
 Env = Mapping[str, str] | None
 
@@ -115,7 +116,7 @@ def terminal_output() -> Generator[tuple[int, list[bytes]]]:
 
 
 def wait_for_output(written: list[bytes], text: bytes) -> None:
-    """Wait until the output of a terminal contains `text`, for 10 s at most."""
+    """Wait until the output of a terminal contains `text`."""
     deadline = monotonic() + END_SECONDS
     while text not in b"".join(written):
         assert monotonic() < deadline, b"".join(written)

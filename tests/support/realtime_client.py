@@ -19,6 +19,7 @@ __all__ = [
     "ignore",
     "library_threads",
     "statuses",
+    "wait_delivered",
     "wait_state",
     "wait_until",
 ]
@@ -40,6 +41,14 @@ def statuses(client: BosBase) -> Seen[Status]:
     seen: Seen[Status] = Seen()
     client.realtime.status.subscribe(seen)
     return seen
+
+
+def wait_delivered(client: BosBase, seen: Seen[Status]) -> list[Status]:
+    """Wait until an observer of the status has the current one; return all that it has.
+
+    Observers are called later than the status changes.
+    """
+    return seen.until(lambda items: items and items[-1] == client.realtime.status.value)
 
 
 def wait_state(client: BosBase, state: str, timeout: float = LIMIT) -> Status:

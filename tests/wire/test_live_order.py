@@ -116,7 +116,7 @@ def test_rows_deleted_by_sql_are_removed_and_no_others(
         assert set(ids(view.wait_fresh())) == set(made)
         for id in gone:
             server.sql_delete("posts", id)
-        wait_until(client, lambda: len(view.current.records) <= MANY - len(gone))
+        shown.until(lambda items: items and len(items[-1].records) <= MANY - len(gone))
         begun = len(server.reads)
         server.wait_reads(begun + 2 * (PAGES + 1), timeout=2 * LIMIT)
         assert set(ids(view.current)) == set(made) - gone
@@ -143,7 +143,7 @@ def test_a_view_of_mixed_case_ids_catches_up_after_a_loss(
             new = server.create("posts", {"id": "aZ", "n": 2})["id"]
             frames.clear()
         server.stream.cut()
-        wait_until(client, lambda: new in view.current.by_id and view.current.fresh)
+        shown.until(lambda items: items and new in items[-1].by_id and items[-1].fresh)
         assert shows(view, server)
         changes = [change for snapshot in shown.items[1:] for change in snapshot.changes]
         assert sorted((change.type, change.record["id"]) for change in changes) == sorted(
@@ -265,8 +265,9 @@ def test_a_filtered_view_has_what_matches_in_the_servers_order(
 
 # -- whole rows -----------------------------------------------------------------------------------
 
-WITHIN = 1.0
-"""Seconds until a view has what an event lacked."""
+WITHIN = 3.0
+"""Seconds until a view has what an event lacked: 1 is promised, a busy machine may take longer, and
+the next reconcile pass is a minute away."""
 
 
 def test_fields_that_an_event_lacks_are_shown_within_a_second(

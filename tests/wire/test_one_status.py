@@ -244,7 +244,7 @@ def test_the_loss_of_two_shards_is_reported_once(server: wire.WireServer, client
         stream.cut()
     wait_until(client, lambda: client.realtime.stats.reconnects == 2)
     client.realtime.wait_active(LIMIT)
-    assert [sorted(topics) for topics in lost.items] == [sorted(names)]
+    assert [sorted(topics) for topics in lost.wait(1)] == [sorted(names)]
     for subscription in subscriptions:
         subscription.dispose()
     server.wait_streams(0)

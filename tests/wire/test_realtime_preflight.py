@@ -174,7 +174,7 @@ def test_another_identity_needs_another_preflight(server: wire.WireServer, clien
     with pytest.raises(ClientResponseError):
         client.collection("posts").subscribe("*", ignore)
     client.auth_store.save(wire.make_token("ann"))
-    client.collection("posts").subscribe("*", ignore)
+    client.collection("posts").subscribe("*", ignore)()  # its stream asks again after a renewal
     client.auth_store.clear()
     with pytest.raises(ClientResponseError):
         client.collection("posts").subscribe("*", ignore)
@@ -257,7 +257,7 @@ def test_the_result_of_a_former_identity_is_not_cached(
     gate.set()
     client.collection("posts").subscribe("r1", ignore, check=False)
     checks = client.service._preflight._checks
-    wait_until(client, lambda: not any(check.is_running for check in checks.values()))
+    wait_until(client, lambda: not any(check.is_running for check in list(checks.values())))
     asked_as_guest.dispose()
     client.auth_store.clear()
     server.collections["posts"] = 403

@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 from support import wire_server as wire
-from support.realtime_client import connect, ignore, statuses, wait_state, wait_until
+from support.realtime_client import (
+    connect,
+    ignore,
+    statuses,
+    wait_delivered,
+    wait_state,
+    wait_until,
+)
 from support.seen import LIMIT, Seen, run_thread, wait_event
 
 from rxbosbase import (
@@ -70,7 +77,7 @@ def test_failed_attempts_are_no_further_losses(server: wire.WireServer, client: 
     server.stream.cut()
     server.wait_streams(1)
     client.realtime.wait_active(LIMIT)
-    assert lost.items == [["posts/*"]]
+    assert lost.wait(1) == [["posts/*"]]
     client.close()
     assert lost.wait(2) == [["posts/*"], []]
 
@@ -188,7 +195,7 @@ def test_after_any_answer_to_the_stream_the_client_reconnects(
     seen = statuses(client)
     server.stream_answers.append(answer)
     client.collection("posts").subscribe("*", ignore)
-    waiting = [status for status in seen.items if status.state == "waiting"]
+    waiting = [each for each in wait_delivered(client, seen) if each.state == "waiting"]
     assert len(waiting) == 1
     assert waiting[0].attempt == 1
     assert isinstance(
@@ -202,8 +209,10 @@ def test_a_web_page_in_place_of_the_stream_is_an_error_about_base_url(
 ) -> None:
     """An HTML page in place of the stream raises an error that questions `base_url`."""
     server.on_stream = lambda n: wire.status(200, "<p>hi", {"Content-Type": "text/html"})
+    client.collection("posts").observe("*").subscribe(ignore)
+    wait_state(client, "waiting")
     with pytest.raises(RequestTimeoutError, match="is base_url a BosBase server"):
-        client.collection("posts").subscribe("*", ignore, timeout=0.2)
+        client.collection("posts").subscribe("*", ignore, timeout=0.01)
 
 
 def test_a_stream_without_chunks_works_too(server: wire.WireServer, client: BosBase) -> None:
@@ -229,6 +238,7 @@ def test_a_routine_close_reconnects_at_once_and_counts_as_no_failure(
             server.wait_accepted(n)
             client.realtime.wait_active(LIMIT)
         server.wait_gets(4)
+        wait_delivered(client, seen)
         assert "waiting" not in states(seen)
         assert {(status.attempt, status.error) for status in seen.items} == {(0, None)}
 
@@ -244,7 +254,7 @@ def test_a_stream_that_ends_before_it_was_acknowledged_is_a_failure(
     server.stream.finish()
     server.wait_accepted(1)
     client.realtime.wait_active(LIMIT)
-    waiting = [status for status in seen.items if status.state == "waiting"]
+    waiting = [each for each in wait_delivered(client, seen) if each.state == "waiting"]
     assert len(waiting) == 1
     assert "closed the event stream right after" in str(waiting[0].error)
     assert not any("client was closed" in str(status.error) for status in seen.items)
@@ -276,7 +286,8 @@ def test_a_healthy_connection_resets_the_count_of_failures(
         server.stream.cut()
         server.wait_accepted(2)
         client.realtime.wait_active(LIMIT)
-        waits = [status.retry_in for status in seen.items if status.state == "waiting"]
+        items = wait_delivered(client, seen)
+    waits = [status.retry_in for status in items if status.state == "waiting"]
     assert waits == [0.01, 0.02, 0.04, 0.01]
 
 
@@ -324,7 +335,8 @@ def test_a_stream_without_pb_connect_fails_after_the_timeout(
     with connect(server, timeout=0.1) as client:
         seen = statuses(client)
         client.collection("posts").subscribe("*", ignore)
-        assert any(isinstance(status.error, RequestTimeoutError) for status in seen.items)
+        errors = [status.error for status in wait_delivered(client, seen)]
+    assert any(isinstance(error, RequestTimeoutError) for error in errors)
 
 
 def test_comments_before_pb_connect_do_not_extend_the_timeout(
@@ -341,7 +353,7 @@ def test_comments_before_pb_connect_do_not_extend_the_timeout(
     try:
         with connect(server, timeout=0.1) as client:
             client.collection("posts").subscribe("*", ignore)
-            assert server.gets == 2
+            assert server.gets >= 2  # on a busy machine the next one may time out as well
     finally:
         over.set()
 
@@ -435,7 +447,7 @@ def test_a_post_that_fails_temporarily_is_repeated_on_the_same_stream(
 ) -> None:
     """A POST of topics that fails temporarily is repeated on the same stream."""
     server.post_answers += [answer, answer]
-    with connect(server, timeout=0.2) as client:
+    with connect(server, timeout=1.0 if answer.kind == "hang" else LIMIT) as client:
         seen = statuses(client)
         client.collection("posts").subscribe("*", ignore)
         assert server.gets == 1
@@ -455,7 +467,8 @@ def test_the_status_has_each_step_in_order(server: wire.WireServer) -> None:
         server.wait_accepted(2)
         client.realtime.wait_active(LIMIT)
         posts()
-        seen.until(lambda items: items and items[-1].state == "idle")
+        wait_state(client, "idle")
+        wait_delivered(client, seen)
     steps = ["connecting", "connected", "active"]
     leaving = ["connected", "idle", "closed"]  # the wanted set becomes empty first
     assert states(seen) == ["idle", *steps, "waiting", *steps, *leaving]

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import pytest
 import urllib3
 from support import wire_server as wire
+from support.realtime_client import statuses, wait_delivered, wait_state
 
 from rxbosbase import (
     BackoffPolicy,
@@ -86,11 +87,11 @@ def test_a_redirected_stream_is_tried_again_until_it_is_one(server: wire.WireSer
     server.on_stream = lambda _: answers.pop() if answers else None
     ended: list[Exception] = []
     with BosBase(server.url, backoff=BackoffPolicy(initial=0.01)) as client:
-        seen: list[BaseException | None] = []
-        client.realtime.status.subscribe(lambda status: seen.append(status.error))
+        seen = statuses(client)
         client.collection("posts").observe("*", check=False).subscribe(on_error=ended.append)
         client.realtime.wait_active(5.0)
-    targets = [error.target for error in seen if isinstance(error, RedirectError)]
+        errors = [status.error for status in wait_delivered(client, seen)]
+    targets = [error.target for error in errors if isinstance(error, RedirectError)]
     assert "https://portal/login" in targets
     assert not ended and not answers
 
@@ -238,8 +239,9 @@ def test_tls_is_verified_by_default_and_the_error_has_the_remedy(secure: wire.Wi
         with pytest.raises(ConnectionFailedError, match=r"verify='/path/to/ca\.pem'"):
             client.health()
         client.collection("posts").observe("*", check=False).subscribe()
+        wait_state(client, "waiting")
         with pytest.raises(TimeoutError, match="cannot trust https://"):
-            client.realtime.wait_active(0.5)
+            client.realtime.wait_active(0.01)
     assert secure.requests == []  # nothing was sent, no token above all
 
 

@@ -16,11 +16,13 @@ from support.seen import LIMIT, Seen
 from support.wire_server import make_token, problem
 
 from rxbosbase import AuthLostError, BosBase, ClientResponseError
-from rxbosbase.access.refusals import REFUSALS
+from rxbosbase.access.refusals import ATTEMPTS, REFUSALS
 
 ANN = make_token("ann")
 REFRESH = "/api/collections/_pb_users_auth_/auth-refresh"
-AT_ONCE = 1.0  # seconds
+AT_ONCE = ATTEMPTS + 1
+"""The most requests of one believed refusal, with its control question. None follows a wait, so
+that they take less than a second unless the machine is busy."""
 
 
 @pytest.fixture
@@ -38,6 +40,11 @@ def client(server: BosBaseServer) -> Iterator[BosBase]:
     with connect(server) as connected:
         connected.auth_store.save(ANN, {"id": "ann"})
         yield connected
+
+
+def reads(server: BosBaseServer) -> int:
+    """Return how many requests were made outside the realtime route."""
+    return len(server.requests_to("/api/collections/"))
 
 
 def status_of(error: Exception) -> int:
@@ -67,32 +74,29 @@ STARTS: dict[str, Callable[[BosBase, str, dict[str, Any], Callable[[Exception], 
 def test_a_typo_is_reported_within_a_second(
     server: BosBaseServer, client: BosBase, typo: str, start: str, token: str
 ) -> None:
-    """A wrong collection or filter, and a locked collection, are in `on_error` within 1 s."""
+    """A wrong collection or filter, and a locked collection, are in `on_error` without a wait."""
     name, options, status = TYPOS[typo]
     client.auth_store.save(token, {"id": "x"}) if token else client.auth_store.clear()
     errors: Seen[Exception] = Seen()
-    began = time.monotonic()
     STARTS[start](client, name, options, errors)
     assert [status_of(error) for error in errors.wait(1)] == [status]
-    assert time.monotonic() - began < AT_ONCE
+    assert reads(server) <= AT_ONCE
 
 
 def test_a_typo_is_raised_by_subscribe(server: BosBaseServer, client: BosBase) -> None:
-    """`subscribe` raises the refusal of a wrong filter within 1 s."""
-    began = time.monotonic()
+    """`subscribe` raises the refusal of a wrong filter without a wait."""
     with pytest.raises(ClientResponseError) as refused:
         client.collection("posts").subscribe("*", ignore, filter="m > 0")
     assert refused.value.status == 400
-    assert time.monotonic() - began < AT_ONCE
+    assert reads(server) <= AT_ONCE
 
 
 def test_a_missing_record_is_shown_within_a_second(server: BosBaseServer, client: BosBase) -> None:
-    """`live_record` of a missing record shows None within 1 s, and the record once it exists."""
+    """`live_record` shows None without a wait for a missing record, and the record once it is."""
     seen: Seen[Any] = Seen()
-    began = time.monotonic()
     client.collection("posts").live_record("b").subscribe(seen)
     assert seen.wait(1) == [None]
-    assert time.monotonic() - began < AT_ONCE
+    assert reads(server) <= AT_ONCE
     server.create("posts", {"id": "b", "n": 2})
     assert seen.wait(2)[1]["n"] == 2
 
@@ -151,7 +155,8 @@ def test_a_view_whose_query_is_refused_for_good_ends(
     view.wait_fresh(LIMIT)
     apply(server)
     server.stream.cut()
-    assert [status_of(error) for error in errors.wait(1)] == [status]
+    ended = errors.wait(1, 3 * LIMIT)  # after a dozen reads
+    assert [status_of(error) for error in ended] == [status]
 
 
 def test_a_topic_is_asked_about_after_each_reconnection(server: BosBaseServer, soon: None) -> None:

@@ -13,7 +13,7 @@ import certifi
 import pytest
 from support import wire_server as wire
 from support.command import run
-from support.realtime_client import connect
+from support.realtime_client import connect, wait_state
 from support.seen import Seen
 
 from rxbosbase import BosBase, ConnectionFailedError, RecordEvent
@@ -132,8 +132,9 @@ def test_an_error_has_the_variable_that_named_the_file(
         with pytest.raises(ConnectionFailedError, match=rf"by SSL_CERT_FILE={path}: "):
             client.health()
         client.collection("posts").observe("*", check=False).subscribe()
+        wait_state(client, "waiting")
         with pytest.raises(TimeoutError, match=f"SSL_CERT_FILE={path}"):
-            client.realtime.wait_active(0.5)
+            client.realtime.wait_active(0.01)
 
 
 def test_a_file_deleted_meanwhile_is_named(

@@ -87,19 +87,23 @@ def test_what_an_action_schedules_runs_after_queued_work(scheduler: ThreadSchedu
     assert seen.wait(3) == ["a", "b", "c"]
 
 
-def test_timers_run_in_the_order_in_which_they_are_due(scheduler: ThreadScheduler) -> None:
+def test_timers_run_in_the_order_in_which_they_are_due(
+    scheduler: ThreadScheduler, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Timers run in the order of their due times; those already due in order of scheduling."""
+    now = 0.0
+    monkeypatch.setattr(module, "monotonic", lambda: now)
     seen: Seen[str] = Seen()
-    now = datetime.now(UTC)
-    due = {"third": 0.3, "second": 0.2, "first": 0.0, "at once": -1.0}
-
-    def schedule_all() -> None:  # on the scheduler's thread, which runs none of them meanwhile
-        for name, seconds in due.items():
-            when = now + timedelta(seconds=seconds)
-            scheduler.schedule_absolute(when, lambda _, state: seen(str(state)), name)
-
-    scheduler.post(schedule_all)
-    assert seen.wait(4) == ["first", "at once", "second", "third"]
+    busy = Busy(scheduler)
+    began = datetime.now(UTC)
+    for name, seconds in {"third": 900, "second": 800, "first": 0, "at once": -1}.items():
+        when = began + timedelta(seconds=seconds)
+        scheduler.schedule_absolute(when, lambda _, state: seen(str(state)), name)
+    busy.go_on.set()
+    assert seen.wait(2) == ["first", "at once"]
+    now = 1000.0
+    scheduler.post(lambda: None)  # it looks at the clock
+    assert seen.wait(4)[2:] == ["second", "third"]
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0])
@@ -228,11 +232,18 @@ def test_a_waiting_timer_keeps_the_thread(
 ) -> None:
     """The thread stays beyond `IDLE_SECONDS` while a timer is pending."""
     monkeypatch.setattr(module, "IDLE_SECONDS", 0.001)
-    seen: Seen[str] = Seen()
-    scheduler.call_later(0.02, lambda: seen("late"))
-    first = threads()
-    seen.wait(1)
-    assert len(first) == 1
+    seen: Seen[threading.Thread] = Seen()
+
+    def note() -> None:
+        seen(threading.current_thread())
+
+    def begin() -> None:
+        note()
+        scheduler.call_later(0.02, note)
+
+    scheduler.post(begin)
+    first, last = seen.wait(2)
+    assert first is last
 
 
 def test_work_whose_thread_cannot_start_is_logged_and_runs_with_the_next(
