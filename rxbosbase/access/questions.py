@@ -252,6 +252,7 @@ class AccessQuestions:
         self._on_trouble()
 
     def _asked(self, question: Question, call: Callable[[], T]) -> T:
+        token = self._token()
         try:
             return call()
         except ClientResponseError as error:
@@ -261,10 +262,14 @@ class AccessQuestions:
             raise first
         for _ in range(ATTEMPTS - 1 if asked else 0):
             try:
-                return call()
+                answer = call()
             except ClientResponseError as error:
                 if error.status != first.status or error.original is not None:
                     raise
+            else:
+                if token == self._token():  # no other login was the reason
+                    self._note_trouble(first)  # which is over, but a stream may be a guest's since
+                return answer
         raise BelievedRefusal(first)
 
     def _is_believed(

@@ -310,6 +310,28 @@ def test_a_first_stream_near_trouble_is_probed(server: BosBaseServer, client: Bo
     assert [event.record["n"] for event in seen.wait(1)] == [5]
 
 
+def test_a_first_stream_is_probed_after_trouble_that_was_over_at_once(
+    server: BosBaseServer, client: BosBase
+) -> None:
+    """A first stream is repaired if its check was refused, and answered once it was repeated."""
+    server.lose_database()
+    paths: list[str] = []
+
+    def restore_after_the_first_refusal(request: Request) -> None:
+        paths.append(request.path)
+        if len(paths) == 1:
+            server.wait_accepted(1)
+        else:
+            server.restore_database()
+
+    server.on_request = restore_after_the_first_refusal
+    seen = Watched(client.collection("login").observe("*", filter="n > 0"))
+    server.wait_for(lambda: server.streams and server.stream.auth, LIMIT, "a stream of the login")
+    client.realtime.wait_active(LIMIT)
+    server.update("login", "a", {"n": 5})
+    assert [event.record["n"] for event in seen.wait(1)] == [5]
+
+
 def test_a_guest_is_not_probed(server: BosBaseServer, client: BosBase) -> None:
     """Without a login no stream is probed, after an outage either."""
     client.auth_store.clear()

@@ -175,11 +175,32 @@ def test_a_refusal_beside_a_bad_control_question_is_trouble(answer: Answer) -> N
 
 
 @pytest.mark.parametrize("refusals", [1, 2])
-def test_an_answer_after_a_refusal_counts(refusals: int) -> None:
-    """A question that is answered once it is repeated was refused by trouble that is over."""
+def test_a_refusal_that_is_answered_once_it_is_repeated_is_trouble(refusals: int) -> None:
+    """A question that is answered once it is repeated is asked again after an `auth-refresh`."""
     server = Server(*[400] * refusals, 200)
     assert server.ask() == {"answer": 200}
-    assert (len(server.asked), server.troubles) == (refusals + 2, 0)
+    assert server.asked[refusals + 2 :] == ["refresh", "ask"]
+    assert server.troubles == 1
+
+
+@pytest.mark.parametrize("refusals", [1, 2])
+def test_an_answer_to_a_guest_after_a_refusal_counts(refusals: int) -> None:
+    """A guest's question that is answered once it is repeated is not asked again."""
+    server = Server(*[400] * refusals, 200, token="")
+    assert server.ask() == {"answer": 200}
+    assert len(server.asked) == refusals + 2
+
+
+def test_a_refusal_before_a_login_is_no_trouble() -> None:
+    """A question that is refused to a guest, and answered to a login meanwhile, is no trouble."""
+
+    def log_in() -> int:
+        server.token = "ann's"
+        return 403
+
+    server = Server(log_in, 200, token="")
+    assert server.ask() == {"answer": 200}
+    assert (server.asked, server.troubles) == (["ask", "refresh", "ask"], 0)
 
 
 @pytest.mark.parametrize("refusals", [1, 2])
