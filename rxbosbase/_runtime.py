@@ -106,6 +106,7 @@ class ClientRuntime:
         self._live: LiveViewManager | None = None
         self._identity = self._sent_identity()
         self._recheck_from = -inf
+        self._is_failing = False  # the streams, because of a lost login
         self._on_auth_lost = on_auth_lost
         self._fork_guard = ForkGuard()
         self.single_flight = SingleFlight()
@@ -152,7 +153,8 @@ class ClientRuntime:
             return  # the streams belong to the parent process
         if self.auth_store.state.identity:
             self.monitor.logged_in()
-        self._identity_changed()
+        if not self._is_failing:
+            self._identity_changed()
 
     def _identity_changed(self) -> None:
         self.realtime.identity_changed()
@@ -258,11 +260,18 @@ class ClientRuntime:
 
     def _auth_lost(self, lost: AuthLostError) -> None:
         self.monitor.login_lost(lost)
-        if self._on_auth_lost == "error":
+        if self._on_auth_lost != "error":
+            self.auth_store.clear()
+            return
+        self._is_failing = True  # no stream goes on as a guest's, and no view shows a guest's rows
+        try:
+            self.auth_store.clear()  # first: a subscriber may log in again in `on_error`
             self.realtime.fail_all(lost)
             if self._live is not None:
                 self._live.service.fail_all(lost)
-        self.auth_store.clear()
+        finally:
+            self._is_failing = False
+        self._identity_changed()
 
     def close(self, *, silently: bool = False) -> None:
         """End everything, without waiting for user code. Streams complete, unless `silently`."""

@@ -5,6 +5,7 @@ How long the three refusals take at least is counted by `RefusalCount`, whose te
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,13 +13,15 @@ from typing import Any
 import pytest
 from support.bosbase_server import BosBaseServer
 from support.realtime_client import connect, ignore, wait_until
-from support.seen import LIMIT, Seen
+from support.seen import LIMIT, Seen, wait_event
 from support.wire_server import make_token, problem
 
-from rxbosbase import AuthLostError, BosBase, ClientResponseError
+from rxbosbase import AuthLostError, AuthStore, BosBase, ClientResponseError
 from rxbosbase.access.refusals import ATTEMPTS, REFUSALS
+from rxbosbase.live import Snapshot
 
 ANN = make_token("ann")
+BOB = make_token("bob")
 REFRESH = "/api/collections/_pb_users_auth_/auth-refresh"
 AT_ONCE = ATTEMPTS + 1
 """The most requests of one believed refusal, with its control question. None follows a wait, so
@@ -210,6 +213,36 @@ def test_a_login_that_is_refused_for_good_is_lost(
     assert isinstance(errors.wait(1)[0], AuthLostError)
     wait_until(client, lambda: not client.auth_store.token)
     assert len(server.requests_to(REFRESH)) >= 1 + REFUSALS
+
+
+def test_a_login_in_on_error_outlasts_the_loss(server: BosBaseServer, soon: None) -> None:
+    """The next login may be made in the `on_error` of a stream that the lost one has ended."""
+    again = threading.Event()
+
+    class SlowStore(AuthStore):
+        def clear(self) -> None:
+            again.wait(0.3)  # long enough for an `on_error` that comes too early
+            super().clear()
+
+    def log_in(error: Exception) -> None:
+        logins.save(BOB, {"id": "bob"})
+        again.set()
+
+    logins = SlowStore()
+    logins.save(ANN, {"id": "ann"})
+    with connect(server, auth_store=logins) as client:
+        client.collection("posts").observe("*").subscribe(ignore, log_in)
+        view: Seen[Snapshot[Any]] = Seen()
+        client.collection("posts").live().subscribe(view, ignore)
+        view.until(lambda items: items and items[-1].records)
+        first = view.count - 1
+        client.auto_refresh(check_every=0.01)
+        server.delete_user("ann")
+        server.forget_tokens()
+        wait_event(again)
+        client.collection("posts").subscribe("*", ignore)
+        assert logins.token == BOB
+        assert all(snapshot.records for snapshot in view.items[first:])  # not those of a guest
 
 
 def test_a_login_is_not_lost_by_two_refusals(server: BosBaseServer, client: BosBase) -> None:
