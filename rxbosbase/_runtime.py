@@ -106,7 +106,7 @@ class ClientRuntime:
         self._live: LiveViewManager | None = None
         self._identity = self._sent_identity()
         self._recheck_from = -inf
-        self._is_failing = False  # the streams, because of a lost login
+        self._is_losing_login = False  # its streams fail before they could go on as a guest's
         self._on_auth_lost = on_auth_lost
         self._fork_guard = ForkGuard()
         self.single_flight = SingleFlight()
@@ -153,7 +153,7 @@ class ClientRuntime:
             return  # the streams belong to the parent process
         if self.auth_store.state.identity:
             self.monitor.logged_in()
-        if not self._is_failing:
+        if not self._is_losing_login:
             self._identity_changed()
 
     def _identity_changed(self) -> None:
@@ -260,17 +260,16 @@ class ClientRuntime:
 
     def _auth_lost(self, lost: AuthLostError) -> None:
         self.monitor.login_lost(lost)
-        if self._on_auth_lost != "error":
-            self.auth_store.clear()
-            return
-        self._is_failing = True  # no stream goes on as a guest's, and no view shows a guest's rows
+        self._is_losing_login = True
         try:
-            self.auth_store.clear()  # first: a subscriber may log in again in `on_error`
+            self.auth_store.clear()  # before `on_error`, in which the user may log in again
+        except Exception:  # of the file, or of the user's own store
+            log.exception("the lost login cannot be removed from the auth store")
+        if self._on_auth_lost == "error":
             self.realtime.fail_all(lost)
             if self._live is not None:
                 self._live.service.fail_all(lost)
-        finally:
-            self._is_failing = False
+        self._is_losing_login = False
         self._identity_changed()
 
     def close(self, *, silently: bool = False) -> None:

@@ -211,7 +211,7 @@ def test_a_login_that_is_refused_for_good_is_lost(
     server.delete_user("ann")
     server.forget_tokens()
     assert isinstance(errors.wait(1)[0], AuthLostError)
-    wait_until(client, lambda: not client.auth_store.token)
+    assert not client.auth_store.token
     assert len(server.requests_to(REFRESH)) >= 1 + REFUSALS
 
 
@@ -243,6 +243,38 @@ def test_a_login_in_on_error_outlasts_the_loss(server: BosBaseServer, soon: None
         client.collection("posts").subscribe("*", ignore)
         assert logins.token == BOB
         assert all(snapshot.records for snapshot in view.items[first:])  # not those of a guest
+
+
+@pytest.mark.parametrize("choice", ["error", "guest"])
+def test_a_login_that_cannot_be_cleared_is_lost_all_the_same(
+    server: BosBaseServer, soon: None, caplog: pytest.LogCaptureFixture, choice: Any
+) -> None:
+    """A store that raises in `clear` is logged; streams end, or go on as a guest's."""
+
+    class StuckStore(AuthStore):
+        def clear(self) -> None:
+            raise OSError("the file cannot be removed")
+
+    server.set_rule("public", "public")
+    logins = StuckStore()
+    logins.save(ANN, {"id": "ann"})
+    errors: Seen[Exception] = Seen()
+    with connect(server, auth_store=logins, on_auth_lost=choice) as client:
+        client.collection("public").observe("*").subscribe(ignore, errors)
+        client.realtime.wait_active(LIMIT)
+        assert server.stream.auth
+        client.auto_refresh(check_every=0.01)
+        server.delete_user("ann")
+        server.forget_tokens()
+        if choice == "error":
+            assert isinstance(errors.wait(1)[0], AuthLostError)
+        else:
+            server.wait_for(
+                lambda: server.streams and not server.stream.auth, LIMIT, "a guest's stream"
+            )
+            client.realtime.wait_active(LIMIT)
+            assert not errors.items
+    assert "cannot be removed from the auth store" in caplog.text
 
 
 def test_a_login_is_not_lost_by_two_refusals(server: BosBaseServer, client: BosBase) -> None:

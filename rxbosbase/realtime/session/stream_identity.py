@@ -62,7 +62,7 @@ class StreamIdentity:
         return bool(self.login) and self._is_doubtful and not self._is_proven
 
     def forget(self) -> None:
-        """Forget the stream, which has ended."""
+        """Clear what is known of the stream, which has ended."""
         self.login = None
         self._is_doubtful = self._is_proven = False
 
