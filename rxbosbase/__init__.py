@@ -13,7 +13,8 @@ packages marked "pure" reach no I/O, no threads, no clock and no randomness::
     realtime/protocol/    topics, frames: bytes to values and back (pure)
     realtime/session/     the state of a connection; topic_submission.py says what a failed POST
                           means, a 404 for one (pure)
-    realtime/             driver.py runs a session; delivery.py calls the observers
+    realtime/             driver.py runs a session, shard_streams.py one for each node;
+                          delivery.py calls the observers
     records/              records by request
     live/engine/          what a live view knows and shows; record_state.py has the theory (pure)
     live/                 driver.py runs an engine; publisher.py calls the observers
@@ -48,6 +49,7 @@ from .errors import (
     RecordDecodeError,
     RedirectError,
     RequestTimeoutError,
+    SameNodeError,
     StreamLostError,
     UnknownDialectError,
     UnreadableError,
@@ -111,6 +113,7 @@ __all__ = (
     "RecordOptions",
     "RedirectError",
     "RequestTimeoutError",
+    "SameNodeError",
     "SerialScheduler",
     "Snapshot",
     "StateName",

@@ -6,7 +6,7 @@ import atexit
 import logging
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from math import inf
 from time import time
@@ -19,9 +19,10 @@ from .access.questions import AccessQuestions
 from .access.refusals import REPEAT_SECONDS
 from .auth.refresh import AutoRefresh, SingleFlight, login_of, refresh_key
 from .auth.store import AuthState, AuthStore, token_claims
-from .errors import AuthLostError, ClientResponseError
+from .errors import AuthLostError, ClientClosedError, ClientResponseError, SameNodeError
 from .realtime.connection import ConnectionSettings
 from .realtime.monitor import ConnectionMonitor
+from .realtime.nodes import NodeSet
 from .realtime.preflight import Preflight
 from .realtime.service import RealtimeService
 from .records.filter_dialect import FilterDialect
@@ -63,6 +64,7 @@ class ClientOptions(TypedDict, total=False):
     topic_headers: Mapping[str, str | None] | None
     filter_dialect: Dialect | None
     preflight_every: float
+    nodes: Sequence[str] | None
 
 
 class ClientRuntime:
@@ -79,10 +81,12 @@ class ClientRuntime:
         on_auth_lost: str,
         filter_dialect: Dialect | None = None,
         preflight_every: float = PREFLIGHT_EVERY,
+        nodes: Sequence[str] = (),
         runtime: Runtime | None = None,
     ) -> None:
         self.closed = False
         self._closing = threading.RLock()  # a signal's handler may close while it is held
+        self._making = threading.RLock()  # of streams; not held by `close`, as it waits for others
         self.transport = transport
         self.auth_store = auth_store
         self._runtime = runtime = runtime or Threads()
@@ -101,7 +105,12 @@ class ClientRuntime:
             identity=self._sent_identity, on_guest=self._recheck_login, quiet=runtime.quiet,
         )  # fmt: skip
         self._preflight = self._make_preflight(preflight_every)
-        self.realtime = RealtimeService(self._settings, self._preflight, self.monitor)
+        self._nodes = NodeSet(transport, runtime, self._nodes_compared, self._renew_node)
+        self._nodes.set(nodes)
+        self.realtime = RealtimeService(
+            self._settings, self._preflight, self.monitor,
+            nodes=self._nodes.settings(self._settings),
+        )  # fmt: skip
         self.dialect = FilterDialect(self._read, filter_dialect)
         self._live: LiveViewManager | None = None
         self._identity = self._sent_identity()
@@ -128,18 +137,18 @@ class ClientRuntime:
         from .live.manager import LiveViewManager
 
         self._fork_guard.check()  # before the lock: a forked child may inherit it locked
-        with self._closing:
+        with self._making:
             if self._live is None:
                 settings = replace(
                     self._settings, delivery=self._runtime.scheduler("rxbosbase-live")
                 )
                 manager = LiveViewManager(
                     settings, self._preflight, self.monitor, self.pool, self._read,
-                    self.questions, self.dialect, self.delivery,
+                    self.questions, self.dialect, self.delivery, self._nodes.settings(settings),
                 )  # fmt: skip
-                if self.closed:
-                    manager.close()
                 self._live = manager
+                if self.closed:  # before `close` could see it, or after
+                    manager.close()
             return self._live
 
     def renew(self) -> None:
@@ -147,6 +156,41 @@ class ClientRuntime:
         self.realtime.renew()
         if self._live is not None:
             self._live.service.renew()
+
+    def set_nodes(self, addresses: Sequence[str]) -> None:
+        """Keep streams to these nodes, or without any to the client's own server. Never waits.
+
+        Raises:
+            ClientClosedError: the client is closed, or belongs to the parent process.
+        """
+        self._fork_guard.check()
+        with self._making:
+            if self.closed:
+                raise ClientClosedError("the client is closed; make a new one")
+            before, left = self._nodes.addresses, self._nodes.set(addresses)
+            if self._nodes.addresses != before:
+                self.monitor.set_nodes_problem(None)
+            self.realtime.set_nodes(self._nodes.settings(self._settings))
+            if self._live is not None:
+                self._live.service.set_nodes(self._nodes.settings(self._live.settings))
+        for node in left:
+            node.close()
+
+    def _renew_node(self, address: str) -> None:
+        self.realtime.renew(address)
+        if self._live is not None:
+            self._live.service.renew(address)
+
+    def _nodes_compared(self, problem: SameNodeError | None) -> None:
+        self.monitor.set_nodes_problem(problem)
+        if problem is not None:
+            self._fail_streams(problem)
+
+    def _fail_streams(self, error: Exception) -> None:
+        self.monitor.streams_fail(error)
+        self.realtime.fail_all(error)
+        if self._live is not None:
+            self._live.service.fail_all(error)
 
     def _auth_changed(self, _: AuthState) -> None:
         if self._fork_guard.is_child:
@@ -266,9 +310,7 @@ class ClientRuntime:
         except Exception:  # of the file, or of the user's own store
             log.exception("the lost login cannot be removed from the auth store")
         if self._on_auth_lost == "error":
-            self.realtime.fail_all(lost)
-            if self._live is not None:
-                self._live.service.fail_all(lost)
+            self._fail_streams(lost)
         self._is_losing_login = False
         self._identity_changed()
 
@@ -289,6 +331,7 @@ class ClientRuntime:
         if self._live is not None:
             self._live.close()
         self.transport.close()
+        self._nodes.close()
         self.pool.close()
         self.control.close()
         self.delivery.close(None if silently else partial(self._complete, was_open))

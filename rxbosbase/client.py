@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
@@ -21,6 +21,7 @@ from .encoding.utf8 import check_encodable
 from .errors import ClientClosedError, ProtocolError
 from .http.body import MAX_ANSWER_BYTES
 from .http.transport import HTTPTransport, check_headers
+from .http.urls import check_nodes
 from .realtime.api import Realtime, check_seconds
 from .realtime.protocol.frames import MAX_FRAME_BYTES
 from .realtime.service import RealtimeService
@@ -81,6 +82,9 @@ class BosBase:
         preflight_every: seconds between two reads that check whether the topics of ``observe`` and
             ``subscribe`` can still deliver, one for all topics of a collection with equal options;
             0 for reads after reconnections alone.
+        nodes: the base URLs of all nodes, where several BosBase servers share one database: a
+            node's stream tells only of its own writes, so the client keeps one to each. Requests
+            go to `base_url`. Later: ``client.realtime.set_nodes``.
 
     Raises:
         ValueError, TypeError: an argument that cannot be right, at once.
@@ -106,6 +110,7 @@ class BosBase:
         topic_headers: Mapping[str, str | None] | None = None,
         filter_dialect: Dialect | None = None,
         preflight_every: float = PREFLIGHT_EVERY,
+        nodes: Sequence[str] | None = None,
     ) -> None:
         check_seconds("timeout", timeout)
         check_seconds("idle_timeout", idle_timeout)
@@ -129,7 +134,7 @@ class BosBase:
         )  # fmt: skip
         runtime = ClientRuntime(
             transport, store, backoff or BackoffPolicy(), idle_timeout, max_event_bytes,
-            on_auth_lost, check_dialect(filter_dialect), preflight_every,
+            on_auth_lost, check_dialect(filter_dialect), preflight_every, check_nodes(nodes),
         )  # fmt: skip
         self._use(runtime, topics)
 
@@ -179,7 +184,7 @@ class BosBase:
     @property
     def realtime(self) -> Realtime:
         """Custom topics, the connection's status, and its renewal."""
-        return Realtime(self.service, self, self._runtime.renew)
+        return Realtime(self.service, self, self._runtime)
 
     @property
     def collections(self) -> Collections:

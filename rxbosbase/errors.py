@@ -18,6 +18,7 @@
     ├── UnknownDialectError          also a ValueError: how the server reads a filter is not known
     ├── BufferOverflowError          a bounded queue is full, and its policy is to fail
     ├── AuthLostError                the server does not accept the login any more
+    ├── SameNodeError                two entries of ``nodes=`` are one server
     ├── ClientClosedError            also a RuntimeError: used after close()
     └── MissingExtraError            also an ImportError: an optional part is not installed
 
@@ -30,15 +31,12 @@ process; an ``original`` is included if it can be pickled itself.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from typing import Any
-
-from rxbosbase.encoding.narrowing import is_mapping
 
 from .encoding.control_characters import one_line
 from .encoding.error_pickle import readable_pickle
+from .encoding.error_text import fields_text, target_text
 from .encoding.unreadable import UnreadableRecord
 
 __all__ = (
@@ -55,17 +53,11 @@ __all__ = (
     "RecordDecodeError",
     "RedirectError",
     "RequestTimeoutError",
+    "SameNodeError",
     "StreamLostError",
     "UnknownDialectError",
     "UnreadableError",
 )
-
-
-MAX_FIELDS = 20
-"""Fields of an error's ``data`` that its text shows …"""
-
-MAX_FIELD = 300
-"""… and characters of each."""
 
 
 class BosBaseError(Exception):
@@ -131,19 +123,10 @@ class ClientResponseError(BosBaseError):
 
     def __str__(self) -> str:
         text = f"{self.status}: {self.message or 'the server refused the request'}"
-        fields = "; ".join(
-            f"{name}: {_field_message(problem)}"[:MAX_FIELD]
-            for name, problem in islice(self.data.items(), MAX_FIELDS)
-        )
+        fields = fields_text(self.data)
         if fields:
             text += f" ({fields})"
         return one_line(f"{text} [{self.url}]" if self.url else text)
-
-
-def _field_message(problem: Any) -> str:
-    if is_mapping(problem):
-        return str(problem.get("message") or problem.get("code") or dict(problem))
-    return str(problem)
 
 
 class RequestTimeoutError(BosBaseError, TimeoutError):
@@ -196,9 +179,7 @@ class RedirectError(ProtocolError):
 
     def __init__(self, url: str, target: str = "") -> None:
         self.url = url
-        # Its query may be that of the request, with a file token.
-        plain = re.split(r"[?#]", target, maxsplit=1)[0]
-        self.target: str = re.sub(r"^([^/\\]*[/\\]{2})[^/\\]*@", r"\1", plain)[:MAX_FIELD]
+        self.target: str = target_text(target)
         super().__init__(url, self.target)
 
     def __str__(self) -> str:
@@ -371,6 +352,27 @@ class AuthLostError(BosBaseError):
 
     It happens when the user's password changed, the user was deleted, or the token expired.
     """
+
+
+class SameNodeError(BosBaseError):
+    """Two entries of ``nodes=`` reach one server, so that its events would come twice.
+
+    Args:
+        one, other: their addresses.
+
+    Attributes:
+        nodes: both of them.
+    """
+
+    def __init__(self, one: str, other: str) -> None:
+        self.nodes: tuple[str, str] = (one, other)
+        super().__init__(one, other)
+
+    def __str__(self) -> str:
+        return (
+            f"nodes= reaches one server by {self.nodes[0]} and by {self.nodes[1]}: name each node "
+            "once, by an address of its own, and no balancer in front of them"
+        )
 
 
 class ClientClosedError(BosBaseError, RuntimeError):

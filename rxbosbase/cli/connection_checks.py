@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from rxbosbase.client import BosBase
 from rxbosbase.errors import BosBaseError, ClientResponseError, RedirectError, RequestTimeoutError
 from rxbosbase.http.urls import check_base_url
+from rxbosbase.realtime.session.misrouting import MAX_SECONDS
 from rxbosbase.realtime.session.stats import Stats
 from rxbosbase.runtime.backoff import BackoffPolicy
 
@@ -192,16 +193,36 @@ def _check_stream(client: BosBase, timeout: float) -> CheckResult:
 
 
 def _check_topics(client: BosBase, timeout: float) -> CheckResult:
+    wait = timeout + MAX_SECONDS  # for POSTs that are made again
     try:
-        client.realtime.subscribe("rxbosbase/doctor", lambda _: None, timeout=timeout)
+        client.realtime.subscribe("rxbosbase/doctor", lambda _: None, timeout=wait)
     except BosBaseError as error:
         seen = client.realtime.status.value.error or error
+        if client.realtime.stats.misrouted:
+            return CheckResult(
+                "topics", "failure", f"the POST never reached the stream's server: {seen}",
+                _BALANCER_ADVICE,
+            )  # fmt: skip
         return CheckResult(
             "topics", "failure", f"the server did not take a topic: {seen}",
             "The POST must reach the same server, from the same address, as the stream: check "
             "load balancers and proxies.",
         )  # fmt: skip
+    if misrouted := client.realtime.stats.misrouted:
+        return CheckResult(
+            "topics", "warning",
+            f"{misrouted} of {1 + misrouted} POSTs reached another server than the stream's (404)",
+            _BALANCER_ADVICE,
+        )  # fmt: skip
     return CheckResult("topics", "ok", "the server takes topics")
+
+
+_BALANCER_ADVICE = (
+    "A balancer sends one client to several servers, and each tells only of its own writes. To "
+    "receive all, name the servers: BosBase(url, nodes=[…]). Else let the balancer send each "
+    "client to one of them (nginx: ip_hash or sticky; Caddy: lb_policy ip_hash; HAProxy: balance "
+    "source; Traefik: a sticky cookie)."
+)
 
 
 _ADVICE_BY_STATUS = {

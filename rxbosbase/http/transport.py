@@ -8,6 +8,7 @@ Source: RFC 9110, 5.5 and 5.6.2 (the values and names of headers).
 
 from __future__ import annotations
 
+import copy
 import http.client
 import itertools
 import logging
@@ -15,7 +16,7 @@ import os
 import re
 import ssl
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -27,6 +28,7 @@ from rxbosbase.encoding.control_characters import one_line
 from rxbosbase.encoding.json import encode
 from rxbosbase.encoding.utf8 import encodable
 from rxbosbase.errors import (
+    BosBaseError,
     ClientClosedError,
     ConnectionFailedError,
     ProtocolError,
@@ -36,9 +38,10 @@ from rxbosbase.runtime.daemon import start_daemon
 from rxbosbase.runtime.fork_guard import ForkGuard
 from rxbosbase.runtime.network import Receiver
 
-from .abortable_sockets import AbortableAdapter, Sockets
+from .abortable_sockets import Sockets
 from .body import ACCEPT_ENCODING, MAX_ANSWER_BYTES, read_body
 from .certificates import trusted_certificates
+from .channel_sessions import ChannelSessions
 from .event_stream import STREAM_HEADERS, EventStream
 from .multipart import form_fields
 from .response_head import MalformedHead, pace_body
@@ -48,10 +51,6 @@ from .urls import check_base_url, url_below
 __all__ = ("HTTPChannel", "HTTPTransport", "check_headers")
 
 log = logging.getLogger("rxbosbase.transport")
-
-MAX_COOKIE_JAR = 8192
-"""Bytes of cookies. They are sent back, since a balancer may choose the server by one. More than
-this is no balancer's: all are dropped, before the headers of requests exceed a server's limit."""
 
 _NO_ANSWER = (
     requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError,
@@ -91,26 +90,13 @@ def check_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
 _numbers = itertools.count(1)
 
 
-class _RequestsSession(requests.Session):
-    """A session without redirects. The original reads the whole body of one, even if it does not
-    follow it, and parses its target, which raises if that is no URL."""
-
-    def resolve_redirects(self, *_: Any, **__: Any) -> Iterator[requests.Response]:
-        return iter(())
-
-
 class HTTPChannel:
-    """A `requests` session whose connections can be ended from any thread."""
+    """Connections to the server that can be ended from any thread."""
 
     def __init__(self, transport: HTTPTransport) -> None:
         self._transport = transport
         self.sockets = Sockets()
-        self._session = _RequestsSession()
-        # A given auth callable also keeps requests from reading a password in .netrc.
-        self._session.auth = _no_auth
-        adapter = AbortableAdapter(self.sockets, transport.certificates.folders)
-        self._session.mount("http://", adapter)
-        self._session.mount("https://", adapter)
+        self._sessions = ChannelSessions(self.sockets, transport.certificates.folders)
 
     def request(
         self,
@@ -124,11 +110,14 @@ class HTTPChannel:
         timeout: float | None = None,
         token: str | None = None,
         only: int | None = None,
+        fresh: bool = False,
     ) -> Any:
         """Return the decoded JSON of the response, or None where it is empty.
 
         Args:
             only: the one status that the server itself would return, if there is only one.
+            fresh: over a new connection, which later requests use; the ones before are held open
+                until `release`.
 
         Raises:
             ClientResponseError: the server answered with 4xx or 5xx.
@@ -144,6 +133,8 @@ class HTTPChannel:
             payload = encode(body)
             if not any(name.lower() == "content-type" for name in sent):
                 sent["Content-Type"] = "application/json"
+        if fresh:
+            self._sessions.renew()
         response = self.send(
             method, path, query=query, data=payload, files=files, headers=sent,
             timeout=timeout, token=token,
@@ -191,11 +182,9 @@ class HTTPChannel:
         token = transport.token() if token is None else token
         if token and not any(name.lower() == _AUTHORIZATION for name in sent):
             sent["Authorization"] = token
-        cookies = self._session.cookies
-        if cookies and sum(len(c.name) + len(c.value or "") for c in cookies) > MAX_COOKIE_JAR:
-            cookies.clear()
+        self._sessions.limit_cookies()
         try:
-            return self._session.request(
+            return self._sessions.current.request(
                 method, url, params=cast(Any, query), data=data, files=files,
                 headers=cast(Any, {name: _header_bytes(value) for name, value in sent.items()}),
                 timeout=transport.timeout if timeout is None else timeout,
@@ -263,6 +252,21 @@ class HTTPChannel:
         self.close()
         receiver.ended(error)
 
+    def hold_stream(self, path: str, *, timeout: float) -> None:
+        """Open another event stream over a new connection, and hold it open unread until `release`;
+        a failure is logged at debug."""
+        self._sessions.renew()
+        try:
+            response = self.send("GET", path, headers=STREAM_HEADERS, timeout=timeout, token="")
+        except BosBaseError as error:
+            log.debug("no other stream could be opened: %s", error)
+        else:
+            self._sessions.hold(response)
+
+    def release(self) -> None:
+        """Close what `request` and `hold_stream` hold open."""
+        self._sessions.release()
+
     @property
     def aborted(self) -> bool:
         """True once the connections were ended."""
@@ -275,7 +279,7 @@ class HTTPChannel:
     def close(self) -> None:
         """Close the descriptors. To be called on a thread that no longer reads."""
         self.sockets.abort()
-        self._session.close()
+        self._sessions.close()
 
 
 class HTTPTransport:
@@ -292,6 +296,7 @@ class HTTPTransport:
         max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
         self.base_url = check_base_url(base_url)
+        self._verify = verify
         self.timeout = timeout
         self.max_answer_bytes = max_answer_bytes
         self.headers = {
@@ -311,13 +316,30 @@ class HTTPTransport:
                 "read and change what you send",
                 stacklevel=3,
             )
-            # One warning is enough; those about other hosts in this process stay.
-            host = re.escape(urlsplit(self.base_url).hostname or "")
-            warning = f"Unverified HTTPS request is being made to host '{host}'"
-            warnings.filterwarnings("ignore", warning, urllib3.exceptions.InsecureRequestWarning)
+            self._allow_unverified()
+        self._open()
+
+    def _open(self) -> None:
         self._closed = False
         self._fork_guard = ForkGuard()
         self._plain = HTTPChannel(self)
+
+    def at(self, base_url: str) -> HTTPTransport:
+        """Return a transport to another server, with the same headers, token and settings."""
+        other = copy.copy(self)
+        other.base_url = base_url
+        other.certificates = trusted_certificates(self._verify, base_url, os.environ)
+        other._allow_unverified()
+        other._open()
+        return other
+
+    def _allow_unverified(self) -> None:
+        """Suppress the warning of each request about this host, if its certificate is not checked:
+        one warning is enough. Those about other hosts in this process stay."""
+        if self._verify is False:
+            host = re.escape(urlsplit(self.base_url).hostname or "")
+            warning = f"Unverified HTTPS request is being made to host '{host}'"
+            warnings.filterwarnings("ignore", warning, urllib3.exceptions.InsecureRequestWarning)
 
     def url(self, path: str) -> str:
         """Return `url_below` of the base URL."""
@@ -334,16 +356,16 @@ class HTTPTransport:
         self._fork_guard.check()
         if self._closed:
             raise ClientClosedError("the client is closed; make a new one")
-        return self._plain.request(method, path, **options)
+        try:
+            return self._plain.request(method, path, **options)
+        finally:
+            if options.get("fresh"):
+                self._plain.release()
 
     def close(self) -> None:
         """End the requests in flight."""
         self._closed = True
         self._plain.close()
-
-
-def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
 
 
 def _header_bytes(value: str) -> bytes:

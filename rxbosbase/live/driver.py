@@ -64,13 +64,9 @@ class ViewDriver(Generic[T]):
         self.users = 0
         self.problem: Exception | None = None  # why the last read failed
         self.publisher = Publisher(
-            engine,
-            empty,
-            manager.delivery,
-            self._on_build_failed,
-            self._state,
+            engine, empty, manager.delivery, self._on_build_failed, self._state,
             manager.report_problems,
-        )
+        )  # fmt: skip
         self._manager = manager
         self._now = manager.scheduler.time
         self._source = source
@@ -265,6 +261,9 @@ class ViewDriver(Generic[T]):
             self._expected = self._pending = effects.read
             self._begin_read()
         self._set_timer(effects.wake)
+        incomplete = self._manager.incomplete
+        if incomplete and any(entry.shard in incomplete for entry in self._entries()):
+            effects = effects._replace(fresh=False)  # a node is missing
         self.publisher.show(effects)
 
     def _set_timer(self, wake: float | None) -> None:

@@ -94,7 +94,9 @@ class LiveViewManager:
         questions: AccessQuestions,
         dialect: FilterDialect,
         delivery: SerialScheduler,
+        nodes: Mapping[str, ConnectionSettings],
     ) -> None:
+        self.settings = settings
         self.scheduler = settings.delivery
         self.delivery = delivery
         self.pool = pool
@@ -103,10 +105,13 @@ class LiveViewManager:
         self.dialect = dialect
         self.text_order = TextOrder()
         self.has_jitter = settings.policy.jitter
-        self.service = RealtimeService(settings, preflight, monitor, self, delivers_retired=False)
+        self.service = RealtimeService(
+            settings, preflight, monitor, self, nodes=nodes, delivers_retired=False
+        )
         self._lock = threading.Lock()
         self._views: dict[Hashable, ManagedView] = {}
-        self.acknowledged: dict[TopicShard, int] = {}  # the newest version on the open stream
+        self.acknowledged: dict[TopicShard, int] = {}  # the newest version on the open streams
+        self.incomplete: set[TopicShard] = set()  # acknowledged by some nodes, while others fail
         self._monitor = monitor
         self._unreadable: set[UnreadableRecord] = set()
         self._problem: Exception | None = None
@@ -173,11 +178,12 @@ class LiveViewManager:
 
     # -- from the stream: passed on by the scheduler, in the order of the frames ------------------
 
-    def on_acknowledged(self, shard: TopicShard, version: int) -> None:
+    def on_acknowledged(self, shard: TopicShard, version: int, *, complete: bool) -> None:
         """Pass the server's acknowledgement of a shard's topics up to `version` on to the views."""
 
         def notify() -> None:
             self.acknowledged[shard] = version
+            (self.incomplete.discard if complete else self.incomplete.add)(shard)
             for view in self._all():
                 view.topics_acknowledged(shard, self.acknowledged)
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from threading import TIMEOUT_MAX
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from reactivex import abc
 
 from rxbosbase.encoding.control_characters import short_repr
 from rxbosbase.events import Message
+from rxbosbase.http.urls import check_nodes
 from rxbosbase.realtime.protocol.topics import Topic, custom_topic
 from rxbosbase.realtime.session.registry import Subscriber
 from rxbosbase.realtime.session.stats import Stats
@@ -53,6 +54,16 @@ class TopicRequest(NamedTuple):
     preflight: PreflightRequest | None = None
     raw: bool = True
     decode: Callable[..., Callable[[Any], object]] = _as_given
+
+
+class Connections(Protocol):
+    """All connections of a client, those of its live views included."""
+
+    def renew(self) -> None:
+        """Open new ones at once."""
+
+    def set_nodes(self, addresses: Sequence[str]) -> None:
+        """Keep streams to these nodes, or without any to the client's own server."""
 
 
 class Unsubscribe(abc.DisposableBase):
@@ -166,12 +177,12 @@ class Realtime:
     """
 
     # A misspelt `client.realtime.on_disconnect = …` is an error, not a callback never called.
-    __slots__ = ("_owner", "_renew", "_service")
+    __slots__ = ("_connections", "_owner", "_service")
 
-    def __init__(self, service: RealtimeService, owner: object, renew: Callable[[], None]) -> None:
+    def __init__(self, service: RealtimeService, owner: object, connections: Connections) -> None:
         self._service = service
         self._owner = owner
-        self._renew = renew
+        self._connections = connections
 
     def __repr__(self) -> str:
         status = self.status.value
@@ -331,7 +342,27 @@ class Realtime:
         ...     fake.client.realtime.status.value.state
         'active'
         """
-        self._renew()
+        self._connections.renew()
+
+    def set_nodes(self, nodes: Sequence[str] | None) -> None:
+        """Keep streams to these nodes from now on, in place of those of ``BosBase(nodes=…)``.
+
+        Subscriptions stay. Live views catch up with what a node that joins or leaves has written.
+
+        Args:
+            nodes: the base URL of each node; none at all for one stream, to the client's own URL.
+
+        Raises:
+            ClientClosedError: the client is closed.
+            ValueError, TypeError: an address is invalid, or there twice. Two that prove to reach
+                one server end the streams with a `SameNodeError`.
+
+        >>> with FakeRealtime() as fake:
+        ...     fake.client.realtime.set_nodes(["http://a:8090", "http://b:8090"])
+        ...     fake.client.realtime.status.value.nodes
+        {'http://a:8090': 'idle', 'http://b:8090': 'idle'}
+        """
+        self._connections.set_nodes(check_nodes(nodes))
 
     @property
     def stats(self) -> Stats:

@@ -8,7 +8,7 @@ knows neither the wanted topics nor the subscribers; its channel owns the socket
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import msgspec
 from reactivex import Observable, abc
@@ -20,6 +20,8 @@ from rxbosbase.errors import ClientClosedError, ProtocolError, RequestTimeoutErr
 from rxbosbase.events import ReceivedAt, decode_message
 from rxbosbase.realtime.protocol.body_decoder import BodyDecoder
 from rxbosbase.realtime.protocol.frames import Frame, FrameParser, Skipped
+from rxbosbase.realtime.session.commands import Post
+from rxbosbase.realtime.session.misrouting import is_misrouted, needs_companion
 from rxbosbase.runtime.actions import calling
 from rxbosbase.runtime.backoff import BackoffPolicy
 from rxbosbase.runtime.network import Channel, Transport
@@ -28,6 +30,7 @@ from rxbosbase.runtime.scheduler import SerialScheduler
 __all__ = (
     "CONNECT_TOPIC",
     "HEALTHY_AFTER",
+    "PATH",
     "Batch",
     "Connection",
     "ConnectionSettings",
@@ -45,11 +48,18 @@ HEALTHY_AFTER = 5.0
 """Seconds that an acknowledged connection must last; one that ends earlier is a failure, so that a
 server which accepts connections and ends them at once is not flooded with attempts."""
 
+COMPANION_TIMEOUT = 1.0
+"""Seconds that another stream may take to open, which is held beside this one: a POST waits."""
+
 POST_TIMEOUT = 10.0
 """Seconds a POST of topics may take, if the client's own timeout is not shorter: the server
 answers it from memory, and nothing else is submitted meanwhile."""
 
 Observer = abc.ObserverBase["Opened | Batch"]
+
+
+def _no_problem(_: str) -> None:
+    """Accept the stream."""
 
 
 class ConnectionSettings(msgspec.Struct, frozen=True):
@@ -66,6 +76,9 @@ class ConnectionSettings(msgspec.Struct, frozen=True):
         on_guest: called when the server takes a stream for a guest's, though it carries the topics
             of a login; must not wait.
         quiet: seconds without a change after which a burst of changes counts as over.
+        node: the address of the node of ``nodes=``; "" for the client's own server.
+        on_opened: called with the client id of each new stream, on the thread that reads it, before
+            its topics are submitted; may wait. What it returns ends the stream.
     """
 
     transport: Transport
@@ -77,6 +90,8 @@ class ConnectionSettings(msgspec.Struct, frozen=True):
     identity: Callable[[], str]
     on_guest: Callable[[], object]
     quiet: float
+    node: str = ""
+    on_opened: Callable[[str], Exception | None] = _no_problem
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -179,32 +194,40 @@ class Connection:
         """Note that the server has acknowledged a set of topics, or that none was due."""
         self._acknowledged = True
 
-    def submit(self, topics: Sequence[str], *, as_guest: bool = False) -> None:
-        """Replace the server's whole set by `topics`; the stream must be open.
-
-        Args:
-            as_guest: without the token of the login.
+    def submit(self, post: Post) -> None:
+        """Replace the server's whole set by the topics of `post`; the stream must be open.
 
         Raises:
             ClientClosedError: the stream has ended meanwhile; its end has the reason.
             BosBaseError: the errors of `Channel.request`.
         """
-        log_submit.debug("submitting %d topics for %s", len(topics), one_line(self.client_id[:100]))
+        topics, client_id = post.topics, one_line(self.client_id[:100])
+        log_submit.debug("submitting %d topics for %s", len(topics), client_id)
         channel = self._channel
         assert channel is not None
+        keeps = False
         try:
+            if needs_companion(post.asks):
+                channel.hold_stream(PATH, timeout=COMPANION_TIMEOUT)
             channel.request(
                 "POST",
                 PATH,
                 body={"clientId": self.client_id, "subscriptions": topics},
                 timeout=self._post_timeout,
-                token="" if as_guest else None,
+                token="" if post.is_probe else None,
                 only=204,  # any other answer: the server has not accepted the topics
+                fresh=post.asks > 0,
             )
         except Exception as error:
             if channel.aborted:
                 raise ClientClosedError("the stream has ended") from error
+            keeps = is_misrouted(error)
+            if keeps and not post.asks:
+                log_submit.info("another server answered than that of the stream %s", client_id)
             raise
+        finally:
+            if not keeps:
+                channel.release()
 
     def begin(self, observer: Observer, scheduler: abc.SchedulerBase | None) -> None:
         """Open the stream; `observer` gets what is received, and the end. Never waits.
@@ -299,7 +322,8 @@ class Connection:
         self.client_id = _client_id(*frames[0])
         self._opened_at = now
         self.timeout = self._idle_timeout
-        log.info("connected as %s", one_line(self.client_id[:100]))
+        client_id = one_line(self.client_id[:100])
+        log.info("connected as %s to %s", client_id, self._transport.base_url)
         self._observer.on_next(Opened(self))
 
 

@@ -22,8 +22,10 @@ from reactivex.subject import Subject
 from rxbosbase.errors import BosBaseError, StreamLostError
 from rxbosbase.realtime.session import commands as do
 from rxbosbase.realtime.session.lifecycle import Signal, State
+from rxbosbase.realtime.session.misrouting import is_misrouted
 from rxbosbase.realtime.session.registry import TopicShard
 from rxbosbase.realtime.session.session import Session
+from rxbosbase.realtime.session.stats import Stats
 from rxbosbase.realtime.session.status import SessionStatus
 from rxbosbase.runtime.backoff import BackoffPolicy
 from rxbosbase.runtime.retry import Retry
@@ -42,16 +44,16 @@ class DriverOwner(Protocol):
     def on_batch(self, batch: Batch) -> None:
         """Deliver the frames of one read; called on the delivery thread, without the lock."""
 
-    def on_acknowledged(self, shard: TopicShard, version: int) -> None:
+    def on_acknowledged(self, driver: Driver, version: int) -> None:
         """Handle the server's acknowledgement of the shard's topics up to `version`."""
 
-    def on_gap(self, shard: TopicShard) -> None:
+    def on_gap(self, driver: Driver) -> None:
         """Handle that events may be missing: the open stream has ended, or it is a guest's."""
 
-    def on_refused(self, shard: TopicShard, since: int, upto: int, error: Exception) -> None:
+    def on_refused(self, driver: Driver, since: int, upto: int, error: Exception) -> None:
         """Handle a final refusal of the topics up to `upto`; those up to `since` were accepted."""
 
-    def on_failed(self, shard: TopicShard, error: Exception) -> None:
+    def on_failed(self, driver: Driver, error: Exception) -> None:
         """Handle that the attempts to connect are used up."""
 
     def on_status_changed(self) -> None:
@@ -76,7 +78,7 @@ class Driver:
     Attributes:
         session: the state of the connection. Read it under the lock.
         status: its status, with the time since when.
-        posts, opened, frames, bytes, last_frame_at: counters.
+        posts, misrouted, opened, frames, bytes, last_frame_at: counters.
     """
 
     def __init__(
@@ -99,7 +101,7 @@ class Driver:
         self._is_running = False
         self._next_post: do.Post | None = None
         self._log_calls: list[Callable[[], None]] = []  # to be logged without the lock
-        self.posts = self.opened = self.frames = self.bytes = 0
+        self.posts = self.misrouted = self.opened = self.frames = self.bytes = 0
         self.last_frame_at: float | None = None
 
     # -- for the owner, under the lock -----------------------------------------------------------
@@ -119,6 +121,19 @@ class Driver:
         """True from a loss, or a failed attempt, until a stream is open again."""
         status = self.session.status
         return status.attempt > 0 and status.state in (State.WAITING, State.CONNECTING)
+
+    @property
+    def node(self) -> str:
+        """The address of its node; "" without ``nodes=``."""
+        return self._settings.node
+
+    @property
+    def stats(self) -> Stats:
+        """Its counters."""
+        return Stats(
+            frames=self.frames, bytes=self.bytes, posts=self.posts, connects=self.opened,
+            reconnects=max(0, self.opened - 1), misrouted=self.misrouted,
+        )  # fmt: skip
 
     def topics_changed(self, *, urgent: bool = False) -> None:
         """Submit the wanted set, which has changed: soon, or at once if `urgent`."""
@@ -191,7 +206,7 @@ class Driver:
                 self._next_post = command
             case do.Acknowledged(stream, version):
                 stream.acknowledge()
-                owner.on_acknowledged(self.shard, version)
+                owner.on_acknowledged(self, version)
                 self._changed.notify_all()
             case do.EndStream(stream, error):
                 self._hang_up(stream, error)
@@ -202,7 +217,7 @@ class Driver:
             case do.RetryNow():
                 control.post(lambda: self._wake.on_next(None))
             case do.Gap():
-                owner.on_gap(self.shard)
+                owner.on_gap(self)
             case do.Unidentified():
                 self._settings.on_guest()
             case do.Lost():
@@ -211,9 +226,9 @@ class Driver:
                 self._log(logging.INFO, "no topics left, the connection is closed")
                 owner.on_unwanted()
             case do.Refused(since, upto, error):
-                owner.on_refused(self.shard, since, upto, error)
+                owner.on_refused(self, since, upto, error)
             case do.Failed(error):
-                owner.on_failed(self.shard, error)
+                owner.on_failed(self, error)
             case do.Abandon(stream):
                 stream.abandon()
 
@@ -247,6 +262,8 @@ class Driver:
             self._log(logging.INFO, "opening a new stream, the one before has ended as routine")
 
     def _log(self, level: int, text: str, *values: object, **options: Any) -> None:
+        if self.node:
+            text, values = f"{text} (node %s)", (*values, self.node)
         self._log_calls.append(partial(log.log, level, text, *values, stacklevel=2, **options))
 
     # -- on the control scheduler ----------------------------------------------------------------
@@ -269,11 +286,12 @@ class Driver:
     def _post(self, post: do.Post) -> None:
         try:
             self.posts += 1
-            post.stream.submit(post.topics, as_guest=post.is_probe)
+            post.stream.submit(post)
         except BaseException as problem:  # any: a topic must not wait without end
             error: Exception = RuntimeError(f"the POST was interrupted: {problem!r}")
             if isinstance(problem, Exception):
                 error = problem
+            self.misrouted += is_misrouted(error)
             self._feed(partial(self.session.refused, post, error, self._identity()))
             if error is not problem:
                 raise
@@ -309,7 +327,11 @@ class Driver:
     def _received(self, signal: Opened | Batch) -> None:
         stream = signal.connection
         if isinstance(signal, Opened):
-            self._feed(partial(self.session.opened, stream, stream.client_id))
+            problem = self._settings.on_opened(stream.client_id)
+            if problem is None:
+                self._feed(partial(self.session.opened, stream, stream.client_id))
+            else:
+                stream.fail(problem)
             return
         self.frames += len(signal.frames)
         self.bytes += signal.size

@@ -18,7 +18,7 @@ from rxbosbase.encoding.unreadable import UnreadableRecord
 from rxbosbase.errors import ClientClosedError, RequestTimeoutError
 from rxbosbase.realtime.session.lifecycle import State
 from rxbosbase.realtime.session.stats import Stats
-from rxbosbase.realtime.session.status import Status, summarize
+from rxbosbase.realtime.session.status import StateName, Status, summarize, worst_of
 from rxbosbase.runtime.fork_guard import ForkGuard
 from rxbosbase.runtime.scheduler import SerialScheduler
 from rxbosbase.runtime.streams import Latest
@@ -45,6 +45,11 @@ class MonitoredService(Protocol):
     @property
     def topics(self) -> Iterable[str]:
         """The wire texts of the wanted topics."""
+        ...
+
+    @property
+    def nodes(self) -> Iterable[str]:
+        """The addresses of ``nodes=``."""
         ...
 
     @property
@@ -83,12 +88,15 @@ class ConnectionMonitor:
         self._login_lost: Exception | None = None  # until the next login
         self._views_problem: Exception | None = None
         self._check_problem: Exception | None = None
+        self._nodes_problem: Exception | None = None
+        self._streams_error: Exception | None = None  # with which all streams ended last
         self._unreadable: tuple[UnreadableRecord, ...] = ()  # left out of live views
 
     def watch(self, service: MonitoredService) -> None:
         """Add the connections of `service`, behind those that were added before."""
         with self.changed:
             self._services.append(service)
+            self.on_status_changed()
 
     @property
     def stats(self) -> Stats:
@@ -124,7 +132,9 @@ class ConnectionMonitor:
         if self._closed:
             return  # `report_losses` makes the call
         now = self._delivery.time()
-        is_same = any(each.is_down for each in self._lost) or now - self._lost_at < LOSS_WINDOW
+        is_same = now - self._lost_at < LOSS_WINDOW or any(
+            each.is_down for each in self._lost if each.node == driver.node
+        )
         if is_same and driver not in self._lost:
             self._lost.add(driver)
             return
@@ -165,6 +175,18 @@ class ConnectionMonitor:
                 self._check_problem = problem
                 self._publish()
 
+    def set_nodes_problem(self, problem: Exception | None) -> None:
+        """Publish that two entries of ``nodes=`` are one server; None if none are."""
+        with self.changed:
+            self._nodes_problem = problem
+            self._publish()
+
+    def streams_fail(self, error: Exception) -> None:
+        """End all waits for topics with the error with which all streams end now."""
+        with self.changed:
+            self._streams_error = error
+            self.changed.notify_all()
+
     def _summary(self) -> Status:
         # A connection without topics is closing or has failed: it counts only if no other does.
         every = self._drivers()
@@ -173,13 +195,20 @@ class ConnectionMonitor:
             or [each for each in every if each.status.state is not State.IDLE]
             or every[:1]
         )
-        return summarize([each.status for each in counted], self.topics)
+        nodes = dict.fromkeys(chain.from_iterable(each.nodes for each in self._services))
+        states: dict[str, StateName] = {
+            node: worst_of(x.status for x in counted if x.node == node) for node in nodes
+        }
+        if not counted:
+            return replace(self._connection_status, topics=self.topics, nodes=states)
+        return summarize([each.status for each in counted], self.topics, states)
 
     def _publish(self) -> None:
         if self._closed:
             return
         error = (
             self._connection_status.error
+            or self._nodes_problem
             or self._skipped
             or self._login_lost
             or self._views_problem
@@ -200,16 +229,21 @@ class ConnectionMonitor:
             BosBaseError: the error with which a stream failed meanwhile.
         """
 
-        def is_active() -> bool:
-            return self._closed or all(
-                each.is_active for each in self._drivers() if not each.shard.is_empty
+        def is_done() -> bool:
+            return (
+                self._closed
+                or self._streams_error is not error_before
+                or all(each.is_active for each in self._drivers() if not each.shard.is_empty)
             )
 
         self._fork_guard.check()  # before the lock: a child may have inherited it locked
         with self.changed:
             awaited = [each for each in self._drivers() if not each.shard.is_empty]
-            done = self.changed.wait_for(is_active, timeout)
+            error_before = self._streams_error
+            done = self.changed.wait_for(is_done, timeout)
             self.check_open()
+            if self._streams_error is not None and self._streams_error is not error_before:
+                raise self._streams_error
             for each in awaited:
                 # It has no topics any more, and so counts as active, but it has failed.
                 if each.status.state is State.FAILED and each.status.error is not None:

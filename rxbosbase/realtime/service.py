@@ -8,8 +8,9 @@ streams.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from math import inf
 from typing import Protocol
 
@@ -29,6 +30,7 @@ from .driver import Driver
 from .monitor import ConnectionMonitor
 from .notification_queue import NotificationQueue
 from .preflight import Preflight, PreflightRequest
+from .shard_streams import ShardStreams
 
 __all__ = ("Listener", "RealtimeService")
 
@@ -41,8 +43,9 @@ class Listener(Protocol):
     """Recovers events that its streams may have lost. Called under the lock, or on the delivery
     thread (`on_skipped`); must not wait."""
 
-    def on_acknowledged(self, shard: TopicShard, version: int) -> None:
-        """Handle the server's acknowledgement of the shard's topics up to `version`."""
+    def on_acknowledged(self, shard: TopicShard, version: int, *, complete: bool) -> None:
+        """Handle the server's acknowledgement of the shard's topics up to `version`; with
+        `complete` False, nodes are missing."""
 
     def on_gap(self, shard: TopicShard) -> None:
         """Handle the end of a shard's connection; what it has not delivered yet is dropped."""
@@ -57,10 +60,11 @@ class RealtimeService:
     One lock guards the wanted set; it is never held while user code or I/O runs.
 
     Args:
-        settings: transport, schedulers and limits of the connections.
+        settings: transport, schedulers and limits of the connections to the client's own server.
         preflight: checks new topics.
         monitor: publishes the status; its lock is used.
         listener: recovers lost events; without one, skipped events are logged and published.
+        nodes: the settings for each node, by its address; None for the client's own server alone.
         delivers_retired: False to drop what an ended connection had read before its end: it would
             be delivered after the gap.
     """
@@ -72,21 +76,23 @@ class RealtimeService:
         monitor: ConnectionMonitor,
         listener: Listener | None = None,
         *,
+        nodes: Mapping[str, ConnectionSettings] | None = None,
         delivers_retired: bool = True,
     ) -> None:
         self.monitor = monitor
         self._listener = listener
         self._delivers_retired = delivers_retired
         self._settings = settings
+        self._nodes = nodes or {"": settings}
         self._preflight = preflight
         self._changed = monitor.changed
         self._registry = Registry(LOCAL_TOPICS)
-        self._drivers: list[Driver] = []
+        self._shards: list[ShardStreams] = []
         self._closed = False
         self._gaps: set[TopicShard] = set()  # of which events may be missing
         self._troubled_at = -inf
         self._to_complete: tuple[Subscriber, ...] = ()  # those that `finish` has to complete
-        self._notifications = NotificationQueue(settings.delivery)
+        self._notifications = NotificationQueue(self._settings.delivery)
         self._fork_guard = ForkGuard()
         self._delivery = Delivery(self._registry, self.detach, self._on_skipped)
         monitor.watch(self)
@@ -94,7 +100,12 @@ class RealtimeService:
     @property
     def drivers(self) -> Sequence[Driver]:
         """One for each connection."""
-        return self._drivers
+        return [driver for streams in self._shards for driver in streams.drivers]
+
+    @property
+    def nodes(self) -> Iterable[str]:
+        """The addresses of ``nodes=``."""
+        return (address for address in self._nodes if address)
 
     @property
     def topics(self) -> Iterable[str]:
@@ -127,12 +138,14 @@ class RealtimeService:
             if topic.wire == CONNECT_TOPIC:
                 subscriber.on_next = without_repeats(subscriber.on_next)
             entry = self._registry.add(topic, subscriber)
-            driver = self._driver_of(entry.shard)
-            if entry.version > driver.acknowledged_version:
-                driver.topics_changed(urgent=urgent)
-            if topic.wire == CONNECT_TOPIC and driver.session.is_open:
-                now = Message(CONNECT_TOPIC, {"clientId": driver.status.client_id})
-                self._settings.delivery.post(lambda: subscriber.on_next(now))
+            streams = self._streams_of(entry.shard)
+            if entry.version > streams.acknowledged_version:
+                streams.topics_changed(urgent=urgent)
+            if topic.wire == CONNECT_TOPIC:
+                for driver in streams.drivers:
+                    if driver.session.is_open:
+                        now = Message(CONNECT_TOPIC, {"clientId": driver.status.client_id})
+                        self._settings.delivery.post(partial(_pass_on, subscriber, now))
         if preflight is not None and subscriber.check:
             self._preflight.check(preflight, subscriber, partial(self._on_checked, subscriber))
 
@@ -143,7 +156,7 @@ class RealtimeService:
         with self._changed:
             entry = self._registry.remove(subscriber)
             if entry is not None:
-                self._drivers[entry.shard.index].topics_changed()
+                self._shards[entry.shard.index].topics_changed()
                 self._changed.notify_all()
 
     def wait_acknowledged(self, subscriber: Subscriber, timeout: float) -> None:
@@ -165,8 +178,8 @@ class RealtimeService:
         if self._closed or subscriber.error is not None or subscriber.entry is None:
             return True
         entry = subscriber.entry
-        driver = self._drivers[entry.shard.index]
-        return subscriber.checked and entry.version <= driver.acknowledged_version
+        streams = self._shards[entry.shard.index]
+        return subscriber.checked and entry.version <= streams.acknowledged_version
 
     def complete(self, wanted: Callable[[str], bool]) -> None:
         """Unsubscribe the topics whose name without options is wanted; their streams complete."""
@@ -199,47 +212,59 @@ class RealtimeService:
     @property
     def stats(self) -> Stats:
         """The counters, added up over all connections."""
-        drivers = self._drivers
+        drivers = self.drivers
         waiting, size = self._settings.delivery.depth
         now = self._settings.control.time()
         ages = [now - each.last_frame_at for each in drivers if each.last_frame_at is not None]
-        return Stats(
-            frames=sum(each.frames for each in drivers),
-            bytes=sum(each.bytes for each in drivers),
-            events=self._delivery.events,
-            skipped=self._delivery.skipped,
-            connects=sum(each.opened for each in drivers),
-            reconnects=sum(max(0, each.opened - 1) for each in drivers),
-            posts=sum(each.posts for each in drivers),
-            queue_events=waiting,
-            queue_bytes=size,
-            last_event_age=min(ages, default=None),
-            topics=len(self._registry.entries),
+        counters = chain((each.stats for each in drivers), (each.left for each in self._shards))
+        return sum(
+            counters,
+            Stats(
+                events=self._delivery.events,
+                skipped=self._delivery.skipped,
+                queue_events=waiting,
+                queue_bytes=size,
+                last_event_age=min(ages, default=None),
+                topics=len(self._registry.entries),
+            ),
         )
 
     # -- the connections -------------------------------------------------------------------------
 
-    def renew(self) -> None:
-        """Open a new connection now: end a wait, replace an open stream."""
+    def renew(self, node: str | None = None) -> None:
+        """Open a new connection now, to this node or to all: end a wait, replace an open stream."""
         self._fork_guard.check()
         with self._changed:
             self.monitor.check_open()
-            for driver in self._drivers:
-                driver.renew()
+            for driver in self.drivers:
+                if node in (None, driver.node):
+                    driver.renew()
 
     def troubled(self) -> None:
         """Check whose the streams are, after a sign that the server is in trouble. Never waits."""
         with self._changed:
             self._troubled_at = self._settings.control.time()
-            for driver in self._drivers:
-                driver.troubled(self._troubled_at)
+            for streams in self._shards:
+                streams.troubled(self._troubled_at)
 
     def identity_changed(self) -> None:
         """Submit again after a login, a logout, or the renewal of a token. Never waits."""
         identity = self._settings.identity()  # before the lock: the store may be user code
         with self._changed:
-            for driver in self._drivers:
+            for driver in self.drivers:
                 driver.identity_changed(identity)
+
+    def set_nodes(self, nodes: Mapping[str, ConnectionSettings]) -> None:
+        """Keep streams to these nodes alone, or without any to the client's own server. Never
+        waits."""
+        with self._changed:
+            if self._closed:
+                return
+            self._nodes = nodes = nodes or {"": self._settings}
+            for streams in self._shards:
+                streams.set_nodes(nodes)
+            self.monitor.on_status_changed()
+            self._changed.notify_all()
 
     def close(self) -> None:
         """End every connection; `finish` completes the streams."""
@@ -247,7 +272,7 @@ class RealtimeService:
             if self._closed:
                 return
             self._closed = True
-            for driver in self._drivers:
+            for driver in self.drivers:
                 driver.close()
             # Out of the routing table now: events that are still queued are not delivered.
             self._to_complete = (
@@ -263,19 +288,20 @@ class RealtimeService:
         for subscriber in gone:
             guarded(subscriber.on_completed)
 
-    # -- reports of the drivers (see `DriverOwner`) -----------------------------------------------
+    # -- reports of the drivers (see `StreamsOwner`) ----------------------------------------------
 
     def on_batch(self, batch: Batch) -> None:
         if self._delivers_retired or not batch.connection.ending:
             self._delivery.deliver(batch)
 
-    def on_acknowledged(self, shard: TopicShard, version: int) -> None:
+    def on_acknowledged(self, shard: TopicShard, version: int, *, complete: bool) -> None:
         if shard in self._gaps:
             self._gaps.discard(shard)
             if self._listener is None:  # whose topics have no preflight
                 self._settings.control.post(partial(self._preflight.check_again, shard))
         if self._listener is not None:
-            self._listener.on_acknowledged(shard, version)
+            self._listener.on_acknowledged(shard, version, complete=complete)
+        self._changed.notify_all()
 
     def on_gap(self, shard: TopicShard) -> None:
         self._gaps.add(shard)
@@ -328,18 +354,18 @@ class RealtimeService:
 
     # -- helpers ---------------------------------------------------------------------------------
 
-    def _driver_of(self, shard: TopicShard) -> Driver:
-        if shard.index == len(self._drivers):
-            driver = Driver(shard, self._settings, self._changed, self)
-            driver.troubled(self._troubled_at)
-            self._drivers.append(driver)
-        return self._drivers[shard.index]
+    def _streams_of(self, shard: TopicShard) -> ShardStreams:
+        if shard.index == len(self._shards):
+            streams = ShardStreams(shard, self._nodes, self._settings.control, self._changed, self)
+            streams.troubled(self._troubled_at)
+            self._shards.append(streams)
+        return self._shards[shard.index]
 
     def _remove_topics(self, entries: Iterable[TopicEntry]) -> tuple[Subscriber, ...]:
         gone: tuple[Subscriber, ...] = ()
         for entry in entries:
             gone += self._registry.remove_topic(entry)
-            self._drivers[entry.shard.index].topics_changed()
+            self._shards[entry.shard.index].topics_changed()
         return gone
 
     def _end(self, entries: Iterable[TopicEntry], error: Exception | None) -> None:
@@ -349,6 +375,10 @@ class RealtimeService:
             subscriber.error = error
             self._notifications.put(partial(_notify_end, subscriber))
         self._changed.notify_all()
+
+
+def _pass_on(subscriber: Subscriber, message: Message) -> None:
+    subscriber.on_next(message)
 
 
 def _notify_end(subscriber: Subscriber) -> None:

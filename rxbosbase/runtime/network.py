@@ -51,8 +51,20 @@ class Channel(Protocol):
         timeout: float | None,
         token: str | None,
         only: int | None,
+        fresh: bool,
     ) -> Any:
-        """Return the decoded JSON of the response; a `token` of None is that of the login."""
+        """Return the decoded JSON of the response; a `token` of None is that of the login.
+
+        `fresh`: over a new connection, which later requests use; the ones before are held open.
+        """
+        ...
+
+    def hold_stream(self, path: str, *, timeout: float) -> None:
+        """Open another event stream, and hold it open unread; a failure is logged at debug."""
+        ...
+
+    def release(self) -> None:
+        """Close what is held open."""
         ...
 
     def abort(self) -> None:
@@ -80,6 +92,10 @@ class Transport(Protocol):
 
     def url(self, path: str) -> str:
         """Return the full URL of `path`. Raises ValueError where that leads above the base."""
+        ...
+
+    def at(self, base_url: str) -> Transport:
+        """Return a transport to another server, with the same headers, token and settings."""
         ...
 
     def request(self, method: str, path: str, **options: Any) -> Any:

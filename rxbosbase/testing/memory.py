@@ -3,6 +3,8 @@ that a server sends. The library's own code parses them, decides and retries."""
 
 from __future__ import annotations
 
+import copy
+import itertools
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
@@ -45,6 +47,11 @@ class MemoryStream:
         self._receiver: Receiver | None = None
         self._identity = ""
 
+    @property
+    def address(self) -> str:
+        """The base URL of its node."""
+        return self._transport.base_url
+
     # -- the client's end ------------------------------------------------------------------------
 
     def listen(self, path: str, receiver: Receiver) -> None:
@@ -61,6 +68,7 @@ class MemoryStream:
         timeout: float | None,
         token: str | None,
         only: int | None,
+        fresh: bool = False,
     ) -> None:
         """Replace the topics by those of `body`, as the server does."""
         transport, body = self._transport, decode(encode(body))
@@ -74,6 +82,12 @@ class MemoryStream:
             raise ClientResponseError(403, url, message=message)
         self._identity = identity
         self.topics = {wire: parse_topic(wire)[:2] for wire in body["subscriptions"]}
+
+    def hold_stream(self, path: str, *, timeout: float) -> None:
+        """Do nothing: no balancer counts the streams of the fake."""
+
+    def release(self) -> None:
+        """Do nothing: nothing is held."""
 
     def abort(self) -> None:
         """End the stream; data in flight is not read."""
@@ -142,7 +156,8 @@ class MemoryTransport:
         token: returns the token of the current login.
 
     Attributes:
-        streams: the open streams.
+        server: the transport that the others were made of, by `at`.
+        streams: the open streams, to all nodes.
         accepts: False while the server is down.
         scheduler: the network; data that was sent arrives on it.
     """
@@ -155,14 +170,21 @@ class MemoryTransport:
         self.tables = tables
         self.token = token
         self.streams: list[MemoryStream] = []
+        self.server = self
         self.accepts = True
         self.scheduler = VirtualScheduler(clock, "network")
-        self._opened = 0
+        self._numbers = itertools.count(1)
         self._closed = False
 
     def url(self, path: str) -> str:
         """Return the full URL of `path`."""
         return url_below(self.base_url, path)
+
+    def at(self, base_url: str) -> MemoryTransport:
+        """Return the transport to another node on the same database."""
+        node = copy.copy(self)
+        node.base_url = base_url
+        return node
 
     def check_reachable(self, method: str, path: str, body: Any) -> str:
         """Return the URL of a stream, unless the test has an answer that raises.
@@ -193,7 +215,7 @@ class MemoryTransport:
 
     def _reachable(self, path: str) -> str:
         url = self.url(path)
-        if not self.accepts:
+        if not self.server.accepts:
             raise ConnectionFailedError(f"cannot reach {url}: the fake is stopped")
         return url
 
@@ -206,8 +228,7 @@ class MemoryTransport:
     def add(self, stream: MemoryStream) -> str:
         """Add a stream that opens; return its client id."""
         self.streams.append(stream)
-        self._opened += 1
-        return f"fake-client-{self._opened}"
+        return f"fake-client-{next(self._numbers)}"
 
     def remove(self, stream: MemoryStream) -> None:
         """Remove a stream that ended."""
@@ -234,7 +255,8 @@ class MemoryTransport:
     def publish(
         self, content_of: Callable[[str, Mapping[str, Any]], Any], delay: float | None = 0.0
     ) -> dict[str, int]:
-        """Send an event to each topic that has a content.
+        """Send an event to each topic that has a content, at the first node with a stream: a node
+        tells only of its own writes.
 
         Args:
             content_of: returns the content for a topic's name and query; `NOTHING` for no event.
@@ -250,6 +272,7 @@ class MemoryTransport:
                 if (content := content_of(name, query)) is not NOTHING
             ]
             for stream in self.streams
+            if stream.address == self.streams[0].address
         }
         if delay is None:
             return {}

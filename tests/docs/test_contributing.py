@@ -97,10 +97,13 @@ def test_a_step_that_is_left_out_is_missed(checkout: Path) -> None:
 
 
 def options_of(module: str) -> set[str]:
-    """Return the options of a program of this repository."""
+    """Return the options of a program of this repository, and of the modules beside it."""
     path = ROOT.joinpath(*module.split("."))
     source = path / "__main__.py" if path.is_dir() else path.with_suffix(".py")
-    return set(re.findall(r'add_argument\(\s*"(-[^"]+)"', source.read_text(encoding="utf-8")))
+    text = source.read_text(encoding="utf-8")
+    for name in re.findall(r"^from \.(\w+) import", text, re.M):  # what it shares with others
+        text += source.with_name(f"{name}.py").read_text(encoding="utf-8")
+    return set(re.findall(r'add_argument\(\s*"(-[^"]+)"', text))
 
 
 OWN = [command for command in COMMANDS if command[0].startswith(("tests.", "benchmarks"))]

@@ -11,25 +11,31 @@ if one did not.
 
 from __future__ import annotations
 
-import argparse
 import logging
 import random
 import threading
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any
 
 from rxbosbase import AuthState, AuthStore, BackoffPolicy, BosBase
 from rxbosbase.server import EmbeddedServer
 
-from .converge_parts import Record, Watcher, Writer, make_tables
+from .converge_parts import (
+    Report,
+    Watcher,
+    Writer,
+    check_all,
+    make_tables,
+    query_of,
+    rest,
+    run_seeds,
+)
 from .error_log import ErrorLog
 from .kinds import Fault, Kind
 from .proxy import FaultProxy
 
-__all__ = ["Report", "converge", "main"]
+__all__ = ["converge", "converge_server"]
 
 WRITERS = 8
 LOSS_EVERY = 3.0
@@ -37,9 +43,6 @@ ROUND = 6.0
 """Seconds of writing between two quiet points. Of two rounds with losses the second is followed by
 one without: long enough to outlast the 5 s after a gap in which every record is rechecked."""
 DOWN = 0.5  # seconds from a kill to the restart
-TRUE_WITHIN = 6.0
-"""Seconds of quiet within which a view has to be true: rechecks take up to 2, reconcile is 2."""
-STAYS_TRUE = 0.3  # … and it still has to be after that
 
 LOSSES = (Kind.CUT, Kind.RESET, Kind.TRUNCATE, Kind.CORRUPT_DATA, Kind.STALL)
 """No black holes: only a renewed connection detects them, and it would repair other errors too."""
@@ -56,35 +59,6 @@ VIEWS: dict[str, dict[str, Any]] = {
     "expanded": {"expand": "author", "sort": "author.name", "filter": 'status != "hidden"'},
     "guest": {"reconcile": 2.0, "sort": "-updated", "fields": "id,title,n,public"},
 }
-
-
-@dataclass
-class Report:
-    """The result of one seed."""
-
-    seed: int
-    watchers: list[Watcher]
-    problems: list[str]
-    writes: int
-    losses: int
-    kills: int
-
-    @property
-    def is_good(self) -> bool:
-        """True if every view was right at every quiet point and there was no problem."""
-        return not self.problems and all(not w.diverged and w.checks for w in self.watchers)
-
-    def table(self) -> str:
-        """Return a table with a line for each view."""
-        lines = [
-            f"seed {self.seed}: {self.writes} writes, {self.losses} losses, {self.kills} kills",
-            "  view       snapshots quiet points diverged true within",
-        ]
-        lines += [
-            f"  {w.name:10} {w.snapshots:9} {w.checks:12} {w.diverged:8} {w.slowest:9.2f} s"
-            for w in self.watchers
-        ]
-        return "\n".join([*lines, *(f"  ! {text}" for text in self.problems)])
 
 
 def converge(server: EmbeddedServer, login: AuthState, seconds: float, seed: int) -> Report:
@@ -128,23 +102,10 @@ def _watchers(
         watching, asking = client(proxy.url, who, **SETTINGS), client(server.url, who)
         for name in names:
             options = VIEWS[name]
-            watcher = Watcher(name, watching, options, problems, _query(asking, options))
+            watcher = Watcher(name, watching, options, problems, query_of(asking, options))
             watchers.append(watcher)
             stack.callback(watcher.close)
     return watchers
-
-
-def _query(client: BosBase, options: dict[str, Any]) -> Callable[[], list[Record]]:
-    asked = {name: options[name] for name in ("filter", "expand", "fields") if name in options}
-    keys = [options["sort"], "id"] if "sort" in options else ["id"]
-
-    def query() -> list[Record]:
-        page = client.collection("posts").get_list(
-            1, options.get("limit", 1000), sort=",".join(keys), **asked
-        )
-        return list(page["items"])
-
-    return query
 
 
 def _run_rounds(
@@ -163,14 +124,14 @@ def _run_rounds(
         kills += crashes
         go.set()
         _inject_faults(server, proxy, chance, seconds / rounds, crashes)
-        _rest(writers, go)
-        _check(watchers)
+        rest(writers, go)
+        check_all(watchers)
         if number % 2 or number == rounds - 1:
             proxy.calm()
             go.set()
             time.sleep(ROUND)
-            _rest(writers, go)
-            _check(watchers)
+            rest(writers, go)
+            check_all(watchers)
     return kills
 
 
@@ -197,49 +158,14 @@ def _inject_faults(
     time.sleep(max(0.0, started + length - time.monotonic()))
 
 
-def _rest(writers: list[Writer], go: threading.Event) -> None:
-    go.clear()
-    for writer in writers:
-        writer.wait_idle()
-
-
-def _check(watchers: list[Watcher]) -> None:
-    """Check that each view becomes equal to its query in time, and stays so."""
-    began = time.monotonic()
-    waiting = list(watchers)
-    while waiting and time.monotonic() < began + TRUE_WITHIN:
-        for watcher in list(waiting):
-            if watcher.is_true():
-                waiting.remove(watcher)
-                watcher.slowest = max(watcher.slowest, time.monotonic() - began)
-        time.sleep(0.05)
-    time.sleep(STAYS_TRUE)
-    for watcher in watchers:
-        watcher.checks += 1
-        if not watcher.is_true():
-            watcher.diverged += 1
-            watcher.problems.add(watcher.difference())
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the seeds that the arguments ask for; return the exit code."""
-    parser = argparse.ArgumentParser(description="Check that live views converge.")
-    parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--first", type=int, default=1, help="the first seed")
-    parser.add_argument("--seconds", type=float, default=60.0, help="of writing, for each seed")
-    options = parser.parse_args(arguments)
-    bad = 0
-    for seed in range(options.first, options.first + options.seeds):
-        with EmbeddedServer() as server:
-            with server.client(superuser=True) as admin:
-                make_tables(admin)
-                login = admin.auth_store.state
-            report = converge(server, login, options.seconds, seed)
-        print(report.table(), flush=True)
-        bad += not report.is_good
-    print(f"{options.seeds - bad} of {options.seeds} seeds converged everywhere")
-    return 1 if bad else 0
+def converge_server(seconds: float, seed: int) -> Report:
+    """Run one seed on a server of its own."""
+    with EmbeddedServer() as server:
+        with server.client(superuser=True) as admin:
+            make_tables(admin)
+            login = admin.auth_store.state
+        return converge(server, login, seconds, seed)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(run_seeds("Check that live views converge.", converge_server))

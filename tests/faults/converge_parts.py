@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from rxbosbase import AuthState, AuthStore, BosBase, BosBaseError
 from rxbosbase.live import Snapshot, apply_changes
@@ -15,7 +16,17 @@ from rxbosbase.server import EmbeddedServer
 
 from .error_log import ErrorLog
 
-__all__ = ["AUTHORS", "Watcher", "Writer", "make_tables"]
+__all__ = [
+    "AUTHORS",
+    "Report",
+    "Watcher",
+    "Writer",
+    "check_all",
+    "make_tables",
+    "query_of",
+    "rest",
+    "run_seeds",
+]
 
 Record = dict[str, Any]
 
@@ -24,6 +35,10 @@ POSTS = tuple(f"post{number:011d}" for number in range(120))
 STATUSES = ("draft", "published", "hidden")
 WRITE_PAUSE = 0.04
 """Seconds between two writes of one writer, at most."""
+
+TRUE_WITHIN = 6.0
+"""Seconds of quiet within which a view has to be true: rechecks take up to 2, reconcile is 2."""
+STAYS_TRUE = 0.3  # … and it still has to be after that
 
 AUTODATES = [
     {"name": "created", "type": "autodate", "onCreate": True},
@@ -51,6 +66,14 @@ def make_tables(admin: BosBase) -> None:
     )
     for id in AUTHORS:
         admin.collection("authors").create({"id": id, "name": id})
+
+
+class IdleWriter(Protocol):
+    """A writer that comes to rest."""
+
+    def wait_idle(self) -> None:
+        """Wait for the response to its last write, after `go` is cleared."""
+        ...
 
 
 class Writer:
@@ -180,3 +203,92 @@ class Watcher:
     def close(self) -> None:
         """End the view."""
         self._subscription.dispose()
+
+
+@dataclass
+class Report:
+    """The result of one seed."""
+
+    seed: int
+    watchers: list[Watcher]
+    problems: list[str]
+    writes: int
+    losses: int
+    kills: int
+
+    @property
+    def is_good(self) -> bool:
+        """True if every view was right at every quiet point and there was no problem."""
+        return not self.problems and all(not w.diverged and w.checks for w in self.watchers)
+
+    def table(self) -> str:
+        """Return a table with a line for each view."""
+        lines = [
+            f"seed {self.seed}: {self.writes} writes, {self.losses} losses, {self.kills} kills",
+            "  view       snapshots quiet points diverged true within",
+        ]
+        lines += [
+            f"  {w.name:10} {w.snapshots:9} {w.checks:12} {w.diverged:8} {w.slowest:9.2f} s"
+            for w in self.watchers
+        ]
+        return "\n".join([*lines, *(f"  ! {text}" for text in self.problems)])
+
+
+def query_of(client: BosBase, options: dict[str, Any]) -> Callable[[], list[Record]]:
+    """Return the query that a view with these options must equal."""
+    asked = {name: options[name] for name in ("filter", "expand", "fields") if name in options}
+    keys = [options["sort"], "id"] if "sort" in options else ["id"]
+
+    def query() -> list[Record]:
+        page = client.collection("posts").get_list(
+            1, options.get("limit", 1000), sort=",".join(keys), **asked
+        )
+        return list(page["items"])
+
+    return query
+
+
+def rest(writers: Iterable[IdleWriter], go: threading.Event) -> None:
+    """Stop the writers, and wait for the responses to their last writes."""
+    go.clear()
+    for writer in writers:
+        writer.wait_idle()
+
+
+def check_all(watchers: list[Watcher]) -> None:
+    """Check that each view becomes equal to its query in time, and stays so."""
+    began = time.monotonic()
+    waiting = list(watchers)
+    while waiting and time.monotonic() < began + TRUE_WITHIN:
+        for watcher in list(waiting):
+            if watcher.is_true():
+                waiting.remove(watcher)
+                watcher.slowest = max(watcher.slowest, time.monotonic() - began)
+        time.sleep(0.05)
+    time.sleep(STAYS_TRUE)
+    for watcher in watchers:
+        watcher.checks += 1
+        if not watcher.is_true():
+            watcher.diverged += 1
+            watcher.problems.add(watcher.difference())
+
+
+def run_seeds(what: str, run: Callable[[float, int], Report]) -> int:
+    """Run the seeds that the command line asks for, and print their tables; return the exit code.
+
+    Args:
+        what: the description for ``--help``.
+        run: runs one seed, given the seconds of writing.
+    """
+    parser = argparse.ArgumentParser(description=what)
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--first", type=int, default=1, help="the first seed")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of writing, for each seed")
+    options = parser.parse_args()
+    bad = 0
+    for seed in range(options.first, options.first + options.seeds):
+        report = run(options.seconds, seed)
+        print(report.table(), flush=True)
+        bad += not report.is_good
+    print(f"{options.seeds - bad} of {options.seeds} seeds converged everywhere")
+    return 1 if bad else 0

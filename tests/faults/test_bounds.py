@@ -22,7 +22,7 @@ from faults.watching import PATIENCE, QUICK, Log
 from support import wire_server as wire
 
 from rxbosbase import AnswerTooLargeError, BosBase, RecordEvent, Status
-from rxbosbase.http import transport
+from rxbosbase.http import channel_sessions
 from rxbosbase.realtime.connection import Connection
 from rxbosbase.realtime.protocol.frames import FrameParser
 
@@ -62,7 +62,7 @@ def observe(client: BosBase, call: Callable[[int], object]) -> None:
 
 
 def parser_of(client: BosBase) -> FrameParser:
-    (driver,) = client.service._drivers
+    (driver,) = client.service.drivers
     connection = driver.session._stream
     assert isinstance(connection, Connection)
     return connection._parser
@@ -229,7 +229,7 @@ def test_cookies_come_back_and_cookies_without_number_are_forgotten(
             client.send("GET", "/api/x")
     sent = [request.headers.get("cookie", "").count("=") for request in server.requests]
     assert sent[:3] == [0, 1, 2]
-    assert max(sent) < transport.MAX_COOKIE_JAR / 100
+    assert max(sent) < channel_sessions.MAX_COOKIE_JAR / 100
 
 
 def test_the_posts_of_a_stream_send_back_the_cookie_of_its_balancer(

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import pytest
-from faults.converge import converge
-from faults.converge_parts import make_tables
-
-from rxbosbase.server import EmbeddedServer
+from faults.converge import converge_server
+from faults.converge_nodes import converge_nodes
 
 
 @pytest.mark.timeout(90)
 def test_five_views_equal_their_queries_after_losses_and_kills() -> None:
     """Five live views equal their queries after losses and two kills of the server."""
-    with EmbeddedServer() as server:
-        with server.client(superuser=True) as admin:
-            make_tables(admin)
-            login = admin.auth_store.state
-        report = converge(server, login, 6.0, seed=1)
-    print(report.table())
+    report = converge_server(6.0, seed=1)
     assert report.is_good, report.table()
     assert report.kills == 2
+
+
+@pytest.mark.timeout(90)
+def test_views_on_two_nodes_equal_their_queries() -> None:
+    """Views with `nodes=`, and views behind a balancer, equal their queries at quiet points."""
+    report = converge_nodes(3.0, seed=1)
+    assert report.is_good, report.table()
+    assert (report.kills, report.writes > 100) == (1, True)

@@ -85,7 +85,7 @@ def test_the_streams_socket_has_the_keep_alive_options(
 ) -> None:
     """The stream's socket has the keep-alive options."""
     watched = watch(server.url)
-    (driver,) = watched.client.service._drivers
+    (driver,) = watched.client.service.drivers
     connection: Any = driver.session._stream
     handles = list(connection._channel.sockets._open)
     assert handles

@@ -235,7 +235,7 @@ def signature(name: str, function: Any) -> str:
 def written(begin: str, bare: inspect.Signature) -> str:
     """A signature in one line, or in one for each parameter."""
     short = _UNNAMED.sub(NAMED, str(bare)).replace(" = Ellipsis", " = ...")
-    text = f"{begin}{short}: ..."
+    text = f"{begin}{short.replace('<factory>', '{}')}: ..."  # a struct's new dict
     return text if len(text) <= WIDTH else one_a_line(text)
 
 

@@ -24,7 +24,7 @@ from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from support.bosbase_data import BosBaseData, Order
+from support.bosbase_data import BosBaseData, Database, Order
 from support.bosbase_table import Nulls, Rule, Table
 from support.wire_api import auth_collection_id, user_id
 from support.wire_http import Answer, Request, problem
@@ -47,17 +47,24 @@ class BosBaseAccess(BosBaseData, WireServer):
     """
 
     def __init__(
-        self, order: Order, nulls: Nulls, hidden: Mapping[str, Iterable[str]], **options: Any
+        self,
+        order: Order,
+        nulls: Nulls,
+        hidden: Mapping[str, Iterable[str]],
+        database: Database | None,
+        **options: Any,
     ) -> None:
         """``options``: the wire server's."""
         WireServer.__init__(self, **options)
-        BosBaseData.__init__(self, order, nulls, hidden)
+        BosBaseData.__init__(self, order, nulls, hidden, database)
         self.has_database = True
         self.failing_lookups = 0
         self.identify = self._look_up
         self._looked_up: set[str] = set()
         self._deleted_users: set[str] = set()
-        self.set_rule("users", "login")  # every server has these two
+        if database is not None:
+            return
+        self.set_rule("users", "login")  # every database has these two
         self.set_rule(SUPERUSERS, "locked")
         for name in ("users", SUPERUSERS):
             self.table(name).id = auth_collection_id(name)

@@ -6,15 +6,17 @@ import itertools
 import random
 import string
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Literal
 
 from support.bosbase_filter import Filters, Matches
 from support.bosbase_table import Nulls, Record, Table
 from support.collation import by_bytes, en_us
 
-__all__ = ["WRITER", "BosBaseData", "Order", "mixed_ids"]
+__all__ = ["WRITER", "BosBaseData", "Database", "Order", "mixed_ids"]
 
 Order = Literal["postgres", "bytes"]
 """The collation of text: that of ``en_US.utf8``, or ``C``."""
@@ -34,25 +36,48 @@ def mixed_ids(count: int, seed: int = 1) -> list[str]:
     return ["".join(chosen.choices(letters, k=15)) for _ in range(count)]
 
 
-class BosBaseData:
-    """The data of one server. Its methods may be called from any thread.
+@dataclass
+class Database:
+    """What the nodes on one database share.
 
     Attributes:
         filters: functions of the row for texts of filters; other texts are parsed.
         clock: the newest time; that of a write is `tick` later.
-        data_lock: held while the rows are read or changed.
+        lock: held while the rows are read or changed.
+        tables: the collections by name.
+        serial: numbers for new ids.
     """
 
-    def __init__(self, order: Order, nulls: Nulls, hidden: Mapping[str, Iterable[str]]) -> None:
-        self.filters: dict[str, Matches] = {}
-        self.clock = datetime(2026, 1, 1, tzinfo=UTC)
-        self.tick = timedelta(seconds=1, microseconds=1)
-        self.data_lock = threading.RLock()
+    filters: dict[str, Matches] = field(default_factory=dict)
+    clock: datetime = datetime(2026, 1, 1, tzinfo=UTC)
+    tick: timedelta = timedelta(seconds=1, microseconds=1)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    tables: dict[str, Table] = field(default_factory=dict)
+    serial: Iterator[int] = field(default_factory=partial(itertools.count, 1))
+
+
+class BosBaseData:
+    """The data of one server. Its methods may be called from any thread.
+
+    Attributes:
+        database: what other nodes may share.
+        filters: those of the database.
+        data_lock: that of the database.
+    """
+
+    def __init__(
+        self,
+        order: Order,
+        nulls: Nulls,
+        hidden: Mapping[str, Iterable[str]],
+        database: Database | None = None,
+    ) -> None:
+        self.database = database or Database()
+        self.filters, self.data_lock = self.database.filters, self.database.lock
         self._collation = en_us if order == "postgres" else by_bytes
         self._nulls: Nulls = nulls
         self._hidden = {name: set(fields) for name, fields in hidden.items()}
-        self._tables: dict[str, Table] = {}
-        self._serial = itertools.count(1)
+        self._tables = self.database.tables
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -155,11 +180,11 @@ class BosBaseData:
     def next_time(self) -> datetime:
         """Advance the clock and return the time of a write."""
         with self.data_lock:
-            self.clock += self.tick
-            return self.clock
+            self.database.clock += self.database.tick
+            return self.database.clock
 
     def _new_id(self) -> str:
         """Return a UUID of version 7: it begins with the milliseconds, so later ones sort later."""
-        number = next(self._serial)
-        moment = f"{int(self.clock.timestamp() * 1000):012x}"
+        number = next(self.database.serial)
+        moment = f"{int(self.database.clock.timestamp() * 1000):012x}"
         return f"{moment[:8]}-{moment[8:]}-7000-8000-{number:012x}"

@@ -25,6 +25,11 @@ does. It has all faults of the wire server::
         server.reads_of("rows")               # the list reads of that kind, each with its query
         server.bytes_sent                     # in the bodies of reads and in frames of events
 
+A second node on the same database tells its own streams of the writes made at itself alone::
+
+        with BosBaseServer(database=server.database) as other:
+            other.update("posts", first["id"], {"title": "c"})
+
 ``BosBaseServer(order="bytes")`` behaves as PostgreSQL with the collation ``C``; with
 ``nulls="first"`` too, it sorts as SQLite. The times come from a clock of its own that advances by
 ``tick`` with each write; they are shown in milliseconds and stored in microseconds. A collection
@@ -43,7 +48,7 @@ from typing import Any, Literal, TypeAlias
 from urllib.parse import parse_qs
 
 from support.bosbase_access import BosBaseAccess, not_found
-from support.bosbase_data import WRITER, Order, mixed_ids
+from support.bosbase_data import WRITER, Database, Order, mixed_ids
 from support.bosbase_filter import Refused
 from support.bosbase_table import Nulls, Record, Table
 from support.wire_http import Answer, Request, problem, reply_json, status
@@ -106,10 +111,12 @@ class BosBaseServer(BosBaseAccess):
         order: Order = "postgres",
         nulls: Nulls = "last",
         hidden: Mapping[str, Iterable[str]] | None = None,
+        database: Database | None = None,
         **options: Any,
     ) -> None:
-        """``hidden``: by collection, the fields its events lack; ``options``: the wire server's."""
-        super().__init__(order, nulls, hidden or {}, **options)
+        """``hidden``: by collection, the fields its events lack; ``database``: that of another
+        node; ``options``: the wire server's."""
+        super().__init__(order, nulls, hidden or {}, database, **options)
         self.id_pattern = UUID
         self.reads: list[Read] = []
         self.bytes_sent = 0

@@ -136,10 +136,9 @@ class NeverWaitsLonger(Session):
 class ProbesWhatIsWanted(Session):
     """Probes with the topics that are wanted by now, which may not be the server's."""
 
-    def _send(self, post: do.Post) -> None:
-        if post.is_probe:
-            post = do.Post(post.stream, post.version, self._wanted.topics(), is_probe=True)
-        super()._send(post)
+    def _send(self, version: int, topics: tuple[str, ...], *, is_probe: bool = False) -> None:
+        topics = self._wanted.topics() if is_probe else topics
+        super()._send(version, topics, is_probe=is_probe)
 
 
 class ProbesDuringAPost(Session):

@@ -7,6 +7,7 @@ from typing import Any
 from rxbosbase.realtime.session.commands import Post
 from rxbosbase.realtime.session.lifecycle import Signal, State
 from rxbosbase.realtime.session.session import Session
+from support.session_balancer import BALANCER_MUTANTS
 from support.session_identity_mutants import IDENTITY_MUTANTS
 
 __all__ = ["MUTANTS"]
@@ -146,5 +147,5 @@ MUTANTS: tuple[type[Session], ...] = (
     IgnoresTheRenewedToken, KeepsTheStreamOfAnotherLogin, DoesNotRepeatAFailedPost,
     PostsOnAnEndingStream, DropsTheTickAfterAnEarlyOne, KeepsThePipeline, ContinuesAfterClosed,
     AcceptsAStoppedPipeline, IgnoresARoutineEnd, IgnoresChangesWhileActive,
-    *IDENTITY_MUTANTS,
+    *IDENTITY_MUTANTS, *BALANCER_MUTANTS,
 )  # fmt: skip

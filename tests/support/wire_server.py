@@ -257,9 +257,8 @@ class WireServer(WireLog, WireApi):
             return False
         if answer.kind != "normal":
             return play(wire, answer)
-        opened = Stream(
-            wire, request, f"client{number:034d}", chunked=answer.chunked, leave=self._leave
-        )
+        client_id = f"client{self.port:05d}{number:029d}"  # another one at each server
+        opened = Stream(wire, request, client_id, chunked=answer.chunked, leave=self._leave)
         opened.run(answer.greet, lambda: self._enter(opened))
         if answer.then is not None:
             answer.then(opened)

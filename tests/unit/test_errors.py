@@ -14,6 +14,7 @@ import pytest
 
 import rxbosbase
 from rxbosbase import errors, events, operators
+from rxbosbase.encoding import error_text
 from rxbosbase.encoding.unreadable import UnreadableRecord
 from rxbosbase.errors import (
     AnswerTooLargeError,
@@ -200,9 +201,11 @@ def test_the_text_of_a_response_error_has_the_servers_message(
 
 def test_the_text_of_a_response_error_has_few_fields_cut_short() -> None:
     """The text contains at most `MAX_FIELDS` fields, each cut to `MAX_FIELD` characters."""
-    data = {f"f{n}": {"message": "x" * 1000} for n in range(errors.MAX_FIELDS + 5)}
+    data = {f"f{n}": {"message": "x" * 1000} for n in range(error_text.MAX_FIELDS + 5)}
     fields = str(ClientResponseError(400, data=data)).partition("(")[2].rstrip(")").split("; ")
-    assert fields == [f"f{n}: {'x' * 1000}"[: errors.MAX_FIELD] for n in range(errors.MAX_FIELDS)]
+    assert fields == [
+        f"f{n}: {'x' * 1000}"[: error_text.MAX_FIELD] for n in range(error_text.MAX_FIELDS)
+    ]
 
 
 def test_a_response_error_keeps_its_arguments() -> None:

@@ -34,6 +34,7 @@ from rxbosbase.errors import (
     RecordDecodeError,
     RedirectError,
     RequestTimeoutError,
+    SameNodeError,
     StreamLostError,
     UnreadableError,
 )
@@ -66,6 +67,7 @@ EXAMPLES: dict[Kind, list[BaseException]] = {
             "http://h", [DEEP.summary("posts")], rest={"items": [DEEP]}, was_written=True
         )
     ],
+    SameNodeError: [SameNodeError("http://a", "http://b")],
     RedirectError: [RedirectError("http://h/p", "https://h/p"), RedirectError("http://h/p")],
     AnswerTooLargeError: [AnswerTooLargeError("http://h", "3 bytes", was_written=True)],
     RecordDecodeError: [

@@ -421,6 +421,48 @@ def test_frames_can_be_held_swapped_and_lost(server: BosBaseServer) -> None:
         assert raw.silent()
 
 
+def test_nodes_of_one_database_share_all_but_the_streams(server: BosBaseServer) -> None:
+    """A record, rule, field and time of one node is the other's; each tells of its own writes."""
+    with BosBaseServer(database=server.database) as other, RawClient(other) as raw:
+        first = server.create("posts", {"title": "a"})
+        client_id = raw.open_stream()
+        assert subscribe(server, client_id, "posts/*")[0] == 404
+        assert subscribe(other, client_id, "posts/*")[0] == 204
+        server.update("posts", first["id"], {"title": "b"})
+        assert items(other) == items(server) == [server.record("posts", first["id"])]
+        second = other.create("posts", {"title": "c"})
+        assert frames(raw, 1) == [("posts/*", "create", second)]
+        assert raw.silent()
+        assert first["updated"] < server.record("posts", first["id"])["updated"] < second["updated"]
+        server.set_rule("posts", "login")
+        assert get(other)[1]["items"] == []
+        server.set_rule("posts", "public")
+        server.remove_field("posts", "title")
+        assert [sorted(item) for item in items(other)] == [sorted(items(server)[0])] * 2
+        assert "title" not in items(other)[0]
+
+
+def test_what_a_client_writes_at_a_node_is_told_by_that_node_alone(server: BosBaseServer) -> None:
+    """A client of both nodes gets each event once; one of the other node alone gets none."""
+    with (
+        BosBaseServer(database=server.database) as other,
+        BosBase(server.url) as writing,
+        BosBase(other.url, nodes=[server.url, other.url]) as both,
+        BosBase(other.url) as deaf,
+    ):
+        server.table("posts")
+        heard, missed = Seen[RecordEvent[Record]](), Seen[RecordEvent[Record]]()
+        both.collection("posts").observe("*").subscribe(heard)
+        deaf.collection("posts").observe("*").subscribe(missed)
+        both.realtime.wait_active(5)
+        deaf.realtime.wait_active(5)
+        made = writing.collection("posts").create({"title": "a"})
+        last = other.create("posts", {"title": "b"})
+        ids = {event.record["id"] for event in heard.wait(2)}
+        assert ids == {made["id"], last["id"]} and len(heard.items) == 2
+        assert [event.record["id"] for event in missed.wait(1)] == [last["id"]]
+
+
 # -- the client on it -----------------------------------------------------------------------------
 
 

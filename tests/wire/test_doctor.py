@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 import sys
@@ -9,9 +10,11 @@ import time
 
 import pytest
 from support import wire_server as wire
+from support.balancer import Balancer
 
 from rxbosbase.cli import connection_checks
 from rxbosbase.cli.connection_checks import CheckResult, run_checks
+from rxbosbase.realtime.session import misrouting
 from rxbosbase.server import EmbeddedServer
 
 
@@ -99,12 +102,40 @@ def test_a_page_in_place_of_the_stream_fails_its_step(server: wire.WireServer) -
     assert "unchanged" in result.advice
 
 
-def test_refused_topics_fail_their_step(server: wire.WireServer) -> None:
-    """A 404 to the POST of topics fails `topics`; the advice is on load balancers."""
-    server.on_post = lambda number: wire.status(404)
+def test_a_post_that_never_reaches_the_streams_server_fails_its_step(
+    server: wire.WireServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A 404 to every POST of topics fails `topics`; cause and advice are on balancers."""
+    monkeypatch.setattr(misrouting, "LONGEST_WAIT", 0.01)
+    server.on_post = lambda number: wire.problem(404)
     result = last(server.url)
     assert (result.step, result.state) == ("topics", "failure")
-    assert "load balancers" in result.advice
+    assert f"none of {1 + misrouting.MAX_ASKS} POSTs of the topics reached" in result.detail
+    for word in ("ip_hash", "lb_policy", "balance source", "sticky cookie", "nodes="):
+        assert word in result.advice
+
+
+def test_a_server_that_refuses_its_topics_fails_the_step(server: wire.WireServer) -> None:
+    """A 403 to the POST of topics fails `topics`, without a word on several servers."""
+    server.on_post = lambda number: wire.problem(403)
+    result = last(server.url)
+    assert (result.step, result.state) == ("topics", "failure")
+    assert "ip_hash" not in result.advice
+
+
+def test_topics_taken_at_a_later_post_are_a_warning() -> None:
+    """Behind a balancer without stickiness `topics` is a warning with the same advice."""
+    with (
+        wire.WireServer() as one,
+        wire.WireServer() as other,
+        Balancer([one.url, other.url], "request", "least") as front,
+    ):
+        results = {result.step: result for result in run_checks(front.url, timeout=5)}
+    topics = results["topics"]
+    assert topics.state == "warning"
+    assert re.fullmatch(r"(\d+) of \d+ POSTs reached another server .*\(404\)", topics.detail)
+    assert "ip_hash" in topics.advice
+    assert results["figures"].state == "ok"
 
 
 @pytest.mark.parametrize(("status", "advice"), [(403, "log in"), (404, "name"), (400, "again")])

@@ -32,7 +32,9 @@ def test_connects_losses_and_at_debug_submissions_are_logged(
             server.stream.cut()
             server.wait_accepted(3)
         client.realtime.wait_active(5.0)
-        opened = [f"connected as {stream.client_id}" for stream in server.all_streams]
+        opened = [
+            f"connected as {stream.client_id} to {server.url}" for stream in server.all_streams
+        ]
         assert [line for line in lines(caplog, logging.INFO) if "connected as" in line] == opened
         assert len(opened) == 2
         (loss,) = lines(caplog, logging.WARNING)

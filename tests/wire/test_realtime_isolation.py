@@ -234,12 +234,12 @@ def client_of_small_queue(server: wire.WireServer, small_queue: None) -> Iterato
 RETIRE: dict[str, Callable[[wire.WireServer, BosBase], object]] = {
     "reconnect_now": lambda server, client: client.realtime.reconnect_now(),
     "login": lambda server, client: client.auth_store.save(wire.make_token("ann")),
-    "the server forgot": lambda server, client: forget(server, client),
+    "the server refused": lambda server, client: refuse(server, client),
 }
 
 
-def forget(server: wire.WireServer, client: BosBase) -> None:
-    server.post_answers.append(wire.problem(404))
+def refuse(server: wire.WireServer, client: BosBase) -> None:
+    server.post_answers.append(wire.problem(403))
     client.collection("posts").observe("r1").subscribe(ignore)
 
 

@@ -44,13 +44,16 @@ class EndStream(Struct, frozen=True):
 class Post(Struct, frozen=True, eq=False):
     """Submit these topics on this stream: the wanted set of `version`.
 
-    With `is_probe`, without the token: the same topics again, to learn whose the stream is.
+    With `is_probe`, without the token: the same topics again, to learn whose the stream is. With
+    `asks`, over a new connection, for the so many-th time: the one before reached another server
+    (`misrouting`).
     """
 
     stream: Any
     version: int
     topics: tuple[str, ...]
     is_probe: bool = False
+    asks: int = 0
 
 
 class WakeAt(Struct, frozen=True):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ("TRANSITIONS", "IllegalTransition", "Signal", "State", "transition")
+__all__ = ("OPEN_STATES", "TRANSITIONS", "IllegalTransition", "Signal", "State", "transition")
 
 
 class State(StrEnum):
@@ -43,6 +43,9 @@ class Signal(StrEnum):
 
 
 _RUNNING = (State.CONNECTING, State.CONNECTED, State.ACTIVE, State.WAITING)
+
+OPEN_STATES = (State.CONNECTED, State.ACTIVE)
+"""There is a stream with a client id."""
 
 TRANSITIONS: dict[tuple[State, Signal], State] = {
     (State.IDLE, Signal.WANTED): State.CONNECTING,

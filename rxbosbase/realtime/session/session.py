@@ -14,6 +14,7 @@ the end the server's set is the wanted set, at most one POST is in flight, and n
 
 A server whose database is away takes a stream for a guest's. Where that may have happened, the
 session is not active before a probe, a POST without the token, has shown it (`stream_identity`).
+A POST that a balancer has sent to another server is made again (`misrouting`).
 
 No order needs a case of its own, since every input only records what happened, and `tick` compares
 the wanted set with the actual state. A pipeline without topics: stop it. Topics without a pipeline:
@@ -43,20 +44,18 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from rxbosbase.errors import ProtocolError, StreamLostError
+from rxbosbase.errors import ProtocolError
 from rxbosbase.runtime.retry_delay import Backoff, Delay, asked_to_wait
 
 from . import commands as do
-from .lifecycle import Signal, State, transition
+from .lifecycle import OPEN_STATES, Signal, State, transition
+from .misrouting import Misrouting, lost_by
 from .registry import TopicShard
 from .status import SessionStatus
 from .stream_identity import IS_A_GUESTS, StreamIdentity
-from .topic_submission import BURST_END, Verdict, classify, submit_at
+from .topic_submission import Burst, Verdict, classify
 
 __all__ = ("Session",)
-
-
-_OPEN = (State.CONNECTED, State.ACTIVE)
 
 
 class Session:
@@ -80,7 +79,6 @@ class Session:
         self.acknowledged_version = -1
         self._wanted = wanted
         self._delay = delay
-        self._quiet = quiet
         self._run: int | None = None  # the pipeline that runs
         self._runs = 0  # how many there were
         self._dials = 0  # attempts since the last topic was removed
@@ -92,15 +90,15 @@ class Session:
         self._is_stale = False  # its topics have to be submitted again
         self._is_ending = False  # the stream is about to end, and another one follows
         self._backoff = Backoff(delay)
+        self._misrouting = Misrouting()
         self._pending = self._urgent = False  # a change that no `tick` has applied; without a pause
-        self._burst_began = self._changed_at = 0.0  # the first and the last change of a burst
-        self._burst_posts = 0  # of this burst so far
+        self._burst = Burst(quiet)
         self._wake_at: float | None = None
 
     @property
     def is_open(self) -> bool:
         """True while there is a stream with a client id."""
-        return self.status.state in _OPEN
+        return self.status.state in OPEN_STATES
 
     @property
     def retry_at(self) -> float:
@@ -174,6 +172,7 @@ class Session:
         if stream is not self._stream or self.status.state is not State.CONNECTING:
             return  # ended meanwhile
         self._server_topics, self._backoff = frozenset(), Backoff(self._delay)
+        self._misrouting = Misrouting(client_id)
         self._change_state(Signal.OPENED, client_id=client_id, attempt=0, error=None)
         if self._dials > 1:
             self._identity.doubt()
@@ -198,6 +197,8 @@ class Session:
         """Record that the server has acknowledged the topics; those of a probe, as a guest's."""
         is_on_open_stream = self._is_on_open_stream(post)
         counts = self._finish_post(post, now)
+        if is_on_open_stream:
+            self._misrouting.ended()
         if post.is_probe:
             if is_on_open_stream:
                 self._server_topics = None
@@ -221,22 +222,24 @@ class Session:
         verdict = classify(error, is_probe=post.is_probe)
         if verdict is Verdict.IDENTIFIED and self._is_on_open_stream(post):
             self._identity.proven()
+            self._misrouting.ended()
         if not self._finish_post(post, now):
             return
         if verdict is Verdict.IDENTIFIED:
             self._set_acknowledged(post.version, now)
         elif verdict is Verdict.TRANSIENT:
             self._retry_post(error, now)
+        elif verdict is Verdict.UNKNOWN and self._misrouting.again(now):
+            self._mark_changed(now, urgent=True)
         elif verdict is Verdict.INVALID:
+            self._misrouting.ended()
             self._emit(do.Refused(self._newest_version, post.version, error))
         elif verdict is Verdict.ENDED:
             self._is_ending = True
         elif self._identity.login != identity:
             self._abort_stream(None)  # the login has changed meanwhile: routine
         else:
-            lost = StreamLostError(f"the server refused the topics: {error}")
-            lost.__cause__ = error
-            self._abort_stream(lost)
+            self._abort_stream(lost_by(error, self._misrouting.asks))
 
     def tick(self, identity: str | Exception, now: float) -> None:
         """Compare the wanted set with the actual state; `identity` as for `refused`."""
@@ -262,7 +265,7 @@ class Session:
             self._change_state(Signal.WANTED, attempt=0, error=None)
             self._emit(do.Start(self._run))
         elif self._is_outdated and self.is_open and not self._is_ending:
-            self._burst_posts += not urgent
+            self._burst.posts += not urgent
             self._submit(identity, now)
 
     def _submit(self, identity: str | Exception, now: float) -> None:
@@ -278,17 +281,17 @@ class Session:
             self._topics_are_set(version, topics, now)
             return
         self._server_topics, self._is_stale = None, False
-        self._send(do.Post(self._stream, version, topics))
+        self._send(version, topics)
 
     def _topics_are_set(self, version: int, topics: tuple[str, ...], now: float) -> None:
         if topics and self._identity.needs_proof:
-            self._send(do.Post(self._stream, version, topics, is_probe=True))
+            self._send(version, topics, is_probe=True)
         else:
             self._set_acknowledged(version, now)
 
-    def _send(self, post: do.Post) -> None:
-        self._post = post
-        self._emit(post)
+    def _send(self, version: int, topics: tuple[str, ...], *, is_probe: bool = False) -> None:
+        self._post = do.Post(self._stream, version, topics, is_probe, self._misrouting.asks)
+        self._emit(self._post)
 
     def _set_acknowledged(self, version: int, now: float) -> None:
         self.acknowledged_version = version
@@ -327,11 +330,7 @@ class Session:
     def _mark_changed(self, now: float, *, urgent: bool = False) -> None:
         if self.status.state is State.CLOSED:
             return
-        if now - self._changed_at > BURST_END:
-            self._burst_posts = 0
-        self._changed_at = now
-        if not self._pending:
-            self._burst_began = now
+        self._burst.changed(now, is_first=not self._pending)
         self._pending, self._urgent = True, self._urgent or urgent
         if self.status.state is State.ACTIVE and self._is_outdated:
             self._change_state(Signal.CHANGED)
@@ -341,9 +340,10 @@ class Session:
         """Return when a burst of changes is over, or a failed POST may be repeated."""
         if not self.is_open:
             return now
-        if self._urgent or now < self._backoff.until:
-            return max(now, self._backoff.until)
-        return submit_at(self._burst_began, self._changed_at, self._burst_posts, quiet=self._quiet)
+        not_before = max(self._backoff.until, self._misrouting.until)
+        if self._urgent or now < not_before:
+            return max(now, not_before)
+        return self._burst.due
 
     def _request_tick(self, due: float) -> None:
         if self._wake_at is None or due < self._wake_at:
@@ -391,7 +391,7 @@ class Session:
     def _change_state(self, signal: Signal, **changes: Any) -> None:
         before = self.status.state
         state = transition(before, signal)
-        if before in _OPEN and state not in _OPEN:
+        if before in OPEN_STATES and state not in OPEN_STATES:
             self._emit(do.Gap())
         self._emit(do.Publish(signal))
         self.status = replace(self.status, state=state, **changes)

@@ -18,6 +18,7 @@ class Stats(msgspec.Struct, frozen=True):
         connects: connections that were opened.
         reconnects: those of them that replaced an earlier one.
         posts: POSTs of topics.
+        misrouted: those of them that a balancer sent to another server than the stream's (404).
         queue_events, queue_bytes: events, and their bytes, in the delivery queue now.
         last_event_age: seconds since the newest frame; None before the first.
         topics: topics wanted now.
@@ -37,6 +38,7 @@ class Stats(msgspec.Struct, frozen=True):
     connects: int = 0
     reconnects: int = 0
     posts: int = 0
+    misrouted: int = 0
     queue_events: int = 0
     queue_bytes: int = 0
     last_event_age: float | None = None

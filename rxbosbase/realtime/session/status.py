@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -40,13 +40,16 @@ class Status(msgspec.Struct, frozen=True):
         attempt: how many attempts in a row have failed.
         retry_in: seconds from `since` until the next attempt; None unless waiting.
         error: why the last attempt failed, or which event was last skipped; None after a success.
-            An `AuthLostError` when the login was lost, until the next login. Else why a live view
-            cannot read, or a topic cannot be checked, until it can.
+            A `SameNodeError` while two of `nodes` are one server. An `AuthLostError` when the login
+            was lost, until the next login. Else why a live view cannot read, or a topic cannot be
+            checked, until it can.
         topics: the wanted topics as the server knows them, options included.
         since: when this state began, in seconds since the epoch.
         unreadable: the records that live views of this client leave out, because a value in them is
             nested too deeply to be decoded, or because they are larger than an answer may be; at
             most 100.
+        nodes: with ``nodes=``, the state of the connections to each, by its address: the worst of
+            them, ``"idle"`` while there are none. Empty without.
 
     >>> with FakeRealtime() as fake:
     ...     _ = fake.client.collection("posts").observe("*").subscribe()
@@ -64,10 +67,15 @@ class Status(msgspec.Struct, frozen=True):
     topics: tuple[str, ...] = ()
     since: float = 0.0
     unreadable: tuple[UnreadableRecord, ...] = ()
+    nodes: Mapping[str, StateName] = {}  # a new dict for each status, as msgspec defines
+
+    def __hash__(self) -> int:
+        return hash((self.state, self.client_id, self.attempt, self.topics, self.since))
 
     def __repr__(self) -> str:
         # Without the topics: they may be a thousand.
-        names = (name for name in self.__struct_fields__ if name != "topics")
+        hidden = ("topics",) if self.nodes else ("topics", "nodes")
+        names = (name for name in self.__struct_fields__ if name not in hidden)
         values = (f"{name}={short_repr(getattr(self, name), 200)}" for name in names)
         return f"Status({', '.join(values)})"
 
@@ -83,15 +91,22 @@ class SessionStatus(msgspec.Struct, frozen=True):
     since: float = 0.0
 
 
-def summarize(sessions: Sequence[SessionStatus], topics: tuple[str, ...]) -> Status:
+def summarize(
+    sessions: Sequence[SessionStatus],
+    topics: tuple[str, ...],
+    nodes: Mapping[str, StateName],
+) -> Status:
     """Return the status of several connections: that of the worst, with the client id of the first.
 
-    >>> summarize([SessionStatus(State.ACTIVE), SessionStatus(State.WAITING)], ()).state
+    Args:
+        sessions: the status of each, of one at least.
+        topics: all their topics.
+        nodes: the state of each node; empty without ``nodes=``.
+
+    >>> summarize([SessionStatus(State.ACTIVE), SessionStatus(State.WAITING)], (), {}).state
     'waiting'
     """
-    if not sessions:
-        return Status(topics=topics)
-    worst = min(sessions, key=lambda each: _SEVERITY.index(each.state))
+    worst = min(sessions, key=_severity)
     return Status(
         state=worst.state.value,
         client_id=sessions[0].client_id,
@@ -100,4 +115,19 @@ def summarize(sessions: Sequence[SessionStatus], topics: tuple[str, ...]) -> Sta
         error=worst.error,
         topics=topics,
         since=worst.since,
+        nodes=nodes,
     )
+
+
+def worst_of(sessions: Iterable[SessionStatus]) -> StateName:
+    """Return the state of the worst connection, ``"idle"`` for none.
+
+    >>> worst_of([SessionStatus(State.ACTIVE), SessionStatus(State.CONNECTED)])
+    'connected'
+    """
+    worst: StateName = min(sessions, key=_severity, default=SessionStatus()).state.value
+    return worst
+
+
+def _severity(session: SessionStatus) -> int:
+    return _SEVERITY.index(session.state)

@@ -17,7 +17,8 @@ from urllib3.exceptions import MaxRetryError
 from rxbosbase import BosBase, ConnectionFailedError, ProtocolError
 from rxbosbase.errors import BosBaseError, ClientClosedError
 from rxbosbase.http import transport as module
-from rxbosbase.http.transport import MAX_COOKIE_JAR, HTTPTransport, check_headers
+from rxbosbase.http.channel_sessions import MAX_COOKIE_JAR
+from rxbosbase.http.transport import HTTPTransport, check_headers
 from rxbosbase.http.urls import check_base_url
 
 URL = "http://127.0.0.1:8090"

@@ -18,8 +18,16 @@ from rxbosbase.errors import (
     StreamLostError,
 )
 from rxbosbase.events import ReceivedAt
-from rxbosbase.realtime.connection import HEALTHY_AFTER, Batch, Connection, Opened, connect
+from rxbosbase.realtime.connection import (
+    COMPANION_TIMEOUT,
+    HEALTHY_AFTER,
+    Batch,
+    Connection,
+    Opened,
+    connect,
+)
 from rxbosbase.realtime.protocol.frames import Skipped
+from rxbosbase.realtime.session.commands import Post
 from rxbosbase.runtime.network import Receiver, Transport
 
 CONNECT = b'id:c1\nevent:PB_CONNECT\ndata:{"clientId":"c1"}\n\n'
@@ -36,6 +44,8 @@ class FakeChannel:
         requests: the requests that were sent.
         errors: the errors that requests raise.
     """
+
+    base_url = "http://fake.invalid"
 
     def __init__(self, timeout: float = TIMEOUT) -> None:
         self.timeout = timeout
@@ -64,10 +74,17 @@ class FakeChannel:
         timeout: float | None,
         token: str | None,
         only: int | None,
+        fresh: bool,
     ) -> None:
-        self.requests.append((method, path, body, timeout, token, only))
+        self.requests.append((method, path, body, timeout, token, only, fresh))
         for error in self.errors:
             raise error
+
+    def hold_stream(self, path: str, *, timeout: float) -> None:
+        self.requests.append(("hold", path, timeout))
+
+    def release(self) -> None:
+        self.requests.append(("release",))
 
     def abort(self) -> None:
         self.aborted = True
@@ -103,6 +120,10 @@ def connection_over(channel: FakeChannel) -> Connection:
         idle_timeout=IDLE,
         max_event_bytes=1000,
     )  # fmt: skip
+
+
+def post(*topics: str, asks: int = 0, is_probe: bool = False) -> Post:
+    return Post(None, 1, topics, is_probe, asks)
 
 
 class Subscribed:
@@ -373,16 +394,49 @@ def test_a_post_has_the_whole_set_and_accepts_only_204(timeout: float, expected:
     """A POST has the client id and all topics, at most 10 s of time, and accepts only 204."""
     subscribed = Subscribed(FakeChannel(timeout))
     subscribed.channel.opens(CONNECT)
-    subscribed.connection.submit(("a/*", "b/*"))
+    subscribed.connection.submit(post("a/*", "b/*"))
     body = {"clientId": "c1", "subscriptions": ("a/*", "b/*")}
-    assert subscribed.channel.requests == [("POST", "/api/realtime", body, expected, None, 204)]
+    sent = ("POST", "/api/realtime", body, expected, None, 204, False)
+    assert subscribed.channel.requests == [sent, ("release",)]
+
+
+def test_a_post_made_again_takes_a_new_connection_and_at_times_another_stream(
+    subscribed: Subscribed,
+) -> None:
+    """A POST made again is fresh; before every second one another stream is opened and held."""
+    subscribed.channel.opens(CONNECT)
+    subscribed.channel.errors.append(ClientResponseError(404))
+    for asks in (0, 1, 2):
+        with pytest.raises(ClientResponseError):
+            subscribed.connection.submit(post("a/*", asks=asks))
+    subscribed.channel.errors.clear()
+    subscribed.connection.submit(post("a/*", asks=3, is_probe=True))
+    kinds = [(name, rest[-1]) for name, *rest in map(list, subscribed.channel.requests[:-1])]
+    assert kinds == [
+        ("POST", False), ("POST", True), ("hold", COMPANION_TIMEOUT), ("POST", True),
+        ("POST", True),
+    ]  # fmt: skip
+    assert subscribed.channel.requests[-2][4] == ""
+    assert subscribed.channel.requests[-1] == ("release",)
+
+
+@pytest.mark.parametrize("error", [ClientResponseError(403), ClientResponseError(400), OSError()])
+def test_any_other_failure_than_a_404_releases_what_is_held(
+    subscribed: Subscribed, error: Exception
+) -> None:
+    """Only a 404 leaves the connections open that were made before."""
+    subscribed.channel.opens(CONNECT)
+    subscribed.channel.errors.append(error)
+    with pytest.raises(type(error)):
+        subscribed.connection.submit(post("a/*", asks=1))
+    assert subscribed.channel.requests[-1] == ("release",)
 
 
 def test_a_refused_post_raises_the_servers_error(subscribed: Subscribed) -> None:
     """A POST that the server refuses raises `ClientResponseError`."""
     subscribed.channel.errors.append(ClientResponseError(404))
     with pytest.raises(ClientResponseError):
-        subscribed.connection.submit(("a/*",))
+        subscribed.connection.submit(post("a/*"))
 
 
 def test_a_post_cut_off_by_its_streams_end_raises_client_closed(subscribed: Subscribed) -> None:
@@ -390,7 +444,7 @@ def test_a_post_cut_off_by_its_streams_end_raises_client_closed(subscribed: Subs
     subscribed.channel.errors.append(ClientResponseError(404))
     subscribed.connection.retire()
     with pytest.raises(ClientClosedError, match="the stream has ended"):
-        subscribed.connection.submit(("a/*",))
+        subscribed.connection.submit(post("a/*"))
 
 
 def test_the_reprs_of_a_connection_and_of_its_batches_are_short() -> None:

@@ -298,10 +298,16 @@ def test_a_403_of_a_proxy_is_no_proof(it: Bench) -> None:
     assert it.state == "connected"
 
 
-def test_a_probe_of_an_unknown_stream_ends_it(it: Bench) -> None:
-    """A probe's 404 ends the stream as lost."""
-    (end,) = it.session.refused(reconnected_probe(it), ClientResponseError(404), LATER)
-    assert isinstance(end, EndStream) and isinstance(end.error, StreamLostError)
+def test_a_probe_that_reaches_another_server_is_made_again(it: Bench) -> None:
+    """A probe's 404 is asked again alone; the topics, which the server has, are not submitted."""
+    (wake,) = it.session.refused(reconnected_probe(it), ClientResponseError(404), LATER)
+    assert isinstance(wake, WakeAt)
+    again = only_post(it.session.tick(wake.due))
+    assert (again.is_probe, again.asks, again.topics) == (True, 1, ("a",))
+    it.session.refused(again, IDENTIFIED, LATER + 1)
+    assert it.state == "active"
+    it.want("b", now=LATER + 9)
+    assert it.post(LATER + 9 + QUIET).asks == 0
 
 
 def test_a_post_as_a_guest_on_a_proven_stream_ends_it(it: Bench) -> None:

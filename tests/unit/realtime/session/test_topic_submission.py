@@ -12,7 +12,14 @@ from rxbosbase.errors import (
     ProtocolError,
     RequestTimeoutError,
 )
-from rxbosbase.realtime.session.topic_submission import MAX_QUIETS, Verdict, classify, submit_at
+from rxbosbase.realtime.session.topic_submission import (
+    BURST_END,
+    MAX_QUIETS,
+    Burst,
+    Verdict,
+    classify,
+    submit_at,
+)
 
 QUIET = 0.004
 
@@ -41,12 +48,33 @@ def test_without_a_quiet_time_each_change_is_submitted_at_once() -> None:
     assert submit_at(10.0, 10.0, 9, quiet=0.0) == 10.0
 
 
+def test_a_burst_is_due_after_its_last_change() -> None:
+    """Changes that follow one another move the time; one after all are submitted starts anew."""
+    burst = Burst(quiet=0.25)
+    burst.changed(10.0, is_first=True)
+    burst.changed(10.2, is_first=False)
+    assert burst.due == submit_at(10.0, 10.2, quiet=0.25)
+    burst.changed(10.3, is_first=True)
+    assert burst.due == submit_at(10.3, 10.3, quiet=0.25)
+
+
+def test_the_posts_of_a_burst_count_until_its_end() -> None:
+    """A change within `BURST_END` of the last one is of the same burst; a later one is not."""
+    burst = Burst(quiet=0.25)
+    burst.changed(10.0, is_first=True)
+    burst.posts = 2
+    burst.changed(10.0 + BURST_END, is_first=True)
+    assert burst.due == submit_at(10.5, 10.5, 2, quiet=0.25)
+    burst.changed(10.0 + 2 * BURST_END + 0.01, is_first=True)
+    assert burst.posts == 0
+
+
 @pytest.mark.parametrize(
     ("error", "verdict"),
     [
         (ClientResponseError(400), Verdict.INVALID),
         (ClientResponseError(403), Verdict.DEAD),
-        (ClientResponseError(404), Verdict.DEAD),
+        (ClientResponseError(404), Verdict.UNKNOWN),
         (ClientResponseError(401), Verdict.TRANSIENT),
         (ClientResponseError(429), Verdict.TRANSIENT),
         (ClientResponseError(500), Verdict.TRANSIENT),
@@ -58,7 +86,7 @@ def test_without_a_quiet_time_each_change_is_submitted_at_once() -> None:
     ids=lambda value: str(value)[:20],
 )
 def test_each_failure_of_a_post_has_its_verdict(error: BosBaseError, verdict: Verdict) -> None:
-    """A POST's 400 is `INVALID`, 403 and 404 `DEAD`, a closed client `ENDED`, else `TRANSIENT`."""
+    """A 400 is `INVALID`, 403 `DEAD`, 404 `UNKNOWN`, a closed client `ENDED`, else `TRANSIENT`."""
     assert classify(error) is verdict
 
 
@@ -66,7 +94,7 @@ def test_each_failure_of_a_post_has_its_verdict(error: BosBaseError, verdict: Ve
     ("error", "verdict"),
     [
         (ClientResponseError(403), Verdict.IDENTIFIED),
-        (ClientResponseError(404), Verdict.DEAD),
+        (ClientResponseError(404), Verdict.UNKNOWN),
         (ClientResponseError(400), Verdict.TRANSIENT),
         (ClientResponseError(401), Verdict.TRANSIENT),
         (ClientResponseError(500), Verdict.TRANSIENT),
@@ -76,7 +104,7 @@ def test_each_failure_of_a_post_has_its_verdict(error: BosBaseError, verdict: Ve
     ids=lambda value: str(value)[:20],
 )
 def test_each_failure_of_a_probe_has_its_verdict(error: BosBaseError, verdict: Verdict) -> None:
-    """A probe's 403 is `IDENTIFIED`, 404 `DEAD`, a closed client `ENDED`, else `TRANSIENT`."""
+    """A probe's 403 is `IDENTIFIED`, 404 `UNKNOWN`, a closed client `ENDED`, else `TRANSIENT`."""
     assert classify(error, is_probe=True) is verdict
 
 
