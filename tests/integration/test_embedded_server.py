@@ -167,7 +167,10 @@ def test_it_is_healthy_once_started_and_gone_once_stopped() -> None:
     with EmbeddedServer() as server:
         pid = running_pid(server)
         assert is_healthy(server)
-        assert any("Server started" in line for line in server.output)
+        deadline = time.monotonic() + LIMIT  # a thread reads the output, at its own time
+        while not any("Server started" in line for line in server.output):
+            assert time.monotonic() < deadline, server.output
+            time.sleep(0.01)
     assert not server.is_running
     assert server.pid is None
     assert_ended(pid)
