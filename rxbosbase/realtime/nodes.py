@@ -3,7 +3,7 @@
 A node's stream tells only of the writes made at that node, so that each change comes once. If two
 entries were one server, each change would come twice; with a balancer in front of the others, twice
 or not at all. So a new stream's client id is submitted to the other nodes before its own topics: a
-server that knows the id is the same one.
+server that accepts the id is the same one.
 
 Source: PocketBase, ``apis/realtime.go``, ``realtimeSetSubscriptions`` (404 for an unknown client
 id, 403 for one of another login, else 204).
@@ -31,10 +31,10 @@ __all__ = ("NodeSet",)
 log = logging.getLogger("rxbosbase.realtime")
 
 ASK_TIMEOUT = 2.0
-"""Seconds that a node may take to say whether it knows a client id: a new stream waits for it …"""
+"""Timeout in seconds of the question whether a node has a stream: each new stream waits for it …"""
 
 SHORT_TIMEOUT = 0.2
-"""… and seconds after it took longer, until it answers."""
+"""… and of those after one that timed out, until the node answers or opens a stream."""
 
 NO_STREAM = "0" * 40
 """A client id that no stream has."""
@@ -66,9 +66,9 @@ class Node:
         self.others: WeakSet[Node] = WeakSet()
         self.answers = True
 
-    def knows(self, client_id: str) -> bool | None:
-        """Return True if it accepts the client id, False if it does not know it; None for any other
-        answer, or none."""
+    def has_stream(self, client_id: str) -> bool | None:
+        """Return True if the server accepts the client id, False if that is unknown there; None for
+        any other answer, or none."""
         status = self._status_of(client_id)
         if status == 403:  # of the login that the stream has, or of whatever refuses guests
             return True if self._status_of(NO_STREAM) == 404 else None
@@ -94,7 +94,7 @@ class Node:
             self.answers = True
             return error.status if error.original is None else 0  # not a proxy's page
         except BosBaseError as error:
-            log.debug("node %s does not answer whether it knows a stream: %s", self.address, error)
+            log.debug("node %s does not answer whether it has a stream: %s", self.address, error)
             return 0
         self.answers = True
         return 204
@@ -128,7 +128,7 @@ class NodeSet:
         self._runtime = runtime
         self._on_same = on_same
         self._on_same_stream = on_same_stream
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler may close while it is held
         self._nodes: dict[str, Node] = {}
         self._closed = False
         self._same: tuple[str, ...] = ()  # the addresses of one server, as reported
@@ -149,12 +149,12 @@ class NodeSet:
             if address not in self._nodes
         }
         with self._lock:
-            if self._closed:
-                return list(added.values())
             before = self._nodes
             self._nodes = {address: before.get(address) or added[address] for address in addresses}
             if before.keys() != self._nodes.keys():
                 self._same = ()
+            if self._closed:
+                return list(added.values())
         return [node for address, node in before.items() if address not in addresses]
 
     @property
@@ -195,31 +195,38 @@ class NodeSet:
         if same is not None:
             with self._lock:
                 node.client_id = same.client_id = ""  # both streams end
-                is_current = self._has(node) and self._has(same)
             self._on_same_stream(same.address)
-            if not is_current:
-                return None  # one of them has left meanwhile
-            problem = SameNodeError(node.address, same.address)
-            self._same = problem.nodes
-            self._on_same(problem)
-            return problem
+            return self._report(node, same)
         if node.address in self._same:
             self._same = ()
             self._on_same(None)
+        return None
+
+    def _report(self, one: Node, other: Node) -> SameNodeError | None:
+        """Report that two nodes are one server; return the error, None if one of them has left."""
+        if not (self._has(one) and self._has(other)):
+            return None
+        problem = SameNodeError(one.address, other.address)
+        self._same = problem.nodes
+        self._on_same(problem)
+        if self._has(one) and self._has(other):
+            return problem
+        self._same = ()  # one has left during the report; so nothing else would withdraw it
+        self._on_same(None)
         return None
 
     def _has(self, node: Node) -> bool:
         return self._nodes.get(node.address) is node
 
     def _are_same(self, opened: Node, other: Node) -> bool:
-        """Return True if one of two nodes knows the other's stream. Only the stream that was
+        """Return True if one of two nodes has the other's stream. Only the stream that was
         `opened` just now is surely open: about that the other one is asked each time, since a
         balancer may have sent it to another server than the one before."""
-        answer = other.knows(opened.client_id)
+        answer = other.has_stream(opened.client_id)
         if answer is not False or other in opened.others:
             return answer is True
         for _ in range(ROUNDS):
-            if opened.knows(other.client_id) or other.knows(opened.client_id):
+            if opened.has_stream(other.client_id) or other.has_stream(opened.client_id):
                 return True
         with self._lock:
             opened.others.add(other)

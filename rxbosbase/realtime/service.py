@@ -92,7 +92,7 @@ class RealtimeService:
         self._gaps: set[TopicShard] = set()  # of which events may be missing
         self._troubled_at = -inf
         self._to_complete: tuple[Subscriber, ...] = ()  # those that `finish` has to complete
-        self._notifications = NotificationQueue(self._settings.delivery)
+        self._notifications = NotificationQueue(settings.delivery)
         self._fork_guard = ForkGuard()
         self._delivery = Delivery(self._registry, self.detach, self._on_skipped)
         monitor.watch(self)
@@ -378,6 +378,7 @@ class RealtimeService:
 
 
 def _pass_on(subscriber: Subscriber, message: Message) -> None:
+    """Deliver a message, unless the subscriber has unsubscribed while it was queued."""
     subscriber.on_next(message)
 
 

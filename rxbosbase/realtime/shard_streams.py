@@ -127,25 +127,19 @@ class ShardStreams:
     def set_nodes(self, nodes: Mapping[str, ConnectionSettings]) -> None:
         """Keep a stream to each of these nodes alone. One that joins counts as away until it has
         acknowledged the topics; one that has used up its attempts is tried again."""
-        joining, is_other = (
-            nodes.keys() - self._drivers.keys(),
-            nodes.keys() != self._drivers.keys(),
-        )
-        before, self._drivers = (
-            self._drivers,
-            {
-                address: self._drivers.get(address) or Driver(self.shard, each, self._changed, self)
-                for address, each in nodes.items()
-            },
-        )
-        for address in joining:
+        before = self._drivers
+        self._drivers = {
+            address: before.get(address) or Driver(self.shard, each, self._changed, self)
+            for address, each in nodes.items()
+        }
+        for address in nodes.keys() - before.keys():
             self._drivers[address].troubled(self._troubled_at)
             self._away.add(self._drivers[address])
         for address in before.keys() - nodes.keys():
             self._away.discard(before[address])
             self.left += before[address].stats
             before[address].close()
-        if is_other:
+        if nodes.keys() != before.keys():
             self._report_gap()
             self._report()
         if not self.shard.is_empty:

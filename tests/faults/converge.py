@@ -23,8 +23,8 @@ from rxbosbase.server import EmbeddedServer
 
 from .converge_parts import (
     Report,
+    ServerWriter,
     Watcher,
-    Writer,
     check_all,
     make_tables,
     query_of,
@@ -73,7 +73,7 @@ def converge(server: EmbeddedServer, login: AuthState, seconds: float, seed: int
         go = threading.Event()
         watchers = _watchers(stack, server, proxy, login, problems)
         writers = [
-            Writer(server, login, random.Random(chance.random()), go) for _ in range(WRITERS)
+            ServerWriter(server, login, random.Random(chance.random()), go) for _ in range(WRITERS)
         ]
         for writer in writers:
             stack.callback(writer.close)
@@ -112,7 +112,7 @@ def _run_rounds(
     server: EmbeddedServer,
     proxy: FaultProxy,
     watchers: list[Watcher],
-    writers: list[Writer],
+    writers: list[ServerWriter],
     go: threading.Event,
     chance: random.Random,
     seconds: float,

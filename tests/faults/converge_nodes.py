@@ -24,7 +24,7 @@ from support.bosbase_server import BosBaseServer
 
 from rxbosbase import BackoffPolicy, BosBase
 
-from .converge_parts import Report, Watcher, check_all, query_of, rest, run_seeds
+from .converge_parts import Report, Watcher, Writer, check_all, query_of, rest, run_seeds
 from .error_log import ErrorLog
 from .kinds import Fault, Kind
 from .proxy import FaultProxy
@@ -32,7 +32,6 @@ from .proxy import FaultProxy
 __all__ = ["converge_nodes"]
 
 WRITERS = 4
-WRITE_PAUSE = 0.02
 ROUND = 3.0
 """Seconds of writing between two quiet points."""
 AWAY = 0.6
@@ -55,49 +54,21 @@ VIEWS: dict[str, dict[str, Any]] = {
 }
 
 
-class NodeWriter:
-    """A thread that writes at the nodes while `go` is set."""
+class NodeWriter(Writer):
+    """Writes at either node."""
+
+    PAUSE = 0.02
 
     def __init__(
         self, nodes: list[BosBaseServer], chance: random.Random, go: threading.Event
     ) -> None:
         self._nodes = nodes
-        self._chance = chance
-        self._go = go
-        self._idle = threading.Event()
-        self._over = False
-        self.done = 0
-        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
-        self._thread.start()
+        super().__init__(chance, go)
 
-    def wait_idle(self) -> None:
-        """Wait for the end of its last write, after `go` is cleared."""
-        assert self._idle.wait(10.0), "a writer does not come to rest"
-
-    def close(self) -> None:
-        """End it."""
-        self._over = True
-        self._go.set()
-        self._thread.join(10.0)
-
-    def _run(self) -> None:
-        while not self._over:
-            if not self._go.is_set():
-                self._idle.set()
-                self._go.wait()
-                self._idle.clear()
-                continue
-            self._write(self._chance.choice(self._nodes))
-            time.sleep(self._chance.uniform(0.0, WRITE_PAUSE))
-
-    def _write(self, node: BosBaseServer) -> None:
-        chance = self._chance
+    def _write(self) -> bool:
+        chance, node = self._chance, self._chance.choice(self._nodes)
         id = chance.choice(IDS[:6] if chance.random() < 0.3 else IDS)
-        content = {
-            "title": chance.choice(["", "ä", "Z", "a b", "z", "10", "9"]),
-            "n": chance.randrange(50),
-            "status": chance.choice(("draft", "published", "hidden")),
-        }
+        content = self._content()
         try:
             if chance.random() < 0.2:
                 node.delete("posts", id)
@@ -105,7 +76,7 @@ class NodeWriter:
                 node.update("posts", id, content)
         except KeyError:  # it does not exist
             node.create("posts", {"id": id, **content})
-        self.done += 1
+        return True
 
 
 def converge_nodes(seconds: float, seed: int) -> Report:

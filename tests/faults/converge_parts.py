@@ -6,9 +6,10 @@ import argparse
 import random
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from rxbosbase import AuthState, AuthStore, BosBase, BosBaseError
 from rxbosbase.live import Snapshot, apply_changes
@@ -19,6 +20,7 @@ from .error_log import ErrorLog
 __all__ = [
     "AUTHORS",
     "Report",
+    "ServerWriter",
     "Watcher",
     "Writer",
     "check_all",
@@ -33,8 +35,6 @@ Record = dict[str, Any]
 AUTHORS = tuple(f"author{number:09d}" for number in range(6))
 POSTS = tuple(f"post{number:011d}" for number in range(120))
 STATUSES = ("draft", "published", "hidden")
-WRITE_PAUSE = 0.04
-"""Seconds between two writes of one writer, at most."""
 
 TRUE_WITHIN = 6.0
 """Seconds of quiet within which a view has to be true: rechecks take up to 2, reconcile is 2."""
@@ -68,23 +68,12 @@ def make_tables(admin: BosBase) -> None:
         admin.collection("authors").create({"id": id, "name": id})
 
 
-class IdleWriter(Protocol):
-    """A writer that comes to rest."""
+class Writer(ABC):
+    """A thread that writes while `go` is set, with pauses of at most `PAUSE` seconds."""
 
-    def wait_idle(self) -> None:
-        """Wait for the response to its last write, after `go` is cleared."""
-        ...
+    PAUSE = 0.04
 
-
-class Writer:
-    """A thread that writes to the server directly, not through the proxy, while `go` is set."""
-
-    def __init__(
-        self, server: EmbeddedServer, login: AuthState, chance: random.Random, go: threading.Event
-    ) -> None:
-        store = AuthStore()
-        store.save(login.token, login.record)
-        self._client = BosBase(server.url, auth_store=store, timeout=5.0)
+    def __init__(self, chance: random.Random, go: threading.Event) -> None:
         self._chance = chance
         self._go = go
         self._idle = threading.Event()
@@ -102,7 +91,6 @@ class Writer:
         self._over = True
         self._go.set()
         self._thread.join(10.0)
-        self._client.close()
 
     def _run(self) -> None:
         while not self._over:
@@ -111,14 +99,45 @@ class Writer:
                 self._go.wait()
                 self._idle.clear()
                 continue
-            try:
-                self._write()
-                self.done += 1
-            except BosBaseError:
-                pass  # it exists already, or is deleted, or the server is down: others write too
-            time.sleep(self._chance.uniform(0.0, WRITE_PAUSE))
+            self.done += self._write()
+            time.sleep(self._chance.uniform(0.0, self.PAUSE))
 
-    def _write(self) -> None:
+    @abstractmethod
+    def _write(self) -> bool:
+        """Write once; return False if the server refused it."""
+
+    def _content(self) -> Record:
+        chance = self._chance
+        return {
+            "title": chance.choice(["", "ä", "Z", "a b", "z", "10", "9"]),
+            "n": chance.randrange(50),
+            "status": chance.choice(STATUSES),
+        }
+
+
+class ServerWriter(Writer):
+    """Writes to the server directly, not through the proxy."""
+
+    def __init__(
+        self, server: EmbeddedServer, login: AuthState, chance: random.Random, go: threading.Event
+    ) -> None:
+        store = AuthStore()
+        store.save(login.token, login.record)
+        self._client = BosBase(server.url, auth_store=store, timeout=5.0)
+        super().__init__(chance, go)
+
+    def close(self) -> None:
+        super().close()
+        self._client.close()
+
+    def _write(self) -> bool:
+        try:
+            self._write_any()
+        except BosBaseError:
+            return False  # it exists already, or is deleted, or the server is down: others write
+        return True
+
+    def _write_any(self) -> None:
         chance, posts = self._chance, self._client.collection("posts")
         # A few of them often, so that changes of one record follow closely; the others rarely.
         id = chance.choice(POSTS[:8] if chance.random() < 0.3 else POSTS)
@@ -138,13 +157,8 @@ class Writer:
 
     def _content(self) -> Record:
         chance = self._chance
-        return {
-            "title": chance.choice(["", "ä", "Z", "a b", "z", "10", "9"]),
-            "n": chance.randrange(50),
-            "status": chance.choice(STATUSES),
-            "public": chance.random() < 0.6,
-            "author": chance.choice([*AUTHORS, ""]),
-        }
+        more = {"public": chance.random() < 0.6, "author": chance.choice([*AUTHORS, ""])}
+        return super()._content() | more
 
 
 @dataclass
@@ -248,7 +262,7 @@ def query_of(client: BosBase, options: dict[str, Any]) -> Callable[[], list[Reco
     return query
 
 
-def rest(writers: Iterable[IdleWriter], go: threading.Event) -> None:
+def rest(writers: Iterable[Writer], go: threading.Event) -> None:
     """Stop the writers, and wait for the responses to their last writes."""
     go.clear()
     for writer in writers:
